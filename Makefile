@@ -1,0 +1,85 @@
+# `make help` lists the targets: the comment behind a target's name is its help.
+
+# Where running state lives; two can run side by side with different ones.
+export MUSTER_VAR ?= var
+
+VENV := .venv
+BIN := $(VENV)/bin
+STAMPS := $(VENV)/stamps
+# The first Python on the path that is new enough; only asked when the environment is made.
+SYSTEM_PYTHON = $(shell for python in python3 python3.14 python3.13 python3.12 python3.11; do \
+	"$$python" -c 'import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo "$$python" && break; done)
+OWN := $(wildcard libs/*/pyproject.toml services/*/pyproject.toml clients/*/pyproject.toml deploy/local/pyproject.toml)
+PROTO := $(wildcard proto/*.yaml proto/muster/events/*/*.proto)
+TYPED := $(wildcard libs/*/muster services/*/muster clients/*/muster deploy/local/muster)
+MIGRATIONS := $(wildcard libs/*/muster/*/migrations/*.sql services/*/muster/*/migrations/*.sql)
+TESTED := $(wildcard libs services clients deploy tests)
+
+.DEFAULT_GOAL := help
+.PHONY: setup demo run test lint proto bench sim chaos chart clean help lock
+
+setup: $(STAMPS)/packages $(STAMPS)/proto $(STAMPS)/kafka ## install all that Muster needs into .venv
+
+demo: setup ## run the main job from import to report, and check each figure against the others
+	@$(BIN)/python -m muster.local demo
+
+run: setup ## run Muster and leave it running; Ctrl-C ends it, its data stays
+	@$(BIN)/python -m muster.local run
+
+test: lint ## run all linters and all tests
+	@$(BIN)/pytest $(TESTED)
+
+lint: setup ## run all linters
+	@echo "ruff check" && $(BIN)/ruff check --quiet .
+	@echo "ruff format" && $(BIN)/ruff format --quiet --check .
+	@echo "mypy" && $(BIN)/mypy --no-error-summary $(TYPED)
+	@echo "lint-imports" && $(BIN)/lint-imports
+	@echo "own linters" && $(BIN)/python tests/architecture/lint
+	@echo "buf lint" && $(BIN)/buf lint proto
+	@echo "buf breaking" && $(BIN)/buf breaking proto --against proto-baseline
+	@echo "squawk" && $(BIN)/squawk $(MIGRATIONS)
+
+proto: setup ## make the Python code of the events from proto/, and lint the schemas
+	@$(BIN)/python libs/events/generate.py
+	@$(BIN)/buf lint proto
+
+bench: setup ## measure sending; prints one JSON object as its last line (BENCH=send|…)
+	@$(BIN)/python -m tests.bench.run
+
+sim: setup ## simulate whole histories with faults, by seed
+	@echo "make sim: comes with a later issue; nothing was run" >&2; exit 2
+
+chaos: setup ## break the running system on purpose and check the laws
+	@echo "make chaos: comes with a later issue; nothing was run" >&2; exit 2
+
+chart: setup ## check the Helm chart
+	@echo "make chart: comes with a later issue; nothing was run" >&2; exit 2
+
+clean: ## remove the running state, build results and the environment
+	@if [ -x $(BIN)/python ] && $(BIN)/python -c 'import muster.local' 2>/dev/null; then $(BIN)/python -m muster.local clean; fi
+	@rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis libs/events/muster/events/v1
+	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+help: ## list the targets
+	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | while IFS="$$(printf '\t')" read -r name text; do printf '%-8s %s\n' "$$name" "$$text"; done
+
+lock: $(STAMPS)/lock ## renew requirements.lock from requirements.in, to the newest versions that fit
+	@$(BIN)/uv pip compile --quiet --upgrade --universal --generate-hashes --no-emit-index-url --no-annotate \
+		--python-version 3.11 --custom-compile-command "make lock" requirements.in -o requirements.lock
+
+# Each stamp says that a step of the set-up was done with the files it depends on.
+$(STAMPS)/venv:
+	@[ -n "$(SYSTEM_PYTHON)" ] || { echo "make setup: needs Python 3.11 or newer with its venv module (Debian: python3-venv)" >&2; exit 1; }
+	@echo "environment …" && $(SYSTEM_PYTHON) deploy/local/bootstrap.py venv && mkdir -p $(STAMPS) && touch $@
+
+$(STAMPS)/lock: requirements.lock $(STAMPS)/venv
+	@echo "packages …" && $(BIN)/python deploy/local/bootstrap.py lock && touch $@
+
+$(STAMPS)/packages: $(OWN) $(STAMPS)/lock
+	@$(BIN)/python deploy/local/bootstrap.py packages && touch $@
+
+$(STAMPS)/proto: $(PROTO) libs/events/generate.py $(STAMPS)/lock
+	@$(BIN)/python libs/events/generate.py && touch $@
+
+$(STAMPS)/kafka: deploy/local/muster/local/kafka_jars.sha256 $(STAMPS)/packages
+	@echo "Kafka …" && $(BIN)/python -m muster.local.jars && touch $@

@@ -1,0 +1,72 @@
+"""Makes the virtual environment: `python3 deploy/local/bootstrap.py venv|lock|packages`, called by `make setup`.
+
+Needs nothing but Python 3.11 with venv and a package index, the one that pip is configured for. A script beside the
+package, since it runs before anything is installed; run from the root of the repository.
+"""
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+VENV = Path(".venv")
+PYTHON = VENV / "bin" / "python"
+LOCK = Path("requirements.lock")
+OWN_PACKAGES = ("libs/*", "services/*", "clients/*", "deploy/local")
+# How pip's settings are called by uv, which does not read pip's configuration.
+UV_NAMES = {
+    "index-url": "UV_DEFAULT_INDEX",
+    "extra-index-url": "UV_INDEX",
+    "find-links": "UV_FIND_LINKS",
+    "cert": "SSL_CERT_FILE",
+}
+
+
+def make_venv() -> None:
+    """A virtual environment with uv in it, in the version and with the hash that the lock names."""
+    # Without an environment's own symbolic links a venv made before by another Python would be mixed with this one.
+    run(sys.executable, "-m", "venv", "--clear", str(VENV))
+    block = re.search(r"^uv==.*?(?=^\S)", LOCK.read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL)
+    if block is None:
+        raise SystemExit(f"{LOCK} does not name uv")
+    only_uv = VENV / "uv.txt"
+    only_uv.write_text(block.group(), encoding="utf-8")
+    run(str(PYTHON), "-m", "pip", "install", "--quiet", "--require-hashes", "--no-deps", "-r", str(only_uv))
+
+
+def install_lock() -> None:
+    """All third-party packages, by hash."""
+    uv("pip", "install", "--require-hashes", "-r", str(LOCK))
+
+
+def install_packages() -> None:
+    """Our own packages, editable; their dependencies are in the lock."""
+    found = sorted(path.parent for pattern in OWN_PACKAGES for path in Path().glob(f"{pattern}/pyproject.toml"))
+    editable = [word for folder in found for word in ("-e", str(folder))]
+    uv("pip", "install", "--no-deps", "--no-build-isolation", *editable)
+
+
+def uv(*arguments: str) -> None:
+    """Run uv on the environment, with the index that pip is configured for."""
+    listed = subprocess.run(
+        [PYTHON, "-m", "pip", "config", "list"], check=True, capture_output=True, text=True
+    ).stdout.splitlines()
+    settings = dict(line.split("=", 1) for line in listed)
+    env = {"VIRTUAL_ENV": str(VENV.resolve())}
+    for key, value in settings.items():
+        name = UV_NAMES.get(key.rpartition(".")[2])
+        if name:
+            env[name] = value.strip("'\"").replace("\\n", " ")
+    run(str(VENV / "bin" / "uv"), *arguments, "--quiet", env={**env, **os.environ})
+
+
+def run(*argv: str, env: dict[str, str] | None = None) -> None:
+    """Run a command; SystemExit with its code if it fails."""
+    code = subprocess.run(argv, check=False, env=env).returncode
+    if code != 0:
+        raise SystemExit(f"{' '.join(argv[:4])} … ended with code {code}")
+
+
+if __name__ == "__main__":
+    {"venv": make_venv, "lock": install_lock, "packages": install_packages}[sys.argv[1]]()
