@@ -1,0 +1,79 @@
+"""deliver_sm to a handler in batches, each answered only after the handler is done with it."""
+
+import asyncio
+import logging
+from collections import deque
+from collections.abc import Awaitable, Callable
+from typing import TypeAlias
+
+from muster.smpp.codec import encode_deliver_resp
+from muster.smpp.pdu import Deliver
+from muster.smpp.status import ESME_ROK, ESME_RX_T_APPN
+
+log = logging.getLogger(__name__)
+
+DeliverHandler: TypeAlias = Callable[[list[Deliver]], Awaitable[None]]
+
+
+class DeliverQueue:
+    """One handler call at a time, with all that came meanwhile (at most `batch_max`): the handler's commit is a
+    group commit.
+
+    Beyond `waiting_max` deliver_sm are answered "try again" at once instead of being held: reading is not paused, since
+    that would delay the answers to our own submits into timeouts.
+    """
+
+    def __init__(
+        self, handler: DeliverHandler, write: Callable[[bytes], None], *, waiting_max: int, batch_max: int
+    ) -> None:
+        self._handler = handler
+        self._write = write
+        self._waiting: deque[Deliver] = deque()
+        self._waiting_max = waiting_max
+        self._batch_max = batch_max
+        self._task: asyncio.Task[None] | None = None
+        self.handled = 0
+        self.failed = 0
+        self.refused = 0
+
+    def offer(self, delivers: list[Deliver]) -> None:
+        """Take what just came in; what exceeds the bound is answered ESME_RX_T_APPN."""
+        room = max(0, self._waiting_max - len(self._waiting))
+        self._waiting.extend(delivers[:room])
+        if len(delivers) > room:
+            self.refused += len(delivers) - room
+            self._answer(delivers[room:], ESME_RX_T_APPN)
+        if self._task is None and self._waiting:
+            self._task = asyncio.get_running_loop().create_task(self._work())
+
+    async def _work(self) -> None:
+        try:
+            while self._waiting:
+                batch = [self._waiting.popleft() for _ in range(min(self._batch_max, len(self._waiting)))]
+                self._answer(batch, await self._handle(batch))
+        finally:
+            self._task = None
+
+    async def _handle(self, batch: list[Deliver]) -> int:
+        try:
+            await self._handler(batch)
+        except Exception as failure:
+            # The carrier keeps them and comes again. The type only: the message of an error may hold numbers or texts.
+            self.failed += len(batch)
+            log.error("deliver_sm handler failed: %s (%d messages will come again)", type(failure).__name__, len(batch))
+            return ESME_RX_T_APPN
+        self.handled += len(batch)
+        return ESME_ROK
+
+    def _answer(self, batch: list[Deliver], status: int) -> None:
+        self._write(b"".join([encode_deliver_resp(deliver.sequence, status) for deliver in batch]))
+
+    async def idle(self) -> None:
+        """Return when nothing waits any more."""
+        while self._task is not None:
+            await asyncio.wait({self._task})
+
+    def forget(self) -> None:
+        """Drop what waits: it was not answered, so it comes again. A handler at work is let finish, since a cancelled
+        transaction may have committed all the same."""
+        self._waiting.clear()

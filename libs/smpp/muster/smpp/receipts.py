@@ -1,0 +1,178 @@
+"""Delivery receipts, read tolerantly: TLVs first, then the text of appendix B in any order, case and completeness.
+
+Carriers differ in everything here: dates of 10, 12 or 14 digits, `err:00A`, ids in hexadecimal in the response and
+decimal in the receipt, or the reverse. Nothing in this module raises on what a carrier sends.
+"""
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from enum import Enum
+from typing import Final
+
+from muster.smpp.pdu import ESM_UDH, MESSAGE_ID_CHARS_MAX, Deliver, Tag
+
+
+class ReceiptState(Enum):
+    """message_state of SMPP 3.4 (5.2.28) plus SMPP 5's SCHEDULED and SKIPPED; the value is the text form."""
+
+    SCHEDULED = "SCHEDLD"
+    ENROUTE = "ENROUTE"
+    DELIVERED = "DELIVRD"
+    EXPIRED = "EXPIRED"
+    DELETED = "DELETED"
+    UNDELIVERABLE = "UNDELIV"
+    ACCEPTED = "ACCEPTD"
+    UNKNOWN = "UNKNOWN"
+    REJECTED = "REJECTD"
+    SKIPPED = "SKIPPED"
+
+    @property
+    def is_final(self) -> bool:
+        """Whether no other receipt is to be expected."""
+        return self in _FINAL
+
+
+_FINAL: Final = frozenset(
+    {
+        ReceiptState.DELIVERED,
+        ReceiptState.EXPIRED,
+        ReceiptState.DELETED,
+        ReceiptState.UNDELIVERABLE,
+        ReceiptState.REJECTED,
+        ReceiptState.SKIPPED,
+    }
+)
+_BY_NUMBER: Final = tuple(ReceiptState)
+# By the first five letters, upper case: carriers cut and lengthen the words (DELIVERED, UNDELIVERABLE, ACCEPTED,
+# REJECTED).
+_BY_WORD: Final = {state.value[:5]: state for state in ReceiptState} | {"FAILE": ReceiptState.UNDELIVERABLE}
+
+# What nearly every carrier sends, in one C call; anything else takes the slow road below.
+_USUAL: Final = re.compile(
+    rb"id:(\S+) sub:\S* dlvrd:\S* submit date:(\d*) done date:(\d*) stat:(\w+) err:(\w*)", re.IGNORECASE
+)
+_FIELD: Final = re.compile(rb"(submit date|done date|id|sub|dlvrd|stat|err)\s*:\s*([^\s:]*)", re.IGNORECASE)
+_DATE_FORMATS: Final = {10: "%y%m%d%H%M", 12: "%y%m%d%H%M%S", 14: "%Y%m%d%H%M%S"}
+
+
+@dataclass(slots=True)
+class Receipt:
+    """What one receipt says. `id` is as the carrier wrote it, "" if there was none; dates are its digits."""
+
+    id: str
+    state: ReceiptState
+    error: str = ""
+    done_digits: str = ""
+    submit_digits: str = ""
+    number: str = field(default="", repr=False)
+    reference: int | None = None
+
+    @property
+    def done_at(self) -> datetime | None:
+        """`done date` as UTC (the format has no zone; treat it as approximate), None if unreadable."""
+        return read_date(self.done_digits)
+
+    @property
+    def submit_at(self) -> datetime | None:
+        """`submit date`, likewise."""
+        return read_date(self.submit_digits)
+
+
+def read_date(digits: str) -> datetime | None:
+    """YYMMDDhhmm, YYMMDDhhmmss or YYYYMMDDhhmmss as UTC; None for anything else."""
+    pattern = _DATE_FORMATS.get(len(digits))
+    if pattern is None or not (digits.isascii() and digits.isdigit()):
+        return None
+    try:
+        return datetime.strptime(digits, pattern).replace(tzinfo=UTC)
+    except ValueError:
+        return None
+
+
+def read_receipt(deliver: Deliver) -> Receipt | None:
+    """The receipt in a deliver_sm; None exactly when it is no receipt (then it is an inbound message).
+
+    An unreadable receipt comes back with what could be read: `id` "" and state UNKNOWN at worst. `number` is the
+    destination of the message that it is about (a receipt's own source).
+    """
+    if not deliver.is_receipt:
+        return None
+    usual = _USUAL.search(deliver.payload)
+    if usual is not None:
+        words = tuple(group.decode("latin-1") for group in usual.groups())
+        carrier_id, submitted, done, stat, error = words
+    else:
+        fields = dict(_fields(_text(deliver)))
+        carrier_id, stat, error = fields.get("id", ""), fields.get("stat", ""), fields.get("err", "")
+        done, submitted = fields.get("done date", ""), fields.get("submit date", "")
+    state = _BY_WORD.get(stat[:5].upper(), ReceiptState.UNKNOWN)
+    reference = None
+    if deliver.tlvs:
+        carrier_id, state, error, reference = _from_tlvs(deliver.tlvs, carrier_id, state, error)
+    return Receipt(carrier_id[:MESSAGE_ID_CHARS_MAX], state, error, done, submitted, deliver.source, reference)
+
+
+def _text(deliver: Deliver) -> bytes:
+    payload = deliver.payload
+    if deliver.esm_class & ESM_UDH and payload:
+        payload = payload[1 + payload[0] :]
+    if deliver.data_coding == 8:  # UCS-2: the fields are ASCII all the same
+        payload = payload.replace(b"\0", b"")
+    return payload
+
+
+def _fields(text: bytes) -> Iterator[tuple[str, str]]:
+    # `text:` holds what a person wrote and ends the fields. The first of a repeated field counts, so go backwards.
+    head = re.split(rb"\btext\s*:", text, maxsplit=1, flags=re.IGNORECASE)[0]
+    for name, value in reversed(_FIELD.findall(head)):
+        yield name.decode("latin-1").lower(), value.decode("latin-1")
+
+
+def _from_tlvs(
+    tlvs: dict[int, bytes], carrier_id: str, state: ReceiptState, error: str
+) -> tuple[str, ReceiptState, str, int | None]:
+    if named := tlvs.get(Tag.RECEIPTED_MESSAGE_ID, b"").partition(b"\0")[0]:
+        carrier_id = named.decode("latin-1").strip()
+    number = tlvs.get(Tag.MESSAGE_STATE, b"")
+    if len(number) == 1 and number[0] < len(_BY_NUMBER):
+        state = _BY_NUMBER[number[0]]
+    network_error = tlvs.get(Tag.NETWORK_ERROR_CODE, b"")
+    if not error and len(network_error) == 3:
+        error = f"{int.from_bytes(network_error[1:], 'big'):03d}"
+    reference = tlvs.get(Tag.USER_MESSAGE_REFERENCE, b"")
+    return carrier_id, state, error, int.from_bytes(reference, "big") if len(reference) == 2 else None
+
+
+def normalise_id(carrier_id: str) -> str:
+    """One spelling of an id: no spaces or leading zeros, lower case. Keep maps under this."""
+    plain = carrier_id.strip()[:MESSAGE_ID_CHARS_MAX].lower()
+    return plain.lstrip("0") or plain[-1:]
+
+
+def id_candidates(receipt_id: str) -> tuple[str, ...]:
+    """Under which normalised ids the message of a receipt may be kept, likeliest first: as written, decimal id read
+    back to hexadecimal, hexadecimal to decimal.
+
+    "10" written by a carrier that answers in hexadecimal and reports in decimal is also another message's
+    hexadecimal id: whoever looks up more than the first candidate must check that the destination is
+    `Receipt.number`.
+    """
+    plain = normalise_id(receipt_id)
+    found = [plain]
+    if plain.isascii() and plain.isdigit():
+        found.append(f"{int(plain):x}")
+    if _is_hexadecimal(plain):
+        found.append(str(int(plain, 16)))
+    return tuple(dict.fromkeys(found))
+
+
+def same_id(response_id: str, receipt_id: str) -> bool:
+    """Whether the two may be one id in any mix of bases."""
+    return normalise_id(response_id) in id_candidates(receipt_id)
+
+
+def _is_hexadecimal(text: str) -> bool:
+    # Not int(): it accepts signs, underscores and other scripts' digits.
+    return bool(text) and len(text) <= MESSAGE_ID_CHARS_MAX and not text.strip("0123456789abcdef")
