@@ -42,7 +42,11 @@ def test_every_line_of_the_lock_is_a_pinned_package_or_one_of_its_hashes():
 def test_every_dependency_of_a_distribution_is_in_the_lock(project):
     content = tomllib.loads(project.read_text(encoding="utf-8"))
     optional = content["project"].get("optional-dependencies", {})
-    named = [*content["project"]["dependencies"], *content["build-system"]["requires"], *sum(optional.values(), [])]
+    named = [
+        *content["project"]["dependencies"],
+        *content["build-system"]["requires"],
+        *(name for names in optional.values() for name in names),
+    ]
     third_party = {canonical(name) for name in named if not canonical(name).startswith("muster-")}
     assert third_party - LOCKED == set()
 

@@ -1,0 +1,264 @@
+"""Our own syntax-tree rules: what this project must never do, each a function from a source file to its findings.
+
+A line is excused by a comment on it, with the reason: `# allow <rule>: <why>`.
+"""
+
+import ast
+import re
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import PurePosixPath
+
+FUNCTION_LINES_MAX = 70
+FILE_LINES_MAX = 400
+SQL = re.compile(r"\s*(SELECT|INSERT INTO|UPDATE|DELETE FROM|WITH|MERGE INTO|LOCK|TRUNCATE)\s", re.IGNORECASE)
+SQL_TIME = re.compile(r"\b(now\(\)|clock_timestamp\(\)|statement_timestamp\(\)|current_timestamp)", re.IGNORECASE)
+SQL_ENDS = re.compile(r"^\s*(COMMIT|ROLLBACK|BEGIN|END|SAVEPOINT)\b", re.IGNORECASE)
+TABLES = re.compile(r"\b(?:FROM|JOIN|INTO|UPDATE|USING)\s+(?:ONLY\s+)?([a-z_][a-z0-9_]*)", re.IGNORECASE)
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """A file as the rules see it; `tenant_tables` are the tables of its service that hold a tenant's rows."""
+
+    path: PurePosixPath
+    text: str
+    tenant_tables: frozenset[str] = frozenset()
+
+    @property
+    def tree(self) -> ast.Module:
+        """Its syntax tree."""
+        return ast.parse(self.text)
+
+    @property
+    def in_kit(self) -> bool:
+        """Whether the file is of the kit, the one place that may hold connections, clients and clocks."""
+        return "libs/kit/" in self.path.as_posix()
+
+    @property
+    def room(self) -> str:
+        """The room of a service that the file is in: `domain`, `store` ... or an empty string elsewhere."""
+        parts = self.path.parts
+        if "services" not in parts or "muster" not in parts:
+            return ""
+        inside = parts[parts.index("muster") + 2 :]
+        return inside[0].removesuffix(".py") if inside else ""
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """A line that breaks a rule, and what to do instead."""
+
+    path: PurePosixPath
+    line: int
+    rule: str
+    says: str
+
+    def __str__(self) -> str:
+        return f"{self.path}:{self.line}: {self.rule}: {self.says}"
+
+
+Rule = Callable[[Source], Iterator[tuple[int, str]]]
+RULES: dict[str, Rule] = {}
+
+
+def rule(function: Rule) -> Rule:
+    """Register a rule under its function's name, written with dashes."""
+    RULES[function.__name__.replace("_", "-")] = function
+    return function
+
+
+def check(source: Source) -> list[Finding]:
+    """Every finding in a file that is not excused on its own line."""
+    lines = source.text.splitlines()
+    return [
+        Finding(source.path, line, name, says)
+        for name, function in RULES.items()
+        for line, says in function(source)
+        if not re.search(rf"# allow {name}: \S", lines[line - 1])
+    ]
+
+
+def _calls(source: Source) -> Iterator[tuple[ast.Call, str]]:
+    """Every call with the dotted name of what is called."""
+    for node in ast.walk(source.tree):
+        if isinstance(node, ast.Call):
+            yield node, ast.unparse(node.func)
+
+
+def _strings(source: Source) -> Iterator[ast.Constant]:
+    """Every string that is not a docstring."""
+    tree = source.tree
+    docs = {
+        id(node.body[0].value)
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef)
+        and node.body
+        and isinstance(node.body[0], ast.Expr)
+    }
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Constant) and isinstance(node.value, str) and id(node) not in docs:
+            yield node
+
+
+def _imports(source: Source) -> Iterator[tuple[int, str]]:
+    for node in ast.walk(source.tree):
+        if isinstance(node, ast.Import):
+            yield from ((node.lineno, alias.name) for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            yield from ((node.lineno, f"{node.module}.{alias.name}") for alias in node.names)
+
+
+@rule
+def commit_at_the_edge(source: Source) -> Iterator[tuple[int, str]]:
+    """One request or one fetched batch is one transaction: only the kit opens, commits or rolls back."""
+    if source.in_kit or not source.room:
+        return
+    for call, name in _calls(source):
+        if name.rpartition(".")[2] in ("commit", "rollback", "transaction", "savepoint"):
+            yield call.lineno, f"{name}() outside the kit; the edge commits"
+    for text in _strings(source):
+        if isinstance(text.value, str) and SQL_ENDS.match(text.value) and len(text.value) < 40 and text.value.isupper():
+            yield text.lineno, "SQL that begins or ends a transaction; the edge commits"
+
+
+@rule
+def connections_from_the_kit(source: Source) -> Iterator[tuple[int, str]]:
+    """Two helpers give transactions, nothing else gives a connection."""
+    if source.in_kit or not source.room:
+        return
+    for line, name in _imports(source):
+        if name.startswith(("asyncpg.connect", "asyncpg.create_pool", "aiokafka", "psycopg", "sqlalchemy")):
+            yield line, f"{name}: databases and Kafka are reached through muster.kit"
+    for call, name in _calls(source):
+        if name in ("asyncpg.connect", "asyncpg.create_pool"):
+            yield call.lineno, f"{name}(): use Database.request or Database.worker"
+
+
+@rule
+def sql_in_the_store(source: Source) -> Iterator[tuple[int, str]]:
+    """SQL stands in the store, as a constant above the function that runs it."""
+    if source.in_kit or source.room in ("", "store"):
+        return
+    for text in _strings(source):
+        if isinstance(text.value, str) and SQL.match(text.value) and len(text.value.split()) > 3:
+            yield text.lineno, f"SQL in the room {source.room}; it belongs in the store"
+
+
+@rule
+def tenant_in_tenant_sql(source: Source) -> Iterator[tuple[int, str]]:
+    """Every statement about a tenant's table names tenant_id: row-level security is the second wall, not the first."""
+    if source.room != "store":
+        return
+    for text in _strings(source):
+        value = str(text.value)
+        touched = {name.lower() for name in TABLES.findall(value)} & source.tenant_tables
+        if SQL.match(value) and touched and "tenant_id" not in value:
+            yield text.lineno, f"SQL about {', '.join(sorted(touched))} without tenant_id"
+
+
+@rule
+def one_clock(source: Source) -> Iterator[tuple[int, str]]:
+    """Time in SQL comes from kit_now(), in Python from muster.kit.clock, so that a simulation can own both."""
+    if source.in_kit or not source.room:
+        return
+    for call, name in _calls(source):
+        if name in (
+            "time.time",
+            "time.monotonic",
+            "time.time_ns",
+            "datetime.now",
+            "datetime.utcnow",
+            "datetime.datetime.now",
+        ):
+            yield call.lineno, f"{name}(): use muster.kit.clock"
+    for text in _strings(source):
+        if SQL.match(str(text.value)) and (found := SQL_TIME.search(str(text.value))):
+            yield text.lineno, f"{found[0]} in SQL: use kit_now()"
+
+
+@rule
+def pure_domain(source: Source) -> Iterator[tuple[int, str]]:
+    """The domain is pure: it awaits nothing, and knows neither protobuf nor the kit."""
+    if source.room != "domain":
+        return
+    for node in ast.walk(source.tree):
+        if isinstance(node, ast.AsyncFunctionDef | ast.Await):
+            yield node.lineno, "the domain awaits nothing"
+    for line, name in _imports(source):
+        if name.startswith("muster.") and not name.startswith("muster.text") and ".domain" not in name:
+            yield line, f"{name}: the domain knows the standard library and muster.text only"
+
+
+@rule
+def protobuf_in_events(source: Source) -> Iterator[tuple[int, str]]:
+    """Only the room events knows the wire."""
+    if source.room in ("", "events"):
+        return
+    for line, name in _imports(source):
+        if name.startswith(("muster.events.v1", "google.protobuf")):
+            yield line, f"{name}: protobuf is known to the room events only"
+
+
+@rule
+def transaction_first(source: Source) -> Iterator[tuple[int, str]]:
+    """A function of the store takes `tx` first."""
+    if source.room != "store":
+        return
+    for node in ast.walk(source.tree):
+        if isinstance(node, ast.AsyncFunctionDef) and not node.name.startswith("_"):
+            names = [argument.arg for argument in node.args.args if argument.arg != "self"]
+            if not names or names[0] != "tx":
+                yield node.lineno, f"{node.name}: a function of the store takes tx first"
+
+
+@rule
+def scoped_transactions(source: Source) -> Iterator[tuple[int, str]]:
+    """A `yield` dependency commits after the response unless its scope is the function: only the kit makes them."""
+    if source.in_kit or source.room != "api":
+        return
+    for node in ast.walk(source.tree):
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+            yields = any(isinstance(inner, ast.Yield) for inner in ast.walk(node))
+            if yields and "StreamingResponse" not in source.text:
+                yield node.lineno, f"{node.name}: dependencies that yield are made in the kit"
+
+
+@rule
+def no_swallowed_exception(source: Source) -> Iterator[tuple[int, str]]:
+    """An exception that nobody hears of is a defect."""
+    for node in ast.walk(source.tree):
+        if not isinstance(node, ast.ExceptHandler):
+            continue
+        broad = node.type is None or ast.unparse(node.type) in ("Exception", "BaseException")
+        if broad and all(isinstance(step, ast.Pass | ast.Continue) for step in node.body):
+            yield node.lineno, "an exception is swallowed"
+
+
+@rule
+def short_functions(source: Source) -> Iterator[tuple[int, str]]:
+    """A function of more than 70 lines, a file of more than 400, is two."""
+    for node in ast.walk(source.tree):
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and node.end_lineno is not None:
+            lines = node.end_lineno - node.lineno + 1
+            if lines > FUNCTION_LINES_MAX:
+                yield node.lineno, f"{node.name} has {lines} lines, {FUNCTION_LINES_MAX} at most"
+    lines = len(source.text.splitlines())
+    if lines > FILE_LINES_MAX:
+        yield 1, f"{lines} lines, {FILE_LINES_MAX} at most"
+
+
+@rule
+def no_pickle(source: Source) -> Iterator[tuple[int, str]]:
+    """Nothing that runs what it reads."""
+    for line, name in _imports(source):
+        if name.split(".")[0] in ("pickle", "marshal", "shelve", "dill"):
+            yield line, f"{name} runs what it reads"
+
+
+@rule
+def nothing_unfinished(source: Source) -> Iterator[tuple[int, str]]:
+    """What is left for later is in an issue, not in the code."""
+    for number, line in enumerate(source.text.splitlines(), 1):
+        if re.search(r"\b(TO" + r"DO|FIX" + r"ME|XX" + r"X|HA" + r"CK)\b", line):
+            yield number, "unfinished: do it, or file it"
