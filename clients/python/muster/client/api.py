@@ -1,0 +1,180 @@
+"""A client of `/v1`: tokens are fetched and renewed, writes carry an idempotency key and are safe to repeat."""
+
+import json
+import os
+import time
+import uuid
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self, cast
+
+import httpx
+
+from muster.client import shapes
+
+TIMEOUT_S = 30.0
+TRIES_MAX = 4
+RETRY_PAUSE_S = 0.25
+TOKEN_MARGIN_S = 30.0
+
+
+class ApiError(Exception):
+    """The API said no; `problem` is the RFC 9457 document, or what there was of an answer."""
+
+    def __init__(self, status: int, problem: Mapping[str, Any]) -> None:
+        self.status = status
+        self.problem = dict(problem)
+        self.code = str(problem.get("code", ""))
+        super().__init__(f"{status} {problem.get('title', '')} {problem.get('detail', '')}".strip())
+
+
+@dataclass(frozen=True, slots=True)
+class Connection:
+    """Where Muster is and as whom to speak to it."""
+
+    url: str
+    client_id: str
+    client_secret: str
+
+    @classmethod
+    def from_environment(cls, *, operator: bool = False) -> Self:
+        """`MUSTER_URL`, `MUSTER_CLIENT_ID`, `MUSTER_CLIENT_SECRET`, else `run.json` of a local Muster.
+
+        LookupError says what is missing.
+        """
+        names = ("MUSTER_URL", "MUSTER_CLIENT_ID", "MUSTER_CLIENT_SECRET")
+        given = [os.environ.get(name, "") for name in names]
+        if all(given):
+            return cls(*given)
+        path = Path(os.environ.get("MUSTER_VAR", "var")) / "run.json"
+        if not path.exists():
+            raise LookupError(f"set {', '.join(names)}, or run Muster here (`make run` writes {path})")
+        run = json.loads(path.read_text(encoding="utf-8"))
+        if not operator and not run["tenants"]:
+            raise LookupError(f"{path} names no tenant yet")
+        who = run["operator"] if operator else run["tenants"][0]
+        return cls(given[0] or run["url"], given[1] or who["client_id"], given[2] or who["client_secret"])
+
+
+class Muster:
+    """The API as one caller sees it. Every method raises ApiError where the API refuses; use it as a context."""
+
+    def __init__(self, connection: Connection, *, transport: httpx.BaseTransport | None = None) -> None:
+        self._connection = connection
+        self._http = httpx.Client(base_url=connection.url, timeout=TIMEOUT_S, transport=transport)
+        self._token = ""
+        self._token_until = 0.0
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        self._http.close()
+
+    # The plain calls
+
+    def get(self, path: str, **query: str | int | None) -> Any:
+        """The JSON of a GET; query members that are None are left out."""
+        return self._call("GET", path, params={k: v for k, v in query.items() if v is not None})
+
+    def post(self, path: str, body: object = None, *, key: str | None = None) -> Any:
+        """The JSON of a POST; `key` is the idempotency key, a fresh one by default."""
+        return self._call("POST", path, json=body, headers={"Idempotency-Key": key or str(uuid.uuid4())})
+
+    def pages(self, path: str, **query: str | int | None) -> Iterator[dict[str, Any]]:
+        """Every item of a listing, page by page."""
+        cursor: str | None = None
+        while True:
+            page = self.get(path, cursor=cursor, **query)
+            yield from page["items"]
+            cursor = page["next_cursor"]
+            if cursor is None:
+                return
+
+    def _call(self, method: str, path: str, **options: Any) -> Any:
+        headers = {**options.pop("headers", {}), "Authorization": f"Bearer {self._fresh_token()}"}
+        return self._answer(self._tried(method, path, headers=headers, **options))
+
+    def _tried(self, method: str, path: str, **options: Any) -> httpx.Response:
+        """A call repeated while the service is away or overloaded; writes carry a key, so repeating is harmless."""
+        for attempt in range(1, TRIES_MAX + 1):
+            try:
+                response = self._http.request(method, path, **options)
+            except httpx.TransportError:
+                if attempt == TRIES_MAX:
+                    raise
+            else:
+                if response.status_code not in (429, 502, 503) or attempt == TRIES_MAX:
+                    return response
+            time.sleep(RETRY_PAUSE_S * 2**attempt)
+        raise AssertionError("the last attempt returns or raises")
+
+    @staticmethod
+    def _answer(response: httpx.Response) -> Any:
+        if response.is_success:
+            return response.json() if response.content else None
+        try:
+            problem = response.json()
+        except ValueError:
+            problem = {"title": response.reason_phrase, "detail": response.text[:200]}
+        raise ApiError(response.status_code, problem if isinstance(problem, dict) else {"detail": str(problem)})
+
+    def _fresh_token(self) -> str:
+        if time.monotonic() >= self._token_until:
+            asked = {
+                "grant_type": "client_credentials",
+                "client_id": self._connection.client_id,
+                "client_secret": self._connection.client_secret,
+            }
+            token = cast(shapes.Token, self._answer(self._tried("POST", "/v1/token", json=asked)))
+            self._token = token["access_token"]
+            self._token_until = time.monotonic() + token["expires_in"] - TOKEN_MARGIN_S
+        return self._token
+
+    # Customers and credits
+
+    def import_customers(self, csv: bytes) -> shapes.Import:
+        """Import customers from a CSV; rows that are wrong are listed by `import_errors`."""
+        headers = {"Content-Type": "text/csv", "Idempotency-Key": str(uuid.uuid4())}
+        answer = self._call("POST", "/v1/customers/imports", content=csv, headers=headers)
+        while answer["state"] not in ("done", "failed"):
+            time.sleep(RETRY_PAUSE_S)
+            answer = self.get(f"/v1/customers/imports/{answer['id']}")
+        return cast(shapes.Import, answer)
+
+    def credits(self) -> shapes.Credits:
+        """The account as it stands."""
+        return cast(shapes.Credits, self.get("/v1/credits"))
+
+    def top_up(self, tenant_id: str, credits: int, *, reason: str, reference: str) -> shapes.TopUp:
+        """Grant credits to a tenant, as the operator."""
+        body = {"tenant_id": tenant_id, "credits": credits, "reason": reason, "reference": reference}
+        return cast(shapes.TopUp, self.post("/v1/credits/top-ups", body))
+
+    # Sends
+
+    def quote(self, text: str, audience: Mapping[str, Any] | None = None) -> shapes.Quote:
+        """What a text to an audience takes: recipients, parts, credits, and who is left out."""
+        return cast(shapes.Quote, self.post("/v1/quotes", {"text": text, "audience": audience or {"all": True}}))
+
+    def send(self, quote_id: str, *, key: str | None = None, **options: Any) -> shapes.Bulk:
+        """Confirm a quote; repeated with the same key it sends once."""
+        return cast(shapes.Bulk, self.post("/v1/bulk-sms", {"quote_id": quote_id, **options}, key=key))
+
+    def bulk(self, bulk_id: str) -> shapes.Bulk:
+        """A send as it stands."""
+        return cast(shapes.Bulk, self.get(f"/v1/bulk-sms/{bulk_id}"))
+
+    def control(self, bulk_id: str, act: str) -> dict[str, Any]:
+        """`stop`, `pause` or `resume` a send; a stop answers with exact counts, or with the state `stopping`."""
+        return cast(dict[str, Any], self.post(f"/v1/bulk-sms/{bulk_id}/{act}", {}))
+
+    def progress(self, bulk_id: str) -> shapes.Progress:
+        """Live numbers of a send, from the report."""
+        return cast(shapes.Progress, self.get(f"/v1/bulk-sms/{bulk_id}/progress"))
+
+    def report(self, **filters: str | int | None) -> Iterator[shapes.ReportRow]:
+        """Rows of the SMS Detail Report."""
+        return cast(Iterator[shapes.ReportRow], self.pages("/v1/reports/sms", **filters))

@@ -1,0 +1,98 @@
+"""`muster send` and `muster bulk`: quote, confirm, watch, stop."""
+
+import sys
+import time
+from typing import Annotated, Any
+
+import typer
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+from muster.client.api import Connection, Muster
+from muster.client.commands.output import AsJson, show, show_rows
+
+app = typer.Typer(no_args_is_help=True, help="Bulk sends: list, show, stop, pause, resume.")
+ENDED = ("closed", "refused", "needs_confirmation")
+POLL_S = 0.3
+COLUMNS = ("id", "state", "recipients", "credits_reserved", "credits_used", "credits_released", "created_at")
+
+
+def send(
+    text: Annotated[
+        str, typer.Argument(help="the text, with merge fields such as {{first_name|there}}; - for standard input")
+    ],
+    tag: Annotated[str | None, typer.Option(help="only customers with this tag")] = None,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="send without asking")] = False,  # noqa: FBT002
+    watch: Annotated[bool, typer.Option(help="show progress until the send ends")] = True,  # noqa: FBT002
+    as_json: AsJson = False,  # noqa: FBT002
+) -> None:
+    """Text all customers who allow it: quote, ask, send, and show the progress."""
+    written = sys.stdin.read().removesuffix("\n") if text == "-" else text
+    with Muster(Connection.from_environment()) as muster:
+        quote = muster.quote(written, {"tag": tag} if tag else {"all": True})
+        show(dict(quote), as_json=as_json)
+        if not yes and not typer.confirm(
+            f"Send to {quote['recipients']:,} for {quote['credits']:,} credits?", err=True
+        ):
+            raise typer.Exit(1)
+        bulk = muster.send(quote["id"])
+        if watch:
+            follow(muster, bulk["id"], quote["recipients"])
+        show(dict(muster.bulk(bulk["id"])), as_json=as_json)
+
+
+def follow(muster: Muster, bulk_id: str, recipients: int) -> None:
+    """A progress bar of the messages that have left, until the send ends."""
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    with Progress(*columns, transient=True) as bar:
+        task = bar.add_task("sending", total=recipients)
+        while (state := muster.bulk(bulk_id)["state"]) not in ENDED:
+            bar.update(task, completed=_left(muster.progress(bulk_id)), description=state)
+            time.sleep(POLL_S)
+
+
+def _left(progress: Any) -> int:
+    return int(progress["recipients"] - progress["queued"] - progress["submitting"])
+
+
+@app.command("list")
+def list_bulks(as_json: AsJson = False) -> None:  # noqa: FBT002
+    """Every send, newest first."""
+    with Muster(Connection.from_environment()) as muster:
+        show_rows(muster.pages("/v1/bulk-sms"), COLUMNS, as_json=as_json)
+
+
+@app.command("show")
+def show_bulk(bulk_id: str, as_json: AsJson = False) -> None:  # noqa: FBT002
+    """One send as it stands."""
+    with Muster(Connection.from_environment()) as muster:
+        show(dict(muster.bulk(bulk_id)), as_json=as_json)
+
+
+@app.command("progress")
+def progress(bulk_id: str, as_json: AsJson = False) -> None:  # noqa: FBT002
+    """Live numbers of one send."""
+    with Muster(Connection.from_environment()) as muster:
+        show(dict(muster.progress(bulk_id)), as_json=as_json)
+
+
+def _control(bulk_id: str, act: str, *, as_json: bool) -> None:
+    with Muster(Connection.from_environment()) as muster:
+        show(muster.control(bulk_id, act), as_json=as_json)
+
+
+@app.command()
+def stop(bulk_id: str, as_json: AsJson = False) -> None:  # noqa: FBT002
+    """Stop a send; what was unsent comes back as credits."""
+    _control(bulk_id, "stop", as_json=as_json)
+
+
+@app.command()
+def pause(bulk_id: str, as_json: AsJson = False) -> None:  # noqa: FBT002
+    """Pause a send; nothing more leaves until it is resumed."""
+    _control(bulk_id, "pause", as_json=as_json)
+
+
+@app.command()
+def resume(bulk_id: str, as_json: AsJson = False) -> None:  # noqa: FBT002
+    """Resume a paused send; nobody gets it twice."""
+    _control(bulk_id, "resume", as_json=as_json)

@@ -1,0 +1,87 @@
+"""What the API answers, as the services document it. Credits are integers, times RFC 3339, numbers E.164."""
+
+from typing import Any, NotRequired, TypedDict
+
+
+class Token(TypedDict):
+    access_token: str
+    token_type: str
+    expires_in: int
+
+
+class Tenant(TypedDict):
+    id: str
+    name: str
+    country: str
+
+
+class ApiKey(TypedDict):
+    id: str
+    client_id: str
+    client_secret: NotRequired[str]
+    role: str
+
+
+class Import(TypedDict):
+    id: str
+    state: str
+    rows: int
+    imported: int
+    rejected: int
+
+
+class Quote(TypedDict):
+    id: str
+    recipients: int
+    parts: int
+    credits: int
+    left_out: dict[str, int]
+
+
+class Bulk(TypedDict):
+    id: str
+    state: str
+    recipients: int
+    problem: NotRequired[dict[str, Any] | None]
+
+
+class Credits(TypedDict):
+    granted: int
+    owed: int
+    available: int
+    reserved: int
+    consumed: int
+
+
+class TopUp(TypedDict):
+    id: str
+    credits: int
+    available: int
+
+
+class Progress(TypedDict):
+    recipients: int
+    queued: int
+    submitting: int
+    accepted: int
+    delivered: int
+    undelivered: int
+    expired: int
+    rejected: int
+    stopped: int
+    suppressed: int
+    unknown: int
+
+
+class ReportRow(TypedDict):
+    id: str
+    bulk_id: str
+    seq: int
+    kind: str
+    sent_at: str | None
+    number: str | None
+    text: str | None
+    parts: int
+    credits: int
+    status: str
+    replies: list[dict[str, Any]]
