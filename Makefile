@@ -21,10 +21,10 @@ TESTED := $(wildcard libs services clients deploy tests)
 setup: $(STAMPS)/packages $(STAMPS)/proto $(STAMPS)/kafka ## install all that Muster needs into .venv
 
 demo: setup ## run the main job from import to report, and check each figure against the others
-	@$(BIN)/python -m muster.local demo
+	@$(BIN)/python -m muster.local demo --end-with-parent
 
 run: setup ## run Muster and leave it running; Ctrl-C ends it, its data stays
-	@$(BIN)/python -m muster.local run
+	@$(BIN)/python -m muster.local run --end-with-parent
 
 test: lint ## run all linters and all tests
 	@$(BIN)/pytest $(TESTED)

@@ -22,7 +22,15 @@ import asyncpg
 
 from muster.local.ports import free_port
 from muster.local.process import Command, PartError, failure, spawn, stop, wait_until_ready
-from muster.local.unprivileged import User, can_reach, own_place, reachable_copy, unprivileged_user
+from muster.local.unprivileged import (
+    User,
+    can_reach,
+    new_place,
+    own_place,
+    reachable_copy,
+    remove_abandoned_places,
+    unprivileged_user,
+)
 
 # One node on a laptop: little memory, few processes, no replication, nothing written that nobody reads.
 _SETTINGS = {
@@ -125,8 +133,8 @@ class Postgres:
 
     def remove(self) -> None:
         """Remove the data, wherever it is."""
-        shutil.rmtree(self._data(), ignore_errors=True)
         shutil.rmtree(self.directory, ignore_errors=True)
+        remove_abandoned_places("postgres")
 
     def _data(self) -> Path:
         """The data directory: here, or in a place that the unprivileged user can reach."""
@@ -135,10 +143,9 @@ class Postgres:
             return Path(elsewhere.read_text())
         if self._user is None or can_reach(self.directory):
             return self.directory / "data"
-        place = Path(tempfile.mkdtemp(prefix="postgres-", dir=own_place()))
-        os.chown(place, self._user.uid, self._user.gid)
-        elsewhere.write_text(str(place))
-        return place
+        data = new_place("postgres", elsewhere) / "data"
+        elsewhere.write_text(str(data))
+        return data
 
     def _binary(self, name: str) -> Path:
         package = _package_folder()

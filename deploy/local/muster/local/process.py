@@ -1,5 +1,6 @@
 """Child processes that cannot outlive their parent, and waiting for what they serve."""
 
+import contextlib
 import ctypes
 import os
 import signal
@@ -14,6 +15,7 @@ from muster.local.unprivileged import User
 
 _PR_SET_PDEATHSIG = 1  # <sys/prctl.h>
 _PARENT_GONE_EXIT = 125
+_PRIVATE = frozenset({"MUSTER_POSTGRES"})
 # Loaded before any fork: the child of a process with threads may not take the loader's lock.
 _LIBC = ctypes.CDLL(None, use_errno=True) if sys.platform == "linux" else None
 
@@ -44,8 +46,10 @@ def die_with_parent(death_signal: signal.Signals) -> None:
         _LIBC.prctl(_PR_SET_PDEATHSIG, int(death_signal), 0, 0, 0)
 
 
-def spawn(command: Command, log: Path) -> subprocess.Popen[bytes]:
-    """Start `command` in a session of its own, its output appended to `log`.
+def spawn(command: Command, log: Path | None, keep_open: tuple[int, ...] = ()) -> subprocess.Popen[bytes]:
+    """Start `command` in a session of its own; it inherits the files of `keep_open`.
+
+    Its output is appended to `log`, or goes where ours goes for None.
 
     To be called from the main thread: the kernel counts the death of the starting *thread* as the parent's death.
     """
@@ -58,20 +62,27 @@ def spawn(command: Command, log: Path) -> subprocess.Popen[bytes]:
             os._exit(_PARENT_GONE_EXIT)
 
     user = command.user
-    with log.open("ab") as output:
+    with log.open("ab") if log else contextlib.nullcontext() as output:
         return subprocess.Popen(
             command.argv,
-            env={**os.environ, **command.env},
+            env={**_inherited(), **command.env},
             cwd=command.cwd,
             stdin=subprocess.DEVNULL,
             stdout=output,
-            stderr=subprocess.STDOUT,
+            stderr=subprocess.STDOUT if log else None,
+            pass_fds=keep_open,
+            umask=0o077,  # what parts keep is personal data
             start_new_session=True,  # Ctrl-C on the terminal reaches the supervisor alone, which ends all in order
             user=user.uid if user else None,
             group=user.gid if user else None,
             extra_groups=[] if user else None,
             preexec_fn=in_child,  # noqa: PLW1509 - two system calls, nothing that could take a lock
         )
+
+
+def _inherited() -> dict[str, str]:
+    """Our environment, without what only some parts may know: they are told by their command."""
+    return {name: value for name, value in os.environ.items() if name not in _PRIVATE}
 
 
 def stop(process: subprocess.Popen[bytes], stop_signal: signal.Signals, limit_s: float) -> None:

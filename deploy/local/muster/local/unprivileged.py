@@ -56,6 +56,24 @@ def own_place() -> Path:
     raise RuntimeError(f"no folder that {_USER_NAME} can reach: tried {', '.join(map(str, _PLACES))}")
 
 
+def new_place(kind: str, owner: Path) -> Path:
+    """A new folder in root's own place, in use as long as the file `owner` exists."""
+    remove_abandoned_places(kind)
+    place = Path(tempfile.mkdtemp(prefix=f"{kind}-", dir=own_place()))
+    place.chmod(0o711)
+    (place / "owner").write_text(str(owner.resolve()))
+    return place
+
+
+def remove_abandoned_places(kind: str) -> None:
+    """Remove the folders of `kind` whose owner was removed (a var folder that somebody deleted by hand)."""
+    if os.geteuid() != 0:
+        return
+    for owner in own_place().glob(f"{kind}-*/owner"):
+        if not Path(owner.read_text()).exists():
+            shutil.rmtree(owner.parent, ignore_errors=True)
+
+
 def reachable_copy(folders: Iterable[Path], name: str) -> Path:
     """A folder with copies of `folders` that the unprivileged user can read, made once and shared by later runs."""
     target = own_place() / name

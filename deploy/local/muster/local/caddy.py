@@ -1,0 +1,103 @@
+"""Caddy in front of everything: one public URL, each path to its owner by the table in `routes`."""
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from muster.local.process import Command
+from muster.local.programs import program
+from muster.local.routes import ROUTES
+
+_BODY_BYTES_MAX = 1 << 20
+_IMPORT_BYTES_MAX = 128 << 20  # a million customers as CSV
+_IMPORTS = "^/v1/customers/imports$"
+_NANOSECONDS = 1_000_000_000
+_RESTART_S = 3  # how long a request waits for an owner that is being restarted
+
+_PAGE = """<!doctype html><html lang="en"><meta charset="utf-8"><title>Muster</title>
+<h1>Muster</h1><p>One SMS to all your customers, to the last credit.</p>
+<p>The API is under <code>/v1</code>; a token comes from <code>POST /v1/token</code>.</p></html>
+"""
+
+_PROBLEMS = {
+    404: ("not_found", "There is nothing at this address"),
+    413: ("too_large", "The body is larger than this address takes"),
+    502: ("unavailable", "The service behind this address is not there"),
+    503: ("unavailable", "The service behind this address is not there"),
+    504: ("unavailable", "The service behind this address did not answer in time"),
+}
+
+
+def config(port: int, upstreams: Mapping[str, int]) -> dict[str, Any]:
+    """Caddy's configuration: listening on 127.0.0.1:`port`, each service at its port of `upstreams`."""
+    routes = [
+        _route("^/$", {"handler": "static_response", "headers": _content("text/html; charset=utf-8"), "body": _PAGE}),
+        {**_route(_IMPORTS, _body_limit(_IMPORT_BYTES_MAX)), "terminal": False, "group": "limit"},
+        {"handle": [_body_limit(_BODY_BYTES_MAX)], "group": "limit"},
+        *(_route(route.regex, _proxy(upstreams[route.service])) for route in ROUTES if route.service in upstreams),
+        {"handle": [_problem(404)]},
+    ]
+    errors = [
+        {"match": [{"expression": f"{{http.error.status_code}} == {status}"}], "handle": [_problem(status)]}
+        for status in _PROBLEMS
+    ]
+    server = {
+        "listen": [f"127.0.0.1:{port}"],
+        "automatic_https": {"disable": True},
+        "read_header_timeout": 10 * _NANOSECONDS,
+        "read_timeout": 120 * _NANOSECONDS,
+        "idle_timeout": 120 * _NANOSECONDS,  # and no write timeout: server-sent events stay open
+        "max_header_bytes": 32 << 10,
+        "routes": routes,
+        "errors": {"routes": errors},
+    }
+    return {
+        "admin": {"disabled": True, "config": {"persist": False}},
+        "logging": {"logs": {"default": {"level": "WARN"}}},
+        "apps": {"http": {"servers": {"muster": server}}},
+    }
+
+
+def command(directory: Path, port: int, upstreams: Mapping[str, int]) -> Command:
+    """How to start Caddy, with its configuration and all that it writes in `directory`."""
+    directory.mkdir(parents=True, exist_ok=True)
+    file = directory / "caddy.json"
+    file.write_text(json.dumps(config(port, upstreams), indent=1))
+    folder = str(directory.resolve())
+    return Command(
+        (program("caddy"), "run", "--config", str(file)),
+        env={"XDG_DATA_HOME": folder, "XDG_CONFIG_HOME": folder, "GOMAXPROCS": "2"},
+    )
+
+
+def _route(regex: str, handler: Mapping[str, Any]) -> dict[str, Any]:
+    return {"match": [{"path_regexp": {"pattern": regex}}], "handle": [handler], "terminal": True}
+
+
+def _proxy(port: int) -> dict[str, Any]:
+    return {
+        "handler": "reverse_proxy",
+        "upstreams": [{"dial": f"127.0.0.1:{port}"}],
+        # Only connections that were refused are tried again: nothing was sent on them.
+        "load_balancing": {"try_duration": _RESTART_S * _NANOSECONDS, "try_interval": _NANOSECONDS // 10},
+    }
+
+
+def _body_limit(size: int) -> dict[str, Any]:
+    return {"handler": "request_body", "max_size": size}
+
+
+def _problem(status: int) -> dict[str, Any]:
+    code, title = _PROBLEMS[status]
+    body = {"type": f"urn:muster:problem:{code}", "title": title, "status": status, "code": code}
+    return {
+        "handler": "static_response",
+        "status_code": str(status),
+        "headers": _content("application/problem+json"),
+        "body": json.dumps(body),
+    }
+
+
+def _content(media_type: str) -> dict[str, list[str]]:
+    return {"Content-Type": [media_type]}

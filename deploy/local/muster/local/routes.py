@@ -1,0 +1,66 @@
+"""Which service answers which path: the one table behind the public URL, on a laptop and in a cluster alike.
+
+A pattern's `{name}` is one segment; a final `/**` is the path itself and all below it. The first match wins.
+"""
+
+import re
+from dataclasses import dataclass
+
+SERVICES = ("tenant", "customer", "credit", "dispatch", "reply", "report")
+
+
+@dataclass(frozen=True)
+class Route:
+    """A pattern of paths and the service that owns them."""
+
+    pattern: str
+    service: str
+
+    @property
+    def regex(self) -> str:
+        """The pattern as a regular expression of the whole path (RE2 and Python)."""
+        below = self.pattern.endswith("/**")
+        literal = re.escape(self.pattern.removesuffix("/**"))
+        return "^" + re.sub(r"\\{\w+\\}", "[^/]+", literal) + ("(/.*)?$" if below else "$")
+
+
+ROUTES = (
+    Route("/.well-known/jwks.json", "tenant"),
+    Route("/v1/token", "tenant"),
+    Route("/v1/tenants/**", "tenant"),
+    Route("/v1/tenant/**", "tenant"),
+    Route("/v1/users/**", "tenant"),
+    Route("/v1/api-keys/**", "tenant"),
+    Route("/v1/audit/**", "tenant"),
+    # One bulk SMS is served by three: who controls the carrier, who has a row for each SMS, who took the request.
+    Route("/v1/bulk-sms/{id}/stop", "dispatch"),
+    Route("/v1/bulk-sms/{id}/pause", "dispatch"),
+    Route("/v1/bulk-sms/{id}/resume", "dispatch"),
+    Route("/v1/bulk-sms/{id}/progress", "report"),
+    Route("/v1/bulk-sms/**", "customer"),
+    Route("/v1/messages", "customer"),
+    Route("/v1/messages/{id}", "report"),
+    Route("/v1/customers/**", "customer"),
+    Route("/v1/lists/**", "customer"),
+    Route("/v1/suppressions/**", "customer"),
+    Route("/v1/templates/**", "customer"),
+    Route("/v1/quotes/**", "customer"),
+    Route("/v1/schedules/**", "customer"),
+    Route("/o/{token}", "customer"),
+    Route("/v1/credits/**", "credit"),
+    Route("/v1/rates/**", "credit"),
+    Route("/v1/carriers/**", "dispatch"),
+    Route("/v1/senders/**", "dispatch"),
+    Route("/v1/receipts/{carrier}", "dispatch"),
+    Route("/v1/inbound/{carrier}", "dispatch"),
+    Route("/v1/replies/**", "reply"),
+    Route("/v1/conversations/**", "reply"),
+    Route("/v1/reports/**", "report"),
+    Route("/v1/webhooks/**", "report"),
+    *(Route(f"/v1/ops/{service}/**", service) for service in SERVICES),
+)
+
+
+def owner(path: str) -> str | None:
+    """The service that owns `path`; None where nobody does."""
+    return next((route.service for route in ROUTES if re.match(route.regex, path)), None)

@@ -1,0 +1,215 @@
+"""Starts parts, restarts those that die, ends them in order."""
+
+import asyncio
+import contextlib
+import subprocess
+import time
+from collections import Counter
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from enum import IntEnum
+from pathlib import Path
+
+from muster.local.process import Command, PartError, failure, spawn
+
+_POLL_S = 0.1
+_BACK_OFF_FIRST_S = 0.25
+_BACK_OFF_MAX_S = 10.0
+_STEADY_S = 30.0  # who ran this long starts again with the first back-off
+
+
+class Stage(IntEnum):
+    """When a part is ended, lowest first."""
+
+    SERVICE = 0
+    EDGE = 1
+    STORE = 2
+
+
+# Together below the ten seconds that Ctrl-C may take.
+_STOP_LIMIT_S = {Stage.SERVICE: 4.0, Stage.EDGE: 1.5, Stage.STORE: 3.5}
+
+
+@dataclass(frozen=True)
+class Part:
+    """One process to keep running. `why_not_ready` (called in a thread) is None when it serves, else the reason."""
+
+    name: str
+    command: Callable[[], Command]
+    why_not_ready: Callable[[], str | None]
+    stage: Stage = Stage.SERVICE
+    limit_s: float = 60.0
+    prepare: Callable[[], None] | None = None
+
+
+@dataclass
+class _Child:
+    part: Part
+    command: Command
+    process: subprocess.Popen[bytes]
+    failures: int = 0
+    started: float = field(default_factory=time.monotonic)
+    restart_at: float | None = None
+
+
+class Supervisor:
+    """Keeps parts running. `say` prints a line; `on_change` is called whenever a process id changed; each process
+    inherits the open files `keep_open`.
+
+    All processes are started from the thread that runs the event loop, which must be the main thread: see
+    `process.spawn`.
+    """
+
+    def __init__(
+        self,
+        logs: Path,
+        *,
+        say: Callable[[str], None] = print,
+        on_change: Callable[[], None] = lambda: None,
+        keep_open: tuple[int, ...] = (),
+    ) -> None:
+        self.restarts: Counter[str] = Counter()
+        self._logs = logs
+        self._say = say
+        self._on_change = on_change
+        self._keep_open = keep_open
+        self._children: dict[str, _Child] = {}
+        self._starting: dict[str, _Child] = {}
+        self._watching: asyncio.Task[None] | None = None
+
+    def pids(self) -> dict[str, int]:
+        """Process ids of the parts that run, by name."""
+        return {name: child.process.pid for name, child in self._children.items()}
+
+    def log(self, name: str) -> Path:
+        """The log file of a part."""
+        return self._logs / f"{name}.log"
+
+    async def start(self, *parts: Part) -> None:
+        """Start parts side by side; returns when all are ready; PartError for the first that does not come up."""
+        self._logs.mkdir(parents=True, exist_ok=True)
+        try:
+            async with asyncio.TaskGroup() as group:
+                for part in parts:
+                    group.create_task(self._start(part))
+        except* PartError as errors:
+            raise errors.exceptions[0] from None
+        if self._watching is None:
+            self._watching = asyncio.create_task(self._watch())
+
+    async def run_once(self, name: str, command: Command, limit_s: float = 60.0) -> None:
+        """Run a command to its end; PartError unless it ends with 0 within the limit."""
+        process = spawn(command, self.log(name), self._keep_open)
+        try:
+            ended = await _until(lambda: process.poll() is not None, limit_s)
+        finally:
+            if process.poll() is None:
+                process.kill()
+                process.wait()
+        if not ended or process.returncode != 0:
+            reason = f"it ended with code {process.returncode}" if ended else f"not done after {limit_s:.0f} s"
+            raise PartError(failure(name, reason, self.log(name)))
+
+    async def wait_ready(self, name: str) -> None:
+        """Wait until a part serves (again); PartError after its limit."""
+        part = self._children[name].part
+        deadline = time.monotonic() + part.limit_s
+        while True:
+            child = self._children[name]
+            reason = await asyncio.to_thread(part.why_not_ready)
+            if reason is None and child is self._children[name] and child.process.poll() is None:
+                return
+            if time.monotonic() > deadline:
+                raise PartError(failure(name, f"not ready after {part.limit_s:.0f} s: {reason}", self.log(name)))
+            await asyncio.sleep(_POLL_S)
+
+    async def stop(self) -> None:
+        """End all parts, stage by stage; who does not end in time is killed."""
+        if self._watching is not None:
+            self._watching.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await self._watching
+            self._watching = None
+        children = [*self._children.values(), *self._starting.values()]
+        for stage in Stage:
+            await _end([child for child in children if child.part.stage is stage], _STOP_LIMIT_S[stage])
+        self._children.clear()
+        self._starting.clear()
+
+    async def _start(self, part: Part) -> None:
+        begun = time.monotonic()
+        _keep_one_run_back(self.log(part.name))
+        if part.prepare is not None:
+            await asyncio.to_thread(part.prepare)
+        child = self._starting[part.name] = self._spawn(part)
+        while (reason := await asyncio.to_thread(part.why_not_ready)) is not None or child.process.poll() is not None:
+            if child.process.poll() is not None:
+                reason = f"it ended with code {child.process.returncode}"
+                raise PartError(failure(part.name, reason, self.log(part.name)))
+            if time.monotonic() - begun > part.limit_s:
+                reason = f"not ready after {part.limit_s:.0f} s: {reason}"
+                raise PartError(failure(part.name, reason, self.log(part.name)))
+            await asyncio.sleep(_POLL_S)
+        self._children[part.name] = self._starting.pop(part.name)
+        self._say(f"  {part.name:<22} {time.monotonic() - begun:5.1f} s")
+        self._on_change()
+
+    def _spawn(self, part: Part) -> _Child:
+        command = part.command()
+        return _Child(part, command, spawn(command, self.log(part.name), self._keep_open))
+
+    async def _watch(self) -> None:
+        while True:
+            await asyncio.sleep(_POLL_S)
+            for name, child in list(self._children.items()):
+                if child.restart_at is not None:
+                    self._restart_when_due(name, child)
+                elif child.process.poll() is not None:
+                    self._plan_restart(name, child)
+
+    def _plan_restart(self, name: str, child: _Child) -> None:
+        now = time.monotonic()
+        child.failures = 1 if now - child.started > _STEADY_S else child.failures + 1
+        wait_s = min(_BACK_OFF_MAX_S, _BACK_OFF_FIRST_S * 2 ** (child.failures - 1))
+        child.restart_at = now + wait_s
+        self._say(f"  {name} ended with code {child.process.returncode}; starting it again in {wait_s:g} s")
+
+    def _restart_when_due(self, name: str, child: _Child) -> None:
+        assert child.restart_at is not None
+        if time.monotonic() < child.restart_at:
+            return
+        self._children[name] = self._spawn(child.part)
+        self._children[name].failures = child.failures
+        self.restarts[name] += 1
+        self._on_change()
+
+
+def _keep_one_run_back(log: Path) -> None:
+    """A run's log begins with the run; that of the run before is beside it."""
+    if log.exists():
+        log.replace(log.with_name(f"{log.name}.1"))
+
+
+async def _end(children: Iterable[_Child], limit_s: float) -> None:
+    running = [child for child in children if child.process.poll() is None]
+    for child in running:
+        child.process.send_signal(child.command.stop_signal)
+    await _until(lambda: all(child.process.poll() is not None for child in running), limit_s)
+    for child in running:
+        if child.process.poll() is None:
+            # What the kernel would send it if we died: for PostgreSQL this ends its backends too.
+            child.process.send_signal(child.command.death_signal)
+    for child in running:
+        try:
+            await asyncio.to_thread(child.process.wait, 1.0)
+        except subprocess.TimeoutExpired:
+            child.process.kill()
+            await asyncio.to_thread(child.process.wait)
+
+
+async def _until(condition: Callable[[], bool], limit_s: float) -> bool:
+    """Whether `condition` became true within the limit."""
+    deadline = time.monotonic() + limit_s
+    while not condition() and time.monotonic() < deadline:  # noqa: ASYNC110 - a child's end sets no event
+        await asyncio.sleep(_POLL_S / 2)
+    return condition()
