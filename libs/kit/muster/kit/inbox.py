@@ -1,0 +1,32 @@
+"""For effects that have no natural key: each event is taken once by each consumer."""
+
+from collections.abc import Sequence
+from datetime import timedelta
+from typing import Any
+from uuid import UUID
+
+from muster.kit.consumer.received import Received
+from muster.kit.pg import Tx
+
+_TAKE = """
+INSERT INTO inbox (consumer, event_id) SELECT $1, unnest($2::uuid[])
+ON CONFLICT (consumer, event_id) DO NOTHING RETURNING event_id
+"""
+_FORGET = "DELETE FROM inbox WHERE received_at < kit_now() - $1::interval"
+
+
+async def first_time(tx: Tx, consumer: str, events: Sequence[Received[Any]]) -> list[Received[Any]]:
+    """Those of the events that this consumer has not taken before, once each, in order; they count as taken now."""
+    rows = await tx.fetch(_TAKE, consumer, sorted({event.event_id for event in events}))
+    fresh: set[UUID] = {row["event_id"] for row in rows}
+    found = []
+    for event in events:
+        if event.event_id in fresh:
+            fresh.discard(event.event_id)
+            found.append(event)
+    return found
+
+
+async def forget(tx: Tx, older_than: timedelta) -> None:
+    """Drop entries that are older than the log's retention, after which nothing can come again."""
+    await tx.execute(_FORGET, older_than)

@@ -1,0 +1,238 @@
+"""Transactions. `Database.request` and `Database.worker` give one each, committed at their end and nowhere else;
+nothing but these and `dedicated` (for advisory locks) gives a connection.
+"""
+
+import asyncio
+import itertools
+from collections.abc import AsyncIterator, Iterable, Sequence
+from contextlib import asynccontextmanager, suppress
+from typing import TYPE_CHECKING, Any, cast
+from uuid import UUID
+
+import asyncpg
+
+from muster.kit import clock
+from muster.kit.metrics import tx_seconds
+
+if TYPE_CHECKING:
+    from asyncpg.pool import PoolConnectionProxy
+
+Record = asyncpg.Record
+
+# Transient by nature: the same transaction may succeed when it is tried again.
+RETRIABLE: tuple[type[Exception], ...] = (
+    OSError,
+    TimeoutError,
+    asyncpg.InterfaceError,
+    asyncpg.PostgresConnectionError,
+    asyncpg.TransactionRollbackError,
+    asyncpg.InsufficientResourcesError,
+    asyncpg.OperatorInterventionError,
+    asyncpg.LockNotAvailableError,
+    asyncpg.IdleInTransactionSessionTimeoutError,
+    asyncpg.ReadOnlySQLTransactionError,
+)
+
+
+class Overloaded(Exception):
+    """No connection could be had in time: the pool is exhausted or the database does not answer. Try again later."""
+
+
+class Undone(Exception):
+    """COMMIT was answered by ROLLBACK: a statement failed and its error was swallowed within the transaction."""
+
+
+class Tx:
+    """A transaction that is open. It cannot be committed or rolled back from here: that is done at its edge."""
+
+    __slots__ = ("_connection", "_savepoints")
+
+    def __init__(self, connection: "asyncpg.Connection[Record]") -> None:
+        self._connection = connection
+        self._savepoints = itertools.count(1)
+
+    async def fetch(self, query: str, *args: object) -> list[Record]:
+        """All rows."""
+        return await self._connection.fetch(query, *args)
+
+    async def fetchrow(self, query: str, *args: object) -> Record | None:
+        """The first row, or None."""
+        return await self._connection.fetchrow(query, *args)
+
+    async def fetchval(self, query: str, *args: object) -> Any:
+        """The first column of the first row, or None."""
+        return await self._connection.fetchval(query, *args)
+
+    async def execute(self, query: str, *args: object) -> str:
+        """Run a statement; the command tag, such as `UPDATE 3`."""
+        return await self._connection.execute(query, *args)
+
+    async def executemany(self, query: str, args: Iterable[Sequence[object]]) -> None:
+        """Run a statement once for each row of arguments."""
+        await self._connection.executemany(query, args)
+
+    async def copy_records_to_table(
+        self, table: str, *, records: Iterable[Sequence[object]], columns: Sequence[str] | None = None
+    ) -> str:
+        """COPY rows into a table. PostgreSQL refuses this on tables with row-level security: there, COPY into a
+        temporary table and INSERT ... SELECT, or INSERT ... SELECT unnest.
+        """
+        return await self._connection.copy_records_to_table(table, records=records, columns=columns)
+
+    @asynccontextmanager
+    async def savepoint(self) -> AsyncIterator[None]:
+        """For kit alone: what fails within is undone while the transaction goes on."""
+        name = f"kit_{next(self._savepoints)}"
+        await self._connection.execute(f"SAVEPOINT {name}")
+        try:
+            yield
+        except BaseException:
+            await self._connection.execute(f"ROLLBACK TO SAVEPOINT {name}; RELEASE SAVEPOINT {name}")
+            raise
+        await self._connection.execute(f"RELEASE SAVEPOINT {name}")
+
+
+class Database:
+    """A service's database through its two roles: `app` for requests of one tenant, `worker` for batches of many."""
+
+    def __init__(
+        self,
+        app: "asyncpg.Pool[Record] | None",
+        worker: "asyncpg.Pool[Record] | None",
+        worker_dsn: str | None,
+        settings: dict[str, str],
+        pool_wait_s: float,
+    ) -> None:
+        self._app = app
+        self._worker = worker
+        self._worker_dsn = worker_dsn
+        self._settings = settings
+        self._pool_wait_s = pool_wait_s
+
+    @classmethod
+    async def connect(
+        cls,
+        app_dsn: str | None,
+        worker_dsn: str | None,
+        *,
+        app_pool_max: int = 8,
+        worker_pool_max: int = 8,
+        statement_timeout_ms: int = 15_000,
+        lock_timeout_ms: int = 3_000,
+        idle_in_transaction_timeout_ms: int = 20_000,
+        pool_wait_ms: int = 5_000,
+    ) -> "Database":
+        """Pools that open connections when they are needed and let idle ones go; the server need not be up yet."""
+        settings = {
+            "statement_timeout": str(statement_timeout_ms),
+            "lock_timeout": str(lock_timeout_ms),
+            "idle_in_transaction_session_timeout": str(idle_in_transaction_timeout_ms),
+            "timezone": "UTC",
+            # A peer that vanished without a word gives its locks back within half a minute.
+            "tcp_keepalives_idle": "10",
+            "tcp_keepalives_interval": "5",
+            "tcp_keepalives_count": "3",
+        }
+
+        async def pool(dsn: str | None, size_max: int) -> "asyncpg.Pool[Record] | None":
+            if dsn is None:
+                return None
+            # The reset of the pool on release stays: it is what undoes a plain SET of app.tenant.
+            return await asyncpg.create_pool(
+                dsn,
+                min_size=0,
+                max_size=size_max,
+                max_inactive_connection_lifetime=60,
+                command_timeout=statement_timeout_ms / 1000 + 5,
+                timeout=5,
+                server_settings=settings,
+            )
+
+        app, worker = await pool(app_dsn, app_pool_max), await pool(worker_dsn, worker_pool_max)
+        return cls(app, worker, worker_dsn, settings, pool_wait_ms / 1000)
+
+    async def close(self) -> None:
+        """Close all connections; those that do not give up their transaction within 5 s are cut."""
+        for pool in (self._app, self._worker):
+            if pool is not None:
+                try:
+                    await asyncio.wait_for(pool.close(), 5)
+                except TimeoutError:
+                    pool.terminate()
+
+    @asynccontextmanager
+    async def request(self, tenant_id: UUID) -> AsyncIterator[Tx]:
+        """A transaction of the app role that sees this tenant's rows alone; Overloaded if there is no connection.
+
+        It is committed when the block ends well and rolled back when it raises. A caller who is cancelled during the
+        commit cannot know its outcome: every effect needs a natural key.
+        """
+        # UUID() again: what is put into SQL here is nothing but hexadecimal digits.
+        tenant = UUID(bytes=tenant_id.bytes)
+        async with self._transaction(self._app, "app", f"BEGIN; SET LOCAL app.tenant = '{tenant}'") as tx:
+            yield tx
+
+    @asynccontextmanager
+    async def worker(self) -> AsyncIterator[Tx]:
+        """A transaction of the worker role, which sees all tenants where a table lets it; else as `request`."""
+        async with self._transaction(self._worker, "worker", "BEGIN") as tx:
+            yield tx
+
+    @asynccontextmanager
+    async def dedicated(self) -> AsyncIterator["asyncpg.Connection[Record]"]:
+        """A connection of the worker role outside of the pool: for advisory locks that outlive a transaction."""
+        if self._worker_dsn is None:
+            raise RuntimeError("this process has no worker role")
+        connection = await self._open()
+        try:
+            yield connection
+        finally:
+            with suppress(OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError):
+                await connection.close(timeout=2)
+
+    async def _open(self) -> "asyncpg.Connection[Record]":
+        return await asyncpg.connect(self._worker_dsn, timeout=5, command_timeout=20, server_settings=self._settings)
+
+    @asynccontextmanager
+    async def _transaction(self, pool: "asyncpg.Pool[Record] | None", role: str, begin: str) -> AsyncIterator[Tx]:
+        if pool is None:
+            raise RuntimeError(f"this process has no {role} role")
+        connection = await _acquire(pool, self._pool_wait_s)
+        started = clock.monotonic()
+        try:
+            try:
+                await connection.execute(begin)
+                yield Tx(connection)
+                status = await connection.execute("COMMIT")
+            except BaseException:
+                await _roll_back(connection)
+                raise
+            if status != "COMMIT":
+                raise Undone("a statement failed and its error was swallowed within the transaction")
+        finally:
+            await pool.release(cast("PoolConnectionProxy[Record]", connection))
+            tx_seconds.labels(role=role).observe(clock.monotonic() - started)
+
+
+async def unprotected_tables(tx: "Tx | asyncpg.Connection[Record]") -> dict[str, str]:
+    """Tables that hold tenant data without the protection that each must have, with what is missing."""
+    return {row["name"]: row["reason"] for row in await tx.fetch("SELECT name, reason FROM kit_unprotected_tables()")}
+
+
+async def _acquire(pool: "asyncpg.Pool[Record]", wait_s: float) -> "asyncpg.Connection[Record]":
+    try:
+        return cast("asyncpg.Connection[Record]", await pool.acquire(timeout=wait_s))
+    except TimeoutError as error:
+        raise Overloaded(f"no database connection within {wait_s:g} s") from error
+    except (OSError, asyncpg.CannotConnectNowError, asyncpg.TooManyConnectionsError) as error:
+        raise Overloaded(f"the database does not take connections: {error}") from error
+
+
+async def _roll_back(connection: "asyncpg.Connection[Record]") -> None:
+    """Cancelling a statement is not rolling back; a connection that cannot be rolled back is cut."""
+    if connection.is_closed() or not connection.is_in_transaction():
+        return
+    try:
+        await connection.execute("ROLLBACK", timeout=5)
+    except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError):
+        connection.terminate()

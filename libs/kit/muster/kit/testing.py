@@ -1,0 +1,202 @@
+"""A pytest plugin for tests of services: a migrated database of their own, handlers applied as the consumer does.
+
+Needs the plugin `muster.local.testing` (real servers). Heavy imports happen at first use, after coverage has begun.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit, urlunsplit
+from uuid import UUID
+
+import pytest
+
+if TYPE_CHECKING:
+    from importlib.resources.abc import Traversable
+
+    from google.protobuf.message import Message
+
+    from muster.kit.consumer.received import Handler, Received
+    from muster.kit.outbox import Lane
+    from muster.kit.pg import Database, Tx
+
+PASSWORD = "for-tests"  # noqa: S105 - of throw-away databases that only this machine reaches
+
+
+class ServiceDatabases:
+    """`await service_database("credit")` gives a `Database` on a fresh, migrated database of that service.
+
+    The first call for a service migrates a template; the others copy it (some 50 ms). All are dropped after the test.
+    """
+
+    def __init__(self, admin_dsn: str, new_database: Callable[..., str], templates: dict[str, str]) -> None:
+        self._admin_dsn = admin_dsn
+        self._new_database = new_database
+        self._templates = templates
+        self._opened: list[tuple[str, Database]] = []
+
+    async def __call__(
+        self, service: str, package: str | None = None, *, files: Traversable | None = None, **limits: int
+    ) -> Database:
+        """`package` where it is not `muster.<service>`; `files` for a folder of migrations; `limits` of connect."""
+        from muster.kit.pg import Database
+
+        if service not in self._templates:
+            self._templates[service] = await self._template(service, package, files)
+        admin_dsn = await asyncio.to_thread(self._new_database, template=self._templates[service])
+        database = await Database.connect(
+            role_dsn(admin_dsn, f"{service}_app"), role_dsn(admin_dsn, f"{service}_worker"), **limits
+        )
+        self._opened.append((admin_dsn, database))
+        return database
+
+    def admin_dsn(self, database: Database) -> str:
+        """The superuser's DSN of a database that this fixture made: to look behind the roles, or to break things."""
+        return next(dsn for dsn, opened in self._opened if opened is database)
+
+    def dsns(self, database: Database, service: str) -> tuple[str, str]:
+        """The DSNs of the app and the worker role, for another `Database` or another process."""
+        dsn = self.admin_dsn(database)
+        return role_dsn(dsn, f"{service}_app"), role_dsn(dsn, f"{service}_worker")
+
+    async def close(self) -> None:
+        """Close and drop what was opened."""
+        import asyncpg
+
+        for _, database in self._opened:
+            await database.close()
+        connection = await asyncpg.connect(self._admin_dsn)
+        try:
+            for dsn, _ in self._opened:
+                await connection.execute(f'DROP DATABASE "{urlsplit(dsn).path[1:]}" WITH (FORCE)')
+        finally:
+            await connection.close()
+
+    async def _template(self, service: str, package: str | None, files: Traversable | None) -> str:
+        from muster.kit.migrate import migrate
+
+        name = f"template_{service}"
+        passwords = {"app_password": PASSWORD, "worker_password": PASSWORD}
+        await migrate(self._admin_dsn, service, package, database=name, files=files, **passwords)
+        return name
+
+
+@pytest.fixture(scope="session")
+def _migrated_templates() -> dict[str, str]:
+    return {}
+
+
+@pytest.fixture
+async def service_database(
+    postgres_server: str, new_database: Callable[..., str], _migrated_templates: dict[str, str]
+) -> AsyncIterator[ServiceDatabases]:
+    """A factory of migrated databases: `db = await service_database("credit")`."""
+    databases = ServiceDatabases(postgres_server, new_database, _migrated_templates)
+    try:
+        yield databases
+    finally:
+        await databases.close()
+
+
+@dataclass(frozen=True, slots=True)
+class Emitted:
+    """A fact as it stands in the outbox."""
+
+    message: Any
+    event_id: UUID
+    tenant_id: UUID
+    topic: str
+    key: bytes
+    lane: Lane
+    correlation: str
+    causation: str
+    subject: str
+
+
+def role_dsn(admin_dsn: str, role: str) -> str:
+    """The DSN of a role of a test database, from the superuser's DSN of the same."""
+    parts = urlsplit(admin_dsn)
+    return urlunsplit(parts._replace(netloc=f"{role}:{PASSWORD}@{parts.hostname}:{parts.port}"))
+
+
+def received(message: Message, *, event_id: UUID | None = None, **members: Any) -> Received[Any]:
+    """An event as the consumer would hand it over; `members` replace single ones, such as correlation."""
+    from muster.events import topic_of
+    from muster.kit import clock
+    from muster.kit.consumer.received import Received
+    from muster.kit.ids import uuid7
+
+    values: dict[str, Any] = {
+        "message": message,
+        "event_id": event_id or uuid7(),
+        "tenant_id": UUID(getattr(message, "tenant_id")),  # noqa: B009 - protobuf's base class does not know it
+        "correlation": getattr(message, "bulk_id", ""),
+        "causation": "",
+        "time_unix_ms": clock.unix_ms(),
+        "topic": topic_of(message.DESCRIPTOR.name, getattr(message, "lane", None)),
+        "partition": 0,
+        "offset": 0,
+        "key": b"",
+    }
+    return Received(**{**values, **members})
+
+
+async def apply(db: Database, handler: Handler, *messages: Message | Received[Any]) -> None:
+    """Run a handler once over these messages in one worker transaction, as one batch of the consumer."""
+    await _apply(db, handler, [_as_received(message) for message in messages])
+
+
+async def run_twice(db: Database, handler: Handler, *messages: Message | Received[Any]) -> list[Emitted]:
+    """Run a handler over the same events twice, each in a transaction; all facts that are in the outbox afterwards."""
+    events = [_as_received(message) for message in messages]
+    await _apply(db, handler, events)
+    await _apply(db, handler, events)
+    async with db.worker() as tx:
+        return await facts(tx)
+
+
+async def facts(tx: Tx, *types: str) -> list[Emitted]:
+    """The facts in the outbox in order, decoded, of these types or all; needs a worker transaction."""
+    from muster.events import TYPES
+    from muster.kit.outbox import Lane
+
+    rows = await tx.fetch("SELECT * FROM outbox ORDER BY id")
+    return [
+        Emitted(
+            message=TYPES[row["type"]].FromString(row["value"]),
+            event_id=row["event_id"],
+            tenant_id=row["tenant_id"],
+            topic=row["topic"],
+            key=row["key"],
+            lane=Lane(row["lane"]),
+            correlation=row["correlation"],
+            causation=row["causation"],
+            subject=row["subject"],
+        )
+        for row in rows
+        if not types or row["type"] in types
+    ]
+
+
+def _as_received(message: Message | Received[Any]) -> Received[Any]:
+    from muster.kit.consumer.received import Received
+
+    return message if isinstance(message, Received) else received(message)
+
+
+async def _apply(db: Database, handler: Handler, events: Sequence[Received[Any]]) -> None:
+    async with db.worker() as tx:
+        await handler(tx, events)
+
+
+async def eventually(condition: Callable[[], Awaitable[object]], within_s: float = 20.0) -> Any:
+    """Wait until the condition is true and return it; AssertionError when it is not within the bound."""
+    deadline = asyncio.get_running_loop().time() + within_s
+    while not (found := await condition()):
+        if asyncio.get_running_loop().time() > deadline:
+            raise AssertionError(f"did not become true within {within_s} s: {condition}")
+        await asyncio.sleep(0.02)
+    return found

@@ -1,0 +1,239 @@
+import asyncio
+import random
+from uuid import UUID, uuid4
+
+import asyncpg
+import pytest
+
+from muster.kit.pg import Database, Overloaded, Tx, Undone, unprotected_tables
+from muster.kit.testing import ServiceDatabases
+
+ANNA, BERT = uuid4(), uuid4()
+_TENANTS = "SELECT DISTINCT tenant_id FROM note"
+
+
+async def write(tx: Tx, tenant_id: UUID, text: str = "x") -> None:
+    await tx.execute("INSERT INTO note (tenant_id, text) VALUES ($1, $2)", tenant_id, text)
+
+
+async def count(db: Database, tenant_id: UUID) -> int:
+    async with db.worker() as tx:
+        counted: int = await tx.fetchval("SELECT count(*) FROM note WHERE tenant_id = $1", tenant_id)
+        return counted
+
+
+async def test_a_request_sees_and_writes_its_own_tenant_only(db: Database) -> None:
+    async with db.worker() as tx:
+        await write(tx, ANNA)
+        await write(tx, BERT)
+
+    async with db.request(ANNA) as tx:
+        assert [row["tenant_id"] for row in await tx.fetch(_TENANTS)] == [ANNA]
+        assert await tx.execute("UPDATE note SET text = 'y'") == "UPDATE 1"
+    with pytest.raises(asyncpg.InsufficientPrivilegeError, match="row-level security"):
+        async with db.request(ANNA) as tx:
+            await write(tx, BERT)
+
+
+async def test_two_tenants_interleaved_on_one_connection_never_see_each_other(narrow_db: Database) -> None:
+    """Security control 2: with cancellations and errors in any place."""
+    chance = random.Random(7)
+    async with narrow_db.worker() as tx:
+        await write(tx, ANNA)
+        await write(tx, BERT)
+
+    async def visit(tenant_id: UUID, fate: float) -> None:
+        async with narrow_db.request(tenant_id) as tx:
+            seen = {row["tenant_id"] for row in await tx.fetch(_TENANTS)}
+            assert seen == {tenant_id}
+            if fate < 0.2:
+                raise RuntimeError("fails")
+            if fate < 0.4:
+                await tx.execute("SET app.tenant = '00000000-0000-0000-0000-000000000009'")
+            elif fate < 0.7:
+                await tx.execute("SELECT pg_sleep(0.01)")
+            else:
+                await write(tx, tenant_id)
+
+    seen_cancelled = 0
+    for _ in range(120):
+        visits = [asyncio.create_task(visit(t, chance.random())) for t in (ANNA, BERT)]
+        await asyncio.sleep(chance.random() * 0.008)
+        if chance.random() < 0.5:
+            visits[0].cancel()
+        for result in await asyncio.gather(*visits, return_exceptions=True):
+            seen_cancelled += isinstance(result, asyncio.CancelledError)
+            assert result is None or isinstance(result, RuntimeError | asyncio.CancelledError), result
+    assert seen_cancelled > 10
+
+
+async def test_after_a_transaction_the_tenant_is_empty_and_sees_nothing(narrow_db: Database) -> None:
+    """PostgreSQL leaves '' and not NULL behind: without nullif this would be an error, without a policy a leak."""
+    async with narrow_db.request(ANNA) as tx:
+        await write(tx, ANNA)
+
+    pool = narrow_db._app
+    assert pool is not None
+    async with pool.acquire() as connection:
+        assert await connection.fetchval("SELECT current_setting('app.tenant', true)") == ""
+        assert await connection.fetch("SELECT * FROM note") == []
+
+
+async def test_a_worker_sees_all_tenants_where_the_table_lets_it(db: Database) -> None:
+    async with db.request(ANNA) as tx:
+        await write(tx, ANNA)
+        await tx.execute("INSERT INTO private VALUES ($1, 'mine')", ANNA)
+
+    async with db.worker() as tx:
+        assert len(await tx.fetch(_TENANTS)) == 1
+        with pytest.raises(asyncpg.InsufficientPrivilegeError):
+            async with tx.savepoint():
+                await tx.fetch("SELECT * FROM private")
+
+
+async def test_a_swallowed_error_is_not_taken_for_a_commit(db: Database) -> None:
+    with pytest.raises(Undone):
+        async with db.request(ANNA) as tx:
+            await write(tx, ANNA)
+            with pytest.raises(asyncpg.CheckViolationError):
+                await write(tx, ANNA, "bad")
+
+    assert await count(db, ANNA) == 0
+
+
+async def test_an_exception_rolls_back_and_leaves_the_connection_clean(narrow_db: Database) -> None:
+    with pytest.raises(RuntimeError, match="no"):
+        async with narrow_db.request(ANNA) as tx:
+            await write(tx, ANNA)
+            raise RuntimeError("no")
+
+    assert await count(narrow_db, ANNA) == 0
+    async with narrow_db.request(ANNA) as tx:
+        await write(tx, ANNA)
+    assert await count(narrow_db, ANNA) == 1
+
+
+async def test_a_cancelled_statement_rolls_back(narrow_db: Database) -> None:
+    async def slow() -> None:
+        async with narrow_db.request(ANNA) as tx:
+            await write(tx, ANNA)
+            await tx.execute("SELECT pg_sleep(10)")
+
+    task = asyncio.create_task(slow())
+    await asyncio.sleep(0.1)
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+
+    assert await count(narrow_db, ANNA) == 0
+
+
+async def test_a_savepoint_undoes_its_own_part_only(db: Database) -> None:
+    async with db.request(ANNA) as tx:
+        await write(tx, ANNA, "first")
+        with pytest.raises(asyncpg.CheckViolationError):
+            async with tx.savepoint():
+                await write(tx, ANNA, "bad")
+        async with tx.savepoint():
+            await write(tx, ANNA, "second")
+
+    assert await count(db, ANNA) == 2
+
+
+async def test_nothing_within_a_transaction_can_end_it(db: Database) -> None:
+    async with db.request(ANNA) as tx:
+        assert not {"commit", "rollback", "transaction", "close"} & set(dir(tx))
+
+
+async def test_an_exhausted_pool_is_a_typed_refusal(narrow_db: Database) -> None:
+    async with narrow_db.request(ANNA):
+        with pytest.raises(Overloaded, match="no database connection within"):
+            async with narrow_db.request(BERT):
+                pass
+
+
+async def test_a_database_that_is_down_is_a_typed_refusal(unused_tcp_port: int) -> None:
+    dsn = f"postgresql://nobody:x@127.0.0.1:{unused_tcp_port}/none"
+    db = await Database.connect(dsn, dsn)
+    with pytest.raises(Overloaded):
+        async with db.request(ANNA):
+            pass
+    await db.close()
+
+
+async def test_copy_is_refused_on_a_table_with_row_level_security(db: Database) -> None:
+    """Why services COPY into a temporary table, or INSERT ... SELECT unnest."""
+    async with db.request(ANNA) as tx:
+        with pytest.raises(asyncpg.FeatureNotSupportedError, match="row-level security"):
+            async with tx.savepoint():
+                await tx.copy_records_to_table("note", records=[(ANNA, "x")], columns=["tenant_id", "text"])
+        await tx.execute("CREATE TEMPORARY TABLE fresh (text text) ON COMMIT DROP")
+        await tx.copy_records_to_table("fresh", records=[("x",), ("y",)])
+        await tx.execute("INSERT INTO note (tenant_id, text) SELECT $1, text FROM fresh", ANNA)
+
+    assert await count(db, ANNA) == 2
+
+
+async def test_a_lock_is_not_waited_for_longer_than_the_limit(
+    service_database: ServiceDatabases, migrations: object, db: Database
+) -> None:
+    app, worker = service_database.dsns(db, "notes")
+    hasty = await Database.connect(app, worker, lock_timeout_ms=50)
+    async with db.worker() as tx:
+        await tx.execute("LOCK TABLE note")
+        with pytest.raises(asyncpg.LockNotAvailableError):
+            async with hasty.worker() as other:
+                await other.fetch(_TENANTS)
+    await hasty.close()
+
+
+async def test_the_roles_own_nothing_and_are_held_by_row_level_security(
+    service_database: ServiceDatabases, db: Database
+) -> None:
+    admin = await asyncpg.connect(service_database.admin_dsn(db))
+    try:
+        roles = await admin.fetch("SELECT * FROM pg_roles WHERE rolname IN ('notes_app', 'notes_worker')")
+        owned = await admin.fetch("SELECT relname FROM pg_class WHERE relowner = ANY($1::oid[])", [r["oid"] for r in roles])
+    finally:
+        await admin.close()
+
+    assert [(r["rolsuper"], r["rolbypassrls"], r["rolcreatedb"]) for r in roles] == [(False, False, False)] * 2
+    assert owned == []
+
+
+async def test_every_table_of_the_tests_service_is_protected(db: Database) -> None:
+    async with db.worker() as tx:
+        assert await unprotected_tables(tx) == {}
+
+
+@pytest.mark.parametrize(
+    ("sql", "reason"),
+    [
+        ("CREATE TABLE bare (tenant_id uuid PRIMARY KEY)", "row-level security is not enabled"),
+        (
+            "CREATE TABLE bare (tenant_id uuid PRIMARY KEY); ALTER TABLE bare ENABLE ROW LEVEL SECURITY",
+            "row-level security is not forced",
+        ),
+        (
+            "CREATE TABLE bare (tenant_id uuid PRIMARY KEY);"
+            "ALTER TABLE bare ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY",
+            "no policy with WITH CHECK on app.tenant",
+        ),
+        (
+            "CREATE TABLE bare (tenant_id uuid PRIMARY KEY); CALL kit_tenant_table('bare', worker => true);"
+            "CREATE POLICY loose ON bare TO notes_app USING (true)",
+            "a policy that is not the worker's is not held to app.tenant",
+        ),
+    ],
+)
+async def test_a_table_without_protection_is_found(
+    service_database: ServiceDatabases, db: Database, sql: str, reason: str
+) -> None:
+    admin = await asyncpg.connect(service_database.admin_dsn(db), server_settings={"kit.service": "notes"})
+    try:
+        await admin.execute(sql)
+    finally:
+        await admin.close()
+
+    async with db.worker() as tx:
+        assert await unprotected_tables(tx) == {"bare": reason}
