@@ -7,7 +7,7 @@ from muster.smpp.pdu import BindMode
 from muster.smpp.status import status_name
 
 
-class BindRefused(Exception):  # noqa: N818 - the field's term for it
+class BindRefused(Exception):
     """The carrier answered the bind with this command_status."""
 
     def __init__(self, status: int) -> None:
