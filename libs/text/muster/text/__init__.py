@@ -1,0 +1,50 @@
+"""What SMS texts are made of: parts and encodings, merge fields, phone numbers, and the reading of opt-outs.
+
+Pure: standard library and phonenumbers only, no input or output, no clock.
+"""
+
+from muster.text.alphabet import decode, decode_gsm7
+from muster.text.dearer import Dearer, dearer_characters
+from muster.text.merge import Field, MissingField, Template, TemplateError
+from muster.text.numbers import Number, NumberRefused, country_of, mask, number_hash, read_number
+from muster.text.optout import Reading, Verdict, read_reply
+from muster.text.segments import (
+    PARTS_MAX,
+    Encoding,
+    Segmentation,
+    TextRefused,
+    count_parts,
+    encode_gsm7,
+    encoding_of,
+    segment,
+    split,
+)
+
+__all__ = [
+    "PARTS_MAX",
+    "Dearer",
+    "Encoding",
+    "Field",
+    "MissingField",
+    "Number",
+    "NumberRefused",
+    "Reading",
+    "Segmentation",
+    "Template",
+    "TemplateError",
+    "TextRefused",
+    "Verdict",
+    "count_parts",
+    "country_of",
+    "dearer_characters",
+    "decode",
+    "decode_gsm7",
+    "encode_gsm7",
+    "encoding_of",
+    "mask",
+    "number_hash",
+    "read_number",
+    "read_reply",
+    "segment",
+    "split",
+]

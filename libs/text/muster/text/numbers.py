@@ -1,0 +1,199 @@
+"""Mobile numbers as people write them, to E.164.
+
+The pattern of `muster.text.numbering` settles the common ones; phonenumbers decides the rest. Which can be texted:
+types MOBILE
+and FIXED_LINE_OR_MOBILE of phonenumbers.
+"""
+
+import hashlib
+import re
+import unicodedata
+import uuid
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Final
+
+import phonenumbers
+from phonenumbers import PhoneNumberType
+
+from muster.text.numbering import Textable, is_region, read_international, read_national
+
+WRITTEN_CHARACTERS_MAX: Final = 64
+DIGITS_MAX: Final = 15  # E.164
+HASH_BYTES: Final = 16
+UNKNOWN_COUNTRY: Final = "ZZ"
+_DIALLED_DIGITS_MAX: Final = 20  # 15 and an international prefix before them
+
+_SEPARATORS: Final = b" \t-.()"
+_FLOAT: Final = re.compile(r"\+?\d{8,}\.0+")
+_SCIENTIFIC: Final = re.compile(r"\+?(\d)(?:[.,](\d+))?[eE]\+?(\d{1,2})")
+_SEVERAL: Final = re.compile(r"\d[\s)]*(?:[/;,&|\n]|\bor\b|\band\b)[\s(]*\+?[\d(]", re.IGNORECASE)
+_SPACES_AND_DASHES: Final = re.compile(r"[\s.()\-\u2010-\u2015\u2043\u2212\ufe58\ufe63\u00b7\u30fc]+")
+_DIGITS: Final = re.compile(r"\+?[0-9]+")
+_TEXTABLE_TYPES: Final = frozenset({PhoneNumberType.MOBILE, PhoneNumberType.FIXED_LINE_OR_MOBILE})
+
+
+@dataclass(frozen=True, slots=True)
+class Number:
+    """A number that can be texted. country: ISO 3166 alpha-2, or "001" for non-geographic codes."""
+
+    e164: str
+    country: str
+
+    @property
+    def value(self) -> int:
+        """The digits as an integer, which fits a bigint."""
+        return int(self.e164)
+
+
+@dataclass(frozen=True, slots=True)
+class NumberRefused:
+    """Why a number was not taken.
+
+    code: "empty", "not_a_number", "invalid", "not_mobile", "ambiguous", "premium" or "too_long". The message is
+    for the person
+    who wrote the number and does not repeat it.
+    """
+
+    code: str
+    message: str
+
+
+EMPTY: Final = NumberRefused("empty", "The number is empty.")
+NOT_A_NUMBER: Final = NumberRefused(
+    "not_a_number", "This is not a phone number: it has letters or signs that do not belong in one."
+)
+INVALID: Final = NumberRefused("invalid", "No such number exists in the numbering plan.")
+NOT_MOBILE: Final = NumberRefused("not_mobile", "This is not a mobile number, so it cannot get SMS.")
+PREMIUM: Final = NumberRefused("premium", "This is a premium-rate number.")
+TOO_LONG: Final = NumberRefused("too_long", f"The number has more than {DIGITS_MAX} digits.")
+DIGITS_LOST: Final = NumberRefused("ambiguous", "A spreadsheet has rounded this number and digits are lost.")
+SEVERAL: Final = NumberRefused("ambiguous", "There is more than one number here.")
+
+
+def read_number(written: str, country: str) -> Number | NumberRefused:
+    """The number that `written` means to someone in `country` (ISO 3166 alpha-2, a region of phonenumbers).
+
+    Raises ValueError for an unknown country, which is the caller's fault and not the number's.
+    """
+    textable = _read_fast(written, country)
+    if textable is not None:
+        return Number(*textable)
+    return _read_carefully(written, country)
+
+
+def mask(e164: str) -> str:
+    """A number as logs may show it: +61412345678 is +614*****678."""
+    if len(e164) < 9:
+        return "*" * len(e164)
+    return f"{e164[:4]}{'*' * (len(e164) - 7)}{e164[-3:]}"
+
+
+def country_of(e164: str | int) -> str:
+    """Region of an E.164 number, with or without the plus sign; "001" if non-geographic, "ZZ" if there is none."""
+    digits = str(e164).removeprefix("+")
+    textable = read_international(digits)
+    return textable[1] if textable is not None else _country_by_phonenumbers(digits)
+
+
+def number_hash(key: bytes, generation: int, tenant_id: uuid.UUID, e164: str) -> bytes:
+    """Generation (1 byte), then 16 bytes of BLAKE2b keyed with `key` (at most 64 bytes) over tenant and number.
+
+    The tenant is hashed with the number, so that streams do not join across tenants.
+    """
+    digest = hashlib.blake2b(tenant_id.bytes + e164.encode("ascii"), digest_size=HASH_BYTES, key=key).digest()
+    return bytes((generation,)) + digest
+
+
+def _read_fast(written: str, country: str) -> Textable | None:
+    """What the patterns settle; None leaves it to `_read_carefully`."""
+    if not written.isascii():
+        return None
+    if written.isdigit():
+        return read_national(written, country)
+    if written.rstrip("0")[-1:] == ".":  # a spreadsheet's 412345678.0: its zero is no digit of the number
+        return None
+    digits = written.encode("ascii").translate(None, _SEPARATORS).decode("ascii")
+    if digits.isdigit():
+        return read_national(digits, country)
+    national = digits[1:]
+    return read_international(national) if digits[:1] == "+" and national.isdigit() and is_region(country) else None
+
+
+def _read_carefully(written: str, country: str) -> Number | NumberRefused:
+    if not is_region(country):
+        raise ValueError(f"unknown country: {country!r}")
+    if len(written) > WRITTEN_CHARACTERS_MAX:
+        return TOO_LONG
+    digits = _digits(written)
+    if isinstance(digits, NumberRefused):
+        return digits
+    if len(digits) > _DIALLED_DIGITS_MAX:
+        return TOO_LONG
+    result = _ask_phonenumbers(digits, country)
+    if result is INVALID and digits.startswith("00"):
+        # 00 is the world's prefix for "abroad", also where the network has another one.
+        result = _ask_phonenumbers(f"+{digits[2:]}", country)
+    if result is INVALID and len(digits.lstrip("+0")) > DIGITS_MAX:
+        return TOO_LONG
+    return result
+
+
+def _digits(written: str) -> str | NumberRefused:
+    """ASCII digits with an optional plus sign."""
+    text = _plain(written)
+    if not text:
+        return EMPTY
+    scientific = _SCIENTIFIC.fullmatch(text)
+    if scientific is not None:
+        return _unrounded(*scientific.groups(default=""))
+    if _FLOAT.fullmatch(text):
+        text = text.partition(".")[0]
+    if _SEVERAL.search(text):
+        return SEVERAL
+    digits = _SPACES_AND_DASHES.sub("", text)
+    return digits if _DIGITS.fullmatch(digits) else NOT_A_NUMBER
+
+
+def _plain(written: str) -> str:
+    """Compatibility forms and all scripts' digits as ASCII; invisible characters of copied contacts gone."""
+    text = unicodedata.normalize("NFKC", written)
+    characters = [
+        str(unicodedata.decimal(c)) if unicodedata.category(c) == "Nd" else c
+        for c in text
+        if unicodedata.category(c) != "Cf"
+    ]
+    plain = "".join(characters).strip()
+    if plain[:4].lower() == "tel:":
+        plain = plain[4:]
+    return plain.removeprefix("'").strip()  # the apostrophe with which Excel marks text
+
+
+def _unrounded(first: str, decimals: str, exponent: str) -> str | NumberRefused:
+    """6.1412345678E+10 has all of its digits, 6.14E+10 has lost eight."""
+    if len(decimals.rstrip("0")) > int(exponent) or len(decimals) < int(exponent):
+        return DIGITS_LOST
+    return first + decimals[: int(exponent)]
+
+
+def _ask_phonenumbers(digits: str, country: str) -> Number | NumberRefused:
+    try:
+        parsed = phonenumbers.parse(digits, country)
+    except phonenumbers.NumberParseException:
+        return INVALID
+    if not phonenumbers.is_valid_number(parsed):
+        return INVALID
+    kind = phonenumbers.number_type(parsed)
+    if kind in _TEXTABLE_TYPES:
+        e164 = phonenumbers.format_number(parsed, phonenumbers.PhoneNumberFormat.E164)
+        return Number(e164, phonenumbers.region_code_for_number(parsed) or UNKNOWN_COUNTRY)
+    return PREMIUM if kind == PhoneNumberType.PREMIUM_RATE else NOT_MOBILE
+
+
+@lru_cache(maxsize=4096)
+def _country_by_phonenumbers(digits: str) -> str:
+    try:
+        parsed = phonenumbers.parse(f"+{digits}", None)
+    except phonenumbers.NumberParseException:
+        return UNKNOWN_COUNTRY
+    return phonenumbers.region_code_for_number(parsed) or UNKNOWN_COUNTRY

@@ -1,0 +1,217 @@
+"""How many parts a text costs, and where they are cut.
+
+Sources: 3GPP TS 23.038 (the default alphabet and its extension table) and TS 23.040 (concatenation, 8- and 16-bit
+references).
+A part never ends between an escape and the character it escapes, nor inside a surrogate pair, so ceil(units / size)
+is only a
+lower bound.
+"""
+
+import codecs
+import enum
+from dataclasses import dataclass
+from typing import Final, Literal, NoReturn
+
+from muster.text.alphabet import (
+    BASIC_LATIN1,
+    ENCODER,
+    ESCAPE,
+    EXTENSION_LATIN1,
+    GSM7_BEYOND_LATIN1,
+    decode,
+    decode_gsm7,
+    pairs,
+)
+from muster.text.dearer import Dearer, dearer_characters
+
+PARTS_MAX: Final = 255
+GSM7_SINGLE_SEPTETS: Final = 160
+UCS2_SINGLE_UNITS: Final = 70
+# One septet, or one UCS-2 unit, goes with the sixth or seventh octet of the user data header.
+_GSM7_PART_SEPTETS: Final = {8: 153, 16: 152}
+_UCS2_PART_UNITS: Final = {8: 67, 16: 66}
+
+ReferenceBits = Literal[8, 16]
+
+
+class Encoding(enum.IntEnum):
+    """What a text is sent in."""
+
+    GSM7 = 1
+    UCS2 = 2
+
+
+@dataclass(frozen=True, slots=True)
+class Segmentation:
+    """Encoding, total units (septets, or UTF-16 code units), and the units of each part in order."""
+
+    encoding: Encoding
+    units: int
+    parts: tuple[int, ...]
+
+    @property
+    def segments(self) -> int:
+        """Number of parts."""
+        return len(self.parts)
+
+
+class TextRefused(ValueError):
+    """A text that cannot be sent; `code` is "empty", "too_long" or "unpaired_surrogate"."""
+
+    def __init__(self, code: str, message: str) -> None:
+        super().__init__(message)
+        self.code = code
+
+
+def encoding_of(text: str) -> Encoding:
+    """GSM7 if every character is in the default alphabet or its extension table, else UCS2. Refuses nothing."""
+    data, taken = codecs.charmap_encode(text, "ignore", ENCODER)
+    return Encoding.GSM7 if len(data) == taken else Encoding.UCS2
+
+
+def segment(text: str, reference_bits: ReferenceBits = 8) -> Segmentation:
+    """Units of each part, exactly as `split` cuts them.
+
+    Raises TextRefused: empty, more than 255 parts, or half of a surrogate pair.
+    """
+    encoding, octets, size, width = _prepare(text, reference_bits)
+    if len(octets) <= size.single * width:
+        return Segmentation(encoding, len(octets) // width, (len(octets) // width,))
+    ends = _ends(encoding, octets, size.part)
+    starts = [0, *ends[:-1]]
+    parts = tuple((end - start) // width for start, end in zip(starts, ends, strict=True))
+    return Segmentation(encoding, len(octets) // width, parts)
+
+
+def count_parts(text: str, reference_bits: ReferenceBits = 8) -> tuple[Encoding, int]:
+    """`segment` without the units of each part: what the planner asks for each distinct text. Raises TextRefused."""
+    data = text.encode("latin-1", "ignore")
+    if len(data) != len(text):
+        return _count_beyond_latin1(text, len(text) - len(data), reference_bits)
+    # All of Latin-1: no surrogates, so only an escape pair can straddle a cut.
+    dearer = data.translate(None, BASIC_LATIN1)
+    units = len(data) + len(dearer)
+    if not dearer or (units <= GSM7_SINGLE_SEPTETS and not dearer.translate(None, EXTENSION_LATIN1)):
+        encoding, parts = Encoding.GSM7, _parts(units, GSM7_SINGLE_SEPTETS, _GSM7_PART_SEPTETS[reference_bits])
+    elif dearer.translate(None, EXTENSION_LATIN1):
+        encoding, parts = Encoding.UCS2, _parts(len(data), UCS2_SINGLE_UNITS, _UCS2_PART_UNITS[reference_bits])
+    else:
+        encoding, parts = Encoding.GSM7, len(segment(text, reference_bits).parts)
+    if parts > PARTS_MAX:
+        _refuse_too_long()
+    return encoding, parts
+
+
+def _count_beyond_latin1(text: str, beyond: int, reference_bits: ReferenceBits) -> tuple[Encoding, int]:
+    """`beyond`: how many characters of the text are not in Latin-1."""
+    if beyond != sum(map(text.count, GSM7_BEYOND_LATIN1)) and len(_utf16(text)) == 2 * len(text):
+        parts = _parts(len(text), UCS2_SINGLE_UNITS, _UCS2_PART_UNITS[reference_bits])
+        if parts <= PARTS_MAX:
+            return Encoding.UCS2, parts
+    result = segment(text, reference_bits)
+    return result.encoding, len(result.parts)
+
+
+def _parts(units: int, single: int, part: int) -> int:
+    """Parts of a text in which every unit is a character."""
+    if units == 0:
+        _refuse_empty()
+    return 1 if units <= single else -(-units // part)
+
+
+def split(text: str, reference_bits: ReferenceBits = 8) -> list[bytes]:
+    """Payload of each part without the user data header, cut as `segment` says. Raises TextRefused.
+
+    GSM7: one septet per octet (unpacked), escapes as 0x1B. UCS2: UTF-16BE.
+    """
+    encoding, octets, size, width = _prepare(text, reference_bits)
+    if len(octets) <= size.single * width:
+        return [octets]
+    ends = _ends(encoding, octets, size.part)
+    return [octets[start:end] for start, end in zip([0, *ends[:-1]], ends, strict=True)]
+
+
+def encode_gsm7(text: str) -> bytes:
+    """Default-alphabet octets, one septet each. Raises UnicodeEncodeError for a character outside the alphabet."""
+    data, _ = codecs.charmap_encode(text, "strict", ENCODER)
+    return data if data.isascii() else pairs(data)
+
+
+@dataclass(frozen=True, slots=True)
+class _Size:
+    single: int
+    part: int
+
+
+def _prepare(text: str, reference_bits: ReferenceBits) -> tuple[Encoding, bytes, _Size, int]:
+    if not text:
+        _refuse_empty()
+    data, taken = codecs.charmap_encode(text, "ignore", ENCODER)
+    if len(data) == taken:
+        octets = data if data.isascii() else pairs(data)
+        return Encoding.GSM7, octets, _Size(GSM7_SINGLE_SEPTETS, _GSM7_PART_SEPTETS[reference_bits]), 1
+    return Encoding.UCS2, _utf16(text), _Size(UCS2_SINGLE_UNITS, _UCS2_PART_UNITS[reference_bits]), 2
+
+
+def _utf16(text: str) -> bytes:
+    try:
+        return text.encode("utf-16-be")
+    except UnicodeEncodeError as error:
+        message = f"Character {error.start + 1} is half of a surrogate pair, which is no character."
+        raise TextRefused("unpaired_surrogate", message) from None
+
+
+def _ends(encoding: Encoding, octets: bytes, size: int) -> list[int]:
+    """Octet offsets where each part ends."""
+    if len(octets) > PARTS_MAX * size * encoding:  # before the walk, so that a megabyte of text costs nothing
+        _refuse_too_long()
+    ends = _ends_gsm7(octets, size) if encoding is Encoding.GSM7 else _ends_ucs2(octets, size * 2)
+    if len(ends) > PARTS_MAX:
+        _refuse_too_long()
+    return ends
+
+
+def _ends_gsm7(octets: bytes, size: int) -> list[int]:
+    ends, end, total = [], 0, len(octets)
+    while end < total:
+        end += size
+        if end < total and octets[end - 1] == ESCAPE:
+            end -= 1
+        ends.append(min(end, total))
+    return ends
+
+
+def _ends_ucs2(octets: bytes, size: int) -> list[int]:
+    ends, end, total = [], 0, len(octets)
+    while end < total:
+        end += size
+        if end < total and 0xD8 <= octets[end - 2] <= 0xDB:  # a high surrogate may not end a part
+            end -= 2
+        ends.append(min(end, total))
+    return ends
+
+
+def _refuse_empty() -> NoReturn:
+    raise TextRefused("empty", "The text is empty.")
+
+
+def _refuse_too_long() -> NoReturn:
+    raise TextRefused("too_long", f"The text needs more than {PARTS_MAX} parts.")
+
+
+__all__ = [
+    "PARTS_MAX",
+    "Dearer",
+    "Encoding",
+    "ReferenceBits",
+    "Segmentation",
+    "TextRefused",
+    "count_parts",
+    "dearer_characters",
+    "decode",
+    "decode_gsm7",
+    "encode_gsm7",
+    "encoding_of",
+    "segment",
+    "split",
+]
