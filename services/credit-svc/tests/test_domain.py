@@ -9,6 +9,9 @@ from muster.credit.domain import (
     GRANTED_MAX,
     Account,
     Answer,
+    Granted,
+    GrantRefused,
+    GrantStep,
     Kind,
     Partial,
     Refusal,
@@ -18,10 +21,10 @@ from muster.credit.domain import (
     Totals,
     account_for,
     decide,
+    grant,
     reserve,
-    reverse,
     settle,
-    top_up,
+    take_back,
 )
 
 TENANT, BULK, OTHER = UUID(int=1), UUID(int=2), UUID(int=3)
@@ -34,6 +37,20 @@ def request(credits: int, partial: Partial = Partial.NOTHING, bulk: UUID = BULK)
 
 def totals(version: int, used: int = 0, released: int = 0, refunded: int = 0, *, closed: bool = False) -> Totals:
     return Totals(TENANT, BULK, version, used, released, refunded, closed)
+
+
+def topped_up(account: Account, credits: int) -> Account:
+    step = grant(account, None, TopUp(TENANT, OTHER, credits))
+    assert isinstance(step, GrantStep)
+    assert step.entry is not None
+    return step.entry.account
+
+
+def reversed_top_up(account: Account, credits: int) -> Account:
+    step = take_back(account, Granted(TopUp(TENANT, OTHER, credits), 0), "mistake", "user")
+    assert isinstance(step, GrantStep)
+    assert step.entry is not None
+    return step.entry.account
 
 
 def reserved(credits: int) -> tuple[Account, Reservation]:
@@ -93,13 +110,12 @@ def test_a_closed_tenant_and_one_that_owes_are_refused(account: Account, reason:
 
 def test_the_same_request_gives_the_same_answer_also_after_a_top_up() -> None:
     refused = reserve(RICH, None, request(130))
-    richer = top_up(RICH, TopUp(TENANT, OTHER, 1000))
-    assert richer is not None
+    richer = topped_up(RICH, 1000)
 
-    again = reserve(richer.account, refused.reservation, request(130))
+    again = reserve(richer, refused.reservation, request(130))
 
     assert again.reservation is refused.reservation
-    assert again.account is richer.account
+    assert again.account is richer
     assert not again.entries
 
 
@@ -202,7 +218,7 @@ def test_use_beyond_the_reservation_is_not_charged_and_is_known() -> None:
 def test_a_reversed_top_up_takes_what_is_available_and_the_rest_is_owed() -> None:
     account, _ = reserved(80)
 
-    after = reverse(account, TopUp(TENANT, OTHER, 100)).account
+    after = reversed_top_up(account, 100)
 
     assert (after.granted, after.available, after.owed, after.reserved) == (0, 0, 80, 80)
     assert after.conservation == 0
@@ -210,17 +226,31 @@ def test_a_reversed_top_up_takes_what_is_available_and_the_rest_is_owed() -> Non
 
 def test_what_comes_back_pays_what_is_owed_first() -> None:
     account, row = reserved(80)
-    owing = reverse(account, TopUp(TENANT, OTHER, 100)).account
+    owing = reversed_top_up(account, 100)
 
     step = settle(owing, row, totals(1, used=10, released=70, closed=True))
     assert (step.account.owed, step.account.available, step.account.conservation) == (10, 0, 0)
 
-    paid = top_up(step.account, TopUp(TENANT, OTHER, 50))
-    assert paid is not None
-    assert (paid.account.owed, paid.account.available, paid.account.conservation) == (0, 40, 0)
+    paid = topped_up(step.account, 50)
+    assert (paid.owed, paid.available, paid.conservation) == (0, 40, 0)
 
 
-def test_an_account_refuses_grants_beyond_what_it_can_hold() -> None:
+def test_a_grant_is_made_and_taken_back_once() -> None:
+    wanted = TopUp(TENANT, OTHER, 50, "paid", "invoice 7", "someone")
+    first = grant(RICH, None, wanted)
+    assert isinstance(first, GrantStep)
+
+    assert grant(RICH, first.granted, replace(wanted, actor="someone else")) == GrantStep(first.granted)
+    assert grant(RICH, first.granted, replace(wanted, credits=51)) is GrantRefused.OTHER_TOP_UP
+
+    back = take_back(RICH, first.granted, "mistake", "someone")
+    assert isinstance(back, GrantStep)
+    assert take_back(RICH, back.granted, "mistake", "someone") == GrantStep(back.granted)
+
+
+def test_grants_to_unknown_tenants_and_beyond_the_limit_are_refused() -> None:
     full = Account(TENANT, granted=GRANTED_MAX, available=GRANTED_MAX)
 
-    assert top_up(full, TopUp(TENANT, OTHER, 1)) is None
+    assert grant(full, None, TopUp(TENANT, OTHER, 1)) is GrantRefused.BEYOND_LIMIT
+    assert grant(None, None, TopUp(TENANT, OTHER, 1)) is GrantRefused.UNKNOWN_TENANT
+    assert take_back(RICH, None, "mistake", "user") is GrantRefused.UNKNOWN_TOP_UP

@@ -154,6 +154,32 @@ class TopUp:
 
 
 @dataclass(frozen=True, slots=True)
+class Granted:
+    """A grant that was made, with what was available after it and, where it was taken back, after that."""
+
+    top_up: TopUp
+    available: int
+    reversed_available: int | None = None
+
+
+class GrantRefused(StrEnum):
+    """Why a grant was not made or taken back."""
+
+    UNKNOWN_TENANT = "unknown_tenant"
+    UNKNOWN_TOP_UP = "unknown_top_up"
+    OTHER_TOP_UP = "other_top_up"
+    BEYOND_LIMIT = "beyond_limit"
+
+
+@dataclass(frozen=True, slots=True)
+class GrantStep:
+    """The grant as it now stands; without an entry where it stood so before."""
+
+    granted: Granted
+    entry: Entry | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Rate:
     """Credits for one part to a country (ISO 3166-1 alpha-2, or ANY_COUNTRY for those without one of their own)."""
 
@@ -235,38 +261,33 @@ def settle(account: Account, known: Reservation | None, totals: Totals) -> Step:
     return Step(left, replace(after, settled_version=left.version, settled_available=left.available), entries)
 
 
-def top_up(account: Account, grant: TopUp) -> Entry | None:
-    """Grant credits, which pay what is owed first; None where the account would hold more than it can."""
-    if account.granted + grant.credits > GRANTED_MAX:
-        return None
-    paid = min(account.owed, grant.credits)
-    return _move(
-        account,
-        Kind.TOP_UP,
-        grant.credits,
-        granted=grant.credits,
-        owed=-paid,
-        available=grant.credits - paid,
-        reason=grant.reason,
-        reference=grant.reference,
-        actor=grant.actor,
-    )
+def grant(account: Account | None, known: Granted | None, wanted: TopUp) -> GrantStep | GrantRefused:
+    """Grant credits, which pay what is owed first; the same grant again changes nothing."""
+    if known is not None:
+        same = replace(wanted, actor=known.top_up.actor) == known.top_up
+        return GrantStep(known) if same else GrantRefused.OTHER_TOP_UP
+    if account is None:
+        return GrantRefused.UNKNOWN_TENANT
+    if account.granted + wanted.credits > GRANTED_MAX:
+        return GrantRefused.BEYOND_LIMIT
+    paid = min(account.owed, wanted.credits)
+    back = wanted.credits - paid
+    moved = _move(account, Kind.TOP_UP, wanted.credits, granted=wanted.credits, owed=-paid, available=back)
+    entry = replace(moved, reason=wanted.reason, reference=wanted.reference, actor=wanted.actor)
+    return GrantStep(Granted(wanted, entry.account.available), entry)
 
 
-def reverse(account: Account, grant: TopUp) -> Entry:
-    """Take a grant back: what is available goes, the rest is owed and blocks sends."""
-    taken = min(account.available, grant.credits)
-    return _move(
-        account,
-        Kind.REVERSAL,
-        grant.credits,
-        granted=-grant.credits,
-        owed=grant.credits - taken,
-        available=-taken,
-        reason=grant.reason,
-        reference=grant.reference,
-        actor=grant.actor,
-    )
+def take_back(account: Account | None, known: Granted | None, reason: str, actor: str) -> GrantStep | GrantRefused:
+    """Reverse a grant, once: what is available goes, the rest is owed and blocks sends."""
+    if known is None or account is None:
+        return GrantRefused.UNKNOWN_TOP_UP
+    if known.reversed_available is not None:
+        return GrantStep(known)
+    credits = known.top_up.credits
+    taken = min(account.available, credits)
+    moved = _move(account, Kind.REVERSAL, credits, granted=-credits, owed=credits - taken, available=-taken)
+    entry = replace(moved, reason=reason, reference=known.top_up.reference, actor=actor)
+    return GrantStep(replace(known, reversed_available=entry.account.available), entry)
 
 
 def _fold(
@@ -365,9 +386,6 @@ def _move(
     available: int = 0,
     reserved: int = 0,
     consumed: int = 0,
-    reason: str = "",
-    reference: str = "",
-    actor: str = "",
 ) -> Entry:
     after = replace(
         account,
@@ -378,4 +396,4 @@ def _move(
         consumed=account.consumed + consumed,
         version=account.version + 1,
     )
-    return Entry(kind, credits, after, bulk_id, reason, reference, actor)
+    return Entry(kind, credits, after, bulk_id)

@@ -1,0 +1,114 @@
+"""Between the wire and the domain: the only file here that knows protobuf."""
+
+from uuid import UUID
+
+from muster.credit.domain import CREDITS_MAX, Answer, Entry, Kind, Partial, Rate, Request, Reservation, Totals
+from muster.events import NIL_TENANT, key_of_tenant
+from muster.events.v1.bulk_pb2 import PARTIAL_RULE_FIRST_N, BulkSmsAccounted, BulkSmsRequested
+from muster.events.v1.credits_pb2 import CreditsRefused, CreditsReserved, CreditsSettled, CreditsToppedUp
+from muster.events.v1.platform_pb2 import RatesChanged
+from muster.events.v1.tenants_pb2 import TenantChanged
+from muster.kit.consumer import Poison, Received
+from muster.kit.outbox import Fact
+
+
+def request_of(received: Received[BulkSmsRequested]) -> Request:
+    """A send's request for credits; Poison where ids or the amount cannot be."""
+    message = received.message
+    if not 0 <= message.credits <= CREDITS_MAX:
+        raise Poison("credits out of range")
+    return Request(
+        tenant_id=_uuid(message.tenant_id),
+        bulk_id=_uuid(message.bulk_id),
+        credits=message.credits,
+        send_by_ms=message.send_by_unix_ms,
+        partial=Partial.FIRST_N if message.partial == PARTIAL_RULE_FIRST_N else Partial.NOTHING,
+    )
+
+
+def totals_of(received: Received[BulkSmsAccounted]) -> Totals:
+    """A send's running totals; Poison where ids or amounts cannot be. What is held follows from the rest."""
+    message = received.message
+    if min(message.used, message.released, message.refunded) < 0 or message.version == 0:
+        raise Poison("totals out of range")
+    return Totals(
+        tenant_id=_uuid(message.tenant_id),
+        bulk_id=_uuid(message.bulk_id),
+        version=message.version,
+        used=message.used,
+        released=message.released,
+        refunded=message.refunded,
+        closed=message.closed,
+    )
+
+
+def tenant_of(received: Received[TenantChanged]) -> tuple[UUID, int, bool]:
+    """(tenant id, version, closed) of a tenant."""
+    message = received.message
+    return _uuid(message.tenant_id), message.version, message.closed
+
+
+def answered(row: Reservation, causation: UUID) -> Fact:
+    """What a request for credits is answered: CreditsReserved or CreditsRefused."""
+    message: CreditsReserved | CreditsRefused
+    if row.answer is Answer.RESERVED:
+        message = CreditsReserved(credits=row.reserved, send_by_unix_ms=row.send_by_ms)
+    else:
+        message = CreditsRefused(shortfall=row.shortfall, reason=row.reason)
+    message.tenant_id, message.bulk_id, message.asked = str(row.tenant_id), str(row.bulk_id), row.asked
+    message.available, message.account_version = row.answered_available, row.answered_version
+    return _of_bulk(message, row, causation)
+
+
+def settled(row: Reservation, causation: UUID) -> Fact:
+    """The totals that stand for a send."""
+    message = CreditsSettled(
+        tenant_id=str(row.tenant_id),
+        bulk_id=str(row.bulk_id),
+        version=row.version,
+        used=row.used,
+        released=row.released,
+        held=row.held,
+        refunded=row.refunded,
+        closed=row.closed,
+        account_version=row.settled_version,
+        available=row.settled_available,
+    )
+    return _of_bulk(message, row, causation)
+
+
+def topped_up(top_up_id: UUID, entry: Entry) -> Fact:
+    """A grant, or its reversal as a negative one."""
+    left = entry.account
+    message = CreditsToppedUp(
+        tenant_id=str(left.tenant_id),
+        top_up_id=str(top_up_id),
+        credits=-entry.credits if entry.kind is Kind.REVERSAL else entry.credits,
+        available=left.available,
+        account_version=left.version,
+        source=entry.kind,
+    )
+    return Fact(message, key_of_tenant(left.tenant_id))
+
+
+def rate_changed(rate: Rate) -> Fact:
+    """The rate in force of a country."""
+    message = RatesChanged(
+        tenant_id=str(NIL_TENANT),
+        country=rate.country,
+        version=rate.version,
+        credits_per_part=rate.credits_per_part,
+        valid_from_unix_ms=round(rate.valid_from.timestamp() * 1000),
+    )
+    return Fact(message, rate.country.encode())
+
+
+def _of_bulk(message: CreditsReserved | CreditsRefused | CreditsSettled, row: Reservation, causation: UUID) -> Fact:
+    return Fact(message, key_of_tenant(row.tenant_id), correlation=str(row.bulk_id), causation=str(causation))
+
+
+def _uuid(text: str) -> UUID:
+    try:
+        return UUID(text)
+    except ValueError as error:
+        raise Poison("an id is not a UUID") from error

@@ -1,0 +1,77 @@
+"""What this service does on each event: load, decide, save, emit. One batch is one transaction and one group commit."""
+
+from collections.abc import Sequence
+from uuid import UUID
+
+from muster.credit import domain, events
+from muster.credit.domain import Granted, GrantRefused, TopUp
+from muster.credit.store import ledger, rates
+from muster.events.v1.bulk_pb2 import BulkSmsAccounted, BulkSmsRequested
+from muster.events.v1.tenants_pb2 import TenantChanged
+from muster.kit.consumer import Received
+from muster.kit.outbox import emit
+from muster.kit.pg import Tx
+
+
+async def on_tenant_changed(tx: Tx, batch: Sequence[Received[TenantChanged]]) -> None:
+    """A tenant has an account; a closed tenant reserves no more."""
+    # Sorted by version within a tenant: the last one stands.
+    latest = {tenant[0]: tenant for tenant in sorted(events.tenant_of(received) for received in batch)}
+    await ledger.save_tenants(tx, latest.values())
+
+
+async def on_bulk_sms_requested(tx: Tx, batch: Sequence[Received[BulkSmsRequested]]) -> None:
+    """Reserve for the waiting sends of all tenants at once."""
+    requests = [events.request_of(received) for received in batch]
+    accounts = await ledger.lock_accounts(tx, {request.tenant_id for request in requests})
+    known = await ledger.reservations(tx, {(request.tenant_id, request.bulk_id) for request in requests})
+    done = domain.decide(accounts, known, requests)
+    await ledger.save(tx, done)
+    answers = zip(done.answers, batch, strict=True)
+    await emit(tx, *(events.answered(row, received.event_id) for row, received in answers))
+
+
+async def on_bulk_sms_accounted(tx: Tx, batch: Sequence[Received[BulkSmsAccounted]]) -> None:
+    """Bring the sends of all tenants to their running totals at once, and answer each."""
+    totals = [events.totals_of(received) for received in batch]
+    accounts = await ledger.lock_accounts(tx, {total.tenant_id for total in totals})
+    known = await ledger.reservations(tx, {(total.tenant_id, total.bulk_id) for total in totals})
+    done = domain.account_for(accounts, known, totals)
+    await ledger.save(tx, done)
+    answers = zip(done.answers, batch, strict=True)
+    await emit(tx, *(events.settled(row, received.event_id) for row, received in answers))
+
+
+async def top_up(tx: Tx, wanted: TopUp) -> Granted | GrantRefused:
+    """Grant credits, in a request for that tenant."""
+    account = await ledger.lock_account(tx, wanted.tenant_id)
+    step = domain.grant(account, await ledger.find_top_up(tx, wanted.tenant_id, wanted.top_up_id), wanted)
+    if isinstance(step, GrantRefused):
+        return step
+    if step.entry is not None:
+        await ledger.add_top_up(tx, wanted.tenant_id, wanted, step.entry)
+        await emit(tx, events.topped_up(wanted.top_up_id, step.entry))
+    return step.granted
+
+
+async def reverse_top_up(tx: Tx, tenant_id: UUID, top_up_id: UUID, reason: str, actor: str) -> Granted | GrantRefused:
+    """Take a grant back, in a request for that tenant."""
+    account = await ledger.lock_account(tx, tenant_id)
+    step = domain.take_back(account, await ledger.find_top_up(tx, tenant_id, top_up_id), reason, actor)
+    if isinstance(step, GrantRefused):
+        return step
+    if step.entry is not None:
+        await ledger.add_reversal(tx, tenant_id, top_up_id, step.entry)
+        await emit(tx, events.topped_up(top_up_id, step.entry))
+    return step.granted
+
+
+async def say_all_rates(tx: Tx) -> None:
+    """Publish every rate in force: at the start of a worker, since the topic may have lost its last words."""
+    await rates.take_unsaid_rates(tx)
+    await emit(tx, *map(events.rate_changed, await rates.rates(tx)))
+
+
+async def say_new_rates(tx: Tx) -> None:
+    """Publish the rates that came into force."""
+    await emit(tx, *map(events.rate_changed, await rates.take_unsaid_rates(tx)))

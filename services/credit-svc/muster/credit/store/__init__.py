@@ -1,0 +1,1 @@
+"""SQL, by what it is about: the ledger, the rates, and the laws that must hold over both."""

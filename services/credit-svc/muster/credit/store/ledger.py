@@ -1,0 +1,242 @@
+"""SQL of the ledger. Batches span tenants and run as the worker; what takes one tenant_id runs in its request."""
+
+from collections.abc import Collection, Iterable, Sequence
+from typing import Any
+from uuid import UUID
+
+from muster.credit.domain import Account, Answer, Batch, Entry, Granted, Key, Kind, Reservation, TopUp
+from muster.kit.pg import Tx
+
+_ADD_ACCOUNTS = """
+INSERT INTO account (tenant_id) SELECT unnest($1::uuid[]) ORDER BY 1 ON CONFLICT (tenant_id) DO NOTHING
+"""
+_LOCK_ACCOUNTS = """
+SELECT tenant_id, granted, owed, available, reserved, consumed, version, closed
+FROM account WHERE tenant_id = ANY($1::uuid[]) ORDER BY tenant_id FOR NO KEY UPDATE
+"""
+
+
+async def lock_accounts(tx: Tx, tenant_ids: Collection[UUID]) -> dict[UUID, Account]:
+    """The accounts of these tenants, locked in one order; one that is not there yet is made, empty."""
+    wanted = sorted(set(tenant_ids))
+    rows = await tx.fetch(_LOCK_ACCOUNTS, wanted)
+    if len(rows) < len(wanted):
+        await tx.execute(_ADD_ACCOUNTS, wanted)
+        rows = await tx.fetch(_LOCK_ACCOUNTS, wanted)
+    return {row["tenant_id"]: _account(row) for row in rows}
+
+
+_RESERVATIONS = """
+SELECT tenant_id, bulk_id, answer, asked, reserved, shortfall, reason, send_by_ms, answered_version, answered_available,
+    used, released, refunded, version, closed, excess, settled_version, settled_available FROM reservation
+WHERE (tenant_id, bulk_id) IN (SELECT * FROM unnest($1::uuid[], $2::uuid[]))
+"""
+
+
+async def reservations(tx: Tx, keys: Collection[Key]) -> dict[Key, Reservation]:
+    """What is known of these sends; ask only with their accounts locked."""
+    tenant_ids, bulk_ids = [tenant for tenant, _ in keys], [bulk for _, bulk in keys]
+    rows = await tx.fetch(_RESERVATIONS, tenant_ids, bulk_ids)
+    return {(row["tenant_id"], row["bulk_id"]): _reservation(row) for row in rows}
+
+
+_SAVE_ACCOUNTS = """
+UPDATE account a
+SET granted = v.granted, owed = v.owed, available = v.available, reserved = v.reserved, consumed = v.consumed,
+    version = v.version
+FROM unnest($1::uuid[], $2::bigint[], $3::bigint[], $4::bigint[], $5::bigint[], $6::bigint[], $7::bigint[])
+    AS v (tenant_id, granted, owed, available, reserved, consumed, version)
+WHERE a.tenant_id = v.tenant_id
+"""
+
+
+async def _save_accounts(tx: Tx, accounts: Iterable[Account]) -> None:
+    rows = [(a.tenant_id, a.granted, a.owed, a.available, a.reserved, a.consumed, a.version) for a in accounts]
+    if rows:
+        await tx.execute(_SAVE_ACCOUNTS, *_columns(rows))
+
+
+_ADD_ENTRIES = """
+INSERT INTO entry (tenant_id, account_version, kind, credits, bulk_id, granted_after, owed_after, available_after,
+    reserved_after, consumed_after, reason, reference, actor)
+SELECT * FROM unnest($1::uuid[], $2::bigint[], $3::text[], $4::bigint[], $5::uuid[], $6::bigint[], $7::bigint[],
+    $8::bigint[], $9::bigint[], $10::bigint[], $11::text[], $12::text[], $13::text[])
+"""
+
+
+async def _add_entries(tx: Tx, entries: Sequence[Entry]) -> None:
+    if entries:
+        await tx.execute(_ADD_ENTRIES, *_columns([_entry_row(entry) for entry in entries]))
+
+
+_SAVE_RESERVATIONS = """
+INSERT INTO reservation (tenant_id, bulk_id, answer, asked, reserved, shortfall, reason, send_by_ms, answered_version,
+    answered_available, used, released, refunded, version, closed, excess, settled_version, settled_available, held)
+SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::text[], $4::bigint[], $5::bigint[], $6::bigint[], $7::text[],
+    $8::bigint[], $9::bigint[], $10::bigint[], $11::bigint[], $12::bigint[], $13::bigint[], $14::bigint[],
+    $15::boolean[], $16::bigint[], $17::bigint[], $18::bigint[], $19::bigint[])
+ON CONFLICT (tenant_id, bulk_id) DO UPDATE
+SET answer = excluded.answer, asked = excluded.asked, reserved = excluded.reserved, shortfall = excluded.shortfall,
+    reason = excluded.reason, send_by_ms = excluded.send_by_ms, answered_version = excluded.answered_version,
+    answered_available = excluded.answered_available, used = excluded.used, released = excluded.released,
+    held = excluded.held, refunded = excluded.refunded, version = excluded.version, closed = excluded.closed,
+    excess = excluded.excess, settled_version = excluded.settled_version,
+    settled_available = excluded.settled_available
+"""
+
+
+async def save(tx: Tx, batch: Batch) -> None:
+    """Write what a batch left: one statement for each table, however many operations and accounts there are."""
+    await _save_accounts(tx, batch.accounts.values())
+    await _add_entries(tx, batch.entries)
+    if batch.reservations:
+        await tx.execute(_SAVE_RESERVATIONS, *_columns([_reservation_row(row) for row in batch.reservations.values()]))
+
+
+_SAVE_TENANTS = """
+INSERT INTO account AS a (tenant_id, tenant_version, closed)
+SELECT * FROM unnest($1::uuid[], $2::bigint[], $3::boolean[]) ORDER BY 1
+ON CONFLICT (tenant_id) DO UPDATE SET tenant_version = excluded.tenant_version, closed = excluded.closed
+WHERE a.tenant_version < excluded.tenant_version
+"""
+
+
+async def save_tenants(tx: Tx, tenants: Iterable[tuple[UUID, int, bool]]) -> None:
+    """Note (tenant id, version, closed) of each tenant, at most once each; a version not higher changes nothing."""
+    await tx.execute(_SAVE_TENANTS, *_columns(sorted(tenants)))
+
+
+_LOCK_ACCOUNT = """
+SELECT tenant_id, granted, owed, available, reserved, consumed, version, closed
+FROM account WHERE tenant_id = $1 FOR NO KEY UPDATE
+"""
+
+
+async def lock_account(tx: Tx, tenant_id: UUID) -> Account | None:
+    """The account of a tenant, locked; None for a tenant that was never heard of."""
+    row = await tx.fetchrow(_LOCK_ACCOUNT, tenant_id)
+    return _account(row) if row else None
+
+
+_ADD_TOP_UP = """
+INSERT INTO top_up (tenant_id, top_up_id, account_version, credits, reason, reference, actor, available_after)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
+"""
+
+
+async def add_top_up(tx: Tx, tenant_id: UUID, grant: TopUp, entry: Entry) -> None:
+    """Store a grant with its entry and the account it left."""
+    await _apply(tx, entry)
+    left = entry.account
+    key = (tenant_id, grant.top_up_id, left.version, grant.credits)
+    await tx.execute(_ADD_TOP_UP, *key, grant.reason, grant.reference, grant.actor, left.available)
+
+
+_TOP_UP = """
+SELECT credits, reason, reference, actor, available_after, reversed_available
+FROM top_up WHERE tenant_id = $1 AND top_up_id = $2
+"""
+
+
+async def find_top_up(tx: Tx, tenant_id: UUID, top_up_id: UUID) -> Granted | None:
+    """A grant that was made; ask only with its account locked."""
+    row = await tx.fetchrow(_TOP_UP, tenant_id, top_up_id)
+    if row is None:
+        return None
+    top_up = TopUp(tenant_id, top_up_id, row["credits"], row["reason"], row["reference"], row["actor"])
+    return Granted(top_up, row["available_after"], row["reversed_available"])
+
+
+_MARK_REVERSED = """
+UPDATE top_up SET reversed_version = $3, reversed_available = $4 WHERE tenant_id = $1 AND top_up_id = $2
+"""
+
+
+async def add_reversal(tx: Tx, tenant_id: UUID, top_up_id: UUID, entry: Entry) -> None:
+    """Store the reversal of a grant, whose account must be locked."""
+    await _apply(tx, entry)
+    await tx.execute(_MARK_REVERSED, tenant_id, top_up_id, entry.account.version, entry.account.available)
+
+
+async def _apply(tx: Tx, entry: Entry) -> None:
+    await _save_accounts(tx, [entry.account])
+    await _add_entries(tx, [entry])
+
+
+_BALANCE = """
+SELECT tenant_id, granted, owed, available, reserved, consumed, version, closed FROM account WHERE tenant_id = $1
+"""
+
+
+async def balance(tx: Tx, tenant_id: UUID) -> Account:
+    """The account of a tenant; an empty one where nothing was heard of it yet."""
+    row = await tx.fetchrow(_BALANCE, tenant_id)
+    return _account(row) if row else Account(tenant_id)
+
+
+_STATEMENT = """
+SELECT account_version, at, kind, credits, bulk_id, available_after, reserved_after, consumed_after, owed_after, reason,
+    reference
+FROM entry WHERE tenant_id = $1 AND ($2::bigint IS NULL OR account_version < $2) ORDER BY account_version DESC LIMIT $3
+"""
+
+
+async def statement(tx: Tx, tenant_id: UUID, before: int | None, limit: int) -> list[dict[str, Any]]:
+    """The newest `limit` entries of a tenant below the account version `before`."""
+    return [dict(row) for row in await tx.fetch(_STATEMENT, tenant_id, before, limit)]
+
+
+def _columns(rows: Sequence[tuple[Any, ...]]) -> list[list[Any]]:
+    return [list(column) for column in zip(*rows, strict=True)]
+
+
+def _account(row: Any) -> Account:
+    return Account(**row)
+
+
+def _reservation(row: Any) -> Reservation:
+    answer = Answer(row["answer"]) if row["answer"] else None
+    return Reservation(**{**row, "answer": answer})
+
+
+def _reservation_row(row: Reservation) -> tuple[Any, ...]:
+    return (
+        row.tenant_id,
+        row.bulk_id,
+        row.answer,
+        row.asked,
+        row.reserved,
+        row.shortfall,
+        row.reason,
+        row.send_by_ms,
+        row.answered_version,
+        row.answered_available,
+        row.used,
+        row.released,
+        row.refunded,
+        row.version,
+        row.closed,
+        row.excess,
+        row.settled_version,
+        row.settled_available,
+        row.held,
+    )
+
+
+def _entry_row(entry: Entry) -> tuple[Any, ...]:
+    left = entry.account
+    return (
+        left.tenant_id,
+        left.version,
+        Kind(entry.kind),
+        entry.credits,
+        entry.bulk_id,
+        left.granted,
+        left.owed,
+        left.available,
+        left.reserved,
+        left.consumed,
+        entry.reason,
+        entry.reference,
+        entry.actor,
+    )
