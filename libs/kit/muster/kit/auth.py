@@ -1,0 +1,150 @@
+"""Who may call what: every route either names its roles with `requires`, or is `public`, and a test sees which.
+
+For example, a route for those who may send:
+
+    @router.post("/v1/quotes")
+    async def quote(body: Ask, caller: Annotated[Caller, requires(*SENDERS)], tx: Annotated[Tx, tenant_tx]): ...
+
+`caller` comes from the token alone; `tx` is the caller's tenant's.
+"""
+
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass
+from typing import Annotated, Any, Final, TypeVar, cast
+from uuid import UUID
+
+import structlog
+from fastapi import Depends, FastAPI, Request
+from fastapi.dependencies.models import Dependant
+from fastapi.routing import iter_route_contexts
+from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
+
+from muster.kit import metrics
+from muster.kit.pg import Database, Tx
+from muster.kit.problems import forbidden, unauthorized, unavailable
+from muster.kit.tokens import Caller, Fetch, Keys, KeysUnavailable, Role, TokenRefused, Verifier
+
+__all__ = [
+    "ANY_TENANT_ROLE",
+    "PUBLIC",
+    "SENDERS",
+    "Begin",
+    "Caller",
+    "Fetch",
+    "Keys",
+    "Role",
+    "TokenRefused",
+    "Tx",
+    "Verifier",
+    "public",
+    "requires",
+    "route_roles",
+    "tenant_tx",
+    "tx_of_tenant",
+]
+
+ANY_TENANT_ROLE: Final = (Role.ADMIN, Role.MANAGER, Role.STAFF)
+SENDERS: Final = (Role.ADMIN, Role.MANAGER)
+PUBLIC: Final = "public"
+
+_bearer = HTTPBearer(auto_error=False, bearerFormat="JWT", scheme_name="token", description="from POST /v1/token")
+_PUBLIC_MARK = "__muster_public__"
+
+Begin = Callable[[UUID], AbstractAsyncContextManager[Tx]]
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+async def _authenticated(
+    request: Request, credentials: Annotated[HTTPAuthorizationCredentials | None, Depends(_bearer)]
+) -> Caller:
+    if credentials is None:
+        metrics.tokens_refused.labels("none").inc()
+        raise unauthorized("none")
+    verifier: Verifier = request.app.state.verifier
+    try:
+        caller = await verifier.verify(credentials.credentials)
+    except TokenRefused as refused:
+        metrics.tokens_refused.labels(refused.reason).inc()
+        raise unauthorized(refused.reason) from refused
+    except KeysUnavailable as error:
+        raise unavailable("keys_unavailable", "The issuer's keys are not to be had yet.") from error
+    structlog.contextvars.bind_contextvars(tenant_id=str(caller.tenant_id), user_id=caller.user_id)
+    return caller
+
+
+@dataclass(frozen=True)
+class Guard:
+    """The dependency that lets some roles pass. Seen by `route_roles`."""
+
+    roles: frozenset[Role]
+
+    async def __call__(self, caller: Annotated[Caller, Depends(_authenticated)]) -> Caller:
+        """The caller; 401 without a valid token, 403 with another role."""
+        if caller.role not in self.roles:
+            allowed = sorted(self.roles)
+            raise forbidden(f"This needs the role {' or '.join(allowed)}; yours is {caller.role}.", roles=allowed)
+        return caller
+
+
+def requires(*roles: Role) -> Any:
+    """A dependency that gives the Caller to routes for `roles`: `caller: Annotated[Caller, requires(Role.ADMIN)]`."""
+    if not roles:
+        raise ValueError("a route is for at least one role")
+    return Depends(Guard(frozenset(roles)))
+
+
+def public(endpoint: F) -> F:
+    """Mark a route that is meant for everyone. Put it below the router's decorator."""
+    setattr(endpoint, _PUBLIC_MARK, True)
+    return endpoint
+
+
+async def _tenant_tx(request: Request, caller: Annotated[Caller, Depends(_authenticated)]) -> AsyncIterator[Tx]:
+    db: Database = request.app.state.db
+    async with db.request(caller.tenant_id) as tx:
+        yield tx
+
+
+# The scope makes the transaction end before the answer leaves: "201" is never said of what was not committed.
+tenant_tx: Any = Depends(_tenant_tx, scope="function")
+"""The transaction of the request, under the caller's tenant: `tx: Annotated[Tx, tenant_tx]`."""
+
+
+async def _tx_of_tenant(request: Request, caller: Annotated[Caller, Depends(_authenticated)]) -> Begin:
+    db: Database = request.app.state.db
+
+    def begin(tenant_id: UUID) -> AbstractAsyncContextManager[Tx]:
+        if caller.role is not Role.OPERATOR and tenant_id != caller.tenant_id:
+            raise forbidden("Only the operator acts on another tenant.")
+        return db.request(tenant_id)
+
+    return begin
+
+
+tx_of_tenant: Any = Depends(_tx_of_tenant)
+"""For operator routes on a named tenant: `begin: Annotated[Begin, tx_of_tenant]`, `async with begin(tenant) as tx:`."""
+
+
+def route_roles(app: FastAPI) -> dict[tuple[str, str], frozenset[Role] | str | None]:
+    """(method, path) -> its roles, PUBLIC, or None for a route that nobody thought about."""
+    found: dict[tuple[str, str], frozenset[Role] | str | None] = {}
+    for context in iter_route_contexts(app.routes):
+        roles = _roles(context)
+        for method in sorted(context.methods or ()):
+            found[method, context.path or ""] = roles
+    return found
+
+
+def _roles(context: Any) -> frozenset[Role] | str | None:
+    guards = _guards(cast(Dependant | None, getattr(context, "dependant", None)))
+    if getattr(context.endpoint, _PUBLIC_MARK, False):
+        return PUBLIC if not guards else None
+    return frozenset.intersection(*guards) if guards else None
+
+
+def _guards(dependant: Dependant | None) -> list[frozenset[Role]]:
+    if dependant is None:
+        return []
+    own = [dependant.call.roles] if isinstance(dependant.call, Guard) else []
+    return own + [roles for inner in dependant.dependencies for roles in _guards(inner)]

@@ -1,0 +1,179 @@
+"""The outermost layer of every API: limits, ids, headers, metrics, and an answer whatever happens.
+
+Pure ASGI. What it knows of a request is at scope["muster.edge"], where a route can raise its own limits.
+"""
+
+import asyncio
+import os
+import re
+from typing import Any
+
+import structlog
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import JSONResponse
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from muster.kit import clock, metrics, observe
+from muster.kit.outbox import traceparent
+from muster.kit.problems import MEDIA_TYPE, Problem, unavailable
+from muster.kit.settings import HttpSettings
+
+log = observe.logger(__name__)
+
+_KEY = "muster.edge"
+_REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
+_TRACEPARENT = re.compile(r"00-(?!0{32})([0-9a-f]{32})-(?!0{16})[0-9a-f]{16}-([0-9a-f]{2})")
+_SLOW_S = 2.0
+_METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
+
+
+class Exchange:
+    """One request and its answer: the limits that hold for it and what is known so far."""
+
+    def __init__(self, scope: Scope, settings: HttpSettings) -> None:
+        headers = Headers(scope=scope)
+        given = headers.get("x-request-id", "")
+        self.request_id = given if _REQUEST_ID.fullmatch(given) else os.urandom(12).hex()
+        self.traceparent = _child_of(headers.get("traceparent", ""))
+        self.body_bytes_max = settings.http_body_bytes_max
+        self.timeout: asyncio.Timeout | None = None
+        self.status = 0
+        self._declared = _content_length(headers)
+        self._received = 0
+
+    def count(self, size_bytes: int = 0) -> None:
+        """Count a piece of the body; refuse one that is, or says that it is, over the limit: HTTPException 413."""
+        self._received += size_bytes
+        if max(self._received, self._declared) > self.body_bytes_max:
+            raise HTTPException(413)
+
+    def allow(self, *, body_bytes_max: int | None = None, timeout_s: float | None = None) -> None:
+        """Raise (or lower) the limits of this one request."""
+        if body_bytes_max is not None:
+            self.body_bytes_max = body_bytes_max
+        if timeout_s is not None and self.timeout is not None and not self.timeout.expired():
+            self.timeout.reschedule(asyncio.get_running_loop().time() + timeout_s)
+
+
+def exchange(request: Request) -> Exchange:
+    """The exchange of `request`."""
+    found = request.scope[_KEY]
+    assert isinstance(found, Exchange)
+    return found
+
+
+def problem_response(problem: Problem) -> JSONResponse:
+    """The answer for a problem."""
+    return JSONResponse(problem.document(), problem.status, headers=problem.headers, media_type=MEDIA_TYPE)
+
+
+class Edge:
+    """The middleware. Settings: body, time and number of requests in flight."""
+
+    def __init__(self, app: ASGIApp, settings: HttpSettings) -> None:
+        self._app = app
+        self._settings = settings
+        self._in_flight = 0
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        state = Exchange(scope, self._settings)
+        scope[_KEY] = state
+        structlog.contextvars.clear_contextvars()
+        structlog.contextvars.bind_contextvars(request_id=state.request_id)
+        traceparent.set(state.traceparent)
+        started = clock.monotonic()
+        self._in_flight += 1
+        metrics.http_in_flight.inc()
+        try:
+            await self._bounded(state, scope, receive, _headed(state, send))
+        finally:
+            self._in_flight -= 1
+            metrics.http_in_flight.dec()
+            _measure(state, scope, clock.monotonic() - started)
+
+    async def _bounded(self, state: Exchange, scope: Scope, receive: Receive, send: Send) -> None:
+        if self._in_flight > self._settings.http_in_flight_max:
+            metrics.http_overloaded.inc()
+            problem = unavailable("overloaded", "Too many requests are being answered.")
+            await problem_response(problem)(scope, receive, send)
+            return
+        try:
+            try:
+                async with asyncio.timeout(self._settings.http_request_timeout_s) as state.timeout:
+                    await self._app(scope, _counted(state, receive), send)
+            finally:
+                state.timeout = None
+        except TimeoutError:
+            problem = unavailable("timeout", "The request took too long and was given up.")
+            await self._last_word(state, problem, scope, receive, send)
+        except Exception:
+            log.exception("http.failed", method=scope["method"], route=_route(scope))
+            problem = Problem(500, "internal", "Something went wrong here", request_id=state.request_id)
+            await self._last_word(state, problem, scope, receive, send)
+
+    async def _last_word(self, state: Exchange, problem: Problem, scope: Scope, receive: Receive, send: Send) -> None:
+        if state.status:
+            # An answer had begun: only a broken connection tells the client that it is not whole.
+            raise ConnectionAbortedError("the answer had begun")
+        await problem_response(problem)(scope, receive, send)
+
+
+def _counted(state: Exchange, receive: Receive) -> Receive:
+    async def counted() -> Message:
+        state.count()
+        message = await receive()
+        if message["type"] == "http.request":
+            state.count(len(message.get("body", b"")))
+        return message
+
+    return counted
+
+
+def _headed(state: Exchange, send: Send) -> Send:
+    async def headed(message: Message) -> None:
+        if message["type"] == "http.response.start":
+            state.status = message["status"]
+            if state.timeout is not None and not state.timeout.expired():
+                state.timeout.reschedule(None)  # a stream may take as long as its reader likes
+            headers = MutableHeaders(scope=message)
+            headers["X-Request-Id"] = state.request_id
+            headers.setdefault("Cache-Control", "no-store")
+            headers.setdefault("X-Content-Type-Options", "nosniff")
+        await send(message)
+
+    return headed
+
+
+def _measure(state: Exchange, scope: Scope, seconds: float) -> None:
+    method, route = scope["method"], _route(scope)
+    metrics.http_requests.labels(method if method in _METHODS else "other", route, state.status).inc()
+    metrics.http_seconds.labels(route).observe(seconds)
+    if state.status >= 500 or seconds > _SLOW_S:
+        log.warning("http.slow_or_failed", method=method, route=route, status=state.status, took_ms=int(seconds * 1e3))
+
+
+def _route(scope: Scope) -> str:
+    """The template, never the path: a path may hold a number."""
+    return route_template(scope) or "unmatched"
+
+
+def route_template(scope: Scope) -> str:
+    """The path template of the matched route ("/v1/users/{user_id}"), "" where there is none."""
+    found: Any = scope.get("fastapi", {}).get("effective_route_context") or scope.get("route")
+    return str(getattr(found, "path", "") or "")
+
+
+def _child_of(parent: str) -> str:
+    match = _TRACEPARENT.fullmatch(parent)
+    trace, flags = (match.group(1), match.group(2)) if match else (os.urandom(16).hex(), "01")
+    return f"00-{trace}-{os.urandom(8).hex()}-{flags}"
+
+
+def _content_length(headers: Headers) -> int:
+    text = headers.get("content-length", "")
+    return int(text) if text.isascii() and text.isdigit() else 0

@@ -1,0 +1,200 @@
+"""The HTTP edge of a service: one FastAPI app, problem documents for everything that goes wrong, strict models."""
+
+from collections.abc import Callable, Coroutine, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
+from typing import Annotated, Any
+
+import asyncpg
+from fastapi import APIRouter, Depends, FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from pydantic import BaseModel, ConfigDict, Field, Strict
+from starlette.exceptions import HTTPException
+from starlette.middleware import Middleware
+from starlette.responses import Response
+
+from muster.kit import observe, problems
+from muster.kit.desk import Desk, DeskFull
+from muster.kit.edge import Edge, exchange, problem_response, route_template
+from muster.kit.pg import RETRIABLE, Overloaded
+from muster.kit.problems import MEDIA_TYPE, Problem
+from muster.kit.settings import HttpSettings
+
+__all__ = ["Flag", "Int", "Model", "allow", "create_app", "exchange", "problem_response", "route_template"]
+
+log = observe.logger(__name__)
+
+_BIGINT_MAX = 2**63 - 1
+_ERRORS_MAX = 100
+
+Int = Annotated[int, Strict(), Field(ge=-_BIGINT_MAX - 1, le=_BIGINT_MAX)]
+"""A JSON number without a fraction that fits a bigint; "5", 5.0 and true are refused."""
+
+Flag = Annotated[bool, Strict()]
+"""true or false; 1 and "yes" are refused."""
+
+Lifespan = Callable[[FastAPI], AbstractAsyncContextManager[None]]
+Handler = Callable[[Request, Any], Coroutine[Any, Any, Response]]
+
+
+class Model(BaseModel):
+    """What comes in and what goes out as JSON: unknown fields are refused, values do not change."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True, allow_inf_nan=False)
+
+
+def create_app(
+    service: str, *, routers: Sequence[APIRouter], state: Mapping[str, Any], lifespan: Lifespan | None = None
+) -> FastAPI:
+    """The app of `service` ("credit"). `state` becomes app.state.
+
+    The kit uses `db` (Database), `verifier` (auth.Verifier) and `settings` (HttpSettings); the desk, by which a request
+    hands work to the worker role, is made here. With an empty state the app still gives its OpenAPI document.
+    """
+    settings: HttpSettings = state.get("settings") or HttpSettings()
+    observe.name_service(service)
+    development = settings.environment == "development"
+    app = FastAPI(
+        title=f"Muster: {service}",
+        version="1",
+        docs_url="/docs" if development else None,
+        redoc_url=None,
+        openapi_url="/openapi.json" if development else None,
+        redirect_slashes=False,
+        lifespan=lifespan,
+        exception_handlers=_handlers(),
+        middleware=[Middleware(Edge, settings=settings)],
+        responses=_PROBLEM_RESPONSE,
+        generate_unique_id_function=lambda route: route.name,
+        # Bodies hold numbers and texts: no instrumentation of the framework's own.
+        telemetry={"tracing": False, "metrics": False, "logs": False, "operation_spans": False},
+    )
+    for name, value in state.items():
+        setattr(app.state, name, value)
+    if "db" in state and "desk" not in state:
+        app.state.desk = Desk(state["db"])
+    for router in routers:
+        app.include_router(router)
+    return app
+
+
+def allow(*, body_bytes_max: int | None = None, timeout_s: float | None = None) -> Any:
+    """A dependency that raises the limits of one route: `dependencies=[allow(body_bytes_max=64 << 20)]`.
+
+    For routes that read the body themselves (`request.stream()`): FastAPI reads a declared body before dependencies.
+    """
+
+    async def raised(request: Request) -> None:
+        exchange(request).allow(body_bytes_max=body_bytes_max, timeout_s=timeout_s)
+
+    return Depends(raised)
+
+
+_PROBLEM_RESPONSE: dict[int | str, dict[str, Any]] = {
+    "default": {
+        "description": "A problem (RFC 9457)",
+        "content": {
+            MEDIA_TYPE: {
+                "schema": {
+                    "type": "object",
+                    "required": ["type", "title", "status", "code"],
+                    "properties": {
+                        "type": {"type": "string"},
+                        "title": {"type": "string"},
+                        "status": {"type": "integer"},
+                        "code": {"type": "string"},
+                        "detail": {"type": "string"},
+                        "errors": {
+                            "type": "array",
+                            "items": {
+                                "type": "object",
+                                "properties": {name: {"type": "string"} for name in ("field", "code", "message")},
+                            },
+                        },
+                    },
+                }
+            }
+        },
+    }
+}
+
+_TITLES = {
+    400: ("bad_request", "The request cannot be read"),
+    404: ("not_found", "Not found"),
+    405: ("method_not_allowed", "This path does not know that method"),
+    413: ("too_large", "The body is too large"),
+    415: ("unsupported_media_type", "The body is not of a type that is read here"),
+}
+
+
+def _handlers() -> dict[int | type[Exception], Handler]:
+    """What each exception that reaches the edge is to the client. What is not named here is a 500."""
+    busy = (*RETRIABLE, Overloaded, DeskFull, asyncpg.InvalidAuthorizationSpecificationError)
+    return {
+        Problem: _on_problem,
+        HTTPException: _on_http,
+        RequestValidationError: _on_not_valid,
+        asyncpg.DataError: _on_bad_value,
+        UnicodeEncodeError: _on_bad_value,
+        **dict.fromkeys(busy, _on_busy),
+    }
+
+
+async def _on_problem(_: Request, error: Problem) -> Response:
+    return problem_response(error)
+
+
+async def _on_http(request: Request, error: HTTPException) -> Response:
+    code, title = _TITLES.get(error.status_code, ("http", "The request failed"))
+    limit = {"limit_bytes": exchange(request).body_bytes_max} if error.status_code == 413 else {}
+    detail = f"At most {limit['limit_bytes']} bytes are read here." if limit else None
+    return problem_response(Problem(error.status_code, code, title, detail, **limit).with_headers(error.headers or {}))
+
+
+async def _on_busy(request: Request, error: Exception) -> Response:
+    if isinstance(error, asyncpg.InterfaceError) and isinstance(error, ValueError):
+        return await _on_bad_value(request, error)  # asyncpg's own DataError: an argument that does not fit its column
+    log.warning("http.unavailable", exc_info=error)
+    return problem_response(problems.unavailable("unavailable", "Something that is needed does not answer. Try again."))
+
+
+async def _on_bad_value(_: Request, error: Exception) -> Response:
+    log.warning("http.bad_value", exc_info=error)
+    detail = "A value is out of range, or a text holds a character that cannot be stored (NUL, a lone surrogate)."
+    return problem_response(Problem(422, "value_not_storable", "The request is not valid", detail))
+
+
+async def _on_not_valid(request: Request, error: RequestValidationError) -> Response:
+    raw = error.errors()
+    if raw and raw[0]["type"] == "json_invalid":
+        return problem_response(_malformed(raw[0], error.body))
+    if isinstance(error.body, bytes) and _no_json(request):
+        return problem_response(Problem(415, *_TITLES[415], "Send application/json.", field="Content-Type"))
+    return problem_response(problems.unprocessable_all([_error(one) for one in raw[:_ERRORS_MAX]]))
+
+
+def _malformed(error: Mapping[str, Any], text: Any) -> Problem:
+    position = int(error["loc"][-1])
+    before = text[:position] if isinstance(text, str) else ""
+    line, column = before.count("\n") + 1, position - (before.rfind("\n") + 1) + 1
+    message = f"{error['ctx']['error']} at line {line} column {column} (character {position})"
+    place = {"line": line, "column": column, "position": position}
+    return Problem(
+        422, "malformed_json", "The body is not JSON", message, **place,
+        errors=[{"field": "body", "code": "malformed_json", "message": message}],
+    )  # fmt: skip
+
+
+def _no_json(request: Request) -> bool:
+    media_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    return media_type != "application/json" and not media_type.endswith("+json")
+
+
+def _error(error: Mapping[str, Any]) -> dict[str, Any]:
+    """A validation error as field, code and message; never the value that was given."""
+    location = [str(part) for part in error["loc"]]
+    field = ".".join(location[1:]) or location[0]
+    if error["type"] == "extra_forbidden":
+        return {"field": field, "code": "unknown_field", "message": "is not a field that is known here"}
+    if error["type"] == "missing":
+        return {"field": field, "code": "missing", "message": "is needed"}
+    return {"field": field, "code": error["type"], "message": error["msg"]}

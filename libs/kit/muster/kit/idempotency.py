@@ -1,0 +1,179 @@
+"""Idempotency keys: the same key, route and body give the same answer and one effect.
+
+For example, in a route with `once: Annotated[Once, idempotent]`:
+
+    async def make() -> tuple[int, BaseModel]:
+        return 201, await service.create(tx, body)
+
+    return await once.answer(tx, caller, body, make)
+
+The key is inserted first, in the request's own transaction: a second request with the same key waits for the first
+one's end at the unique index. A key belongs to tenant and route (method and path template); the path's own ids, the
+query and the body are what must not change.
+"""
+
+import asyncio
+import json
+import re
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from hashlib import sha256
+from typing import Annotated, Any, NoReturn
+from uuid import UUID
+
+from fastapi import Depends, Header, Request
+from pydantic import BaseModel
+from starlette.responses import Response
+
+from muster.kit import metrics, observe
+from muster.kit.edge import route_template
+from muster.kit.pg import RETRIABLE, Database, Overloaded, Tx
+from muster.kit.problems import MEDIA_TYPE, conflict, unprocessable
+from muster.kit.tokens import Caller
+
+log = observe.logger(__name__)
+
+_KEY = re.compile(r"[\x21-\x7e]{1,255}")
+_HEADER = "Idempotency-Key"
+_FORGET_EVERY_S = 3_600
+_FORGET_AT_ONCE = 10_000
+_TRANSIENT: tuple[type[Exception], ...] = (*RETRIABLE, Overloaded)
+
+Make = Callable[[], Awaitable[tuple[int, BaseModel | Mapping[str, Any]]]]
+
+_CLAIM = """
+INSERT INTO idempotency (tenant_id, route, key, body_hash) VALUES ($1, $2, $3, $4)
+ON CONFLICT (tenant_id, route, key) DO NOTHING
+RETURNING true
+"""
+
+_FIND = "SELECT body_hash, status, answer FROM idempotency WHERE tenant_id = $1 AND route = $2 AND key = $3"
+
+_STORE = "UPDATE idempotency SET status = $4, answer = $5 WHERE tenant_id = $1 AND route = $2 AND key = $3"
+
+_FORGET = """
+DELETE FROM idempotency WHERE (tenant_id, route, key) IN (
+    SELECT tenant_id, route, key FROM idempotency WHERE created_at < kit_now() - make_interval(hours => $1) LIMIT $2)
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Once:
+    """The request's idempotency key, None where it has none, and what it belongs to."""
+
+    key: str | None
+    route: str
+    target: bytes
+
+    async def answer(
+        self,
+        tx: Tx,
+        caller: Caller,
+        body: BaseModel | bytes | None,
+        make: Make,
+        *,
+        tenant_id: UUID | None = None,
+        secret: frozenset[str] = frozenset(),
+    ) -> Response:
+        """The stored answer, or what `make` gives, stored in the same transaction.
+
+        `body`: the model, or a digest of a body that was streamed. A Problem raised by `make` rolls all of it back;
+        a refusal that is to be repeated is returned as (status, problem.document()). `tenant_id` where the
+        transaction is not the caller's tenant's. Members named in `secret` are sent once and not stored.
+        Problem 409 "idempotency_key_reused" for the same key with another body.
+        """
+        if self.key is None:
+            return _response(*_rendered(*await make()))
+        identity = (tenant_id or caller.tenant_id, self.route, self.key)
+        digest = self._digest(body)
+        if not await tx.fetchval(_CLAIM, *identity, digest):
+            return await self._replay(tx, identity, digest)
+        status, content = await make()
+        _, stored = _rendered(status, _without(content, secret))
+        await tx.execute(_STORE, *identity, status, stored)
+        return _response(*_rendered(status, content))
+
+    async def _replay(self, tx: Tx, identity: tuple[UUID, str, str], digest: bytes) -> Response:
+        row = await tx.fetchrow(_FIND, *identity)
+        assert row is not None, "a claimed key is there"
+        if bytes(row["body_hash"]) != digest:
+            metrics.idempotency_conflicts.inc()
+            raise conflict(
+                "idempotency_key_reused", "This idempotency key was used before",
+                "The same key came with another request. Use a new key for a new request.", field=_HEADER,
+            )  # fmt: skip
+        metrics.idempotent_replays.inc()
+        response = _response(row["status"], bytes(row["answer"]))
+        response.headers["Idempotent-Replayed"] = "true"
+        return response
+
+    def _digest(self, body: BaseModel | bytes | None) -> bytes:
+        raw = body if isinstance(body, bytes) else _canonical(body).encode("utf-8", "surrogatepass")
+        return sha256(self.target + b"\n" + raw).digest()
+
+
+@dataclass(frozen=True)
+class _Reader:
+    required: bool
+
+    async def __call__(
+        self,
+        request: Request,
+        key: Annotated[str | None, Header(alias=_HEADER, description="1 to 255 visible ASCII characters")] = None,
+    ) -> Once:
+        if key is None and self.required:
+            raise unprocessable(_HEADER, "missing", "this header is needed here")
+        if key is not None and not _KEY.fullmatch(key):
+            raise unprocessable(_HEADER, "not_valid", "must be 1 to 255 visible ASCII characters")
+        target = f"{request.url.path}?{request.url.query}".encode()
+        return Once(key, f"{request.method} {route_template(request.scope)}", target)
+
+
+idempotent: Any = Depends(_Reader(required=False))
+"""`once: Annotated[Once, idempotent]`: honours an Idempotency-Key where there is one."""
+
+idempotent_required: Any = Depends(_Reader(required=True))
+"""The same, and 422 where there is none."""
+
+
+async def forget_old_answers(db: Database, kept_h: int) -> NoReturn:
+    """Delete stored answers older than `kept_h` hours, each hour, for ever: a supervised part of a worker process."""
+    while True:
+        count = 0
+        try:
+            count = await _forget(db, kept_h)
+        except _TRANSIENT as error:
+            log.warning("idempotency.forget_failed", exc_info=error)
+        await asyncio.sleep(0 if count == _FORGET_AT_ONCE else _FORGET_EVERY_S)
+
+
+async def _forget(db: Database, kept_h: int) -> int:
+    async with db.worker() as tx:
+        count = int((await tx.execute(_FORGET, kept_h, _FORGET_AT_ONCE)).rpartition(" ")[2])
+    metrics.idempotency_forgotten.inc(count)
+    return count
+
+
+def _rendered(status: int, content: BaseModel | Mapping[str, Any]) -> tuple[int, bytes]:
+    if isinstance(content, BaseModel):
+        return status, content.model_dump_json().encode()
+    return status, json.dumps(content, default=_plain, ensure_ascii=False, separators=(",", ":")).encode()
+
+
+def _response(status: int, answer: bytes) -> Response:
+    return Response(answer, status, media_type=MEDIA_TYPE if status >= 400 else "application/json")
+
+
+def _without(content: BaseModel | Mapping[str, Any], secret: frozenset[str]) -> BaseModel | Mapping[str, Any]:
+    if not secret:
+        return content
+    plain = content.model_dump(mode="json") if isinstance(content, BaseModel) else content
+    return {name: value for name, value in plain.items() if name not in secret}
+
+
+def _canonical(body: BaseModel | None) -> str:
+    return "" if body is None else json.dumps(body.model_dump(mode="json"), sort_keys=True)
+
+
+def _plain(value: object) -> Any:
+    return value.model_dump(mode="json") if isinstance(value, BaseModel) else str(value)

@@ -1,0 +1,81 @@
+"""Each service tells how far its data keeps the laws of the design: GET /v1/ops/{service}/laws, for the operator."""
+
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Request
+
+from muster.kit import metrics
+from muster.kit.auth import Caller, requires
+from muster.kit.desk import Desk
+from muster.kit.pg import Tx
+from muster.kit.tokens import Role
+
+_VIOLATIONS_SHOWN_MAX = 100
+
+
+@dataclass(frozen=True, slots=True)
+class Violation:
+    """One place where a law does not hold. Ids only."""
+
+    tenant_id: str
+    detail: str
+    bulk_id: str | None = None
+    message: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class LawResult:
+    """What the check of one law found: how many things were looked at, and which broke it.
+
+    `violation_count` where only the first of many are in `violations`.
+    """
+
+    law: str
+    checked: int
+    violations: list[Violation] = field(default_factory=list)
+    violation_count: int | None = None
+
+    @property
+    def count(self) -> int:
+        """How many violations there are."""
+        return len(self.violations) if self.violation_count is None else self.violation_count
+
+    def document(self) -> dict[str, Any]:
+        """The JSON object of this law; at most 100 violations are shown."""
+        shown = [
+            {"tenant_id": one.tenant_id, "bulk_id": one.bulk_id, "message": one.message, "detail": one.detail}
+            for one in self.violations[:_VIOLATIONS_SHOWN_MAX]
+        ]
+        return {"law": self.law, "checked": self.checked, "violations": shown, "violation_count": self.count}
+
+
+Law = Callable[[Tx], Awaitable[list[LawResult]]]
+"""Checks laws in a worker transaction."""
+
+Sums = Callable[[Tx], Awaitable[Mapping[str, Any]]]
+"""What laws across services need of this one, as JSON values."""
+
+
+async def _no_sums(_: Tx) -> Mapping[str, Any]:
+    return {}
+
+
+def laws_router(service: str, check: Law, sums: Sums = _no_sums) -> APIRouter:
+    """The route of `service` ("credit"). Both functions run in one worker transaction, by app.state.desk."""
+    router = APIRouter()
+
+    async def work(tx: Tx) -> dict[str, Any]:
+        results = await check(tx)
+        for result in results:
+            metrics.law_checked.labels(result.law).set(result.checked)
+            metrics.law_violations.labels(result.law).set(result.count)
+        return {"laws": [result.document() for result in results], **await sums(tx)}
+
+    @router.get(f"/v1/ops/{service}/laws", name=f"{service}_laws", summary="How far the laws hold here")
+    async def laws(request: Request, _: Annotated[Caller, requires(Role.OPERATOR)]) -> dict[str, Any]:
+        desk: Desk = request.app.state.desk
+        return await desk.ask(work)
+
+    return router

@@ -1,0 +1,69 @@
+"""Every metric of Muster, in one place, each with its meaning. Names end in their unit. Append; never rename.
+
+No label ever holds a number, a text, a tenant or an id.
+"""
+
+from prometheus_client import Counter, Gauge, Histogram, disable_created_metrics
+
+disable_created_metrics()  # type: ignore[no-untyped-call]
+
+# --- HTTP edge (kit.http) ---
+http_requests = Counter(
+    "muster_http_requests", "Requests answered, by route template and status.", ["method", "route", "status"]
+)
+http_seconds = Histogram(
+    "muster_http_seconds",
+    "Time from the first byte of a request to the first byte of its answer.",
+    ["route"],
+    buckets=(0.005, 0.02, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 10, 30),
+)
+http_in_flight = Gauge("muster_http_in_flight", "Requests being answered now.")
+http_overloaded = Counter("muster_http_overloaded", "Requests refused with 503 because too many were in flight.")
+
+# --- Tokens (kit.auth) ---
+tokens_refused = Counter("muster_tokens_refused", "Tokens answered with 401, by reason.", ["reason"])
+jwks_refreshes = Counter("muster_jwks_refreshes", "Requests for the issuer's keys, by outcome.", ["outcome"])
+
+# --- Idempotency (kit.idempotency) ---
+idempotent_replays = Counter("muster_idempotent_replays", "Writes answered from a stored answer.")
+idempotency_conflicts = Counter("muster_idempotency_conflicts", "Keys refused because they came with another body.")
+idempotency_forgotten = Counter("muster_idempotency_forgotten", "Stored answers deleted because of their age.")
+
+# --- Process (kit.process) ---
+loop_lag_seconds = Gauge("muster_loop_lag_seconds", "How late the event loop's last heartbeat was.")
+loop_stalls = Counter("muster_loop_stalls", "Heartbeats that came more than a second late.")
+parts_alive = Gauge("muster_parts_alive", "1 while a supervised part of the process runs, 0 when it died.", ["part"])
+
+# --- Laws (kit.laws): must be 0 ---
+law_violations = Gauge("muster_law_violations", "Violations of a law at its last check; must be 0.", ["law"])
+law_checked = Gauge("muster_law_checked", "What the last check of a law looked at.", ["law"])
+
+# --- Transactions (kit.pg) ---
+tx_seconds = Histogram(
+    "muster_tx_seconds",
+    "Time a database connection was held for a transaction, by role.",
+    ["role"],
+    buckets=(0.002, 0.01, 0.05, 0.25, 1, 5, 15),
+)
+
+# --- Outbox and producer (kit.relay, kit.producer) ---
+outbox_pending = Gauge("muster_outbox_pending", "Facts stored and not yet published, by lane.", ["lane"])
+outbox_oldest_seconds = Gauge("muster_outbox_oldest_seconds", "Age of the oldest unpublished fact, by lane.", ["lane"])
+outbox_published = Counter("muster_outbox_published", "Facts acknowledged by Kafka and deleted, by topic.", ["topic"])
+outbox_failures = Counter("muster_outbox_failures", "Publications that failed and are tried again, by lane.", ["lane"])
+relay_leader = Gauge("muster_relay_leader", "1 while this process is the relay of a lane.", ["lane"])
+producer_replaced = Counter("muster_producer_replaced", "Producers thrown away because they were wedged.", ["reason"])
+
+# --- Consumer (kit.consumer) ---
+consumer_lag = Gauge("muster_consumer_lag", "Records behind the end of held partitions, by topic.", ["group", "topic"])
+consumer_records = Counter("muster_consumer_records", "Records whose offset was committed.", ["group", "topic"])
+consumer_batch_seconds = Histogram(
+    "muster_consumer_batch_seconds",
+    "Time to apply one batch of a partition, retries included.",
+    ["group"],
+    buckets=(0.005, 0.02, 0.1, 0.5, 2, 10, 60),
+)
+consumer_poison = Counter("muster_consumer_poison", "Records parked in the dead-letter topic.", ["group", "topic"])
+consumer_retries = Counter("muster_consumer_retries", "Batches tried again, by cause.", ["group", "cause"])
+consumer_fenced = Counter("muster_consumer_fenced", "Batches rolled back: another epoch owns the partition.", ["group"])
+consumer_assignments = Counter("muster_consumer_assignments", "Partitions taken over after a rebalance.", ["group"])

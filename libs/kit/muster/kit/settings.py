@@ -1,0 +1,80 @@
+"""Settings: one frozen class, read from MUSTER_* variables (or files of the same names in MUSTER_SECRETS_DIR).
+
+Each service subclasses ServiceSettings in its settings.py and adds its own limits, prefixed by its name
+(`dispatch_window: int` is MUSTER_DISPATCH_WINDOW). Units are the last word of a name. Secrets are SecretStr: they never
+show in a repr, a log or an error.
+"""
+
+import os
+from typing import Literal, TypeVar
+
+from pydantic import Field, SecretStr
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+
+class HttpSettings(BaseSettings):
+    """Limits of the HTTP edge. Every one has a default, so that an app can be built for its OpenAPI document alone."""
+
+    model_config = SettingsConfigDict(
+        env_prefix="MUSTER_", frozen=True, extra="ignore", hide_input_in_errors=True, str_strip_whitespace=True
+    )
+
+    environment: Literal["production", "development"] = "production"
+    http_host: str = "127.0.0.1"
+    http_port: int = Field(default=8000, ge=0, le=65535)
+    http_backlog: int = Field(default=512, ge=1)
+    http_in_flight_max: int = Field(default=200, ge=1)
+    http_body_bytes_max: int = Field(default=1 << 20, ge=1)
+    http_request_timeout_s: float = Field(default=30.0, gt=0)
+    http_keep_alive_s: int = Field(default=130, ge=1, description="longer than the proxy keeps an idle connection")
+    http_stop_s_max: int = Field(default=10, ge=1)
+
+
+class ServiceSettings(HttpSettings):
+    """What every process of every service reads."""
+
+    kafka: str = "127.0.0.1:9092"
+    postgres: SecretStr | None = Field(default=None, description="administrator's address; `migrate` alone has it")
+    database_app: SecretStr = SecretStr("")
+    database_worker: SecretStr = SecretStr("")
+    app_pool_max: int = Field(default=8, ge=1)
+    worker_pool_max: int = Field(default=8, ge=1)
+    statement_timeout_ms: int = Field(default=15_000, ge=1)
+    lock_timeout_ms: int = Field(default=5_000, ge=1)
+    idle_in_transaction_timeout_ms: int = Field(default=30_000, ge=1)
+
+    metrics_host: str = "127.0.0.1"
+    metrics_port: int = Field(default=9000, ge=0, le=65535)
+    log_level: Literal["debug", "info", "warning", "error"] = "info"
+    stop_s_max: float = Field(default=30.0, gt=0, le=30.0)
+    alive_s_max: float = Field(default=10.0, gt=0, description="the loop must have turned within this time")
+
+    base_url: str = "http://127.0.0.1:8000"
+    jwks_url: str = "http://127.0.0.1:8000/.well-known/jwks.json"
+    jwks_bytes_max: int = Field(default=65_536, ge=1)
+    jwks_timeout_s: float = Field(default=3.0, gt=0)
+    jwks_kept_s: int = Field(default=300, ge=1, description="age at which the keys are asked for again")
+    jwks_retry_s_min: float = Field(default=10.0, ge=0, description="at most one request for keys in this time")
+    token_issuer: str = "muster"  # noqa: S105 - a name
+    token_audience: str = "muster"  # noqa: S105 - a name
+    token_leeway_s: int = Field(default=60, ge=0, le=60)
+    token_bytes_max: int = Field(default=4_096, ge=1)
+    token_cache_max: int = Field(default=10_000, ge=1)
+
+    idempotency_kept_h: int = Field(default=168, ge=24)
+
+
+_Settings = TypeVar("_Settings", bound=BaseSettings)
+
+
+def load(settings: type[_Settings]) -> _Settings:
+    """Read `settings` from the environment and from MUSTER_SECRETS_DIR; ValidationError names what is wrong."""
+    return settings(_secrets_dir=os.environ.get("MUSTER_SECRETS_DIR"))
+
+
+def secret(value: SecretStr | None, name: str) -> str:
+    """The text of a secret that must be there; ValueError names the variable, never the value."""
+    text = value.get_secret_value() if value else ""
+    if not text:
+        raise ValueError(f"MUSTER_{name.upper()} is not set")
+    return text
