@@ -1,0 +1,3 @@
+from muster.local.carrier.server import main
+
+main()

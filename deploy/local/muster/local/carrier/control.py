@@ -1,0 +1,150 @@
+"""The control port: a few JSON routes over HTTP/1.1, for tests, the demo and the bench."""
+
+import asyncio
+import json
+from collections.abc import Awaitable, Callable
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
+from urllib.parse import parse_qs, urlsplit
+
+from muster.local.carrier.account import newest_receiver
+from muster.local.carrier.deliveries import Inbound
+from muster.local.carrier.inbound import deliver_pdus
+from muster.local.carrier.options import changed, live_options
+from muster.smpp.status import ESME_ROK
+
+if TYPE_CHECKING:
+    from muster.local.carrier.server import Carrier
+
+_BODY_OCTETS_MAX: Final = 1_000_000
+_INBOUND_TIMEOUT_S: Final = 10.0
+_REASONS: Final = {
+    200: "OK",
+    400: "Bad Request",
+    404: "Not Found",
+    413: "Content Too Large",
+    503: "Service Unavailable",
+    504: "Gateway Timeout",
+}
+
+Answer: TypeAlias = tuple[int, Any]
+Query: TypeAlias = dict[str, str]
+Route: TypeAlias = Callable[[Query, dict[str, Any]], Awaitable[Answer]]
+
+
+class Control:
+    """Routes of one carrier."""
+
+    def __init__(self, carrier: "Carrier") -> None:
+        self._carrier = carrier
+        self._writers: set[asyncio.StreamWriter] = set()
+        self._reference = 0
+        self._routes: dict[tuple[str, str], Route] = {
+            ("GET", "/stats"): self._stats,
+            ("GET", "/messages"): self._messages,
+            ("GET", "/faults"): self._faults,
+            ("PUT", "/faults"): self._change_faults,
+            ("POST", "/reset"): self._reset,
+            ("POST", "/inbound"): self._inbound,
+            ("POST", "/disconnect"): self._disconnect,
+            ("POST", "/pause"): self._pause,
+            ("POST", "/resume"): self._resume,
+        }
+
+    async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        """One connection; asyncio's callback."""
+        self._writers.add(writer)
+        try:
+            while await self._exchange(reader, writer):
+                await writer.drain()
+        except (asyncio.IncompleteReadError, asyncio.LimitOverrunError, ConnectionError):
+            pass  # the client is gone, or does not speak HTTP: nobody is left to be told
+        finally:
+            self._writers.discard(writer)
+            writer.close()
+
+    def close(self) -> None:
+        """End all connections."""
+        for writer in self._writers:
+            writer.close()
+
+    async def _exchange(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> bool:
+        head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1").split("\r\n")
+        words = head[0].split(" ")
+        headers = {name.strip().lower(): value.strip() for name, _, value in (line.partition(":") for line in head[1:])}
+        length = int(headers.get("content-length") or 0)
+        if len(words) != 3 or length > _BODY_OCTETS_MAX:
+            _write(writer, (413 if length > _BODY_OCTETS_MAX else 400, {"error": "not a request"}))
+            return False
+        body = await reader.readexactly(length)
+        _write(writer, await self._answer(words[0], words[1], body))
+        return headers.get("connection", "").lower() != "close"
+
+    async def _answer(self, method: str, target: str, body: bytes) -> Answer:
+        url = urlsplit(target)
+        route = self._routes.get((method, url.path))
+        if route is None:
+            return 404, {"error": "no such route", "routes": [" ".join(key) for key in self._routes]}
+        try:
+            values = json.loads(body) if body.strip() else {}
+            if not isinstance(values, dict):
+                raise ValueError("the body is a JSON object")
+            return await route({name: found[-1] for name, found in parse_qs(url.query).items()}, values)
+        except (ValueError, KeyError, TypeError) as wrong:
+            return 400, {"error": f"{type(wrong).__name__}: {wrong}"}
+
+    async def _stats(self, query: Query, _: dict[str, Any]) -> Answer:
+        return 200, self._carrier.report(destinations=query.get("destinations", "1") != "0")
+
+    async def _messages(self, query: Query, _: dict[str, Any]) -> Answer:
+        limit = int(query.get("limit", "100"))
+        # A plus in a query is a space for whoever decodes it, and people forget to write %2B.
+        destination = query["destination"].replace(" ", "+") if "destination" in query else None
+        return 200, self._carrier.stats.last_messages(destination, max(1, limit))
+
+    async def _faults(self, _: Query, __: dict[str, Any]) -> Answer:
+        return 200, live_options(self._carrier.options)
+
+    async def _change_faults(self, _: Query, values: dict[str, Any]) -> Answer:
+        self._carrier.use(changed(self._carrier.options, values))
+        return 200, live_options(self._carrier.options)
+
+    async def _reset(self, _: Query, __: dict[str, Any]) -> Answer:
+        self._carrier.reset()
+        return 200, {}
+
+    async def _disconnect(self, _: Query, __: dict[str, Any]) -> Answer:
+        return 200, {"disconnected": self._carrier.disconnect()}
+
+    async def _pause(self, _: Query, __: dict[str, Any]) -> Answer:
+        self._carrier.pause()
+        return 200, {"paused": True}
+
+    async def _resume(self, _: Query, __: dict[str, Any]) -> Answer:
+        self._carrier.resume()
+        return 200, {"paused": False}
+
+    async def _inbound(self, _: Query, values: dict[str, Any]) -> Answer:
+        accounts = self._carrier.accounts
+        named = values.get("system_id")
+        account = accounts.get(named) if named else newest_receiver(accounts.values())
+        self._reference = self._reference % 255 + 1
+        pdus = deliver_pdus(values["from"], values["to"], values["text"], values, self._reference)
+        if account is None or not account.receivers:
+            return 503, {"delivered": False, "error": "nobody is bound to receive"}
+        parts = [Inbound(pdu) for pdu in pdus]
+        account.deliver(parts)
+        try:
+            async with asyncio.timeout(_INBOUND_TIMEOUT_S):
+                statuses = [await part.answer for part in parts]
+        except TimeoutError:
+            return 504, {"delivered": False, "error": "no deliver_sm_resp in time"}
+        status = next((status for status in statuses if status != ESME_ROK), ESME_ROK)
+        return 200, {"delivered": status == ESME_ROK, "status": status, "parts": len(parts)}
+
+
+def _write(writer: asyncio.StreamWriter, answer: Answer) -> None:
+    status, value = answer
+    body = json.dumps(value, ensure_ascii=False).encode()
+    reason = _REASONS[status]
+    head = f"HTTP/1.1 {status} {reason}\r\nContent-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n"
+    writer.write(head.encode() + body)

@@ -1,0 +1,113 @@
+"""What the carrier saw, counted."""
+
+import time
+from collections import deque
+from typing import Any, Final
+
+from muster.smpp import Concat, Submit, Tag, read_concat
+from muster.text import decode
+
+MESSAGES_KEPT: Final = 10_000
+
+
+class Stats:
+    """Counters since the start or the last reset, and the last accepted messages."""
+
+    def __init__(self) -> None:
+        self.submits = 0
+        self.accepted = 0
+        self.rejected = 0
+        self.throttled = 0
+        self.responses = 0
+        self.responses_lost = 0
+        self.receipts_sent = 0
+        self.receipts_acked = 0
+        self.receipts_lost = 0
+        self.receipts_repeated = 0
+        self.receipts_reordered = 0
+        self.receipts_refused = 0
+        self.inbound_sent = 0
+        self.inbound_acked = 0
+        self.disconnects = 0
+        self.binds_refused = 0
+        self.enquire_links = 0
+        self.unknown_pdus = 0
+        self.duplicates = 0
+        self.t_first = 0.0
+        self.t_last = 0.0
+        self.by_destination: dict[str, int] = {}
+        self.messages: deque[tuple[int, float, Submit]] = deque(maxlen=MESSAGES_KEPT)
+        self._seen: set[int] = set()
+
+    def saw_submits(self, count: int) -> float:
+        """Note that some came now; the time of it, in seconds since 1970."""
+        now = time.time()
+        self.submits += count
+        self.t_first = self.t_first or now
+        self.t_last = now
+        return now
+
+    def accept(self, number: int, now: float, submit: Submit) -> None:
+        """Count one that was accepted under id `number`."""
+        self.accepted += 1
+        destination = submit.destination
+        self.by_destination[destination] = self.by_destination.get(destination, 0) + 1
+        self.messages.append((number, now, submit))
+        # The payload includes the user data header, hence reference and part. Hashes, since a million of them must fit.
+        tlvs = submit.tlvs
+        reference = (tlvs.get(Tag.USER_MESSAGE_REFERENCE), tlvs.get(Tag.SAR_SEGMENT_SEQNUM)) if tlvs else None
+        key = hash((destination, submit.payload, reference))
+        if key in self._seen:
+            self.duplicates += 1
+        self._seen.add(key)
+
+    def report(self, *, destinations: bool) -> dict[str, Any]:
+        """As JSON values; numbers of destinations as E.164."""
+        counts: dict[str, Any] = {
+            name: value
+            for name, value in vars(self).items()
+            if not name.startswith("_") and isinstance(value, int | float)
+        }
+        counts["by_destination_total"] = len(self.by_destination)
+        if destinations:
+            counts["accepted_by_destination"] = {e164(number): n for number, n in self.by_destination.items()}
+        return counts
+
+    def last_messages(self, destination: str | None, limit: int) -> list[dict[str, Any]]:
+        """The last accepted messages, oldest first, parts joined; a message of which parts are missing shows `[…]`."""
+        joined: dict[object, dict[int, tuple[int, float, Submit, bytes]]] = {}
+        for number, at, submit in self.messages:
+            if destination is not None and e164(submit.destination) != destination:
+                continue
+            concat, octets = read_concat(submit)
+            key, part = _key(number, submit, concat)
+            joined.setdefault(key, {})[part] = (number, at, submit, octets)
+        return [_message(key, parts) for key, parts in list(joined.items())[-limit:]]
+
+
+def _key(number: int, submit: Submit, concat: Concat | None) -> tuple[object, int]:
+    if concat is None:
+        return (number, 1), 1
+    return (submit.source, submit.destination, concat.reference, concat.total), concat.number
+
+
+def _message(key: object, parts: dict[int, tuple[int, float, Submit, bytes]]) -> dict[str, Any]:
+    total = key[-1] if isinstance(key, tuple) and isinstance(key[-1], int) else 1
+    number, at, submit, _ = parts[min(parts)]
+    # Joined before decoding: a character may be cut by a carrier that counts octets.
+    octets = b"".join(parts[part][3] for part in sorted(parts))
+    return {
+        "id": str(number),
+        "at": at,
+        "from": submit.source,
+        "to": e164(submit.destination),
+        "text": decode(octets, submit.data_coding) + ("" if len(parts) == total else "[…]"),
+        "parts": total,
+        "parts_seen": len(parts),
+        "data_coding": submit.data_coding,
+    }
+
+
+def e164(number: str) -> str:
+    """Digits with a plus; anything else as it is."""
+    return f"+{number}" if number.isascii() and number.isdigit() else number
