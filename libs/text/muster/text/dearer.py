@@ -88,12 +88,16 @@ def _dearer(position: int, character: str) -> Dearer:
 
 
 def _name(character: str) -> str:
+    if len(character) == 1:
+        return _name_of_one(character)  # not composed: NFC calls the ohm sign an omega
     composed = unicodedata.normalize("NFC", character)
     return " WITH ".join(map(_name_of_one, composed))
 
 
 def _name_of_one(character: str) -> str:
-    return _CONTROL_NAMES.get(character) or unicodedata.name(character, f"U+{ord(character):04X}")
+    if character in _CONTROL_NAMES:
+        return _CONTROL_NAMES[character]
+    return unicodedata.name(character, f"U+{ord(character):04X}")
 
 
 def _replacement(character: str) -> str | None:

@@ -77,7 +77,7 @@ def segment(text: str, reference_bits: ReferenceBits = 8) -> Segmentation:
     encoding, octets, size, width = _prepare(text, reference_bits)
     if len(octets) <= size.single * width:
         return Segmentation(encoding, len(octets) // width, (len(octets) // width,))
-    ends = _ends(encoding, octets, size.part)
+    ends = _ends(encoding, octets, size.part * width)
     starts = [0, *ends[:-1]]
     parts = tuple((end - start) // width for start, end in zip(starts, ends, strict=True))
     return Segmentation(encoding, len(octets) // width, parts)
@@ -127,7 +127,7 @@ def split(text: str, reference_bits: ReferenceBits = 8) -> list[bytes]:
     encoding, octets, size, width = _prepare(text, reference_bits)
     if len(octets) <= size.single * width:
         return [octets]
-    ends = _ends(encoding, octets, size.part)
+    ends = _ends(encoding, octets, size.part * width)
     return [octets[start:end] for start, end in zip([0, *ends[:-1]], ends, strict=True)]
 
 
@@ -162,10 +162,10 @@ def _utf16(text: str) -> bytes:
 
 
 def _ends(encoding: Encoding, octets: bytes, size: int) -> list[int]:
-    """Octet offsets where each part ends."""
-    if len(octets) > PARTS_MAX * size * encoding:  # before the walk, so that a megabyte of text costs nothing
+    """Octet offsets where each part of at most `size` octets ends."""
+    if len(octets) > PARTS_MAX * size:  # before the walk, so that a megabyte of text costs nothing
         _refuse_too_long()
-    ends = _ends_gsm7(octets, size) if encoding is Encoding.GSM7 else _ends_ucs2(octets, size * 2)
+    ends = _ends_gsm7(octets, size) if encoding is Encoding.GSM7 else _ends_ucs2(octets, size)
     if len(ends) > PARTS_MAX:
         _refuse_too_long()
     return ends

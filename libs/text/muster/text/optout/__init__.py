@@ -38,7 +38,8 @@ _REACTION: Final = re.compile(
     re.IGNORECASE,
 )
 _FOOTER: Final = re.compile(
-    r"\b(?:reply|text|txt|send)\s+[\"'“‘]?(?:stop|end|quit|cancel|no)[\"'”’]?\s+(?:to|2)\s+(?:opt[ -]?out|unsubscribe|end|stop|cancel|quit)\b",
+    r"\b(?:reply|text|txt|send)\s+[\"'“‘]?(?:stop|end|quit|cancel|no)[\"'”’]?\s+(?:to|2)"
+    r"\s+(?:opt[ -]?out|unsubscribe|end|stop|cancel|quit)\b",
     re.IGNORECASE,
 )
 # UNCLEAR outranks what only looks like an ordinary word of opting in; an opt-out outranks everything.

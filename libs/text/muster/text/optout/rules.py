@@ -46,7 +46,6 @@ OPT_IN: Final = _words("start unstop optin subscribe resubscribe")
 HELP: Final = _words("help info aide ayuda hilfe")
 
 COURTESY: Final = _words(
-    ""
     "please thanks now just kindly hi hello hey dear sir madam maam mate guys team everyone regards"
     " kind best right away asap"
     " immediately straight once again anymore already for god gods fuck fucks fucking bloody damn sake omg ffs"
@@ -79,7 +78,10 @@ _NOUN: Final = "".join(
     ]
 )
 _PLACE: Final = "(?! (?:by|at|in|over|off|on|near|outside|past|into|along|for|light|lights|sign|watch)\\b)"
-_ME: Final = "(?:me|us|my (?:number|name|details?|phone|cell|mobile|contact|info|information|data)|my \\w+ number|our number|this number|this phone)"
+_ME: Final = (
+    "(?:me|us|my (?:number|name|details?|phone|cell|mobile|contact|info|information|data)|my \\w+ number"
+    "|our number|this number|this phone)"
+)
 _LIST: Final = "(?:list|lists|database|system|mailing|records|directory|group|text|campaign)"
 _PAUSES: Final = (
     "(?:before|after|until|till?|during|between|while|today|tomorrow|tonight|unless|so early|so late"
