@@ -3,7 +3,8 @@
 `muster carrier simulate` and `python -m muster.local.carrier` run it; tests hold it in their own loop by `Carrier`.
 """
 
+from muster.local.carrier.main import run_carrier
 from muster.local.carrier.options import CarrierOptions
-from muster.local.carrier.server import Carrier, main, run_carrier
+from muster.local.carrier.server import Carrier
 
-__all__ = ["Carrier", "CarrierOptions", "main", "run_carrier"]
+__all__ = ["Carrier", "CarrierOptions", "run_carrier"]

@@ -1,3 +1,3 @@
-from muster.local.carrier.server import main
+from muster.local.carrier.main import main
 
 main()

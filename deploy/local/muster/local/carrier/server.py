@@ -1,12 +1,9 @@
 """The simulator itself: takes submits, decides their fate, answers, sends receipts."""
 
 import asyncio
-import json
-import os
-import signal
 import ssl
 import time
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable
 from typing import Any, Final, Self
 
 from muster.local.carrier.account import Account
@@ -14,7 +11,7 @@ from muster.local.carrier.behaviour import GOOD, Behaviour, Fate
 from muster.local.carrier.control import Control
 from muster.local.carrier.deliveries import Delivery, Receipt
 from muster.local.carrier.link import Link
-from muster.local.carrier.options import CarrierOptions, parse
+from muster.local.carrier.options import CarrierOptions
 from muster.local.carrier.stats import Stats
 from muster.smpp import Submit
 from muster.smpp.codec import encode_submit_resp
@@ -232,39 +229,3 @@ def _tls(options: CarrierOptions) -> ssl.SSLContext | None:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(options.tls_certificate, options.tls_key or None)
     return context
-
-
-async def _serve(options: CarrierOptions) -> None:
-    stop = asyncio.Event()
-    loop = asyncio.get_running_loop()
-    for name in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(name, stop.set)
-    async with Carrier(options) as carrier:
-        ready = {"host": options.host, "port": carrier.port, "control_port": carrier.control_port, "pid": os.getpid()}
-        ready["control_url"] = f"http://{options.host}:{carrier.control_port}"
-        print(json.dumps(ready), flush=True)
-        try:
-            async with asyncio.timeout(options.max_seconds or None):
-                await stop.wait()
-        except TimeoutError:
-            return
-
-
-def run_carrier(options: CarrierOptions) -> None:
-    """Serve until SIGTERM, SIGINT or `max_seconds`; prints one JSON line with the ports when ready."""
-    _run(_serve(options))
-
-
-def _run(main_task: Coroutine[Any, Any, None]) -> None:
-    try:
-        import uvloop
-    except ImportError:
-        asyncio.run(main_task)
-        return
-    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        runner.run(main_task)
-
-
-def main(argv: list[str] | None = None) -> None:
-    """The command line."""
-    run_carrier(parse(argv))
