@@ -1,5 +1,6 @@
 """Each handler over real PostgreSQL, applied twice: the effect once, the answer each time the same."""
 
+import asyncio
 from collections.abc import Awaitable, Callable
 from uuid import UUID, uuid4
 
@@ -97,6 +98,19 @@ async def test_one_batch_reserves_for_many_tenants_in_order_within_each(db: Data
     ]
     for tenant in tenants:
         assert (await account(db, tenant)).available == 0
+
+
+async def test_batches_at_the_same_time_never_overspend_a_wallet(db: Database, tenant: UUID) -> None:
+    await given_credits(db, tenant, 100)
+    batches = [[requested(tenant, uuid4(), 7) for _ in range(5)] for _ in range(6)]
+
+    await asyncio.gather(*(apply(db, handlers.on_bulk_sms_requested, *batch) for batch in batches))
+
+    async with db.worker() as tx:
+        reserved, refused = await facts(tx, "CreditsReserved"), await facts(tx, "CreditsRefused")
+    assert (len(reserved), len(refused)) == (14, 16)
+    left = await account(db, tenant)
+    assert (left.available, left.reserved, left.version) == (2, 98, 15)
 
 
 async def test_first_n_reserves_what_there_is(db: Database, tenant: UUID) -> None:

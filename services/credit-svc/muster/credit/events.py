@@ -1,5 +1,6 @@
 """Between the wire and the domain: the only file here that knows protobuf."""
 
+from typing import TypeAlias
 from uuid import UUID
 
 from muster.credit.domain import CREDITS_MAX, Answer, Entry, Kind, Partial, Rate, Request, Reservation, Totals
@@ -11,8 +12,15 @@ from muster.events.v1.tenants_pb2 import TenantChanged
 from muster.kit.consumer import Poison, Received
 from muster.kit.outbox import Fact
 
+RequestHeard: TypeAlias = Received[BulkSmsRequested]
+TotalsHeard: TypeAlias = Received[BulkSmsAccounted]
+TenantHeard: TypeAlias = Received[TenantChanged]
 
-def request_of(received: Received[BulkSmsRequested]) -> Request:
+HEARD = ("tenants", "bulk-sms", "bulk-progress")
+"""The topics that this service reads."""
+
+
+def request_of(received: RequestHeard) -> Request:
     """A send's request for credits; Poison where ids or the amount cannot be."""
     message = received.message
     if not 0 <= message.credits <= CREDITS_MAX:
@@ -26,7 +34,7 @@ def request_of(received: Received[BulkSmsRequested]) -> Request:
     )
 
 
-def totals_of(received: Received[BulkSmsAccounted]) -> Totals:
+def totals_of(received: TotalsHeard) -> Totals:
     """A send's running totals; Poison where ids or amounts cannot be. What is held follows from the rest."""
     message = received.message
     if min(message.used, message.released, message.refunded) < 0 or message.version == 0:
@@ -42,7 +50,7 @@ def totals_of(received: Received[BulkSmsAccounted]) -> Totals:
     )
 
 
-def tenant_of(received: Received[TenantChanged]) -> tuple[UUID, int, bool]:
+def tenant_of(received: TenantHeard) -> tuple[UUID, int, bool]:
     """(tenant id, version, closed) of a tenant."""
     message = received.message
     return _uuid(message.tenant_id), message.version, message.closed

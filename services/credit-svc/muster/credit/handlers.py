@@ -6,21 +6,18 @@ from uuid import UUID
 from muster.credit import domain, events
 from muster.credit.domain import Granted, GrantRefused, TopUp
 from muster.credit.store import ledger, rates
-from muster.events.v1.bulk_pb2 import BulkSmsAccounted, BulkSmsRequested
-from muster.events.v1.tenants_pb2 import TenantChanged
-from muster.kit.consumer import Received
 from muster.kit.outbox import emit
 from muster.kit.pg import Tx
 
 
-async def on_tenant_changed(tx: Tx, batch: Sequence[Received[TenantChanged]]) -> None:
+async def on_tenant_changed(tx: Tx, batch: Sequence[events.TenantHeard]) -> None:
     """A tenant has an account; a closed tenant reserves no more."""
     # Sorted by version within a tenant: the last one stands.
     latest = {tenant[0]: tenant for tenant in sorted(events.tenant_of(received) for received in batch)}
     await ledger.save_tenants(tx, latest.values())
 
 
-async def on_bulk_sms_requested(tx: Tx, batch: Sequence[Received[BulkSmsRequested]]) -> None:
+async def on_bulk_sms_requested(tx: Tx, batch: Sequence[events.RequestHeard]) -> None:
     """Reserve for the waiting sends of all tenants at once."""
     requests = [events.request_of(received) for received in batch]
     accounts = await ledger.lock_accounts(tx, {request.tenant_id for request in requests})
@@ -31,7 +28,7 @@ async def on_bulk_sms_requested(tx: Tx, batch: Sequence[Received[BulkSmsRequeste
     await emit(tx, *(events.answered(row, received.event_id) for row, received in answers))
 
 
-async def on_bulk_sms_accounted(tx: Tx, batch: Sequence[Received[BulkSmsAccounted]]) -> None:
+async def on_bulk_sms_accounted(tx: Tx, batch: Sequence[events.TotalsHeard]) -> None:
     """Bring the sends of all tenants to their running totals at once, and answer each."""
     totals = [events.totals_of(received) for received in batch]
     accounts = await ledger.lock_accounts(tx, {total.tenant_id for total in totals})

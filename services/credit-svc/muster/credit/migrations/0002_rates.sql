@@ -3,7 +3,7 @@
 CREATE TABLE rate (
     country text NOT NULL CHECK (country ~ '^([A-Z]{2}|\*)$'),
     version bigint NOT NULL CHECK (version > 0),
-    credits_per_part integer NOT NULL CHECK (credits_per_part BETWEEN 1 AND 1000),
+    credits_per_part bigint NOT NULL CHECK (credits_per_part BETWEEN 1 AND 1000),
     valid_from timestamptz NOT NULL,
     -- When it was published: the topic keeps one rate per country, so a future one waits for its day.
     said_at timestamptz,

@@ -106,6 +106,14 @@ async def save_tenants(tx: Tx, tenants: Iterable[tuple[UUID, int, bool]]) -> Non
     await tx.execute(_SAVE_TENANTS, *_columns(sorted(tenants)))
 
 
+_IS_KNOWN = "SELECT EXISTS (SELECT FROM account WHERE tenant_id = $1)"
+
+
+async def is_known(tx: Tx, tenant_id: UUID) -> bool:
+    """Whether this tenant was heard of."""
+    return bool(await tx.fetchval(_IS_KNOWN, tenant_id))
+
+
 _LOCK_ACCOUNT = """
 SELECT tenant_id, granted, owed, available, reserved, consumed, version, closed
 FROM account WHERE tenant_id = $1 FOR NO KEY UPDATE

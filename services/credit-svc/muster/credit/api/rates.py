@@ -1,0 +1,73 @@
+"""Credits for one part, by country."""
+
+from datetime import UTC, datetime
+from typing import Annotated
+
+from fastapi import APIRouter, Response
+from pydantic import AfterValidator, AwareDatetime, Field, StringConstraints
+
+from muster.credit.domain import ANY_COUNTRY, Rate
+from muster.credit.store import rates as store
+from muster.kit import audit
+from muster.kit.auth import ANY_TENANT_ROLE, Caller, Role, Tx, requires, tenant_tx
+from muster.kit.http import Int, Model
+from muster.kit.idempotency import Once, idempotent
+from muster.kit.outbox import emit
+from muster.kit.pages import Page
+
+router = APIRouter(prefix="/v1/rates", tags=["credits"])
+
+CREDITS_PER_PART_MAX = 1_000
+Country = Annotated[str, StringConstraints(pattern=r"^([A-Z]{2}|\*)$")]
+Moment = Annotated[AwareDatetime, AfterValidator(lambda moment: moment.astimezone(UTC))]
+
+
+class RateOut(Model):
+    """A rate; the country "*" stands for all without one of their own."""
+
+    country: str
+    version: int
+    credits_per_part: int
+    valid_from: datetime
+
+
+class RateIn(Model):
+    """A country's next rate, from now on or from `valid_from`."""
+
+    country: Country = ANY_COUNTRY
+    credits_per_part: Annotated[Int, Field(ge=1, le=CREDITS_PER_PART_MAX)]
+    valid_from: Moment | None = None
+
+
+@router.get("")
+async def read_rates(
+    _: Annotated[Caller, requires(*ANY_TENANT_ROLE, Role.OPERATOR)], tx: Annotated[Tx, tenant_tx]
+) -> Page[RateOut]:
+    """The rate in force of each country; all on one page."""
+    return Page(items=[_out(rate) for rate in await store.rates(tx)])
+
+
+@router.put("", response_model=RateOut)
+async def put_rate(
+    body: RateIn,
+    caller: Annotated[Caller, requires(Role.OPERATOR)],
+    tx: Annotated[Tx, tenant_tx],
+    once: Annotated[Once, idempotent],
+) -> Response:
+    """Set a country's rate. Quotes that were given keep theirs."""
+
+    async def make() -> tuple[int, RateOut]:
+        rate = await store.add_rate(tx, body.country, body.credits_per_part, body.valid_from, caller.user_id)
+        await emit(tx, audit.record(caller, "set", "rate", f"{rate.country}/{rate.version}"))
+        return 200, _out(rate)
+
+    return await once.answer(tx, caller, body, make)
+
+
+def _out(rate: Rate) -> RateOut:
+    return RateOut(
+        country=rate.country,
+        version=rate.version,
+        credits_per_part=rate.credits_per_part,
+        valid_from=rate.valid_from,
+    )
