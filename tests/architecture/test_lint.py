@@ -1,12 +1,8 @@
 """Each rule of ours sees what it forbids and lets pass what it does not."""
 
-import sys
-from pathlib import Path, PurePosixPath
+from pathlib import PurePosixPath
 
 import pytest
-
-sys.path.insert(0, str(Path(__file__).parent / "lint"))
-
 from rules import RULES, Source, check
 
 STORE = "services/credit-svc/muster/credit/store.py"

@@ -1,0 +1,157 @@
+"""The whole product as processes, started once for all tests of this folder; each test opens businesses of its own."""
+
+import secrets
+import time
+from collections.abc import AsyncIterator, Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+import pytest_asyncio
+
+from muster.client import Connection, Muster
+from muster.local.stack import Stack
+
+POLL_S = 0.1
+WAIT_S = 60.0
+
+
+@dataclass(slots=True)
+class World:
+    """The running product and what is outside of it: the carrier and the mail catcher."""
+
+    stack: Stack
+    operator: Muster
+    http: httpx.Client
+    opened: list[Muster] = field(default_factory=list)
+
+    @property
+    def run(self) -> dict[str, Any]:
+        """The content of run.json."""
+        return self.stack.run
+
+    def carrier(self, method: str, path: str, **options: Any) -> Any:
+        """Ask the simulator's control port."""
+        response = self.http.request(method, self.run["carrier"]["control_url"] + path, **options)
+        return response.raise_for_status().json() if response.content else None
+
+    def faults(self, **changed: Any) -> None:
+        """Change how the carrier behaves."""
+        self.carrier("PUT", "/faults", json=changed)
+
+    def caller(self, tenant_id: str, role: str = "admin") -> Muster:
+        """A client with a key of the role."""
+        key = self.operator.post("/v1/api-keys", {"tenant_id": tenant_id, "name": "test", "role": role})
+        self.opened.append(Muster(Connection(self.run["url"], key["client_id"], key["client_secret"])))
+        return self.opened[-1]
+
+    def business(self, credits: int = 1_000) -> "Business":
+        """A business of its own with an administrator and credits."""
+        mark = secrets.token_hex(4)
+        sender = f"+614{80_000_000 + secrets.randbelow(9_000_000):08d}"
+        settings: dict[str, Any] = {"name": f"Test {mark}", "country": "AU", "time_zone": "Australia/Sydney"}
+        settings |= {"sender": sender, "allow_sms_replies": True, "reception_email": f"{mark}@test.example"}
+        tenant = self.operator.post("/v1/tenants", settings)
+        business = Business(self, tenant["id"], sender, settings["reception_email"], self.caller(tenant["id"]))
+        eventually(lambda: business.ask.get("/v1/customers") is not None)
+        if credits:
+            self.operator.top_up(tenant["id"], credits, reason="test", reference=mark)
+            eventually(lambda: business.ask.credits()["granted"] == credits)
+        return business
+
+    def stats(self, numbers: list[str]) -> dict[str, int]:
+        """How often the carrier accepted something for each of these numbers."""
+        counted = self.carrier("GET", "/stats")["accepted_by_destination"]
+        return {number: counted.get(number, 0) for number in numbers}
+
+
+@dataclass(slots=True)
+class Business:
+    """A tenant of a test."""
+
+    world: World
+    id: str
+    sender: str
+    reception: str
+    ask: Muster
+
+    def customers(self, count: int, first: int = 0) -> list[str]:
+        """Import customers with a number each; their numbers in E.164."""
+        base = secrets.randbelow(60_000) * 1_000
+        numbers = [f"+614{10_000_000 + (base + first + i) % 60_000_000:08d}" for i in range(count)]
+        rows = "".join(f"Ana{i},Smith,{number},yes\n" for i, number in enumerate(numbers))
+        done = self.ask.import_customers(f"First name,Last name,Mobile,Allow Bulk SMS\n{rows}".encode())
+        assert done["imported"] == count, done
+        return numbers
+
+    def send(self, text: str = "Hello {{first_name}}. STOP to opt out", **options: Any) -> str:
+        """Quote and confirm; the id of the send."""
+        return self.ask.send(self.ask.quote(text)["id"], **options)["id"]
+
+    def state(self, bulk_id: str) -> str:
+        """The state of a send."""
+        return self.ask.bulk(bulk_id)["state"]
+
+    def ended(self, bulk_id: str, wait_s: float = WAIT_S) -> dict[str, Any]:
+        """A send once it has ended and its report has one final state for each recipient."""
+        eventually(lambda: self.state(bulk_id) in ("closed", "refused"), wait_s)
+        eventually(lambda: in_flight(self.progress(bulk_id)) == 0, wait_s)
+        return dict(self.ask.bulk(bulk_id))
+
+    def progress(self, bulk_id: str) -> dict[str, Any]:
+        """Live numbers of a send."""
+        return dict(self.ask.progress(bulk_id))
+
+
+STATES = (
+    "queued",
+    "submitting",
+    "accepted",
+    "delivered",
+    "undelivered",
+    "expired",
+    "rejected",
+    "stopped",
+    "suppressed",
+    "unknown",
+)
+
+
+def in_flight(progress: dict[str, Any]) -> int:
+    """Messages that have not come to an end."""
+    return int(progress["queued"] + progress["submitting"] + progress["accepted"])
+
+
+def eventually(seen: Callable[[], Any], wait_s: float = WAIT_S) -> Any:
+    """What `seen` answers once it is true; fails with the last answer where it stays false."""
+    until = time.monotonic() + wait_s
+    while not (found := seen()):
+        assert time.monotonic() < until, f"not seen within {wait_s} s; last: {found!r}"
+        time.sleep(POLL_S)
+    return found
+
+
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
+async def stack(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Stack]:
+    """Every process of the product, in a folder of its own."""
+    var: Path = tmp_path_factory.mktemp("var")
+    async with Stack(var) as running:
+        yield running
+
+
+@pytest.fixture
+def world(stack: Stack) -> Iterator[World]:
+    """The running product, with a carrier that behaves."""
+    who = stack.run["operator"]
+    with (
+        Muster(Connection(stack.run["url"], who["client_id"], who["client_secret"])) as operator,
+        httpx.Client(timeout=20) as http,
+    ):
+        world = World(stack, operator, http)
+        before = world.carrier("GET", "/faults")
+        yield world
+        world.carrier("PUT", "/faults", json=before)
+        for caller in world.opened:
+            caller.close()
