@@ -15,7 +15,12 @@ from muster.text import Number, read_number
 
 def send(recipients: int, delivered: int, stopped: int) -> dict[str, int]:
     states = dict.fromkeys(STATES, 0) | {"delivered": delivered, "stopped": stopped}
-    credits = {"credits_reserved": recipients, "credits_used": delivered, "credits_released": stopped, "credits_held": 0}
+    credits = {
+        "credits_reserved": recipients,
+        "credits_used": delivered,
+        "credits_released": stopped,
+        "credits_held": 0,
+    }
     return {"recipients": recipients, "parts": recipients} | states | credits
 
 

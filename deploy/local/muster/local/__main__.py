@@ -2,6 +2,7 @@
 
 import argparse
 import asyncio
+import os
 import shutil
 import signal
 import sys
@@ -20,16 +21,19 @@ from muster.local.var import InUseError, Lock, folder, read_json
 
 
 def say(line: str) -> None:
-    """Print a line at once, also into a pipe."""
-    print(line, flush=True)
+    """Print a line at once; nothing if whoever read our output has gone, which is no reason to end."""
+    try:
+        print(line, flush=True)
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
-async def run(var: Path, use: Callable[[Stack, asyncio.Event], Awaitable[int]]) -> int:
-    """Start everything, `use` it until that returns or a signal comes, end everything; the exit code."""
+async def run(stack: Stack, use: Callable[[Stack, asyncio.Event], Awaitable[int]]) -> int:
+    """Start the stack, `use` it until that returns or a signal comes, end everything; the exit code."""
     stopping, loop = asyncio.Event(), asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         loop.add_signal_handler(number, stopping.set)
-    work = asyncio.create_task(_start_and_use(var, use, stopping))
+    work = asyncio.create_task(_start_and_use(stack, use, stopping))
     signalled = asyncio.create_task(stopping.wait())
     await asyncio.wait({work, signalled}, return_when=asyncio.FIRST_COMPLETED)
     signalled.cancel()
@@ -46,11 +50,11 @@ async def run(var: Path, use: Callable[[Stack, asyncio.Event], Awaitable[int]]) 
 
 
 async def _start_and_use(
-    var: Path, use: Callable[[Stack, asyncio.Event], Awaitable[int]], stopping: asyncio.Event
+    stack: Stack, use: Callable[[Stack, asyncio.Event], Awaitable[int]], stopping: asyncio.Event
 ) -> int:
     begun = time.monotonic()
-    say(f"starting Muster in {var}")
-    async with Stack(var, say=say) as stack:
+    say(f"starting Muster in {stack.var}")
+    async with stack:
         say(f"everything runs after {time.monotonic() - begun:.0f} s")
         return await use(stack, stopping)
 
@@ -116,9 +120,9 @@ def main() -> int:
     var = folder()
     match arguments.command:
         case "run":
-            return asyncio.run(run(var, leave_running))
+            return asyncio.run(run(Stack(var, say=say), leave_running))
         case "demo":
-            return asyncio.run(run(var, demonstrate))
+            return asyncio.run(run(Stack(var, say=say), demonstrate))
         case "clean":
             return clean(var)
         case _:

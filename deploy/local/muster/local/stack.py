@@ -92,7 +92,8 @@ class Stack:
 
     async def _start(self) -> None:
         await self._supervisor.start(*self._stores(), self._mail(), *self._carrier())
-        await self._prepare_stores()
+        if self._services:
+            await self._prepare_stores()
         apis = {service: self._ports[f"{service}.api.0.http"] for service in self._services}
         services = [self._service(service, role) for service in self._services for role in ROLES[service]]
         await self._supervisor.start(*services, self._caddy(apis))
@@ -137,8 +138,11 @@ class Stack:
         if self._carrier_given is not None:
             return []
         control = self._ports["carrier.control"]
-        env = {**self._carrier_env(), "MUSTER_CARRIER_CONTROL_PORT": str(control)}
-        command = Command(module("muster.local.carrier", *self._carrier_arguments), env)
+        account = self._carrier_account()
+        arguments = {"host": HOST, "port": account["port"], "system-id": account["system_id"], "control-port": control}
+        words = [word for name, value in arguments.items() for word in (f"--{name}", str(value))]
+        env = {"MUSTER_CARRIER_PASSWORD": account["password"]}
+        command = Command(module("muster.local.carrier", *words, *self._carrier_arguments), env)
         return [Part("carrier", lambda: command, http_ok(control, "/stats"), Stage.EDGE)]
 
     def _caddy(self, apis: Mapping[str, int]) -> Part:

@@ -1,0 +1,134 @@
+"""The starter as a process, with the real Kafka, PostgreSQL, Caddy, carrier and mail catcher."""
+
+import itertools
+import json
+import signal
+import subprocess
+import sys
+import tempfile
+import urllib.request
+from pathlib import Path
+
+import psutil
+import pytest
+
+from muster.local.postgres import run_sql
+
+STARTER = Path(__file__).with_name("starter.py")
+END_LIMIT_S = 10
+PARTS = {"kafka", "postgres", "caddy", "carrier", "mail"}
+
+
+@pytest.fixture
+def var():
+    with tempfile.TemporaryDirectory() as folder:
+        yield Path(folder, "var")
+
+
+class Started:
+    """A starter that has come up, with all processes below it at that time."""
+
+    def __init__(self, var: Path) -> None:
+        self.process = subprocess.Popen([sys.executable, STARTER, var], stdout=subprocess.PIPE, text=True)
+        assert self.process.stdout is not None
+        with self.process.stdout as lines:
+            said = list(itertools.takewhile(lambda line: not line.startswith("Ctrl-C"), lines))
+        assert (var / "run.json").exists(), "".join(said)
+        self.run = json.loads((var / "run.json").read_text())
+        self.below = psutil.Process(self.process.pid).children(recursive=True)
+
+    def end(self, number: signal.Signals) -> int:
+        self.process.send_signal(number)
+        return self.process.wait(END_LIMIT_S)
+
+
+def left_of(processes: list[psutil.Process]) -> list[psutil.Process]:
+    return psutil.wait_procs(processes, timeout=END_LIMIT_S)[1]
+
+
+def test_ctrl_c_ends_everything_within_ten_seconds_and_data_and_ports_are_kept_for_the_next_run(var):
+    first = Started(var)
+    run_sql(first.run["postgres"], "CREATE TABLE kept ()")
+    assert first.end(signal.SIGINT) == 0
+    assert left_of(first.below) == []
+    assert not (var / "run.json").exists()
+
+    second = Started(var)
+    run_sql(second.run["postgres"], "SELECT FROM kept")
+    assert second.run["url"] == first.run["url"]
+    assert second.end(signal.SIGTERM) == 0
+    assert left_of(second.below) == []
+
+
+def test_kill_9_of_the_starter_leaves_nothing_behind_and_the_next_start_finds_the_data(var):
+    first = Started(var)
+    names = {process.name() for process in first.below}
+    assert {"postgres", "java", "caddy"} <= names
+    assert len(first.below) > len(PARTS), "the server's own background processes are looked at too"
+    run_sql(first.run["postgres"], "CREATE TABLE kept ()")
+
+    first.end(signal.SIGKILL)
+
+    second = Started(var)  # does not wait for us to look: what is dying must not be in its way
+    assert left_of(first.below) == []
+    run_sql(second.run["postgres"], "SELECT FROM kept")
+    second.end(signal.SIGINT)
+
+
+def test_one_folder_is_for_one_run_and_two_folders_run_side_by_side(var):
+    first = Started(var)
+    refused = subprocess.run([sys.executable, STARTER, var], capture_output=True, text=True, timeout=60)
+    assert refused.returncode == 1
+    assert f"another Muster runs in {var} (process {first.process.pid})" in refused.stdout
+    assert "MUSTER_VAR" in refused.stdout
+
+    second = Started(var.with_name("other"))
+    assert not {*first.run["processes"].values()} & {*second.run["processes"].values()}
+    assert first.end(signal.SIGINT) == second.end(signal.SIGINT) == 0
+
+
+def test_run_json_says_where_everything_is_and_only_its_owner_may_read_it(var):
+    started = Started(var)
+    run = started.run
+    assert set(run) == {
+        *("url", "kafka", "postgres", "smtp", "mail_url", "carrier", "operator"),
+        *("tenants", "users", "metrics", "processes"),
+    }
+    assert set(run["carrier"]) == {"host", "port", "system_id", "password", "control_url"}
+    assert set(run["operator"]) == {"client_id", "client_secret"}
+    assert set(run["processes"]) == PARTS
+    assert {process.pid for process in started.below} >= set(run["processes"].values())
+    assert (var / "run.json").stat().st_mode & 0o777 == 0o600
+    with urllib.request.urlopen(run["url"], timeout=5) as answer:
+        assert b"Muster" in answer.read()
+    with urllib.request.urlopen(run["mail_url"], timeout=5) as answer:
+        assert json.load(answer) == []
+    started.end(signal.SIGINT)
+
+
+def test_only_the_ports_of_run_json_are_listened_on_and_only_on_the_loopback(var):
+    started = Started(var)
+    listening = [
+        connection.laddr
+        for process in started.below
+        if process.is_running()
+        for connection in process.net_connections("tcp")
+        if connection.status == psutil.CONN_LISTEN
+    ]
+    ports = json.loads((var / "ports.json").read_text())
+    assert {address.port for address in listening} == set(ports.values())
+    assert {address.ip.removeprefix("::ffff:") for address in listening} == {"127.0.0.1"}
+    started.end(signal.SIGINT)
+
+
+def test_a_part_that_cannot_start_is_named_with_its_log_and_nothing_is_left(var):
+    started = Started(var)
+    started.end(signal.SIGINT)
+    properties = var / "kafka" / "data" / "meta.properties"
+    properties.write_text(properties.read_text().replace("node.id=1", "node.id=7"))
+
+    failed = subprocess.run([sys.executable, STARTER, var], capture_output=True, text=True, timeout=60)
+
+    assert failed.returncode == 1
+    assert "kafka did not come up: it ended with code 1" in failed.stdout
+    assert str(var / "log" / "kafka.log") in failed.stdout

@@ -1,0 +1,126 @@
+"""Embedded PostgreSQL and Kafka, and the fixtures that give them to tests."""
+
+import asyncio
+import os
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+import asyncpg
+import psutil
+import pytest
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
+from aiokafka.admin import AIOKafkaAdminClient, NewTopic
+
+from muster.local import jars, kafka
+from muster.local.kafka import controller_id
+from muster.local.postgres import Postgres, run_sql
+from muster.local.process import PartError
+
+ROOT = Path(__file__).parents[3]
+
+
+async def test_a_role_needs_its_password(postgres_server):
+    run_sql(postgres_server, "CREATE ROLE careful LOGIN PASSWORD 'right'")
+    address = postgres_server.replace("postgres@", "careful:{}@")
+    connection = await asyncpg.connect(address.format("right"))
+    await connection.close()
+    with pytest.raises(asyncpg.InvalidPasswordError):
+        await asyncpg.connect(address.format("wrong"))
+
+
+async def test_each_new_database_is_empty_and_a_template_is_copied(new_database):
+    first = new_database()
+    run_sql(first, "CREATE TABLE here ()")
+    run_sql(new_database(template=first.rsplit("/", 1)[1]), "SELECT FROM here")
+    with pytest.raises(asyncpg.UndefinedTableError):
+        run_sql(new_database(), "SELECT FROM here")
+
+
+def test_postgres_runs_unprivileged_from_a_folder_that_others_cannot_enter(tmp_path):
+    tmp_path.chmod(0o700)
+    server = Postgres(tmp_path / "postgres", password="right", durable=False)
+    server.start()
+    try:
+        run_sql(server.dsn(), "SELECT 1")
+        with pytest.raises(asyncpg.InvalidPasswordError):
+            run_sql(server.dsn().replace("right", "wrong"), "SELECT 1")
+        assert psutil.Process(server._process.pid).uids().effective != 0
+        data = server._data()
+        assert (os.geteuid() != 0) == data.is_relative_to(tmp_path)
+    finally:
+        server.stop()
+        server.remove()
+    assert not data.exists()
+
+
+def test_a_server_that_cannot_start_says_why_and_where_its_log_is():
+    with tempfile.TemporaryDirectory() as folder:
+        Path(folder).chmod(0o711)
+        server = Postgres(Path(folder, "postgres"), durable=False)
+        server.prepare()
+        data = server._data()
+        (data / "PG_VERSION").write_text("9\n")
+        with pytest.raises(PartError, match="postgres did not come up: it ended with code 1") as failed:
+            server.start()
+        assert "data directory was initialized by PostgreSQL version 9" in str(failed.value)
+        assert str(server.log) in str(failed.value)
+        server.remove()
+
+
+async def test_kafka_serves_names_a_controller_and_makes_no_topic_by_itself(kafka_server):
+    host, port = kafka_server.split(":")
+    assert controller_id(host, int(port)) >= 0
+    admin = AIOKafkaAdminClient(bootstrap_servers=kafka_server)
+    await admin.start()
+    try:
+        await admin.create_topics([NewTopic("made-by-test", num_partitions=2, replication_factor=1)])
+        assert "made-by-itself" not in await admin.list_topics()
+    finally:
+        await admin.close()
+    producer = AIOKafkaProducer(bootstrap_servers=kafka_server, enable_idempotence=True)
+    await producer.start()
+    await producer.send_and_wait("made-by-test", b"kept")
+    await producer.stop()
+    consumer = AIOKafkaConsumer(
+        "made-by-test", bootstrap_servers=kafka_server, group_id="stores", auto_offset_reset="earliest"
+    )
+    await consumer.start()
+    try:
+        record = await asyncio.wait_for(consumer.getone(), 30)
+    finally:
+        await consumer.stop()
+    assert record.value == b"kept"
+
+
+def test_a_jar_that_differs_from_its_known_hash_is_refused(tmp_path):
+    for jar in jars.jars().iterdir():
+        (tmp_path / jar.name).symlink_to(jar)
+    jars._check(tmp_path)
+    altered = tmp_path / f"kafka-clients-{jars.KAFKA_VERSION}.jar"
+    altered.unlink()
+    altered.write_bytes(b"not it")
+    with pytest.raises(RuntimeError, match=altered.name):
+        jars._check(tmp_path)
+
+
+def test_the_log_of_kafka_shows_its_errors():
+    assert any("log4j-slf4j-impl" in name for name in jars.known_hashes())
+    assert "rootLogger.level=warn" in kafka._LOG4J
+
+
+def test_servers_of_a_test_run_that_is_killed_with_9_end_with_it(tmp_path):
+    test = tmp_path / "test_killed.py"
+    test.write_text(
+        "import os, psutil, pathlib\n"
+        "def test_killed(postgres_server, kafka_server):\n"
+        "    pids = [str(child.pid) for child in psutil.Process().children(recursive=True)]\n"
+        f"    pathlib.Path({str(tmp_path / 'pids')!r}).write_text(' '.join(pids))\n"
+        "    os.kill(os.getpid(), 9)\n"
+    )
+    subprocess.run([sys.executable, "-m", "pytest", "-c", ROOT / "pyproject.toml", "-q", test], check=False)
+    pids = [int(pid) for pid in (tmp_path / "pids").read_text().split()]
+    assert len(pids) > 3
+    left = [psutil.Process(pid) for pid in pids if psutil.pid_exists(pid)]
+    assert psutil.wait_procs(left, timeout=10)[1] == []

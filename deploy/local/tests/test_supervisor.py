@@ -1,0 +1,141 @@
+import asyncio
+import os
+import signal
+import sys
+from pathlib import Path
+
+import pytest
+
+from muster.local import supervisor as supervisor_module
+from muster.local.ports import free_port
+from muster.local.probes import http_ok
+from muster.local.process import Command, PartError, is_alive
+from muster.local.supervisor import Part, Stage, Supervisor
+
+FAKE = str(Path(__file__).with_name("fake_service.py"))
+
+
+def fake(name: str, *words: str, stage: Stage = Stage.SERVICE, limit_s: float = 30.0) -> Part:
+    port = free_port()
+    command = Command((sys.executable, FAKE, str(port), *words))
+    return Part(name, lambda: command, http_ok(port, "/"), stage, limit_s)
+
+
+def python(name: str, code: str, limit_s: float = 30.0) -> Part:
+    command = Command((sys.executable, "-c", code))
+    return Part(name, lambda: command, http_ok(free_port(), "/"), limit_s=limit_s)
+
+
+@pytest.fixture
+def said() -> list[str]:
+    return []
+
+
+@pytest.fixture
+async def supervisor(tmp_path, said):
+    made = Supervisor(tmp_path / "log", say=said.append)
+    yield made
+    await made.stop()
+
+
+async def new_pid(supervisor: Supervisor, name: str, old: int) -> int:
+    while (pid := supervisor.pids()[name]) == old:  # noqa: ASYNC110 - bounded by the test's own limit
+        await asyncio.sleep(0.02)
+    return pid
+
+
+async def test_a_killed_part_is_started_again_and_counted(supervisor, said):
+    await supervisor.start(fake("a"), fake("b"))
+    before = supervisor.pids()
+
+    os.kill(before["a"], signal.SIGKILL)
+    await new_pid(supervisor, "a", before["a"])
+    await supervisor.wait_ready("a")
+
+    assert supervisor.restarts == {"a": 1}
+    assert supervisor.pids()["b"] == before["b"]
+    assert any("a ended with code -9" in line for line in said)
+
+
+async def test_each_start_and_restart_is_told_so_that_process_ids_can_be_written_down(tmp_path):
+    seen: list[dict[str, int]] = []
+    supervisor = Supervisor(tmp_path, say=lambda _: None, on_change=lambda: seen.append(supervisor.pids()))
+    await supervisor.start(fake("a"))
+    first = supervisor.pids()["a"]
+    os.kill(first, signal.SIGKILL)
+    second = await new_pid(supervisor, "a", first)
+    await supervisor.stop()
+    assert seen == [{"a": first}, {"a": second}]
+
+
+async def test_who_keeps_dying_is_started_again_after_longer_and_longer_waits(supervisor, said, monkeypatch):
+    monkeypatch.setattr(supervisor_module, "_BACK_OFF_FIRST_S", 0.01)
+    await supervisor.start(fake("a"))
+    for _ in range(3):
+        pid = supervisor.pids()["a"]
+        os.kill(pid, signal.SIGKILL)
+        await new_pid(supervisor, "a", pid)
+    waits = [line.rsplit(" in ")[1] for line in said if "ended" in line]
+    assert waits == ["0.01 s", "0.02 s", "0.04 s"]
+
+
+async def test_a_part_that_ends_at_once_is_reported_with_its_last_lines_and_its_log(supervisor):
+    with pytest.raises(PartError) as failed:
+        await supervisor.start(python("broken", "import sys; print('no such database'); sys.exit(3)"))
+    message = str(failed.value)
+    assert "broken did not come up: it ended with code 3" in message
+    assert "no such database" in message
+    assert str(supervisor.log("broken")) in message
+
+
+async def test_a_part_that_never_gets_ready_is_reported_after_its_limit_and_ended(supervisor):
+    with pytest.raises(PartError, match=r"slow did not come up: not ready after 0 s: ConnectionRefusedError"):
+        await supervisor.start(python("slow", "import time; time.sleep(600)", limit_s=0.3))
+    children = [child.process.pid for child in supervisor._starting.values()]
+    await supervisor.stop()
+    assert [pid for pid in children if is_alive(pid)] == []
+
+
+async def test_parts_are_ended_services_first_and_stores_last(tmp_path, supervisor):
+    order = tmp_path / "order"
+    code = (
+        "import signal, sys, pathlib, http.server\n"
+        "def end(*_):\n"
+        "    open({order!r}, 'a').write({name!r} + ' '); sys.exit(0)\n"
+        "signal.signal(signal.SIGTERM, end)\n"
+        "http.server.HTTPServer(('127.0.0.1', {port}), http.server.SimpleHTTPRequestHandler).serve_forever()\n"
+    )
+    parts = []
+    for name, stage in (("store", Stage.STORE), ("service", Stage.SERVICE), ("edge", Stage.EDGE)):
+        port = free_port()
+        command = Command((sys.executable, "-c", code.format(order=str(order), name=name, port=port)), cwd=tmp_path)
+        parts.append(Part(name, lambda command=command: command, http_ok(port, "/"), stage))
+    await supervisor.start(*parts)
+
+    await supervisor.stop()
+
+    assert order.read_text().split() == ["service", "edge", "store"]
+
+
+async def test_who_ignores_the_signal_to_end_is_killed(supervisor, monkeypatch):
+    monkeypatch.setitem(supervisor_module._STOP_LIMIT_S, Stage.SERVICE, 0.2)
+    await supervisor.start(fake("stubborn", "stubborn"))
+    pid = supervisor.pids()["stubborn"]
+    await supervisor.stop()
+    assert not is_alive(pid)
+
+
+async def test_a_command_that_fails_is_reported_with_its_output(supervisor):
+    (supervisor.log("migrate").parent).mkdir()
+    with pytest.raises(PartError, match="relation exists already"):
+        await supervisor.run_once(
+            "migrate", Command((sys.executable, "-c", "raise SystemExit('relation exists already')"))
+        )
+
+
+async def test_a_log_begins_with_the_run_and_the_one_before_is_kept_beside_it(supervisor):
+    supervisor.log("a").parent.mkdir()
+    supervisor.log("a").write_text("before")
+    await supervisor.start(fake("a"))
+    assert supervisor.log("a").read_text() == ""
+    assert supervisor.log("a").with_name("a.log.1").read_text() == "before"
