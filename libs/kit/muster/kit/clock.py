@@ -24,6 +24,17 @@ def monotonic() -> float:
     return _monotonic_s()
 
 
+def rfc3339(unix_milliseconds: int) -> str:
+    """A time as CloudEvents write it: RFC 3339 in UTC with milliseconds."""
+    moment = datetime.fromtimestamp(unix_milliseconds / 1000, UTC)
+    return moment.strftime("%Y-%m-%dT%H:%M:%S.") + f"{unix_milliseconds % 1000:03d}Z"
+
+
+def parse_rfc3339(text: str) -> int:
+    """Milliseconds since 1970 of a time in RFC 3339; ValueError for anything else."""
+    return round(datetime.fromisoformat(text).timestamp() * 1000)
+
+
 @contextmanager
 def replaced(wall_ns: Callable[[], int], monotonic_s: Callable[[], float]) -> Iterator[None]:
     """Let all of this process read these clocks: nanoseconds since 1970, and monotonic seconds."""

@@ -16,7 +16,7 @@ _CHECK_MASK = (1 << _CHECK_BITS) - 1
 def uuid7() -> UUID:
     """A UUID that starts with the time in milliseconds, so that ids made later sort later."""
     random = int.from_bytes(os.urandom(10))
-    return _compose(random >> 62, random & ((1 << 62) - 1))
+    return _compose(random >> 62 & 0xFFF, random & ((1 << 62) - 1))
 
 
 def checked_uuid(key: bytes, tenant_id: UUID) -> UUID:

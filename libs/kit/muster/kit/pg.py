@@ -19,8 +19,14 @@ if TYPE_CHECKING:
 
 Record = asyncpg.Record
 
+
+class Overloaded(Exception):
+    """No connection could be had in time: the pool is exhausted or the database does not answer. Try again later."""
+
+
 # Transient by nature: the same transaction may succeed when it is tried again.
 RETRIABLE: tuple[type[Exception], ...] = (
+    Overloaded,
     OSError,
     TimeoutError,
     asyncpg.InterfaceError,
@@ -32,10 +38,6 @@ RETRIABLE: tuple[type[Exception], ...] = (
     asyncpg.IdleInTransactionSessionTimeoutError,
     asyncpg.ReadOnlySQLTransactionError,
 )
-
-
-class Overloaded(Exception):
-    """No connection could be had in time: the pool is exhausted or the database does not answer. Try again later."""
 
 
 class Undone(Exception):
@@ -230,9 +232,11 @@ async def _acquire(pool: "asyncpg.Pool[Record]", wait_s: float) -> "asyncpg.Conn
 
 async def _roll_back(connection: "asyncpg.Connection[Record]") -> None:
     """Cancelling a statement is not rolling back; a connection that cannot be rolled back is cut."""
-    if connection.is_closed() or not connection.is_in_transaction():
-        return
     try:
-        await connection.execute("ROLLBACK", timeout=5)
-    except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError):
+        if connection.is_in_transaction():
+            await connection.execute("ROLLBACK", timeout=5)
+    except asyncpg.InterfaceError:
+        # It was lost, and the pool has taken it back already: the server rolls back by itself.
+        return
+    except (OSError, TimeoutError, asyncpg.PostgresError):
         connection.terminate()

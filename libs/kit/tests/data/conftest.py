@@ -1,15 +1,21 @@
 """A service of the tests' own, with one table of each kind."""
 
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from pathlib import Path
+from typing import Any
+from uuid import uuid4
 
 import pytest
 
 from muster.kit.pg import Database
+from muster.kit.producer import Producer
 from muster.kit.testing import ServiceDatabases
+from muster.kit.topics import Wanted, ensure
 
 NOTE_SQL = """
-CREATE TABLE note (tenant_id uuid NOT NULL, id bigint GENERATED ALWAYS AS IDENTITY, text text NOT NULL CHECK (text <> 'bad'),
-                   PRIMARY KEY (tenant_id, id));
+CREATE TABLE note (tenant_id uuid NOT NULL, id bigint GENERATED ALWAYS AS IDENTITY,
+                   text text NOT NULL CHECK (text <> 'bad'), PRIMARY KEY (tenant_id, id));
 CALL kit_tenant_table('note', worker => true);
 CREATE TABLE private (tenant_id uuid PRIMARY KEY, text text);
 CALL kit_tenant_table('private');
@@ -37,3 +43,39 @@ async def db(service_database: ServiceDatabases, migrations: Path) -> Database:
 async def narrow_db(service_database: ServiceDatabases, migrations: Path) -> Database:
     """Pools of one connection: whatever one transaction leaves behind, the next one meets."""
     return await service_database("notes", files=migrations, app_pool_max=1, worker_pool_max=1, pool_wait_ms=300)
+
+
+@pytest.fixture
+async def new_topic(kafka_server: str) -> Callable[..., Awaitable[str]]:
+    """A factory of topics with names of their own: `await new_topic(partitions=2, compacted=True)`."""
+
+    async def make(partitions: int = 1, *, compacted: bool = False, name: str | None = None, **config: str) -> str:
+        name = name or f"t-{uuid4().hex[:12]}"
+        policy = {"cleanup.policy": "compact" if compacted else "delete", **config}
+        assert await ensure(kafka_server, [Wanted(name, partitions, 1, policy)]) == []
+        return name
+
+    return make
+
+
+@pytest.fixture
+async def producer(kafka_server: str) -> AsyncIterator[Producer]:
+    made = Producer(kafka_server)
+    yield made
+    await made.stop()
+
+
+@pytest.fixture
+async def running() -> AsyncIterator[Callable[[Coroutine[Any, Any, None]], asyncio.Task[None]]]:
+    """Starts loops (`running(consumer.run())`) and cancels those that are left at the end of the test."""
+    tasks: list[asyncio.Task[None]] = []
+
+    def start(loop: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+        tasks.append(asyncio.create_task(loop))
+        return tasks[-1]
+
+    yield start
+    for task in tasks:
+        task.cancel()
+    for outcome in await asyncio.gather(*tasks, return_exceptions=True):
+        assert outcome is None or isinstance(outcome, asyncio.CancelledError), outcome

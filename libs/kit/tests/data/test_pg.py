@@ -92,20 +92,26 @@ async def test_a_worker_sees_all_tenants_where_the_table_lets_it(db: Database) -
 
 
 async def test_a_swallowed_error_is_not_taken_for_a_commit(db: Database) -> None:
-    with pytest.raises(Undone):
+    async def swallow() -> None:
         async with db.request(ANNA) as tx:
             await write(tx, ANNA)
             with pytest.raises(asyncpg.CheckViolationError):
                 await write(tx, ANNA, "bad")
 
+    with pytest.raises(Undone):
+        await swallow()
+
     assert await count(db, ANNA) == 0
 
 
 async def test_an_exception_rolls_back_and_leaves_the_connection_clean(narrow_db: Database) -> None:
-    with pytest.raises(RuntimeError, match="no"):
+    async def fail() -> None:
         async with narrow_db.request(ANNA) as tx:
             await write(tx, ANNA)
             raise RuntimeError("no")
+
+    with pytest.raises(RuntimeError, match="no"):
+        await fail()
 
     assert await count(narrow_db, ANNA) == 0
     async with narrow_db.request(ANNA) as tx:
@@ -193,7 +199,9 @@ async def test_the_roles_own_nothing_and_are_held_by_row_level_security(
     admin = await asyncpg.connect(service_database.admin_dsn(db))
     try:
         roles = await admin.fetch("SELECT * FROM pg_roles WHERE rolname IN ('notes_app', 'notes_worker')")
-        owned = await admin.fetch("SELECT relname FROM pg_class WHERE relowner = ANY($1::oid[])", [r["oid"] for r in roles])
+        owned = await admin.fetch(
+            "SELECT relname FROM pg_class WHERE relowner = ANY($1::oid[])", [r["oid"] for r in roles]
+        )
     finally:
         await admin.close()
 

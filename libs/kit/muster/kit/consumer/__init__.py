@@ -1,5 +1,22 @@
 """The consumer: a fetched batch of a partition is one transaction with its offset; see `Consumer`."""
 
+from muster.kit.consumer.apply import PoisonFlood, PoisonLimit
+from muster.kit.consumer.decode import decode
+from muster.kit.consumer.loop import Consumer, ConsumerSettings
+from muster.kit.consumer.offsets import Fenced, LogMismatch
 from muster.kit.consumer.received import Handler, Poison, Received
+from muster.kit.consumer.watch import wait_until_read
 
-__all__ = ["Handler", "Poison", "Received"]
+__all__ = [
+    "Consumer",
+    "ConsumerSettings",
+    "Fenced",
+    "Handler",
+    "LogMismatch",
+    "Poison",
+    "PoisonFlood",
+    "PoisonLimit",
+    "Received",
+    "decode",
+    "wait_until_read",
+]

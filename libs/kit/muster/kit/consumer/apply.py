@@ -1,0 +1,229 @@
+"""Applies a batch of one partition: one transaction with its offset; three outcomes besides success.
+
+Poison is parked, record by record. What is transient is tried again with back-off and smaller batches. A bug ends the
+process.
+"""
+
+import asyncio
+from collections import deque
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from itertools import groupby, islice
+from typing import Any
+from uuid import UUID
+
+import asyncpg
+import structlog
+from aiokafka import ConsumerRecord
+
+from muster.events import NIL_TENANT
+from muster.kit import metrics
+from muster.kit.consumer.decode import decode, event_id_of, headers_of, type_of
+from muster.kit.consumer.offsets import Partition, advance, was_advanced
+from muster.kit.consumer.received import Handler, Poison, Received
+from muster.kit.outbox import RECORD_BYTES_MAX, Raw, emit_raw, traceparent
+from muster.kit.pg import RETRIABLE, Database, Tx
+
+_RETRY_MIN_S, _RETRY_MAX_S = 0.1, 5.0
+_VALUE_BYTES_PARKED_MAX = RECORD_BYTES_MAX - 65_536
+_BY_DATA = (Poison, asyncpg.DataError, asyncpg.IntegrityConstraintViolationError)
+
+log = structlog.get_logger(__name__)
+
+
+class PoisonFlood(Exception):
+    """So many records cannot be applied that the fault is rather here than in them: the consumer stops."""
+
+
+@dataclass(frozen=True, slots=True)
+class PoisonLimit:
+    """Stop when at least `count_min` of the last `window` records, and more than `ratio_max` of them, were poison."""
+
+    window: int = 1000
+    count_min: int = 20
+    ratio_max: float = 0.1
+
+
+@dataclass(slots=True)
+class _Work:
+    """The records of one `apply` that are left, and what is known about them."""
+
+    partition: Partition
+    rest: deque[ConsumerRecord]
+    singly_until: int = 0
+    reasons: dict[int, str] = field(default_factory=dict)
+    doubtful_offset: int | None = None
+
+    def next_batch(self) -> list[ConsumerRecord]:
+        """What comes next: nothing when all is done or the partition was revoked, one record where one is poison."""
+        while self.rest and self.rest[0].offset < self.partition.next_offset:
+            self.rest.popleft()
+        if not self.rest or self.partition.revoked:
+            return []
+        size = 1 if self.rest[0].offset < self.singly_until else self.partition.batch_max
+        return list(islice(self.rest, size))
+
+    def suspect(self, batch: Sequence[ConsumerRecord], error: Exception) -> None:
+        """Something in the batch is poison: try one by one, and park the one that it is."""
+        if len(batch) == 1:
+            self.reasons[batch[0].offset] = f"{type(error).__name__}: {error}"
+        self.singly_until = batch[-1].offset + 1
+
+    def fell_through(self, batch: Sequence[ConsumerRecord]) -> None:
+        """The database is slow or away: smaller batches; and the answer to a commit may have been lost."""
+        self.partition.batch_max = max(1, len(batch) // 2)
+        self.doubtful_offset = batch[-1].offset + 1
+
+
+class Applier:
+    """Applies batches of any partition for one group."""
+
+    def __init__(
+        self,
+        db: Database,
+        group: str,
+        handlers: Mapping[str, Handler],
+        batch_max: int,
+        limit: PoisonLimit,
+        after_commit: Callable[[Sequence[str]], None] | None,
+    ) -> None:
+        self._db = db
+        self._group = group
+        self._handlers = handlers
+        self._batch_max = batch_max
+        self._limit = limit
+        self._recent: deque[bool] = deque(maxlen=limit.window)
+        self._after_commit = after_commit
+
+    async def apply(self, partition: Partition, records: Sequence[ConsumerRecord]) -> None:
+        """Apply records that follow the stored offset; returns early when the partition is revoked.
+
+        Raises Fenced, PoisonFlood, and whatever a handler raises that is neither poison nor transient.
+        """
+        work, pause = _Work(partition, deque(records)), _RETRY_MIN_S
+        while batch := work.next_batch():
+            try:
+                with metrics.consumer_batch_seconds.labels(group=self._group).time():
+                    await self._attempt(work, batch)
+                pause = _RETRY_MIN_S
+            except RETRIABLE as error:
+                work.fell_through(batch)
+                metrics.consumer_retries.labels(group=self._group, cause=type(error).__name__).inc()
+                log.warning("consumer.retry", group=self._group, topic=partition.tp.topic, error=repr(error))
+                await asyncio.sleep(pause)
+                pause = min(pause * 2, _RETRY_MAX_S)
+
+    async def _attempt(self, work: _Work, batch: Sequence[ConsumerRecord]) -> None:
+        if work.doubtful_offset is not None and await self._was_committed(work.partition, work.doubtful_offset):
+            self._committed(work.partition, work.doubtful_offset, batch, sorted(self._handlers))
+            return
+        work.doubtful_offset = None
+        try:
+            await self._transaction(work, batch)
+        except Exception as error:
+            if not _is_poison(error):
+                raise
+            work.suspect(batch, error)
+
+    async def _was_committed(self, partition: Partition, next_offset: int) -> bool:
+        async with self._db.worker() as tx:
+            return await was_advanced(tx, self._group, partition, next_offset)
+
+    async def _transaction(self, work: _Work, batch: Sequence[ConsumerRecord]) -> None:
+        last, reason = batch[-1], work.reasons.get(batch[0].offset)
+        async with self._db.worker() as tx:
+            # First, so that a zombie loses before it works, and one who takes over waits until this is decided.
+            await advance(tx, self._group, work.partition, last.offset + 1, event_id_of(last))
+            if reason is None:
+                types = await self._handle(tx, batch)
+            else:
+                types = []
+                await emit_raw(tx, _parked(self._group, batch[0], reason))
+        self._committed(work.partition, last.offset + 1, batch, types)
+        self._count(batch[0], len(batch), reason)
+
+    async def _handle(self, tx: Tx, batch: Sequence[ConsumerRecord]) -> list[str]:
+        """Call the handlers for each run of events of one type, in order; the types that were applied."""
+        wanted = ((event_type, record) for record in batch if (event_type := _type(record)) in self._handlers)
+        applied = []
+        for event_type, run in groupby(wanted, key=lambda pair: pair[0]):
+            events = [decode(record) for _, record in run]
+            with _trace_of(events):
+                await self._handlers[event_type](tx, events)
+            applied.append(event_type)
+        return applied
+
+    def _committed(
+        self, partition: Partition, next_offset: int, batch: Sequence[ConsumerRecord], types: Sequence[str]
+    ) -> None:
+        partition.next_offset = next_offset
+        partition.batch_max = min(partition.batch_max * 2, self._batch_max)
+        metrics.consumer_records.labels(group=self._group, topic=partition.tp.topic).inc(len(batch))
+        if types and self._after_commit is not None:
+            self._after_commit(types)
+
+    def _count(self, first: ConsumerRecord, n: int, reason: str | None) -> None:
+        """Take note of good and bad ones; PoisonFlood when there are too many of these."""
+        if reason is None:
+            self._recent.extend([False] * n)
+            return
+        metrics.consumer_poison.labels(group=self._group, topic=first.topic).inc()
+        where = f"{first.topic}/{first.partition}@{first.offset}"
+        log.error("consumer.poison", group=self._group, record=where, reason=reason)
+        self._recent.append(True)
+        bad = sum(self._recent)
+        if bad >= self._limit.count_min and bad > self._limit.ratio_max * len(self._recent):
+            raise PoisonFlood(
+                f"{self._group}: {bad} of the last {len(self._recent)} records; the last is {where}: {reason}"
+            )
+
+
+def _is_poison(error: Exception) -> bool:
+    """The data is at fault. asyncpg's own error for an argument that does not fit its type is an InterfaceError too."""
+    return isinstance(error, _BY_DATA) or (isinstance(error, asyncpg.InterfaceError) and isinstance(error, ValueError))
+
+
+def _type(record: ConsumerRecord) -> str:
+    return type_of(headers_of(record))
+
+
+@contextmanager
+def _trace_of(events: Sequence[Received[Any]]) -> Iterator[None]:
+    """What a handler emits belongs to the trace of what it heard, where that is one trace."""
+    traces = {event.traceparent for event in events}
+    token = traceparent.set(traces.pop() if len(traces) == 1 else "")
+    try:
+        yield
+    finally:
+        traceparent.reset(token)
+
+
+def _parked(group: str, record: ConsumerRecord, reason: str) -> Raw:
+    """The record for the dead-letter topic: as it came, with where it came from and why it is there."""
+    ours = {
+        "dlq_topic": record.topic,
+        "dlq_partition": str(record.partition),
+        "dlq_offset": str(record.offset),
+        "dlq_reason": reason[:1000],
+    }
+    theirs = {name: value.decode(errors="backslashreplace") for name, value in headers_of(record).items()}
+    value = record.value or b""
+    if len(value) > _VALUE_BYTES_PARKED_MAX:
+        value, ours["dlq_cut_from_bytes"] = value[:_VALUE_BYTES_PARKED_MAX], str(len(value))
+    return Raw(
+        topic=f"{group}-dlq",
+        key=record.key or b"",
+        value=value,
+        type=theirs.get("ce_type", ""),
+        tenant_id=_tenant(theirs.get("tenant", "")),
+        causation=theirs.get("ce_id", ""),
+        headers={f"original_{name}": text for name, text in theirs.items()} | ours,
+    )
+
+
+def _tenant(text: str) -> UUID:
+    try:
+        return UUID(text)
+    except ValueError:
+        return NIL_TENANT

@@ -1,0 +1,80 @@
+"""A record of the log as an event, and what is known about a record that is none."""
+
+from collections.abc import Iterable
+from typing import Any
+from uuid import UUID
+
+from aiokafka import ConsumerRecord
+from google.protobuf.message import DecodeError
+
+from muster.events import TYPES
+from muster.kit import clock
+from muster.kit.consumer.received import Poison, Received
+
+Headers = dict[str, bytes]
+
+
+def headers_of(record: ConsumerRecord) -> Headers:
+    """The headers by name; the last of a name counts."""
+    pairs: Iterable[tuple[str, bytes]] = record.headers
+    return dict(pairs)
+
+
+def type_of(headers: Headers) -> str:
+    """The event type; Poison without one."""
+    return _text(headers, "ce_type")
+
+
+def event_id_of(record: ConsumerRecord) -> UUID | None:
+    """The event id, or None where there is none or it is no UUID."""
+    try:
+        return UUID(_text(headers_of(record), "ce_id"))
+    except (Poison, ValueError):
+        return None
+
+
+def decode(record: ConsumerRecord) -> Received[Any]:
+    """The event of a record of a registered type; Poison with the reason for a record that does not hold one."""
+    headers = headers_of(record)
+    event_type = type_of(headers)
+    if event_type not in TYPES:
+        raise Poison(f"unknown event type {event_type!r}")
+    if not record.key:
+        raise Poison("no key")
+    message: Any = TYPES[event_type]()
+    try:
+        message.ParseFromString(record.value or b"")
+        event_id, tenant_id = UUID(_text(headers, "ce_id")), UUID(_text(headers, "tenant"))
+        time_unix_ms = clock.parse_rfc3339(_text(headers, "ce_time"))
+    except DecodeError as error:
+        raise Poison(f"not a {event_type}: {error}") from error
+    except ValueError as error:
+        raise Poison(f"header: {error}") from error
+    if message.tenant_id != str(tenant_id):
+        raise Poison("the tenant of the header is not the tenant of the message")
+    return Received(
+        message=message,
+        event_id=event_id,
+        tenant_id=tenant_id,
+        correlation=_optional(headers, "correlation"),
+        causation=_optional(headers, "causation"),
+        time_unix_ms=time_unix_ms,
+        topic=record.topic,
+        partition=record.partition,
+        offset=record.offset,
+        key=record.key,
+        traceparent=_optional(headers, "traceparent"),
+    )
+
+
+def _text(headers: Headers, name: str) -> str:
+    if name not in headers:
+        raise Poison(f"no header {name}")
+    return _optional(headers, name)
+
+
+def _optional(headers: Headers, name: str) -> str:
+    try:
+        return headers.get(name, b"").decode()
+    except UnicodeDecodeError as error:
+        raise Poison(f"header {name} is not UTF-8") from error

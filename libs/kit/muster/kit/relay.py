@@ -1,0 +1,163 @@
+"""The relay: publishes the outbox of one database, one lane each by one process at a time.
+
+Lowest ids first, wait for all acknowledgements, delete exactly those, commit. Not `id > last`: ids commit out of order
+and that loses events. Not NOTIFY: a lock at each commit. Not SKIP LOCKED: readers beside each other break the order.
+A crash between acknowledgement and delete publishes the same events again, with the same ids.
+"""
+
+import asyncio
+import json
+from collections import Counter
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import asyncpg
+import structlog
+
+from muster.kit import clock, metrics
+from muster.kit.clock import rfc3339
+from muster.kit.outbox import Lane
+from muster.kit.pg import RETRIABLE, Database, Record
+from muster.kit.producer import Producer, PublishFailed, WireRecord
+
+if TYPE_CHECKING:
+    Connection = asyncpg.Connection[Record]
+
+ROWS_MAX = 500
+BYTES_MAX = 2 * 1024 * 1024
+POLL_MIN_S, POLL_MAX_S = 0.005, 0.2
+RETRY_MIN_S, RETRY_MAX_S = 0.2, 5.0
+LOCK_POLL_S = 1.0
+_MEASURE_S = 5.0
+_LOCK_SPACE = 1_870_816_354
+_SPEC_VERSION = ("ce_specversion", b"1.0")
+
+log = structlog.get_logger(__name__)
+
+# octet_length of a value that is stored out of line reads no value.
+_LOWEST = """
+SELECT * FROM (
+    SELECT *, sum(octet_length(value)) OVER (ORDER BY id) - octet_length(value) AS bytes_before
+    FROM (SELECT * FROM outbox WHERE lane = $1 ORDER BY id LIMIT $2) lowest
+) summed WHERE bytes_before < $3 ORDER BY id
+"""
+_DELETE = "DELETE FROM outbox WHERE lane = $1 AND id = ANY($2::bigint[])"
+_PENDING = "SELECT count(*) AS n, min(time_unix_ms) AS oldest FROM outbox WHERE lane = $1"
+_LOCK = "SELECT pg_try_advisory_lock($1, $2)"
+
+
+class Relay:
+    """Publishes the given lanes of a service's outbox; several processes may run one, each lane is held by one."""
+
+    def __init__(self, db: Database, producer: Producer, lanes: Sequence[Lane], *, source: str = "") -> None:
+        """`source` is the `ce_source` of what is published: the database's name unless said."""
+        self._db = db
+        self._producer = producer
+        self._source = source
+        self._awake = {lane: asyncio.Event() for lane in lanes}
+        self._stopping = asyncio.Event()
+
+    async def run(self) -> None:
+        """Publish until `stop` is called. What fails for a time is tried again; a bug ends it."""
+        async with asyncio.TaskGroup() as lanes:
+            for lane in self._awake:
+                lanes.create_task(self._serve(lane))
+
+    async def stop(self) -> None:
+        """Let each lane end after the batch it has in hand."""
+        self._stopping.set()
+        self.wake()
+
+    def wake(self) -> None:
+        """Facts were stored by this process: look now, not at the next poll."""
+        for awake in self._awake.values():
+            awake.set()
+
+    async def _serve(self, lane: Lane) -> None:
+        pause = RETRY_MIN_S
+        while not self._stopping.is_set():
+            try:
+                async with self._db.dedicated() as connection:
+                    if await connection.fetchval(_LOCK, _LOCK_SPACE, int(lane)):
+                        pause = RETRY_MIN_S
+                        await self._lead(connection, lane)
+                    else:
+                        await self._stand_by(connection, lane)
+            except RETRIABLE as error:
+                log.warning("relay.database_lost", lane=lane.name, error=str(error))
+                await self._sleep(lane, pause)
+                pause = min(pause * 2, RETRY_MAX_S)
+            finally:
+                metrics.relay_leader.labels(lane=lane.name).set(0)
+
+    async def _stand_by(self, connection: "Connection", lane: Lane) -> None:
+        """Ask again and again: a statement that waits for the lock would keep vacuum from the whole database."""
+        while not self._stopping.is_set():
+            await self._sleep(lane, LOCK_POLL_S, wakeful=False)
+            if await connection.fetchval(_LOCK, _LOCK_SPACE, int(lane)):
+                await self._lead(connection, lane)
+                return
+
+    async def _lead(self, connection: "Connection", lane: Lane) -> None:
+        """The lock lives in this connection, which also reads and deletes: without it nothing is published."""
+        metrics.relay_leader.labels(lane=lane.name).set(1)
+        source = self._source or await connection.fetchval("SELECT current_database()")
+        poll, pause, measured = POLL_MIN_S, RETRY_MIN_S, -_MEASURE_S
+        while not self._stopping.is_set():
+            if clock.monotonic() - measured >= _MEASURE_S:
+                await _measure(connection, lane)
+                measured = clock.monotonic()
+            self._awake[lane].clear()
+            rows = await connection.fetch(_LOWEST, int(lane), ROWS_MAX, BYTES_MAX)
+            if not rows:
+                await self._sleep(lane, poll)
+                poll = min(poll * 2, POLL_MAX_S)
+                continue
+            poll = POLL_MIN_S
+            try:
+                await self._publish(connection, lane, rows, source)
+                pause = RETRY_MIN_S
+            except PublishFailed as error:
+                metrics.outbox_failures.labels(lane=lane.name).inc()
+                log.warning("relay.not_published", lane=lane.name, rows=len(rows), error=str(error))
+                await self._sleep(lane, pause, wakeful=False)
+                pause = min(pause * 2, RETRY_MAX_S)
+
+    async def _publish(self, connection: "Connection", lane: Lane, rows: Sequence[Record], source: str) -> None:
+        await self._producer.publish([to_wire(row, source) for row in rows])
+        await connection.execute(_DELETE, int(lane), [row["id"] for row in rows])
+        for topic, n in Counter(row["topic"] for row in rows).items():
+            metrics.outbox_published.labels(topic=topic).inc(n)
+
+    async def _sleep(self, lane: Lane, seconds: float, *, wakeful: bool = True) -> None:
+        """Until the time is over or somebody wakes or stops us."""
+        event = self._awake[lane] if wakeful else self._stopping
+        try:
+            await asyncio.wait_for(event.wait(), seconds)
+        except TimeoutError:
+            return
+
+
+def to_wire(row: Record, source: str) -> WireRecord:
+    """A row of the outbox as a record: bare protobuf with CloudEvents binary headers."""
+    headers = [
+        _SPEC_VERSION,
+        ("ce_id", str(row["event_id"]).encode()),
+        ("ce_type", row["type"].encode()),
+        ("ce_source", source.encode()),
+        ("ce_time", rfc3339(row["time_unix_ms"]).encode()),
+        ("tenant", str(row["tenant_id"]).encode()),
+    ]
+    optional = (("ce_subject", "subject"), ("correlation",) * 2, ("causation",) * 2, ("traceparent",) * 2)
+    headers += [(header, row[column].encode()) for header, column in optional if row[column]]
+    if row["headers"]:
+        headers += [(name, value.encode()) for name, value in json.loads(row["headers"]).items()]
+    return WireRecord(row["topic"], row["key"], row["value"], headers)
+
+
+async def _measure(connection: "Connection", lane: Lane) -> None:
+    row = await connection.fetchrow(_PENDING, int(lane))
+    assert row is not None
+    age_s = max(0.0, (clock.unix_ms() - row["oldest"]) / 1000) if row["n"] else 0.0
+    metrics.outbox_pending.labels(lane=lane.name).set(row["n"])
+    metrics.outbox_oldest_seconds.labels(lane=lane.name).set(age_s)

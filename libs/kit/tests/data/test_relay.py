@@ -1,0 +1,183 @@
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import asyncpg
+import pytest
+
+from muster.kit.consumer.decode import decode, event_id_of, headers_of
+from muster.kit.outbox import Fact, Lane, emit
+from muster.kit.pg import Database
+from muster.kit.producer import Producer, PublishFailed
+from muster.kit.relay import Relay
+from muster.kit.testing import ServiceDatabases, eventually
+
+from .log import TENANT, fact, read, requested
+
+NewTopic = Callable[..., Awaitable[str]]
+Running = Callable[..., asyncio.Task[None]]
+LANES = (Lane.SMALL, Lane.LARGE)
+
+
+async def pending(db: Database) -> int:
+    async with db.worker() as tx:
+        n: int = await tx.fetchval("SELECT count(*) FROM outbox")
+        return n
+
+
+async def none_pending(db: Database) -> bool:
+    return await pending(db) == 0
+
+
+async def test_facts_of_a_request_arrive_as_cloud_events_in_order(
+    db: Database, producer: Producer, new_topic: NewTopic, kafka_server: str, running: Running
+) -> None:
+    topic = await new_topic()
+    relay = Relay(db, producer, LANES, source="notes")
+    running(relay.run())
+    async with db.request(TENANT) as tx:
+        await emit(tx, *(fact(chunk, topic) for chunk in range(300)))
+    relay.wake()
+
+    records = await read(kafka_server, topic, 300)
+
+    events = [decode(record) for record in records]
+    assert [event.message.chunks for event in events] == list(range(300))
+    assert {(event.tenant_id, event.correlation, event.key) for event in events} == {(TENANT, "b", b"b")}
+    headers = headers_of(records[0])
+    assert headers["ce_specversion"] == b"1.0"
+    assert headers["ce_source"] == b"notes"
+    assert headers["ce_type"] == b"BulkSmsRequested"
+    await eventually(lambda: none_pending(db))
+    await relay.stop()
+
+
+async def test_a_relay_that_dies_between_acknowledgement_and_delete_repeats_the_same_event_ids(
+    db: Database, new_topic: NewTopic, kafka_server: str, running: Running
+) -> None:
+    class Dies(Producer):
+        """Ends the process where the fault scenario wants it."""
+
+        async def publish(self, records: Any) -> None:
+            await super().publish(records)
+            raise SystemError("killed")
+
+    topic = await new_topic()
+    async with db.worker() as tx:
+        await emit(tx, *(fact(chunk, topic) for chunk in range(5)))
+    dying, healthy = Dies(kafka_server), Producer(kafka_server)
+
+    with pytest.raises(ExceptionGroup) as killed:
+        await Relay(db, dying, LANES).run()
+    assert killed.value.subgroup(SystemError)
+    assert await pending(db) == 5
+    running(Relay(db, healthy, LANES).run())
+
+    records = await read(kafka_server, topic, 10)
+    assert [event_id_of(record) for record in records[:5]] == [event_id_of(record) for record in records[5:]]
+    await eventually(lambda: none_pending(db))
+    await dying.stop()
+    await healthy.stop()
+
+
+async def test_ids_that_commit_out_of_order_are_not_lost(
+    db: Database, producer: Producer, new_topic: NewTopic, kafka_server: str, running: Running
+) -> None:
+    topic = await new_topic()
+    running(Relay(db, producer, LANES).run())
+    async with db.worker() as slow:
+        await emit(slow, fact(1, topic))
+        async with db.worker() as quick:
+            await emit(quick, fact(2, topic))
+        assert [decode(record).message.chunks for record in await read(kafka_server, topic, 1)] == [2]
+
+    assert [decode(record).message.chunks for record in await read(kafka_server, topic, 2)] == [2, 1]
+
+
+async def test_a_lane_has_one_relay_and_another_takes_over_when_its_connection_dies(
+    service_database: ServiceDatabases,
+    db: Database,
+    producer: Producer,
+    new_topic: NewTopic,
+    kafka_server: str,
+    running: Running,
+) -> None:
+    topic = await new_topic()
+    running(Relay(db, producer, (Lane.SMALL,)).run())
+    running(Relay(db, producer, (Lane.SMALL,)).run())
+    admin = await asyncpg.connect(service_database.admin_dsn(db))
+    held = (
+        "SELECT pid FROM pg_locks WHERE locktype = 'advisory' AND granted"
+        " AND database = (SELECT oid FROM pg_database WHERE datname = current_database())"
+    )
+    try:
+        holder = await eventually(lambda: admin.fetchval(held))
+        assert len(await admin.fetch(held)) == 1
+        await admin.execute("SELECT pg_terminate_backend($1)", holder)
+        async with db.worker() as tx:
+            await emit(tx, *(fact(chunk, topic) for chunk in range(3)))
+        assert len(await read(kafka_server, topic, 3)) == 3
+        assert await eventually(lambda: admin.fetchval(held)) != holder
+    finally:
+        await admin.close()
+
+
+async def test_what_cannot_be_published_stays_and_is_tried_again(
+    db: Database, new_topic: NewTopic, kafka_server: str, running: Running
+) -> None:
+    class Refuses(Producer):
+        refusals = 2
+
+        async def publish(self, records: Any) -> None:
+            self.refusals -= 1
+            if self.refusals >= 0:
+                raise PublishFailed("no")
+            await super().publish(records)
+
+    topic = await new_topic()
+    producer = Refuses(kafka_server)
+    async with db.worker() as tx:
+        await emit(tx, fact(1, topic))
+    running(Relay(db, producer, LANES).run())
+
+    assert len(await read(kafka_server, topic, 1)) == 1
+    assert producer.refusals < 0
+    await producer.stop()
+
+
+async def test_a_batch_is_bounded_in_bytes_and_always_moves(db: Database, running: Running) -> None:
+    class Counts(Producer):
+        sizes: list[int] = []  # noqa: RUF012 - of this test alone
+
+        async def publish(self, records: Any) -> None:
+            self.sizes.append(len(records))
+
+    async with db.worker() as tx:
+        for size in (1_400_000, 1_400_000, 10, 10):
+            await emit(tx, Fact(requested(1, "x" * size), key=b"k", topic="t"))
+    running(Relay(db, Counts("nowhere:1"), LANES).run())
+    await eventually(lambda: none_pending(db))
+
+    assert Counts.sizes == [2, 2]
+
+
+async def test_lanes_do_not_wait_for_each_other(
+    db: Database, new_topic: NewTopic, kafka_server: str, running: Running
+) -> None:
+    topic, stuck = await new_topic(), asyncio.Event()
+
+    class Stuck(Producer):
+        async def publish(self, records: Any) -> None:
+            if records[0].key == b"giant":
+                await stuck.wait()
+            await super().publish(records)
+
+    producer = Stuck(kafka_server)
+    async with db.worker() as tx:
+        await emit(tx, fact(1, topic, bulk="giant", lane=Lane.LARGE), fact(2, topic, bulk="small"))
+    running(Relay(db, producer, LANES).run())
+
+    assert [decode(record).message.chunks for record in await read(kafka_server, topic, 1)] == [2]
+    stuck.set()
+    assert len(await read(kafka_server, topic, 2)) == 2
+    await producer.stop()
