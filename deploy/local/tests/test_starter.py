@@ -132,3 +132,24 @@ def test_a_part_that_cannot_start_is_named_with_its_log_and_nothing_is_left(var)
     assert failed.returncode == 1
     assert "kafka did not come up: it ended with code 1" in failed.stdout
     assert str(var / "log" / "kafka.log") in failed.stdout
+
+
+def test_a_starter_told_to_end_with_its_caller_does_so_in_order_when_that_is_killed_with_9(var):
+    caller = subprocess.Popen(
+        [
+            sys.executable,
+            "-c",
+            f"import subprocess as s; s.run({[sys.executable, str(STARTER), str(var), 'with-parent']})",
+        ],
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    assert caller.stdout is not None
+    with caller.stdout as lines:
+        assert any(line.startswith("Ctrl-C") for line in lines)
+    below = psutil.Process(caller.pid).children(recursive=True)
+    caller.kill()
+    caller.wait(END_LIMIT_S)
+    assert len(below) > len(PARTS)
+    assert left_of(below) == []
+    assert not (var / "run.json").exists(), "it ended in order"

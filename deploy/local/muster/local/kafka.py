@@ -39,6 +39,9 @@ transaction.state.log.num.partitions=3
 share.coordinator.state.topic.replication.factor=1
 share.coordinator.state.topic.min.isr=1
 share.coordinator.state.topic.num.partitions=3
+# A broker that was killed may register again only when its last session is over.
+broker.session.timeout.ms=3000
+broker.heartbeat.interval.ms=1000
 group.initial.rebalance.delay.ms=0
 group.min.session.timeout.ms=1000
 num.network.threads=2
@@ -142,6 +145,7 @@ class Kafka:
             str(JAVA),
             *("-Xms64m", "-Xmx256m", "-XX:+UseSerialGC", "-XX:ReservedCodeCacheSize=64m"),
             *("-XX:TieredStopAtLevel=1",) * (main == _TOOL),
+            "--sun-misc-unsafe-memory-access=allow",  # Kafka unmaps its files by it; the warnings would fill the log
             *("-XX:-UsePerfData", "-Djava.awt.headless=true", f"-Dlog4j2.configurationFile={self._log4j}"),
             *("-cp", f"{jars()}/*", main, *arguments),
         )

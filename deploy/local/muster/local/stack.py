@@ -161,7 +161,8 @@ class Stack:
 
     async def _prepare_stores(self) -> None:
         registry = str(files("muster.events") / "topics.yaml")
-        topics = Command(module("muster.kit.topics", registry), {"MUSTER_KAFKA": self._kafka})
+        size = () if self._external_kafka else ("--laptop",)
+        topics = Command(module("muster.kit.topics", registry, *size), {"MUSTER_KAFKA": self._kafka})
         await self._supervisor.run_once("topics", topics)
         for service in self._services:
             env = {**self._service_env(service), "MUSTER_POSTGRES": self._postgres()}

@@ -1,0 +1,37 @@
+import re
+import subprocess
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[3]
+TARGETS = ["setup", "demo", "run", "test", "lint", "proto", "bench", "sim", "chaos", "chart", "clean", "help"]
+
+
+def make(*words: str) -> str:
+    return subprocess.run(
+        ["make", "--no-print-directory", *words], cwd=ROOT, capture_output=True, text=True, check=True
+    ).stdout
+
+
+def test_help_lists_every_target_with_what_it_does():
+    listed = dict(line.split(maxsplit=1) for line in make("help").splitlines())
+    assert {*TARGETS, "lock"} == set(listed)
+    assert make() == make("help")
+
+
+@pytest.mark.parametrize("target", ["run", "demo"])
+def test_what_make_starts_ends_when_make_is_killed(target):
+    assert re.search(rf"-m muster\.local {target} --end-with-parent$", make("-n", target), re.MULTILINE)
+
+
+@pytest.mark.parametrize("target", sorted({*TARGETS} - {"help", "clean", "setup"}))
+def test_each_target_installs_first_what_it_needs(target):
+    recipes = (ROOT / "Makefile").read_text(encoding="utf-8")
+    (needs,) = re.findall(rf"^{target}: (.*?) ##", recipes, re.MULTILINE)
+    assert needs in {"setup", "lint"}
+
+
+def test_ci_runs_make_test_and_nothing_else():
+    commands = (ROOT / ".ci" / "run").read_text(encoding="utf-8").splitlines()[1:]
+    assert commands == ['cd "$(dirname "$0")/.." && exec make test']
