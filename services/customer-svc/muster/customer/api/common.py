@@ -1,0 +1,56 @@
+"""What several routes need: the tenant, who reads its numbers, and problems from refusals."""
+
+import asyncio
+from collections.abc import Sequence
+from uuid import UUID
+
+from fastapi import Request
+
+from muster.customer.domain.customers import NumberReader
+from muster.customer.domain.refusal import Refusal
+from muster.customer.settings import CustomerSettings
+from muster.customer.store import reference
+from muster.customer.store.reference import Tenant
+from muster.kit.pg import Tx
+from muster.kit.problems import Problem, unavailable, unprocessable, unprocessable_all
+
+_LOOK_AGAIN_S = 0.05
+
+
+def settings_of(request: Request) -> CustomerSettings:
+    """The settings of this process."""
+    settings = request.app.state.settings
+    assert isinstance(settings, CustomerSettings)
+    return settings
+
+
+async def tenant_of(request: Request, tx: Tx, tenant_id: UUID) -> Tenant:
+    """The tenant's settings. A tenant that was made a moment ago is waited for; 503 if it is not heard of in time."""
+    looks = settings_of(request).customer_tenant_wait_ms / 1000 / _LOOK_AGAIN_S
+    while True:
+        tenant = await reference.tenant_of(tx, tenant_id)
+        if tenant is not None:
+            return tenant
+        if looks <= 0:
+            raise unavailable("tenant_not_heard_of", "The settings of this tenant have not arrived here yet.")
+        looks -= 1
+        await asyncio.sleep(_LOOK_AGAIN_S)
+
+
+def reader_of(request: Request, tenant: Tenant) -> NumberReader:
+    """Reads numbers as the tenant's people write them."""
+    settings = settings_of(request)
+    return NumberReader(tenant.tenant_id, tenant.country, settings.hash_key_bytes, settings.hash_generation)
+
+
+def problem_of(refusals: Sequence[Refusal] | Refusal) -> Problem:
+    """422 that names every field at fault."""
+    if isinstance(refusals, Refusal):
+        return unprocessable(refusals.field, refusals.code, refusals.message)
+    errors = [{"field": refusal.field, "code": refusal.code, "message": refusal.message} for refusal in refusals]
+    return unprocessable_all(errors)
+
+
+def e164(number: int) -> str:
+    """Digits as they are shown."""
+    return f"+{number}"

@@ -1,0 +1,74 @@
+"""How far the laws hold here, and pages of what this service said, for the laws that span services."""
+
+from typing import Annotated, Any
+from uuid import UUID
+
+from fastapi import APIRouter, Query, Request
+
+from muster.customer.store import plans
+from muster.kit.auth import Caller, Role, requires
+from muster.kit.http import Model
+from muster.kit.laws import LawResult, Violation, laws_router
+from muster.kit.pages import CursorText, Page, decode_cursor, encode_cursor
+from muster.kit.pg import Record, Tx
+
+_LIMIT_MAX = 5_000
+
+
+async def check(tx: Tx) -> list[LawResult]:
+    """recipients: who is texted and who is left out are the audience; what was published is what was planned."""
+    rows = await plans.membership_sums(tx)
+    violations = [
+        Violation(str(row["tenant_id"]), detail, bulk_id=str(row["bulk_id"])) for row in rows for detail in _wrong(row)
+    ]
+    return [LawResult("recipients", len(rows), violations)]
+
+
+def _wrong(row: Record) -> list[str]:
+    pairs = [
+        ("audience", row["customers"], "recipients + left out", row["accounted"]),
+        ("audience", row["customers"], "frozen", row["frozen_customers"] or 0),
+        ("recipients", row["recipients"], "frozen recipients", row["frozen_recipients"] or 0),
+        ("chunks", row["chunks"], "frozen chunks", row["frozen_chunks"] or 0),
+    ]
+    if row["step"] == "done" and row["phase"] == "requested":
+        pairs += [
+            ("recipients", row["recipients"], "published", row["said_recipients"]),
+            ("credits", row["credits"], "published credits", row["said_credits"]),
+        ]
+    return [f"{name} {value}, {other_name} {other}" for name, value, other_name, other in pairs if value != other]
+
+
+router = APIRouter()
+router.include_router(laws_router("customer", check))
+
+
+class SaidOut(Model):
+    """What this service said of a send."""
+
+    tenant_id: UUID
+    bulk_id: UUID
+    recipients: int | None
+    chunks: int | None
+    credits: int | None
+    phase: str
+    closed: bool
+    kind: int
+
+
+@router.get("/v1/ops/customer/bulks")
+async def said(
+    request: Request,
+    _: Annotated[Caller, requires(Role.OPERATOR)],
+    limit: Annotated[int, Query(ge=1, le=_LIMIT_MAX)] = 1_000,
+    cursor: CursorText = None,
+) -> Page[SaidOut]:
+    """Sends of all tenants that were requested or withdrawn, by id."""
+    after = decode_cursor(cursor, {"id": UUID})["id"] if cursor else None
+
+    async def work(tx: Tx) -> list[Record]:
+        return await plans.page_of_said(tx, after, limit + 1)
+
+    rows: list[Any] = await request.app.state.desk.ask(work)
+    more = encode_cursor({"id": rows[limit - 1]["bulk_id"]}) if len(rows) > limit else None
+    return Page[SaidOut](items=[SaidOut(**row) for row in rows[:limit]], next_cursor=more)

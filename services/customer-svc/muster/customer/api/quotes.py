@@ -1,0 +1,232 @@
+"""/v1/quotes: what a send would cost, exactly, and who would be left out."""
+
+from datetime import datetime, timedelta
+from typing import Annotated, Any, Literal
+from uuid import UUID
+
+from fastapi import APIRouter, Request, Response
+from pydantic import Field, model_validator
+
+from muster.customer.api.common import problem_of, settings_of, tenant_of
+from muster.customer.domain.audience import Audience, Reason, left_out_by_word
+from muster.customer.domain.customers import TAG_CHARACTERS_MAX
+from muster.customer.domain.pricing import MergeText, Price, price
+from muster.customer.domain.refusal import Refusal
+from muster.customer.events import MessageClass
+from muster.customer.store import audience, quotes, reference
+from muster.customer.store.audience import Counted
+from muster.customer.store.quotes import Quote
+from muster.kit import clock
+from muster.kit.auth import SENDERS, Caller, Tx, requires, tenant_tx
+from muster.kit.http import Int, Model
+from muster.kit.idempotency import Once, idempotent
+from muster.kit.ids import uuid7
+from muster.kit.problems import Problem, not_found, unprocessable
+
+router = APIRouter(prefix="/v1/quotes")
+
+_DEARER_SHOWN_MAX = 50
+
+ClassWord = Literal["marketing", "factual"]
+
+
+class AudienceIn(Model):
+    """Everyone, or those who fit each rule that is given. list and tag are the same."""
+
+    all: Literal[True] | None = None
+    list: Annotated[str, Field(min_length=1, max_length=TAG_CHARACTERS_MAX)] | None = None
+    tag: Annotated[str, Field(min_length=1, max_length=TAG_CHARACTERS_MAX)] | None = None
+    search: Annotated[str, Field(min_length=1, max_length=100)] | None = None
+    customer_ids: Annotated[tuple[Annotated[Int, Field(ge=1)], ...], Field(min_length=1)] | None = None
+
+    @model_validator(mode="after")
+    def _some_rule(self) -> "AudienceIn":
+        if self.list is not None and self.tag is not None and self.list != self.tag:
+            raise ValueError("list and tag are the same: give one")
+        if all(getattr(self, name) is None for name in type(self).model_fields):
+            raise ValueError('say {"all": true}, or whom')
+        return self
+
+
+class QuoteIn(Model):
+    """A text or a template, and whom it is for. sender: one of the tenant's own; its default unless said."""
+
+    text: str | None = None
+    template_id: UUID | None = None
+    audience: AudienceIn
+    sender: Annotated[str, Field(min_length=1, max_length=16)] | None = None
+    message_class: Annotated[ClassWord, Field(alias="class")] = "marketing"
+
+
+class DearerOut(Model):
+    """A character that makes the text dearer, and what could stand in its place (null: nothing says the same)."""
+
+    position: int
+    text: str
+    name: str
+    reason: str
+    replacement: str | None
+
+
+class MissingOut(Model):
+    """A customer who is left out for want of merge fields."""
+
+    customer_id: int
+    name: str
+    fields: list[str]
+
+
+class QuoteOut(Model):
+    """recipients + the sum of left_out = customers. by_encoding, by_parts and by_country count recipients."""
+
+    id: UUID
+    customers: int
+    recipients: int
+    parts: int
+    credits: int
+    left_out: dict[str, int]
+    balance: int
+    balance_after: int
+    by_encoding: dict[str, int]
+    by_parts: dict[str, int]
+    by_country: dict[str, int]
+    dearer: list[DearerOut]
+    missing: list[MissingOut]
+    sender: str
+    created_at: datetime
+    expires_at: datetime
+    used_by: UUID | None = None
+
+
+@router.post("", status_code=201, response_model=QuoteOut)
+async def quote(
+    body: QuoteIn,
+    request: Request,
+    caller: Annotated[Caller, requires(*SENDERS)],
+    tx: Annotated[Tx, tenant_tx],
+    once: Annotated[Once, idempotent],
+) -> Response:
+    """Quote a send. What is confirmed by `POST /v1/bulk-sms` within a day costs this and no more."""
+
+    async def make() -> tuple[int, Model]:
+        return 201, await _quote(request, tx, caller, body)
+
+    return await once.answer(tx, caller, body, make)
+
+
+@router.get("/{quote_id}")
+async def get_quote(
+    quote_id: UUID, caller: Annotated[Caller, requires(*SENDERS)], tx: Annotated[Tx, tenant_tx]
+) -> QuoteOut:
+    """A quote as it was given, with the balance of now."""
+    found = await quotes.quote_of(tx, caller.tenant_id, quote_id)
+    if found is None:
+        raise not_found("quote")
+    return _out(found, await reference.available_credits(tx, caller.tenant_id))
+
+
+async def _quote(request: Request, tx: Tx, caller: Caller, body: QuoteIn) -> QuoteOut:
+    settings = settings_of(request)
+    tenant = await tenant_of(request, tx, caller.tenant_id)
+    template, text = await _text(tx, caller, body)
+    asked = _audience(body.audience, settings.customer_audience_ids_max)
+    sender = body.sender or tenant.sender
+    if sender != tenant.sender and not await reference.owns_sender(tx, caller.tenant_id, sender):
+        raise unprocessable("sender", "not_own_sender", "this is no sender of yours")
+    tariff = await reference.tariff_now(tx)
+    marketing = body.message_class == "marketing"
+    created_at = clock.now()
+    unknown = await audience.unknown_fields(tx, caller.tenant_id, text)
+    if unknown:
+        raise unprocessable("text", "unknown_field", f"no customer has the field {unknown[0]}", fields=unknown)
+    counted = await audience.count_audience(tx, caller.tenant_id, asked, text, tariff.reach, marketing=marketing)
+    total = price(text, counted.classes, tariff)
+    if isinstance(total, Refusal):
+        raise problem_of(total)
+    if not total.recipients:
+        raise _nobody(counted)
+    missing = []
+    if counted.left_out.get(Reason.MISSING_FIELD):
+        limit = settings.customer_quote_missing_shown
+        missing = await audience.missing_rows(
+            tx, caller.tenant_id, asked, text, tariff.reach, marketing=marketing, limit=limit
+        )
+    found = Quote(
+        uuid7(),
+        text.text,
+        *template,
+        MessageClass[body.message_class.upper()],
+        sender,
+        asked,
+        counted.snapshot,
+        tariff,
+        counted.customers,
+        *(total.recipients, total.parts, total.credits),
+        _details(text, counted, total, missing),
+        created_at,
+        caller.user_id,
+        created_at + timedelta(hours=settings.customer_quote_valid_h),
+    )
+    await quotes.save_quote(tx, caller.tenant_id, found)
+    return _out(found, await reference.available_credits(tx, caller.tenant_id))
+
+
+async def _text(tx: Tx, caller: Caller, body: QuoteIn) -> tuple[tuple[UUID | None, int | None], MergeText]:
+    """The template and its version, and the text."""
+    if (body.text is None) == (body.template_id is None):
+        raise unprocessable("text", "text_or_template", "give a text or a template_id, one of them")
+    template: tuple[UUID | None, int | None] = (None, None)
+    written = body.text or ""
+    if body.template_id is not None:
+        row = await quotes.template_of(tx, caller.tenant_id, body.template_id)
+        if row is None:
+            raise not_found("template")
+        template, written = (row["template_id"], row["version"]), row["text"]
+    text = MergeText.read(written)
+    if isinstance(text, Refusal):
+        raise problem_of(text)
+    return template, text
+
+
+def _audience(body: AudienceIn, ids_max: int) -> Audience:
+    if body.customer_ids is not None and len(body.customer_ids) > ids_max:
+        raise unprocessable("audience.customer_ids", "too_many", f"at most {ids_max} ids")
+    return Audience(body.list or body.tag, body.search, body.customer_ids)
+
+
+def _nobody(counted: Counted) -> Problem:
+    left_out = left_out_by_word(counted.left_out)
+    message = "nobody is in it" if not counted.customers else f"all {counted.customers} customers in it are left out"
+    return unprocessable("audience", "audience_empty", message, customers=counted.customers, left_out=left_out)
+
+
+def _details(text: MergeText, counted: Counted, total: Price, missing: list[dict[str, Any]]) -> dict[str, Any]:
+    dearer = [
+        {"position": d.position, "text": d.text, "name": d.name, "reason": d.reason, "replacement": d.replacement}
+        for d in text.dearer[:_DEARER_SHOWN_MAX]
+    ]
+    return {
+        "left_out": left_out_by_word(counted.left_out),
+        "by_encoding": total.by_encoding,
+        "by_parts": total.by_parts,
+        "by_country": total.by_country,
+        "dearer": dearer,
+        "missing": missing,
+    }
+
+
+def _out(found: Quote, balance: int) -> QuoteOut:
+    return QuoteOut(
+        id=found.quote_id,
+        customers=found.customers,
+        recipients=found.recipients,
+        parts=found.parts,
+        credits=found.credits,
+        balance=balance,
+        balance_after=balance - found.credits,
+        sender=found.sender,
+        created_at=found.created_at,
+        expires_at=found.expires_at,
+        used_by=found.used_by,
+        **found.details,
+    )

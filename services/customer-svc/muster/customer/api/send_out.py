@@ -1,0 +1,99 @@
+"""A send as the API shows it."""
+
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+import orjson
+
+from muster.customer.domain.sends import Heard, Phase, State, state_of
+from muster.customer.events import MessageClass, MessageKind, Partial
+from muster.kit.http import Model
+from muster.kit.pg import Record
+
+
+class CountsOut(Model):
+    """How messages were left, as last accounted for."""
+
+    accepted: int
+    unknown: int
+    rejected: int
+    stopped: int
+    suppressed: int
+
+
+class BulkOut(Model):
+    """A send. What planning has not found yet is as quoted; reserved = used + released + held."""
+
+    id: UUID
+    state: State
+    kind: str
+    message_class: str
+    quote_id: UUID | None
+    text: str
+    sender: str
+    customers: int | None
+    recipients: int | None
+    parts: int | None
+    credits: int | None
+    credits_quoted: int
+    credits_reserved: int | None
+    credits_used: int
+    credits_released: int
+    credits_held: int
+    credits_refunded: int
+    left_out: dict[str, int] | None
+    counts: CountsOut
+    stop_reason: str
+    problem: dict[str, Any] | None
+    partial: str
+    send_by: datetime
+    created_at: datetime
+    created_by: str
+
+
+def bulk_out(row: Record) -> BulkOut:
+    """A stored send with its state. Its problem: the plan's, else the ledger's."""
+    heard = Heard(
+        Phase(row["phase"]),
+        credits_refused=row["credits_refused"] is not None,
+        control=row["control"],
+        dispatched=row["dispatched"],
+        closed=row["closed"],
+    )
+    return BulkOut(
+        id=row["bulk_id"],
+        state=state_of(heard),
+        kind=MessageKind(row["kind"]).name.lower(),
+        message_class=MessageClass(row["message_class"]).name.lower(),
+        quote_id=row["quote_id"],
+        text=row["text"],
+        sender=row["sender"],
+        customers=row["customers"],
+        recipients=row["recipients"],
+        parts=row["parts"],
+        credits=row["credits"],
+        credits_quoted=row["credits_confirmed"],
+        credits_reserved=row["credits_reserved"],
+        credits_used=row["credits_used"],
+        credits_released=row["credits_released"],
+        credits_held=_held(row),
+        credits_refunded=row["credits_refunded"],
+        left_out=_json(row["left_out"]),
+        counts=CountsOut(**{name: row[name] for name in CountsOut.model_fields}),
+        stop_reason=row["stop_reason"],
+        problem=_json(row["problem"]) or _json(row["credits_refused"]),
+        partial=Partial(row["partial"]).name.lower(),
+        send_by=row["send_by"],
+        created_at=row["created_at"],
+        created_by=row["created_by"],
+    )
+
+
+def _held(row: Record) -> int:
+    """What is reserved and neither used nor released: the words of the ledger and of dispatch-svc come apart."""
+    return max(0, int(row["credits_reserved"] or 0) - int(row["credits_used"]) - int(row["credits_released"]))
+
+
+def _json(text: str | None) -> Any:
+    return None if text is None else orjson.loads(text)

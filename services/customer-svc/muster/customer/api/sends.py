@@ -1,0 +1,272 @@
+"""/v1/bulk-sms and /v1/messages: the front door of a send."""
+
+from typing import Annotated, Literal
+from uuid import UUID
+
+from fastapi import APIRouter, Query, Request, Response
+from pydantic import AwareDatetime, Field
+
+from muster.customer.api.common import problem_of, reader_of, settings_of, tenant_of
+from muster.customer.api.send_out import BulkOut, bulk_out
+from muster.customer.domain.customers import Consent, Mobile
+from muster.customer.domain.pricing import MergeText
+from muster.customer.domain.refusal import Refusal
+from muster.customer.domain.sends import Phase, is_small, judge_send_by
+from muster.customer.events import MessageClass, MessageKind, Partial
+from muster.customer.handlers.single import Message, reference_base, send_one
+from muster.customer.store import bulks, customers, plans, quotes, reference, suppressions
+from muster.customer.store.bulks import NewBulk
+from muster.customer.store.quotes import Quote
+from muster.customer.store.reference import Tenant
+from muster.kit import audit, clock
+from muster.kit.auth import ANY_TENANT_ROLE, SENDERS, Caller, Tx, requires, tenant_tx
+from muster.kit.http import Int, Model
+from muster.kit.idempotency import Once, idempotent, idempotent_required
+from muster.kit.ids import checked_uuid, verify_checked
+from muster.kit.outbox import Lane, emit
+from muster.kit.pages import CursorText, Limit, Page, decode_cursor, encode_cursor
+from muster.kit.pg import Record
+from muster.kit.problems import conflict, not_found, unprocessable
+from muster.text import NumberRefused
+
+router = APIRouter(prefix="/v1")
+
+PartialWord = Literal["nothing", "first_n"]
+KindWord = Literal["bulk", "single", "reminder", "reply"]
+
+
+class BulkIn(Model):
+    """A quote that is confirmed. partial: where credits are short, send nothing, or to the first whom they cover."""
+
+    quote_id: UUID
+    send_by: AwareDatetime | None = None
+    partial: PartialWord = "nothing"
+
+
+class ConfirmIn(Model):
+    """What the user agrees to pay for a send that came to cost more than its quote."""
+
+    credits: Annotated[Int, Field(ge=0)]
+
+
+class MessageIn(Model):
+    """One message, to a number as people write it or to a customer. The text is taken as it stands."""
+
+    to: Annotated[str, Field(min_length=1, max_length=64)] | None = None
+    customer_id: Annotated[Int, Field(ge=1)] | None = None
+    text: str
+    message_class: Annotated[Literal["marketing", "factual"], Field(alias="class")] = "factual"
+    send_by: AwareDatetime | None = None
+
+
+class MessageOut(Model):
+    """A message that was taken. id: as in the report."""
+
+    id: str
+    bulk_id: UUID
+    state: str
+    parts: int
+    credits: int
+
+
+@router.post("/bulk-sms", status_code=202, response_model=BulkOut)
+async def send(
+    body: BulkIn,
+    request: Request,
+    caller: Annotated[Caller, requires(*SENDERS)],
+    tx: Annotated[Tx, tenant_tx],
+    once: Annotated[Once, idempotent_required],
+) -> Response:
+    """Confirm a quote: it is planned, credits are reserved, and then it is sent."""
+
+    async def make() -> tuple[int, Model]:
+        return 202, await _send(request, tx, caller, body)
+
+    return await once.answer(tx, caller, body, make)
+
+
+@router.get("/bulk-sms")
+async def list_sends(
+    caller: Annotated[Caller, requires(*ANY_TENANT_ROLE)],
+    tx: Annotated[Tx, tenant_tx],
+    limit: Limit = 50,
+    cursor: CursorText = None,
+    kind: Annotated[KindWord | None, Query()] = None,
+) -> Page[BulkOut]:
+    """Sends, the newest first."""
+    before = decode_cursor(cursor, {"id": UUID})["id"] if cursor else None
+    number = MessageKind[kind.upper()] if kind else None
+    rows = await bulks.page_of_bulks(tx, caller.tenant_id, before, number, limit + 1)
+    more = encode_cursor({"id": rows[limit - 1]["bulk_id"]}) if len(rows) > limit else None
+    return Page[BulkOut](items=[bulk_out(row) for row in rows[:limit]], next_cursor=more)
+
+
+@router.get("/bulk-sms/{bulk_id}")
+async def get_send(
+    bulk_id: UUID,
+    request: Request,
+    caller: Annotated[Caller, requires(*ANY_TENANT_ROLE)],
+    tx: Annotated[Tx, tenant_tx],
+) -> BulkOut:
+    """A send as it stands."""
+    return bulk_out(await _bulk(request, tx, caller, bulk_id))
+
+
+@router.post("/bulk-sms/{bulk_id}/confirm", status_code=202, response_model=BulkOut)
+async def confirm(
+    bulk_id: UUID,
+    body: ConfirmIn,
+    request: Request,
+    caller: Annotated[Caller, requires(*SENDERS)],
+    tx: Annotated[Tx, tenant_tx],
+    once: Annotated[Once, idempotent],
+) -> Response:
+    """Agree to what a send costs now, where that is more than was quoted."""
+
+    async def make() -> tuple[int, Model]:
+        bulk = await _bulk(request, tx, caller, bulk_id, lock=True)
+        if bulk["phase"] != Phase.NEEDS_CONFIRMATION:
+            raise conflict("nothing_to_confirm", "This send does not wait for a confirmation")
+        if body.credits < bulk["credits"]:
+            raise unprocessable(
+                "credits", "too_few", f"the send costs {bulk['credits']} credits", credits=bulk["credits"]
+            )
+        await bulks.confirm_credits(tx, caller.tenant_id, bulk_id, body.credits)
+        await plans.restart_plan(tx, caller.tenant_id, bulk_id, "add_up")
+        await emit(tx, audit.record(caller, "send-confirmed", "bulk-sms", str(bulk_id)))
+        return 202, bulk_out(await _bulk(request, tx, caller, bulk_id))
+
+    return await once.answer(tx, caller, body, make)
+
+
+@router.post("/messages", status_code=202, response_model=MessageOut)
+async def send_message(
+    body: MessageIn,
+    request: Request,
+    caller: Annotated[Caller, requires(*SENDERS)],
+    tx: Annotated[Tx, tenant_tx],
+    once: Annotated[Once, idempotent],
+) -> Response:
+    """Send one message."""
+
+    async def make() -> tuple[int, Model]:
+        return 202, await _send_message(request, tx, caller, body)
+
+    return await once.answer(tx, caller, body, make)
+
+
+async def _bulk(request: Request, tx: Tx, caller: Caller, bulk_id: UUID, *, lock: bool = False) -> Record:
+    """A send; 404 for what was never given to this tenant."""
+    if not verify_checked(settings_of(request).bulk_id_key_bytes, caller.tenant_id, bulk_id):
+        raise not_found("bulk-sms")
+    bulk = await (bulks.lock_bulk if lock else bulks.bulk_of)(tx, caller.tenant_id, bulk_id)
+    if bulk is None:
+        raise not_found("bulk-sms")
+    return bulk
+
+
+async def _send(request: Request, tx: Tx, caller: Caller, body: BulkIn) -> BulkOut:
+    now = clock.now()
+    send_by = judge_send_by(now, body.send_by)
+    if isinstance(send_by, Refusal):
+        raise problem_of(send_by)
+    quote = await quotes.lock_quote(tx, caller.tenant_id, body.quote_id)
+    if quote is None:
+        raise not_found("quote")
+    _usable(quote)
+    bulk_id = checked_uuid(settings_of(request).bulk_id_key_bytes, caller.tenant_id)
+    bulk = NewBulk(
+        bulk_id,
+        MessageKind.BULK,
+        quote.message_class,
+        Lane.SMALL if is_small(quote.recipients) else Lane.LARGE,
+        quote.quote_id,
+        None,
+        quote.sender,
+        quote.text,
+        Partial[body.partial.upper()],
+        send_by,
+        reference_base(bulk_id),
+        now,
+        caller.user_id,
+        quote.credits,
+    )
+    await bulks.add_bulk(tx, caller.tenant_id, bulk)
+    await plans.add_plan(tx, caller.tenant_id, bulk_id, bulk.lane)
+    await quotes.use_quote(tx, caller.tenant_id, quote.quote_id, bulk_id)
+    await emit(tx, audit.record(caller, "send-requested", "bulk-sms", str(bulk_id)))
+    return bulk_out(await _bulk(request, tx, caller, bulk_id))
+
+
+def _usable(quote: Quote) -> None:
+    if quote.used_by is not None:
+        used_by = str(quote.used_by)
+        raise conflict("quote_used", "This quote was used before", "A quote is for one send.", bulk_id=used_by)
+    if quote.expires_at <= clock.now():
+        raise conflict(
+            "quote_expired", "This quote has expired", "Ask for a new one.", expires_at=str(quote.expires_at)
+        )
+
+
+async def _send_message(request: Request, tx: Tx, caller: Caller, body: MessageIn) -> MessageOut:
+    send_by = judge_send_by(clock.now(), body.send_by)
+    text = MergeText.literal(body.text)
+    for refusal in (send_by, text):
+        if isinstance(refusal, Refusal):
+            raise problem_of(refusal)
+    assert not isinstance(send_by, Refusal)
+    assert not isinstance(text, Refusal)
+    tenant = await tenant_of(request, tx, caller.tenant_id)
+    marketing = body.message_class == "marketing"
+    customer_id, mobile = await _recipient(request, tx, tenant, body)
+    if await suppressions.is_suppressed(tx, caller.tenant_id, mobile.number_hash, marketing=marketing):
+        raise unprocessable(_to(body), "opted_out", "this number wants no such messages")
+    message = Message(
+        checked_uuid(settings_of(request).bulk_id_key_bytes, caller.tenant_id),
+        text,
+        mobile,
+        customer_id,
+        MessageClass.MARKETING if marketing else MessageClass.FACTUAL,
+        MessageKind.SINGLE,
+        tenant.sender,
+        send_by,
+        caller.user_id,
+    )
+    total = await send_one(tx, caller.tenant_id, message, await reference.tariff_now(tx))
+    if isinstance(total, Refusal):
+        raise problem_of(total)
+    await emit(tx, audit.record(caller, "message-requested", "bulk-sms", str(message.bulk_id)))
+    return MessageOut(
+        id=f"{message.bulk_id}-1", bulk_id=message.bulk_id, state="waiting", parts=total.parts, credits=total.credits
+    )
+
+
+async def _recipient(request: Request, tx: Tx, tenant: Tenant, body: MessageIn) -> tuple[int, Mobile]:
+    """The customer (0: nobody's number) and the number."""
+    if (body.to is None) == (body.customer_id is None):
+        raise unprocessable("to", "to_or_customer", "give a number or a customer_id, one of them")
+    if body.to is not None:
+        mobile = reader_of(request, tenant).read(body.to)
+        if isinstance(mobile, NumberRefused):
+            raise problem_of(Refusal("to", mobile.code, mobile.message))
+        customer_id = await customers.holder_of(tx, tenant.tenant_id, mobile.number_hash) or 0
+        row = await customers.customer_of(tx, tenant.tenant_id, customer_id) if customer_id else None
+    else:
+        customer_id = body.customer_id or 0
+        row = await customers.customer_of(tx, tenant.tenant_id, customer_id)
+        if row is None:
+            raise not_found("customer")
+        if not row["numbers"]:
+            raise unprocessable("customer_id", "not_textable", "this customer has no mobile number")
+        mobile = Mobile(row["numbers"][0], row["countries"][0], row["hashes"][0])
+    if body.message_class == "marketing" and not _consents(row):
+        raise unprocessable(_to(body), "no_consent", "marketing needs a customer who consents to it")
+    return customer_id, mobile
+
+
+def _consents(row: Record | None) -> bool:
+    return bool(row and row["allow_bulk_sms"] and row["consent"] in (Consent.EXPRESS, Consent.INFERRED))
+
+
+def _to(body: MessageIn) -> str:
+    return "to" if body.to is not None else "customer_id"

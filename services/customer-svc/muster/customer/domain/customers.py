@@ -1,0 +1,139 @@
+"""A customer: names, mobile numbers, own fields, and what they consented to."""
+
+import hashlib
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Final
+from uuid import UUID
+
+from muster.customer.domain.refusal import Refusal
+from muster.text import NumberRefused, number_hash, read_number
+from muster.text.merge import clean_value
+
+NAME_CHARACTERS_MAX: Final = 200
+OWN_FIELDS_MAX: Final = 100
+VALUE_CHARACTERS_MAX: Final = 2_000
+MOBILES_MAX: Final = 10
+TAGS_MAX: Final = 50
+TAG_CHARACTERS_MAX: Final = 100
+STANDARD_FIELDS: Final = ("first_name", "last_name", "language")
+_SEPARATOR: Final = "\x1f"  # no stored value can hold it: clean_value takes control characters out
+
+
+class Consent(StrEnum):
+    """What kind of consent there is; only the first two allow marketing."""
+
+    EXPRESS = "express"
+    INFERRED = "inferred"
+    NONE = "none"
+    WITHDRAWN = "withdrawn"
+
+
+@dataclass(frozen=True, slots=True)
+class Mobile:
+    """A number that can be texted: digits of its E.164 form, its country, and the tenant's keyed hash of it."""
+
+    number: int
+    country: str
+    number_hash: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Customer:
+    """What is known of a customer, cleaned. `allow_bulk_sms` None means that nobody said so: no SMS."""
+
+    first_name: str = ""
+    last_name: str = ""
+    mobiles: tuple[Mobile, ...] = ()
+    allow_bulk_sms: bool | None = None
+    consent: Consent = Consent.NONE
+    language: str = ""
+    tags: tuple[str, ...] = ()
+    own_fields: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class NumberReader:
+    """Reads numbers as the people of one tenant write them."""
+
+    tenant_id: UUID
+    country: str
+    hash_key: bytes
+    hash_generation: int
+
+    def read(self, written: str) -> Mobile | NumberRefused:
+        """The mobile that `written` means in the tenant's country."""
+        number = read_number(written, self.country)
+        if isinstance(number, NumberRefused):
+            return number
+        return Mobile(number.value, number.country, self.hash(number.e164))
+
+    def hash(self, e164: str) -> bytes:
+        """The tenant's keyed hash of an E.164 number with its plus sign."""
+        return number_hash(self.hash_key, self.hash_generation, self.tenant_id, e164)
+
+
+def read_mobiles(reader: NumberReader, written: Sequence[str]) -> tuple[Mobile, ...] | list[Refusal]:
+    """The distinct mobiles in the order given, or each one that is none, named `mobiles[i]`."""
+    mobiles: dict[int, Mobile] = {}
+    refusals = []
+    for position, text in enumerate(written):
+        mobile = reader.read(text)
+        if isinstance(mobile, NumberRefused):
+            refusals.append(Refusal(f"mobiles[{position}]", mobile.code, mobile.message))
+        else:
+            mobiles.setdefault(mobile.number, mobile)
+    return refusals or tuple(mobiles.values())
+
+
+def settle_consent(*, allow_bulk_sms: bool | None, consent: Consent | None) -> tuple[bool | None, Consent]:
+    """What is stored when one of the two is said without the other.
+
+    A tick without a kind is inferred consent, the weaker one: it claims no evidence. Withdrawn consent allows nothing.
+    """
+    if consent is Consent.WITHDRAWN:
+        return False, consent
+    if consent is None:
+        return allow_bulk_sms, Consent.INFERRED if allow_bulk_sms else Consent.NONE
+    return allow_bulk_sms, consent
+
+
+def match_key(first_name: str, last_name: str, numbers: Iterable[int], own_fields: Mapping[str, str]) -> bytes:
+    """16 bytes that are equal for the same person imported twice: names and set of numbers.
+
+    Without a number names alone would merge strangers, so the own fields count too.
+    """
+    parts = [first_name.casefold(), last_name.casefold(), *map(str, sorted(numbers))]
+    if len(parts) == 2:
+        parts += [f"{key}={value}" for key, value in sorted(own_fields.items())]
+    return hashlib.blake2b(_SEPARATOR.join(parts).encode(), digest_size=16).digest()
+
+
+def field_key(name: str) -> str:
+    """The name of an own field as merge fields write it: "Pet's name" is "pets_name". Empty if nothing is left."""
+    plain = "".join(c if c.isascii() and c.isalnum() else "_" if c in " -_./" else "" for c in name.strip().lower())
+    joined = "_".join(part for part in plain.split("_") if part)[:64]
+    return f"field_{joined}"[:64] if joined[:1].isdigit() else joined
+
+
+def read_own_fields(given: Mapping[str, str]) -> dict[str, str] | list[Refusal]:
+    """Own fields by key with cleaned values, blank ones left out; or each one that cannot be stored."""
+    fields: dict[str, str] = {}
+    refusals = []
+    for name, value in given.items():
+        key = field_key(name)
+        if not key or key in STANDARD_FIELDS:
+            message = f"'{name[:64]}' cannot be the name of an own field."
+            refusals.append(Refusal(f"own_fields.{name[:64]}", "bad_name", message))
+        elif len(value) > VALUE_CHARACTERS_MAX:
+            message = f"A value has at most {VALUE_CHARACTERS_MAX} characters."
+            refusals.append(Refusal(f"own_fields.{name[:64]}", "too_long", message))
+        elif cleaned := clean_value(value):
+            fields[key] = cleaned
+    return refusals or fields
+
+
+def read_tags(given: Iterable[str]) -> tuple[str, ...]:
+    """Tags cleaned, distinct, in the order given."""
+    return tuple(dict.fromkeys(tag for tag in map(clean_value, given) if tag))

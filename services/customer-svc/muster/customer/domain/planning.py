@@ -1,0 +1,107 @@
+"""Chunks of a plan, rendered from frozen rows only, so that the same rows give the same chunks at any time."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import accumulate
+
+from muster.customer.domain.pricing import Renderer
+from muster.customer.domain.tariff import Destination
+
+CHUNK_RECIPIENTS_MAX = 500
+
+
+@dataclass(frozen=True, slots=True)
+class FrozenChunk:
+    """Recipients of one country as they were frozen; in the send's order. joined is empty without merge fields."""
+
+    chunk: int
+    country: str
+    customer_ids: Sequence[int]
+    numbers: Sequence[int]
+    hashes: Sequence[bytes]
+    joined: Sequence[str]
+
+    def __len__(self) -> int:
+        return len(self.numbers)
+
+
+@dataclass(frozen=True, slots=True)
+class Chunk:
+    """What is published for a frozen chunk. text_index is empty where all have text 0. Prices in credits."""
+
+    chunk: int
+    destination: Destination
+    texts: Sequence[str]
+    encodings: Sequence[int]
+    seqs: range
+    numbers: Sequence[int]
+    hashes: Sequence[bytes]
+    text_index: Sequence[int]
+    parts: Sequence[int]
+    prices: Sequence[int]
+    uptos: Sequence[int]
+    customer_ids: Sequence[int]
+
+
+@dataclass(frozen=True, slots=True)
+class Totals:
+    """Running sums before a chunk: recipients, parts, credits."""
+
+    recipients: int = 0
+    parts: int = 0
+    credits: int = 0
+
+    def after(self, recipients: int, parts: int, credits: int) -> "Totals":
+        """The sums with so much more."""
+        return Totals(self.recipients + recipients, self.parts + parts, self.credits + credits)
+
+
+def add_up(before: Totals, frozen: FrozenChunk, destination: Destination, renderer: Renderer) -> Totals:
+    """The sums after this chunk, without making it."""
+    bits = destination.reference_bits
+    if frozen.joined:
+        parts = sum([renderer.render(joined, bits).parts for joined in frozen.joined])
+    else:
+        parts = renderer.render("", bits).parts * len(frozen)
+    return before.after(len(frozen), parts, parts * destination.credits_per_part)
+
+
+def make_chunk(before: Totals, frozen: FrozenChunk, destination: Destination, renderer: Renderer) -> Chunk:
+    """The chunk that follows those which came to `before`."""
+    texts, encodings, text_index, parts = _texts(frozen, destination, renderer)
+    prices = [count * destination.credits_per_part for count in parts]
+    uptos = list(accumulate(prices, initial=before.credits))[1:]
+    first = before.recipients + 1
+    return Chunk(
+        frozen.chunk,
+        destination,
+        texts,
+        encodings,
+        range(first, first + len(frozen)),
+        frozen.numbers,
+        frozen.hashes,
+        text_index,
+        parts,
+        prices,
+        uptos,
+        frozen.customer_ids,
+    )
+
+
+def _texts(
+    frozen: FrozenChunk, destination: Destination, renderer: Renderer
+) -> tuple[list[str], list[int], list[int], list[int]]:
+    """Distinct texts with their encodings; the index and the parts of each recipient."""
+    bits = destination.reference_bits
+    if not frozen.joined:
+        only = renderer.render("", bits)
+        return [only.text], [int(only.encoding)], [], [only.parts] * len(frozen)
+    index_of: dict[str, int] = {}
+    for joined in frozen.joined:
+        index_of.setdefault(joined, len(index_of))
+    renderings = [renderer.render(joined, bits) for joined in index_of]
+    text_index = [index_of[joined] for joined in frozen.joined]
+    parts_of = [rendering.parts for rendering in renderings]
+    texts = [rendering.text for rendering in renderings]
+    encodings = [int(rendering.encoding) for rendering in renderings]
+    return texts, encodings, [] if len(texts) == 1 else text_index, [parts_of[index] for index in text_index]

@@ -1,0 +1,84 @@
+"""Which countries can be texted, by which route, for how many credits a part."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final, Self
+
+from muster.text.segments import ReferenceBits
+
+ANY_COUNTRY: Final = "*"
+
+
+@dataclass(frozen=True, slots=True)
+class Destination:
+    """A country that can be texted: its route, the bits of the route's references, and the credits for one part."""
+
+    country: str
+    route: str
+    reference_bits: ReferenceBits
+    credits_per_part: int
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """An open route. Without countries it takes all that no other route names."""
+
+    name: str
+    countries: tuple[str, ...]
+    reference_bits: ReferenceBits
+
+
+@dataclass(frozen=True, slots=True)
+class Reach:
+    """Which countries can be texted: those listed, and all that neither list names if `others`."""
+
+    open: tuple[str, ...]
+    closed: tuple[str, ...]
+    others: bool
+
+
+class Tariff:
+    """Rates (credits for one part by country, "*" for the rest) and open routes, as they were at one moment."""
+
+    def __init__(self, rates: Mapping[str, int], routes: Sequence[Route]) -> None:
+        self._rates = dict(rates)
+        self._routes = tuple(sorted(routes, key=lambda route: route.name))
+        self._route_of = {country: route for route in reversed(self._routes) for country in route.countries}
+        self._fallback = next((route for route in self._routes if not route.countries), None)
+        self._known: dict[str, Destination] = {}
+
+    def destination(self, country: str) -> Destination:
+        """How a country is reached; KeyError for one outside `reach`."""
+        known = self._known.get(country)
+        if known is None:
+            found = self._find(country)
+            if found is None:
+                raise KeyError(country)
+            known = self._known[country] = found
+        return known
+
+    @property
+    def reach(self) -> Reach:
+        """The countries that have a rate and a route."""
+        named = sorted({*self._rates, *self._route_of} - {ANY_COUNTRY})
+        reached = tuple(country for country in named if self._find(country))
+        missed = tuple(country for country in named if country not in reached)
+        return Reach(reached, missed, self._find(ANY_COUNTRY) is not None)
+
+    def _find(self, country: str) -> Destination | None:
+        route = self._route_of.get(country, self._fallback)
+        credits_per_part = self._rates.get(country, self._rates.get(ANY_COUNTRY))
+        if route is None or credits_per_part is None:
+            return None
+        return Destination(country, route.name, route.reference_bits, credits_per_part)
+
+    def pinned(self) -> dict[str, Any]:
+        """As plain values, for a quote to keep."""
+        routes = [[route.name, list(route.countries), route.reference_bits] for route in self._routes]
+        return {"rates": self._rates, "routes": routes}
+
+    @classmethod
+    def unpin(cls, pinned: Mapping[str, Any]) -> Self:
+        """The tariff that a quote kept."""
+        routes = [Route(name, tuple(countries), bits) for name, countries, bits in pinned["routes"]]
+        return cls(pinned["rates"], routes)

@@ -1,0 +1,1 @@
+"""What customer-svc does on each event."""

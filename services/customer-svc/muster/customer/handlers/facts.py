@@ -1,0 +1,182 @@
+"""What this service does on each event: load, decide, save, emit. Every fact may come twice, late or out of order."""
+
+from collections.abc import Mapping, Sequence
+from functools import partial
+from uuid import UUID
+
+from muster.customer import events
+from muster.customer.domain.sends import Phase
+from muster.customer.domain.suppression import Wish, decide
+from muster.customer.events import (
+    AnswerRequested,
+    BulkSmsAccounted,
+    BulkSmsControlled,
+    CreditsRefused,
+    CreditsReserved,
+    CreditsSettled,
+    CreditsToppedUp,
+    OptOutReceived,
+    RatesChanged,
+    RouteChanged,
+    SenderChanged,
+    SmsDispatched,
+    TenantChanged,
+)
+from muster.customer.handlers import single
+from muster.customer.store import bulks, reference, suppressions
+from muster.customer.store.suppressions import Version
+from muster.kit import clock, observe
+from muster.kit.consumer import Handler, Received
+from muster.kit.outbox import emit
+from muster.kit.pg import Tx
+
+log = observe.logger(__name__)
+
+
+async def on_tenant_changed(tx: Tx, batch: Sequence[Received[TenantChanged]]) -> None:
+    """Settings of tenants, the highest version."""
+    for received in batch:
+        await reference.save_tenant(tx, events.tenant_of(received.message))
+
+
+async def on_rates_changed(tx: Tx, batch: Sequence[Received[RatesChanged]]) -> None:
+    """Rates, the highest version of each country."""
+    for message in (received.message for received in batch):
+        await reference.save_rate(tx, message.country, message.version, message.credits_per_part)
+
+
+async def on_route_changed(tx: Tx, batch: Sequence[Received[RouteChanged]]) -> None:
+    """Routes, the highest version of each."""
+    for message in (received.message for received in batch):
+        bits = 16 if message.reference_bits == 16 else 8
+        countries = list(message.countries)
+        await reference.save_route(tx, message.route, message.version, countries, bits, is_open=message.open)
+
+
+async def on_sender_changed(tx: Tx, batch: Sequence[Received[SenderChanged]]) -> None:
+    """Senders, the highest version of each."""
+    for message in (received.message for received in batch):
+        owner = message.owner_tenant_id
+        await reference.save_sender(tx, message.sender, message.version, owner, active=message.active)
+
+
+async def on_opt_out_received(tx: Tx, batch: Sequence[Received[OptOutReceived]]) -> None:
+    """Suppress a number, or lift it; a message that was heard before is answered with the same version again."""
+    for received in batch:
+        tenant_id = events.uuid_of(received.message.tenant_id)
+        wish = events.wish_of(received.message)
+        version = await suppress(tx, tenant_id, received.message.number_hash, wish)
+        await emit(tx, events.suppression_changed(tenant_id, version, received.event_id))
+
+
+async def suppress(tx: Tx, tenant_id: UUID, number_hash: bytes, wish: Wish) -> Version:
+    """The version of a number that fulfils a wish: the one that this inbound message made already, or the next."""
+    now = await suppressions.lock_suppression(tx, tenant_id, number_hash)
+    known = await suppressions.version_of_inbound(tx, tenant_id, wish.inbound_id) if wish.inbound_id else None
+    return known or await suppressions.save_suppression(tx, tenant_id, number_hash, decide(now, wish), wish)
+
+
+async def on_answer_requested(bulk_id_key: bytes, tx: Tx, batch: Sequence[Received[AnswerRequested]]) -> None:
+    """Send an answer, once. bulk_id_key: what the ids of sends are checked by."""
+    for received in batch:
+        answer = events.answer_of(received.message)
+        refusal = await single.send_answer(tx, answer, bulk_id_key)
+        if refusal is not None:
+            log.warning("answer.not_sent", answer_id=answer.answer_id, tenant_id=str(answer.tenant_id), why=refusal)
+
+
+async def on_bulk_sms_controlled(tx: Tx, batch: Sequence[Received[BulkSmsControlled]]) -> None:
+    """Remember the control; a stop of what was not requested yet ends it here."""
+    for received in batch:
+        tenant_id, bulk_id = events.ids_of(received.message)
+        control = events.control_of(received.message)
+        await bulks.save_control(tx, tenant_id, bulk_id, received.message.control_version, control)
+        if control == "stop":
+            await _withdraw(tx, tenant_id, bulk_id, received.event_id)
+
+
+async def _withdraw(tx: Tx, tenant_id: UUID, bulk_id: UUID, causation: UUID) -> None:
+    bulk = await bulks.lock_bulk(tx, tenant_id, bulk_id)
+    if bulk is None or bulk["phase"] == Phase.REQUESTED:
+        return
+    if bulk["phase"] in (Phase.PLANNING, Phase.NEEDS_CONFIRMATION):
+        await bulks.set_phase(tx, tenant_id, bulk_id, Phase.WITHDRAWN, None)
+    # A refused send is answered too: dispatch-svc has made a row for the stop, which only this ends.
+    await emit(tx, events.bulk_withdrawn(tenant_id, bulk_id, "stopped", clock.now(), causation))
+
+
+async def on_credits_topped_up(tx: Tx, batch: Sequence[Received[CreditsToppedUp]]) -> None:
+    """The balance that quotes show."""
+    await _save_balances(tx, batch)
+
+
+async def on_credits_reserved(tx: Tx, batch: Sequence[Received[CreditsReserved]]) -> None:
+    """Credits are set aside for sends."""
+    await bulks.save_reserved(tx, [(*events.ids_of(received.message), received.message.credits) for received in batch])
+    await _save_balances(tx, batch)
+
+
+async def on_credits_refused(tx: Tx, batch: Sequence[Received[CreditsRefused]]) -> None:
+    """Sends that were refused, each with its shortfall."""
+    for received in batch:
+        await bulks.save_refused(tx, *events.ids_of(received.message), events.refusal_of(received.message))
+    await _save_balances(tx, batch)
+
+
+async def on_credits_settled(tx: Tx, batch: Sequence[Received[CreditsSettled]]) -> None:
+    """The balance after a settlement."""
+    await _save_balances(tx, batch)
+
+
+async def on_bulk_sms_accounted(tx: Tx, batch: Sequence[Received[BulkSmsAccounted]]) -> None:
+    """Running totals of sends."""
+    for received in batch:
+        await bulks.save_account(tx, events.account_of(received.message))
+
+
+async def on_sms_dispatched(tx: Tx, batch: Sequence[Received[SmsDispatched]]) -> None:
+    """Messages have begun to leave; what became of each is not this service's matter."""
+    # One order for all, so that two batches never wait for each other.
+    await bulks.save_dispatched(tx, sorted({events.ids_of(received.message) for received in batch}))
+
+
+async def say_recent_suppressions(tx: Tx, minutes: int, limit: int) -> None:
+    """Repeat what was said lately: a broker that lost its last words of a compacted topic gets them again."""
+    versions = await suppressions.recent_versions(tx, minutes, limit)
+    await emit(tx, *(events.suppression_changed(tenant_id, version) for tenant_id, version in versions))
+
+
+_Credits = CreditsToppedUp | CreditsReserved | CreditsRefused | CreditsSettled
+
+
+async def _save_balances(
+    tx: Tx,
+    batch: Sequence[Received[CreditsToppedUp]]
+    | Sequence[Received[CreditsReserved]]
+    | Sequence[Received[CreditsRefused]]
+    | Sequence[Received[CreditsSettled]],
+) -> None:
+    messages: list[_Credits] = [received.message for received in batch]
+    balances = [(events.uuid_of(m.tenant_id), m.account_version, m.available) for m in messages]
+    await reference.save_balances(tx, balances)
+
+
+def handlers(bulk_id_key: bytes) -> dict[str, Handler]:
+    """The handler of each event type that is heard."""
+    return {**_HANDLERS, "AnswerRequested": partial(on_answer_requested, bulk_id_key)}
+
+
+_HANDLERS: Mapping[str, Handler] = {
+    "TenantChanged": on_tenant_changed,
+    "RatesChanged": on_rates_changed,
+    "RouteChanged": on_route_changed,
+    "SenderChanged": on_sender_changed,
+    "OptOutReceived": on_opt_out_received,
+    "BulkSmsControlled": on_bulk_sms_controlled,
+    "CreditsToppedUp": on_credits_topped_up,
+    "CreditsReserved": on_credits_reserved,
+    "CreditsRefused": on_credits_refused,
+    "CreditsSettled": on_credits_settled,
+    "BulkSmsAccounted": on_bulk_sms_accounted,
+    "SmsDispatched": on_sms_dispatched,
+}

@@ -1,0 +1,189 @@
+"""The planner: freezes the membership of a send, adds it up, and publishes its chunks.
+
+A turn is one step of one send in one transaction, which holds the lock of the plan's row: a crash undoes the turn and
+another planner takes it again. Rendering reads frozen rows and the pinned text and tariff only, so that a step that is
+done again gives the same bytes. Tenants take turns within a lane.
+"""
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Any, Final, NoReturn
+from uuid import UUID
+
+from muster.customer import events
+from muster.customer.domain.audience import left_out_by_word
+from muster.customer.domain.planning import CHUNK_RECIPIENTS_MAX, Totals, add_up, make_chunk
+from muster.customer.domain.pricing import MergeText, Renderer
+from muster.customer.domain.refusal import Refusal
+from muster.customer.domain.sends import Phase, Problem, audience_empty, costs_more, text_refused
+from muster.customer.events import MessageClass
+from muster.customer.store import audience, bulks, plans, quotes, reference
+from muster.customer.store.plans import Plan
+from muster.customer.store.quotes import Quote
+from muster.kit import clock, observe
+from muster.kit.outbox import Lane, emit
+from muster.kit.pg import RETRIABLE, Database, Overloaded, Record, Tx
+from muster.text import TextRefused
+
+log = observe.logger(__name__)
+
+_NOBODY: Final = UUID(int=0)
+_REMEMBERED_MAX: Final = 4
+_TRANSIENT: tuple[type[Exception], ...] = (*RETRIABLE, Overloaded)
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """Chunks of one turn, time to sleep when there is nothing to do, and the time a freeze may take."""
+
+    add_up_chunks: int
+    publish_chunks: int
+    idle_ms: int
+    freeze_timeout_ms: int
+
+
+class Planner:
+    """Plans the sends of one lane. wake: called when facts were stored, so that the relay need not wait."""
+
+    def __init__(self, db: Database, lane: Lane, limits: Limits, wake: Callable[[], None]) -> None:
+        self._db = db
+        self._lane = lane
+        self._limits = limits
+        self._wake = wake
+        self._served = _NOBODY
+        self._renderers: dict[UUID, Renderer] = {}
+
+    async def run(self) -> NoReturn:
+        """Take turns for ever; ends by cancellation only."""
+        while True:
+            try:
+                worked = await self.turn()
+            except _TRANSIENT as error:
+                log.warning("planner.retry", lane=self._lane.name, exc_info=error)
+                worked = False
+            if not worked:
+                await asyncio.sleep(self._limits.idle_ms / 1000)
+
+    async def turn(self) -> bool:
+        """One step of one send; False where there is nothing to plan."""
+        async with self._db.worker() as tx:
+            plan = await plans.take_plan(tx, self._lane, self._served)
+            if plan is None:
+                return False
+            self._served = plan.tenant_id
+            await self._advance(tx, plan)
+        self._wake()
+        return True
+
+    async def _advance(self, tx: Tx, plan: Plan) -> None:
+        bulk = await bulks.bulk_of(tx, plan.tenant_id, plan.bulk_id)
+        assert bulk is not None
+        if bulk["phase"] not in (Phase.PLANNING, Phase.REQUESTED):
+            await plans.save_plan(tx, replace(plan, step="done"))
+            return
+        quote = await quotes.quote_of(tx, plan.tenant_id, bulk["quote_id"])
+        assert quote is not None
+        try:
+            plan = await self._step(tx, plan, bulk, quote)
+            while self._lane is Lane.SMALL and plan.step in ("add_up", "publish"):
+                bulk = await bulks.bulk_of(tx, plan.tenant_id, plan.bulk_id)
+                assert bulk is not None
+                plan = await self._step(tx, plan, bulk, quote)
+        except TextRefused as refused:
+            plan = await _refuse(tx, plan, text_refused(str(refused)))
+        await plans.save_plan(tx, plan)
+
+    async def _step(self, tx: Tx, plan: Plan, bulk: Record, quote: Quote) -> Plan:
+        if plan.step == "freeze":
+            return await self._freeze(tx, plan, bulk, quote)
+        if plan.step == "add_up":
+            return await self._add_up(tx, plan, bulk, quote)
+        return await self._publish(tx, plan, bulk, quote)
+
+    async def _freeze(self, tx: Tx, plan: Plan, bulk: Record, quote: Quote) -> Plan:
+        tenant = await reference.tenant_of(tx, plan.tenant_id)
+        assert tenant is not None, "a quote needs a tenant"
+        await tx.execute(f"SET LOCAL statement_timeout = {int(self._limits.freeze_timeout_ms)}")
+        frozen = await audience.freeze_audience(
+            tx,
+            plan.tenant_id,
+            plan.bulk_id,
+            quote.audience,
+            _text_of(bulk),
+            quote.tariff.reach,
+            marketing=bulk["message_class"] == MessageClass.MARKETING,
+            home=tenant.country,
+            seen=(quote.snapshot, quote.created_at),
+            chunk_max=CHUNK_RECIPIENTS_MAX,
+        )
+        left_out = left_out_by_word(frozen.left_out)
+        await bulks.save_frozen(
+            tx, plan.tenant_id, plan.bulk_id, frozen.customers, frozen.recipients, frozen.chunks, left_out
+        )
+        if frozen.recipients == 0:
+            return await _refuse(tx, plan, audience_empty())
+        return replace(plan, step="add_up")
+
+    async def _add_up(self, tx: Tx, plan: Plan, bulk: Record, quote: Quote) -> Plan:
+        renderer = self._renderer(bulk)
+        rows = await plans.frozen_chunks(tx, plan.tenant_id, plan.bulk_id, plan.next_chunk, self._limits.add_up_chunks)
+        totals = plan.before
+        for frozen in rows:
+            totals = add_up(totals, frozen, quote.tariff.destination(frozen.country), renderer)
+        plan = replace(plan, next_chunk=plan.next_chunk + len(rows), before=totals)
+        return plan if plan.next_chunk <= bulk["chunks"] else await _decide(tx, plan)
+
+    async def _publish(self, tx: Tx, plan: Plan, bulk: Record, quote: Quote) -> Plan:
+        renderer, header = self._renderer(bulk), events.header_of(bulk)
+        facts, totals = [], plan.before
+        rows = await plans.frozen_chunks(tx, plan.tenant_id, plan.bulk_id, plan.next_chunk, self._limits.publish_chunks)
+        for frozen in rows:
+            chunk = make_chunk(totals, frozen, quote.tariff.destination(frozen.country), renderer)
+            totals = totals.after(len(frozen), sum(chunk.parts), sum(chunk.prices))
+            facts.append(events.chunk_attached(header, chunk))
+        await emit(tx, *facts)
+        next_chunk = plan.next_chunk + len(rows)
+        step = "publish" if next_chunk <= bulk["chunks"] else "done"
+        return replace(plan, step=step, next_chunk=next_chunk, before=totals)
+
+    def _renderer(self, bulk: Record) -> Renderer:
+        """What was rendered in this send's earlier turns is not rendered again."""
+        renderer = self._renderers.pop(bulk["bulk_id"], None) or Renderer(_text_of(bulk))
+        while len(self._renderers) >= _REMEMBERED_MAX:
+            del self._renderers[next(iter(self._renderers))]
+        self._renderers[bulk["bulk_id"]] = renderer
+        return renderer
+
+
+async def _decide(tx: Tx, plan: Plan) -> Plan:
+    """The plan is known in full: it fits what was confirmed and is said, or it goes back to the user."""
+    bulk = await bulks.lock_bulk(tx, plan.tenant_id, plan.bulk_id)
+    assert bulk is not None
+    if bulk["phase"] != Phase.PLANNING:
+        return replace(plan, step="done")
+    totals = plan.before
+    await bulks.save_total(tx, plan.tenant_id, plan.bulk_id, totals.parts, totals.credits)
+    if totals.credits > bulk["credits_confirmed"]:
+        problem = costs_more(bulk["credits_confirmed"], totals.credits)
+        await bulks.set_phase(tx, plan.tenant_id, plan.bulk_id, Phase.NEEDS_CONFIRMATION, problem)
+        return replace(plan, step="waiting")
+    await bulks.set_phase(tx, plan.tenant_id, plan.bulk_id, Phase.REQUESTED, None)
+    await emit(tx, events.bulk_requested(events.header_of(bulk), totals.recipients, bulk["chunks"], totals.credits))
+    return Plan(plan.tenant_id, plan.bulk_id, "publish", 1, Totals())
+
+
+async def _refuse(tx: Tx, plan: Plan, problem: Problem) -> Plan:
+    bulk = await bulks.lock_bulk(tx, plan.tenant_id, plan.bulk_id)
+    assert bulk is not None
+    if bulk["phase"] == Phase.PLANNING:
+        await bulks.set_phase(tx, plan.tenant_id, plan.bulk_id, Phase.REFUSED, problem)
+        log.info("plan.refused", bulk_id=str(plan.bulk_id), code=problem["code"], at=clock.unix_ms())
+    return replace(plan, step="done")
+
+
+def _text_of(bulk: Any) -> MergeText:
+    text = MergeText.read(bulk["text"])
+    if isinstance(text, Refusal):
+        raise TypeError(f"a quoted text is refused: {text.code}")
+    return text

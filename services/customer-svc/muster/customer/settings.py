@@ -1,0 +1,42 @@
+"""Limits of customer-svc, as MUSTER_CUSTOMER_* variables."""
+
+from pydantic import Field, SecretStr
+
+from muster.kit.settings import ServiceSettings, secret
+
+
+class CustomerSettings(ServiceSettings):
+    """What its processes read."""
+
+    hash_key: SecretStr = Field(default=SecretStr(""), description="hexadecimal; hashes of numbers are keyed by it")
+    hash_generation: int = Field(default=1, ge=0, le=255)
+    bulk_id_key: SecretStr = Field(default=SecretStr(""), description="hexadecimal; ids of sends carry a check by it")
+
+    customer_batch_max: int = Field(default=500, ge=1, le=5_000, description="events of one transaction")
+    customer_import_bytes_max: int = Field(default=50 << 20, ge=1)
+    customer_import_rows_max: int = Field(default=1_000_000, ge=1)
+    customer_import_batch_rows: int = Field(default=2_000, ge=1, description="rows of one statement")
+    customer_import_timeout_s: float = Field(default=600.0, gt=0)
+    customer_audience_ids_max: int = Field(default=10_000, ge=1)
+    customer_quote_valid_h: int = Field(default=24, ge=1)
+    customer_quote_missing_shown: int = Field(default=20, ge=0)
+    customer_tenant_wait_ms: int = Field(
+        default=3_000, ge=0, description="a request waits this long for news of a tenant that was just made"
+    )
+    customer_plan_add_up_chunks: int = Field(default=200, ge=1, description="chunks priced in one turn of a large send")
+    customer_plan_publish_chunks: int = Field(default=40, ge=1, description="chunks published in one turn")
+    customer_plan_idle_ms: int = Field(default=100, ge=1, description="pause of a planner that has nothing to do")
+    customer_plan_freeze_timeout_ms: int = Field(default=120_000, ge=1)
+    customer_suppressions_repeated_min: int = Field(
+        default=60, ge=0, description="suppressions of the last minutes are said again when a worker starts"
+    )
+
+    @property
+    def hash_key_bytes(self) -> bytes:
+        """The key of number hashes; ValueError where it is not set or not hexadecimal."""
+        return bytes.fromhex(secret(self.hash_key, "hash_key"))
+
+    @property
+    def bulk_id_key_bytes(self) -> bytes:
+        """The key of bulk ids; ValueError where it is not set or not hexadecimal."""
+        return bytes.fromhex(secret(self.bulk_id_key, "bulk_id_key"))

@@ -1,0 +1,1 @@
+"""SQL of customer-svc: a constant above each function that runs it."""

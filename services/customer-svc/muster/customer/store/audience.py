@@ -1,0 +1,237 @@
+"""Who of an audience is texted and why the others are not, in one pass over the tenant's customers.
+
+The quote counts with it and the planner freezes with it, so that both judge by the same words. Merge values are put
+together in SQL, since there they cost least; the names of own fields are always parameters.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Final
+from uuid import UUID
+
+from muster.customer.domain.audience import Audience, Reason
+from muster.customer.domain.pricing import MergeText, ValueClass
+from muster.customer.domain.tariff import Reach
+from muster.kit.pg import Tx
+
+# Also the search of the list of customers: $1 is the tenant.
+SEARCH: Final = """(c.first_name || ' ' || c.last_name ILIKE {pattern} OR EXISTS (
+    SELECT FROM customer_number f WHERE f.tenant_id = $1 AND f.customer_id = c.customer_id
+        AND f.number::text LIKE {digits}))"""
+
+_AUDIENCE: Final = """
+    ($6::text IS NULL OR c.tags @> ARRAY[$6])
+    AND ($7::bigint[] IS NULL OR c.customer_id = ANY($7))
+    AND ($8::text IS NULL OR {search})""".format(search=SEARCH.format(pattern="$8", digits="coalesce($9::text, '-')"))
+
+# $1 tenant, $2 marketing, $3 countries that can be reached, $4 named ones that cannot, $5 all others can be reached,
+# $6 tag, $7 ids, $8 search pattern, $9 its digits, $10 names of own fields, $11 snapshot of the quote, $12 its time.
+_JUDGED: Final = """
+WITH asked AS MATERIALIZED (
+    SELECT c.customer_id, c.allow_bulk_sms IS TRUE AND (NOT $2 OR c.consent IN ('express', 'inferred')) AS allowed,
+        coalesce(c.joined_at > $12::timestamptz - interval '1 hour'
+                 AND NOT pg_visible_in_snapshot(c.joined_xid, $11::text::pg_snapshot), false) AS joined_later,
+        {missing} AS missing, {joined} AS joined
+    FROM customer c WHERE c.tenant_id = $1 AND $10::text[] IS NOT NULL AND {audience}
+), mobile AS (
+    SELECT DISTINCT ON (n.customer_id) n.customer_id, n.number, n.country, n.number_hash
+    FROM customer_number n
+    WHERE n.tenant_id = $1 AND (n.country = ANY($3::text[]) OR ($5 AND n.country <> ALL($4::text[])))
+    ORDER BY n.customer_id, n.position
+), opted_out AS (
+    SELECT DISTINCT n.customer_id FROM suppression s JOIN customer_number n USING (tenant_id, number_hash)
+    WHERE s.tenant_id = $1 AND s.suppressed AND (s.scope = 2 OR $2)
+), judged AS (
+    SELECT a.customer_id, m.number, m.country, m.number_hash, a.joined,
+        CASE WHEN a.joined_later THEN 1 WHEN NOT a.allowed THEN 2 WHEN m.number IS NULL THEN 3
+             WHEN o.customer_id IS NOT NULL THEN 4 WHEN a.missing THEN 5 ELSE 0 END AS reason
+    FROM asked a LEFT JOIN mobile m USING (customer_id) LEFT JOIN opted_out o USING (customer_id)
+), chosen AS (
+    -- Who shares a number is texted once: the oldest who may be.
+    SELECT customer_id, number, country, number_hash, joined,
+        CASE WHEN reason = 0 AND lag(reason) OVER (PARTITION BY number, reason ORDER BY customer_id) = 0
+             THEN 6 ELSE reason END AS reason
+    FROM judged
+)
+""".replace("{audience}", _AUDIENCE)
+
+_COUNTED: Final = (
+    _JUDGED
+    + """
+SELECT reason, CASE reason WHEN 0 THEN country ELSE '' END AS country,
+    CASE reason WHEN 0 THEN joined ELSE '' END AS joined, count(*) AS customers,
+    (SELECT pg_current_snapshot()::text) AS snapshot
+FROM chosen GROUP BY 1, 2, 3 ORDER BY 1, 2, 3
+"""
+)
+
+_FROZEN: Final = (
+    _JUDGED  # noqa: S608 - as above
+    + """
+, numbered AS (
+    SELECT *, (row_number() OVER (PARTITION BY reason, place ORDER BY customer_id) - 1) / {chunk_max} AS slice
+    FROM (SELECT *, CASE reason WHEN 0 THEN country ELSE '' END AS place FROM chosen) c
+), frozen AS (
+    INSERT INTO plan_frozen (tenant_id, bulk_id, reason, chunk, country, customer_ids, numbers, hashes, joined)
+    SELECT $1, $13, reason, row_number() OVER (PARTITION BY reason ORDER BY place <> $14, place, slice), place,
+        array_agg(customer_id ORDER BY customer_id),
+        array_agg(number ORDER BY customer_id) FILTER (WHERE reason = 0),
+        string_agg(number_hash, ''::bytea ORDER BY customer_id) FILTER (WHERE reason = 0),
+        {joined_aggregate}
+    FROM numbered GROUP BY reason, place, slice
+    RETURNING reason, cardinality(customer_ids) AS customers
+)
+SELECT reason, sum(customers)::bigint AS customers, count(*) AS chunks, (SELECT count(*) FROM asked) AS asked
+FROM frozen GROUP BY reason
+"""
+)
+
+# A value of letters and digits costs what as many letters "a" cost: with these grouped, codes and names come to a few
+# classes. All other values stand for themselves.
+_REPRESENTATIVE: Final = "CASE WHEN {value} ~ '^[A-Za-z0-9]+$' THEN repeat('a', length({value})) ELSE {value} END"
+
+
+@dataclass(frozen=True, slots=True)
+class Counted:
+    """An audience by reason, its recipients by what their text costs, and the snapshot that saw it."""
+
+    customers: int
+    left_out: dict[Reason, int]
+    classes: list[ValueClass]
+    snapshot: str
+
+
+async def count_audience(
+    tx: Tx, tenant_id: UUID, audience: Audience, text: MergeText, reach: Reach, *, marketing: bool
+) -> Counted:
+    """Counts every customer of the audience once."""
+    values = [_REPRESENTATIVE.format(value=value) for value in _values(text)]
+    sql = _COUNTED.format(missing=_missing(text), joined=_joined(values))
+    arguments = _arguments(tenant_id, audience, text, reach, marketing)
+    left_out: dict[Reason, int] = {}
+    classes = []
+    customers, snapshot = 0, ""
+    for row in await tx.fetch(sql, *arguments, None, None):
+        customers += row["customers"]
+        snapshot = row["snapshot"]
+        if row["reason"]:
+            left_out[Reason(row["reason"])] = row["customers"]
+        else:
+            classes.append(ValueClass(row["country"], row["joined"], row["customers"]))
+    return Counted(customers, left_out, classes, snapshot or await tx.fetchval("SELECT pg_current_snapshot()::text"))
+
+
+@dataclass(frozen=True, slots=True)
+class Frozen:
+    """What was frozen: customers of the audience, recipients and their chunks, and the others by reason."""
+
+    customers: int
+    recipients: int
+    chunks: int
+    left_out: dict[Reason, int]
+
+
+async def freeze_audience(
+    tx: Tx,
+    tenant_id: UUID,
+    bulk_id: UUID,
+    audience: Audience,
+    text: MergeText,
+    reach: Reach,
+    *,
+    marketing: bool,
+    home: str,
+    seen: tuple[str, datetime],
+    chunk_max: int,
+) -> Frozen:
+    """Store the membership of a send in one statement, `home` country first. seen: the quote's snapshot and time."""
+    aggregate = "array_agg(joined ORDER BY customer_id) FILTER (WHERE reason = 0)" if text.fields else "NULL"
+    sql = _FROZEN.format(
+        missing=_missing(text), joined=_joined(_values(text)), joined_aggregate=aggregate, chunk_max=int(chunk_max)
+    )
+    arguments = _arguments(tenant_id, audience, text, reach, marketing)
+    rows = await tx.fetch(sql, *arguments, *seen, bulk_id, home)
+    counts = {Reason(row["reason"]): row["customers"] for row in rows}
+    chunks = next((row["chunks"] for row in rows if row["reason"] == Reason.NONE), 0)
+    recipients = counts.pop(Reason.NONE, 0)
+    return Frozen(rows[0]["asked"] if rows else 0, recipients, chunks, counts)
+
+
+_MISSING_ROWS: Final = (
+    _JUDGED
+    + """
+SELECT c.customer_id, c.first_name, c.last_name, ARRAY[{values}] AS "values"
+FROM chosen j JOIN customer c ON c.tenant_id = $1 AND c.customer_id = j.customer_id
+WHERE j.reason = 5 ORDER BY c.customer_id LIMIT $13
+"""
+)
+
+
+async def missing_rows(
+    tx: Tx, tenant_id: UUID, audience: Audience, text: MergeText, reach: Reach, *, marketing: bool, limit: int
+) -> list[dict[str, Any]]:
+    """The first customers that a blank merge field leaves out: id, name and the fields that are blank."""
+    values = ", ".join(_value(text, name) for name in text.required)
+    sql = _MISSING_ROWS.format(missing=_missing(text), joined="''", values=values)
+    rows = await tx.fetch(sql, *_arguments(tenant_id, audience, text, reach, marketing), None, None, limit)
+    return [
+        {
+            "customer_id": row["customer_id"],
+            "name": f"{row['first_name']} {row['last_name']}".strip(),
+            "fields": [name for name, value in zip(text.required, row["values"], strict=True) if not value],
+        }
+        for row in rows
+    ]
+
+
+_UNKNOWN_FIELDS = """
+SELECT f FROM unnest($2::text[]) f
+WHERE NOT EXISTS (SELECT FROM customer c WHERE c.tenant_id = $1 AND c.own_fields ? lower(f))
+"""
+
+
+async def unknown_fields(tx: Tx, tenant_id: UUID, text: MergeText) -> list[str]:
+    """Merge fields without a fallback that no customer of the tenant has."""
+    own = [name for name in text.required if name.lower() not in _COLUMNS]
+    return [row["f"] for row in await tx.fetch(_UNKNOWN_FIELDS, tenant_id, own)] if own else []
+
+
+_COLUMNS: Final = {"first_name": "c.first_name", "last_name": "c.last_name", "language": "c.language"}
+
+
+def _value(text: MergeText, name: str) -> str:
+    column = _COLUMNS.get(name.lower())
+    return column or f"coalesce(c.own_fields ->> ($10::text[])[{text.fields.index(name) + 1}], '')"
+
+
+def _values(text: MergeText) -> list[str]:
+    return [_value(text, name) for name in text.fields]
+
+
+def _missing(text: MergeText) -> str:
+    return " OR ".join(f"{_value(text, name)} = ''" for name in text.required) or "false"
+
+
+def _joined(values: Sequence[str]) -> str:
+    return f"concat_ws(E'\\x1f', {', '.join(values)})" if values else "''"
+
+
+def _arguments(tenant_id: UUID, audience: Audience, text: MergeText, reach: Reach, marketing: bool) -> tuple[Any, ...]:  # noqa: FBT001
+    pattern, digits = search_patterns(audience.search)
+    ids = None if audience.customer_ids is None else list(audience.customer_ids)
+    names = [name.lower() for name in text.fields]
+    return (
+        *(tenant_id, marketing, list(reach.open), list(reach.closed), reach.others),
+        *(audience.tag, ids, pattern, digits, names),
+    )
+
+
+def search_patterns(search: str | None) -> tuple[str | None, str | None]:
+    """LIKE patterns for what is written: for names, and for numbers where it is digits (a leading zero is national)."""
+    if search is None:
+        return None, None
+    escaped = search.strip().replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
+    digits = "".join(c for c in search if c.isascii() and c.isdigit())
+    is_number = digits and not any(c.isalpha() for c in search)
+    return f"%{escaped}%", f"%{digits.lstrip('0')}%" if is_number else None

@@ -1,0 +1,249 @@
+"""Sends: what was asked, what the plan came to, and what was heard of it since."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+import orjson
+
+from muster.kit.pg import Record, Tx
+
+
+@dataclass(frozen=True, slots=True)
+class NewBulk:
+    """A send that was asked for. Enumerations are those of the events; reference_base: see BulkRecipientsAttached."""
+
+    bulk_id: UUID
+    kind: int
+    message_class: int
+    lane: int
+    quote_id: UUID | None
+    answer_id: str | None
+    sender: str
+    text: str
+    partial: int
+    send_by: datetime
+    reference_base: int
+    created_at: datetime
+    created_by: str
+    credits_confirmed: int
+
+
+@dataclass(frozen=True, slots=True)
+class Total:
+    """What a plan came to."""
+
+    recipients: int
+    chunks: int
+    parts: int
+    credits: int
+
+
+_ADD = """
+INSERT INTO bulk (tenant_id, bulk_id, kind, message_class, lane, quote_id, answer_id, sender, text, partial, send_by,
+                  reference_base, created_at, created_by, credits_confirmed, phase)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, 'planning')
+"""
+
+
+async def add_bulk(tx: Tx, tenant_id: UUID, bulk: NewBulk) -> None:
+    """Store a new send, to be planned."""
+    await tx.execute(_ADD, tenant_id, *_columns(bulk))
+
+
+_ADD_PLANNED = """
+INSERT INTO bulk (tenant_id, bulk_id, kind, message_class, lane, quote_id, answer_id, sender, text, partial, send_by,
+                  reference_base, created_at, created_by, credits_confirmed, phase, left_out, customers, recipients,
+                  chunks, parts, credits)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, 'requested', '{}', $16, $16, $17,
+        $18, $19)
+"""
+
+
+async def add_planned(tx: Tx, tenant_id: UUID, bulk: NewBulk, total: Total) -> None:
+    """Store a send that is planned and requested in this transaction, with nobody left out."""
+    sums = (total.recipients, total.chunks, total.parts, total.credits)
+    await tx.execute(_ADD_PLANNED, tenant_id, *_columns(bulk), *sums)
+
+
+def _columns(bulk: NewBulk) -> tuple[Any, ...]:
+    return (
+        *(
+            bulk.bulk_id,
+            bulk.kind,
+            bulk.message_class,
+            bulk.lane,
+            bulk.quote_id,
+            bulk.answer_id,
+            bulk.sender,
+            bulk.text,
+        ),
+        *(bulk.partial, bulk.send_by, bulk.reference_base, bulk.created_at, bulk.created_by, bulk.credits_confirmed),
+    )
+
+
+_JSON = "left_out::text AS left_out, problem::text AS problem, credits_refused::text AS credits_refused"
+_SELECT = f"""
+SELECT tenant_id, bulk_id, kind, message_class, lane, quote_id, answer_id, sender, text, partial, send_by,
+    reference_base, created_at, created_by, phase, credits_confirmed, customers, recipients, chunks, parts, credits,
+    credits_reserved, control_version, control, account_version, credits_used, credits_released, credits_held,
+    credits_refunded, accepted, unknown, rejected, stopped, suppressed, stop_reason, closed, dispatched, {_JSON}
+FROM bulk WHERE tenant_id = $1 """  # noqa: S608 - constants alone
+_BULK = _SELECT + "AND bulk_id = $2"
+_BULK_LOCKED = _BULK + " FOR UPDATE"
+_PAGE = (
+    _SELECT
+    + "AND ($2::uuid IS NULL OR bulk_id < $2) AND ($3::smallint IS NULL OR kind = $3) ORDER BY bulk_id DESC LIMIT $4"
+)
+
+
+async def bulk_of(tx: Tx, tenant_id: UUID, bulk_id: UUID) -> Record | None:
+    """A send with all that is known of it; JSON members as text."""
+    return await tx.fetchrow(_BULK, tenant_id, bulk_id)
+
+
+async def lock_bulk(tx: Tx, tenant_id: UUID, bulk_id: UUID) -> Record | None:
+    """As `bulk_of`, for a change."""
+    return await tx.fetchrow(_BULK_LOCKED, tenant_id, bulk_id)
+
+
+async def page_of_bulks(tx: Tx, tenant_id: UUID, before: UUID | None, kind: int | None, limit: int) -> list[Record]:
+    """Sends, the newest first (their ids are in order of time)."""
+    return await tx.fetch(_PAGE, tenant_id, before, kind, limit)
+
+
+_PHASE = "UPDATE bulk SET phase = $3, problem = $4::text::jsonb WHERE tenant_id = $1 AND bulk_id = $2"
+
+
+async def set_phase(tx: Tx, tenant_id: UUID, bulk_id: UUID, phase: str, problem: Mapping[str, Any] | None) -> None:
+    """How far customer-svc has come, and what it found."""
+    await tx.execute(_PHASE, tenant_id, bulk_id, phase, _json(problem))
+
+
+_FROZEN = """
+UPDATE bulk SET customers = $3, recipients = $4, chunks = $5, left_out = $6::text::jsonb
+WHERE tenant_id = $1 AND bulk_id = $2
+"""
+
+
+async def save_frozen(
+    tx: Tx, tenant_id: UUID, bulk_id: UUID, customers: int, recipients: int, chunks: int, left_out: Mapping[str, int]
+) -> None:
+    """Who is texted and who is not."""
+    await tx.execute(_FROZEN, tenant_id, bulk_id, customers, recipients, chunks, _json(left_out))
+
+
+async def save_total(tx: Tx, tenant_id: UUID, bulk_id: UUID, parts: int, credits: int) -> None:
+    """What the plan costs."""
+    await tx.execute(
+        "UPDATE bulk SET parts = $3, credits = $4 WHERE tenant_id = $1 AND bulk_id = $2",
+        tenant_id,
+        bulk_id,
+        parts,
+        credits,
+    )
+
+
+_CONFIRM = (
+    "UPDATE bulk SET credits_confirmed = $3, phase = 'planning', problem = NULL WHERE tenant_id = $1 AND bulk_id = $2"
+)
+
+
+async def confirm_credits(tx: Tx, tenant_id: UUID, bulk_id: UUID, credits_confirmed: int) -> None:
+    """The user agrees to so many credits: the plan goes on."""
+    await tx.execute(_CONFIRM, tenant_id, bulk_id, credits_confirmed)
+
+
+_CONTROLLED = """
+UPDATE bulk SET control_version = $3, control = $4 WHERE tenant_id = $1 AND bulk_id = $2 AND control_version < $3
+"""
+
+
+async def save_control(tx: Tx, tenant_id: UUID, bulk_id: UUID, version: int, control: str) -> None:
+    """Keep the control ("stop", "pause", "resume") of the highest version."""
+    await tx.execute(_CONTROLLED, tenant_id, bulk_id, version, control)
+
+
+_RESERVED = """
+UPDATE bulk b SET credits_reserved = r.credits
+FROM unnest($1::uuid[], $2::uuid[], $3::bigint[]) AS r (tenant_id, bulk_id, credits)
+WHERE b.tenant_id = r.tenant_id AND b.bulk_id = r.bulk_id AND b.credits_reserved IS DISTINCT FROM r.credits
+"""
+
+
+async def save_reserved(tx: Tx, reservations: Sequence[tuple[UUID, UUID, int]]) -> None:
+    """Each a tenant, a send and the credits set aside for it."""
+    if reservations:
+        await tx.execute(_RESERVED, *map(list, zip(*reservations, strict=True)))
+
+
+_REFUSED = "UPDATE bulk SET credits_refused = $3::text::jsonb WHERE tenant_id = $1 AND bulk_id = $2"
+
+
+async def save_refused(tx: Tx, tenant_id: UUID, bulk_id: UUID, problem: Mapping[str, Any]) -> None:
+    """Nothing was set aside, and why."""
+    await tx.execute(_REFUSED, tenant_id, bulk_id, _json(problem))
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """Running totals of a send, in credits and messages, at a version."""
+
+    tenant_id: UUID
+    bulk_id: UUID
+    version: int
+    used: int
+    released: int
+    held: int
+    refunded: int
+    closed: bool
+    accepted: int
+    unknown: int
+    rejected: int
+    stopped: int
+    suppressed: int
+    stop_reason: str
+
+
+_ACCOUNTED = """
+UPDATE bulk SET account_version = $3, credits_used = $4, credits_released = $5, credits_held = $6,
+    credits_refunded = $7, closed = closed OR $8, accepted = $9, unknown = $10, rejected = $11, stopped = $12,
+    suppressed = $13, stop_reason = $14
+WHERE tenant_id = $1 AND bulk_id = $2 AND account_version < $3
+"""
+
+
+async def save_account(tx: Tx, account: Account) -> None:
+    """Keep the totals of the highest version; a closed send stays closed."""
+    await tx.execute(
+        _ACCOUNTED,
+        *(account.tenant_id, account.bulk_id, account.version, account.used, account.released, account.held),
+        *(account.refunded, account.closed, account.accepted, account.unknown, account.rejected, account.stopped),
+        *(account.suppressed, account.stop_reason),
+    )
+
+
+_DISPATCHED = """
+UPDATE bulk b SET dispatched = true FROM unnest($1::uuid[], $2::uuid[]) AS d (tenant_id, bulk_id)
+WHERE b.tenant_id = d.tenant_id AND b.bulk_id = d.bulk_id AND NOT b.dispatched
+"""
+
+
+async def save_dispatched(tx: Tx, sends: Sequence[tuple[UUID, UUID]]) -> None:
+    """Messages of these sends, each a tenant and a send, have begun to leave."""
+    await tx.execute(_DISPATCHED, *map(list, zip(*sends, strict=True)))
+
+
+_ANSWERED = "SELECT bulk_id FROM bulk WHERE tenant_id = $1 AND answer_id = $2"
+
+
+async def bulk_of_answer(tx: Tx, tenant_id: UUID, answer_id: str) -> UUID | None:
+    """The send that an answer became already."""
+    bulk_id: UUID | None = await tx.fetchval(_ANSWERED, tenant_id, answer_id)
+    return bulk_id
+
+
+def _json(value: Mapping[str, Any] | None) -> str | None:
+    return None if value is None else orjson.dumps(value).decode()

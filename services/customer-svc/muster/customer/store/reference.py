@@ -1,0 +1,131 @@
+"""What was heard of tenants, balances, rates, routes and senders."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from uuid import UUID
+
+from muster.customer.domain.tariff import Route, Tariff
+from muster.kit.pg import Tx
+from muster.text.segments import ReferenceBits
+
+
+@dataclass(frozen=True, slots=True)
+class Tenant:
+    """A tenant's settings as last heard. country: ISO 3166 alpha-2; sender: E.164 or a name."""
+
+    tenant_id: UUID
+    version: int
+    name: str
+    country: str
+    time_zone: str
+    sender: str
+    closed: bool
+
+
+_SAVE_TENANT = """
+INSERT INTO tenant (tenant_id, version, name, country, time_zone, sender, closed) VALUES ($1, $2, $3, $4, $5, $6, $7)
+ON CONFLICT (tenant_id) DO UPDATE SET version = $2, name = $3, country = $4, time_zone = $5, sender = $6, closed = $7
+WHERE tenant.version < $2
+"""
+
+
+async def save_tenant(tx: Tx, tenant: Tenant) -> None:
+    """Keep the highest version."""
+    await tx.execute(
+        _SAVE_TENANT,
+        *(
+            tenant.tenant_id,
+            tenant.version,
+            tenant.name,
+            tenant.country,
+            tenant.time_zone,
+            tenant.sender,
+            tenant.closed,
+        ),
+    )
+
+
+_TENANT = "SELECT tenant_id, version, name, country, time_zone, sender, closed FROM tenant WHERE tenant_id = $1"
+
+
+async def tenant_of(tx: Tx, tenant_id: UUID) -> Tenant | None:
+    """The tenant's settings; None while they have not been heard."""
+    row = await tx.fetchrow(_TENANT, tenant_id)
+    return Tenant(**row) if row else None
+
+
+_SAVE_BALANCES = """
+INSERT INTO balance (tenant_id, account_version, available)
+SELECT DISTINCT ON (t) t, v, a FROM unnest($1::uuid[], $2::bigint[], $3::bigint[]) AS b (t, v, a) ORDER BY t, v DESC
+ON CONFLICT (tenant_id) DO UPDATE SET account_version = excluded.account_version, available = excluded.available
+WHERE balance.account_version < excluded.account_version
+"""
+
+
+async def save_balances(tx: Tx, balances: Sequence[tuple[UUID, int, int]]) -> None:
+    """Each a tenant, an account version and the credits available at it; the highest version stays."""
+    if balances:
+        await tx.execute(_SAVE_BALANCES, *map(list, zip(*balances, strict=True)))
+
+
+async def available_credits(tx: Tx, tenant_id: UUID) -> int:
+    """Credits available as last heard; 0 before the first word."""
+    return await tx.fetchval("SELECT available FROM balance WHERE tenant_id = $1", tenant_id) or 0
+
+
+_SAVE_RATE = """
+INSERT INTO rate (country, version, credits_per_part) VALUES ($1, $2, $3)
+ON CONFLICT (country) DO UPDATE SET version = $2, credits_per_part = $3 WHERE rate.version < $2
+"""
+
+
+async def save_rate(tx: Tx, country: str, version: int, credits_per_part: int) -> None:
+    """Keep the highest version."""
+    await tx.execute(_SAVE_RATE, country, version, credits_per_part)
+
+
+_SAVE_ROUTE = """
+INSERT INTO route (route, version, countries, reference_bits, open) VALUES ($1, $2, $3, $4, $5)
+ON CONFLICT (route) DO UPDATE SET version = $2, countries = $3, reference_bits = $4, open = $5 WHERE route.version < $2
+"""
+
+
+async def save_route(
+    tx: Tx, route: str, version: int, countries: Sequence[str], reference_bits: int, *, is_open: bool
+) -> None:
+    """Keep the highest version."""
+    await tx.execute(_SAVE_ROUTE, route, version, list(countries), reference_bits, is_open)
+
+
+_SAVE_SENDER = """
+INSERT INTO sender (sender, version, owner_id, active) VALUES ($1, $2, $3, $4)
+ON CONFLICT (sender) DO UPDATE SET version = $2, owner_id = $3, active = $4 WHERE sender.version < $2
+"""
+
+
+async def save_sender(tx: Tx, sender: str, version: int, owner_id: str, *, active: bool) -> None:
+    """Keep the highest version."""
+    await tx.execute(_SAVE_SENDER, sender, version, owner_id, active)
+
+
+async def owns_sender(tx: Tx, tenant_id: UUID, sender: str) -> bool:
+    """Whether an active sender is this tenant's."""
+    found = await tx.fetchval(
+        "SELECT 1 FROM sender WHERE sender = $1 AND owner_id = $2 AND active", sender, str(tenant_id)
+    )
+    return found is not None
+
+
+_ROUTES = "SELECT route, countries, reference_bits FROM route WHERE open"
+
+
+async def tariff_now(tx: Tx) -> Tariff:
+    """Rates and open routes as last heard."""
+    rates = {
+        row["country"]: row["credits_per_part"] for row in await tx.fetch("SELECT country, credits_per_part FROM rate")
+    }
+    return Tariff(rates, [Route(row["route"], tuple(row["countries"]), _bits(row)) for row in await tx.fetch(_ROUTES)])
+
+
+def _bits(row: "object") -> ReferenceBits:
+    return 16 if row["reference_bits"] == 16 else 8  # type: ignore[index]
