@@ -1,0 +1,146 @@
+"""A salon with a few customers, on a fresh database, behind the real HTTP edge."""
+
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+from dataclasses import dataclass, field
+from typing import Any
+from uuid import UUID, uuid4
+
+import httpx
+import pytest
+
+from muster.customer.api import ROUTERS
+from muster.customer.handlers import facts as handlers
+from muster.customer.planner import Limits, Planner
+from muster.customer.settings import CustomerSettings
+from muster.events import NIL_TENANT
+from muster.events.v1.platform_pb2 import RatesChanged, RouteChanged
+from muster.events.v1.tenants_pb2 import TenantChanged
+from muster.kit.auth import Caller, Role
+from muster.kit.http import create_app
+from muster.kit.outbox import Lane
+from muster.kit.pg import Database
+from muster.kit.testing import Emitted, apply, facts
+from muster.kit.tokens import TokenRefused
+
+KEY = "00" * 32
+
+
+@dataclass
+class Salon:
+    """One tenant of the test, and the means to act for it."""
+
+    db: Database
+    http: httpx.AsyncClient
+    tenant_id: UUID
+    other_id: UUID
+    limits: Limits = field(default_factory=lambda: Limits(200, 40, 1, 60_000))
+
+    async def ask(
+        self, method: str, path: str, body: Any = None, *, by: str = "admin", **headers: str
+    ) -> httpx.Response:
+        """A request as somebody; underscores in the names of headers are dashes."""
+        named = {name.replace("_", "-"): value for name, value in headers.items()}
+        given: dict[str, Any] = {"content": body} if isinstance(body, bytes) else {"json": body}
+        return await self.http.request(
+            method, path, headers={"Authorization": f"Bearer {by}", **named}, **({} if body is None else given)
+        )
+
+    async def load(self, rows: str, header: str = "first name,last name,mobile,allow bulk sms") -> dict[str, Any]:
+        """Import a CSV."""
+        content = f"{header}\n{rows}".encode()
+        answer = await self.ask("POST", "/v1/customers/imports", content, Content_Type="text/csv")
+        assert answer.status_code == 201, answer.text
+        return dict(answer.json())
+
+    async def quote(self, text: str, audience: Any = None, **members: Any) -> dict[str, Any]:
+        """A quote that is given."""
+        answer = await self.ask("POST", "/v1/quotes", {"text": text, "audience": audience or {"all": True}, **members})
+        assert answer.status_code == 201, answer.text
+        return dict(answer.json())
+
+    async def send(self, quote_id: str, key: str = "", **members: Any) -> str:
+        """Confirm a quote; the id of the send."""
+        body = {"quote_id": quote_id, **members}
+        answer = await self.ask("POST", "/v1/bulk-sms", body, Idempotency_Key=key or str(uuid4()))
+        assert answer.status_code == 202, answer.text
+        return str(answer.json()["id"])
+
+    async def bulk(self, bulk_id: str) -> dict[str, Any]:
+        """A send as it stands."""
+        answer = await self.ask("GET", f"/v1/bulk-sms/{bulk_id}")
+        assert answer.status_code == 200, answer.text
+        return dict(answer.json())
+
+    async def plan(self) -> None:
+        """Let the planners of both lanes do all there is to do."""
+        for lane in Lane:
+            planner = Planner(self.db, lane, self.limits, lambda: None)
+            while await planner.turn():
+                pass
+
+    async def said(self, *types: str) -> list[Emitted]:
+        """Facts in the outbox."""
+        async with self.db.worker() as tx:
+            return await facts(tx, *types)
+
+    async def hear(self, handler: Any, *messages: Any) -> None:
+        """Apply events."""
+        await apply(self.db, handler, *messages)
+
+    async def count(self, table: str) -> int:
+        """Rows of a table, of all tenants."""
+        async with self.db.worker() as tx:
+            return int(await tx.fetchval(f"SELECT count(*) FROM {table}"))
+
+
+def tenant(tenant_id: UUID, country: str = "AU", version: int = 1) -> TenantChanged:
+    return TenantChanged(
+        tenant_id=str(tenant_id), version=version, name="Salon", country=country, time_zone="UTC", sender="+61400000000"
+    )
+
+
+def rate(country: str, credits_per_part: int, version: int = 1) -> RatesChanged:
+    return RatesChanged(tenant_id=str(NIL_TENANT), country=country, version=version, credits_per_part=credits_per_part)
+
+
+def route(name: str, countries: Iterable[str] = (), bits: int = 8, version: int = 1) -> RouteChanged:
+    return RouteChanged(
+        tenant_id=str(NIL_TENANT), route=name, version=version, countries=countries, reference_bits=bits, open=True
+    )
+
+
+class Verifier:
+    def __init__(self, callers: dict[str, Caller]) -> None:
+        self._callers = callers
+
+    async def verify(self, token: str) -> Caller:
+        if token not in self._callers:
+            raise TokenRefused("unknown")
+        return self._callers[token]
+
+
+@pytest.fixture
+def settings() -> CustomerSettings:
+    return CustomerSettings(hash_key=KEY, bulk_id_key=KEY, customer_tenant_wait_ms=60, customer_import_batch_rows=50)
+
+
+@pytest.fixture
+async def salon(
+    service_database: Callable[[str], Awaitable[Database]], settings: CustomerSettings
+) -> AsyncIterator[Salon]:
+    db = await service_database("customer")
+    tenant_id, other_id = uuid4(), uuid4()
+    callers = {
+        "operator": Caller(NIL_TENANT, "op", Role.OPERATOR, ""),
+        "admin": Caller(tenant_id, "ada", Role.ADMIN, ""),
+        "staff": Caller(tenant_id, "sam", Role.STAFF, ""),
+        "other": Caller(other_id, "ole", Role.ADMIN, ""),
+        "stranger": Caller(uuid4(), "new", Role.ADMIN, ""),
+    }
+    state = {"db": db, "verifier": Verifier(callers), "settings": settings}
+    await apply(db, handlers.on_tenant_changed, tenant(tenant_id), tenant(other_id, "GB"))
+    await apply(db, handlers.on_rates_changed, rate("AU", 1), rate("GB", 1), rate("NZ", 2))
+    await apply(db, handlers.on_route_changed, route("all"))
+    transport = httpx.ASGITransport(create_app("customer", routers=ROUTERS, state=state))
+    async with httpx.AsyncClient(transport=transport, base_url="http://customer") as client:
+        yield Salon(db, client, tenant_id, other_id)
