@@ -1,0 +1,1 @@
+"""All that touches a carrier: the saga of a send and its controls, the queue of chunks, submits, receipts, inbound."""

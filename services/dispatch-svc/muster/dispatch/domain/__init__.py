@@ -1,0 +1,1 @@
+"""The decisions of dispatch-svc, without I/O: standard library and muster.text only."""

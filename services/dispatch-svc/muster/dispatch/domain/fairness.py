@@ -1,0 +1,77 @@
+"""Whose chunk is next: deficit round robin by tenant and parts (Shreedhar and Varghese, 1995)."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from uuid import UUID
+
+# MessageKind.BULK of the events: everything else is somebody waiting for one message.
+_BULK_KIND = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """An attempt that could be claimed. `parts` is what it costs of its tenant's turn."""
+
+    tenant_id: UUID
+    bulk_id: UUID
+    chunk: int
+    attempt: int
+    parts: int
+    lane: int
+    kind: int
+
+    @property
+    def rank(self) -> tuple[bool, int, UUID, int, int]:
+        """Within a tenant's turn: single before bulk, small before large, then by age (ids are in order of time)."""
+        return self.kind == _BULK_KIND, self.lane, self.bulk_id, self.chunk, self.attempt
+
+
+@dataclass(frozen=True, slots=True)
+class Turns:
+    """What each waiting tenant has saved up in parts, in the order of their turns."""
+
+    deficits: Mapping[UUID, int]
+
+    def choose(self, waiting: Iterable[Waiting], capacity: int, quantum: int) -> tuple["Turns", list[Waiting]]:
+        """Attempts of at most `capacity` parts, and the turns after them.
+
+        Each turn gives a tenant `quantum` parts; one with nothing waiting saves nothing. The first choice may exceed
+        the capacity, so that nothing is too large to be sent.
+        """
+        queues: dict[UUID, list[Waiting]] = {}
+        for item in waiting:
+            queues.setdefault(item.tenant_id, []).append(item)
+        for queue in queues.values():
+            queue.sort(key=lambda item: item.rank, reverse=True)
+        order = [tenant for tenant in self.deficits if tenant in queues]
+        order += [tenant for tenant in queues if tenant not in self.deficits]
+        return _serve(order, dict(self.deficits), queues, capacity, quantum)
+
+
+def _serve(
+    order: list[UUID], saved: dict[UUID, int], queues: dict[UUID, list[Waiting]], capacity: int, quantum: int
+) -> tuple[Turns, list[Waiting]]:
+    chosen: list[Waiting] = []
+    deficits = {tenant: saved.get(tenant, 0) for tenant in order}
+    while order and capacity > 0:
+        tenant = order.pop(0)
+        queue = queues[tenant]
+        deficits[tenant] += quantum
+        while queue and queue[-1].parts <= deficits[tenant] and (queue[-1].parts <= capacity or not chosen):
+            item = queue.pop()
+            chosen.append(item)
+            deficits[tenant] -= item.parts
+            capacity -= item.parts
+        if not queue:
+            del deficits[tenant]
+        elif queue[-1].parts > deficits[tenant]:
+            deficits[tenant] = deficits.pop(tenant)  # the turn is over: to the end of the row
+            order.append(tenant)
+        else:
+            # No room for it now: this tenant goes on here next time, without saving up for the wait.
+            deficits[tenant] -= quantum
+            break
+    return Turns(deficits), chosen
+
+
+NO_TURNS = Turns({})

@@ -1,0 +1,76 @@
+"""A send and its chunks, as customer-svc says them."""
+
+from collections.abc import Sequence
+from uuid import UUID
+
+from muster.dispatch import events
+from muster.dispatch.domain.saga import Arrived, Fact, Withdrawn
+from muster.dispatch.events import ChunkFacts, ChunkKey
+from muster.dispatch.handlers.sagas import advance_locked, apply_facts
+from muster.dispatch.store import chunks, platform, sagas
+from muster.dispatch.store.chunks import NewChunk
+from muster.dispatch.store.sagas import SagaKey, from_unix_ms
+from muster.events.v1.bulk_pb2 import BulkSmsRequested, BulkSmsWithdrawn
+from muster.events.v1.recipients_pb2 import BulkRecipientsAttached
+from muster.kit import clock
+from muster.kit.consumer.received import Poison, Received
+from muster.kit.pg import Tx
+
+# The account of routes that nobody has told us of.
+DEFAULT_ROUTE = "default"
+
+
+async def on_bulk_sms_requested(tx: Tx, batch: Sequence[Received[BulkSmsRequested]]) -> None:
+    """A send was planned: how many recipients, chunks and credits it has."""
+    facts: dict[SagaKey, list[Fact]] = {}
+    for event in batch:
+        facts.setdefault(_key(event.message), []).append(events.requested(event.message))
+    await apply_facts(tx, facts)
+
+
+async def on_bulk_sms_withdrawn(tx: Tx, batch: Sequence[Received[BulkSmsWithdrawn]]) -> None:
+    """A send that was stopped early will never be requested."""
+    await apply_facts(tx, {_key(event.message): [Withdrawn()] for event in batch})
+
+
+async def on_bulk_recipients_attached(tx: Tx, batch: Sequence[Received[BulkRecipientsAttached]]) -> None:
+    """Chunks have come: each is a row of the queue from now on."""
+    for event in batch:
+        if why := events.why_unfit(event.message):
+            raise Poison(why)
+    names = sorted({event.message.route for event in batch} | {DEFAULT_ROUTE})
+    accounts = await platform.accounts(tx, names)
+    new = {chunk.key: chunk for chunk in (_new_chunk(event.message, accounts) for event in batch)}
+    added = await chunks.add(tx, list(new.values()))
+    before = await sagas.lock(tx, list(added))
+    arrived = {key: [Arrived(before[key].arrived + count)] for key, count in added.items()}
+    await advance_locked(tx, before, arrived)
+
+
+def _key(event: BulkSmsRequested | BulkSmsWithdrawn) -> SagaKey:
+    return SagaKey(UUID(event.tenant_id), UUID(event.bulk_id))
+
+
+def _new_chunk(attached: BulkRecipientsAttached, accounts: dict[str, str]) -> NewChunk:
+    plain, personal = events.halves(attached)
+    now = clock.now()
+    account = accounts.get(attached.route) or accounts.get(DEFAULT_ROUTE) or "smpp"
+    return NewChunk(
+        key=ChunkKey(UUID(attached.tenant_id), UUID(attached.bulk_id), attached.chunk),
+        about=ChunkFacts(
+            country=attached.country,
+            account=account,
+            message_class=attached.message_class,
+            kind=attached.kind,
+            sender=attached.sender,
+            lane=attached.lane,
+        ),
+        route=attached.route,
+        due_at=from_unix_ms(attached.due_at_unix_ms) or now,
+        send_by=from_unix_ms(attached.send_by_unix_ms) or now,
+        reference_base=attached.reference_base % 65_536,
+        reference_bits=attached.reference_bits or 8,
+        recipients=events.read_recipients(plain),
+        plain=plain,
+        personal=personal,
+    )

@@ -1,0 +1,56 @@
+"""Who may not be texted, as customer-svc says it. Senders look again before they write anything more."""
+
+from collections.abc import Sequence
+from uuid import UUID
+
+from muster.dispatch.store import queue, suppressions
+from muster.dispatch.store.suppressions import Change
+from muster.events.v1.suppressions_pb2 import PersonErased, SuppressionChanged
+from muster.kit.consumer.received import Poison, Received
+from muster.kit.pg import Tx
+
+
+async def on_suppression_changed(tx: Tx, batch: Sequence[Received[SuppressionChanged]]) -> None:
+    """A number was suppressed or let go; the hold of the message that led to it ends."""
+    changes = [_change(event.message) for event in batch]
+    newest: dict[tuple[UUID, bytes], Change] = {}
+    for change in changes:
+        known = newest.get((change.tenant_id, change.number_hash))
+        if known is None or known.version < change.version:
+            newest[change.tenant_id, change.number_hash] = change
+    tenants = {change.tenant_id for change in changes}
+    await suppressions.lock_tenants(tx, tenants)
+    await suppressions.apply(tx, list(newest.values()))
+    named = [(change.tenant_id, change.inbound_id) for change in changes if change.inbound_id is not None]
+    freed = await suppressions.release_holds(tx, named)
+    await suppressions.raise_counters(tx, tenants)
+    await queue.hurry_held(tx, freed)
+
+
+def _change(event: SuppressionChanged) -> Change:
+    return Change(
+        tenant_id=UUID(event.tenant_id),
+        number_hash=event.number_hash,
+        version=event.version,
+        suppressed=event.suppressed,
+        scope=event.scope or 1,
+        inbound_id=uuid_or_none(event.inbound_id),
+    )
+
+
+async def on_person_erased(tx: Tx, batch: Sequence[Received[PersonErased]]) -> None:
+    """A person asked to be forgotten: what is queued for them is not sent any more, and blanked with its chunk."""
+    tenants = {UUID(event.message.tenant_id) for event in batch}
+    await suppressions.lock_tenants(tx, tenants)
+    for event in batch:
+        message = event.message
+        await suppressions.erase(tx, UUID(message.tenant_id), message.number_hashes, message.version)
+    await suppressions.raise_counters(tx, tenants)
+
+
+def uuid_or_none(text: str) -> UUID | None:
+    """An id that may be empty; Poison for rubbish."""
+    try:
+        return UUID(text) if text else None
+    except ValueError as error:
+        raise Poison("an id that is none") from error

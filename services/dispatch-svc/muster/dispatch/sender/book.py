@@ -1,0 +1,121 @@
+"""Which message a carrier's id belongs to: the ids of the last hour in memory, by age."""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from muster.dispatch.events import ChunkKey
+from muster.dispatch.store.chunks import Home
+from muster.dispatch.store.receipts import WaitingReceipt
+from muster.kit import clock
+from muster.smpp import id_candidates, normalise_id
+
+# Generations: an id is found by looking into a handful of dictionaries, and forgotten with its generation.
+_GENERATIONS = 6
+_FINAL_MAX = 200_000
+
+
+class ReceiptHome:
+    """The receipts of one chunk. `receipts` has an octet for each slot; `said` is the version of the last word."""
+
+    __slots__ = ("hashes", "key", "lane", "owners", "parts", "receipts", "said", "seq", "starts")
+
+    def __init__(self, home: Home) -> None:
+        self.key: ChunkKey = home.key
+        self.lane = home.about.lane
+        self.seq = home.recipients.seq
+        self.hashes = home.recipients.hashes
+        self.parts = home.recipients.parts
+        count = sum(self.parts)
+        self.receipts: bytes = home.receipts or bytes(count)
+        self.said = home.receipts_said
+        single = count == len(self.parts)
+        self.owners: Sequence[int] = (
+            range(count) if single else [at for at, parts in enumerate(self.parts) for _ in range(parts)]
+        )
+        self.starts: Sequence[int] = range(count) if single else [sum(self.parts[:at]) for at in range(len(self.parts))]
+
+    def message(self, slot: int, receipts: bytes | bytearray) -> tuple[int, bytes]:
+        """(position, receipts of its parts) of the message that a slot belongs to."""
+        at = self.owners[slot]
+        start = self.starts[at]
+        return at, bytes(receipts[start : start + self.parts[at]])
+
+
+class Place(NamedTuple):
+    """A slot of a chunk."""
+
+    home: ReceiptHome
+    slot: int
+
+
+class Book:
+    """Carrier id -> place. `waiting` are receipts whose id was not known when they came; `early` those of them whose id
+    has come since."""
+
+    def __init__(self, kept_s: float) -> None:
+        self._turn_s = kept_s / _GENERATIONS
+        self._turned_at = clock.monotonic()
+        self._ids: list[dict[str, tuple[ReceiptHome, int]]] = [{}]
+        self._homes: dict[ChunkKey, ReceiptHome] = {}
+        self._final: list[set[str]] = [set(), set()]
+        self.waiting: dict[str, WaitingReceipt] = {}
+        self.early: list[str] = []
+
+    def home_of(self, home: Home) -> ReceiptHome:
+        """The one record of a chunk's receipts in this process."""
+        found = self._homes.get(home.key)
+        if found is None:
+            found = self._homes[home.key] = ReceiptHome(home)
+        return found
+
+    def add(self, carrier_id: str, home: ReceiptHome, slot: int) -> None:
+        """The carrier has given this id to this part."""
+        plain = normalise_id(carrier_id)
+        self._ids[-1][plain] = (home, slot)
+        if self.waiting and plain in self.waiting:
+            self.early.append(plain)
+
+    def find(self, receipt_id: str) -> list[tuple[str, Place]]:
+        """Where a receipt may belong, likeliest first, as (id it is kept under, place). All but one that is written as
+        the response was must be checked against the number."""
+        found = []
+        for candidate in id_candidates(receipt_id):
+            for ids in reversed(self._ids):
+                if candidate in ids:
+                    found.append((candidate, Place(*ids[candidate])))
+                    break
+        return found
+
+    def is_final(self, receipt_id: str) -> bool:
+        """Whether this id has had its final receipt a short while ago."""
+        plain = normalise_id(receipt_id)
+        return any(plain in final for final in self._final)
+
+    def done(self, carrier_id: str) -> None:
+        """The final receipt of this id is stored."""
+        for ids in self._ids:
+            ids.pop(carrier_id, None)
+        if len(self._final[-1]) >= _FINAL_MAX:
+            self._final = [self._final[-1], set()]
+        self._final[-1].add(carrier_id)
+
+    def load(self, home: Home) -> None:
+        """The ids of a chunk of which some receipts are still to come."""
+        if home.carrier_ids is None:
+            return
+        kept = self.home_of(home)
+        for slot, carrier_id in enumerate(home.carrier_ids.split("\n")):
+            if carrier_id and not kept.receipts[slot]:
+                self.add(carrier_id, kept, slot)
+
+    def turn(self) -> list[tuple[ChunkKey, int, str]]:
+        """Start a new generation when it is time; the ids that leave memory with the oldest one, to be kept elsewhere:
+        (chunk, slot, id)."""
+        if clock.monotonic() - self._turned_at < self._turn_s:
+            return []
+        self._turned_at = clock.monotonic()
+        self._ids.append({})
+        leaving = self._ids.pop(0) if len(self._ids) > _GENERATIONS else {}
+        live = {home.key for ids in self._ids for home, _ in ids.values()}
+        self._homes = {key: home for key, home in self._homes.items() if key in live}
+        return [(home.key, slot, carrier_id) for carrier_id, (home, slot) in leaving.items()]

@@ -1,0 +1,314 @@
+"""deliver_sm: receipts and what people write. Both are answered only after they are committed."""
+
+import asyncio
+from collections import defaultdict
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Final
+
+from muster.dispatch import events
+from muster.dispatch.domain import receipts as domain
+from muster.dispatch.domain.receipts import Receipt
+from muster.dispatch.domain.slots import Slot
+from muster.dispatch.sender.book import Book, Place, ReceiptHome
+from muster.dispatch.sender.inbound import Inbox
+from muster.dispatch.sender.resolver import Resolver
+from muster.dispatch.sender.shared import AWAY, Shared
+from muster.dispatch.store import receipts as store
+from muster.dispatch.store.receipts import UnknownPart, WaitingReceipt
+from muster.kit import clock, observe
+from muster.kit.outbox import Fact, emit
+from muster.kit.pg import Tx
+from muster.kit.settings import secret
+from muster.smpp import Deliver, ReceiptState, normalise_id, read_receipt
+from muster.smpp import Receipt as CarrierReceipt
+from muster.text import number_hash
+
+log = observe.logger(__name__)
+
+_STATES: Final = {
+    ReceiptState.DELIVERED: Receipt.DELIVERED,
+    ReceiptState.EXPIRED: Receipt.EXPIRED,
+    ReceiptState.DELETED: Receipt.UNDELIVERED,
+    ReceiptState.UNDELIVERABLE: Receipt.UNDELIVERED,
+    ReceiptState.REJECTED: Receipt.REJECTED,
+    ReceiptState.SKIPPED: Receipt.UNDELIVERED,
+}
+_JOIN_EVERY_S: Final = 0.5
+_UNKNOWN_WITHIN: Final = timedelta(seconds=60)
+_WAITING_MAX: Final = 100_000
+_REBUILD_PAGE: Final = 500
+_DATES_MAX: Final = 5_000
+
+Said = tuple[int, Receipt, str, int]
+
+
+class TakenOver(Exception):
+    """Another process writes receipts of this account: this one must not go on."""
+
+
+class Deliveries:
+    """Takes what the carrier delivers, in batches."""
+
+    def __init__(self, shared: Shared, book: Book, resolver: Resolver, inbox: Inbox) -> None:
+        self._shared = shared
+        self._settings = shared.settings
+        self._book = book
+        self._resolver = resolver
+        self._inbox = inbox
+        self._dates: dict[str, datetime | None] = {}
+        self.broken: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+
+    async def load(self) -> None:
+        """Fill the book from the chunks of the last hour, and with the receipts that wait."""
+        settings, after = self._settings, None
+        while True:
+            async with self._shared.db.worker() as tx:
+                account = settings.carrier_account
+                page = await store.recent(tx, account, settings.dispatch_ids_kept_s, after, _REBUILD_PAGE)
+            for home in page:
+                self._book.load(home)
+            if len(page) < _REBUILD_PAGE:
+                break
+            after = page[-1]
+        async with self._shared.db.worker() as tx:
+            kept_s = settings.dispatch_waiting_kept_s
+            waiting = await store.waiting(tx, settings.carrier_account, kept_s, _WAITING_MAX)
+        self._book.waiting = {one.carrier_id: one for one in waiting}
+
+    async def on_deliver(self, batch: list[Deliver]) -> None:
+        """Store a batch. When there are many, the next ones are let gather while these wait for their answer: a
+        transaction costs as much for ten receipts as for a thousand."""
+        began = clock.monotonic()
+        read = [(deliver, read_receipt(deliver)) for deliver in batch]
+        written = [deliver for deliver, receipt in read if receipt is None]
+        if written:
+            await self._inbox.take(written)
+        receipts = [(deliver, receipt) for deliver, receipt in read if receipt is not None]
+        if receipts:
+            await self._take(receipts)
+        if len(receipts) >= self._settings.dispatch_receipts_linger_min:
+            await asyncio.sleep(max(0.0, self._settings.dispatch_receipts_linger_s - (clock.monotonic() - began)))
+
+    async def _take(self, receipts: Sequence[tuple[Deliver, CarrierReceipt]]) -> None:
+        found: dict[ReceiptHome, list[tuple[int, Receipt, str, int]]] = defaultdict(list)
+        known: list[str] = []
+        waiting: list[WaitingReceipt] = []
+        for deliver, receipt in receipts:
+            state = _STATES.get(receipt.state)
+            if state is None:
+                continue  # not its end yet
+            place = self._place(receipt)
+            if place is not None:
+                plain, (home, slot) = place
+                found[home].append((slot, state, receipt.error, self._unix_ms(receipt.done_digits)))
+                known.append(plain)
+            elif receipt.id and not self._book.is_final(receipt.id):
+                waiting.append(self._waiting(deliver, receipt, state))
+        await self._store(found, waiting)
+        for plain in known:
+            self._book.done(plain)
+        self._remember(waiting)
+
+    def _place(self, receipt: CarrierReceipt) -> tuple[str, Place] | None:
+        candidates = self._book.find(receipt.id)
+        if not candidates:
+            return None
+        if len(candidates) == 1 and candidates[0][0] == normalise_id(receipt.id):
+            return candidates[0]
+        for plain, place in candidates:
+            home = place.home
+            if self._hash(home, receipt.number) == home.hashes[home.owners[place.slot]]:
+                return plain, place
+        return None
+
+    def _hash(self, home: ReceiptHome, number: str) -> bytes:
+        settings = self._settings
+        key = bytes.fromhex(secret(settings.hash_key, "hash_key"))
+        return number_hash(key, settings.hash_generation, home.key.tenant_id, _e164(number))
+
+    def _waiting(self, deliver: Deliver, receipt: CarrierReceipt, state: Receipt) -> WaitingReceipt:
+        return WaitingReceipt(
+            carrier_id=normalise_id(receipt.id),
+            state=state,
+            error=receipt.error,
+            done_at=self._date(receipt.done_digits) or clock.now(),
+            submitted_at=self._date(receipt.submit_digits),
+            number=_e164(deliver.source).removeprefix("+"),
+            sender=events.normal_sender(deliver.destination),
+        )
+
+    def _date(self, digits: str) -> datetime | None:
+        """A date of a receipt; most of a burst have the same."""
+        if digits not in self._dates:
+            if len(self._dates) >= _DATES_MAX:
+                self._dates.clear()
+            self._dates[digits] = CarrierReceipt("", ReceiptState.UNKNOWN, done_digits=digits).done_at
+        return self._dates[digits]
+
+    def _unix_ms(self, digits: str) -> int:
+        date = self._date(digits)
+        return round(date.timestamp() * 1000) if date is not None else clock.unix_ms()
+
+    # -- storing ------------------------------------------------------------------------------------------------------
+
+    async def _store(
+        self, found: dict[ReceiptHome, list[Said]], waiting: Sequence[WaitingReceipt], joined: Sequence[str] = ()
+    ) -> None:
+        """One transaction for all: receipts of chunks with what is said of them, and those that wait."""
+        news = [(home, *_applied(home, said)) for home, said in found.items()]
+        news = [one for one in news if one[1] != one[0].receipts]
+        account = self._settings.carrier_account
+        async with self._shared.db.worker() as tx:
+            if news:
+                mine = await store.save(tx, [(home.key, receipts, home.said + 1) for home, receipts, _ in news])
+                if len(mine) < len(news):
+                    self._give_up()
+                await emit(tx, *_facts(news))
+            await store.keep_waiting(tx, account, waiting)
+            await store.drop_waiting(tx, account, joined)
+        for home, receipts, _ in news:
+            home.receipts = receipts
+            home.said += 1
+
+    def _give_up(self) -> None:
+        error = TakenOver("receipts of this account are written by somebody else")
+        if not self.broken.done():
+            self.broken.set_exception(error)
+        raise error
+
+    def _remember(self, waiting: Sequence[WaitingReceipt]) -> None:
+        for one in waiting:
+            if len(self._book.waiting) < _WAITING_MAX:
+                self._book.waiting.setdefault(one.carrier_id, one)
+
+    # -- joining ------------------------------------------------------------------------------------------------------
+
+    async def run(self) -> None:
+        """Join receipts that wait with what has become known, until cancelled."""
+        while True:
+            await asyncio.sleep(_JOIN_EVERY_S)
+            try:
+                await self.join()
+            except AWAY as error:
+                log.warning("sender.database_away", why=type(error).__name__)
+
+    async def join(self) -> None:
+        """Early receipts whose id has come; receipts of ids that left memory; receipts that resolve an unknown."""
+        book, account = self._book, self._settings.carrier_account
+        await self._join_early()
+        older = [one for one in book.waiting.values() if one.carrier_id not in book.early]
+        if older:
+            async with self._shared.db.worker() as tx:
+                places = await store.find_ids(tx, account, [one.carrier_id for one in older])
+                homes = {home.key: home for home in await store.homes(tx, [key for key, _ in places.values()])}
+                resolved = await self._match(tx, [one for one in older if one.carrier_id not in places])
+            for carrier_id, (key, slot) in places.items():
+                book.add(carrier_id, book.home_of(homes[key]), slot)
+            for receipt, part in resolved:
+                self._resolver.add(part.key, part.slot, Slot.ACCEPTED, receipt.carrier_id)
+            if resolved:
+                await self._resolver.flush()
+                await self._adopt(resolved)
+            await self._join_early()
+        await self._turn()
+
+    async def _join_early(self) -> None:
+        book = self._book
+        early, book.early = book.early, []
+        found: dict[ReceiptHome, list[Said]] = defaultdict(list)
+        joined = []
+        for carrier_id in early:
+            waiting = book.waiting.get(carrier_id)
+            for plain, (home, slot) in book.find(carrier_id)[:1] if waiting is not None else ():
+                assert waiting is not None
+                done_ms = round(waiting.done_at.timestamp() * 1000)
+                found[home].append((slot, Receipt(waiting.state), waiting.error, done_ms))
+                joined.append(plain)
+        if joined:
+            await self._store(found, (), joined)
+        for carrier_id in joined:
+            book.waiting.pop(carrier_id, None)
+            book.done(carrier_id)
+
+    async def _match(self, tx: Tx, waiting: Sequence[WaitingReceipt]) -> list[tuple[WaitingReceipt, UnknownPart]]:
+        """Receipts that exactly one unknown message fits, by account, number, sender and time."""
+        settings = self._settings
+        tenants = await store.tenants_with_unknown(tx, settings.carrier_account)
+        if not tenants or not waiting:
+            return []
+        key = bytes.fromhex(secret(settings.hash_key, "hash_key"))
+        hashes = {
+            number_hash(key, settings.hash_generation, tenant, "+" + one.number): one
+            for one in waiting
+            for tenant in tenants
+        }
+        parts = await store.unknown_parts(tx, settings.carrier_account, list(hashes))
+        fitting: dict[str, list[UnknownPart]] = defaultdict(list)
+        for part in parts:
+            one = hashes[part.number_hash]
+            if fits(one, part):
+                fitting[one.carrier_id].append(part)
+        by_id = {one.carrier_id: one for one in waiting}
+        chosen = [(by_id[carrier_id], only_message(some)) for carrier_id, some in fitting.items()]
+        return [(one, part) for one, part in chosen if part is not None]
+
+    async def _adopt(self, resolved: Sequence[tuple[WaitingReceipt, UnknownPart]]) -> None:
+        """The ids of resolved messages are known from now on."""
+        async with self._shared.db.worker() as tx:
+            homes = {home.key: home for home in await store.homes(tx, [part.key for _, part in resolved])}
+        for one, part in resolved:
+            self._book.add(one.carrier_id, self._book.home_of(homes[part.key]), part.slot)
+
+    async def _turn(self) -> None:
+        leaving = self._book.turn()
+        if leaving:
+            async with self._shared.db.worker() as tx:
+                await store.keep_ids(tx, self._settings.carrier_account, leaving)
+
+
+def fits(receipt: WaitingReceipt, part: UnknownPart) -> bool:
+    """Whether a receipt may be about an unknown part, going by sender and time of submission. Dates of receipts are cut
+    to the minute by many carriers."""
+    if receipt.sender != events.normal_sender(part.sender):
+        return False
+    if receipt.submitted_at is None:
+        return datetime.now(UTC) - part.submitted_at < timedelta(hours=72)
+    after = part.submitted_at - receipt.submitted_at
+    return -_UNKNOWN_WITHIN <= after <= _UNKNOWN_WITHIN + timedelta(seconds=59)
+
+
+def only_message(parts: Sequence[UnknownPart]) -> UnknownPart | None:
+    """The part that a receipt resolves: the first of a message, if all that fit belong to one message (its parts follow
+    one another); two candidates stay unknown."""
+    first = min(parts, key=lambda part: part.slot)
+    same = all(
+        part.key == first.key and part.slot - first.slot == at for at, part in enumerate(sorted(parts, key=_slot))
+    )
+    return first if same and len({part.submitted_at for part in parts}) == 1 else None
+
+
+def _slot(part: UnknownPart) -> int:
+    return part.slot
+
+
+def _applied(home: ReceiptHome, said: Sequence[Said]) -> tuple[bytes, list[Said]]:
+    """(receipts afterwards, what there is to say of messages): (seq, state, error, time)."""
+    receipts = bytearray(home.receipts)
+    words: dict[int, Said] = {}
+    for slot, state, error, done_ms in said:
+        if not domain.apply(receipts, [(slot, state)]):
+            continue
+        at, after = home.message(slot, receipts)
+        merged = domain.merged(after)
+        if merged is not Receipt.NONE and merged is not domain.merged(home.message(slot, home.receipts)[1]):
+            words[at] = (home.seq[at], merged, error, done_ms)
+    return bytes(receipts), list(words.values())
+
+
+def _facts(news: Sequence[tuple[ReceiptHome, bytes, list[Said]]]) -> list[Fact]:
+    return [events.status_changed(home.key, home.lane, home.said + 1, said) for home, _, said in news if said]
+
+
+def _e164(number: str) -> str:
+    return "+" + number.removeprefix("+").removeprefix("00")

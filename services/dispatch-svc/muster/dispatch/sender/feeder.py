@@ -1,0 +1,235 @@
+"""Claim, intend, write: what keeps the carrier's window full.
+
+Each write is preceded by a committed intent, of at most the window's free slots and half a second of the carrier's
+rate. No transaction is open while anything is written.
+"""
+
+from collections.abc import Callable, Sequence
+
+from muster.dispatch.domain.fairness import NO_TURNS
+from muster.dispatch.handlers import outcomes
+from muster.dispatch.handlers.outcomes import Change
+from muster.dispatch.sender.binds import Bind
+from muster.dispatch.sender.book import Book
+from muster.dispatch.sender.job import Job, Window
+from muster.dispatch.sender.rate import WINDOW_S
+from muster.dispatch.sender.shared import AWAY, Shared, wait
+from muster.dispatch.store import queue, suppressions
+from muster.dispatch.store.queue import Intent, Standing
+from muster.kit import clock, observe
+from muster.kit.pg import Tx
+from muster.smpp import Accepted, NotSent, Outcome, Session
+
+log = observe.logger(__name__)
+
+Writes = list[tuple[Job, Window]]
+
+
+class Feeder:
+    """Looks for work whenever the window has room."""
+
+    def __init__(self, shared: Shared, bind: Bind, book: Book) -> None:
+        self._shared = shared
+        self._settings = shared.settings
+        self._bind = bind
+        self._book = book
+        self._turns = NO_TURNS
+        self._poll_s = shared.settings.dispatch_poll_s_min
+
+    async def run(self) -> None:
+        """Feed until cancelled. A database that is away is waited for: nothing is written without it."""
+        while True:
+            try:
+                fed = await self._step()
+            except AWAY as error:
+                log.warning("sender.database_away", why=type(error).__name__)
+                fed, self._poll_s = False, self._settings.dispatch_poll_s_max
+            if not fed:
+                await wait(self._shared.feed, self._poll_s)
+
+    async def _step(self) -> bool:
+        """One transaction of claims or intents and its writes; False if there is no room or nothing to do."""
+        shared = self._shared
+        room = min(self._bind.free_slots, shared.rate.allowance(clock.monotonic()))
+        if shared.closing or room < 1:
+            return False
+        waiting = [job for job in shared.jobs.values() if job.more]
+        if room < self._worthwhile(sum(job.left for job in waiting) or room):
+            return False
+        if waiting:
+            await self._continue(waiting, room)
+            return True
+        return await self._claim(room)
+
+    def _worthwhile(self, left: int) -> int:
+        """Below this the window is left to drain: an intent for a few parts costs as much as one for hundreds."""
+        rate = int(self._shared.rate.current * WINDOW_S)
+        return max(1, min(left, self._settings.carrier_window // 2, rate))
+
+    # -- claims -------------------------------------------------------------------------------------------------------
+
+    async def _claim(self, room: int) -> bool:
+        shared, settings = self._shared, self._settings
+        async with shared.db.worker() as tx:
+            waiting = await queue.waiting(tx, settings.carrier_account, settings.dispatch_sends_max, 1 + room // 250)
+        waiting = [one for one in waiting if queue.chunk_of(one) not in shared.jobs]
+        turns, chosen = self._turns.choose(waiting, room, settings.dispatch_quantum_parts)
+        if not chosen:
+            self._poll_s = min(self._poll_s * 1.5, settings.dispatch_poll_s_max)
+            return False
+        began = clock.monotonic()
+        async with shared.exclusive:
+            async with shared.db.worker() as tx:
+                await queue.share_tenants(tx, {one.tenant_id for one in chosen})
+                claimed = await queue.claim(tx, chosen, shared.owner, settings.dispatch_lease_s)
+                jobs = [Job(one) for one in claimed]
+                for job in jobs:
+                    if job.claimed.counter != job.counter:
+                        await self._join(tx, job, job.claimed.counter)
+                stored = await self._store(tx, jobs)
+                writes = await self._intend(tx, jobs, room)
+            self._stored(stored)
+            shared.jobs.update({job.claimed.key.chunk: job for job in jobs})
+        self._turns, self._poll_s = turns, settings.dispatch_poll_s_min
+        await self._write(writes, began)
+        return bool(jobs)
+
+    async def _join(self, tx: Tx, job: Job, counter: int) -> None:
+        """Leave out who may not be texted by now."""
+        claimed = job.claimed
+        barred = await suppressions.barred(
+            tx, claimed.key.chunk.tenant_id, job.hashes_left(), job.scope, claimed.created_at
+        )
+        job.bar(barred, counter)
+
+    async def _store(self, tx: Tx, jobs: Sequence[Job]) -> list[tuple[Job, Change, int]]:
+        """Store what is not to be written with the intent that passes over it: after a crash it is not taken for
+        unknown."""
+        changes = [(job, job.change()) for job in jobs if job.marked]
+        if not changes:
+            return []
+        versions = await outcomes.store(tx, [change for _, change in changes])
+        return [(job, change, versions[change.home.key]) for job, change in changes]
+
+    def _stored(self, stored: Sequence[tuple[Job, Change, int]]) -> None:
+        for job, change, version in stored:
+            job.recorded(change, version)
+
+    # -- intents ------------------------------------------------------------------------------------------------------
+
+    async def _continue(self, jobs: Sequence[Job], room: int) -> None:
+        """The next windows of chunks that are leased already."""
+        shared = self._shared
+        began = clock.monotonic()
+        async with shared.exclusive:
+            jobs = [job for job in jobs if job.more and shared.jobs.get(job.claimed.key.chunk) is job]
+            async with shared.db.worker() as tx:
+                await queue.share_tenants(tx, {job.claimed.key.chunk.tenant_id for job in jobs})
+                writes = await self._intend(tx, jobs, room)
+                stored = await self._store(tx, jobs)
+            self._stored(stored)
+        await self._write(writes, began)
+
+    async def _intend(self, tx: Tx, jobs: Sequence[Job], room: int) -> Writes:
+        """Store how far each may be written; those that may."""
+        wanted: Writes = []
+        for job in jobs:
+            if room < 1:
+                break
+            window = job.window(room)
+            wanted.append((job, window))
+            room -= len(window.slots)
+        if not wanted:
+            return []
+        intents = [Intent(job.claimed.key, window.upto, job.counter) for job, window in wanted]
+        granted = await queue.intend(tx, intents, self._shared.owner, self._settings.dispatch_lease_s)
+        refused = [job for job, _ in wanted if job.claimed.key.chunk not in granted]
+        if refused:
+            await self._look(tx, refused)
+        return [(job, window) for job, window in wanted if job.claimed.key.chunk in granted]
+
+    async def _look(self, tx: Tx, refused: Sequence[Job]) -> None:
+        """Why an intent was refused: leave, or join again and come back."""
+        keys = [job.claimed.key.chunk for job in refused]
+        found = await queue.standings(tx, keys, self._shared.owner)
+        for job in refused:
+            standing = found.get(job.claimed.key.chunk)
+            why = why_leave(job, standing)
+            if why:
+                self._shared.leave(job, why)
+            elif standing is not None and standing.counter != job.counter:
+                await self._join(tx, job, standing.counter)
+
+    # -- writes -------------------------------------------------------------------------------------------------------
+
+    async def _write(self, writes: Writes, began: float) -> None:
+        """Write windows whose intents are committed, each only if its intent is young enough at that very moment."""
+        shared = self._shared
+        if writes:
+            shared.failpoint.hit("after_intent")
+
+        def fresh() -> bool:
+            return clock.monotonic() - began < self._settings.dispatch_guard_s
+
+        for job, window in writes:
+            session = self._bind.session
+            if session is None or not await session.writable():
+                return
+            # Nothing may come between these checks and the write.
+            if job.leaving or shared.jobs.get(job.claimed.key.chunk) is not job:
+                continue
+            self._write_one(session, job, window, fresh)
+        if writes:
+            shared.failpoint.hit("after_write")
+
+    def _write_one(self, session: Session, job: Job, window: Window, fresh: Callable[[], bool]) -> None:
+        slots, messages = job.messages(window)
+        refused = session.start(messages, self._sink(job, slots), guard=fresh, tag=(job, slots))
+        if refused is not None:
+            return  # certainly not written: the next step intends it again
+        job.cursor = job.written_upto = window.upto
+        job.in_flight += len(messages)
+        job.submitted = job.submitted or bool(messages)
+        self._shared.rate.spend(len(messages), clock.monotonic())
+        if job.changed and job.dirty_at is None:
+            job.dirty_at = clock.monotonic()
+        if job.finished:
+            self._shared.record.set()
+
+    def _sink(self, job: Job, slots: Sequence[int]) -> Callable[[list[tuple[int, Outcome]]], None]:
+        """What takes the answers of one write: the road that every message goes."""
+        shared, book = self._shared, self._book
+        home = book.home_of(job.home)
+        states, ids, register = job.slots, job.carrier_ids, book.add
+
+        def sink(indexed: list[tuple[int, Outcome]]) -> None:
+            for index, outcome in indexed:
+                slot = slots[index]
+                if type(outcome) is Accepted:
+                    states[slot] = 1
+                    ids[slot] = carrier_id = outcome.carrier_id
+                    register(carrier_id, home, slot)
+                else:
+                    job.take(slot, outcome)
+                    if isinstance(outcome, NotSent):
+                        shared.rate.throttled(clock.monotonic())
+            job.in_flight -= len(indexed)
+            if job.dirty_at is None:
+                job.dirty_at = clock.monotonic()
+            shared.failpoint.hit("after_response")
+            if job.finished:
+                shared.record.set()
+            shared.feed.set()
+
+        return sink
+
+
+def why_leave(job: Job, standing: Standing | None) -> str:
+    """Why a job must end: "lost", "send_by", "paused" or the reason that its send ended for; "" if it may go on."""
+    if standing is None or not standing.leased or standing.epoch != job.claimed.key.epoch:
+        return "lost"
+    if standing.ending:
+        return standing.ending
+    if not standing.going:
+        return "paused"
+    return "send_by" if standing.over else ""

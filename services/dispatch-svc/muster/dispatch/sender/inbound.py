@@ -1,0 +1,92 @@
+"""What people write: joined from its parts, read, held where it may be an opt-out, and passed on."""
+
+import hashlib
+from collections.abc import Sequence
+from typing import Final
+from uuid import UUID
+
+from muster.dispatch import events
+from muster.dispatch.events import ALL, MARKETING, Inbound
+from muster.dispatch.sender.binds import Bind
+from muster.dispatch.sender.shared import Shared
+from muster.dispatch.store import inbound as store
+from muster.dispatch.store import suppressions
+from muster.dispatch.store.inbound import Message, Part
+from muster.events import NIL_TENANT
+from muster.kit import clock, observe
+from muster.kit.ids import uuid7
+from muster.kit.outbox import emit
+from muster.kit.pg import Tx
+from muster.kit.settings import secret
+from muster.smpp import Deliver, read_concat
+from muster.text import Verdict, decode, number_hash, read_reply
+
+log = observe.logger(__name__)
+
+# A carrier that heard no answer says the same again within seconds, or after the next bind; a person may mean it.
+_SAME_SESSION_S: Final = 5.0
+_OTHER_SESSION_S: Final = 600.0
+_HELD: Final = frozenset((Verdict.OPT_OUT, Verdict.UNCLEAR))
+
+
+class Inbox:
+    """Takes messages that people wrote."""
+
+    def __init__(self, shared: Shared) -> None:
+        self._shared = shared
+        self._settings = shared.settings
+        self.bind: Bind | None = None
+
+    async def take(self, delivers: Sequence[Deliver]) -> None:
+        """Store each in a transaction of its own: replies are rare, and one must not wait for another's tenant."""
+        for deliver in delivers:
+            async with self._shared.db.worker() as tx:
+                await self._take(tx, deliver)
+
+    async def _take(self, tx: Tx, deliver: Deliver) -> None:
+        concat, octets = read_concat(deliver)
+        text = decode(octets, deliver.data_coding).replace("\0", "")
+        whole: str | None = text
+        if concat is not None:
+            part = Part(deliver.source, deliver.destination, concat.reference, concat.total, concat.number, text)
+            whole = await store.add_part(tx, self._settings.carrier_account, part)
+        if whole is not None:
+            reference = concat.reference if concat is not None else -1
+            await self._take_whole(tx, deliver.source, deliver.destination, whole, reference)
+
+    async def _take_whole(self, tx: Tx, source: str, destination: str, text: str, reference: int) -> None:
+        account = self._settings.carrier_account
+        session = self.bind.number if self.bind is not None else 0
+        digest = hashlib.blake2b(repr((source, destination, text, reference)).encode(), digest_size=16).digest()
+        if await store.is_repeated(tx, account, digest, session, _SAME_SESSION_S, _OTHER_SESSION_S):
+            return
+        to = events.normal_sender(destination)
+        owner = await store.owner_of(tx, to)
+        number = "+" + source.removeprefix("+").removeprefix("00")
+        tenant_id = owner or NIL_TENANT
+        inbound = Inbound(tenant_id, uuid7(), number, self._hash(tenant_id, number), to, text, account)
+        reading = read_reply(text)
+        kept = (None, None) if owner else (number, text)
+        await store.add(
+            tx,
+            Message(
+                *(tenant_id, inbound.inbound_id, account, digest, session, inbound.number_hash),
+                *(reading.verdict.name.lower(), reading.rule, *kept),
+            ),
+        )
+        if owner is None:
+            log.warning("inbound.nobodys_number", account=account)
+            return
+        if reading.verdict in _HELD:
+            await self._hold(tx, inbound, ALL if reading.scope == "all" else MARKETING)
+        await emit(tx, events.received(inbound, clock.unix_ms()))
+
+    def _hash(self, tenant_id: UUID, number: str) -> bytes:
+        key = bytes.fromhex(secret(self._settings.hash_key, "hash_key"))
+        return number_hash(key, self._settings.hash_generation, tenant_id, number)
+
+    async def _hold(self, tx: Tx, inbound: Inbound, scope: int) -> None:
+        """From the commit on, no intent covers this number."""
+        await suppressions.lock_tenants(tx, {inbound.tenant_id})
+        await suppressions.add_hold(tx, inbound.tenant_id, inbound.number_hash, inbound.inbound_id, scope)
+        await suppressions.raise_counters(tx, {inbound.tenant_id})

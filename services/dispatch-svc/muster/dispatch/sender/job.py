@@ -1,0 +1,300 @@
+"""An attempt that this sender has leased, in memory: what to write next, and what became of it."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from muster.dispatch.domain.slots import Slot
+from muster.dispatch.events import CLASS_MARKETING, MARKETING, Recipients, is_number, read_recipients, read_texts
+from muster.dispatch.handlers.outcomes import Change
+from muster.dispatch.store.chunks import Home
+from muster.dispatch.store.queue import Claimed
+from muster.dispatch.store.suppressions import Barred
+from muster.smpp import Accepted, Concat, Message, NotSent, Outcome, Rejected, SubmitTemplate, Unknown, build_udh
+from muster.smpp.pdu import ESM_UDH
+from muster.text import Encoding, TextRefused, encoding_of, split
+
+_UCS2: Final = 8
+_ALPHANUMERIC_TON: Final = 5
+_INTERNATIONAL_TON: Final = 1
+_ISDN_NPI: Final = 1
+# ESME_RINVMSGLEN: what is said of a text whose parts are not those that were paid for.
+_ERROR_LENGTH: Final = 1
+_SCOPE_OTHER: Final = 2
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """What is written at once: these slots; the order of the attempt is done below `upto` then."""
+
+    upto: int
+    slots: list[int]
+
+
+class Job:
+    """One leased attempt. `cursor` and `written_upto` count its order; `slots` are those of the whole chunk."""
+
+    __slots__ = (
+        "_coded",
+        "_owners",
+        "_starts",
+        "_template",
+        "_texts",
+        "carrier_ids",
+        "claimed",
+        "counter",
+        "cursor",
+        "dirty_at",
+        "errors",
+        "held",
+        "home",
+        "in_flight",
+        "leaving",
+        "marked",
+        "order",
+        "recipients",
+        "slots",
+        "stored",
+        "submitted",
+        "throttled",
+        "written_upto",
+    )
+
+    def __init__(self, claimed: Claimed) -> None:
+        self.claimed = claimed
+        self.recipients: Recipients = read_recipients(claimed.plain)
+        parts = self.recipients.parts
+        self.slots = bytearray(claimed.slots)
+        self.stored = claimed.slots
+        self.order: Sequence[int] = range(len(self.slots)) if claimed.order is None else claimed.order
+        self.cursor = self.written_upto = claimed.intent_upto
+        self.counter = claimed.joined_counter
+        self.carrier_ids = claimed.carrier_ids.split("\n") if claimed.carrier_ids else [""] * len(self.slots)
+        self.errors: dict[int, int] = {}
+        self.in_flight = 0
+        self.submitted = False
+        self.throttled = self.held = self.marked = False
+        self.dirty_at: float | None = None
+        self.leaving = ""
+        single = len(parts) == len(self.slots)
+        self._owners: Sequence[int] = (
+            range(len(parts)) if single else [at for at, count in enumerate(parts) for _ in range(count)]
+        )
+        self._starts: list[int] | None = None if single else _starts(parts)
+        self._template: SubmitTemplate | None = None
+        self._texts = read_texts(claimed.personal)
+        self._coded: dict[int, tuple[int, list[bytes]] | None] = {}
+        self.home = self._home()
+        self._queue_retries()
+        self._stop_unpaid()
+
+    def _home(self) -> Home:
+        claimed = self.claimed
+        return Home(
+            key=claimed.key.chunk,
+            about=claimed.about,
+            recipients=self.recipients,
+            slots=claimed.slots,
+            said=claimed.said,
+            done=False,
+            carrier_ids=claimed.carrier_ids,
+            receipts=None,
+            receipts_said=0,
+            submitted_at=None,
+        )
+
+    def _queue_retries(self) -> None:
+        """Slots of a retry are stored as queued before its first intent: after a crash those that an intent covers must
+        not look like ones that were certainly not sent."""
+        if self.claimed.order is not None:
+            for slot in self.order[self.cursor :]:
+                if self.slots[slot] == Slot.RETRY:
+                    self.slots[slot] = Slot.QUEUED
+                    self.marked = True
+
+    def _stop_unpaid(self) -> None:
+        if self.claimed.upto > self.claimed.reserved:
+            self._end(
+                {at for at, upto in enumerate(self.recipients.uptos) if upto > self.claimed.reserved}, Slot.CREDITS
+            )
+
+    def _end(self, positions: set[int], to: Slot) -> bool:
+        """End what is unwritten of these messages; whether that was anything. `marked` until it is stored."""
+        found = False
+        for slot in self.order[self.cursor :]:
+            if self.slots[slot] == Slot.QUEUED and self._owners[slot] in positions:
+                self.slots[slot] = to
+                found = self.marked = True
+        return found
+
+    # -- what to write ------------------------------------------------------------------------------------------------
+
+    @property
+    def changed(self) -> bool:
+        """Whether anything is to be recorded."""
+        return self.slots != self.stored
+
+    @property
+    def more(self) -> bool:
+        """Whether there is anything left to write."""
+        return self.cursor < len(self.order) and not self.leaving
+
+    @property
+    def left(self) -> int:
+        """Slots that were not looked at yet."""
+        return len(self.order) - self.cursor
+
+    @property
+    def finished(self) -> bool:
+        """Whether nothing is on the wire, nor to be written by this lease."""
+        return not self.in_flight and not self.more
+
+    @property
+    def scope(self) -> int:
+        """Which suppressions and holds reach these messages: of at least this scope."""
+        return MARKETING if self.claimed.about.message_class == CLASS_MARKETING else _SCOPE_OTHER
+
+    def hashes_left(self) -> list[bytes]:
+        """The numbers that are still to be written to."""
+        positions = {self._owners[slot] for slot in self.order[self.cursor :] if self.slots[slot] == Slot.QUEUED}
+        return [self.recipients.hashes[position] for position in sorted(positions)]
+
+    def bar(self, barred: Barred, counter: int) -> None:
+        """Leave out who may not be texted any more, or not now."""
+        self.counter = counter
+        if barred.suppressed or barred.held:
+            hashes = self.recipients.hashes
+            self._end({at for at, one in enumerate(hashes) if one in barred.suppressed}, Slot.SUPPRESSED)
+            self.held |= self._end({at for at, one in enumerate(hashes) if one in barred.held}, Slot.RETRY)
+
+    def window(self, limit: int) -> Window:
+        """The next slots to write, whole messages, at most `limit` (the first message may have more)."""
+        chosen: list[int] = []
+        at, order, states = self.cursor, self.order, self.slots
+        while at < len(order):
+            end = at + 1 if self._starts is None else self._message_end(at)
+            group = [slot for slot in order[at:end] if states[slot] == Slot.QUEUED]
+            if chosen and len(chosen) + len(group) > limit:
+                break
+            chosen += group
+            at = end
+            if len(chosen) >= limit:
+                break
+        return Window(upto=at, slots=chosen)
+
+    def _message_end(self, at: int) -> int:
+        owner = self._owners[self.order[at]]
+        while at < len(self.order) and self._owners[self.order[at]] == owner:
+            at += 1
+        return at
+
+    def messages(self, window: Window) -> tuple[list[int], list[Message]]:
+        """submit_sm for the slots of a window, and which slots they are. A text that cannot be coded as it was priced
+        is rejected here."""
+        template = self._template or self._new_template()
+        slots: list[int] = []
+        messages: list[Message] = []
+        texts, index = self._texts, self._texts.index
+        for slot in window.slots:
+            at = self._owners[slot]
+            coded = self._coding(index[at] if index else 0, self.recipients.parts[at])
+            if coded is None:
+                self.slots[slot] = Slot.REJECTED
+                self.errors[at] = _ERROR_LENGTH
+                continue
+            data_coding, payloads = coded
+            destination = b"%d" % texts.numbers[at]
+            slots.append(slot)
+            if len(payloads) == 1:
+                messages.append(Message(template, destination, payloads[0], data_coding))
+            else:
+                payload = self._part(at, slot, payloads)
+                messages.append(Message(template, destination, payload, data_coding, ESM_UDH))
+        return slots, messages
+
+    def _part(self, at: int, slot: int, payloads: list[bytes]) -> bytes:
+        assert self._starts is not None
+        claimed = self.claimed
+        part = slot - self._starts[at]
+        reference = (claimed.reference_base + self.recipients.seq[at]) % (1 << claimed.reference_bits)
+        return build_udh(Concat(reference, len(payloads), part + 1), claimed.reference_bits) + payloads[part]
+
+    def _coding(self, index: int, parts: int) -> tuple[int, list[bytes]] | None:
+        """data_coding and parts of a text; None where they are not as many as were priced."""
+        if index not in self._coded:
+            text = self._texts.texts[index]
+            try:
+                payloads = split(text, 16 if self.claimed.reference_bits == 16 else 8)
+                self._coded[index] = _UCS2 if encoding_of(text) is Encoding.UCS2 else 0, payloads
+            except TextRefused:
+                self._coded[index] = None
+        coded = self._coded[index]
+        return coded if coded is not None and len(coded[1]) == parts else None
+
+    def _new_template(self) -> SubmitTemplate:
+        sender = self.claimed.about.sender
+        number = is_number(sender)
+        self._template = SubmitTemplate(
+            sender.removeprefix("+") if number else sender,
+            source_ton=_INTERNATIONAL_TON if number else _ALPHANUMERIC_TON,
+            source_npi=_ISDN_NPI if number else 0,
+            validity_period=self.claimed.send_by.strftime("%y%m%d%H%M%S000+").encode(),
+        )
+        return self._template
+
+    # -- what became of it --------------------------------------------------------------------------------------------
+
+    def take(self, slot: int, outcome: Outcome) -> None:
+        """What became of one part that was written (or not, after all)."""
+        match outcome:
+            case Accepted(carrier_id):
+                self.slots[slot] = Slot.ACCEPTED
+                self.carrier_ids[slot] = carrier_id
+            case Rejected(status):
+                self.slots[slot] = Slot.REJECTED
+                self.errors[self._owners[slot]] = status
+            case NotSent():
+                self.slots[slot] = Slot.RETRY
+                self.throttled = True
+            case Unknown():
+                self.slots[slot] = Slot.UNKNOWN
+
+    def position(self, slot: int) -> int:
+        """Whose message a slot belongs to."""
+        return self._owners[slot]
+
+    def change(self) -> Change:
+        """What there is to record now."""
+        ids = "\n".join(self.carrier_ids) if any(self.carrier_ids) else None
+        return Change(
+            home=self.home, after=bytes(self.slots), errors=self.errors, carrier_ids=ids, submitted=self.submitted
+        )
+
+    def recorded(self, change: Change, said: int) -> None:
+        """`change` is stored; what came meanwhile is still to be."""
+        self.stored = change.after
+        self.home = Home(
+            key=self.home.key,
+            about=self.home.about,
+            recipients=self.recipients,
+            slots=change.after,
+            said=said,
+            done=False,
+            carrier_ids=change.carrier_ids,
+            receipts=None,
+            receipts_said=0,
+            submitted_at=None,
+        )
+        self.submitted = self.marked = False
+
+    def retries(self) -> list[int]:
+        """Slots to be tried again by another attempt."""
+        return [slot for slot, state in enumerate(self.slots) if state == Slot.RETRY]
+
+
+def _starts(parts: bytes) -> list[int]:
+    starts, at = [], 0
+    for count in parts:
+        starts.append(at)
+        at += count
+    return starts

@@ -1,0 +1,141 @@
+"""Record: outcomes go from memory to the chunk's row, at least each 100 ms, and leases end."""
+
+import asyncio
+import random
+from collections.abc import Sequence
+
+from muster.dispatch.domain import slots
+from muster.dispatch.domain.slots import SLOT_OF_REASON, Reason, Slot
+from muster.dispatch.handlers import outcomes
+from muster.dispatch.handlers.outcomes import Change
+from muster.dispatch.sender.feeder import why_leave
+from muster.dispatch.sender.job import Job
+from muster.dispatch.sender.resolver import Resolver
+from muster.dispatch.sender.shared import AWAY, Shared, wait
+from muster.dispatch.store import queue
+from muster.dispatch.store.queue import Release, Retry
+from muster.kit import clock, observe
+from muster.kit.pg import Tx
+
+log = observe.logger(__name__)
+
+_ENDINGS = frozenset(reason.value for reason in SLOT_OF_REASON)
+
+
+class Recorder:
+    """Stores what became of the jobs."""
+
+    def __init__(self, shared: Shared, resolver: Resolver) -> None:
+        self._shared = shared
+        self._settings = shared.settings
+        self._resolver = resolver
+
+    async def run(self) -> None:
+        """Record until cancelled; what a database that is away did not take is tried again."""
+        while True:
+            await wait(self._shared.record, self._settings.dispatch_record_s / 2)
+            try:
+                await self.record_due()
+            except AWAY as error:
+                log.warning("sender.database_away", why=type(error).__name__)
+
+    async def record_due(self) -> None:
+        """Everything that is finished, and what has waited long enough to be recorded."""
+        now = clock.monotonic()
+        due = [
+            job
+            for job in self._shared.jobs.values()
+            if job.finished or (job.dirty_at is not None and now - job.dirty_at >= self._settings.dispatch_record_s)
+        ]
+        if due:
+            self._shared.failpoint.hit("before_record")
+            await self._record(due)
+            self._shared.feed.set()
+
+    async def _record(self, jobs: Sequence[Job]) -> None:
+        shared = self._shared
+        async with shared.exclusive:
+            jobs = [job for job in jobs if shared.jobs.get(job.claimed.key.chunk) is job]
+            async with shared.db.worker() as tx:
+                mine = await queue.lock_leases(tx, [job.claimed.key for job in jobs], shared.owner)
+                kept = [job for job in jobs if job.claimed.key.chunk in mine]
+                ended = [job for job in kept if job.finished]
+                changes = [(job, self._change(job)) for job in kept]
+                versions = await outcomes.store(tx, [change for _, change in changes])
+                await self._end(tx, [(job, change) for job, change in changes if job in ended])
+            for job, change in changes:
+                job.recorded(change, versions[change.home.key])
+                job.dirty_at = clock.monotonic() if job.changed else None
+            for job in ended:
+                del shared.jobs[job.claimed.key.chunk]
+            for job in jobs:
+                if job not in kept:
+                    self._lost(job)
+
+    def _change(self, job: Job) -> Change:
+        """What is stored of a job; one whose send has ended ends what it did not write."""
+        if job.finished and job.leaving in _ENDINGS:
+            job.slots[:] = slots.end_open(bytes(job.slots), SLOT_OF_REASON[Reason(job.leaving)])
+        return job.change()
+
+    async def _end(self, tx: Tx, ended: Sequence[tuple[Job, Change]]) -> None:
+        if not ended:
+            return
+        releases, retries = [], []
+        for job, change in ended:
+            back = job.cursor < len(job.order) and not change.done
+            releases.append(Release(job.claimed.key, queued=back, intent_upto=job.written_upto))
+            if not back and not change.done:
+                retries.append(self._retry(job))
+        await queue.release(tx, releases)
+        await queue.add_retries(tx, retries)
+        await outcomes.tell_sagas(tx, [change for _, change in ended])
+
+    def _retry(self, job: Job) -> Retry:
+        """What was certainly not sent is an attempt of its own, later: sooner for a busy carrier than for a hold."""
+        settings, key = self._settings, job.claimed.key
+        delay_s = settings.dispatch_held_s
+        if job.throttled or not job.held:
+            doubled = settings.dispatch_retry_s_min * 2 ** min(key.attempt, 10)
+            delay_s = min(doubled, settings.dispatch_retry_s_max) * random.uniform(0.5, 1.0)
+        why = "held" if job.held and not job.throttled else "throttled"
+        return Retry(key.chunk, key.attempt + 1, why, job.retries(), delay_s)
+
+    def _lost(self, job: Job) -> None:
+        """Somebody else took the lease: what covered our writes is unknown there, but we know better."""
+        del self._shared.jobs[job.claimed.key.chunk]
+        for slot, (old, new) in enumerate(zip(job.stored, job.slots, strict=True)):
+            if old != new and new in (Slot.ACCEPTED, Slot.REJECTED):
+                self._resolver.add(job.claimed.key.chunk, slot, Slot(new), job.carrier_ids[slot])
+
+    async def watch(self) -> None:
+        """Hear of stops and pauses while waiting for answers, and keep the leases."""
+        shared, settings = self._shared, self._settings
+        renewed_at = clock.monotonic()
+        while True:
+            await asyncio.sleep(settings.dispatch_watch_s)
+            if not shared.jobs:
+                continue
+            jobs = dict(shared.jobs)
+            try:
+                async with shared.db.worker() as tx:
+                    found = await queue.standings(tx, list(jobs), shared.owner)
+                    if clock.monotonic() - renewed_at > settings.dispatch_lease_s / 3:
+                        await queue.renew(tx, settings.carrier_account, shared.owner, settings.dispatch_lease_s)
+                        renewed_at = clock.monotonic()
+            except AWAY:
+                continue
+            for key, job in jobs.items():
+                if shared.jobs.get(key) is job and (why := why_leave(job, found.get(key))):
+                    shared.leave(job, why)
+
+    async def close(self, timeout_s: float) -> None:
+        """Write nothing more, wait for answers, record, and give the rest back."""
+        shared = self._shared
+        shared.closing = True
+        for job in list(shared.jobs.values()):
+            shared.leave(job, "closing")
+        deadline = clock.monotonic() + timeout_s
+        while shared.jobs and clock.monotonic() < deadline:
+            await self.record_due()
+            await asyncio.sleep(0.02)

@@ -1,0 +1,93 @@
+"""Unknown outcomes that have become known: by a late answer, or by a receipt that only one message fits."""
+
+import asyncio
+from collections.abc import Mapping
+
+from muster.dispatch.domain.slots import Slot
+from muster.dispatch.events import ChunkKey
+from muster.dispatch.handlers import outcomes
+from muster.dispatch.handlers.outcomes import Change
+from muster.dispatch.sender.job import Job
+from muster.dispatch.sender.shared import AWAY, Shared
+from muster.dispatch.store import chunks
+from muster.dispatch.store.chunks import Home
+from muster.kit import clock, observe
+from muster.smpp import Accepted, LateResponse, Rejected
+
+log = observe.logger(__name__)
+
+_EVERY_S = 0.2
+Found = dict[int, tuple[Slot, str]]
+
+
+class Resolver:
+    """Applies what was found out: in memory where the chunk is leased by this sender, else in its row."""
+
+    def __init__(self, shared: Shared) -> None:
+        self._shared = shared
+        self._found: dict[ChunkKey, Found] = {}
+
+    def add(self, key: ChunkKey, slot: int, state: Slot, carrier_id: str) -> None:
+        """This part was accepted or rejected after all."""
+        self._found.setdefault(key, {})[slot] = (state, carrier_id)
+
+    def on_late(self, late: list[LateResponse]) -> None:
+        """Answers that came after their time."""
+        for response in late:
+            assert isinstance(response.tag, tuple)
+            job, slots = response.tag
+            assert isinstance(job, Job)
+            slot, outcome = slots[response.index], response.outcome
+            if isinstance(outcome, Accepted):
+                self.add(job.claimed.key.chunk, slot, Slot.ACCEPTED, outcome.carrier_id)
+            elif isinstance(outcome, Rejected):
+                self.add(job.claimed.key.chunk, slot, Slot.REJECTED, "")
+
+    async def run(self) -> None:
+        """Apply until cancelled."""
+        while True:
+            await asyncio.sleep(_EVERY_S)
+            try:
+                await self.flush()
+            except AWAY as error:
+                log.warning("sender.database_away", why=type(error).__name__)
+
+    async def flush(self) -> None:
+        """Apply what was found out so far."""
+        if not self._found:
+            return
+        shared = self._shared
+        async with shared.exclusive:
+            found = dict(self._found)
+            for key in [key for key in found if key in shared.jobs]:
+                _apply_live(shared.jobs[key], found.pop(key))
+                self._found.pop(key)
+            if found:
+                async with shared.db.worker() as tx:
+                    homes = await chunks.lock(tx, list(found))
+                    changes = [_applied(home, found[key]) for key, home in homes.items()]
+                    changes = [change for change in changes if change.after != change.home.slots]
+                    await outcomes.store(tx, changes)
+                    await outcomes.tell_sagas(tx, changes)
+            for key in found:
+                self._found.pop(key, None)
+
+
+def _apply_live(job: Job, found: Mapping[int, tuple[Slot, str]]) -> None:
+    for slot, (state, carrier_id) in found.items():
+        if job.slots[slot] == Slot.UNKNOWN:
+            job.slots[slot] = state
+            job.carrier_ids[slot] = carrier_id
+            job.dirty_at = job.dirty_at or clock.monotonic()
+
+
+def _applied(home: Home, found: Mapping[int, tuple[Slot, str]]) -> Change:
+    """Only what is unknown is resolved: what was charged or released by rule stays so."""
+    after = bytearray(home.slots)
+    ids = home.carrier_ids.split("\n") if home.carrier_ids else [""] * len(after)
+    for slot, (state, carrier_id) in found.items():
+        if after[slot] == Slot.UNKNOWN:
+            after[slot] = state
+            ids[slot] = carrier_id
+    joined = "\n".join(ids) if any(ids) else None
+    return Change(home=home, after=bytes(after), errors={}, carrier_ids=joined, submitted=False)

@@ -1,0 +1,49 @@
+"""What the parts of a sender process share."""
+
+import asyncio
+from dataclasses import dataclass, field
+from uuid import UUID
+
+from muster.dispatch.events import ChunkKey
+from muster.dispatch.failpoint import Failpoint
+from muster.dispatch.sender.job import Job
+from muster.dispatch.sender.rate import Rate
+from muster.dispatch.settings import DispatchSettings
+from muster.kit.ids import uuid7
+from muster.kit.pg import RETRIABLE, Database, Overloaded
+
+# The database is away or busy: what was to be done is done the next time.
+AWAY: tuple[type[Exception], ...] = (*RETRIABLE, Overloaded)
+
+
+@dataclass(slots=True)
+class Shared:
+    """One sender process. `exclusive` is held by whoever stores outcomes from memory, or claims: a chunk's outcomes
+    live in memory while it is leased, and nowhere else may they be changed then."""
+
+    db: Database
+    settings: DispatchSettings
+    rate: Rate
+    failpoint: Failpoint
+    owner: UUID = field(default_factory=uuid7)
+    jobs: dict[ChunkKey, Job] = field(default_factory=dict)
+    exclusive: asyncio.Lock = field(default_factory=asyncio.Lock)
+    feed: asyncio.Event = field(default_factory=asyncio.Event)
+    record: asyncio.Event = field(default_factory=asyncio.Event)
+    closing: bool = False
+
+    def leave(self, job: Job, why: str) -> None:
+        """Write nothing more of it; its lease ends when all that is on the wire has an answer."""
+        job.leaving = job.leaving or why
+        if job.finished:
+            self.record.set()
+
+
+async def wait(event: asyncio.Event, timeout_s: float) -> None:
+    """Until the event is set (it is cleared), or the time is over."""
+    try:
+        async with asyncio.timeout(timeout_s):
+            await event.wait()
+    except TimeoutError:
+        pass
+    event.clear()

@@ -1,0 +1,64 @@
+"""Settings of dispatch-svc; every limit is here."""
+
+from typing import Literal, Self
+
+from pydantic import Field, SecretStr, model_validator
+
+from muster.kit.settings import ServiceSettings
+
+
+class DispatchSettings(ServiceSettings):
+    """Read from MUSTER_* variables."""
+
+    hash_key: SecretStr = Field(default=SecretStr(""), description="hex; keys number hashes, the same in all services")
+    hash_generation: int = Field(default=1, ge=0, le=255)
+    bulk_id_key: SecretStr = Field(
+        default=SecretStr(""), description="hex; checks bulk ids, the same as customer-svc's"
+    )
+
+    # The carrier account that the sender process binds to; one process for each account.
+    carrier_account: str = "smpp"
+    carrier_host: str = "127.0.0.1"
+    carrier_port: int = Field(default=2775, ge=1, le=65535)
+    carrier_system_id: str = "muster"
+    carrier_password: SecretStr = SecretStr("muster")
+    carrier_system_type: str = ""
+    carrier_tls: bool = False
+    carrier_window: int = Field(default=1000, ge=1, le=10_000, description="unanswered submits at once")
+    carrier_parts_per_second: int = Field(default=0, ge=0, description="0: as fast as the carrier answers")
+    carrier_response_timeout_s: float = Field(default=20.0, gt=0)
+    carrier_enquire_link_s: float = Field(default=30.0, gt=0)
+    carrier_rebind_s_min: float = Field(default=0.2, gt=0)
+    carrier_rebind_s_max: float = Field(default=15.0, gt=0)
+    carrier_reference_bits: Literal[8, 16] = 8
+
+    dispatch_lease_s: float = Field(default=10.0, gt=1)
+    dispatch_watch_s: float = Field(default=0.2, gt=0, description="how soon a stop reaches a sender that waits")
+    dispatch_poll_s_min: float = Field(default=0.01, gt=0)
+    dispatch_poll_s_max: float = Field(default=0.15, gt=0)
+    dispatch_sends_max: int = Field(default=256, ge=1, description="sends that are looked at for one claim")
+    dispatch_quantum_parts: int = Field(default=500, ge=1, description="what a tenant's turn is worth")
+    dispatch_guard_s: float = Field(default=2.0, gt=0, description="an intent older than this writes nothing")
+    dispatch_record_s: float = Field(default=0.1, gt=0, description="outcomes are recorded at least this often")
+    dispatch_retry_s_min: float = Field(default=0.5, gt=0)
+    dispatch_retry_s_max: float = Field(default=60.0, gt=0)
+    dispatch_held_s: float = Field(default=60.0, gt=0, description="how often a held message is looked at again")
+    dispatch_stop_wait_s: float = Field(default=2.0, gt=0, description="how long a stop waits for exact counts")
+    dispatch_unknown_kept_s: float = Field(default=72 * 3600.0, gt=0)
+    dispatch_account_repeat_s: float = Field(default=3600.0, gt=0)
+    dispatch_sweep_s: float = Field(default=0.25, gt=0)
+    dispatch_sweep_chunks: int = Field(default=50, ge=1)
+    dispatch_receipts_linger_s: float = Field(default=0.1, ge=0)
+    dispatch_receipts_linger_min: int = Field(default=50, ge=1, description="receipts at once that are worth lingering")
+    dispatch_ids_kept_s: float = Field(default=3600.0, gt=0)
+    dispatch_waiting_kept_s: float = Field(default=24 * 3600.0, gt=0)
+    dispatch_stop_s: float = Field(default=8.0, gt=0, description="how long the sender waits for answers when it ends")
+
+    production: bool = False
+    failpoint: str = Field(default="", description="dispatch.<point>:exit or :sleep=<s>; for tests alone")
+
+    @model_validator(mode="after")
+    def _no_failpoint_in_production(self) -> Self:
+        if self.failpoint and self.production:
+            raise ValueError("a failpoint is armed in production")
+        return self

@@ -1,0 +1,100 @@
+"""Inbound messages: parts until all are there, and what came whole."""
+
+from dataclasses import dataclass
+from typing import Final
+from uuid import UUID
+
+from muster.kit.pg import Tx
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """One part of a message that somebody wrote. Numbers are as the carrier gave them."""
+
+    source: str
+    destination: str
+    reference: int
+    total: int
+    number: int
+    body: str
+
+
+_ADD_PART: Final = """
+INSERT INTO inbound_part (account, source, destination, reference, total, number, body)
+VALUES ($1, $2, $3, $4, $5, $6, $7) ON CONFLICT DO NOTHING
+"""
+
+_TAKE_WHOLE: Final = """
+WITH parts AS (
+    SELECT number, body FROM inbound_part
+    WHERE account = $1 AND source = $2 AND destination = $3 AND reference = $4 AND total = $5
+), whole AS (
+    SELECT string_agg(body, '' ORDER BY number) AS body FROM parts HAVING count(*) = $5
+), gone AS (
+    DELETE FROM inbound_part WHERE account = $1 AND source = $2 AND destination = $3 AND reference = $4 AND total = $5
+        AND EXISTS (SELECT FROM whole)
+)
+SELECT body FROM whole
+"""
+
+
+async def add_part(tx: Tx, account: str, part: Part) -> str | None:
+    """Keep a part; the whole text when it was the last one missing, and its parts are gone then."""
+    key = (account, part.source, part.destination, part.reference, part.total)
+    await tx.execute(_ADD_PART, *key, part.number, part.body)
+    whole: str | None = await tx.fetchval(_TAKE_WHOLE, *key)
+    return whole
+
+
+_OWNER: Final = "SELECT owner_tenant_id FROM sender_number WHERE sender = $1 AND active AND receives_replies"
+
+
+async def owner_of(tx: Tx, sender: str) -> UUID | None:
+    """Whose reply number this is (digits without plus)."""
+    owner: UUID | None = await tx.fetchval(_OWNER, sender)
+    return owner
+
+
+_REPEATED: Final = """
+SELECT EXISTS (SELECT FROM inbound_message WHERE account = $1 AND digest = $2
+    AND received_at > kit_now() - make_interval(secs => CASE WHEN session = $3 THEN $4 ELSE $5 END))
+"""
+
+
+async def is_repeated(
+    tx: Tx, account: str, digest: bytes, session: int, same_session_s: float, other_session_s: float
+) -> bool:
+    """Whether the carrier says the same again because it heard no answer: within seconds, or in another session."""
+    found: bool = await tx.fetchval(_REPEATED, account, digest, session, same_session_s, other_session_s)
+    return found
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """What came whole. Number and body only where nobody owns the number it was written to."""
+
+    tenant_id: UUID
+    inbound_id: UUID
+    account: str
+    digest: bytes
+    session: int
+    number_hash: bytes
+    verdict: str
+    rule: str
+    number: str | None
+    body: str | None
+
+
+_ADD: Final = """
+INSERT INTO inbound_message (tenant_id, inbound_id, account, digest, session, number_hash, verdict, rule, number, body)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)
+"""
+
+
+async def add(tx: Tx, message: Message) -> None:
+    """Store an inbound message."""
+    await tx.execute(
+        _ADD,
+        *(message.tenant_id, message.inbound_id, message.account, message.digest, message.session),
+        *(message.number_hash, message.verdict, message.rule, message.number, message.body),
+    )

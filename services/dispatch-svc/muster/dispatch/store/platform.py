@@ -1,0 +1,118 @@
+"""Tenants as they are heard of; routes and senders, which are ours to say."""
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from typing import Final
+from uuid import UUID
+
+from muster.dispatch.events import Route, Sender
+from muster.kit.pg import Record, Tx
+
+
+@dataclass(frozen=True, slots=True)
+class Tenant:
+    """What dispatch-svc keeps of a tenant. `unknown_rule` is a number of UnknownRule of the events."""
+
+    tenant_id: UUID
+    version: int
+    sender: str
+    unknown_rule: int
+    at_least_once: bool
+    closed: bool
+
+
+_APPLY: Final = """
+INSERT INTO tenant (tenant_id, version, sender, unknown_rule, at_least_once, closed) VALUES ($1, $2, $3, $4, $5, $6)
+ON CONFLICT (tenant_id) DO UPDATE SET version = EXCLUDED.version, sender = EXCLUDED.sender,
+    unknown_rule = EXCLUDED.unknown_rule, at_least_once = EXCLUDED.at_least_once, closed = EXCLUDED.closed
+WHERE tenant.version < EXCLUDED.version
+RETURNING true
+"""
+
+
+async def apply_tenant(tx: Tx, tenant: Tenant) -> bool:
+    """Store a tenant's settings; False if a version as high is here."""
+    applied = await tx.fetchval(
+        _APPLY,
+        *(tenant.tenant_id, tenant.version, tenant.sender, tenant.unknown_rule, tenant.at_least_once, tenant.closed),
+    )
+    return applied is not None
+
+
+_UNKNOWN_RULES: Final = "SELECT tenant_id, unknown_rule FROM tenant WHERE tenant_id = ANY ($1)"
+
+
+async def unknown_rules(tx: Tx, tenants: Collection[UUID]) -> dict[UUID, int]:
+    """What becomes of unknown outcomes, by tenant."""
+    return {row["tenant_id"]: row["unknown_rule"] for row in await tx.fetch(_UNKNOWN_RULES, list(tenants))}
+
+
+_RETIRE: Final = """
+UPDATE sender_number SET active = false, version = version + 1
+WHERE owner_tenant_id = $1 AND sender <> $2 AND active RETURNING *
+"""
+_OWN: Final = """
+INSERT INTO sender_number AS s (sender, owner_tenant_id, version, receives_replies, active) VALUES ($2, $1, 1, $3, true)
+ON CONFLICT (sender) DO UPDATE SET active = true, version = s.version + 1, receives_replies = $3
+WHERE s.owner_tenant_id = $1 AND NOT s.active
+RETURNING *
+"""
+
+
+async def own_sender(tx: Tx, tenant_id: UUID, sender: str, *, receives_replies: bool) -> list[Sender]:
+    """Let a tenant have this sender, if nobody else has it, and no other; what changed by that."""
+    rows = await tx.fetch(_RETIRE, tenant_id, sender)
+    rows += await tx.fetch(_OWN, tenant_id, sender, receives_replies)
+    return [_sender(row) for row in rows]
+
+
+_SENDERS: Final = "SELECT * FROM sender_number WHERE sender > $1 ORDER BY sender LIMIT $2"
+
+
+async def senders(tx: Tx, after: str, limit: int) -> list[Sender]:
+    """Senders in order."""
+    return [_sender(row) for row in await tx.fetch(_SENDERS, after, limit)]
+
+
+def _sender(row: Record) -> Sender:
+    return Sender(
+        sender=row["sender"],
+        owner_tenant_id=row["owner_tenant_id"],
+        version=row["version"],
+        receives_replies=row["receives_replies"],
+        active=row["active"],
+    )
+
+
+_SET_ROUTE: Final = """
+INSERT INTO route AS r (route, version, countries, account, reference_bits, parts_per_second, open)
+VALUES ($1, 1, $2, $3, $4, $5, $6)
+ON CONFLICT (route) DO UPDATE SET version = r.version + 1, countries = EXCLUDED.countries, account = EXCLUDED.account,
+    reference_bits = EXCLUDED.reference_bits, parts_per_second = EXCLUDED.parts_per_second, open = EXCLUDED.open
+WHERE (r.countries, r.account, r.reference_bits, r.parts_per_second, r.open)
+    <> (EXCLUDED.countries, EXCLUDED.account, EXCLUDED.reference_bits, EXCLUDED.parts_per_second, EXCLUDED.open)
+"""
+
+
+async def set_route(tx: Tx, route: Route) -> None:
+    """Store a route; its version rises if anything about it differs."""
+    await tx.execute(
+        _SET_ROUTE,
+        *(route.route, route.countries, route.account, route.reference_bits, route.parts_per_second, route.open),
+    )
+
+
+_ROUTES: Final = "SELECT * FROM route ORDER BY route"
+
+
+async def routes(tx: Tx) -> list[Route]:
+    """All routes."""
+    return [Route(**dict(row)) for row in await tx.fetch(_ROUTES)]
+
+
+_ACCOUNTS: Final = "SELECT route, account FROM route WHERE route = ANY ($1)"
+
+
+async def accounts(tx: Tx, names: Sequence[str]) -> dict[str, str]:
+    """The carrier accounts of these routes."""
+    return {row["route"]: row["account"] for row in await tx.fetch(_ACCOUNTS, list(names))}

@@ -1,0 +1,425 @@
+"""The queue: attempts are claimed, leased, intended and ended here.
+
+Claims and intents share the advisory lock of their tenants, taken in a statement of its own, so that the statement
+after it sees every suppression and hold that was committed before.
+"""
+
+import json
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final
+from uuid import UUID
+
+from muster.dispatch.domain.fairness import Waiting
+from muster.dispatch.events import ChunkFacts, ChunkKey
+from muster.dispatch.store.chunks import about_of, key_columns, key_of
+from muster.kit.pg import Record, Tx
+
+# A few chunks of each send are enough to choose from; sends beyond the limit get their turn by lot.
+_WAITING: Final = """
+SELECT q.* FROM (
+    SELECT tenant_id, bulk_id FROM saga
+    WHERE state = 'sending' AND ending = '' AND parked = '' AND NOT (requested AND done >= chunks)
+    ORDER BY random() LIMIT $2) s
+CROSS JOIN LATERAL (
+    SELECT tenant_id, bulk_id, chunk, attempt, parts, lane, kind FROM attempt a
+    WHERE a.tenant_id = s.tenant_id AND a.bulk_id = s.bulk_id AND a.state = 0
+        AND a.account = $1 AND a.due_at <= kit_now() AND a.send_by > kit_now()
+    ORDER BY a.chunk LIMIT $3) q
+"""
+
+
+async def waiting(tx: Tx, account: str, sends_max: int, chunks_max: int) -> list[Waiting]:
+    """What could be claimed now; nothing is locked."""
+    return [
+        Waiting(
+            tenant_id=row["tenant_id"],
+            bulk_id=row["bulk_id"],
+            chunk=row["chunk"],
+            attempt=row["attempt"],
+            parts=row["parts"],
+            lane=row["lane"],
+            kind=row["kind"],
+        )
+        for row in await tx.fetch(_WAITING, account, sends_max, chunks_max)
+    ]
+
+
+def chunk_of(one: Waiting) -> ChunkKey:
+    """The chunk of an attempt that waits."""
+    return ChunkKey(one.tenant_id, one.bulk_id, one.chunk)
+
+
+_SHARE_TENANTS: Final = """
+SELECT pg_advisory_xact_lock_shared(k) FROM (
+    SELECT DISTINCT tenant_lock_key(t) AS k FROM unnest($1::uuid[]) AS t ORDER BY 1) keys
+"""
+
+
+async def share_tenants(tx: Tx, tenants: Collection[UUID]) -> None:
+    """Nobody changes what these tenants may text until this transaction ends."""
+    await tx.execute(_SHARE_TENANTS, list(tenants))
+
+
+@dataclass(frozen=True, slots=True)
+class AttemptKey:
+    """Which attempt, under which lease."""
+
+    chunk: ChunkKey
+    attempt: int
+    epoch: int
+
+
+@dataclass(frozen=True, slots=True)
+class Claimed:
+    """An attempt that this sender has leased, with all that is needed to send it. `order`: its slots, None for all."""
+
+    key: AttemptKey
+    about: ChunkFacts
+    order: list[int] | None
+    intent_upto: int
+    send_by: datetime
+    reserved: int
+    upto: int
+    reference_base: int
+    reference_bits: int
+    slots: bytes
+    said: int
+    carrier_ids: str | None
+    submitted: bool
+    joined_counter: int
+    counter: int
+    created_at: datetime
+    plain: bytes
+    personal: bytes
+
+
+# The array of sagas is made before the first saga is locked: attempts first, then sagas.
+_CLAIM: Final = """
+WITH a AS (
+    SELECT tenant_id, bulk_id, chunk, attempt FROM attempt
+    WHERE (tenant_id, bulk_id, chunk, attempt) IN (SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::int[], $4::int[]))
+        AND state = 0 AND due_at <= kit_now() AND send_by > kit_now()
+    ORDER BY tenant_id, bulk_id, chunk FOR UPDATE SKIP LOCKED
+), s AS (
+    SELECT tenant_id, bulk_id, reserved FROM saga
+    WHERE bulk_id = ANY ((SELECT array_agg(bulk_id) FROM a)::uuid[]) AND tenant_id = ANY ($1)
+        AND state = 'sending' AND ending = '' AND parked = ''
+    ORDER BY tenant_id, bulk_id FOR SHARE
+), leased AS (
+    UPDATE attempt t SET state = 1, lease_owner = $5, lease_epoch = lease_epoch + 1,
+        lease_until = kit_now() + make_interval(secs => $6)
+    FROM a JOIN s USING (tenant_id, bulk_id)
+    WHERE t.tenant_id = a.tenant_id AND t.bulk_id = a.bulk_id AND t.chunk = a.chunk AND t.attempt = a.attempt
+    RETURNING t.tenant_id, t.bulk_id, t.chunk, t.attempt, t.lease_epoch, t.slot_order, t.intent_upto, t.send_by,
+        t.suppression_counter, s.reserved
+)
+SELECT l.*, c.lane, c.message_class, c.kind, c.account, c.country, c.sender, c.upto, c.reference_base, c.reference_bits,
+    c.slots, c.said, c.carrier_ids, c.submitted_at, c.created_at, b.plain, b.personal,
+    coalesce(k.counter, 0) AS counter
+FROM leased l JOIN chunk c USING (tenant_id, bulk_id, chunk) JOIN chunk_body b USING (tenant_id, bulk_id, chunk)
+    LEFT JOIN tenant_counter k USING (tenant_id)
+ORDER BY l.tenant_id, l.bulk_id, l.chunk
+"""
+
+
+async def claim(tx: Tx, chosen: Sequence[Waiting], owner: UUID, lease_s: float) -> list[Claimed]:
+    """Lease these attempts; those that somebody else has taken or whose send may not go on are left out."""
+    rows = await tx.fetch(
+        _CLAIM,
+        *([one.tenant_id for one in chosen], [one.bulk_id for one in chosen]),
+        *([one.chunk for one in chosen], [one.attempt for one in chosen], owner, lease_s),
+    )
+    return [_claimed(row) for row in rows]
+
+
+def _claimed(row: Record) -> Claimed:
+    return Claimed(
+        key=AttemptKey(key_of(row), row["attempt"], row["lease_epoch"]),
+        about=about_of(row),
+        order=row["slot_order"],
+        intent_upto=row["intent_upto"],
+        send_by=row["send_by"],
+        reserved=row["reserved"],
+        upto=row["upto"],
+        reference_base=row["reference_base"],
+        reference_bits=row["reference_bits"],
+        slots=row["slots"],
+        said=row["said"],
+        carrier_ids=row["carrier_ids"],
+        submitted=row["submitted_at"] is not None,
+        joined_counter=row["suppression_counter"],
+        counter=row["counter"],
+        created_at=row["created_at"],
+        plain=row["plain"],
+        personal=row["personal"] or b"",
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Intent:
+    """How far an attempt may be written: slots of its order below `upto`. `counter` is that of its last join."""
+
+    key: AttemptKey
+    upto: int
+    counter: int
+
+
+_INTEND: Final = """
+WITH n AS (
+    SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::int[], $4::int[], $5::int[], $6::int[], $7::bigint[])
+    AS n(tenant_id, bulk_id, chunk, attempt, epoch, upto, counter)
+), a AS (
+    SELECT t.tenant_id, t.bulk_id, t.chunk, t.attempt, n.upto, n.counter FROM attempt t JOIN n
+        USING (tenant_id, bulk_id, chunk, attempt)
+    WHERE t.state = 1 AND t.lease_owner = $8 AND t.lease_epoch = n.epoch AND t.send_by > kit_now()
+    ORDER BY t.tenant_id, t.bulk_id, t.chunk FOR UPDATE OF t
+), s AS (
+    SELECT tenant_id, bulk_id FROM saga
+    WHERE bulk_id = ANY ((SELECT array_agg(bulk_id) FROM a)::uuid[]) AND tenant_id = ANY ($1)
+        AND state = 'sending' AND ending = '' AND parked = ''
+    ORDER BY tenant_id, bulk_id FOR SHARE
+)
+UPDATE attempt t SET intent_upto = a.upto, suppression_counter = a.counter,
+    lease_until = kit_now() + make_interval(secs => $9),
+    intents = t.intents || jsonb_build_array(jsonb_build_array(a.upto, extract(epoch FROM kit_now())))
+FROM a JOIN s USING (tenant_id, bulk_id)
+WHERE t.tenant_id = a.tenant_id AND t.bulk_id = a.bulk_id AND t.chunk = a.chunk AND t.attempt = a.attempt
+    AND a.counter = coalesce((SELECT k.counter FROM tenant_counter k WHERE k.tenant_id = a.tenant_id), 0)
+RETURNING t.tenant_id, t.bulk_id, t.chunk
+"""
+
+
+async def intend(tx: Tx, intents: Sequence[Intent], owner: UUID, lease_s: float) -> set[ChunkKey]:
+    """Store how far these attempts may be written, and answer which may: the lease is ours, the send goes on, its time
+    is not over, and nothing has changed since the last join with suppressions and holds."""
+    rows = await tx.fetch(
+        _INTEND,
+        *key_columns([one.key.chunk for one in intents]),
+        *([one.key.attempt for one in intents], [one.key.epoch for one in intents]),
+        *([one.upto for one in intents], [one.counter for one in intents], owner, lease_s),
+    )
+    return {key_of(row) for row in rows}
+
+
+_STANDING: Final = """
+SELECT a.tenant_id, a.bulk_id, a.chunk, a.lease_epoch, coalesce(k.counter, 0) AS counter,
+    a.state = 1 AND a.lease_owner = $4 AS leased, a.send_by <= kit_now() AS over,
+    s.state = 'sending' AND s.ending = '' AND s.parked = '' AS going, s.ending
+FROM attempt a JOIN saga s USING (tenant_id, bulk_id) LEFT JOIN tenant_counter k USING (tenant_id)
+WHERE (a.tenant_id, a.bulk_id, a.chunk) IN (SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::int[])) AND a.state <> 2
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """Why an intent was refused, or how a leased attempt stands: `going` unless its send was stopped, paused or
+    parked."""
+
+    epoch: int
+    leased: bool
+    over: bool
+    going: bool
+    ending: str
+    counter: int
+
+
+async def standings(tx: Tx, keys: Collection[ChunkKey], owner: UUID) -> dict[ChunkKey, Standing]:
+    """How the live attempts of these chunks stand, without a lock."""
+    return {
+        key_of(row): Standing(
+            epoch=row["lease_epoch"],
+            leased=row["leased"],
+            over=row["over"],
+            going=row["going"],
+            ending=row["ending"],
+            counter=row["counter"],
+        )
+        for row in await tx.fetch(_STANDING, *key_columns(keys), owner)
+    }
+
+
+_RENEW: Final = """
+UPDATE attempt SET lease_until = kit_now() + make_interval(secs => $3)
+WHERE (tenant_id, bulk_id, chunk, attempt) IN (
+    SELECT tenant_id, bulk_id, chunk, attempt FROM attempt WHERE account = $1 AND state = 1 AND lease_owner = $2
+    ORDER BY tenant_id, bulk_id, chunk FOR UPDATE)
+"""
+
+
+async def renew(tx: Tx, account: str, owner: UUID, lease_s: float) -> None:
+    """Hold all leases of this sender for as long again."""
+    await tx.execute(_RENEW, account, owner, lease_s)
+
+
+@dataclass(frozen=True, slots=True)
+class Release:
+    """The end of a lease by its owner: the attempt is `queued` again from `intent_upto` on, or done."""
+
+    key: AttemptKey
+    queued: bool
+    intent_upto: int
+
+
+# The lock first, in order: the update below finds the rows locked whatever way it takes.
+_LOCK_LEASES: Final = """
+SELECT t.tenant_id, t.bulk_id, t.chunk
+FROM attempt t JOIN unnest($1::uuid[], $2::uuid[], $3::int[], $4::int[], $5::int[])
+    AS n(tenant_id, bulk_id, chunk, attempt, epoch) USING (tenant_id, bulk_id, chunk, attempt)
+WHERE t.state = 1 AND t.lease_owner = $6 AND t.lease_epoch = n.epoch
+ORDER BY t.tenant_id, t.bulk_id, t.chunk FOR UPDATE OF t
+"""
+
+
+async def lock_leases(tx: Tx, keys: Sequence[AttemptKey], owner: UUID) -> set[ChunkKey]:
+    """Lock the attempts that this sender still leases; which those are."""
+    rows = await tx.fetch(
+        _LOCK_LEASES,
+        *key_columns([key.chunk for key in keys]),
+        *([key.attempt for key in keys], [key.epoch for key in keys], owner),
+    )
+    return {key_of(row) for row in rows}
+
+
+_RELEASE: Final = """
+UPDATE attempt t SET state = CASE WHEN n.queued THEN 0 ELSE 2 END, lease_owner = NULL, lease_until = NULL,
+    intent_upto = n.intent_upto
+FROM unnest($1::uuid[], $2::uuid[], $3::int[], $4::int[], $5::bool[], $6::int[])
+    AS n(tenant_id, bulk_id, chunk, attempt, queued, intent_upto)
+WHERE t.tenant_id = n.tenant_id AND t.bulk_id = n.bulk_id AND t.chunk = n.chunk AND t.attempt = n.attempt
+"""
+
+
+async def release(tx: Tx, releases: Sequence[Release]) -> None:
+    """End leases that this transaction has locked."""
+    if releases:
+        await tx.execute(
+            _RELEASE,
+            *key_columns([one.key.chunk for one in releases]),
+            *([one.key.attempt for one in releases], [one.queued for one in releases]),
+            [one.intent_upto for one in releases],
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Retry:
+    """An attempt to come: these slots of a chunk, after `delay_s`."""
+
+    chunk: ChunkKey
+    attempt: int
+    why: str
+    order: list[int]
+    delay_s: float
+
+
+_RETRY: Final = """
+INSERT INTO attempt (tenant_id, bulk_id, chunk, attempt, account, lane, kind, why, parts, slot_order, due_at, send_by)
+SELECT c.tenant_id, c.bulk_id, c.chunk, n.attempt, c.account, c.lane, c.kind, n.why, n.parts,
+    ARRAY(SELECT jsonb_array_elements_text(n.slot_order::jsonb)::smallint),
+    kit_now() + make_interval(secs => n.delay_s), c.send_by
+FROM unnest($1::uuid[], $2::uuid[], $3::int[], $4::int[], $5::text[], $6::int[], $7::text[], $8::float8[])
+    AS n(tenant_id, bulk_id, chunk, attempt, why, parts, slot_order, delay_s)
+JOIN chunk c USING (tenant_id, bulk_id, chunk)
+"""
+
+
+async def add_retries(tx: Tx, retries: Sequence[Retry]) -> None:
+    """Queue attempts of slots that were certainly not sent. The attempt before must be done."""
+    if retries:
+        # Arrays of different lengths do not fit into one array: they travel as text.
+        await tx.execute(
+            _RETRY,
+            *key_columns([one.chunk for one in retries]),
+            *([one.attempt for one in retries], [one.why for one in retries], [len(one.order) for one in retries]),
+            *([json.dumps(one.order) for one in retries], [one.delay_s for one in retries]),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """An attempt that is to be ended or recovered, locked."""
+
+    key: AttemptKey
+    order: list[int] | None
+    intent_upto: int
+
+
+_LOCK_DEAD: Final = """
+SELECT tenant_id, bulk_id, chunk, attempt, lease_epoch, slot_order, intent_upto FROM attempt
+WHERE account = $1 AND state = 1 AND ($2 OR lease_until < kit_now())
+ORDER BY tenant_id, bulk_id, chunk LIMIT $3 FOR UPDATE
+"""
+
+
+async def lock_dead(tx: Tx, account: str, limit: int, *, every: bool) -> list[Taken]:
+    """Lock attempts whose sender is dead: their lease is over, or (`every`) the account has a new owner."""
+    return [_taken(row) for row in await tx.fetch(_LOCK_DEAD, account, every, limit)]
+
+
+_LOCK_QUEUED: Final = """
+SELECT tenant_id, bulk_id, chunk, attempt, lease_epoch, slot_order, intent_upto FROM attempt
+WHERE tenant_id = $1 AND bulk_id = $2 AND state = 0 ORDER BY chunk LIMIT $3 FOR UPDATE
+"""
+
+
+async def lock_queued(tx: Tx, tenant_id: UUID, bulk_id: UUID, limit: int) -> list[Taken]:
+    """Lock queued attempts of a send, the first ones first."""
+    return [_taken(row) for row in await tx.fetch(_LOCK_QUEUED, tenant_id, bulk_id, limit)]
+
+
+_HAS_QUEUED: Final = "SELECT EXISTS (SELECT FROM attempt WHERE tenant_id = $1 AND bulk_id = $2 AND state = 0)"
+
+
+async def has_queued(tx: Tx, tenant_id: UUID, bulk_id: UUID) -> bool:
+    """Whether anything of a send is queued. Read after its saga was locked, it is the last word."""
+    found: bool = await tx.fetchval(_HAS_QUEUED, tenant_id, bulk_id)
+    return found
+
+
+_LOCK_OVER: Final = """
+SELECT tenant_id, bulk_id, chunk, attempt, lease_epoch, slot_order, intent_upto FROM attempt
+WHERE state = 0 AND send_by <= kit_now() ORDER BY tenant_id, bulk_id, chunk LIMIT $1 FOR UPDATE SKIP LOCKED
+"""
+
+
+async def lock_over(tx: Tx, limit: int) -> list[Taken]:
+    """Lock queued attempts whose time is over by the database's clock."""
+    return [_taken(row) for row in await tx.fetch(_LOCK_OVER, limit)]
+
+
+def _taken(row: Record) -> Taken:
+    key = AttemptKey(key_of(row), row["attempt"], row["lease_epoch"])
+    return Taken(key=key, order=row["slot_order"], intent_upto=row["intent_upto"])
+
+
+_END: Final = """
+UPDATE attempt t SET state = CASE WHEN n.queued THEN 0 ELSE 2 END, lease_owner = NULL, lease_until = NULL,
+    lease_epoch = lease_epoch + 1
+FROM unnest($1::uuid[], $2::uuid[], $3::int[], $4::int[], $5::bool[]) AS n(tenant_id, bulk_id, chunk, attempt, queued)
+WHERE t.tenant_id = n.tenant_id AND t.bulk_id = n.bulk_id AND t.chunk = n.chunk AND t.attempt = n.attempt
+"""
+
+
+async def end(tx: Tx, ended: Sequence[tuple[AttemptKey, bool]]) -> None:
+    """End attempts that this transaction has locked (True: back to the queue). Who had leased them is fenced off."""
+    if ended:
+        await tx.execute(
+            _END,
+            *key_columns([key.chunk for key, _ in ended]),
+            *([key.attempt for key, _ in ended], [queued for _, queued in ended]),
+        )
+
+
+_HURRY: Final = """
+UPDATE attempt a SET due_at = kit_now() FROM (
+    SELECT tenant_id, bulk_id, chunk, attempt FROM attempt
+    WHERE tenant_id = ANY ($1) AND state = 0 AND why = 'held' AND due_at > kit_now()
+    ORDER BY tenant_id, bulk_id, chunk FOR UPDATE SKIP LOCKED) h
+WHERE (a.tenant_id, a.bulk_id, a.chunk, a.attempt) = (h.tenant_id, h.bulk_id, h.chunk, h.attempt)
+"""
+
+
+async def hurry_held(tx: Tx, tenants: Collection[UUID]) -> None:
+    """Holds of these tenants have ended: look at once at what waited for them."""
+    await tx.execute(_HURRY, list(tenants))

@@ -1,0 +1,136 @@
+"""Who may not be texted: suppressions, holds, and the counter that tells senders to look again."""
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final
+from uuid import UUID
+
+from muster.kit.pg import Tx
+
+_LOCK_TENANTS: Final = """
+SELECT pg_advisory_xact_lock(k) FROM (
+    SELECT DISTINCT tenant_lock_key(t) AS k FROM unnest($1::uuid[]) AS t ORDER BY 1) keys
+"""
+
+
+async def lock_tenants(tx: Tx, tenants: Collection[UUID]) -> None:
+    """Wait until no claim or intent of these tenants is under way, and let none begin before this transaction ends."""
+    await tx.execute(_LOCK_TENANTS, list(tenants))
+
+
+_RAISE: Final = """
+INSERT INTO tenant_counter (tenant_id, counter) SELECT DISTINCT t, 1 FROM unnest($1::uuid[]) AS t ORDER BY 1
+ON CONFLICT (tenant_id) DO UPDATE SET counter = tenant_counter.counter + 1
+"""
+
+
+async def raise_counters(tx: Tx, tenants: Collection[UUID]) -> None:
+    """What these tenants may text has changed. Their locks must be held."""
+    await tx.execute(_RAISE, list(tenants))
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """A suppression as customer-svc says it. `inbound_id` names the hold that it ends."""
+
+    tenant_id: UUID
+    number_hash: bytes
+    version: int
+    suppressed: bool
+    scope: int
+    inbound_id: UUID | None
+
+
+_APPLY: Final = """
+INSERT INTO suppression (tenant_id, number_hash, version, suppressed, scope)
+SELECT * FROM unnest($1::uuid[], $2::bytea[], $3::bigint[], $4::bool[], $5::smallint[]) AS n(tenant_id, number_hash)
+ORDER BY n.tenant_id, n.number_hash
+ON CONFLICT (tenant_id, number_hash) DO UPDATE SET version = EXCLUDED.version, suppressed = EXCLUDED.suppressed,
+    scope = EXCLUDED.scope, changed_at = kit_now()
+WHERE suppression.version < EXCLUDED.version
+"""
+
+
+async def apply(tx: Tx, changes: Sequence[Change]) -> None:
+    """Store changes; the highest version of a number wins. One change for each number."""
+    await tx.execute(
+        _APPLY,
+        *([one.tenant_id for one in changes], [one.number_hash for one in changes], [one.version for one in changes]),
+        *([one.suppressed for one in changes], [one.scope for one in changes]),
+    )
+
+
+_ERASE: Final = """
+INSERT INTO suppression (tenant_id, number_hash, version, suppressed, scope, erased_version, erased_at)
+SELECT $1, h, 0, false, 2, $3, kit_now() FROM unnest($2::bytea[]) AS h ORDER BY h
+ON CONFLICT (tenant_id, number_hash) DO UPDATE SET erased_version = EXCLUDED.erased_version, erased_at = kit_now()
+WHERE suppression.erased_version < EXCLUDED.erased_version
+"""
+
+
+async def erase(tx: Tx, tenant_id: UUID, hashes: Collection[bytes], version: int) -> None:
+    """Nothing that is queued now goes to these numbers any more."""
+    await tx.execute(_ERASE, tenant_id, sorted(set(hashes)), version)
+
+
+_ADD_HOLD: Final = """
+INSERT INTO hold (tenant_id, number_hash, inbound_id, scope) VALUES ($1, $2, $3, $4) ON CONFLICT DO NOTHING
+"""
+
+
+async def add_hold(tx: Tx, tenant_id: UUID, number_hash: bytes, inbound_id: UUID, scope: int) -> None:
+    """Text this number no more until the hold of this inbound message ends."""
+    await tx.execute(_ADD_HOLD, tenant_id, number_hash, inbound_id, scope)
+
+
+_RELEASE_HOLDS: Final = """
+UPDATE hold h SET released_at = kit_now() FROM unnest($1::uuid[], $2::uuid[]) AS n(tenant_id, inbound_id)
+WHERE h.tenant_id = n.tenant_id AND h.inbound_id = n.inbound_id AND h.released_at IS NULL
+RETURNING h.tenant_id
+"""
+
+
+async def release_holds(tx: Tx, inbound: Sequence[tuple[UUID, UUID]]) -> set[UUID]:
+    """End the holds of these (tenant, inbound message); the tenants of those that stood."""
+    if not inbound:
+        return set()
+    rows = await tx.fetch(_RELEASE_HOLDS, [tenant for tenant, _ in inbound], [message for _, message in inbound])
+    return {row["tenant_id"] for row in rows}
+
+
+_NARROW: Final = """
+UPDATE hold h SET scope = n.scope FROM unnest($1::uuid[], $2::uuid[], $3::smallint[]) AS n(tenant_id, inbound_id, scope)
+WHERE h.tenant_id = n.tenant_id AND h.inbound_id = n.inbound_id AND h.released_at IS NULL AND n.scope < h.scope
+"""
+
+
+async def narrow_holds(tx: Tx, scopes: Sequence[tuple[UUID, UUID, int]]) -> None:
+    """What a hold reaches becomes less, never more."""
+    await tx.execute(_NARROW, *map(list, zip(*scopes, strict=True)))
+
+
+@dataclass(frozen=True, slots=True)
+class Barred:
+    """Which of some numbers may not be texted: `suppressed` for good, `held` until somebody has decided."""
+
+    suppressed: frozenset[bytes]
+    held: frozenset[bytes]
+
+
+_BARRED: Final = """
+SELECT number_hash, true AS suppressed FROM suppression
+WHERE tenant_id = $1 AND number_hash = ANY ($2) AND ((suppressed AND scope >= $3) OR erased_at >= $4)
+UNION ALL
+SELECT number_hash, false FROM hold
+WHERE tenant_id = $1 AND number_hash = ANY ($2) AND released_at IS NULL AND scope >= $3
+"""
+
+
+async def barred(tx: Tx, tenant_id: UUID, hashes: list[bytes], scope: int, queued_at: datetime) -> Barred:
+    """Which numbers a message of this scope (1 marketing, 2 anything else) that was queued then may not go to."""
+    rows = await tx.fetch(_BARRED, tenant_id, hashes, scope, queued_at)
+    return Barred(
+        suppressed=frozenset(row["number_hash"] for row in rows if row["suppressed"]),
+        held=frozenset(row["number_hash"] for row in rows if not row["suppressed"]),
+    )
