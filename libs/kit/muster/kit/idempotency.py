@@ -18,7 +18,7 @@ import re
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from hashlib import sha256
-from typing import Annotated, Any, NoReturn
+from typing import Annotated, Any, NoReturn, Protocol
 from uuid import UUID
 
 from fastapi import Depends, Header, Request
@@ -57,6 +57,18 @@ DELETE FROM idempotency WHERE (tenant_id, route, key) IN (
 """
 
 
+class Sealer(Protocol):
+    """Encrypts stored answers."""
+
+    def seal(self, plain: bytes) -> bytes:
+        """What may be stored."""
+        ...
+
+    def open(self, sealed: bytes) -> bytes | None:
+        """What was sealed; None where the key has changed since."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class Once:
     """The request's idempotency key, None where it has none, and what it belongs to."""
@@ -73,13 +85,13 @@ class Once:
         make: Make,
         *,
         tenant_id: UUID | None = None,
-        secret: frozenset[str] = frozenset(),
+        sealer: Sealer | None = None,
     ) -> Response:
         """The stored answer, or what `make` gives, stored in the same transaction.
 
         `body`: the model, or a digest of a body that was streamed. A Problem raised by `make` rolls all of it back;
         a refusal that is to be repeated is returned as (status, problem.document()). `tenant_id` where the
-        transaction is not the caller's tenant's. Members named in `secret` are sent once and not stored.
+        transaction is not the caller's tenant's; `sealer` where the answer holds a secret that no dump may show.
         Problem 409 "idempotency_key_reused" for the same key with another body.
         """
         if self.key is None:
@@ -87,13 +99,12 @@ class Once:
         identity = (tenant_id or caller.tenant_id, self.route, self.key)
         digest = self._digest(body)
         if not await tx.fetchval(_CLAIM, *identity, digest):
-            return await self._replay(tx, identity, digest)
-        status, content = await make()
-        _, stored = _rendered(status, _without(content, secret))
-        await tx.execute(_STORE, *identity, status, stored)
-        return _response(*_rendered(status, content))
+            return await self._replay(tx, identity, digest, sealer)
+        status, answer = _rendered(*await make())
+        await tx.execute(_STORE, *identity, status, sealer.seal(answer) if sealer else answer)
+        return _response(status, answer)
 
-    async def _replay(self, tx: Tx, identity: tuple[UUID, str, str], digest: bytes) -> Response:
+    async def _replay(self, tx: Tx, identity: tuple[UUID, str, str], digest: bytes, sealer: Sealer | None) -> Response:
         row = await tx.fetchrow(_FIND, *identity)
         assert row is not None, "a claimed key is there"
         if bytes(row["body_hash"]) != digest:
@@ -102,8 +113,11 @@ class Once:
                 "idempotency_key_reused", "This idempotency key was used before",
                 "The same key came with another request. Use a new key for a new request.", field=_HEADER,
             )  # fmt: skip
+        answer = sealer.open(row["answer"]) if sealer else row["answer"]
+        if answer is None:
+            raise conflict("answer_not_readable", "The stored answer cannot be opened any more")
         metrics.idempotent_replays.inc()
-        response = _response(row["status"], bytes(row["answer"]))
+        response = _response(row["status"], answer)
         response.headers["Idempotent-Replayed"] = "true"
         return response
 
@@ -156,7 +170,7 @@ async def _forget(db: Database, kept_h: int) -> int:
 
 def _rendered(status: int, content: BaseModel | Mapping[str, Any]) -> tuple[int, bytes]:
     if isinstance(content, BaseModel):
-        return status, content.model_dump_json().encode()
+        return status, content.model_dump_json(by_alias=True).encode()
     return status, json.dumps(content, default=_plain, ensure_ascii=False, separators=(",", ":")).encode()
 
 
@@ -164,16 +178,9 @@ def _response(status: int, answer: bytes) -> Response:
     return Response(answer, status, media_type=MEDIA_TYPE if status >= 400 else "application/json")
 
 
-def _without(content: BaseModel | Mapping[str, Any], secret: frozenset[str]) -> BaseModel | Mapping[str, Any]:
-    if not secret:
-        return content
-    plain = content.model_dump(mode="json") if isinstance(content, BaseModel) else content
-    return {name: value for name, value in plain.items() if name not in secret}
-
-
 def _canonical(body: BaseModel | None) -> str:
     return "" if body is None else json.dumps(body.model_dump(mode="json"), sort_keys=True)
 
 
 def _plain(value: object) -> Any:
-    return value.model_dump(mode="json") if isinstance(value, BaseModel) else str(value)
+    return value.model_dump(mode="json", by_alias=True) if isinstance(value, BaseModel) else str(value)

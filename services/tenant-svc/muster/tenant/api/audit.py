@@ -1,0 +1,67 @@
+"""The audit log: who did what, the newest first."""
+
+from datetime import datetime
+from typing import Annotated
+from uuid import UUID
+
+from fastapi import APIRouter
+
+from muster.kit.auth import Begin, Caller, Role, requires, tx_of_tenant
+from muster.kit.http import Model
+from muster.kit.pages import CursorText, Limit, Page, decode_cursor, encode_cursor
+from muster.tenant import store
+from muster.tenant.domain import Act
+
+router = APIRouter(prefix="/v1")
+
+
+class ActOut(Model):
+    """One act. `user_id` is empty for the platform itself."""
+
+    id: UUID
+    at: datetime
+    act: str
+    user_id: str
+    role: str
+    subject_kind: str
+    subject_id: str
+    service: str
+    reason: str
+
+
+@router.get("/audit")
+async def list_acts(
+    caller: Annotated[Caller, requires(Role.ADMIN, Role.OPERATOR)],
+    begin: Annotated[Begin, tx_of_tenant],
+    tenant_id: UUID | None = None,
+    limit: Limit = 50,
+    cursor: CursorText = None,
+) -> Page[ActOut]:
+    """What was done in the tenant; the operator may name one."""
+    tenant_id = tenant_id or caller.tenant_id
+    async with begin(tenant_id) as tx:
+        found = await store.acts(tx, tenant_id, _position(cursor), limit + 1)
+    last = found[limit - 1] if len(found) > limit else None
+    more = encode_cursor({"at": last.at, "id": last.event_id}) if last else None
+    return Page[ActOut](items=[_out(act) for act in found[:limit]], next_cursor=more)
+
+
+def _position(cursor: str | None) -> tuple[datetime, UUID] | None:
+    if cursor is None:
+        return None
+    position = decode_cursor(cursor, {"at": datetime.fromisoformat, "id": UUID})
+    return position["at"], position["id"]
+
+
+def _out(act: Act) -> ActOut:
+    return ActOut(
+        id=act.event_id,
+        at=act.at,
+        act=act.act,
+        user_id=act.user_id,
+        role=act.role,
+        subject_kind=act.subject_kind,
+        subject_id=act.subject_id,
+        service=act.service,
+        reason=act.reason,
+    )

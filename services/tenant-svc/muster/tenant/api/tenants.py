@@ -1,0 +1,243 @@
+"""Tenants, for the operator, and a tenant's own settings."""
+
+from dataclasses import replace
+from datetime import datetime
+from typing import Annotated, Any
+from uuid import NAMESPACE_URL, UUID, uuid5
+
+from fastapi import APIRouter, Request, Response
+from pydantic import ConfigDict, Field
+
+from muster.kit import audit
+from muster.kit.auth import ANY_TENANT_ROLE, Begin, Caller, Role, requires, tenant_tx, tx_of_tenant
+from muster.kit.desk import Desk
+from muster.kit.http import Flag, Model
+from muster.kit.idempotency import Once, idempotent
+from muster.kit.ids import uuid7
+from muster.kit.outbox import emit
+from muster.kit.pages import CursorText, Limit, Page, decode_cursor, encode_cursor
+from muster.kit.pg import Tx
+from muster.kit.problems import not_found
+from muster.tenant import domain, events, store
+from muster.tenant.api.wrong import refuse
+from muster.tenant.domain import Settings, Tenant, UnknownRule
+
+router = APIRouter(prefix="/v1")
+
+_TEXT_CHARS_MAX = 1_000  # the domain says what is too long; this only bounds what it looks at
+
+Text = Annotated[str, Field(max_length=_TEXT_CHARS_MAX)]
+TimeOfDay = Annotated[str, Field(pattern=r"^([01][0-9]|2[0-3]):[0-5][0-9]$", examples=["20:00"])]
+
+
+class QuietHours(Model):
+    """From when to when nothing is sent, in the tenant's time zone; may go over midnight."""
+
+    model_config = ConfigDict(populate_by_name=True)
+
+    from_: TimeOfDay = Field(alias="from")
+    to: TimeOfDay
+
+
+class TenantIn(Model):
+    """A new tenant."""
+
+    name: Text
+    country: Text
+    time_zone: Text
+    sender: Text
+    allow_sms_replies: Flag = False
+    reception_email: Text = ""
+    quiet_hours: QuietHours | None = None
+    unknown_rule: UnknownRule = UnknownRule.RELEASE
+    at_least_once: Flag = False
+
+
+class SettingsChange(Model):
+    """What is to change; what is left out stays. `quiet_hours: null` ends them."""
+
+    name: Text = ""
+    country: Text = ""
+    time_zone: Text = ""
+    sender: Text = ""
+    allow_sms_replies: Flag = False
+    reception_email: Text = ""
+    quiet_hours: QuietHours | None = None
+    unknown_rule: UnknownRule = UnknownRule.RELEASE
+    at_least_once: Flag = False
+
+
+class TenantChange(SettingsChange):
+    """The operator may also close a tenant, or open it again."""
+
+    closed: Flag = False
+
+
+class TenantOut(Model):
+    """A tenant and its settings."""
+
+    id: UUID
+    version: int
+    name: str
+    country: str
+    time_zone: str
+    sender: str
+    allow_sms_replies: bool
+    reception_email: str
+    quiet_hours: QuietHours | None
+    unknown_rule: UnknownRule
+    at_least_once: bool
+    closed: bool
+    created_at: datetime
+    updated_at: datetime
+
+
+@router.post("/tenants", status_code=201, response_model=TenantOut)
+async def create_tenant(
+    body: TenantIn,
+    caller: Annotated[Caller, requires(Role.OPERATOR)],
+    begin: Annotated[Begin, tx_of_tenant],
+    once: Annotated[Once, idempotent],
+) -> Response:
+    """Make a tenant."""
+    settings = _settings(body)
+    refuse(domain.check_settings(settings))
+    # The transaction is the new tenant's own. An idempotency key names the tenant, so that a repetition finds it.
+    tenant_id = uuid5(NAMESPACE_URL, f"urn:muster:tenant:{once.key}") if once.key else uuid7()
+    async with begin(tenant_id) as tx:
+
+        async def make() -> tuple[int, TenantOut]:
+            tenant = await store.add_tenant(tx, tenant_id, settings)
+            act = audit.record(caller, "tenant.created", "tenant", str(tenant_id), tenant_id=tenant_id)
+            await emit(tx, events.changed(tenant), act)
+            return 201, _out(tenant)
+
+        return await once.answer(tx, caller, body, make, tenant_id=tenant_id)
+
+
+@router.get("/tenants")
+async def list_tenants(
+    request: Request,
+    _: Annotated[Caller, requires(Role.OPERATOR)],
+    limit: Limit = 50,
+    cursor: CursorText = None,
+) -> Page[TenantOut]:
+    """All tenants, by id."""
+    after = decode_cursor(cursor, {"id": UUID})["id"] if cursor else None
+
+    async def work(tx: Tx) -> list[Tenant]:
+        return await store.tenants(tx, after, limit + 1)
+
+    desk: Desk = request.app.state.desk
+    found = await desk.ask(work)
+    more = encode_cursor({"id": found[limit - 1].tenant_id}) if len(found) > limit else None
+    return Page[TenantOut](items=[_out(tenant) for tenant in found[:limit]], next_cursor=more)
+
+
+@router.get("/tenants/{tenant_id}")
+async def read_tenant(
+    tenant_id: UUID, _: Annotated[Caller, requires(Role.OPERATOR)], begin: Annotated[Begin, tx_of_tenant]
+) -> TenantOut:
+    """One tenant."""
+    async with begin(tenant_id) as tx:
+        return _out(await _found(tx, tenant_id))
+
+
+@router.patch("/tenants/{tenant_id}", response_model=TenantOut)
+async def change_tenant(
+    tenant_id: UUID,
+    body: TenantChange,
+    caller: Annotated[Caller, requires(Role.OPERATOR)],
+    begin: Annotated[Begin, tx_of_tenant],
+    once: Annotated[Once, idempotent],
+) -> Response:
+    """Change a tenant's settings, close it, or open it again."""
+    async with begin(tenant_id) as tx:
+        return await once.answer(tx, caller, body, lambda: _change(tx, caller, tenant_id, body), tenant_id=tenant_id)
+
+
+@router.get("/tenant")
+async def read_own_tenant(
+    caller: Annotated[Caller, requires(*ANY_TENANT_ROLE)], tx: Annotated[Tx, tenant_tx]
+) -> TenantOut:
+    """The caller's own tenant."""
+    return _out(await _found(tx, caller.tenant_id))
+
+
+@router.patch("/tenant", response_model=TenantOut)
+async def change_own_tenant(
+    body: SettingsChange,
+    caller: Annotated[Caller, requires(Role.ADMIN)],
+    tx: Annotated[Tx, tenant_tx],
+    once: Annotated[Once, idempotent],
+) -> Response:
+    """Change the caller's own tenant's settings."""
+    return await once.answer(tx, caller, body, lambda: _change(tx, caller, caller.tenant_id, body))
+
+
+async def _change(tx: Tx, caller: Caller, tenant_id: UUID, body: SettingsChange) -> tuple[int, TenantOut]:
+    tenant = await store.lock_tenant(tx, tenant_id)
+    if tenant is None:
+        raise not_found("tenant")
+    settings = replace(tenant.settings, **_members(body, exclude_unset=True))
+    refuse(domain.check_settings(settings))
+    if settings == tenant.settings:
+        return 200, _out(tenant)
+    tenant = await store.save_tenant(tx, tenant_id, settings)
+    act = audit.record(caller, "tenant.changed", "tenant", str(tenant_id), tenant_id=tenant_id)
+    await emit(tx, events.changed(tenant), act)
+    return 200, _out(tenant)
+
+
+async def _found(tx: Tx, tenant_id: UUID) -> Tenant:
+    tenant = await store.find_tenant(tx, tenant_id)
+    if tenant is None:
+        raise not_found("tenant")
+    return tenant
+
+
+def _settings(body: TenantIn) -> Settings:
+    return Settings(**_members(body, exclude_unset=False))
+
+
+def _members(body: Model, *, exclude_unset: bool) -> dict[str, Any]:
+    """The body's fields as the domain names them: quiet hours in minutes."""
+    members = {name: getattr(body, name) for name in type(body).model_fields}
+    if exclude_unset:
+        members = {name: value for name, value in members.items() if name in body.model_fields_set}
+    if "quiet_hours" in members:
+        members["quiet_from_minute"], members["quiet_to_minute"] = _minutes(members.pop("quiet_hours"))
+    return members
+
+
+def _minutes(hours: QuietHours | None) -> tuple[int, int]:
+    if hours is None:
+        return domain.NO_QUIET_HOURS
+    first, last = (int(time[:2]) * 60 + int(time[3:]) for time in (hours.from_, hours.to))
+    return first, last
+
+
+def _out(tenant: Tenant) -> TenantOut:
+    settings = tenant.settings
+    return TenantOut(
+        id=tenant.tenant_id,
+        version=tenant.version,
+        name=settings.name,
+        country=settings.country,
+        time_zone=settings.time_zone,
+        sender=settings.sender,
+        allow_sms_replies=settings.allow_sms_replies,
+        reception_email=settings.reception_email,
+        quiet_hours=_quiet_hours(settings.quiet_from_minute, settings.quiet_to_minute),
+        unknown_rule=settings.unknown_rule,
+        at_least_once=settings.at_least_once,
+        closed=settings.closed,
+        created_at=tenant.created_at,
+        updated_at=tenant.updated_at,
+    )
+
+
+def _quiet_hours(first: int, last: int) -> QuietHours | None:
+    if first == last:
+        return None
+    return QuietHours(from_=f"{first // 60:02}:{first % 60:02}", to=f"{last // 60:02}:{last % 60:02}")

@@ -1,0 +1,247 @@
+"""What a tenant, a user and an API key may be. Pure: values in, values out, also for "no"."""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import StrEnum
+from uuid import UUID
+from zoneinfo import ZoneInfo
+
+NAME_CHARS_MAX = 200
+EMAIL_CHARS_MAX = 254
+SENDER_NAME_CHARS_MAX = 11
+NO_QUIET_HOURS = (0, 0)
+TENANT_ROLES = ("admin", "manager", "staff")
+LAST_USED_STEP_S = 60
+
+_COUNTRY = re.compile(r"[A-Z]{2}")
+_TIME_ZONE = re.compile(r"[A-Za-z][A-Za-z0-9_+-]*(?:/[A-Za-z0-9_+-]+){0,2}")
+_NUMBER = re.compile(r"\+[1-9][0-9]{6,14}")
+_SENDER_NAME = re.compile(r"(?=.*[A-Za-z])[A-Za-z0-9 &_.-]{1,11}")
+# Nothing that a header could be made of (CR, LF, NUL, encoded words), no comments, no quoted local parts.
+_EMAIL = re.compile(
+    r"[A-Za-z0-9.!#$%&'*+/=^_`{|}~-]{1,64}@(?:[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?\.)+[A-Za-z]{2,63}"
+)
+_ENCODED_WORD = "=?"
+_UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f\u2028\u2029]")
+
+
+class UnknownRule(StrEnum):
+    """What becomes of messages of which nobody knows whether the carrier took them."""
+
+    CHARGE = "charge"
+    RELEASE = "release"
+    ASK = "ask"
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """What a tenant decides. Quiet hours are minutes after midnight in its time zone; equal: none."""
+
+    name: str
+    country: str
+    time_zone: str
+    sender: str
+    allow_sms_replies: bool
+    reception_email: str
+    quiet_from_minute: int
+    quiet_to_minute: int
+    unknown_rule: UnknownRule
+    at_least_once: bool
+    closed: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Tenant:
+    """A tenant as it is now; `version` counts its changes."""
+
+    tenant_id: UUID
+    version: int
+    settings: Settings
+    created_at: datetime
+    updated_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Member:
+    """A user: a person with an e-mail address, or a machine without."""
+
+    tenant_id: UUID
+    user_id: UUID
+    email: str | None
+    name: str
+    role: str
+    active: bool
+    created_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class ApiKey:
+    """An API key with its user's role, without its secret."""
+
+    tenant_id: UUID
+    key_id: UUID
+    user_id: UUID
+    client_id: str
+    name: str
+    role: str
+    created_at: datetime
+    expires_at: datetime | None
+    last_used_at: datetime | None
+    revoked_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class Act:
+    """One line of the audit log. Ids only."""
+
+    tenant_id: UUID
+    event_id: UUID
+    at: datetime
+    act: str
+    user_id: str
+    role: str
+    subject_kind: str
+    subject_id: str
+    service: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Wrong:
+    """Why a field cannot be what was given."""
+
+    field: str
+    code: str
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class Credential:
+    """What is known of a client id when it asks for a token."""
+
+    tenant_id: UUID
+    user_id: UUID
+    key_id: UUID
+    client_id: str
+    secret_hash: bytes
+    role: str
+    active: bool
+    tenant_closed: bool
+    expires_at: datetime | None
+    last_used_at: datetime | None
+    revoked_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class SigningKey:
+    """A key pair that signs tokens; `private_key` is None where it cannot be unsealed any more."""
+
+    kid: str
+    public_key: bytes
+    private_key: bytes | None
+    created_at: datetime
+
+
+def check_settings(settings: Settings) -> list[Wrong]:
+    """What is wrong with these settings; [] if nothing is."""
+    found = (
+        _check_name(settings.name),
+        _check_country(settings.country),
+        _check_time_zone(settings.time_zone),
+        _check_sender(settings.sender),
+        _check_reception(settings),
+    )
+    return [wrong for wrong in found if wrong]
+
+
+def check_member(name: str, email: str | None, role: str) -> list[Wrong]:
+    """What is wrong with a user of a tenant; [] if nothing is."""
+    found = [_check_name(name), check_email("email", email) if email is not None else None]
+    if role not in TENANT_ROLES:
+        found.append(Wrong("role", "role_not_known", f"must be one of {', '.join(TENANT_ROLES)}"))
+    return [wrong for wrong in found if wrong]
+
+
+def is_last_admin(member: Member, active_admins: int) -> bool:
+    """Whether nobody would be left to administer the tenant without this user."""
+    return member.role == "admin" and member.active and active_admins <= 1
+
+
+def check_email(field: str, email: str) -> Wrong | None:
+    """An address that can stand in a header as it is, or why not."""
+    if _UNPRINTABLE.search(email) or _ENCODED_WORD in email:
+        return Wrong(field, "email_not_safe", "must not hold line breaks, control characters or =?")
+    if len(email) > EMAIL_CHARS_MAX or not _EMAIL.fullmatch(email) or ".." in email:
+        return Wrong(field, "email_not_valid", "is not an e-mail address such as reception@salon.example")
+    return None
+
+
+def may_have_token(credential: Credential, now: datetime) -> bool:
+    """Whether a client id with the right secret gets a token now."""
+    in_time = credential.expires_at is None or credential.expires_at > now
+    return in_time and credential.revoked_at is None and credential.active and not credential.tenant_closed
+
+
+def is_use_worth_noting(credential: Credential, now: datetime) -> bool:
+    """Whether `last_used_at` is old enough to be written again: not at each token."""
+    last = credential.last_used_at
+    return last is None or now - last > timedelta(seconds=LAST_USED_STEP_S)
+
+
+def signer(keys: Sequence[SigningKey], now: datetime, lead: timedelta) -> SigningKey | None:
+    """The key that signs now: the newest that was published for `lead`, else the oldest; None without any."""
+    usable = sorted((key for key in keys if key.private_key is not None), key=lambda key: key.created_at)
+    published = [key for key in usable if now - key.created_at >= lead]
+    return published[-1] if published else next(iter(usable), None)
+
+
+def is_new_key_due(keys: Sequence[SigningKey], now: datetime, life: timedelta) -> bool:
+    """Whether the newest key that can sign is older than `life`, or there is none."""
+    usable = [key.created_at for key in keys if key.private_key is not None]
+    return not usable or now - max(usable) >= life
+
+
+def retired(keys: Sequence[SigningKey], now: datetime, trust: timedelta) -> list[str]:
+    """The kids that can be forgotten: a younger key has been signing for `trust`, longer than any token lives."""
+    signing = [key.created_at for key in keys if key.private_key is not None and key.created_at <= now - trust]
+    return [key.kid for key in keys if signing and key.created_at < max(signing)]
+
+
+def _check_name(name: str) -> Wrong | None:
+    if not name.strip() or len(name) > NAME_CHARS_MAX or _UNPRINTABLE.search(name):
+        return Wrong("name", "name_not_valid", f"must be 1 to {NAME_CHARS_MAX} characters without line breaks")
+    return None
+
+
+def _check_country(country: str) -> Wrong | None:
+    if not _COUNTRY.fullmatch(country):
+        return Wrong("country", "country_not_valid", "must be an ISO 3166 code of two capitals, such as AU")
+    return None
+
+
+def _check_time_zone(name: str) -> Wrong | None:
+    wrong = Wrong("time_zone", "time_zone_not_known", "must be an IANA name such as Australia/Sydney")
+    if not _TIME_ZONE.fullmatch(name):
+        return wrong
+    try:
+        ZoneInfo(name)
+    except (KeyError, ValueError, OSError):
+        return wrong
+    return None
+
+
+def _check_sender(sender: str) -> Wrong | None:
+    if _NUMBER.fullmatch(sender) or (_SENDER_NAME.fullmatch(sender) and sender == sender.strip()):
+        return None
+    message = f"must be a number in E.164 (+61400000000) or a name of 1 to {SENDER_NAME_CHARS_MAX} letters and digits"
+    return Wrong("sender", "sender_not_valid", message)
+
+
+def _check_reception(settings: Settings) -> Wrong | None:
+    if settings.reception_email:
+        return check_email("reception_email", settings.reception_email)
+    if settings.allow_sms_replies:
+        return Wrong("reception_email", "missing", "is needed where SMS replies are allowed: they are forwarded there")
+    return None

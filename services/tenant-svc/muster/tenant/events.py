@@ -1,0 +1,67 @@
+"""Between the wire and the domain: the only file here that knows protobuf."""
+
+from datetime import UTC, datetime
+from uuid import UUID
+
+from muster.events import key_of_tenant
+from muster.events.v1.audit_pb2 import ActRecorded
+from muster.events.v1.tenants_pb2 import (
+    UNKNOWN_RULE_ASK,
+    UNKNOWN_RULE_CHARGE,
+    UNKNOWN_RULE_RELEASE,
+    TenantChanged,
+)
+from muster.kit.consumer import Poison, Received
+from muster.kit.outbox import Fact
+from muster.tenant.domain import Act, Tenant, UnknownRule
+
+_RULES = {
+    UnknownRule.CHARGE: UNKNOWN_RULE_CHARGE,
+    UnknownRule.RELEASE: UNKNOWN_RULE_RELEASE,
+    UnknownRule.ASK: UNKNOWN_RULE_ASK,
+}
+
+
+def changed(tenant: Tenant) -> Fact:
+    """TenantChanged: all settings as they now are."""
+    settings = tenant.settings
+    message = TenantChanged(
+        tenant_id=str(tenant.tenant_id),
+        version=tenant.version,
+        name=settings.name,
+        country=settings.country,
+        time_zone=settings.time_zone,
+        sender=settings.sender,
+        allow_sms_replies=settings.allow_sms_replies,
+        reception_email=settings.reception_email,
+        quiet_from_minute=settings.quiet_from_minute,
+        quiet_to_minute=settings.quiet_to_minute,
+        closed=settings.closed,
+        unknown_rule=_RULES[settings.unknown_rule],
+        at_least_once=settings.at_least_once,
+    )
+    return Fact(message, key=key_of_tenant(tenant.tenant_id), subject=f"tenant/{tenant.tenant_id}")
+
+
+def act_of(received: Received[ActRecorded]) -> Act:
+    """An act of the audit log; Poison where it names no tenant or no act."""
+    message = received.message
+    if not message.act:
+        raise Poison("an act without a name")
+    try:
+        at = datetime.fromtimestamp((message.at_unix_ms or received.time_unix_ms) / 1000, UTC)
+        tenant_id = UUID(message.tenant_id)
+    except (ValueError, OverflowError, OSError) as error:
+        raise Poison("an act of no tenant or of no time") from error
+    return Act(
+        tenant_id=tenant_id,
+        event_id=received.event_id,
+        at=at,
+        act=message.act,
+        user_id=message.user_id,
+        role=message.role,
+        subject_kind=message.subject_kind,
+        subject_id=message.subject_id,
+        service=message.service,
+        reason=message.reason,
+    )

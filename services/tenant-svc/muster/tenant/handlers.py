@@ -1,0 +1,25 @@
+"""What tenant-svc does on each event."""
+
+from collections.abc import Sequence
+
+from muster.events.v1.audit_pb2 import ActRecorded
+from muster.kit.consumer import Received
+from muster.kit.outbox import emit
+from muster.kit.pg import Tx
+from muster.tenant import events, store
+
+
+async def on_act_recorded(tx: Tx, batch: Sequence[Received[ActRecorded]]) -> None:
+    """Acts are kept for good; the event id makes a repetition harmless."""
+    await store.add_acts(tx, [events.act_of(received) for received in batch])
+
+
+async def say_again(tx: Tx, younger_than_s: int) -> int:
+    """Say the settings of recently changed tenants once more; returns how many.
+
+    After a takeover, an event of the process before may have overtaken a younger one on the compacted topic: the
+    version decides for who reads both, and this is for who reads the last one only.
+    """
+    tenants = await store.recently_changed(tx, younger_than_s)
+    await emit(tx, *(events.changed(tenant) for tenant in tenants))
+    return len(tenants)
