@@ -11,6 +11,7 @@ import os
 import signal
 import socket
 import sys
+import threading
 from collections.abc import Awaitable, Callable, Coroutine
 from typing import TYPE_CHECKING, Any
 
@@ -159,8 +160,10 @@ async def _run(main: Callable[[Process], Awaitable[None]], settings: ServiceSett
     task = asyncio.ensure_future(main(process))
     await _until_done(process, task)
     process.stop()
-    # A part that neither ends nor yields to its cancellation must not keep the process: the kernel ends it.
-    watchdog = loop.call_later(settings.stop_s_max, _give_up)
+    # A thread: what neither ends nor yields to its cancellation, or blocks the loop, must not keep the process.
+    watchdog = threading.Timer(settings.stop_s_max, _give_up)
+    watchdog.daemon = True
+    watchdog.start()
     await _end_main(process, task)
     await process.close()
     watchdog.cancel()

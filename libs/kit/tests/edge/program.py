@@ -1,0 +1,93 @@
+"""A process of the kit for tests: what it does is its first argument. Prints its ports when it is ready."""
+
+import asyncio
+import sys
+import time
+
+from muster.kit.process import Process, run, serve_http
+from muster.kit.settings import ServiceSettings, load
+
+
+def say(*words: object) -> None:
+    sys.stdout.write(" ".join(map(str, words)) + "\n")
+    sys.stdout.flush()
+
+
+async def forever(name: str) -> None:
+    try:
+        await asyncio.Event().wait()
+    finally:
+        say("ended", name)
+
+
+async def until(process: Process) -> None:
+    process.ready()
+    say("ready", process.health_port)
+    await process.stopped()
+
+
+async def parts(process: Process) -> None:
+    async def close(name: str) -> None:
+        say("closed", name)
+
+    process.on_stop(lambda: close("database"))
+    process.supervise("relay", forever("relay"))
+    process.on_stop(lambda: close("consumer"))
+    await until(process)
+
+
+async def dying(process: Process) -> None:
+    async def die() -> None:
+        await asyncio.to_thread(sys.stdin.readline)
+        raise RuntimeError("+61400000000")
+
+    process.supervise("consumer", die())
+    await until(process)
+
+
+async def returning(process: Process) -> None:
+    async def end() -> None:
+        await asyncio.to_thread(sys.stdin.readline)
+
+    process.supervise("consumer", end())
+    await until(process)
+
+
+async def hanging(process: Process) -> None:
+    async def hang() -> None:
+        time.sleep(600)  # noqa: ASYNC251 - a part that blocks the loop for good
+
+    process.on_stop(hang)
+    await until(process)
+
+
+async def broken(process: Process) -> None:
+    raise RuntimeError("cannot start")
+
+
+async def done(process: Process) -> None:
+    say("done")
+
+
+async def http(process: Process) -> None:
+    from fastapi import APIRouter
+
+    from muster.kit.auth import public
+    from muster.kit.http import create_app
+
+    router = APIRouter()
+
+    @router.get("/slow")
+    @public
+    async def slow() -> str:
+        say("asked")
+        await asyncio.sleep(0.5)
+        return "whole"
+
+    app = create_app("kit", routers=[router], state={"settings": process.settings})
+    say("http", serve_http(process, app, load(ServiceSettings)))
+    await until(process)
+
+
+if __name__ == "__main__":
+    run(globals()[sys.argv[1]], load(ServiceSettings))
