@@ -11,6 +11,18 @@ from muster.dispatch.domain.saga import Bulk, Control
 from muster.dispatch.domain.slots import REASON_OF_SLOT, Reason, Slot, Word, credits_of
 from muster.events import NIL_TENANT, key_of_bulk, key_of_number, key_of_tenant
 from muster.events.v1 import bulk_pb2, common_pb2, platform_pb2, recipients_pb2, replies_pb2, sms_pb2
+from muster.events.v1.bulk_pb2 import BulkSmsRequested as BulkSmsRequested
+from muster.events.v1.bulk_pb2 import BulkSmsWithdrawn as BulkSmsWithdrawn
+from muster.events.v1.credits_pb2 import CreditsRefused as CreditsRefused
+from muster.events.v1.credits_pb2 import CreditsReserved as CreditsReserved
+from muster.events.v1.credits_pb2 import CreditsSettled as CreditsSettled
+from muster.events.v1.recipients_pb2 import BulkRecipientsAttached as BulkRecipientsAttached
+from muster.events.v1.replies_pb2 import OptOutReceived as OptOutReceived
+from muster.events.v1.replies_pb2 import ReplyReceived as ReplyReceived
+from muster.events.v1.suppressions_pb2 import PersonErased as PersonErased
+from muster.events.v1.suppressions_pb2 import SuppressionChanged as SuppressionChanged
+from muster.events.v1.tenants_pb2 import UNKNOWN_RULE_CHARGE as UNKNOWN_RULE_CHARGE
+from muster.events.v1.tenants_pb2 import TenantChanged as TenantChanged
 from muster.kit.outbox import Fact, Lane
 
 _LEFT: Final[Mapping[Slot, int]] = {
@@ -37,8 +49,6 @@ CLASS_MARKETING: Final = int(common_pb2.MESSAGE_CLASS_MARKETING)
 NO_OPT_OUT: Final = frozenset(
     (replies_pb2.REPLY_VERDICT_ORDINARY, replies_pb2.REPLY_VERDICT_HELP, replies_pb2.REPLY_VERDICT_OPT_IN)
 )
-CHARGE: Final = "charge"
-RELEASE: Final = "release"
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,9 +92,9 @@ class Texts:
     index: list[int]
 
 
-def halves(attached: recipients_pb2.BulkRecipientsAttached) -> tuple[bytes, bytes]:
+def halves(attached: BulkRecipientsAttached) -> tuple[bytes, bytes]:
     """(plain, personal): two messages that are the original one when their bytes are joined."""
-    plain, personal = recipients_pb2.BulkRecipientsAttached(), recipients_pb2.BulkRecipientsAttached()
+    plain, personal = BulkRecipientsAttached(), BulkRecipientsAttached()
     plain.CopyFrom(attached)
     for name in _PERSONAL_FIELDS:
         plain.ClearField(name)
@@ -94,7 +104,7 @@ def halves(attached: recipients_pb2.BulkRecipientsAttached) -> tuple[bytes, byte
 
 def read_recipients(plain: bytes) -> Recipients:
     """The plain half."""
-    read = recipients_pb2.BulkRecipientsAttached.FromString(plain)
+    read = BulkRecipientsAttached.FromString(plain)
     return Recipients(
         seq=list(read.seq),
         hashes=list(read.number_hash),
@@ -106,7 +116,7 @@ def read_recipients(plain: bytes) -> Recipients:
 
 def read_texts(personal: bytes) -> Texts:
     """The personal half."""
-    read = recipients_pb2.BulkRecipientsAttached.FromString(personal)
+    read = BulkRecipientsAttached.FromString(personal)
     return Texts(
         numbers=list(read.number),
         texts=list(read.text),
@@ -114,7 +124,7 @@ def read_texts(personal: bytes) -> Texts:
     )
 
 
-def why_unfit(attached: recipients_pb2.BulkRecipientsAttached) -> str:
+def why_unfit(attached: BulkRecipientsAttached) -> str:
     """What is wrong with a chunk that can never be sent; "" for one that can."""
     count = len(attached.seq)
     columns = (attached.number, attached.number_hash, attached.parts, attached.price, attached.upto)
@@ -133,7 +143,7 @@ def why_unfit(attached: recipients_pb2.BulkRecipientsAttached) -> str:
     return ""
 
 
-def requested(event: bulk_pb2.BulkSmsRequested) -> saga.Requested:
+def requested(event: BulkSmsRequested) -> saga.Requested:
     """BulkSmsRequested as the saga knows it."""
     return saga.Requested(
         recipients=event.recipients,

@@ -4,9 +4,9 @@ from collections.abc import Sequence
 from uuid import UUID
 
 from muster.dispatch.domain.saga import Fact, Refused, Reserved, Settled
+from muster.dispatch.events import CreditsRefused, CreditsReserved, CreditsSettled
 from muster.dispatch.handlers.sagas import apply_facts
 from muster.dispatch.store.sagas import SagaKey
-from muster.events.v1.credits_pb2 import CreditsRefused, CreditsReserved, CreditsSettled
 from muster.kit.consumer.received import Received
 from muster.kit.pg import Tx
 

@@ -9,9 +9,9 @@ from muster.dispatch.domain.saga import Done, Fact, Moved
 from muster.dispatch.domain.slots import Slot
 from muster.dispatch.events import ChunkKey
 from muster.dispatch.handlers.sagas import advance_locked
-from muster.dispatch.store import chunks, queue, receipts, sagas
+from muster.dispatch.store import chunks, endings, receipts, sagas
 from muster.dispatch.store.chunks import Home, Outcome
-from muster.dispatch.store.queue import Taken
+from muster.dispatch.store.endings import Taken
 from muster.dispatch.store.sagas import SagaKey
 from muster.kit import clock
 from muster.kit.outbox import emit
@@ -88,7 +88,7 @@ async def end_queued(tx: Tx, taken: Sequence[Taken], to: Slot) -> None:
     """End what is open of these queued attempts, which this transaction has locked."""
     homes = await chunks.lock(tx, [one.key.chunk for one in taken])
     changes = [changed(home, slots.end_open(home.slots, to)) for home in homes.values()]
-    await queue.end(tx, [(one.key, False) for one in taken])
+    await endings.end(tx, [(one.key, False) for one in taken])
     await store(tx, changes)
     await tell_sagas(tx, changes)
 
@@ -103,6 +103,6 @@ async def recover(tx: Tx, taken: Sequence[Taken]) -> None:
         change = Change(home=home, after=after, errors={}, carrier_ids=home.carrier_ids, submitted=after != home.slots)
         changes.append(change)
         ended.append((one.key, not change.done))
-    await queue.end(tx, ended)
+    await endings.end(tx, ended)
     await store(tx, changes)
     await tell_sagas(tx, changes)

@@ -4,9 +4,9 @@ from collections.abc import Sequence
 from uuid import UUID
 
 from muster.dispatch import events
+from muster.dispatch.events import OptOutReceived, ReplyReceived
 from muster.dispatch.handlers.suppressions import uuid_or_none
-from muster.dispatch.store import queue, suppressions
-from muster.events.v1.replies_pb2 import OptOutReceived, ReplyReceived
+from muster.dispatch.store import endings, suppressions
 from muster.kit.consumer.received import Received
 from muster.kit.pg import Tx
 
@@ -18,7 +18,7 @@ async def on_reply_received(tx: Tx, batch: Sequence[Received[ReplyReceived]]) ->
         for event in batch
         if event.message.verdict in events.NO_OPT_OUT and (inbound_id := uuid_or_none(event.message.inbound_id))
     ]
-    await queue.hurry_held(tx, await suppressions.release_holds(tx, named))
+    await endings.hurry_held(tx, await suppressions.release_holds(tx, named))
 
 
 async def on_opt_out_received(tx: Tx, batch: Sequence[Received[OptOutReceived]]) -> None:

@@ -16,7 +16,7 @@ from muster.dispatch.domain.saga import (
 )
 from muster.dispatch.store import sagas
 from muster.dispatch.store.sagas import SagaKey
-from muster.kit import clock, observe
+from muster.kit import clock, metrics, observe
 from muster.kit.outbox import Fact as Said
 from muster.kit.outbox import emit
 from muster.kit.pg import Tx
@@ -73,6 +73,7 @@ def _said(effects: Sequence[tuple[SagaKey, Effect, Bulk]], user_id: str) -> list
             case SayControlled(control):
                 said.append(events.controlled(tenant_id, bulk_id, bulk, control, user_id=user_id, at_unix_ms=now))
             case Alarm(why):
+                metrics.bulks_parked.inc()
                 log.error("bulk.parked", tenant_id=str(tenant_id), bulk_id=str(bulk_id), why=why)
             case SumUp():
                 pass  # done by the caller

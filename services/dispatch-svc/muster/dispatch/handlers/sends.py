@@ -5,13 +5,11 @@ from uuid import UUID
 
 from muster.dispatch import events
 from muster.dispatch.domain.saga import Arrived, Fact, Withdrawn
-from muster.dispatch.events import ChunkFacts, ChunkKey
+from muster.dispatch.events import BulkRecipientsAttached, BulkSmsRequested, BulkSmsWithdrawn, ChunkFacts, ChunkKey
 from muster.dispatch.handlers.sagas import advance_locked, apply_facts
 from muster.dispatch.store import chunks, platform, sagas
 from muster.dispatch.store.chunks import NewChunk
 from muster.dispatch.store.sagas import SagaKey, from_unix_ms
-from muster.events.v1.bulk_pb2 import BulkSmsRequested, BulkSmsWithdrawn
-from muster.events.v1.recipients_pb2 import BulkRecipientsAttached
 from muster.kit import clock
 from muster.kit.consumer.received import Poison, Received
 from muster.kit.pg import Tx

@@ -3,9 +3,9 @@
 from collections.abc import Sequence
 from uuid import UUID
 
-from muster.dispatch.store import queue, suppressions
+from muster.dispatch.events import PersonErased, SuppressionChanged
+from muster.dispatch.store import endings, suppressions
 from muster.dispatch.store.suppressions import Change
-from muster.events.v1.suppressions_pb2 import PersonErased, SuppressionChanged
 from muster.kit.consumer.received import Poison, Received
 from muster.kit.pg import Tx
 
@@ -24,7 +24,7 @@ async def on_suppression_changed(tx: Tx, batch: Sequence[Received[SuppressionCha
     named = [(change.tenant_id, change.inbound_id) for change in changes if change.inbound_id is not None]
     freed = await suppressions.release_holds(tx, named)
     await suppressions.raise_counters(tx, tenants)
-    await queue.hurry_held(tx, freed)
+    await endings.hurry_held(tx, freed)
 
 
 def _change(event: SuppressionChanged) -> Change:

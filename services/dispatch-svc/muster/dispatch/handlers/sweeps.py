@@ -7,11 +7,11 @@ from muster.dispatch import events
 from muster.dispatch.domain import slots
 from muster.dispatch.domain.saga import SendByPassed, Swept
 from muster.dispatch.domain.slots import SLOT_OF_REASON, Reason, Slot
+from muster.dispatch.events import UNKNOWN_RULE_CHARGE
 from muster.dispatch.handlers import outcomes
 from muster.dispatch.handlers.sagas import advance_locked, apply_facts
-from muster.dispatch.store import chunks, platform, queue, receipts, sagas
+from muster.dispatch.store import chunks, endings, platform, receipts, sagas
 from muster.dispatch.store.sagas import SagaKey
-from muster.events.v1.tenants_pb2 import UNKNOWN_RULE_CHARGE
 from muster.kit import clock
 from muster.kit.outbox import emit
 from muster.kit.pg import Database, Tx
@@ -25,7 +25,7 @@ async def end_past_send_by(db: Database) -> bool:
         over = await sagas.past_send_by(tx, _AT_ONCE)
         await apply_facts(tx, {key: [SendByPassed()] for key in over})
     async with db.worker() as tx:
-        taken = await queue.lock_over(tx, _AT_ONCE)
+        taken = await endings.lock_over(tx, _AT_ONCE)
         if taken:
             await outcomes.end_queued(tx, taken, Slot.SEND_BY)
     return len(over) == _AT_ONCE or len(taken) == _AT_ONCE
@@ -43,12 +43,12 @@ async def sweep_ended(db: Database, chunks_max: int) -> bool:
 
 async def _sweep(tx: Tx, key: SagaKey, chunks_max: int) -> None:
     bulk = await sagas.read(tx, *key)
-    taken = await queue.lock_queued(tx, *key, chunks_max)
+    taken = await endings.lock_queued(tx, *key, chunks_max)
     if taken and bulk is not None:
         await outcomes.end_queued(tx, taken, SLOT_OF_REASON[bulk.ending or Reason.STOPPED])
         return
     before = await sagas.lock(tx, [key])
-    if not await queue.has_queued(tx, *key):
+    if not await endings.has_queued(tx, *key):
         await advance_locked(tx, before, {key: [Swept()]})
 
 
@@ -60,7 +60,7 @@ async def recover_expired(db: Database, account: str) -> bool:
 async def recover_account(db: Database, account: str, *, every: bool) -> bool:
     """The same, or (`every`) all leases of an account, by its new owner."""
     async with db.worker() as tx:
-        taken = await queue.lock_dead(tx, account, _AT_ONCE, every=every)
+        taken = await endings.lock_dead(tx, account, _AT_ONCE, every=every)
         if taken:
             await outcomes.recover(tx, taken)
     return len(taken) == _AT_ONCE

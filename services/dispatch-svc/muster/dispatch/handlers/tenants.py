@@ -4,9 +4,9 @@ from collections.abc import Sequence
 from uuid import UUID
 
 from muster.dispatch import events
+from muster.dispatch.events import TenantChanged
 from muster.dispatch.store import platform
 from muster.dispatch.store.platform import Tenant
-from muster.events.v1.tenants_pb2 import TenantChanged
 from muster.kit.consumer.received import Received
 from muster.kit.outbox import emit
 from muster.kit.pg import Tx

@@ -6,7 +6,7 @@ import ssl
 from collections.abc import Awaitable, Callable
 
 from muster.dispatch.settings import DispatchSettings
-from muster.kit import observe
+from muster.kit import metrics, observe
 from muster.smpp import BindRefused, Deliver, LateResponse, Session, SessionOptions
 
 log = observe.logger(__name__)
@@ -50,10 +50,12 @@ class Bind:
                 continue
             delay_s = self._settings.carrier_rebind_s_min
             self.number += 1
+            metrics.carrier_bound.set(1)
             log.info("carrier.bound", account=self._settings.carrier_account)
             self._on_change()
             reason = await asyncio.shield(self.session.closed)
             self.session = None
+            metrics.carrier_bound.set(0)
             self._on_change()
             log.warning("carrier.unbound", account=self._settings.carrier_account, why=reason)
             if not self._stopping:

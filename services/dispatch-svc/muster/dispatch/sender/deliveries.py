@@ -3,7 +3,7 @@
 import asyncio
 from collections import defaultdict
 from collections.abc import Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Final
 
 from muster.dispatch import events
@@ -16,7 +16,7 @@ from muster.dispatch.sender.resolver import Resolver
 from muster.dispatch.sender.shared import AWAY, Shared
 from muster.dispatch.store import receipts as store
 from muster.dispatch.store.receipts import UnknownPart, WaitingReceipt
-from muster.kit import clock, observe
+from muster.kit import clock, metrics, observe
 from muster.kit.outbox import Fact, emit
 from muster.kit.pg import Tx
 from muster.kit.settings import secret
@@ -106,6 +106,8 @@ class Deliveries:
             elif receipt.id and not self._book.is_final(receipt.id):
                 waiting.append(self._waiting(deliver, receipt, state))
         await self._store(found, waiting)
+        metrics.receipts.labels("yes").inc(len(known))
+        metrics.receipts.labels("not yet").inc(len(waiting))
         for plain in known:
             self._book.done(plain)
         self._remember(waiting)
@@ -176,6 +178,10 @@ class Deliveries:
         if not self.broken.done():
             self.broken.set_exception(error)
         raise error
+
+    async def until_broken(self) -> None:
+        """Raises TakenOver when somebody else writes receipts of this account."""
+        await self.broken
 
     def _remember(self, waiting: Sequence[WaitingReceipt]) -> None:
         for one in waiting:
@@ -273,7 +279,7 @@ def fits(receipt: WaitingReceipt, part: UnknownPart) -> bool:
     if receipt.sender != events.normal_sender(part.sender):
         return False
     if receipt.submitted_at is None:
-        return datetime.now(UTC) - part.submitted_at < timedelta(hours=72)
+        return clock.now() - part.submitted_at < timedelta(hours=72)
     after = part.submitted_at - receipt.submitted_at
     return -_UNKNOWN_WITHIN <= after <= _UNKNOWN_WITHIN + timedelta(seconds=59)
 

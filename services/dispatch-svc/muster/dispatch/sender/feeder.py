@@ -16,7 +16,7 @@ from muster.dispatch.sender.rate import WINDOW_S
 from muster.dispatch.sender.shared import AWAY, Shared, wait
 from muster.dispatch.store import queue, suppressions
 from muster.dispatch.store.queue import Intent, Standing
-from muster.kit import clock, observe
+from muster.kit import clock, metrics, observe
 from muster.kit.pg import Tx
 from muster.smpp import Accepted, NotSent, Outcome, Session
 
@@ -190,6 +190,7 @@ class Feeder:
         job.cursor = job.written_upto = window.upto
         job.in_flight += len(messages)
         job.submitted = job.submitted or bool(messages)
+        metrics.submits.inc(len(messages))
         self._shared.rate.spend(len(messages), clock.monotonic())
         if job.changed and job.dirty_at is None:
             job.dirty_at = clock.monotonic()

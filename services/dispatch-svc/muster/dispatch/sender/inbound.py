@@ -13,7 +13,7 @@ from muster.dispatch.store import inbound as store
 from muster.dispatch.store import suppressions
 from muster.dispatch.store.inbound import Message, Part
 from muster.events import NIL_TENANT
-from muster.kit import clock, observe
+from muster.kit import clock, metrics, observe
 from muster.kit.ids import uuid7
 from muster.kit.outbox import emit
 from muster.kit.pg import Tx
@@ -74,6 +74,7 @@ class Inbox:
                 *(reading.verdict.name.lower(), reading.rule, *kept),
             ),
         )
+        metrics.inbound_messages.labels("no" if owner is None else "yes").inc()
         if owner is None:
             log.warning("inbound.nobodys_number", account=account)
             return

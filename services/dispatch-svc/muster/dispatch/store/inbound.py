@@ -56,7 +56,7 @@ async def owner_of(tx: Tx, sender: str) -> UUID | None:
 
 
 _REPEATED: Final = """
-SELECT EXISTS (SELECT FROM inbound_message WHERE account = $1 AND digest = $2
+SELECT EXISTS (SELECT tenant_id FROM inbound_message WHERE account = $1 AND digest = $2
     AND received_at > kit_now() - make_interval(secs => CASE WHEN session = $3 THEN $4 ELSE $5 END))
 """
 
@@ -64,7 +64,10 @@ SELECT EXISTS (SELECT FROM inbound_message WHERE account = $1 AND digest = $2
 async def is_repeated(
     tx: Tx, account: str, digest: bytes, session: int, same_session_s: float, other_session_s: float
 ) -> bool:
-    """Whether the carrier says the same again because it heard no answer: within seconds, or in another session."""
+    """Whether the carrier says the same again because it heard no answer: within seconds, or in another session.
+
+    Of any tenant: it is asked before it is known whose number was written to.
+    """
     found: bool = await tx.fetchval(_REPEATED, account, digest, session, same_session_s, other_session_s)
     return found
 

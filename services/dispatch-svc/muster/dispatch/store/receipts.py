@@ -195,7 +195,9 @@ async def homes(tx: Tx, keys: Collection[ChunkKey]) -> list[Home]:
 
 
 _DROP_WAITING_OLD: Final = "DELETE FROM receipt_waiting WHERE received_at < kit_now() - make_interval(secs => $1)"
-_DROP_IDS_OLD: Final = "DELETE FROM carrier_id WHERE kept_at < kit_now() - make_interval(secs => $1)"
+_DROP_IDS_OLD: Final = """
+DELETE FROM carrier_id WHERE kept_at < kit_now() - make_interval(secs => $1) AND tenant_id IS NOT NULL
+"""
 _DROP_PARTS_OLD: Final = "DELETE FROM inbound_part WHERE received_at < kit_now() - make_interval(secs => $1)"
 
 

@@ -1,0 +1,63 @@
+"""The sender process: one carrier account, from the claim of a chunk to the receipt of its last message."""
+
+from collections.abc import Coroutine
+from typing import Any
+
+from muster.dispatch.failpoint import Failpoint
+from muster.dispatch.sender.binds import Bind
+from muster.dispatch.sender.book import Book
+from muster.dispatch.sender.deliveries import Deliveries
+from muster.dispatch.sender.feeder import Feeder
+from muster.dispatch.sender.inbound import Inbox
+from muster.dispatch.sender.rate import Rate
+from muster.dispatch.sender.recorder import Recorder
+from muster.dispatch.sender.resolver import Resolver
+from muster.dispatch.sender.shared import Shared
+from muster.dispatch.settings import DispatchSettings
+from muster.kit import clock
+from muster.kit.pg import Database
+
+__all__ = ["Sender"]
+
+
+class Sender:
+    """The parts of a sender, wired. `load` first; the feeder runs only when suppressions are known."""
+
+    def __init__(self, db: Database, settings: DispatchSettings) -> None:
+        self.shared = Shared(
+            db=db,
+            settings=settings,
+            rate=Rate(settings.carrier_parts_per_second, clock.monotonic()),
+            failpoint=Failpoint(settings.failpoint),
+        )
+        self.book = Book(settings.dispatch_ids_kept_s)
+        self.resolver = Resolver(self.shared)
+        self.inbox = Inbox(self.shared)
+        self.deliveries = Deliveries(self.shared, self.book, self.resolver, self.inbox)
+        self.bind = self.inbox.bind = Bind(
+            settings,
+            on_deliver=self.deliveries.on_deliver,
+            on_late=self.resolver.on_late,
+            on_change=self.shared.feed.set,
+        )
+        self.feeder = Feeder(self.shared, self.bind, self.book)
+        self.recorder = Recorder(self.shared, self.resolver)
+
+    async def load(self) -> None:
+        """Remember the carrier ids of the last hour."""
+        await self.deliveries.load()
+
+    def carrier(self) -> tuple[tuple[str, Coroutine[Any, Any, object]], ...]:
+        """Everything but the feeder, to be supervised."""
+        return (
+            ("bind", self.bind.run()),
+            ("recorder", self.recorder.run()),
+            ("watch", self.recorder.watch()),
+            ("resolver", self.resolver.run()),
+            ("joiner", self.deliveries.run()),
+            ("receipts", self.deliveries.until_broken()),
+        )
+
+    async def close(self) -> None:
+        """Write nothing more, wait for answers, record, and give the rest back."""
+        await self.recorder.close(self.shared.settings.dispatch_stop_s)

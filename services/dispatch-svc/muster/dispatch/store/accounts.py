@@ -1,0 +1,22 @@
+"""Who owns a carrier account: a lock on a connection of its own, which outlives transactions."""
+
+from typing import TYPE_CHECKING, Final
+
+from muster.kit.pg import Record
+
+if TYPE_CHECKING:
+    import asyncpg
+
+_TRY: Final = "SELECT pg_try_advisory_lock(hashtextextended('dispatch.account.' || $1, 0))"
+_ALIVE: Final = "SELECT"
+
+
+async def try_own(connection: "asyncpg.Connection[Record]", account: str) -> bool:
+    """Own the account for as long as the connection lives; False while somebody else does."""
+    owned: bool = await connection.fetchval(_TRY, account)
+    return owned
+
+
+async def still_own(connection: "asyncpg.Connection[Record]") -> None:
+    """Raises when the connection is gone, and the lock with it."""
+    await connection.execute(_ALIVE)
