@@ -12,7 +12,7 @@ import re
 import sys
 import traceback
 from collections.abc import Mapping, MutableMapping
-from typing import Any, cast
+from typing import Any, TextIO, cast
 
 import structlog
 
@@ -47,8 +47,8 @@ def logger(name: str) -> structlog.typing.FilteringBoundLogger:
     return cast(structlog.typing.FilteringBoundLogger, structlog.get_logger(module=name))
 
 
-def configure(level: str = "info") -> None:
-    """Send structlog and standard logging to standard error as JSON. Once per process, by process.run."""
+def configure(level: str = "info", stream: TextIO | None = None) -> None:
+    """Send structlog and standard logging to `stream`, standard error by default, as JSON. Once, by process.run."""
     number = logging.getLevelNamesMapping()[level.upper()]
     structlog.configure(
         processors=[
@@ -61,7 +61,7 @@ def configure(level: str = "info") -> None:
             structlog.processors.JSONRenderer(default=str, ensure_ascii=False),
         ],
         wrapper_class=structlog.make_filtering_bound_logger(number),
-        logger_factory=structlog.WriteLoggerFactory(sys.stderr),
+        logger_factory=structlog.WriteLoggerFactory(stream or sys.stderr),
         cache_logger_on_first_use=True,
     )
     logging.basicConfig(level=number, handlers=[_Bridge()], force=True)

@@ -1,5 +1,6 @@
 """Logs are JSON, hold no telephone number, no text and no secret."""
 
+import io
 import json
 import logging
 from collections.abc import Iterator
@@ -54,12 +55,14 @@ def test_masking_reaches_every_depth_and_type() -> None:
 
 
 @pytest.fixture
-def configured(capsys: pytest.CaptureFixture[str]) -> Iterator[None]:
+def written() -> Iterator[io.StringIO]:
+    """What is logged, in a process that is configured as in production."""
     root = logging.getLogger()
     before, level = root.handlers[:], root.level
-    observe.configure("info")
+    stream = io.StringIO()
+    observe.configure("info", stream)
     try:
-        yield
+        yield stream
     finally:
         structlog.reset_defaults()
         root.handlers[:] = before
@@ -67,23 +70,21 @@ def configured(capsys: pytest.CaptureFixture[str]) -> Iterator[None]:
         logging.captureWarnings(capture=False)
 
 
-def lines(capsys: pytest.CaptureFixture[str]) -> list[dict[str, Any]]:
-    return [json.loads(line) for line in capsys.readouterr().err.splitlines()]
+def lines(written: io.StringIO) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in written.getvalue().splitlines()]
 
 
-@pytest.mark.usefixtures("configured")
-def test_both_kinds_of_logging_are_one_json_object_a_line(capsys: pytest.CaptureFixture[str]) -> None:
+def test_both_kinds_of_logging_are_one_json_object_a_line(written: io.StringIO) -> None:
     observe.logger("here").info("bulk.stopped", bulk_id=BULK, note="line\nbreak")
     logging.getLogger("elsewhere").warning("sent to %s", "+61400000000")
     logging.getLogger("elsewhere").debug("too quiet")
-    ours, theirs = lines(capsys)
+    ours, theirs = lines(written)
     assert (ours["event"], ours["module"], ours["bulk_id"]) == ("bulk.stopped", "here", str(BULK))
     assert (theirs["event"], theirs["module"], theirs["level"]) == ("sent to [number]", "elsewhere", "warning")
     assert ours["time"].endswith("Z")
 
 
-@pytest.mark.usefixtures("configured")
-def test_exceptions_tell_where_and_not_what_a_library_quotes(capsys: pytest.CaptureFixture[str]) -> None:
+def test_exceptions_tell_where_and_not_what_a_library_quotes(written: io.StringIO) -> None:
     log = observe.logger("here")
     try:
         try:
@@ -92,7 +93,7 @@ def test_exceptions_tell_where_and_not_what_a_library_quotes(capsys: pytest.Capt
             raise RuntimeError("while sending to +61400000000") from error
     except RuntimeError:
         log.exception("send.failed")
-    (line,) = lines(capsys)
+    (line,) = lines(written)
     told = "\n".join(line["exception"])
     assert "Dear Ann" not in told
     assert "61400" not in told
