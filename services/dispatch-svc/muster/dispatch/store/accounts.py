@@ -11,12 +11,14 @@ _TRY: Final = "SELECT pg_try_advisory_lock(hashtextextended('dispatch.account.' 
 _ALIVE: Final = "SELECT"
 
 
-async def try_own(connection: "asyncpg.Connection[Record]", account: str) -> bool:
+async def try_own(
+    connection: "asyncpg.Connection[Record]", account: str
+) -> bool:  # allow transaction-first: outlives them
     """Own the account for as long as the connection lives; False while somebody else does."""
     owned: bool = await connection.fetchval(_TRY, account)
     return owned
 
 
-async def still_own(connection: "asyncpg.Connection[Record]") -> None:
+async def still_own(connection: "asyncpg.Connection[Record]") -> None:  # allow transaction-first: outlives them
     """Raises when the connection is gone, and the lock with it."""
     await connection.execute(_ALIVE)
