@@ -12,7 +12,7 @@ SYSTEM_PYTHON = $(shell for python in python3 python3.14 python3.13 python3.12 p
 OWN := $(wildcard libs/*/pyproject.toml services/*/pyproject.toml clients/*/pyproject.toml deploy/local/pyproject.toml)
 PROTO := $(wildcard proto/*.yaml proto/muster/events/*/*.proto)
 TYPED := $(wildcard libs/*/muster services/*/muster clients/*/muster deploy/local/muster)
-MIGRATIONS := $(wildcard libs/*/muster/*/migrations/*.sql services/*/muster/*/migrations/*.sql)
+MIGRATIONS := $(wildcard libs/*/muster/*/sql/*.sql services/*/muster/*/migrations/*.sql)
 TESTED := $(wildcard libs services clients deploy tests)
 
 .DEFAULT_GOAL := help
