@@ -7,7 +7,6 @@ repeats what was not acknowledged, so nothing is lost; nobody relies on order ac
 
 import asyncio
 from collections.abc import Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,6 +15,7 @@ from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaError
 
 from muster.kit import metrics
+from muster.kit.closing import closed
 from muster.kit.outbox import RECORD_BYTES_MAX, Oversize
 
 STOP_LIMIT_S = 5.0
@@ -129,12 +129,10 @@ async def _send_all(inner: AIOKafkaProducer, records: Sequence[WireRecord]) -> N
 
 
 async def _end(inner: AIOKafkaProducer) -> None:
-    """`stop()` never returns while the broker is down; its sender task would go on trying for ever."""
-    with suppress(KafkaError, OSError, TimeoutError):
-        await asyncio.wait_for(inner.stop(), STOP_LIMIT_S)
+    """In order if the broker lets us: with idempotence, `stop()` alone would wait for it for ever."""
+    if await closed(inner.stop(), STOP_LIMIT_S):
         return
-    for close in (inner._sender.close, inner.client.close):
-        with suppress(KafkaError, OSError, TimeoutError):
-            await asyncio.wait_for(close(), 1)
+    await closed(inner._sender.close(), 1)
+    await closed(inner.client.close(), 1)
     # Whoever else waits for records of this producer learns it now, not at the limit.
     inner._message_accumulator.fail_all(KafkaError("the producer was replaced"))

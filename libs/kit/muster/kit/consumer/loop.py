@@ -19,6 +19,7 @@ from aiokafka.errors import KafkaError
 
 from muster.events import TOPICS
 from muster.kit import clock, metrics
+from muster.kit.closing import cancelled, closed
 from muster.kit.consumer.apply import Applier, PoisonLimit
 from muster.kit.consumer.decode import event_id_of
 from muster.kit.consumer.offsets import Fenced, LogMismatch, Partition, Verdict, judge, rewind, take_over
@@ -104,7 +105,8 @@ class Consumer:
                 if self._stopping.is_set():
                     return
                 # Fetch again only when all that was fetched is taken. Else, 0.1 s into a slow batch, aiokafka asks
-                # for the other partitions alone, and the slow one is left out for as long as that question waits.
+                # for the other partitions alone, and the slow one is left out for as long as that question waits:
+                # with a handler of 250 ms and waits of 5 s, the median event came 3.9 s late instead of 0.6 s.
                 kafka._fetcher._prefetch_backoff = 3600
                 kafka.subscribe(self._topics, listener=_Listener(self, kafka))
                 pause = _RETRY_MIN_S
@@ -173,9 +175,7 @@ class Consumer:
         finally:
             self._signal.clear()
             # Records are taken and returned in one step: whoever is still waiting has none to lose.
-            for task in (fetching, signal):
-                task.cancel()
-            await asyncio.wait({fetching, signal})
+            await cancelled((fetching, signal))
 
     async def _apply(self, kafka: AIOKafkaConsumer, fetched: Mapping[TopicPartition, list[ConsumerRecord]]) -> None:
         at_once = asyncio.Semaphore(self._settings.partitions_at_once)
@@ -312,9 +312,7 @@ class Consumer:
             if task.done():
                 task.result()
         finally:
-            for each in (task, stopping):
-                each.cancel()
-            await asyncio.wait({task, stopping})
+            await cancelled((task, stopping))
 
     def _new(self) -> AIOKafkaConsumer:
         settings = self._settings
@@ -351,19 +349,12 @@ class _Listener(ConsumerRebalanceListener):  # type: ignore[misc]
 
 
 async def _end(kafka: AIOKafkaConsumer) -> None:
-    """`stop()` waits for a broker that may be down; what it leaves running then is ended here."""
-    with suppress(KafkaError, OSError, TimeoutError):
-        await asyncio.wait_for(kafka.stop(), STOP_LIMIT_S)
+    """In order if the broker lets us; else what would go on trying is ended here."""
+    if await closed(kafka.stop(), STOP_LIMIT_S):
         return
-    coordinator = kafka._coordinator
-    tasks = [
-        task
-        for task in (coordinator._coordination_task, coordinator._heartbeat_task, coordinator._commit_refresh_task)
-        if task is not None
-    ]
-    for task in tasks:
-        task.cancel()
-    await asyncio.wait(tasks, timeout=1)
-    for close in (kafka._fetcher.close, kafka._client.close):
-        with suppress(KafkaError, OSError, TimeoutError, asyncio.CancelledError):
-            await asyncio.wait_for(close(), 1)
+    if (coordinator := kafka._coordinator) is not None:
+        tasks = (coordinator._coordination_task, coordinator._heartbeat_task, coordinator._commit_refresh_task)
+        await cancelled(task for task in tasks if task is not None)
+    if kafka._fetcher is not None:
+        await closed(kafka._fetcher.close(), 1)
+    await closed(kafka._client.close(), 1)

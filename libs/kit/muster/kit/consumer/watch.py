@@ -2,11 +2,11 @@
 
 import asyncio
 from collections.abc import Sequence
-from contextlib import suppress
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.errors import KafkaError
 
+from muster.kit.closing import closed
 from muster.kit.consumer.offsets import next_offsets
 from muster.kit.pg import Database
 
@@ -39,8 +39,7 @@ async def _ends(bootstrap: str, topics: Sequence[str]) -> dict[TopicPartition, i
         except (KafkaError, OSError):
             await asyncio.sleep(_RETRY_S)
         finally:
-            with suppress(KafkaError, OSError, TimeoutError):
-                await asyncio.wait_for(kafka.stop(), 5)
+            await closed(kafka.stop(), 5)
 
 
 async def _partitions(kafka: AIOKafkaConsumer, topic: str) -> set[int]:
