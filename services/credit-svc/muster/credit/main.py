@@ -18,6 +18,8 @@ from muster.kit.settings import load, secret
 
 log = observe.logger(__name__)
 
+_TRANSIENT: tuple[type[Exception], ...] = (*RETRIABLE, Overloaded)
+
 
 async def api(process: Process) -> None:
     """Serve HTTP."""
@@ -92,7 +94,7 @@ async def _say_rates(db: Database, poll_s: float) -> NoReturn:
             async with db.worker() as tx:
                 await say(tx)
             say = handlers.say_new_rates
-        except (*RETRIABLE, Overloaded) as error:
+        except _TRANSIENT as error:
             log.warning("rates.not_said", exc_info=error)
         await asyncio.sleep(poll_s)
 

@@ -1,0 +1,1 @@
+"""reply-svc: which message a reply answers, what it asks for, and who hears of it."""

@@ -1,0 +1,151 @@
+"""What customers wrote: the inbox, and the conversation with one number."""
+
+import re
+from datetime import datetime, timedelta
+from functools import partial
+from typing import Annotated, Any, Literal
+from uuid import UUID
+
+from fastapi import APIRouter, Query, Request
+
+from muster.kit import clock
+from muster.kit.auth import ANY_TENANT_ROLE, Caller, Tx, requires, tenant_tx
+from muster.kit.http import Model
+from muster.kit.pages import CursorText, Limit, Page, decode_cursor, encode_cursor
+from muster.kit.problems import not_found, unprocessable
+from muster.kit.settings import secret
+from muster.reply import handlers
+from muster.reply.domain import Line, Verdict
+from muster.reply.settings import ReplySettings
+from muster.reply.store import inbox, sent
+from muster.text import NumberRefused, number_hash, read_number
+
+router = APIRouter(prefix="/v1", tags=["replies"])
+
+_E164 = re.compile(r"\+[1-9][0-9]{4,14}")
+_DEFAULT_COUNTRY = "AU"
+
+
+class ReplyOut(Model):
+    """A reply and the message it answers; `message_id` is null where none is found. `doubtful`: another one fits."""
+
+    id: UUID
+    at: datetime
+    number: str
+    text: str
+    bulk_id: UUID | None
+    message_id: str | None
+    verdict: Verdict
+    rule: str
+    doubtful: bool
+
+
+class LineOut(Model):
+    """A message of a conversation: "out" from the business, "in" from its customer."""
+
+    at: datetime
+    direction: Literal["in", "out"]
+    text: str
+    bulk_id: UUID | None
+    message_id: str | None
+    reply_id: UUID | None
+    verdict: Verdict | None
+
+
+@router.get("/replies")
+async def read_replies(
+    caller: Annotated[Caller, requires(*ANY_TENANT_ROLE)],
+    tx: Annotated[Tx, tenant_tx],
+    verdict: Annotated[Verdict | None, Query(description="only those that were read as this")] = None,
+    bulk_id: Annotated[UUID | None, Query(description="only those that answer this send")] = None,
+    limit: Limit = 50,
+    cursor: CursorText = None,
+) -> Page[ReplyOut]:
+    """The inbox, newest first."""
+    place = decode_cursor(cursor, {"at": datetime.fromisoformat, "id": UUID}) if cursor else None
+    before = (place["at"], place["id"]) if place else None
+    rows = await inbox.replies(tx, caller.tenant_id, verdict=verdict, bulk_id=bulk_id, before=before, limit=limit + 1)
+    items = [_reply(row) for row in rows[:limit]]
+    last = {"at": items[-1].at, "id": items[-1].id} if len(rows) > limit else None
+    return Page(items=items, next_cursor=encode_cursor(last) if last else None)
+
+
+@router.get("/replies/{reply_id}")
+async def read_reply(
+    reply_id: UUID, caller: Annotated[Caller, requires(*ANY_TENANT_ROLE)], tx: Annotated[Tx, tenant_tx]
+) -> ReplyOut:
+    """One reply."""
+    row = await inbox.reply(tx, caller.tenant_id, reply_id)
+    if row is None:
+        raise not_found("reply")
+    return _reply(row)
+
+
+@router.get("/conversations")
+async def read_conversation(
+    request: Request,
+    caller: Annotated[Caller, requires(*ANY_TENANT_ROLE)],
+    tx: Annotated[Tx, tenant_tx],
+    number: Annotated[str, Query(max_length=64, description="E.164, or as it is written in the tenant's country")],
+    limit: Limit = 50,
+    cursor: CursorText = None,
+) -> Page[LineOut]:
+    """The messages to and from one number, newest first."""
+    settings: ReplySettings = request.app.state.settings
+    place = decode_cursor(cursor, {"before": datetime.fromisoformat}) if cursor else None
+    before = place["before"] if place else clock.now() + timedelta(seconds=1)
+    tenant = (await sent.tenants(tx, [caller.tenant_id])).get(caller.tenant_id)
+    country = tenant.country if tenant and tenant.country else _DEFAULT_COUNTRY
+    hashed = number_hash(
+        bytes.fromhex(secret(settings.hash_key, "hash_key")),
+        settings.hash_generation,
+        caller.tenant_id,
+        _e164(number, country),
+    )
+    # Chunks are searched by an index that row-level security keeps from the request's role: a worker task looks.
+    ask = partial(handlers.conversation, tenant_id=caller.tenant_id, number_hash=hashed, before=before, limit=limit + 1)
+    lines = await request.app.state.desk.ask(ask)
+    more = encode_cursor({"before": lines[limit - 1].at}) if len(lines) > limit else None
+    return Page(items=[_line(line) for line in lines[:limit]], next_cursor=more)
+
+
+def _e164(written: str, country: str) -> str:
+    """The number in E.164. What has that form is taken as it is: people write from landlines too."""
+    # In a query an unescaped plus sign is a blank.
+    text = written.strip() if not written.startswith(" ") else f"+{written.strip()}"
+    if _E164.fullmatch(text):
+        return text
+    number = read_number(text, country)
+    if isinstance(number, NumberRefused):
+        raise unprocessable("number", number.code, number.message)
+    return number.e164
+
+
+def _message_id(bulk_id: UUID | None, seq: int | None) -> str | None:
+    return None if bulk_id is None else f"{bulk_id}-{seq}"
+
+
+def _reply(row: dict[str, Any]) -> ReplyOut:
+    return ReplyOut(
+        id=row["inbound_id"],
+        at=row["received_at"],
+        number=row["number"],
+        text=row["text"],
+        bulk_id=row["bulk_id"],
+        message_id=_message_id(row["bulk_id"], row["seq"]),
+        verdict=row["verdict"],
+        rule=row["rule"],
+        doubtful=row["doubtful"],
+    )
+
+
+def _line(line: Line) -> LineOut:
+    return LineOut(
+        at=line.at,
+        direction="out" if line.outgoing else "in",
+        text=line.text,
+        bulk_id=line.bulk_id,
+        message_id=_message_id(line.bulk_id, line.seq),
+        reply_id=line.inbound_id,
+        verdict=line.verdict,
+    )

@@ -1,0 +1,278 @@
+"""Between the wire and the domain: the only file here that knows protobuf."""
+
+import zlib
+from collections.abc import Collection, Set
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from typing import Final, TypeAlias
+from uuid import UUID
+
+from muster.events import key_of_number
+from muster.events.v1 import common_pb2, recipients_pb2, replies_pb2
+from muster.events.v1.recipients_pb2 import AnswerRequested, BulkRecipientsAttached, SmsReceived
+from muster.events.v1.replies_pb2 import OptOutReceived, ReplyReceived
+from muster.events.v1.sms_pb2 import SmsDispatched
+from muster.events.v1.suppressions_pb2 import PersonErased
+from muster.events.v1.tenants_pb2 import TenantChanged
+from muster.kit.consumer import Poison, Received
+from muster.kit.outbox import Fact
+from muster.reply.domain import Answer, AnswerReason, Inbound, Reply, Scope, Tenant, Verdict
+
+ChunkHeard: TypeAlias = Received[BulkRecipientsAttached]
+DispatchHeard: TypeAlias = Received[SmsDispatched]
+InboundHeard: TypeAlias = Received[SmsReceived]
+ErasureHeard: TypeAlias = Received[PersonErased]
+TenantHeard: TypeAlias = Received[TenantChanged]
+
+HEARD = ("tenants", "suppressions", "sms", "inbound")
+HEARD_CHUNKS = ("bulk-recipients", "bulk-recipients-small")
+"""Read by a consumer of their own, so that a giant send does not stand before a reply."""
+
+HASH_BYTES: Final = 17
+_ZLIB_LEVEL: Final = 1  # 0.08 us a message; more hardly makes it smaller
+_NOT_SENT: Final = frozenset({common_pb2.LEFT_REJECTED, common_pb2.LEFT_STOPPED, common_pb2.LEFT_SUPPRESSED})
+_VERDICTS: Final = {
+    Verdict.ORDINARY: replies_pb2.REPLY_VERDICT_ORDINARY,
+    Verdict.OPT_OUT: replies_pb2.REPLY_VERDICT_OPT_OUT,
+    Verdict.OPT_IN: replies_pb2.REPLY_VERDICT_OPT_IN,
+    Verdict.HELP: replies_pb2.REPLY_VERDICT_HELP,
+    Verdict.UNCLEAR: replies_pb2.REPLY_VERDICT_UNCLEAR,
+}
+_SCOPES: Final = {
+    Scope.MARKETING: common_pb2.SUPPRESSION_SCOPE_MARKETING,
+    Scope.ALL: common_pb2.SUPPRESSION_SCOPE_ALL,
+}
+_REASONS: Final = {
+    AnswerReason.CONFIRMATION: recipients_pb2.ANSWER_REASON_CONFIRMATION,
+    AnswerReason.HELP: recipients_pb2.ANSWER_REASON_HELP,
+}
+# What attribution and the conversation need; numbers and prices are not kept.
+_NOT_KEPT: Final = ("number", "number_hash", "price", "upto", "parts", "customer_id", "encoding")
+
+
+@dataclass(frozen=True, slots=True)
+class Chunk:
+    """A chunk as it is kept: `keys` in the order of its recipients, `payload` with their seq and text."""
+
+    tenant_id: UUID
+    bulk_id: UUID
+    chunk: int
+    due_at: datetime
+    keys: list[int]
+    payload: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Dispatch:
+    """What one event says of a chunk: when messages left, and the seq of those that never will."""
+
+    tenant_id: UUID
+    bulk_id: UUID
+    chunk: int
+    sent_at: datetime | None
+    unsent: list[int]
+
+
+@dataclass(frozen=True, slots=True)
+class Erasure:
+    """Numbers whose traces are to be blanked up to a moment."""
+
+    tenant_id: UUID
+    number_hashes: list[bytes]
+    at: datetime
+
+
+def key_of(number_hash: bytes) -> int:
+    """The first eight bytes of a number's hash as a bigint: what chunks are searched by."""
+    return int.from_bytes(number_hash[:8], "big", signed=True)
+
+
+def chunk_of(received: ChunkHeard) -> Chunk:
+    """A chunk as it is kept; Poison where its fields do not fit together."""
+    message = received.message
+    count = len(message.seq)
+    if len(message.number_hash) != count or (message.text_index and len(message.text_index) != count):
+        raise Poison("recipient fields of different lengths")
+    keys = [key_of(number_hash) for number_hash in message.number_hash]
+    kept = BulkRecipientsAttached()
+    kept.CopyFrom(message)
+    for name in _NOT_KEPT:
+        kept.ClearField(name)
+    return Chunk(
+        tenant_id=_uuid(message.tenant_id),
+        bulk_id=_uuid(message.bulk_id),
+        chunk=message.chunk,
+        due_at=_moment(message.due_at_unix_ms or received.time_unix_ms),
+        keys=keys,
+        payload=_packed(kept),
+    )
+
+
+def recipient_of(payload: bytes, place: int) -> tuple[int, str]:
+    """(seq, text) of the recipient at `place`, from 0, of a kept chunk."""
+    kept = _unpacked(payload)
+    return kept.seq[place], kept.text[kept.text_index[place] if kept.text_index else 0]
+
+
+def without(payload: bytes, places: Collection[int]) -> bytes:
+    """A kept chunk in which the recipients at these places have an empty text, and nobody else's is lost."""
+    kept = _unpacked(payload)
+    index = list(kept.text_index) or [0] * len(kept.seq)
+    for place in places:
+        index[place] = len(kept.text)
+    used = set(index)
+    texts = ["" if number not in used else text for number, text in enumerate(kept.text)]
+    del kept.text[:], kept.text_index[:]
+    kept.text.extend([*texts, ""])
+    kept.text_index.extend(index)
+    return _packed(kept)
+
+
+def blanked(chunk: Chunk, gone: Set[int]) -> Chunk:
+    """The chunk with the texts of the recipients with these keys blanked."""
+    places = [place for place, key in enumerate(chunk.keys) if key in gone]
+    return replace(chunk, payload=without(chunk.payload, places)) if places else chunk
+
+
+def dispatch_of(received: DispatchHeard) -> Dispatch:
+    """What a record step of the sender says of its chunk."""
+    message = received.message
+    if len(message.left) != len(message.seq):
+        raise Poison("outcome fields of different lengths")
+    outcomes = set(message.left)
+    unsent = (
+        []
+        if outcomes.isdisjoint(_NOT_SENT)
+        else [seq for seq, left in zip(message.seq, message.left, strict=True) if left in _NOT_SENT]
+    )
+    return Dispatch(
+        tenant_id=_uuid(message.tenant_id),
+        bulk_id=_uuid(message.bulk_id),
+        chunk=message.chunk,
+        sent_at=_moment(message.at_unix_ms or received.time_unix_ms) if outcomes - _NOT_SENT else None,
+        unsent=unsent,
+    )
+
+
+def inbound_of(received: InboundHeard) -> Inbound:
+    """A message that a customer wrote; Poison where it cannot be told whose."""
+    message = received.message
+    if len(message.number_hash) != HASH_BYTES:
+        raise Poison("an inbound message without number hash")
+    return Inbound(
+        tenant_id=_uuid(message.tenant_id),
+        inbound_id=_uuid(message.inbound_id),
+        number=message.number,
+        number_hash=message.number_hash,
+        # PostgreSQL stores every character but this one.
+        text=message.text.replace("\0", ""),
+        received_at=_moment(message.received_at_unix_ms or received.time_unix_ms),
+    )
+
+
+def erasure_of(received: ErasureHeard) -> Erasure:
+    """Whom to forget."""
+    message = received.message
+    at = _moment(message.at_unix_ms or received.time_unix_ms)
+    return Erasure(_uuid(message.tenant_id), list(message.number_hashes), at)
+
+
+def tenant_of(received: TenantHeard) -> Tenant:
+    """A tenant's settings."""
+    message = received.message
+    return Tenant(
+        tenant_id=_uuid(message.tenant_id),
+        version=message.version,
+        name=message.name,
+        country=message.country,
+        time_zone=message.time_zone,
+        allow_sms_replies=message.allow_sms_replies,
+        reception_email=message.reception_email,
+        closed=message.closed,
+    )
+
+
+def facts_of(reply: Reply, causation: UUID) -> list[Fact]:
+    """What is told of a reply: always ReplyReceived; an opt-out or opt-in; an answer that is wanted."""
+    facts = [_fact(_reply_received(reply), reply, causation)]
+    if reply.verdict in (Verdict.OPT_OUT, Verdict.OPT_IN):
+        facts.append(_fact(_opt_out_received(reply), reply, causation))
+    if reply.answer is not None:
+        facts.append(_fact(_answer_requested(reply, reply.answer), reply, causation))
+    return facts
+
+
+def _reply_received(reply: Reply) -> ReplyReceived:
+    inbound, sent = reply.inbound, reply.attribution.sent
+    return ReplyReceived(
+        tenant_id=str(inbound.tenant_id),
+        inbound_id=str(inbound.inbound_id),
+        number_hash=inbound.number_hash,
+        bulk_id=str(sent.bulk_id) if sent else "",
+        seq=sent.seq if sent else 0,
+        verdict=_VERDICTS[reply.verdict],
+        rule=reply.rule,
+        doubtful=reply.attribution.doubtful,
+        received_at_unix_ms=_unix_ms(inbound.received_at),
+    )
+
+
+def _opt_out_received(reply: Reply) -> OptOutReceived:
+    inbound, sent = reply.inbound, reply.attribution.sent
+    return OptOutReceived(
+        tenant_id=str(inbound.tenant_id),
+        inbound_id=str(inbound.inbound_id),
+        number_hash=inbound.number_hash,
+        bulk_id=str(sent.bulk_id) if sent else "",
+        seq=sent.seq if sent else 0,
+        scope=_SCOPES[reply.scope],
+        rule=reply.rule,
+        opted_out=reply.verdict is Verdict.OPT_OUT,
+        received_at_unix_ms=_unix_ms(inbound.received_at),
+    )
+
+
+def _answer_requested(reply: Reply, answer: Answer) -> AnswerRequested:
+    inbound = reply.inbound
+    return AnswerRequested(
+        tenant_id=str(inbound.tenant_id),
+        answer_id=str(answer.answer_id),
+        number=inbound.number,
+        number_hash=inbound.number_hash,
+        text=answer.text,
+        reason=_REASONS[answer.reason],
+        inbound_id=str(inbound.inbound_id),
+        at_unix_ms=_unix_ms(inbound.received_at),
+    )
+
+
+def _fact(message: ReplyReceived | OptOutReceived | AnswerRequested, reply: Reply, causation: UUID) -> Fact:
+    sent = reply.attribution.sent
+    key = key_of_number(reply.inbound.tenant_id, reply.inbound.number_hash)
+    return Fact(message, key, correlation=str(sent.bulk_id) if sent else "", causation=str(causation))
+
+
+def _packed(kept: BulkRecipientsAttached) -> bytes:
+    return zlib.compress(kept.SerializeToString(), _ZLIB_LEVEL)
+
+
+def _unpacked(payload: bytes) -> BulkRecipientsAttached:
+    return BulkRecipientsAttached.FromString(zlib.decompress(payload))
+
+
+def _moment(unix_ms: int) -> datetime:
+    try:
+        return datetime.fromtimestamp(unix_ms / 1000, UTC)
+    except (ValueError, OverflowError, OSError) as error:
+        raise Poison("a time out of range") from error
+
+
+def _unix_ms(moment: datetime) -> int:
+    return round(moment.timestamp() * 1000)
+
+
+def _uuid(text: str) -> UUID:
+    try:
+        return UUID(text)
+    except ValueError as error:
+        raise Poison("an id is not a UUID") from error

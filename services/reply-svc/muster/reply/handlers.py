@@ -1,0 +1,150 @@
+"""What this service does on each event: load, decide, save, emit. One batch is one transaction."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from uuid import UUID
+
+from muster.kit.outbox import emit
+from muster.kit.pg import Tx
+from muster.reply import domain, events
+from muster.reply.domain import Forward, Inbound, Known, Line, Reply, Sent, Tenant, Verdict
+from muster.reply.store import emails, inbox, sent
+
+_CANDIDATES_MAX = 8
+_TOLD_LINES_MAX = 6
+_EVER = datetime(2000, 1, 1, tzinfo=UTC)
+
+
+async def on_tenant_changed(tx: Tx, batch: Sequence[events.TenantHeard]) -> None:
+    """Keep the settings that decide about replies."""
+    await sent.save_tenants(tx, [events.tenant_of(received) for received in batch])
+
+
+async def on_bulk_recipients_attached(tx: Tx, batch: Sequence[events.ChunkHeard]) -> None:
+    """Keep chunks as they came; the texts of people erased since they were due are blanked."""
+    chunks = [events.chunk_of(received) for received in batch]
+    erased = await sent.erased(tx, {chunk.tenant_id for chunk in chunks})
+    kept = [_without_erased(chunk, erased) for chunk in chunks]
+    await sent.add_chunks(tx, [(c.tenant_id, c.bulk_id, c.chunk, c.due_at, c.keys, c.payload) for c in kept])
+
+
+async def on_sms_dispatched(tx: Tx, batch: Sequence[events.DispatchHeard]) -> None:
+    """Note when chunks left, and which of their messages did not."""
+    steps = [events.dispatch_of(received) for received in batch]
+    steps.sort(key=lambda step: (step.tenant_id, step.bulk_id, step.chunk))
+    await sent.add_dispatches(tx, [(s.tenant_id, s.bulk_id, s.chunk, s.sent_at, s.unsent) for s in steps])
+
+
+async def on_sms_received(tx: Tx, batch: Sequence[events.InboundHeard]) -> None:
+    """Find what each reply answers, read what it asks for, and tell everyone whom it concerns. Each one once."""
+    causes = {(inbound.tenant_id, inbound.inbound_id): (inbound, r.event_id) for r, inbound in _read(batch)}
+    stored = await inbox.stored(tx, causes)
+    new = {key: cause for key, cause in causes.items() if key not in stored}
+    if not new:
+        return
+    replies = await _replies(tx, [inbound for inbound, _ in new.values()])
+    await inbox.add(tx, replies)
+    await inbox.save_answered(tx, replies)
+    await emails.add(tx, replies)
+    said = zip(replies, new.values(), strict=True)
+    await emit(tx, *(fact for reply, (_, event_id) in said for fact in events.facts_of(reply, event_id)))
+
+
+async def on_person_erased(tx: Tx, batch: Sequence[events.ErasureHeard]) -> None:
+    """Blank what people wrote and were sent, now and in what comes late."""
+    for erasure in map(events.erasure_of, batch):
+        tenant_id, hashes = erasure.tenant_id, erasure.number_hashes
+        await sent.add_erased(tx, tenant_id, hashes, erasure.at)
+        await inbox.blank(tx, tenant_id, hashes, erasure.at)
+        await emails.drop_erased(tx, tenant_id)
+        for number_hash in hashes:
+            await _blank_chunks(tx, tenant_id, events.key_of(number_hash), erasure.at)
+
+
+async def conversation(tx: Tx, tenant_id: UUID, number_hash: bytes, before: datetime, limit: int) -> list[Line]:
+    """The newest messages between a business and a number before a moment; messages that never left are not in it."""
+    key = {(tenant_id, events.key_of(number_hash))}
+    until = before - timedelta(microseconds=1)
+    outgoing = [
+        Line(row["sent_at"], text, outgoing=True, bulk_id=row["bulk_id"], seq=seq)
+        for row in await sent.chunks_with(tx, key, _EVER, until, limit)
+        for seq, text in [events.recipient_of(row["payload"], row["place"])]
+        if seq not in row["unsent"]
+    ]
+    incoming = [
+        Line(
+            row["received_at"],
+            row["text"],
+            outgoing=False,
+            bulk_id=row["bulk_id"],
+            seq=row["seq"],
+            inbound_id=row["inbound_id"],
+            verdict=Verdict(row["verdict"]),
+        )
+        for row in await inbox.written_by(tx, tenant_id, number_hash, before, limit)
+    ]
+    return domain.merge(outgoing, incoming, limit)
+
+
+async def told(tx: Tx, forward: Forward) -> Forward:
+    """A reply that goes out by e-mail, with the conversation until it."""
+    lines = await conversation(tx, forward.tenant_id, forward.number_hash, forward.received_at, _TOLD_LINES_MAX)
+    return replace(forward, conversation=tuple(lines))
+
+
+def _read(batch: Sequence[events.InboundHeard]) -> list[tuple[events.InboundHeard, Inbound]]:
+    return [(received, events.inbound_of(received)) for received in batch]
+
+
+async def _replies(tx: Tx, inbounds: Sequence[Inbound]) -> list[Reply]:
+    tenant_ids = {inbound.tenant_id for inbound in inbounds}
+    tenants = await sent.tenants(tx, tenant_ids)
+    erased = await sent.erased(tx, tenant_ids)
+    candidates = await _candidates(tx, inbounds)
+    answered = await inbox.answered(tx, {(inbound.tenant_id, inbound.number_hash) for inbound in inbounds})
+    replies = []
+    for inbound in inbounds:
+        number = (inbound.tenant_id, inbound.number_hash)
+        times = answered.setdefault(number, {})
+        tenant = tenants.get(inbound.tenant_id, Tenant(inbound.tenant_id))
+        found = candidates.get((inbound.tenant_id, events.key_of(inbound.number_hash)), [])
+        reply = domain.read(inbound, Known(tenant, found, times, erased.get(number)))
+        if reply.answer is not None:
+            times[reply.answer.reason] = inbound.received_at
+        replies.append(reply)
+    return replies
+
+
+async def _candidates(tx: Tx, inbounds: Sequence[Inbound]) -> dict[tuple[UUID, int], list[Sent]]:
+    """The messages that these may answer, without those that never left."""
+    times = [inbound.received_at for inbound in inbounds]
+    rows = await sent.chunks_with(
+        tx,
+        {(inbound.tenant_id, events.key_of(inbound.number_hash)) for inbound in inbounds},
+        min(times) - domain.ANSWERS_WITHIN,
+        max(times) + domain.CLOCKS_APART,
+        _CANDIDATES_MAX,
+    )
+    found: dict[tuple[UUID, int], list[Sent]] = {}
+    for row in rows:
+        seq, _ = events.recipient_of(row["payload"], row["place"])
+        if seq not in row["unsent"]:
+            message = Sent(row["bulk_id"], seq, row["sent_at"], row["dispatched"])
+            found.setdefault((row["tenant_id"], row["key"]), []).append(message)
+    return found
+
+
+def _without_erased(chunk: events.Chunk, erased: dict[tuple[UUID, bytes], datetime]) -> events.Chunk:
+    gone = {
+        events.key_of(number_hash)
+        for (tenant_id, number_hash), at in erased.items()
+        if tenant_id == chunk.tenant_id and chunk.due_at <= at
+    }
+    return events.blanked(chunk, gone) if gone else chunk
+
+
+async def _blank_chunks(tx: Tx, tenant_id: UUID, key: int, until: datetime) -> None:
+    for row in await sent.chunks_to_blank(tx, tenant_id, key, until):
+        payload = events.without(row["payload"], [row["place"]])
+        await sent.replace_payload(tx, tenant_id, row["bulk_id"], row["chunk"], payload)

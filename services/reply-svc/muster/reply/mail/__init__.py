@@ -1,0 +1,6 @@
+"""Replies to receptions by e-mail: what the letters say, and the task that sends them."""
+
+from muster.reply.mail.letter import HeaderRefused, Letter, Postmark, compose, reply_address
+from muster.reply.mail.postman import Postman, Relay
+
+__all__ = ["HeaderRefused", "Letter", "Postman", "Postmark", "Relay", "compose", "reply_address"]

@@ -1,0 +1,128 @@
+"""An e-mail to a reception. Its headers are ours: none holds a word that a customer wrote, or a tenant."""
+
+import re
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from email.message import EmailMessage
+from email.policy import SMTP
+from email.utils import format_datetime
+from hashlib import blake2b
+from typing import Final
+from uuid import UUID
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from muster.reply.domain import Forward, Line, Verdict
+
+_ADDRESS: Final = re.compile(r"[A-Za-z0-9.!#$%&'*+/?^_`{|}~-]{1,64}@[A-Za-z0-9](?:[A-Za-z0-9.-]{0,251}[A-Za-z0-9])?")
+_NUMBER: Final = re.compile(r"\+?\d{1,20}")
+_MARKS: Final = {
+    Verdict.ORDINARY: "",
+    Verdict.OPT_OUT: " (opt-out)",
+    Verdict.OPT_IN: " (opt-in)",
+    Verdict.HELP: " (help)",
+    Verdict.UNCLEAR: " (please read)",
+}
+_EXPLAINED: Final = {
+    Verdict.ORDINARY: "",
+    Verdict.OPT_OUT: "This was read as an opt-out: the number gets no more messages of that kind.",
+    Verdict.OPT_IN: "This was read as a wish to get messages again.",
+    Verdict.HELP: "This was read as a call for help, which was answered.",
+    Verdict.UNCLEAR: "This may be an opt-out: the number is paused until somebody decides.",
+}
+_DOUBT: Final = "More than one of your messages fits; the newest was taken."
+_TOKEN_BYTES: Final = 10
+
+
+class HeaderRefused(Exception):
+    """A value that must not stand in a header; says which header, not the value."""
+
+
+@dataclass(frozen=True, slots=True)
+class Postmark:
+    """What all letters share: the sender's address, whose domain names them, and the key of the reply tokens."""
+
+    sender: str
+    key: bytes
+
+    @property
+    def domain(self) -> str:
+        """The domain of the sender."""
+        return self.sender.rpartition("@")[2]
+
+
+@dataclass(frozen=True, slots=True)
+class Letter:
+    """An e-mail ready for SMTP: the envelope's addresses and the bytes."""
+
+    sender: str
+    recipient: str
+    content: bytes
+
+
+def compose(forward: Forward, mark: Postmark) -> Letter:
+    """The letter for a reply, the same at each attempt; HeaderRefused where an address is not one."""
+    if not _ADDRESS.fullmatch(forward.recipient):
+        raise HeaderRefused("To")
+    message = EmailMessage(policy=SMTP)
+    for name, value in _headers(forward, mark).items():
+        # An encoded word can decode to a line break and so to more headers: none, and no control characters.
+        if not (value.isascii() and value.isprintable()) or "=?" in value:
+            raise HeaderRefused(name)
+        message[name] = value
+    message.set_content(_body(forward), cte="base64")
+    return Letter(mark.sender, forward.recipient, message.as_bytes())
+
+
+def _headers(forward: Forward, mark: Postmark) -> dict[str, str]:
+    number = forward.number if _NUMBER.fullmatch(forward.number) else "a customer"
+    thread = _digest(b"thread", forward.tenant_id.bytes + forward.number_hash, mark)
+    return {
+        "From": f"Muster <{mark.sender}>",
+        "To": forward.recipient,
+        "Subject": f"SMS reply from {number}{_MARKS[forward.verdict]}",
+        "Date": format_datetime(forward.received_at),
+        # Of the reply, not of the attempt: a receiver that gets it twice sees that it is one.
+        "Message-ID": f"<{forward.inbound_id.hex}@{mark.domain}>",
+        "References": f"<{thread}@{mark.domain}>",
+        "In-Reply-To": f"<{thread}@{mark.domain}>",
+        "Reply-To": reply_address(forward.tenant_id, forward.inbound_id, mark),
+        "Auto-Submitted": "auto-generated",
+    }
+
+
+def reply_address(tenant_id: UUID, inbound_id: UUID, mark: Postmark) -> str:
+    """The address at which an answer to this reply is taken: it names the reply and cannot be guessed."""
+    return f"reply+{inbound_id.hex}.{_digest(b'reply', tenant_id.bytes + inbound_id.bytes, mark)}@{mark.domain}"
+
+
+def _digest(purpose: bytes, content: bytes, mark: Postmark) -> str:
+    return blake2b(content, digest_size=_TOKEN_BYTES, key=mark.key[:64], person=purpose).hexdigest()
+
+
+def _body(forward: Forward) -> str:
+    zone = _zone(forward.time_zone)
+    notes = [_EXPLAINED[forward.verdict], _DOUBT if forward.doubtful else ""]
+    lines = [f"{forward.number} wrote on {_time(forward.received_at, zone)}:", "", forward.text, ""]
+    lines += [f"[{note}]\n" for note in notes if note]
+    if forward.conversation:
+        lines += ["----", "Before that, newest first:", ""]
+        lines += [_line(line, forward, zone) for line in forward.conversation]
+    return "\n".join(lines)
+
+
+def _line(line: Line, forward: Forward, zone: ZoneInfo) -> str:
+    who = (forward.tenant_name or "You") if line.outgoing else forward.number
+    return f"{_time(line.at, zone)}  {who}:\n{line.text}\n"
+
+
+def _time(moment: datetime, zone: ZoneInfo) -> str:
+    local = moment.astimezone(zone)
+    offset = local.utcoffset() or timedelta()
+    return f"{local:%Y-%m-%d %H:%M} ({'UTC' if not offset else zone.key})"
+
+
+def _zone(name: str) -> ZoneInfo:
+    try:
+        return ZoneInfo(name or "UTC")
+    except (ZoneInfoNotFoundError, ValueError):
+        return ZoneInfo("UTC")

@@ -1,0 +1,160 @@
+"""The task that sends e-mails to receptions: leases what is due, sends it, and notes what became of it.
+
+At least once: a crash between the relay's answer and the note sends a letter again, with the same Message-ID.
+"""
+
+import asyncio
+from collections import deque
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Final
+
+from aiosmtplib import SMTP
+from aiosmtplib.errors import SMTPException, SMTPRecipientsRefused, SMTPResponseException
+
+from muster.kit import metrics, observe
+from muster.kit.pg import RETRIABLE, Database, Overloaded, Tx
+from muster.reply.domain import Forward, Mailed, pause_s
+from muster.reply.mail.letter import HeaderRefused, Postmark, compose
+from muster.reply.store import emails
+
+log = observe.logger(__name__)
+
+_TRANSIENT: tuple[type[Exception], ...] = (*RETRIABLE, Overloaded)
+
+_PERMANENT: Final = 500
+Tell = Callable[[Tx, Forward], Awaitable[Forward]]
+"""Adds to a reply what its letter says besides."""
+
+
+@dataclass(frozen=True, slots=True)
+class Relay:
+    """Where letters are handed over. `host_port` is "host:port"."""
+
+    host_port: str
+    username: str
+    password: str
+    timeout_s: float
+
+    def connect(self) -> SMTP:
+        """A connection, to be used as a context manager; TLS where the relay offers it."""
+        host, _, port = self.host_port.rpartition(":")
+        return SMTP(
+            hostname=host,
+            port=int(port),
+            username=self.username or None,
+            password=self.password or None,
+            timeout=self.timeout_s,
+            local_hostname="muster",
+        )
+
+
+class Postman:
+    """Sends what is in the queue of e-mails, in as many processes as there are."""
+
+    def __init__(
+        self,
+        db: Database,
+        relay: Relay,
+        mark: Postmark,
+        tell: Tell,
+        *,
+        at_once: int,
+        lease_s: float,
+        poll_s: float,
+    ) -> None:
+        self._db = db
+        self._relay = relay
+        self._mark = mark
+        self._tell = tell
+        self._at_once = at_once
+        self._lease_s = lease_s
+        self._poll_s = poll_s
+        self._awake = asyncio.Event()
+        self._stopping = False
+        self._ended = asyncio.Event()
+
+    def wake(self) -> None:
+        """E-mails were queued: look now, not at the next poll."""
+        self._awake.set()
+
+    async def stop(self) -> None:
+        """End after the letters in hand; what is not sent stays in the queue."""
+        self._stopping = True
+        self._awake.set()
+        await self._ended.wait()
+
+    async def run(self) -> None:
+        """Send until `stop` is called. What fails for a time is tried again."""
+        try:
+            await self._work()
+        finally:
+            self._ended.set()
+
+    async def _work(self) -> None:
+        while not self._stopping:
+            self._awake.clear()
+            try:
+                count = await self.send_due()
+            except _TRANSIENT as error:
+                log.warning("mail.no_database", exc_info=error)
+                count = 0
+            if count < self._at_once and not self._stopping:
+                await self._rest()
+
+    async def send_due(self) -> int:
+        """Send what is due now, at most one lease; how many were tried."""
+        async with self._db.worker() as tx:
+            leased = await emails.lease(tx, self._at_once, self._lease_s)
+            forwards = deque([await self._tell(tx, forward) for forward in leased])
+            metrics.emails_pending.set(await emails.pending(tx))
+        if forwards:
+            await self._deliver(forwards)
+        return len(leased)
+
+    async def _deliver(self, forwards: deque[Forward]) -> None:
+        """One connection for all; those that the relay did not take in the end are postponed."""
+        try:
+            async with self._relay.connect() as smtp:
+                while forwards:
+                    await self._note(forwards[0], *await self._send(smtp, forwards[0]))
+                    forwards.popleft()
+        except (SMTPException, OSError, TimeoutError) as error:
+            log.warning("mail.no_relay", exc_info=error)
+            for forward in forwards:
+                await self._note(forward, Mailed.LATER, type(error).__name__)
+
+    async def _send(self, smtp: SMTP, forward: Forward) -> tuple[Mailed, str]:
+        try:
+            letter = compose(forward, self._mark)
+        except HeaderRefused as refused:
+            return Mailed.REFUSED, f"header {refused}"
+        try:
+            await smtp.sendmail(letter.sender, [letter.recipient], letter.content)
+        except SMTPRecipientsRefused as error:
+            return _refused(error.recipients[0].code)
+        except SMTPResponseException as error:
+            return _refused(error.code)
+        return Mailed.SENT, ""
+
+    async def _note(self, forward: Forward, mailed: Mailed, error: str) -> None:
+        """A note on an e-mail that an earlier one has ended changes nothing."""
+        key = (forward.tenant_id, forward.inbound_id, forward.attempts)
+        pause = pause_s(forward.attempts) if mailed is Mailed.LATER else None
+        async with self._db.worker() as tx:
+            if pause is not None:
+                await emails.postpone(tx, *key, pause, error)
+            else:
+                await emails.end(tx, *key, "sent" if mailed is Mailed.SENT else "failed", error)
+        metrics.emails.labels("later" if pause is not None else "sent" if mailed is Mailed.SENT else "failed").inc()
+
+    async def _rest(self) -> None:
+        try:
+            async with asyncio.timeout(self._poll_s):
+                await self._awake.wait()
+        except TimeoutError:
+            return
+
+
+def _refused(code: int) -> tuple[Mailed, str]:
+    return (Mailed.REFUSED if code >= _PERMANENT else Mailed.LATER), f"SMTP {code}"
