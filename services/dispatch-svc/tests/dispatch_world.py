@@ -1,12 +1,14 @@
 """A send as the tests of dispatch-svc make one: the events of the other services, and a sender against a carrier."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections import Counter
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
 from uuid import UUID, uuid4
 
+from muster.dispatch.api.ops import check_laws
 from muster.dispatch.handlers import HANDLERS, sweeps
 from muster.dispatch.handlers.routes import say_platform
 from muster.dispatch.sender import Sender
@@ -209,6 +211,41 @@ async def sending(db: Database, conf: DispatchSettings, *, feed: bool = True) ->
         await running.kill()
 
 
+async def closed(db: Database, send: Send) -> bool:
+    """Whether a send has come to its end."""
+    return (await saga(db, send)).get("state") in ("closed", "refused")
+
+
+async def receipts(db: Database, send: Send) -> Counter[int]:
+    """What receipts said last of each message, counted."""
+    last: dict[int, tuple[int, int]] = {}
+    for fact in await said(db, "SmsStatusChanged"):
+        if fact.bulk_id == str(send.bulk_id):
+            for seq, state, version in zip(fact.seq, fact.receipt, fact.version, strict=True):
+                assert seq not in last or last[seq][1] == state, "a final word is final"
+                last[seq] = max(last.get(seq, (0, 0)), (version, state))
+    return Counter(state for _, state in last.values())
+
+
+async def lefts(db: Database, send: Send) -> Counter[int]:
+    """How messages were left, counted."""
+    return Counter((await left_by_seq(db, send)).values())
+
+
+async def money(db: Database, send: Send) -> tuple[int, int, int, int]:
+    """reserved, used, released, held."""
+    row = await saga(db, send)
+    return row["reserved"], row["used"], row["released"], row["held"]
+
+
+async def assert_laws(db: Database) -> None:
+    """Every law that this database can show holds, and was checked on something."""
+    async with db.worker() as tx:
+        results = await check_laws(tx)
+    assert [(result.law, result.violations) for result in results if result.violations] == []
+    assert all(result.checked for result in results if result.law in ("used", "submit", "tenant", "bounded"))
+
+
 async def sweep(db: Database) -> None:
     """What the worker's timers do."""
     while await sweeps.sweep_ended(db, 50):
@@ -220,6 +257,3 @@ async def platform(db: Database) -> None:
     """The default route, as the worker keeps it."""
     async with db.worker() as tx:
         await say_platform(tx, "smpp", 8, 0)
-
-
-Condition = Callable[[], Awaitable[object]]

@@ -227,7 +227,7 @@ def _on_requested(bulk: Bulk, fact: Requested) -> Step:
     if bulk.requested:
         same = (bulk.recipients, bulk.chunks, bulk.asked) == (fact.recipients, fact.chunks, fact.asked)
         return (bulk, ()) if same else _park(bulk, "requested twice with different figures")
-    if bulk.state is State.CLOSED:
+    if bulk.state is State.CLOSED and bulk.reserved is None:
         return _park(bulk, "requested after it was withdrawn")
     known = replace(
         bulk,

@@ -12,6 +12,9 @@ from muster.smpp import id_candidates, normalise_id
 # Generations: an id is found by looking into a handful of dictionaries, and forgotten with its generation.
 _GENERATIONS = 6
 _FINAL_MAX = 200_000
+WAITING_MAX = 100_000
+_LOOK_S_MIN = 0.5
+_LOOK_S_MAX = 60.0
 
 
 class ReceiptHome:
@@ -49,8 +52,8 @@ class Place(NamedTuple):
 
 
 class Book:
-    """Carrier id -> place. `waiting` are receipts whose id was not known when they came; `early` those of them whose id
-    has come since."""
+    """Carrier id -> place; and receipts whose id was not known when they came: `early` are those of them whose id has
+    come since."""
 
     def __init__(self, kept_s: float) -> None:
         self._turn_s = kept_s / _GENERATIONS
@@ -58,8 +61,11 @@ class Book:
         self._ids: list[dict[str, tuple[ReceiptHome, int]]] = [{}]
         self._homes: dict[ChunkKey, ReceiptHome] = {}
         self._final: list[set[str]] = [set(), set()]
-        self.waiting: dict[str, WaitingReceipt] = {}
-        self.early: list[str] = []
+        self._waiting: dict[str, WaitingReceipt] = {}
+        # Under which ids the message of a receipt that waits may turn up, and when it is looked for again.
+        self._expected: dict[str, str] = {}
+        self._look_at: dict[str, tuple[float, float]] = {}
+        self._early: list[str] = []
 
     def home_of(self, home: Home) -> ReceiptHome:
         """The one record of a chunk's receipts in this process."""
@@ -72,8 +78,39 @@ class Book:
         """The carrier has given this id to this part."""
         plain = normalise_id(carrier_id)
         self._ids[-1][plain] = (home, slot)
-        if self.waiting and plain in self.waiting:
-            self.early.append(plain)
+        if self._expected and plain in self._expected:
+            self._early.append(self._expected[plain])
+
+    def wait(self, receipt: WaitingReceipt) -> None:
+        """Keep a receipt until its message turns up; the first word on an id stays. Beyond the bound it is left to the
+        database."""
+        if len(self._waiting) < WAITING_MAX and receipt.carrier_id not in self._waiting:
+            self._waiting[receipt.carrier_id] = receipt
+            self._look_at[receipt.carrier_id] = (clock.monotonic(), _LOOK_S_MIN)
+            for candidate in id_candidates(receipt.carrier_id):
+                self._expected.setdefault(candidate, receipt.carrier_id)
+
+    def take_early(self) -> list[WaitingReceipt]:
+        """Receipts that waited, whose id has come since the last time."""
+        early, self._early = self._early, []
+        return [self._waiting[carrier_id] for carrier_id in dict.fromkeys(early) if carrier_id in self._waiting]
+
+    def take_due(self) -> list[WaitingReceipt]:
+        """Receipts that wait and should be looked for elsewhere now: soon at first, then ever more rarely."""
+        now, due = clock.monotonic(), []
+        for carrier_id, (at, delay_s) in self._look_at.items():
+            if at <= now:
+                due.append(self._waiting[carrier_id])
+                self._look_at[carrier_id] = (now + delay_s, min(delay_s * 2, _LOOK_S_MAX))
+        return due
+
+    def waits_no_more(self, carrier_id: str) -> None:
+        """Its message was found."""
+        self._waiting.pop(carrier_id, None)
+        self._look_at.pop(carrier_id, None)
+        for candidate in id_candidates(carrier_id):
+            if self._expected.get(candidate) == carrier_id:
+                del self._expected[candidate]
 
     def find(self, receipt_id: str) -> list[tuple[str, Place]]:
         """Where a receipt may belong, likeliest first, as (id it is kept under, place). All but one that is written as
@@ -91,13 +128,13 @@ class Book:
         plain = normalise_id(receipt_id)
         return any(plain in final for final in self._final)
 
-    def done(self, carrier_id: str) -> None:
-        """The final receipt of this id is stored."""
+    def done(self, carrier_id: str, receipt_id: str) -> None:
+        """The final receipt of this id is stored; the carrier may repeat it, written as it was."""
         for ids in self._ids:
             ids.pop(carrier_id, None)
         if len(self._final[-1]) >= _FINAL_MAX:
             self._final = [self._final[-1], set()]
-        self._final[-1].add(carrier_id)
+        self._final[-1].add(normalise_id(receipt_id))
 
     def load(self, home: Home) -> None:
         """The ids of a chunk of which some receipts are still to come."""

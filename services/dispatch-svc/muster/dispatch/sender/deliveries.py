@@ -10,7 +10,7 @@ from muster.dispatch import events
 from muster.dispatch.domain import receipts as domain
 from muster.dispatch.domain.receipts import Receipt
 from muster.dispatch.domain.slots import Slot
-from muster.dispatch.sender.book import Book, Place, ReceiptHome
+from muster.dispatch.sender.book import WAITING_MAX, Book, Place, ReceiptHome
 from muster.dispatch.sender.inbound import Inbox
 from muster.dispatch.sender.resolver import Resolver
 from muster.dispatch.sender.shared import AWAY, Shared
@@ -20,7 +20,7 @@ from muster.kit import clock, metrics, observe
 from muster.kit.outbox import Fact, emit
 from muster.kit.pg import Tx
 from muster.kit.settings import secret
-from muster.smpp import Deliver, ReceiptState, normalise_id, read_receipt
+from muster.smpp import Deliver, ReceiptState, id_candidates, normalise_id, read_receipt
 from muster.smpp import Receipt as CarrierReceipt
 from muster.text import number_hash
 
@@ -36,7 +36,6 @@ _STATES: Final = {
 }
 _JOIN_EVERY_S: Final = 0.5
 _UNKNOWN_WITHIN: Final = timedelta(seconds=60)
-_WAITING_MAX: Final = 100_000
 _REBUILD_PAGE: Final = 500
 _DATES_MAX: Final = 5_000
 
@@ -56,6 +55,8 @@ class Deliveries:
         self._book = book
         self._resolver = resolver
         self._inbox = inbox
+        # What is said of a chunk follows what was said before: one transaction at a time.
+        self._storing = asyncio.Lock()
         self._dates: dict[str, datetime | None] = {}
         self.broken: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
@@ -73,8 +74,8 @@ class Deliveries:
             after = page[-1]
         async with self._shared.db.worker() as tx:
             kept_s = settings.dispatch_waiting_kept_s
-            waiting = await store.waiting(tx, settings.carrier_account, kept_s, _WAITING_MAX)
-        self._book.waiting = {one.carrier_id: one for one in waiting}
+            for one in await store.waiting(tx, settings.carrier_account, kept_s, WAITING_MAX):
+                self._book.wait(one)
 
     async def on_deliver(self, batch: list[Deliver]) -> None:
         """Store a batch. When there are many, the next ones are let gather while these wait for their answer: a
@@ -92,35 +93,35 @@ class Deliveries:
 
     async def _take(self, receipts: Sequence[tuple[Deliver, CarrierReceipt]]) -> None:
         found: dict[ReceiptHome, list[tuple[int, Receipt, str, int]]] = defaultdict(list)
-        known: list[str] = []
+        known: list[tuple[str, str]] = []
         waiting: list[WaitingReceipt] = []
         for deliver, receipt in receipts:
             state = _STATES.get(receipt.state)
             if state is None:
                 continue  # not its end yet
-            place = self._place(receipt)
+            place = self._place(receipt.id, receipt.number)
             if place is not None:
                 plain, (home, slot) = place
                 found[home].append((slot, state, receipt.error, self._unix_ms(receipt.done_digits)))
-                known.append(plain)
+                known.append((plain, receipt.id))
             elif receipt.id and not self._book.is_final(receipt.id):
                 waiting.append(self._waiting(deliver, receipt, state))
         await self._store(found, waiting)
         metrics.receipts.labels("yes").inc(len(known))
         metrics.receipts.labels("not yet").inc(len(waiting))
-        for plain in known:
-            self._book.done(plain)
-        self._remember(waiting)
+        for plain, receipt_id in known:
+            self._book.done(plain, receipt_id)
+        for one in waiting:
+            self._book.wait(one)
 
-    def _place(self, receipt: CarrierReceipt) -> tuple[str, Place] | None:
-        candidates = self._book.find(receipt.id)
-        if not candidates:
-            return None
-        if len(candidates) == 1 and candidates[0][0] == normalise_id(receipt.id):
+    def _place(self, receipt_id: str, number: str) -> tuple[str, Place] | None:
+        """The message of a receipt; where the id is written in another base, only if the number is the same."""
+        candidates = self._book.find(receipt_id)
+        if len(candidates) == 1 and candidates[0][0] == normalise_id(receipt_id):
             return candidates[0]
         for plain, place in candidates:
             home = place.home
-            if self._hash(home, receipt.number) == home.hashes[home.owners[place.slot]]:
+            if self._hash(home, number) == home.hashes[home.owners[place.slot]]:
                 return plain, place
         return None
 
@@ -158,6 +159,12 @@ class Deliveries:
         self, found: dict[ReceiptHome, list[Said]], waiting: Sequence[WaitingReceipt], joined: Sequence[str] = ()
     ) -> None:
         """One transaction for all: receipts of chunks with what is said of them, and those that wait."""
+        async with self._storing:
+            await self._store_alone(found, waiting, joined)
+
+    async def _store_alone(
+        self, found: dict[ReceiptHome, list[Said]], waiting: Sequence[WaitingReceipt], joined: Sequence[str]
+    ) -> None:
         news = [(home, *_applied(home, said)) for home, said in found.items()]
         news = [one for one in news if one[1] != one[0].receipts]
         account = self._settings.carrier_account
@@ -183,11 +190,6 @@ class Deliveries:
         """Raises TakenOver when somebody else writes receipts of this account."""
         await self.broken
 
-    def _remember(self, waiting: Sequence[WaitingReceipt]) -> None:
-        for one in waiting:
-            if len(self._book.waiting) < _WAITING_MAX:
-                self._book.waiting.setdefault(one.carrier_id, one)
-
     # -- joining ------------------------------------------------------------------------------------------------------
 
     async def run(self) -> None:
@@ -203,12 +205,13 @@ class Deliveries:
         """Early receipts whose id has come; receipts of ids that left memory; receipts that resolve an unknown."""
         book, account = self._book, self._settings.carrier_account
         await self._join_early()
-        older = [one for one in book.waiting.values() if one.carrier_id not in book.early]
-        if older:
+        due = book.take_due()
+        if due:
             async with self._shared.db.worker() as tx:
-                places = await store.find_ids(tx, account, [one.carrier_id for one in older])
+                candidates = [candidate for one in due for candidate in id_candidates(one.carrier_id)]
+                places = await store.find_ids(tx, account, candidates)
                 homes = {home.key: home for home in await store.homes(tx, [key for key, _ in places.values()])}
-                resolved = await self._match(tx, [one for one in older if one.carrier_id not in places])
+                resolved = await self._match(tx, [one for one in due if one.carrier_id not in places])
             for carrier_id, (key, slot) in places.items():
                 book.add(carrier_id, book.home_of(homes[key]), slot)
             for receipt, part in resolved:
@@ -221,21 +224,20 @@ class Deliveries:
 
     async def _join_early(self) -> None:
         book = self._book
-        early, book.early = book.early, []
         found: dict[ReceiptHome, list[Said]] = defaultdict(list)
         joined = []
-        for carrier_id in early:
-            waiting = book.waiting.get(carrier_id)
-            for plain, (home, slot) in book.find(carrier_id)[:1] if waiting is not None else ():
-                assert waiting is not None
-                done_ms = round(waiting.done_at.timestamp() * 1000)
-                found[home].append((slot, Receipt(waiting.state), waiting.error, done_ms))
-                joined.append(plain)
+        for one in book.take_early():
+            place = self._place(one.carrier_id, one.number)
+            if place is not None:
+                plain, (home, slot) = place
+                done_ms = round(one.done_at.timestamp() * 1000)
+                found[home].append((slot, Receipt(one.state), one.error, done_ms))
+                joined.append((one.carrier_id, plain))
         if joined:
-            await self._store(found, (), joined)
-        for carrier_id in joined:
-            book.waiting.pop(carrier_id, None)
-            book.done(carrier_id)
+            await self._store(found, (), [carrier_id for carrier_id, _ in joined])
+        for carrier_id, plain in joined:
+            book.waits_no_more(carrier_id)
+            book.done(plain, carrier_id)
 
     async def _match(self, tx: Tx, waiting: Sequence[WaitingReceipt]) -> list[tuple[WaitingReceipt, UnknownPart]]:
         """Receipts that exactly one unknown message fits, by account, number, sender and time."""

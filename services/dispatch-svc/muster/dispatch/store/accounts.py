@@ -7,6 +7,8 @@ from muster.kit.pg import Record
 if TYPE_CHECKING:
     import asyncpg
 
+    Connection = asyncpg.Connection[Record]
+
 _TRY: Final = "SELECT pg_try_advisory_lock(hashtextextended('dispatch.account.' || $1, 0))"
 _ALIVE: Final = "SELECT"
 
@@ -19,6 +21,6 @@ async def try_own(
     return owned
 
 
-async def still_own(connection: "asyncpg.Connection[Record]") -> None:  # allow transaction-first: outlives them
+async def still_own(connection: "Connection") -> None:  # allow transaction-first: outlives them
     """Raises when the connection is gone, and the lock with it."""
     await connection.execute(_ALIVE)

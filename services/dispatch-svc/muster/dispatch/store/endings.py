@@ -1,4 +1,4 @@
-"""Attempts that end without their sender: dead leases, queued ones of sends that are over, held ones looked at again."""
+"""Attempts that end without their sender: dead leases, queued ones of sends that are over, held ones to hurry."""
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
