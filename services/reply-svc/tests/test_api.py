@@ -1,0 +1,202 @@
+"""The HTTP edge over real PostgreSQL: the inbox, conversations, and who sees what."""
+
+from collections.abc import AsyncIterator, Awaitable, Callable
+from typing import Any
+from uuid import UUID, uuid4
+
+import httpx
+import pytest
+
+from muster.events import NIL_TENANT
+from muster.events.v1.recipients_pb2 import BulkRecipientsAttached, SmsReceived
+from muster.events.v1.tenants_pb2 import TenantChanged
+from muster.kit import clock
+from muster.kit.auth import Caller, Role
+from muster.kit.http import create_app
+from muster.kit.pg import Database
+from muster.kit.testing import apply
+from muster.kit.tokens import TokenRefused
+from muster.reply import handlers
+from muster.reply.api import ROUTERS
+from muster.reply.settings import ReplySettings
+from muster.text import number_hash
+
+TENANT, OTHER, BULK = uuid4(), uuid4(), uuid4()
+KEY = bytes(range(32))
+CALLERS = {
+    "operator": Caller(NIL_TENANT, "op", Role.OPERATOR, ""),
+    "staff": Caller(TENANT, "sam", Role.STAFF, ""),
+    "other": Caller(OTHER, "ole", Role.ADMIN, ""),
+}
+
+
+class Verifier:
+    async def verify(self, token: str) -> Caller:
+        if token not in CALLERS:
+            raise TokenRefused("unknown")
+        return CALLERS[token]
+
+
+@pytest.fixture
+async def db(service_database: Callable[[str], Awaitable[Database]]) -> Database:
+    return await service_database("reply")
+
+
+@pytest.fixture
+async def http(db: Database) -> AsyncIterator[httpx.AsyncClient]:
+    settings = ReplySettings(hash_key=KEY.hex())
+    app = create_app("reply", routers=ROUTERS, state={"db": db, "verifier": Verifier(), "settings": settings})
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://reply") as client:
+        yield client
+
+
+def by(caller: str) -> dict[str, str]:
+    return {"Authorization": f"Bearer {caller}"}
+
+
+async def given_replies(db: Database, *texts: str, tenant: UUID = TENANT, number: str = "+61400000001") -> list[str]:
+    hashed = number_hash(KEY, 1, tenant, number)
+    now = clock.unix_ms()
+    await apply(
+        db, handlers.on_tenant_changed, TenantChanged(tenant_id=str(tenant), version=1, country="AU", name="Rosa")
+    )
+    sent = BulkRecipientsAttached(
+        tenant_id=str(tenant),
+        bulk_id=str(BULK if tenant == TENANT else uuid4()),
+        chunk=1,
+        lane=1,
+        due_at_unix_ms=now - 60_000,
+        text=["Hello"],
+        seq=[7],
+        number_hash=[hashed],
+    )
+    await apply(db, handlers.on_bulk_recipients_attached, sent)
+    events = [
+        SmsReceived(
+            tenant_id=str(tenant),
+            inbound_id=str(uuid4()),
+            number=number,
+            number_hash=hashed,
+            text=text,
+            received_at_unix_ms=now - 1_000 * (len(texts) - place),
+        )
+        for place, text in enumerate(texts)
+    ]
+    await apply(db, handlers.on_sms_received, *events)
+    return [event.inbound_id for event in events]
+
+
+async def test_the_inbox_pages_newest_first(http: httpx.AsyncClient, db: Database) -> None:
+    await given_replies(db, "one", "two", "STOP")
+
+    first = (await http.get("/v1/replies?limit=2", headers=by("staff"))).json()
+    rest = (
+        await http.get("/v1/replies", params={"limit": 2, "cursor": first["next_cursor"]}, headers=by("staff"))
+    ).json()
+
+    items = first["items"] + rest["items"]
+    assert [(item["text"], item["verdict"]) for item in items] == [
+        ("STOP", "opt_out"),
+        ("two", "ordinary"),
+        ("one", "ordinary"),
+    ]
+    assert rest["next_cursor"] is None
+    assert items[0] | {"number": "+61400000001", "message_id": f"{BULK}-7", "doubtful": False} == items[0]
+
+
+@pytest.mark.parametrize(
+    ("query", "texts"),
+    [
+        ({"verdict": "opt_out"}, ["STOP"]),
+        ({"bulk_id": str(BULK)}, ["STOP", "one"]),
+        ({"bulk_id": str(uuid4())}, []),
+    ],
+)
+async def test_the_inbox_is_filtered(
+    http: httpx.AsyncClient, db: Database, query: dict[str, str], texts: list[str]
+) -> None:
+    await given_replies(db, "one", "STOP")
+
+    items = (await http.get("/v1/replies", params=query, headers=by("staff"))).json()["items"]
+
+    assert [item["text"] for item in items] == texts
+
+
+async def test_another_tenants_reply_is_404_the_same_as_an_unknown_one(http: httpx.AsyncClient, db: Database) -> None:
+    (reply_id,) = await given_replies(db, "one")
+
+    assert (await http.get(f"/v1/replies/{reply_id}", headers=by("staff"))).json()["text"] == "one"
+    foreign = await http.get(f"/v1/replies/{reply_id}", headers=by("other"))
+    unknown = await http.get(f"/v1/replies/{uuid4()}", headers=by("other"))
+    assert foreign.status_code == unknown.status_code == 404
+    assert foreign.json() == unknown.json()
+    assert (await http.get("/v1/replies", headers=by("other"))).json()["items"] == []
+
+
+@pytest.mark.parametrize("written", ["+61400000001", "0400 000 001", "61 400 000 001"])
+async def test_a_conversation_is_found_by_the_number_as_people_write_it(
+    http: httpx.AsyncClient, db: Database, written: str
+) -> None:
+    await given_replies(db, "one", "two")
+    await given_replies(db, "not mine", tenant=OTHER)
+
+    page = (await http.get("/v1/conversations", params={"number": written}, headers=by("staff"))).json()
+
+    assert [(item["direction"], item["text"]) for item in page["items"]] == [
+        ("in", "two"),
+        ("in", "one"),
+        ("out", "Hello"),
+    ]
+    assert page["items"][2]["message_id"] == f"{BULK}-7"
+
+
+async def test_a_conversation_pages(http: httpx.AsyncClient, db: Database) -> None:
+    await given_replies(db, "one", "two", "three")
+
+    texts: list[str] = []
+    query: dict[str, Any] = {"number": "+61400000001", "limit": 2}
+    while True:
+        page = (await http.get("/v1/conversations", params=query, headers=by("staff"))).json()
+        texts += [item["text"] for item in page["items"]]
+        if page["next_cursor"] is None:
+            break
+        query["cursor"] = page["next_cursor"]
+
+    assert texts == ["three", "two", "one", "Hello"]
+
+
+@pytest.mark.parametrize(
+    ("path", "caller", "status"),
+    [
+        ("/v1/replies", "nobody", 401),
+        ("/v1/replies", "operator", 403),
+        ("/v1/ops/reply/laws", "staff", 403),
+        ("/v1/conversations", "staff", 422),
+        ("/v1/conversations?number=hello", "staff", 422),
+        ("/v1/replies?verdict=maybe", "staff", 422),
+        ("/v1/replies?cursor=rubbish", "staff", 422),
+        ("/v1/replies/7", "staff", 422),
+    ],
+)
+async def test_who_may_not_and_what_cannot_be_is_a_problem(
+    http: httpx.AsyncClient, path: str, caller: str, status: int
+) -> None:
+    answer = await http.get(path, headers=by(caller))
+
+    assert answer.status_code == status
+    assert answer.headers["content-type"] == "application/problem+json"
+
+
+async def test_the_law_holds_and_sees_a_reply_that_crosses_tenants(http: httpx.AsyncClient, db: Database) -> None:
+    await given_replies(db, "one")
+    await given_replies(db, "other", tenant=OTHER)
+
+    async def law() -> dict[str, Any]:
+        (found,) = (await http.get("/v1/ops/reply/laws", headers=by("operator"))).json()["laws"]
+        return dict(found)
+
+    assert (await law())["violation_count"] == 0
+    assert (await law())["checked"] == 4
+    async with db.worker() as tx:
+        await tx.execute("UPDATE inbound_message SET bulk_id = $2 WHERE tenant_id = $1", OTHER, BULK)
+    assert (await law())["violation_count"] == 1
