@@ -162,13 +162,11 @@ class Stack:
     async def _prepare_stores(self) -> None:
         registry = str(files("muster.events") / "topics.yaml")
         size = () if self._external_kafka else ("--laptop",)
-        topics = Command(module("muster.kit.topics", registry, *size), {"MUSTER_KAFKA": self._kafka})
-        await self._supervisor.run_once("topics", topics)
+        commands = {"topics": Command(module("muster.kit.topics", registry, *size), {"MUSTER_KAFKA": self._kafka})}
         for service in self._services:
             env = {**self._service_env(service), "MUSTER_POSTGRES": self._postgres()}
-            await self._supervisor.run_once(
-                f"{service}.migrate", Command(module(f"muster.{service}.main", "migrate"), env)
-            )
+            commands[f"{service}.migrate"] = Command(module(f"muster.{service}.main", "migrate"), env)
+        await self._supervisor.run_once(commands)
         self._say("  topics and databases")
 
     # What the parts are told.

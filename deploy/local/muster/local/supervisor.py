@@ -5,7 +5,7 @@ import contextlib
 import subprocess
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Coroutine, Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import IntEnum
 from pathlib import Path
@@ -88,17 +88,16 @@ class Supervisor:
     async def start(self, *parts: Part) -> None:
         """Start parts side by side; returns when all are ready; PartError for the first that does not come up."""
         self._logs.mkdir(parents=True, exist_ok=True)
-        try:
-            async with asyncio.TaskGroup() as group:
-                for part in parts:
-                    group.create_task(self._start(part))
-        except* PartError as errors:
-            raise errors.exceptions[0] from None
+        await _side_by_side(self._start(part) for part in parts)
         if self._watching is None:
             self._watching = asyncio.create_task(self._watch())
 
-    async def run_once(self, name: str, command: Command, limit_s: float = 60.0) -> None:
-        """Run a command to its end; PartError unless it ends with 0 within the limit."""
+    async def run_once(self, commands: Mapping[str, Command], limit_s: float = 60.0) -> None:
+        """Run commands by name, side by side, to their end; PartError for the first that fails or takes longer."""
+        self._logs.mkdir(parents=True, exist_ok=True)
+        await _side_by_side(self._run_once(name, command, limit_s) for name, command in commands.items())
+
+    async def _run_once(self, name: str, command: Command, limit_s: float) -> None:
         process = spawn(command, self.log(name), self._keep_open)
         try:
             ended = await _until(lambda: process.poll() is not None, limit_s)
@@ -205,6 +204,16 @@ async def _end(children: Iterable[_Child], limit_s: float) -> None:
         except subprocess.TimeoutExpired:
             child.process.kill()
             await asyncio.to_thread(child.process.wait)
+
+
+async def _side_by_side(works: Iterable[Coroutine[None, None, None]]) -> None:
+    """Do all; the first that fails cancels the others, and its error is raised."""
+    try:
+        async with asyncio.TaskGroup() as group:
+            for work in works:
+                group.create_task(work)
+    except* PartError as errors:
+        raise errors.exceptions[0] from None
 
 
 async def _until(condition: Callable[[], bool], limit_s: float) -> bool:
