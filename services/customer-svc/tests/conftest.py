@@ -1,12 +1,14 @@
 """A salon with a few customers, on a fresh database, behind the real HTTP edge."""
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+from collections.abc import AsyncIterator, Iterable
 from dataclasses import dataclass, field
 from typing import Any
 from uuid import UUID, uuid4
 
+import asyncpg
 import httpx
 import pytest
+from fastapi import FastAPI
 
 from muster.customer.api import ROUTERS
 from muster.customer.handlers import facts as handlers
@@ -16,10 +18,11 @@ from muster.events import NIL_TENANT
 from muster.events.v1.platform_pb2 import RatesChanged, RouteChanged
 from muster.events.v1.tenants_pb2 import TenantChanged
 from muster.kit.auth import Caller, Role
+from muster.kit.desk import Desk
 from muster.kit.http import create_app
 from muster.kit.outbox import Lane
 from muster.kit.pg import Database
-from muster.kit.testing import Emitted, apply, facts
+from muster.kit.testing import Emitted, ServiceDatabases, apply, facts
 from muster.kit.tokens import TokenRefused
 
 KEY = "00" * 32
@@ -33,6 +36,7 @@ class Salon:
     http: httpx.AsyncClient
     tenant_id: UUID
     other_id: UUID
+    admin_dsn: str
     limits: Limits = field(default_factory=lambda: Limits(200, 40, 1, 60_000))
 
     async def ask(
@@ -88,9 +92,12 @@ class Salon:
         await apply(self.db, handler, *messages)
 
     async def count(self, table: str) -> int:
-        """Rows of a table, of all tenants."""
-        async with self.db.worker() as tx:
-            return int(await tx.fetchval(f"SELECT count(*) FROM {table}"))
+        """Rows of a table, of all tenants, seen behind the roles."""
+        connection = await asyncpg.connect(self.admin_dsn)
+        try:
+            return int(await connection.fetchval(f"SELECT count(*) FROM {table}"))
+        finally:
+            await connection.close()
 
 
 def tenant(tenant_id: UUID, country: str = "AU", version: int = 1) -> TenantChanged:
@@ -124,10 +131,14 @@ def settings() -> CustomerSettings:
     return CustomerSettings(hash_key=KEY, bulk_id_key=KEY, customer_tenant_wait_ms=60, customer_import_batch_rows=50)
 
 
+@pytest.fixture(scope="session")
+def app() -> FastAPI:
+    """Built once: its many models take longer than a fresh database."""
+    return create_app("customer", routers=ROUTERS, state={})
+
+
 @pytest.fixture
-async def salon(
-    service_database: Callable[[str], Awaitable[Database]], settings: CustomerSettings
-) -> AsyncIterator[Salon]:
+async def salon(app: FastAPI, service_database: ServiceDatabases, settings: CustomerSettings) -> AsyncIterator[Salon]:
     db = await service_database("customer")
     tenant_id, other_id = uuid4(), uuid4()
     callers = {
@@ -137,10 +148,10 @@ async def salon(
         "other": Caller(other_id, "ole", Role.ADMIN, ""),
         "stranger": Caller(uuid4(), "new", Role.ADMIN, ""),
     }
-    state = {"db": db, "verifier": Verifier(callers), "settings": settings}
+    app.state.db, app.state.desk = db, Desk(db)
+    app.state.verifier, app.state.settings = Verifier(callers), settings
     await apply(db, handlers.on_tenant_changed, tenant(tenant_id), tenant(other_id, "GB"))
     await apply(db, handlers.on_rates_changed, rate("AU", 1), rate("GB", 1), rate("NZ", 2))
     await apply(db, handlers.on_route_changed, route("all"))
-    transport = httpx.ASGITransport(create_app("customer", routers=ROUTERS, state=state))
-    async with httpx.AsyncClient(transport=transport, base_url="http://customer") as client:
-        yield Salon(db, client, tenant_id, other_id)
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://customer") as client:
+        yield Salon(db, client, tenant_id, other_id, service_database.admin_dsn(db))

@@ -1,0 +1,213 @@
+"""Customers, lists and templates over HTTP, and bad input: each names its field and changes nothing."""
+
+from typing import Any
+from uuid import uuid4
+
+import pytest
+
+from muster.customer.api import ROUTERS
+from muster.customer.handlers import facts as handlers
+from muster.events import NIL_TENANT
+from muster.events.v1.platform_pb2 import RatesChanged, RouteChanged, SenderChanged
+from muster.events.v1.tenants_pb2 import TenantChanged
+from muster.kit.auth import route_roles
+from muster.kit.http import create_app
+from muster.kit.pg import unprotected_tables
+
+ANA = {
+    "first_name": "Ana",
+    "last_name": "Smith",
+    "mobiles": ["0412 345 678", "+44 7400 900123"],
+    "allow_bulk_sms": True,
+    "consent": "express",
+    "consent_evidence": {"how": "form", "wording": "Text me offers"},
+    "own_fields": {"Pet's name": "Rex"},
+    "tags": ["vip"],
+}
+
+
+async def test_a_customer_is_kept_as_written_and_numbers_as_e164(salon: Any) -> None:
+    answer = await salon.ask("POST", "/v1/customers", ANA)
+    assert answer.status_code == 201, answer.text
+    ana = answer.json()
+    assert [mobile["number"] for mobile in ana["mobiles"]] == ["+61412345678", "+447400900123"]
+    assert ana["own_fields"] == {"pets_name": "Rex"}
+    evidence = ana["consent_evidence"]
+    assert (evidence["how"], evidence["wording"], evidence["by"]) == ("form", "Text me offers", "ada")
+    assert (await salon.ask("GET", f"/v1/customers/{ana['id']}")).json() == ana
+
+
+async def test_a_change_touches_what_it_names(salon: Any) -> None:
+    ana = (await salon.ask("POST", "/v1/customers", ANA)).json()
+    changed = (await salon.ask("PATCH", f"/v1/customers/{ana['id']}", {"last_name": "Jones"})).json()
+    assert {name for name in ana if ana[name] != changed[name]} == {"last_name", "changed_at"}
+    withdrawn = (await salon.ask("PATCH", f"/v1/customers/{ana['id']}", {"consent": "withdrawn"})).json()
+    assert (withdrawn["allow_bulk_sms"], withdrawn["consent"]) == (False, "withdrawn")
+
+
+async def test_who_is_removed_is_gone(salon: Any) -> None:
+    ana = (await salon.ask("POST", "/v1/customers", ANA)).json()
+    assert (await salon.ask("DELETE", f"/v1/customers/{ana['id']}", by="staff")).status_code == 403
+    assert (await salon.ask("DELETE", f"/v1/customers/{ana['id']}")).status_code == 204
+    assert (await salon.ask("GET", f"/v1/customers/{ana['id']}")).status_code == 404
+    assert (await salon.count("customer"), await salon.count("customer_number")) == (0, 0)
+
+
+async def test_customers_come_in_pages_by_id(salon: Any) -> None:
+    await salon.load("".join(f"A{i},S,04120000{i:02d},{'yes' if i % 2 else 'no'}\n" for i in range(25)))
+    seen, path = [], "/v1/customers?limit=10"
+    page = (await salon.ask("GET", path)).json()
+    while True:
+        seen += [item["first_name"] for item in page["items"]]
+        if page["next_cursor"] is None:
+            break
+        page = (await salon.ask("GET", f"{path}&cursor={page['next_cursor']}")).json()
+    assert seen == [f"A{i}" for i in range(25)]
+    allowed = (await salon.ask("GET", "/v1/customers?allow_bulk_sms=true&limit=100")).json()["items"]
+    assert len(allowed) == 12
+    assert (await salon.ask("GET", "/v1/customers?cursor=rubbish")).status_code == 422
+
+
+async def test_another_tenants_customer_is_not_found_by_any_verb(salon: Any) -> None:
+    ana = (await salon.ask("POST", "/v1/customers", ANA)).json()
+    for method, body in (("GET", None), ("PATCH", {"first_name": "x"}), ("DELETE", None)):
+        answer = await salon.ask(method, f"/v1/customers/{ana['id']}", body, by="other")
+        assert answer.status_code == 404, method
+    assert (await salon.ask("GET", "/v1/customers", by="other")).json()["items"] == []
+
+
+async def test_a_list_is_a_tag_that_customers_carry(salon: Any) -> None:
+    ana = (await salon.ask("POST", "/v1/customers", ANA)).json()
+    put = await salon.ask("POST", "/v1/lists", {"name": "spring", "customer_ids": [ana["id"]]})
+    assert put.json() == {"name": "spring", "customers": 1}
+    assert [one["name"] for one in (await salon.ask("GET", "/v1/lists")).json()["items"]] == ["spring", "vip"]
+    wrong = await salon.ask("POST", "/v1/lists", {"name": "spring", "customer_ids": [ana["id"], 999_999]})
+    assert (wrong.status_code, wrong.json()["errors"][0]["field"]) == (422, "customer_ids")
+    assert (await salon.ask("DELETE", "/v1/lists/spring")).status_code == 204
+    assert (await salon.ask("DELETE", "/v1/lists/spring")).status_code == 404
+
+
+async def test_a_template_has_versions_and_a_quote_takes_the_newest(salon: Any) -> None:
+    await salon.load("Ana,S,0412000001,yes\n")
+    made = (await salon.ask("POST", "/v1/templates", {"name": "offer", "text": "Hi {{first_name}}"})).json()
+    assert (made["version"], made["fields"]) == (1, ["first_name"])
+    newer = await salon.ask("PUT", f"/v1/templates/{made['id']}", {"name": "offer", "text": "Dear {{first_name}}"})
+    assert newer.json()["version"] == 2
+    body = {"template_id": made["id"], "audience": {"all": True}}
+    quote = (await salon.ask("POST", "/v1/quotes", body)).json()
+    await salon.send(quote["id"])
+    await salon.plan()
+    [fact] = await salon.said("BulkRecipientsAttached")
+    assert list(fact.message.text) == ["Dear Ana"]
+    assert (await salon.ask("GET", f"/v1/templates/{made['id']}", by="other")).status_code == 404
+
+
+QUOTE = {"text": "Hi", "audience": {"all": True}}
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "body", "field", "code"),
+    [
+        ("POST", "/v1/customers", {"mobiles": ["0412 345 678", "banana"]}, "mobiles[1]", "not_a_number"),
+        ("POST", "/v1/customers", {"mobiles": ["+61 2 9999 9999"]}, "mobiles[0]", "not_mobile"),
+        ("POST", "/v1/customers", {"nickname": "x"}, "nickname", "unknown_field"),
+        ("POST", "/v1/customers", {"allow_bulk_sms": "yes"}, "allow_bulk_sms", "bool_type"),
+        ("POST", "/v1/customers", {"own_fields": {"first name": "x"}}, "own_fields.first name", "bad_name"),
+        ("POST", "/v1/customers", b"{", "body", "malformed_json"),
+        ("POST", "/v1/quotes", QUOTE | {"text": ""}, "text", "empty"),
+        ("POST", "/v1/quotes", QUOTE | {"text": "x" * 39_016}, "text", "too_long"),
+        ("POST", "/v1/quotes", QUOTE | {"text": "ж" * 20_000}, "text", "too_long"),
+        ("POST", "/v1/quotes", QUOTE | {"text": "Hi {{first_name"}, "text", "merge_syntax"),
+        ("POST", "/v1/quotes", QUOTE | {"text": "Hi {{shoe_size}}"}, "text", "unknown_field"),
+        ("POST", "/v1/quotes", QUOTE | {"audience": {"tag": "nobody"}}, "audience", "audience_empty"),
+        ("POST", "/v1/quotes", QUOTE | {"audience": {}}, "audience", "value_error"),
+        ("POST", "/v1/quotes", QUOTE | {"sender": "+61499999999"}, "sender", "not_own_sender"),
+        ("POST", "/v1/bulk-sms", {"quote_id": str(uuid4())}, "Idempotency-Key", "missing"),
+        ("POST", "/v1/messages", {"to": "banana", "text": "Hi"}, "to", "not_a_number"),
+        ("POST", "/v1/messages", {"to": "0412345678", "text": ""}, "text", "empty"),
+        ("POST", "/v1/messages", {"text": "Hi"}, "to", "to_or_customer"),
+        ("POST", "/v1/messages", {"to": "+12015550123", "text": "Hi"}, "to", "not_textable"),
+        ("POST", "/v1/messages", {"to": "0412345678", "text": "Hi", "class": "marketing"}, "to", "no_consent"),
+        ("POST", "/v1/suppressions", {"number": "banana"}, "number", "not_a_number"),
+        ("POST", "/v1/templates", {"name": "x", "text": "{{"}, "text", "merge_syntax"),
+    ],
+)
+async def test_bad_input_names_its_field_and_changes_nothing(
+    salon: Any, method: str, path: str, body: Any, field: str, code: str
+) -> None:
+    await salon.load("Bob,Jones,0412000009,yes\n")
+    tables = ("customer", "quote", "bulk", "plan", "plan_frozen", "suppression", "template", "outbox", "idempotency")
+    before = [await salon.count(table) for table in tables]
+    head = {} if code == "missing" else {"Idempotency_Key": "k", "Content_Type": "application/json"}
+    answer = await salon.ask(method, path, body, **head)
+    assert answer.status_code == 422, answer.text
+    assert answer.headers["content-type"] == "application/problem+json"
+    assert [(error["field"], error["code"]) for error in answer.json()["errors"]] == [(field, code)]
+    assert [await salon.count(table) for table in tables] == before
+
+
+@pytest.mark.parametrize(("send_by", "code"), [("2020-01-01T00:00:00Z", "past"), ("2999-01-01T00:00:00Z", "too_far")])
+async def test_a_send_by_out_of_bounds_names_it_and_leaves_the_quote_unused(
+    salon: Any, send_by: str, code: str
+) -> None:
+    await salon.load("Bob,Jones,0412000009,yes\n")
+    quote = await salon.quote("Hi")
+    body = {"quote_id": quote["id"], "send_by": send_by}
+    answer = await salon.ask("POST", "/v1/bulk-sms", body, Idempotency_Key="k")
+    assert [(error["field"], error["code"]) for error in answer.json()["errors"]] == [("send_by", code)]
+    assert (await salon.ask("GET", f"/v1/quotes/{quote['id']}")).json()["used_by"] is None
+
+
+async def test_a_quote_that_has_expired_or_is_anothers_sends_nothing(salon: Any) -> None:
+    await salon.load("Bob,Jones,0412000009,yes\n")
+    quote = await salon.quote("Hi")
+    other = await salon.ask("POST", "/v1/bulk-sms", {"quote_id": quote["id"]}, by="other", Idempotency_Key="k")
+    assert other.status_code == 404
+    async with salon.db.request(salon.tenant_id) as tx:
+        await tx.execute("UPDATE quote SET expires_at = created_at")
+    expired = await salon.ask("POST", "/v1/bulk-sms", {"quote_id": quote["id"]}, Idempotency_Key="k")
+    assert (expired.status_code, expired.json()["code"]) == (409, "quote_expired")
+    assert await salon.count("bulk") == 0
+
+
+@pytest.mark.parametrize("path", ["/v1/quotes", "/v1/bulk-sms", "/v1/messages"])
+async def test_staff_may_not_send(salon: Any, path: str) -> None:
+    answer = await salon.ask("POST", path, {}, by="staff", Idempotency_Key="k")
+    assert (answer.status_code, answer.json()["code"]) == (403, "forbidden")
+
+
+async def test_a_tenant_that_is_not_heard_of_yet_is_asked_to_try_again(salon: Any) -> None:
+    answer = await salon.ask("POST", "/v1/customers", ANA, by="stranger")
+    assert (answer.status_code, answer.json()["code"]) == (503, "tenant_not_heard_of")
+    assert answer.headers["Retry-After"]
+
+
+def test_every_route_says_who_may() -> None:
+    roles = route_roles(create_app("customer", routers=ROUTERS, state={}))
+    assert roles
+    assert [route for route, allowed in roles.items() if allowed is None] == []
+
+
+async def test_every_table_of_tenants_is_protected(salon: Any) -> None:
+    async with salon.db.worker() as tx:
+        assert await unprotected_tables(tx) == {}
+
+
+async def test_only_the_highest_version_of_what_others_own_is_kept(salon: Any) -> None:
+    tenant_id, nil = str(salon.tenant_id), str(NIL_TENANT)
+
+    def tenant(version: int, country: str) -> TenantChanged:
+        return TenantChanged(tenant_id=tenant_id, version=version, name="S", country=country, sender="SALON")
+
+    await salon.hear(handlers.on_tenant_changed, tenant(3, "GB"), tenant(2, "AU"))
+    rates = [RatesChanged(tenant_id=nil, country="GB", version=v, credits_per_part=v) for v in (5, 4)]
+    await salon.hear(handlers.on_rates_changed, *rates)
+    routes = [RouteChanged(tenant_id=nil, route="all", version=v, reference_bits=8, open=v == 3) for v in (3, 2)]
+    await salon.hear(handlers.on_route_changed, *routes)
+    senders = [
+        SenderChanged(tenant_id=nil, sender="OWN", version=v, owner_tenant_id=tenant_id, active=v == 2) for v in (2, 1)
+    ]
+    await salon.hear(handlers.on_sender_changed, *senders)
+    await salon.load("Bob,Jones,07400 900123,yes\n")
+    quote = await salon.quote("Hi", sender="OWN")
+    assert (quote["credits"], quote["sender"], quote["by_country"]) == (5, "OWN", {"GB": 1})
