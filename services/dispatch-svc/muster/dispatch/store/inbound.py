@@ -57,7 +57,7 @@ async def owner_of(tx: Tx, sender: str) -> UUID | None:
 
 _REPEATED: Final = """
 SELECT EXISTS (SELECT tenant_id FROM inbound_message WHERE account = $1 AND digest = $2
-    AND received_at > kit_now() - make_interval(secs => CASE WHEN session = $3 THEN $4 ELSE $5 END))
+    AND received_at > kit_now() - make_interval(secs => CASE WHEN session = $3 THEN $4::float8 ELSE $5::float8 END))
 """
 
 

@@ -1,0 +1,203 @@
+"""What people write: joined, read, held before it is answered, passed on once."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from functools import partial
+from typing import Any
+from uuid import UUID
+
+import dispatch_world as world
+import pytest
+from dispatch_world import REPLY_NUMBER, Running, Send
+
+from muster.events import NIL_TENANT
+from muster.events.v1 import common_pb2, replies_pb2
+from muster.events.v1.replies_pb2 import OptOutReceived, ReplyReceived
+from muster.events.v1.suppressions_pb2 import SuppressionChanged
+from muster.kit.pg import Database
+from muster.kit.testing import eventually
+from muster.local.carrier.deliveries import Inbound
+from muster.local.carrier.inbound import deliver_pdus
+from muster.local.carrier.server import Carrier
+
+WRITER = "+61411000003"
+ACCEPTED, SUPPRESSED = common_pb2.LEFT_ACCEPTED, common_pb2.LEFT_SUPPRESSED
+
+
+@pytest.fixture
+async def send(db: Database) -> Send:
+    """A send to ten, of which the fourth writes."""
+    send = Send(recipients=10)
+    await world.queue(db, send)
+    return send
+
+
+@pytest.fixture
+async def bound(db: Database, carrier: Carrier, send: Send) -> AsyncIterator[Running]:
+    """A sender that is bound and claims nothing."""
+    async with world.sending(db, world.settings(carrier_port=carrier.port), feed=False) as running:
+        await eventually(lambda: is_bound(running))
+        yield running
+
+
+async def is_bound(running: Running) -> bool:
+    return running.sender.bind.session is not None
+
+
+async def write(carrier: Carrier, text: str, *, to: str = REPLY_NUMBER, **options: Any) -> list[int]:
+    """Let somebody write; how the parts were answered."""
+    [account] = carrier.accounts.values()
+    parts = [Inbound(pdu) for pdu in deliver_pdus(WRITER, to, text, options, 7)]
+    account.deliver(parts)
+    return list(await asyncio.gather(*(part.answer for part in parts)))
+
+
+async def holds(db: Database) -> list[Any]:
+    async with db.worker() as tx:
+        return await tx.fetch("SELECT * FROM hold WHERE released_at IS NULL AND tenant_id IS NOT NULL")
+
+
+async def test_a_reply_is_passed_on_under_the_tenant_whose_number_it_is(
+    db: Database, carrier: Carrier, send: Send, bound: Running
+) -> None:
+    assert await write(carrier, "Thank you, see you on Friday") == [0]
+
+    [said] = await world.said(db, "SmsReceived")
+    assert (said.tenant_id, said.number, said.text) == (str(send.tenant_id), WRITER, "Thank you, see you on Friday")
+    assert said.number_hash == world.hash_of(send.tenant_id, send.numbers[3])
+    assert await holds(db) == []
+
+
+async def test_an_opt_out_holds_the_number_before_it_is_answered(
+    db: Database, carrier: Carrier, send: Send, bound: Running
+) -> None:
+    await write(carrier, "STOP")
+
+    [hold] = await holds(db)
+    assert hold["number_hash"] == world.hash_of(send.tenant_id, send.numbers[3])
+    async with world.sending(db, world.settings(carrier_port=carrier.port)):
+        await eventually(lambda: sent(db, send, 9))
+    assert WRITER.removeprefix("+") not in carrier.stats.by_destination
+    await world.assert_laws(db)
+
+
+async def sent(db: Database, send: Send, count: int) -> bool:
+    return (await world.lefts(db, send))[ACCEPTED] == count
+
+
+async def test_a_hold_ends_as_suppressed_or_sent_as_customer_svc_decides(
+    db: Database, carrier: Carrier, send: Send, bound: Running
+) -> None:
+    await write(carrier, "STOP")
+    [hold] = await holds(db)
+
+    async with world.sending(db, world.settings(carrier_port=carrier.port)):
+        await eventually(lambda: sent(db, send, 9))
+        await world.hear(db, suppression(send, hold["inbound_id"], suppressed=True))
+        await eventually(partial(world.closed, db, send))
+
+    assert (await world.left_by_seq(db, send))[4] == SUPPRESSED
+    assert await world.money(db, send) == (10, 9, 1, 0)
+    assert await holds(db) == []
+    await world.assert_laws(db)
+
+
+async def test_an_unclear_reply_that_is_read_as_ordinary_lets_the_message_go(
+    db: Database, carrier: Carrier, send: Send, bound: Running
+) -> None:
+    await write(carrier, "please don't stop texting me about the stop sign")
+    await write(carrier, "stop?? not sure what you mean")
+    held = await holds(db)
+    assert held, "unclear ones hold"
+
+    async with world.sending(db, world.settings(carrier_port=carrier.port)):
+        await eventually(lambda: sent(db, send, 9))
+        await world.hear(db, *(reply(send, hold["inbound_id"]) for hold in held))
+        await eventually(partial(world.closed, db, send))
+
+    assert await world.lefts(db, send) == {ACCEPTED: 10}
+
+
+def suppression(send: Send, inbound_id: UUID, *, suppressed: bool) -> SuppressionChanged:
+    return SuppressionChanged(
+        tenant_id=str(send.tenant_id),
+        number_hash=world.hash_of(send.tenant_id, send.numbers[3]),
+        version=1,
+        suppressed=suppressed,
+        scope=common_pb2.SUPPRESSION_SCOPE_MARKETING,
+        inbound_id=str(inbound_id),
+    )
+
+
+def reply(send: Send, inbound_id: UUID, verdict: int = replies_pb2.REPLY_VERDICT_ORDINARY) -> ReplyReceived:
+    return ReplyReceived(
+        tenant_id=str(send.tenant_id),
+        inbound_id=str(inbound_id),
+        verdict=verdict,  # type: ignore[arg-type]
+    )
+
+
+async def test_the_verdict_opt_out_leaves_the_hold_and_the_opt_out_narrows_it(
+    db: Database, carrier: Carrier, send: Send, bound: Running
+) -> None:
+    await write(carrier, "STOPALL")
+    [hold] = await holds(db)
+    assert hold["scope"] == common_pb2.SUPPRESSION_SCOPE_ALL
+
+    await world.hear(db, reply(send, hold["inbound_id"], replies_pb2.REPLY_VERDICT_OPT_OUT))
+    await world.hear(
+        db,
+        OptOutReceived(
+            tenant_id=str(send.tenant_id),
+            inbound_id=str(hold["inbound_id"]),
+            scope=common_pb2.SUPPRESSION_SCOPE_MARKETING,
+            opted_out=True,
+        ),
+    )
+
+    [still] = await holds(db)
+    assert still["scope"] == common_pb2.SUPPRESSION_SCOPE_MARKETING
+
+
+@pytest.mark.parametrize("options", [{}, {"reversed": True}, {"reference_bits": 16}, {"parts": False}])
+async def test_a_long_text_is_joined_from_its_parts_in_whatever_order_they_come(
+    db: Database, carrier: Carrier, bound: Running, options: dict[str, Any]
+) -> None:
+    text = "I would like to come on Friday, but only if Ana is there. " * 6
+
+    answers = await write(carrier, text, **options)
+
+    assert set(answers) == {0}
+    [said] = await world.said(db, "SmsReceived")
+    assert said.text == text
+    async with db.worker() as tx:
+        assert await tx.fetchval("SELECT count(*) FROM inbound_part") == 0
+
+
+async def test_a_repetition_by_the_carrier_is_one_message_and_two_texts_of_a_person_are_two(
+    db: Database, carrier: Carrier, bound: Running
+) -> None:
+    await write(carrier, "ok")
+    await write(carrier, "ok")
+    assert len(await world.said(db, "SmsReceived")) == 1
+
+    async with db.worker() as tx:
+        await tx.execute("UPDATE inbound_message SET received_at = received_at - interval '1 minute'")
+    await write(carrier, "ok")
+    assert len(await world.said(db, "SmsReceived")) == 2
+
+    bound.sender.bind.number += 1
+    await write(carrier, "ok")
+    assert len(await world.said(db, "SmsReceived")) == 2, "said again after a new bind"
+
+
+async def test_what_is_written_to_nobodys_number_is_kept_for_the_operator(
+    db: Database, carrier: Carrier, bound: Running
+) -> None:
+    assert await write(carrier, "hello?", to="+61499999999") == [0]
+
+    assert await world.said(db, "SmsReceived") == []
+    async with db.worker() as tx:
+        row = await tx.fetchrow("SELECT * FROM inbound_message")
+    assert row is not None
+    assert (row["tenant_id"], row["number"], row["body"]) == (NIL_TENANT, WRITER, "hello?")
