@@ -105,45 +105,44 @@ async def test_a_template_has_versions_and_a_quote_takes_the_newest(salon: Any) 
 QUOTE = {"text": "Hi", "audience": {"all": True}}
 
 
-@pytest.mark.parametrize(
-    ("method", "path", "body", "field", "code"),
-    [
-        ("POST", "/v1/customers", {"mobiles": ["0412 345 678", "banana"]}, "mobiles[1]", "not_a_number"),
-        ("POST", "/v1/customers", {"mobiles": ["+61 2 9999 9999"]}, "mobiles[0]", "not_mobile"),
-        ("POST", "/v1/customers", {"nickname": "x"}, "nickname", "unknown_field"),
-        ("POST", "/v1/customers", {"allow_bulk_sms": "yes"}, "allow_bulk_sms", "bool_type"),
-        ("POST", "/v1/customers", {"own_fields": {"first name": "x"}}, "own_fields.first name", "bad_name"),
-        ("POST", "/v1/customers", b"{", "body", "malformed_json"),
-        ("POST", "/v1/quotes", QUOTE | {"text": ""}, "text", "empty"),
-        ("POST", "/v1/quotes", QUOTE | {"text": "x" * 39_016}, "text", "too_long"),
-        ("POST", "/v1/quotes", QUOTE | {"text": "ж" * 20_000}, "text", "too_long"),
-        ("POST", "/v1/quotes", QUOTE | {"text": "Hi {{first_name"}, "text", "merge_syntax"),
-        ("POST", "/v1/quotes", QUOTE | {"text": "Hi {{shoe_size}}"}, "text", "unknown_field"),
-        ("POST", "/v1/quotes", QUOTE | {"audience": {"tag": "nobody"}}, "audience", "audience_empty"),
-        ("POST", "/v1/quotes", QUOTE | {"audience": {}}, "audience", "value_error"),
-        ("POST", "/v1/quotes", QUOTE | {"sender": "+61499999999"}, "sender", "not_own_sender"),
-        ("POST", "/v1/bulk-sms", {"quote_id": str(uuid4())}, "Idempotency-Key", "missing"),
-        ("POST", "/v1/messages", {"to": "banana", "text": "Hi"}, "to", "not_a_number"),
-        ("POST", "/v1/messages", {"to": "0412345678", "text": ""}, "text", "empty"),
-        ("POST", "/v1/messages", {"text": "Hi"}, "to", "to_or_customer"),
-        ("POST", "/v1/messages", {"to": "+12015550123", "text": "Hi"}, "to", "not_textable"),
-        ("POST", "/v1/messages", {"to": "0412345678", "text": "Hi", "class": "marketing"}, "to", "no_consent"),
-        ("POST", "/v1/suppressions", {"number": "banana"}, "number", "not_a_number"),
-        ("POST", "/v1/templates", {"name": "x", "text": "{{"}, "text", "merge_syntax"),
-    ],
-)
-async def test_bad_input_names_its_field_and_changes_nothing(
-    salon: Any, method: str, path: str, body: Any, field: str, code: str
-) -> None:
+BAD_INPUT: list[tuple[str, str, Any, str, str]] = [
+    ("POST", "/v1/customers", {"mobiles": ["0412 345 678", "banana"]}, "mobiles[1]", "not_a_number"),
+    ("POST", "/v1/customers", {"mobiles": ["+61 2 9999 9999"]}, "mobiles[0]", "not_mobile"),
+    ("POST", "/v1/customers", {"nickname": "x"}, "nickname", "unknown_field"),
+    ("POST", "/v1/customers", {"allow_bulk_sms": "yes"}, "allow_bulk_sms", "bool_type"),
+    ("POST", "/v1/customers", {"own_fields": {"first name": "x"}}, "own_fields.first name", "bad_name"),
+    ("POST", "/v1/customers", b"{", "body", "malformed_json"),
+    ("POST", "/v1/quotes", QUOTE | {"text": ""}, "text", "empty"),
+    ("POST", "/v1/quotes", QUOTE | {"text": "x" * 39_016}, "text", "too_long"),
+    ("POST", "/v1/quotes", QUOTE | {"text": "ж" * 20_000}, "text", "too_long"),
+    ("POST", "/v1/quotes", QUOTE | {"text": "Hi {{first_name"}, "text", "merge_syntax"),
+    ("POST", "/v1/quotes", QUOTE | {"text": "Hi {{shoe_size}}"}, "text", "unknown_field"),
+    ("POST", "/v1/quotes", QUOTE | {"audience": {"tag": "nobody"}}, "audience", "audience_empty"),
+    ("POST", "/v1/quotes", QUOTE | {"audience": {}}, "audience", "value_error"),
+    ("POST", "/v1/quotes", QUOTE | {"sender": "+61499999999"}, "sender", "not_own_sender"),
+    ("POST", "/v1/bulk-sms", {"quote_id": str(uuid4())}, "Idempotency-Key", "missing"),
+    ("POST", "/v1/messages", {"to": "banana", "text": "Hi"}, "to", "not_a_number"),
+    ("POST", "/v1/messages", {"to": "0412345678", "text": ""}, "text", "empty"),
+    ("POST", "/v1/messages", {"text": "Hi"}, "to", "to_or_customer"),
+    ("POST", "/v1/messages", {"to": "+12015550123", "text": "Hi"}, "to", "not_textable"),
+    ("POST", "/v1/messages", {"to": "0412345678", "text": "Hi", "class": "marketing"}, "to", "no_consent"),
+    ("POST", "/v1/suppressions", {"number": "banana"}, "number", "not_a_number"),
+    ("POST", "/v1/templates", {"name": "x", "text": "{{"}, "text", "merge_syntax"),
+]
+
+
+async def test_bad_input_names_its_field_and_changes_nothing(salon: Any, subtests: Any) -> None:
     await salon.load("Bob,Jones,0412000009,yes\n")
     tables = ("customer", "quote", "bulk", "plan", "plan_frozen", "suppression", "template", "outbox", "idempotency")
     before = [await salon.count(table) for table in tables]
-    head = {} if code == "missing" else {"Idempotency_Key": "k", "Content_Type": "application/json"}
-    answer = await salon.ask(method, path, body, **head)
-    assert answer.status_code == 422, answer.text
-    assert answer.headers["content-type"] == "application/problem+json"
-    assert [(error["field"], error["code"]) for error in answer.json()["errors"]] == [(field, code)]
-    assert [await salon.count(table) for table in tables] == before
+    for method, path, body, field, code in BAD_INPUT:
+        with subtests.test(path=path, field=field, code=code):
+            head = {} if code == "missing" else {"Idempotency_Key": "k", "Content_Type": "application/json"}
+            answer = await salon.ask(method, path, body, **head)
+            assert answer.status_code == 422, answer.text
+            assert answer.headers["content-type"] == "application/problem+json"
+            assert [(error["field"], error["code"]) for error in answer.json()["errors"]] == [(field, code)]
+            assert [await salon.count(table) for table in tables] == before
 
 
 @pytest.mark.parametrize(("send_by", "code"), [("2020-01-01T00:00:00Z", "past"), ("2999-01-01T00:00:00Z", "too_far")])

@@ -16,12 +16,16 @@ _LIMIT_MAX = 5_000
 
 
 async def check(tx: Tx) -> list[LawResult]:
-    """recipients: who is texted and who is left out are the audience; what was published is what was planned."""
+    """once: who is texted and who is left out are the audience, and what was published is what was planned; tenant."""
     rows = await plans.membership_sums(tx)
     violations = [
         Violation(str(row["tenant_id"]), detail, bulk_id=str(row["bulk_id"])) for row in rows for detail in _wrong(row)
     ]
-    return [LawResult("recipients", len(rows), violations)]
+    crossed = [
+        Violation(str(row["tenant_id"]), f"{row['name']} of the tenant {row['other']}", bulk_id=str(row["bulk_id"]))
+        for row in await plans.crossed_tenants(tx)
+    ]
+    return [LawResult("once", len(rows), violations), LawResult("tenant", await plans.count_bulks(tx), crossed)]
 
 
 def _wrong(row: Record) -> list[str]:

@@ -131,6 +131,26 @@ async def membership_sums(tx: Tx) -> list[Record]:
     return await tx.fetch(_LAW)
 
 
+_CROSSED = """
+SELECT b.tenant_id, b.bulk_id, t.name, t.tenant_id AS other FROM bulk b JOIN (
+    SELECT DISTINCT 'plan_frozen' AS name, tenant_id, bulk_id FROM plan_frozen
+    UNION ALL SELECT 'plan', tenant_id, bulk_id FROM plan
+    UNION ALL SELECT 'quote', tenant_id, used_by FROM quote WHERE used_by IS NOT NULL
+) t ON t.bulk_id = b.bulk_id AND t.tenant_id <> b.tenant_id
+"""
+
+
+async def crossed_tenants(tx: Tx) -> list[Record]:
+    """Rows of one tenant that belong to a send of another (worker)."""
+    return await tx.fetch(_CROSSED)
+
+
+async def count_bulks(tx: Tx) -> int:
+    """Sends of all tenants (worker)."""
+    count: int = await tx.fetchval("SELECT count(bulk_id) FROM bulk WHERE tenant_id IS NOT NULL")
+    return count
+
+
 _SAID = """
 SELECT tenant_id, bulk_id, recipients, chunks, credits, phase, closed, kind FROM bulk
 WHERE ($1::uuid IS NULL OR bulk_id > $1) AND phase IN ('requested', 'withdrawn') ORDER BY bulk_id LIMIT $2
