@@ -3,8 +3,12 @@
 from typing import Any
 from uuid import uuid4
 
+import pytest
+
+from muster.customer import planner
 from muster.customer.handlers import facts as handlers
-from muster.customer.planner import Limits
+from muster.customer.planner import Limits, Planner
+from muster.customer.store import plans
 from muster.events.v1.bulk_pb2 import CONTROL_PAUSE, CONTROL_STOP, BulkSmsAccounted, BulkSmsControlled
 from muster.events.v1.credits_pb2 import CreditsRefused, CreditsReserved, CreditsToppedUp
 from muster.events.v1.sms_pb2 import SmsDispatched
@@ -61,7 +65,6 @@ async def test_a_plan_resumed_at_any_turn_says_the_same_bytes(salon: Any) -> Non
     salon.limits = Limits(1, 1, 1, 60_000)
     quote = await salon.quote(TEXT)
     await salon.send(quote["id"])
-    from muster.customer.planner import Planner
 
     turns = 0
     # A new planner for each turn: nothing is carried over but what is stored.
@@ -78,14 +81,10 @@ async def test_a_plan_resumed_at_any_turn_says_the_same_bytes(salon: Any) -> Non
 
 
 async def test_a_turn_that_fails_leaves_nothing_behind(salon: Any, monkeypatch: Any) -> None:
-    import pytest
-
-    from muster.customer.planner import Planner
 
     await salon.load(people(600))
     await salon.send((await salon.quote(TEXT))["id"])
-    planner = Planner(salon.db, Lane.LARGE, salon.limits, lambda: None)
-    from muster.customer.store import plans
+    turning = Planner(salon.db, Lane.LARGE, salon.limits, lambda: None)
 
     saved = plans.save_plan
 
@@ -96,10 +95,10 @@ async def test_a_turn_that_fails_leaves_nothing_behind(salon: Any, monkeypatch: 
         before = [await salon.count(table) for table in ("plan_frozen", "outbox")]
         monkeypatch.setattr(plans, "save_plan", crash)
         with pytest.raises(KeyboardInterrupt):
-            await planner.turn()
+            await turning.turn()
         assert [await salon.count(table) for table in ("plan_frozen", "outbox")] == before
         monkeypatch.setattr(plans, "save_plan", saved)
-        assert await planner.turn()
+        assert await turning.turn()
     assert len(await salon.said("BulkRecipientsAttached")) == 2
     assert len(await salon.said("BulkSmsRequested")) == 1
 
@@ -150,6 +149,24 @@ async def test_a_plan_that_finds_nobody_is_refused_and_says_nothing(salon: Any) 
     assert await salon.said("BulkSmsRequested", "BulkRecipientsAttached") == []
 
 
+async def test_a_send_that_cannot_be_planned_is_refused_and_stops_nobody_else(salon: Any, monkeypatch: Any) -> None:
+    await salon.load(people(3))
+    first, second = [await salon.send((await salon.quote(text))["id"]) for text in ("Broken", TEXT)]
+    whole = planner.add_up
+
+    def broken(before: Any, frozen: Any, destination: Any, renderer: Any) -> Any:
+        if renderer.render("Ana" if frozen.joined else "", 8).text == "Broken":
+            raise ZeroDivisionError
+        return whole(before, frozen, destination, renderer)
+
+    monkeypatch.setattr(planner, "add_up", broken)
+    await salon.plan()
+    refused = await salon.bulk(first)
+    assert (refused["state"], refused["problem"]["code"]) == ("refused", "plan_failed")
+    assert (await salon.bulk(second))["state"] == "waiting"
+    assert [fact.message.bulk_id for fact in await salon.said("BulkSmsRequested")] == [second]
+
+
 def controlled(salon: Any, bulk_id: str, control: int, version: int = 1) -> BulkSmsControlled:
     return BulkSmsControlled(
         tenant_id=str(salon.tenant_id), bulk_id=bulk_id, control_version=version, control=control, user_id="ada"
@@ -169,12 +186,11 @@ async def test_a_stop_before_the_plan_ends_it_with_a_withdrawal(salon: Any) -> N
 async def test_a_stop_after_the_request_withdraws_nothing_and_all_chunks_are_said(salon: Any) -> None:
     await salon.load(people(1_100))
     salon.limits = Limits(200, 1, 1, 60_000)
-    from muster.customer.planner import Planner
 
     bulk_id = await salon.send((await salon.quote(TEXT))["id"])
-    planner = Planner(salon.db, Lane.LARGE, salon.limits, lambda: None)
+    turning = Planner(salon.db, Lane.LARGE, salon.limits, lambda: None)
     for _ in range(3):
-        assert await planner.turn()
+        assert await turning.turn()
     assert len(await salon.said("BulkRecipientsAttached")) == 1
     await salon.hear(handlers.on_bulk_sms_controlled, controlled(salon, bulk_id, CONTROL_STOP))
     await salon.plan()

@@ -16,7 +16,7 @@ from muster.customer.domain.audience import left_out_by_word
 from muster.customer.domain.planning import CHUNK_RECIPIENTS_MAX, Totals, add_up, make_chunk
 from muster.customer.domain.pricing import MergeText, Renderer
 from muster.customer.domain.refusal import Refusal
-from muster.customer.domain.sends import Phase, Problem, audience_empty, costs_more, text_refused
+from muster.customer.domain.sends import Phase, Problem, audience_empty, costs_more, plan_failed, text_refused
 from muster.customer.events import MessageClass
 from muster.customer.store import audience, bulks, plans, quotes, reference
 from muster.customer.store.plans import Plan
@@ -67,13 +67,30 @@ class Planner:
 
     async def turn(self) -> bool:
         """One step of one send; False where there is nothing to plan."""
-        async with self._db.worker() as tx:
-            plan = await plans.take_plan(tx, self._lane, self._served)
-            if plan is None:
-                return False
-            self._served = plan.tenant_id
-            await self._advance(tx, plan)
+        plan = None
+        try:
+            async with self._db.worker() as tx:
+                plan = await plans.take_plan(tx, self._lane, self._served)
+                if plan is None:
+                    return False
+                self._served = plan.tenant_id
+                await self._advance(tx, plan)
+        except _TRANSIENT:
+            raise
+        except Exception:
+            if plan is None or not await self._park(plan):
+                raise
         self._wake()
+        return True
+
+    async def _park(self, plan: Plan) -> bool:
+        """A send that cannot be planned is refused, so that it stops nobody else's; False where it was said already."""
+        log.exception("plan.failed", bulk_id=str(plan.bulk_id), step=plan.step)
+        async with self._db.worker() as tx:
+            bulk = await bulks.lock_bulk(tx, plan.tenant_id, plan.bulk_id)
+            if bulk is None or bulk["phase"] != Phase.PLANNING:
+                return False
+            await plans.save_plan(tx, await _refuse(tx, plan, plan_failed()))
         return True
 
     async def _advance(self, tx: Tx, plan: Plan) -> None:

@@ -106,6 +106,11 @@ def credits_short(asked: int, shortfall: int, reason: str) -> Problem:
     }
 
 
+def plan_failed() -> Problem:
+    """A defect of ours; the log says which."""
+    return _problem("plan_failed", "The send could not be planned", "Nothing was sent and no credits were reserved.")
+
+
 def text_refused(message: str) -> Problem:
     """A text that could be sent when it was quoted cannot be sent any more."""
     return _problem("text_refused", "The text cannot be sent", message)
