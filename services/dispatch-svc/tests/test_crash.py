@@ -151,3 +151,51 @@ def test_a_failpoint_that_does_not_exist_is_refused(armed: str) -> None:
 def test_a_failpoint_is_refused_in_production() -> None:
     with pytest.raises(ValueError, match="armed in production"):
         world.settings(failpoint="dispatch.after_intent:exit", production=True)
+
+
+async def test_a_lease_whose_claim_was_never_answered_is_given_back_by_its_owner(db: Database) -> None:
+    send = Send(recipients=10)
+    await world.queue(db, send)
+    owner = uuid7()
+    async with db.worker() as tx:
+        [claimed] = await queue.claim(tx, await queue.waiting(tx, "smpp", 10, 10), owner, 10.0)
+        await queue.intend(tx, [queue.Intent(claimed.key, 10, 0)], owner, 10.0)
+
+    async with db.worker() as tx:
+        await queue.release_orphans(tx, "smpp", owner, [claimed.key.chunk])
+        assert await queue.waiting(tx, "smpp", 10, 10) == [], "one that it knows is its own"
+        await queue.release_orphans(tx, "smpp", owner, [])
+        [waiting] = await queue.waiting(tx, "smpp", 10, 10)
+        [again] = await queue.claim(tx, [waiting], owner, 10.0)
+
+    assert again.intent_upto == 0
+    assert await world.lefts(db, send) == {}, "nothing of it is unknown"
+
+
+async def test_a_chunk_that_is_retried_after_its_receipts_goes_on_from_their_version(
+    db: Database, carrier: Carrier
+) -> None:
+    send = Send(recipients=40)
+    await world.queue(db, send)
+    carrier.use(replace(carrier.options, throttle_ratio=0.5))
+
+    async with world.sending(db, world.settings(carrier_port=carrier.port, dispatch_retry_s_min=1.5)):
+        await eventually(lambda: some_receipts(db, send))
+    carrier.use(replace(carrier.options, throttle_ratio=0.0))
+    # A new process, and so long after that no chunk is recent any more.
+    async with db.worker() as tx:
+        await tx.execute("UPDATE chunk SET submitted_at = submitted_at - interval '2 hours'")
+    async with world.sending(db, world.settings(carrier_port=carrier.port)):
+        await eventually(partial(world.closed, db, send))
+        await eventually(lambda: all_receipts(db, send))
+
+    assert set(carrier.stats.by_destination.values()) == {1}
+    await world.assert_laws(db)
+
+
+async def some_receipts(db: Database, send: Send) -> bool:
+    return (await world.receipts(db, send)).total() > 0
+
+
+async def all_receipts(db: Database, send: Send) -> bool:
+    return (await world.receipts(db, send)).total() == send.recipients

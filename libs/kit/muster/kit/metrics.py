@@ -69,13 +69,25 @@ consumer_fenced = Counter("muster_consumer_fenced", "Batches rolled back: anothe
 consumer_assignments = Counter("muster_consumer_assignments", "Partitions taken over after a rebalance.", ["group"])
 
 # --- E-mails to receptions (reply-svc) ---
-emails = Counter("muster_emails", "Attempts to send an e-mail, by outcome: sent, later or failed for good.", ["outcome"])
+emails = Counter(
+    "muster_emails", "Attempts to send an e-mail, by outcome: sent, later or failed for good.", ["outcome"]
+)
 emails_pending = Gauge("muster_emails_pending", "E-mails that are queued and not sent yet.")
 
 # --- Carriers (dispatch-svc) ---
 submits = Counter("muster_submits", "submit_sm written to a carrier.")
-submit_outcomes = Counter("muster_submit_outcomes", "Answers to submit_sm, and their absence, by outcome.", ["outcome"])
 receipts = Counter("muster_receipts", "Final receipts: joined to their message, or kept waiting for it.", ["found"])
 inbound_messages = Counter("muster_inbound_messages", "Whole inbound messages, by whose number it is.", ["owned"])
 carrier_bound = Gauge("muster_carrier_bound", "1 while the bind to the carrier stands.")
 bulks_parked = Counter("muster_bulks_parked", "Sends parked: two facts contradict each other, a person must look.")
+
+# --- Report (report-svc) ---
+report_rows = Counter("muster_report_rows", "Words on messages that were applied to rows, by event type.", ["type"])
+report_audited_records = Counter(
+    "muster_report_audited_records", "Records that the processor had passed over and the auditor applied.", ["topic"]
+)
+report_lost_offsets = Gauge(
+    "muster_report_lost_offsets",
+    "Offsets dropped by retention before they were applied; must be 0.",
+    ["topic", "partition"],
+)

@@ -2,9 +2,9 @@
 
 import asyncio
 import sys
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
-from contextlib import asynccontextmanager
-from typing import Any, Final, NoReturn
+from collections.abc import Awaitable, Callable
+from contextlib import AsyncExitStack
+from typing import Final, NoReturn
 
 from muster.dispatch.handlers import HANDLERS, sweeps
 from muster.dispatch.handlers.routes import say_platform
@@ -125,38 +125,37 @@ async def sender(process: Process) -> None:
     observe.name_service(GROUP)
     settings = load(DispatchSettings)
     db = await _connect(process, settings)
-    async with _account(db, settings.carrier_account) as held:
-        process.supervise("account", held())
-        while await sweeps.recover_account(db, settings.carrier_account, every=True):
-            pass
-        parts = Sender(db, settings)
-        await parts.load()
-        process.on_stop(parts.bind.stop)
-        for name, work in parts.carrier():
-            process.supervise(name, work)
-        # Nothing is claimed before every suppression that was said by now is known here.
-        await wait_until_read(db, bootstrap=settings.kafka, group=GROUP, topics=("suppressions",))
-        process.supervise("feeder", parts.feeder.run())
-        process.on_stop(parts.close)
-        process.ready()
-        await process.stopped()
-        await parts.close()
+    await _own_account(process, db, settings.carrier_account)
+    while await sweeps.recover_account(db, settings.carrier_account, every=True):
+        pass
+    parts = Sender(db, settings)
+    await parts.load()
+    process.on_stop(parts.bind.stop)
+    for name, work in parts.carrier():
+        process.supervise(name, work)
+    # Nothing is claimed before every suppression that was said by now is known here.
+    await wait_until_read(db, bootstrap=settings.kafka, group=GROUP, topics=("suppressions",))
+    process.supervise("feeder", parts.feeder.run())
+    process.on_stop(parts.close)
+    process.ready()
+    await process.stopped()
 
 
-@asynccontextmanager
-async def _account(db: Database, account: str) -> AsyncIterator[Callable[[], Coroutine[Any, Any, NoReturn]]]:
-    """Be the one owner of a carrier account, by an advisory lock on a connection of its own; `held` raises when it is
-    lost."""
-    async with db.dedicated() as connection:
-        while not await accounts.try_own(connection, account):  # noqa: ASYNC110 - the lock of a database has no event
-            await asyncio.sleep(_LOCK_POLL_S)
+async def _own_account(process: Process, db: Database, account: str) -> None:
+    """Wait until this process is the one owner of a carrier account, by an advisory lock on a connection of its own; it
+    ends when the connection does, and gives the account up last of all."""
+    stack = AsyncExitStack()
+    connection = await stack.enter_async_context(db.dedicated())
+    process.on_stop(stack.aclose)
+    while not await accounts.try_own(connection, account):  # noqa: ASYNC110 - the lock of a database has no event
+        await asyncio.sleep(_LOCK_POLL_S)
 
-        async def held() -> NoReturn:
-            while True:
-                await accounts.still_own(connection)
-                await asyncio.sleep(_LOCK_WATCH_S)
+    async def own() -> NoReturn:
+        while True:
+            await accounts.still_own(connection)
+            await asyncio.sleep(_LOCK_WATCH_S)
 
-        yield held
+    process.supervise("account", own())
 
 
 async def migrate(process: Process) -> None:

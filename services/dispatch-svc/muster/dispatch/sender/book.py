@@ -20,7 +20,7 @@ _LOOK_S_MAX = 60.0
 class ReceiptHome:
     """The receipts of one chunk. `receipts` has an octet for each slot; `said` is the version of the last word."""
 
-    __slots__ = ("hashes", "key", "lane", "owners", "parts", "receipts", "said", "seq", "starts")
+    __slots__ = ("hashes", "key", "lane", "owners", "parts", "receipts", "said", "seq", "starts", "used_at")
 
     def __init__(self, home: Home) -> None:
         self.key: ChunkKey = home.key
@@ -29,6 +29,7 @@ class ReceiptHome:
         self.hashes = home.recipients.hashes
         self.parts = home.recipients.parts
         count = sum(self.parts)
+        self.used_at = clock.monotonic()
         self.receipts: bytes = home.receipts or bytes(count)
         self.said = home.receipts_said
         single = count == len(self.parts)
@@ -72,6 +73,7 @@ class Book:
         found = self._homes.get(home.key)
         if found is None:
             found = self._homes[home.key] = ReceiptHome(home)
+        found.used_at = clock.monotonic()
         return found
 
     def add(self, carrier_id: str, home: ReceiptHome, slot: int) -> None:
@@ -136,6 +138,11 @@ class Book:
             self._final = [self._final[-1], set()]
         self._final[-1].add(normalise_id(receipt_id))
 
+    def forget_if_complete(self, home: ReceiptHome) -> None:
+        """A chunk of which every part has its final receipt is not needed any more."""
+        if 0 not in home.receipts:
+            self._homes.pop(home.key, None)
+
     def load(self, home: Home) -> None:
         """The ids of a chunk of which some receipts are still to come."""
         if home.carrier_ids is None:
@@ -154,5 +161,7 @@ class Book:
         self._ids.append({})
         leaving = self._ids.pop(0) if len(self._ids) > _GENERATIONS else {}
         live = {home.key for ids in self._ids for home, _ in ids.values()}
-        self._homes = {key: home for key, home in self._homes.items() if key in live}
+        # A chunk that was written to within the hour may have none of its ids left, and is still the one record of its chunk.
+        oldest = self._turned_at - self._turn_s * _GENERATIONS
+        self._homes = {key: home for key, home in self._homes.items() if key in live or home.used_at > oldest}
         return [(home.key, slot, carrier_id) for carrier_id, (home, slot) in leaving.items()]

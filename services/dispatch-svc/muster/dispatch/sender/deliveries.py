@@ -179,6 +179,7 @@ class Deliveries:
         for home, receipts, _ in news:
             home.receipts = receipts
             home.said += 1
+            self._book.forget_if_complete(home)
 
     def _give_up(self) -> None:
         error = TakenOver("receipts of this account are written by somebody else")

@@ -98,8 +98,8 @@ class Job:
             said=claimed.said,
             done=False,
             carrier_ids=claimed.carrier_ids,
-            receipts=None,
-            receipts_said=0,
+            receipts=claimed.receipts,
+            receipts_said=claimed.receipts_said,
             submitted_at=None,
         )
 
@@ -281,8 +281,8 @@ class Job:
             said=said,
             done=False,
             carrier_ids=change.carrier_ids,
-            receipts=None,
-            receipts_said=0,
+            receipts=self.home.receipts,
+            receipts_said=self.home.receipts_said,
             submitted_at=None,
         )
         self.submitted = self.marked = False

@@ -114,20 +114,29 @@ class Recorder:
         renewed_at = clock.monotonic()
         while True:
             await asyncio.sleep(settings.dispatch_watch_s)
+            if clock.monotonic() - renewed_at > settings.dispatch_lease_s / 3:
+                renewed_at = clock.monotonic()
+                await self._renew()
             if not shared.jobs:
                 continue
             jobs = dict(shared.jobs)
             try:
                 async with shared.db.worker() as tx:
                     found = await queue.standings(tx, list(jobs), shared.owner)
-                    if clock.monotonic() - renewed_at > settings.dispatch_lease_s / 3:
-                        await queue.renew(tx, settings.carrier_account, shared.owner, settings.dispatch_lease_s)
-                        renewed_at = clock.monotonic()
             except AWAY:
                 continue
             for key, job in jobs.items():
                 if shared.jobs.get(key) is job and (why := why_leave(job, found.get(key))):
                     shared.leave(job, why)
+
+    async def _renew(self) -> None:
+        shared, settings = self._shared, self._settings
+        try:
+            async with shared.exclusive, shared.db.worker() as tx:
+                await queue.release_orphans(tx, settings.carrier_account, shared.owner, list(shared.jobs))
+                await queue.renew(tx, settings.carrier_account, shared.owner, settings.dispatch_lease_s)
+        except AWAY as error:
+            log.warning("sender.database_away", why=type(error).__name__)
 
     async def close(self, timeout_s: float) -> None:
         """Write nothing more, wait for answers, record, and give the rest back."""

@@ -13,9 +13,7 @@ _TRY: Final = "SELECT pg_try_advisory_lock(hashtextextended('dispatch.account.' 
 _ALIVE: Final = "SELECT"
 
 
-async def try_own(
-    connection: "asyncpg.Connection[Record]", account: str
-) -> bool:  # allow transaction-first: outlives them
+async def try_own(connection: "Connection", account: str) -> bool:  # allow transaction-first: outlives them
     """Own the account for as long as the connection lives; False while somebody else does."""
     owned: bool = await connection.fetchval(_TRY, account)
     return owned

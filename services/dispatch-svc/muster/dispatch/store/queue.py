@@ -87,7 +87,8 @@ class Claimed:
     slots: bytes
     said: int
     carrier_ids: str | None
-    submitted: bool
+    receipts: bytes | None
+    receipts_said: int
     joined_counter: int
     counter: int
     created_at: datetime
@@ -116,7 +117,7 @@ WITH a AS (
         t.suppression_counter, s.reserved
 )
 SELECT l.*, c.lane, c.message_class, c.kind, c.account, c.country, c.sender, c.upto, c.reference_base, c.reference_bits,
-    c.slots, c.said, c.carrier_ids, c.submitted_at, c.created_at, b.plain, b.personal,
+    c.slots, c.said, c.carrier_ids, c.receipts, c.receipts_said, c.created_at, b.plain, b.personal,
     coalesce(k.counter, 0) AS counter
 FROM leased l JOIN chunk c USING (tenant_id, bulk_id, chunk) JOIN chunk_body b USING (tenant_id, bulk_id, chunk)
     LEFT JOIN tenant_counter k USING (tenant_id)
@@ -148,7 +149,8 @@ def _claimed(row: Record) -> Claimed:
         slots=row["slots"],
         said=row["said"],
         carrier_ids=row["carrier_ids"],
-        submitted=row["submitted_at"] is not None,
+        receipts=row["receipts"],
+        receipts_said=row["receipts_said"],
         joined_counter=row["suppression_counter"],
         counter=row["counter"],
         created_at=row["created_at"],
@@ -251,6 +253,19 @@ WHERE (tenant_id, bulk_id, chunk, attempt) IN (
 async def renew(tx: Tx, account: str, owner: UUID, lease_s: float) -> None:
     """Hold all leases of this sender for as long again."""
     await tx.execute(_RENEW, account, owner, lease_s)
+
+
+_RELEASE_ORPHANS: Final = """
+UPDATE attempt SET state = 0, lease_owner = NULL, lease_until = NULL, intent_upto = 0
+WHERE account = $1 AND state = 1 AND lease_owner = $2
+    AND (tenant_id, bulk_id, chunk) NOT IN (SELECT * FROM unnest($3::uuid[], $4::uuid[], $5::int[]))
+"""
+
+
+async def release_orphans(tx: Tx, account: str, owner: UUID, known: Collection[ChunkKey]) -> None:
+    """Give back leases of this sender that it does not know: their claim was committed and its answer lost, so nothing
+    of them was written. Slots below an earlier intent have outcomes, hence the next claim may begin at 0."""
+    await tx.execute(_RELEASE_ORPHANS, account, owner, *key_columns(known))
 
 
 @dataclass(frozen=True, slots=True)
