@@ -164,7 +164,7 @@ class Stack:
         size = () if self._external_kafka else ("--laptop",)
         commands = {"topics": Command(module("muster.kit.topics", registry, *size), {"MUSTER_KAFKA": self._kafka})}
         for service in self._services:
-            env = {**self._service_env(service), "MUSTER_POSTGRES": self._postgres()}
+            env = {**self._service_env(service), "MUSTER_POSTGRES": self._postgres(), "MUSTER_METRICS_PORT": "0"}
             commands[f"{service}.migrate"] = Command(module(f"muster.{service}.main", "migrate"), env)
         await self._supervisor.run_once(commands)
         self._say("  topics and databases")

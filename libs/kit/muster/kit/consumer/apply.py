@@ -139,7 +139,7 @@ class Applier:
                 types = await self._handle(tx, batch)
             else:
                 types = []
-                await emit_raw(tx, _parked(self._group, batch[0], reason))
+                await emit_raw(tx, parked(self._group, batch[0], reason))
         self._committed(work.partition, last.offset + 1, batch, types)
         self._count(batch[0], len(batch), reason)
 
@@ -199,7 +199,7 @@ def _trace_of(events: Sequence[Received[Any]]) -> Iterator[None]:
         traceparent.reset(token)
 
 
-def _parked(group: str, record: ConsumerRecord, reason: str) -> Raw:
+def parked(group: str, record: ConsumerRecord, reason: str) -> Raw:
     """The record for the dead-letter topic: as it came, with where it came from and why it is there."""
     ours = {
         "dlq_topic": record.topic,

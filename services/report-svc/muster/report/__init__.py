@@ -1,0 +1,1 @@
+"""report-svc: the SMS Detail Report, projected from events."""

@@ -1,0 +1,150 @@
+"""The SMS Detail Report: each message and its replies."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Annotated, Any, Literal
+from uuid import UUID
+
+from fastapi import APIRouter, Query
+
+from muster.kit.auth import ANY_TENANT_ROLE, Caller, Tx, requires, tenant_tx
+from muster.kit.http import Model
+from muster.kit.pages import CursorText, Limit, Page, decode_cursor, encode_cursor
+from muster.kit.problems import not_found, unprocessable
+from muster.report import domain
+from muster.report.store import reading
+from muster.report.store.reading import Filter
+
+router = APIRouter(prefix="/v1", tags=["report"])
+Kind = Literal["bulk", "single", "reminder", "reply"]
+Status = Literal[
+    "queued", "submitting", "accepted", "unknown", "rejected", "stopped", "suppressed", "delivered", "undelivered",
+    "expired",
+]  # fmt: skip
+
+
+class ReplyOut(Model):
+    """What a customer wrote back."""
+
+    at: datetime | None
+    text: str | None
+    verdict: str
+
+
+class RowOut(Model):
+    """One message. `number` and `text` are null where they were erased or are not heard of yet."""
+
+    id: str
+    bulk_id: UUID
+    seq: int
+    kind: str
+    message_class: str
+    sent_at: datetime | None
+    status_at: datetime | None
+    number: str | None
+    text: str | None
+    customer_id: str | None
+    parts: int
+    credits: int
+    status: str
+    carrier_status: str
+    country: str
+    sender: str
+    replies: list[ReplyOut]
+
+
+@router.get("/reports/sms")
+async def read_report(
+    caller: Annotated[Caller, requires(*ANY_TENANT_ROLE)],
+    tx: Annotated[Tx, tenant_tx],
+    kind: Kind | None = None,
+    since: Annotated[datetime | None, Query(alias="from")] = None,
+    until: Annotated[datetime | None, Query(alias="to")] = None,
+    status: Status | None = None,
+    number: Annotated[str | None, Query(max_length=20)] = None,
+    text: Annotated[str | None, Query(max_length=200)] = None,
+    bulk_id: UUID | None = None,
+    limit: Limit = 50,
+    cursor: CursorText = None,
+) -> Page[RowOut]:
+    """Messages, newest first, with their replies."""
+    wanted = Filter(
+        kind=domain.KINDS[kind] if kind else None,
+        since=_zoned("from", since),
+        until=_zoned("to", until),
+        ended=domain.ENDS[status] if status else None,
+        number=_digits(number) if number else None,
+        text=text or None,
+        bulk_id=bulk_id,
+    )
+    place = decode_cursor(cursor, {"bulk": int, "seq": int}) if cursor else None
+    after = (place["bulk"], place["seq"]) if place else None
+    found = await reading.rows(tx, caller.tenant_id, wanted, after, limit + 1)
+    last = {"bulk": found[limit - 1]["bulk_no"], "seq": found[limit - 1]["seq"]} if len(found) > limit else None
+    items = await _with_people(tx, caller.tenant_id, found[:limit])
+    return Page(items=items, next_cursor=encode_cursor(last) if last else None)
+
+
+@router.get("/messages/{message_id}")
+async def read_message(
+    message_id: str, caller: Annotated[Caller, requires(*ANY_TENANT_ROLE)], tx: Annotated[Tx, tenant_tx]
+) -> RowOut:
+    """One message; its id is that of its send, a dash, and its place in it."""
+    bulk, _, seq = message_id.rpartition("-")
+    try:
+        wanted = Filter(bulk_id=UUID(bulk), seq=int(seq))
+    except ValueError as wrong:
+        raise not_found("message") from wrong
+    found = await reading.rows(tx, caller.tenant_id, wanted, None, 1) if 0 < (wanted.seq or 0) < 1 << 31 else []
+    if not found:
+        raise not_found("message")
+    return (await _with_people(tx, caller.tenant_id, found))[0]
+
+
+async def _with_people(tx: Tx, tenant_id: UUID, found: Sequence[Any]) -> list[RowOut]:
+    people = await reading.people(tx, tenant_id, [(row["bulk_no"], row["chunk"], row["seq"]) for row in found])
+    replies: dict[tuple[UUID, int], list[ReplyOut]] = {}
+    for row in await reading.replies(tx, tenant_id, [(row["bulk_id"], row["seq"]) for row in found]):
+        verdict = domain.name_of(domain.VERDICTS, row["verdict"])
+        reply = ReplyOut(at=row["received_at"], text=row["text"], verdict=verdict)
+        replies.setdefault((row["bulk_id"], row["seq"]), []).append(reply)
+    return [
+        _row(row, people.get((row["bulk_no"], row["seq"])), replies.get((row["bulk_id"], row["seq"]), []))
+        for row in found
+    ]
+
+
+def _row(row: Any, person: tuple[int, str, int] | None, replies: list[ReplyOut]) -> RowOut:
+    number, text, customer = person or (0, None, 0)
+    return RowOut(
+        id=f"{row['bulk_id']}-{row['seq']}",
+        bulk_id=row["bulk_id"],
+        seq=row["seq"],
+        kind=domain.name_of(domain.KINDS, row["kind"]),
+        message_class=domain.name_of(domain.CLASSES, row["message_class"]),
+        sent_at=row["sent_at"],
+        status_at=row["receipt_at"] or row["sent_at"],
+        number=f"+{number}" if number else None,
+        text=text,
+        customer_id=str(customer) if customer else None,
+        parts=row["parts"],
+        credits=row["credits"],
+        status=domain.name_of(domain.ENDS, row["ended"]),
+        carrier_status=row["receipt_error"] or (f"0x{row['error']:08x}" if row["error"] else ""),
+        country=row["country"],
+        sender=row["sender"],
+        replies=replies,
+    )
+
+
+def _digits(number: str) -> int:
+    digits = number.strip().removeprefix("+").replace(" ", "")
+    if not (digits.isascii() and digits.isdigit() and len(digits) <= 15):
+        raise unprocessable("number", "not_a_number", "a number in E.164, such as +61491570156")
+    return int(digits)
+
+
+def _zoned(field: str, time: datetime | None) -> datetime | None:
+    if time is not None and time.tzinfo is None:
+        raise unprocessable(field, "no_time_zone", "a time in RFC 3339, with its offset")
+    return time

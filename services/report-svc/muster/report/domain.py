@@ -1,0 +1,83 @@
+"""What the report decides: codes and names of ends, live counts, and which offsets are covered."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Final
+
+KINDS: Final[Mapping[str, int]] = {"bulk": 1, "single": 2, "reminder": 3, "reply": 4}
+CLASSES: Final[Mapping[str, int]] = {"marketing": 1, "factual": 2, "exempt": 3}
+VERDICTS: Final[Mapping[str, int]] = {"ordinary": 1, "opt_out": 2, "opt_in": 3, "help": 4, "unclear": 5}
+RECEIPTS: Final[Mapping[str, int]] = {"delivered": 1, "undelivered": 2, "expired": 3, "rejected": 4}
+ENDS: Final[Mapping[str, int]] = {
+    "queued": 0,
+    "submitting": 1,
+    "accepted": 2,
+    "unknown": 3,
+    "rejected": 4,
+    "stopped": 5,
+    "suppressed": 6,
+    "delivered": 11,
+    "undelivered": 12,
+    "expired": 13,
+}
+"""The code of a message's end: how it was left, or 10 more than its receipt."""
+CODES: Final = 16
+
+Range = tuple[int, int]
+Delta = dict[int, int]
+
+
+def name_of(names: Mapping[str, int], code: int) -> str:
+    """The name of a code; an empty string for 0 or a code of a later schema."""
+    return next((name for name, known in names.items() if known == code), "")
+
+
+def deltas(changes: Iterable[tuple[int, int | None, int, int]]) -> dict[int, list[int]]:
+    """Live counts to add for each send, from (send, end before or None, end after, messages)."""
+    found: dict[int, list[int]] = {}
+    for bulk_no, before, after, count in changes:
+        delta = found.setdefault(bulk_no, [0] * CODES)
+        delta[after] += count
+        if before is not None:
+            delta[before] -= count
+    return {bulk_no: delta for bulk_no, delta in found.items() if any(delta)}
+
+
+def progress(recipients: int, counts: Sequence[int]) -> dict[str, int]:
+    """Messages by end; each is counted once, and what has no row yet is queued. Sums to `recipients`."""
+    named = {name: counts[code] for name, code in ENDS.items()}
+    return named | {"queued": max(0, recipients - sum(counts)) + counts[0]}
+
+
+def runs(offsets: Iterable[int]) -> list[Range]:
+    """Offsets as ranges, both ends included."""
+    found: list[Range] = []
+    for offset in sorted(set(offsets)):
+        if found and offset == found[-1][1] + 1:
+            found[-1] = (found[-1][0], offset)
+        else:
+            found.append((offset, offset))
+    return found
+
+
+def union(ranges: Iterable[Range]) -> list[Range]:
+    """Ranges that cover the same offsets, none of which touch."""
+    found: list[Range] = []
+    for first, last in sorted(ranges):
+        if found and first <= found[-1][1] + 1:
+            found[-1] = (found[-1][0], max(found[-1][1], last))
+        else:
+            found.append((first, last))
+    return found
+
+
+def gaps(covered: Iterable[Range], start: int, end: int) -> list[Range]:
+    """What from `start` up to, not including, `end` no range covers."""
+    found: list[Range] = []
+    at = start
+    for first, last in union(covered):
+        if first > at and at < end:
+            found.append((at, min(first, end) - 1))
+        at = max(at, last + 1)
+    if at < end:
+        found.append((at, end - 1))
+    return found

@@ -1,0 +1,130 @@
+"""Wire to domain: columns for a statement each, one entry for a message."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any, Final
+from uuid import UUID
+
+from muster.events.v1.bulk_pb2 import BulkSmsAccounted, BulkSmsRequested
+from muster.events.v1.recipients_pb2 import BulkRecipientsAttached, SmsReceived
+from muster.events.v1.replies_pb2 import OptOutReceived, ReplyReceived
+from muster.events.v1.sms_pb2 import SmsDispatched, SmsStatusChanged
+from muster.kit.consumer import Received
+
+HEARD: Final = (
+    "bulk-sms",
+    "bulk-progress",
+    "sms",
+    "replies",
+    "bulk-recipients",
+    "bulk-recipients-small",
+    "inbound",
+)
+BulkKey = tuple[UUID, UUID]
+
+
+def at(unix_ms: int) -> datetime | None:
+    """A time of the wire; None where there is none."""
+    return datetime.fromtimestamp(unix_ms / 1000, UTC) if unix_ms else None
+
+
+def bulk_of(message: Any) -> BulkKey:
+    """Tenant and send of a message; ValueError for an id that is none."""
+    return UUID(message.tenant_id), UUID(message.bulk_id)
+
+
+def waves(batch: Sequence[Received[Any]]) -> list[list[Any]]:
+    """Messages in groups that a statement can take: each chunk once in a group, in order."""
+    found: list[list[Any]] = []
+    seen: dict[tuple[str, int], int] = {}
+    for received in batch:
+        message = received.message
+        key = (message.bulk_id, message.chunk)
+        turn = seen.get(key, -1) + 1
+        seen[key] = turn
+        if turn == len(found):
+            found.append([])
+        found[turn].append(message)
+    return found
+
+
+@dataclass(slots=True)
+class Columns:
+    """Arguments of a statement: `columns` are arrays of equal length."""
+
+    columns: list[list[Any]] = field(default_factory=list)
+
+    def extend(self, *columns: Sequence[Any]) -> None:
+        """Add the messages of a chunk."""
+        if not self.columns:
+            self.columns = [[] for _ in columns]
+        for column, more in zip(self.columns, columns, strict=True):
+            column.extend(more)
+
+
+def dispatched(messages: Iterable[SmsDispatched], numbers: dict[BulkKey, int]) -> Columns:
+    """tenant, bulk_no, seq, chunk, version, sent_at, credits, error, left, accepted, parts, country."""
+    columns = Columns()
+    for m in messages:
+        n, key = len(m.seq), bulk_of(m)
+        columns.extend(
+            *([key[0]] * n, [numbers[key]] * n, m.seq, [m.chunk] * n, m.version, [at(m.at_unix_ms)] * n),
+            *(m.credits, m.error, m.left, m.accepted, m.parts, [m.country] * n),
+        )
+    return columns
+
+
+def receipts(messages: Iterable[SmsStatusChanged], numbers: dict[BulkKey, int]) -> Columns:
+    """tenant, bulk_no, seq, chunk, version, receipt_at, receipt, error."""
+    columns = Columns()
+    for m in messages:
+        n, key = len(m.seq), bulk_of(m)
+        done = [at(unix_ms) for unix_ms in m.done_at_unix_ms]
+        columns.extend([key[0]] * n, [numbers[key]] * n, m.seq, [m.chunk] * n, m.version, done, m.receipt, m.error)
+    return columns
+
+
+def times_of(messages: Iterable[SmsDispatched], numbers: dict[BulkKey, int]) -> dict[int, datetime]:
+    """When each send last had messages leave."""
+    return {numbers[bulk_of(m)]: time for m in messages if (time := at(m.at_unix_ms)) is not None}
+
+
+def requested(received: Received[BulkSmsRequested]) -> tuple[Any, ...]:
+    """tenant, bulk, kind, class, sender, recipients, requested_at."""
+    m = received.message
+    return *bulk_of(m), m.kind, m.message_class, m.sender, m.recipients, at(m.requested_at_unix_ms)
+
+
+def accounted(received: Received[BulkSmsAccounted]) -> tuple[Any, ...]:
+    """tenant, bulk, version, closed."""
+    m = received.message
+    return *bulk_of(m), m.version, m.closed
+
+
+def recipients(received: Received[BulkRecipientsAttached], bulk_no: int) -> tuple[Any, ...]:
+    """A row of the table recipients."""
+    m = received.message
+    return (
+        *(received.tenant_id, bulk_no, m.chunk, list(m.seq), list(m.number), list(m.customer_id)),
+        *(list(m.text), list(m.text_index)),
+    )
+
+
+def replied(received: Received[ReplyReceived]) -> tuple[Any, ...]:
+    """tenant, inbound, bulk or None, seq, verdict, rule, received_at."""
+    m = received.message
+    bulk_id = UUID(m.bulk_id) if m.bulk_id else None
+    return UUID(m.tenant_id), UUID(m.inbound_id), bulk_id, m.seq, m.verdict, m.rule, at(m.received_at_unix_ms)
+
+
+def opted(received: Received[OptOutReceived]) -> tuple[Any, ...]:
+    """tenant, inbound, opted_out."""
+    m = received.message
+    return UUID(m.tenant_id), UUID(m.inbound_id), m.opted_out
+
+
+def written(received: Received[SmsReceived]) -> tuple[Any, ...]:
+    """tenant, inbound, text, received_at."""
+    m = received.message
+    return UUID(m.tenant_id), UUID(m.inbound_id), m.text, at(m.received_at_unix_ms)

@@ -1,0 +1,83 @@
+"""What each event writes. Order and repetition do not matter: versions and natural keys decide."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from muster.kit.consumer import Handler, Received
+from muster.kit.pg import Tx
+from muster.report import domain, events
+from muster.report.store import projection
+
+Batch = Sequence[Received[Any]]
+
+
+async def on_sms_dispatched(tx: Tx, batch: Batch) -> None:
+    """How messages were left."""
+    numbers = await projection.numbers(tx, map(_bulk, batch))
+    for wave in events.waves(batch):
+        columns = events.dispatched(wave, numbers).columns
+        await _count(tx, await projection.save_dispatched(tx, columns) if columns else [])
+        await projection.save_times(tx, events.times_of(wave, numbers))
+
+
+async def on_sms_status_changed(tx: Tx, batch: Batch) -> None:
+    """What receipts say."""
+    numbers = await projection.numbers(tx, map(_bulk, batch))
+    for wave in events.waves(batch):
+        columns = events.receipts(wave, numbers).columns
+        await _count(tx, await projection.save_receipts(tx, columns) if columns else [])
+
+
+async def on_bulk_sms_requested(tx: Tx, batch: Batch) -> None:
+    """What a send is."""
+    await projection.numbers(tx, map(_bulk, batch))
+    await projection.save_requested(tx, [events.requested(received) for received in batch])
+
+
+async def on_bulk_sms_accounted(tx: Tx, batch: Batch) -> None:
+    """Whether a send has ended."""
+    await projection.numbers(tx, map(_bulk, batch))
+    await projection.save_accounted(tx, [events.accounted(received) for received in batch])
+
+
+async def on_bulk_recipients_attached(tx: Tx, batch: Batch) -> None:
+    """Who gets what."""
+    numbers = await projection.numbers(tx, map(_bulk, batch))
+    rows = [events.recipients(received, numbers[_bulk(received)]) for received in batch]
+    await projection.save_recipients(tx, rows)
+
+
+async def on_reply_received(tx: Tx, batch: Batch) -> None:
+    """What a customer's message answers."""
+    await projection.save_replied(tx, [events.replied(received) for received in batch])
+
+
+async def on_opt_out_received(tx: Tx, batch: Batch) -> None:
+    """A customer wants no more, or wants messages again."""
+    await projection.save_opted(tx, [events.opted(received) for received in batch])
+
+
+async def on_sms_received(tx: Tx, batch: Batch) -> None:
+    """What a customer wrote."""
+    await projection.save_written(tx, [events.written(received) for received in batch])
+
+
+HANDLERS: Mapping[str, Handler] = {
+    "SmsDispatched": on_sms_dispatched,
+    "SmsStatusChanged": on_sms_status_changed,
+    "BulkSmsRequested": on_bulk_sms_requested,
+    "BulkSmsAccounted": on_bulk_sms_accounted,
+    "BulkRecipientsAttached": on_bulk_recipients_attached,
+    "ReplyReceived": on_reply_received,
+    "OptOutReceived": on_opt_out_received,
+    "SmsReceived": on_sms_received,
+}
+
+
+def _bulk(received: Received[Any]) -> events.BulkKey:
+    return events.bulk_of(received.message)
+
+
+async def _count(tx: Tx, changed: Sequence[Any]) -> None:
+    rows = ((row["bulk_no"], row["before"], row["after"], row["messages"]) for row in changed)
+    await projection.add_counts(tx, domain.deltas(rows))

@@ -1,0 +1,1 @@
+"""SQL as a constant above the function that runs it."""

@@ -1,0 +1,36 @@
+"""Which offsets were applied, as ranges."""
+
+from collections.abc import Sequence
+from typing import Final
+
+from muster.kit.pg import Tx
+from muster.report.domain import Range, union
+
+_GROW: Final = """
+UPDATE applied_range SET last_offset = greatest(last_offset, $4)
+WHERE topic = $1 AND partition = $2 AND first_offset <= $3 AND last_offset >= $3 - 1
+"""
+_LOCK: Final = """
+SELECT first_offset, last_offset FROM applied_range WHERE topic = $1 AND partition = $2
+ORDER BY first_offset FOR UPDATE
+"""
+_CLEAR: Final = "DELETE FROM applied_range WHERE topic = $1 AND partition = $2"
+_ADD: Final = "INSERT INTO applied_range (topic, partition, first_offset, last_offset) VALUES ($1, $2, $3, $4)"
+
+
+async def cover(tx: Tx, topic: str, partition: int, new: Sequence[Range]) -> None:
+    """Remember that these offsets are applied. Nearly always one range grows at its end."""
+    for first, last in new:
+        if not (await tx.execute(_GROW, topic, partition, first, last)).endswith(" 1"):
+            await _merge(tx, topic, partition, (first, last))
+
+
+async def _merge(tx: Tx, topic: str, partition: int, new: Range) -> None:
+    merged = union([*await covered(tx, topic, partition), new])
+    await tx.execute(_CLEAR, topic, partition)
+    await tx.executemany(_ADD, [(topic, partition, first, last) for first, last in merged])
+
+
+async def covered(tx: Tx, topic: str, partition: int) -> list[Range]:
+    """The ranges that were applied, locked, in order."""
+    return [(row["first_offset"], row["last_offset"]) for row in await tx.fetch(_LOCK, topic, partition)]

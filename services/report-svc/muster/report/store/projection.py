@@ -1,0 +1,168 @@
+"""What events write. Every statement is for all messages of a batch; lower versions change nothing."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
+from typing import Any, Final
+from uuid import UUID
+
+from muster.kit.pg import Record, Tx
+
+_ADD_BULKS: Final = """
+INSERT INTO bulk (tenant_id, bulk_id) SELECT * FROM unnest($1::uuid[], $2::uuid[]) ON CONFLICT DO NOTHING
+"""
+_NUMBERS: Final = """
+SELECT tenant_id, bulk_id, bulk_no FROM bulk
+WHERE (tenant_id, bulk_id) IN (SELECT * FROM unnest($1::uuid[], $2::uuid[]))
+"""
+
+
+async def numbers(tx: Tx, bulks: Iterable[tuple[UUID, UUID]]) -> dict[tuple[UUID, UUID], int]:
+    """The number of each send; new ones get theirs."""
+    wanted = sorted(set(bulks))
+    columns = [one[0] for one in wanted], [one[1] for one in wanted]
+    found = await tx.fetch(_NUMBERS, *columns)
+    if len(found) < len(wanted):
+        await tx.execute(_ADD_BULKS, *columns)
+        found = await tx.fetch(_NUMBERS, *columns)
+    return {(row["tenant_id"], row["bulk_id"]): row["bulk_no"] for row in found}
+
+
+_DISPATCHED: Final = """
+WITH changed AS (
+    INSERT INTO message (tenant_id, bulk_no, seq, chunk, dispatched_version, sent_at, credits, error, left_state,
+        accepted, parts, country)
+    SELECT * FROM unnest($1::uuid[], $2::bigint[], $3::int[], $4::int[], $5::int[], $6::timestamptz[], $7::int[],
+        $8::bigint[]::int[], $9::smallint[], $10::smallint[], $11::smallint[], $12::text[])
+    ON CONFLICT (tenant_id, bulk_no, seq) DO UPDATE SET dispatched_version = excluded.dispatched_version,
+        sent_at = excluded.sent_at, credits = excluded.credits, error = excluded.error,
+        left_state = excluded.left_state, accepted = excluded.accepted, parts = excluded.parts,
+        country = excluded.country
+    WHERE message.dispatched_version < excluded.dispatched_version
+    RETURNING new.bulk_no AS bulk_no, old.ended AS before, new.ended AS after
+)
+SELECT bulk_no, before, after, count(*) AS messages FROM changed GROUP BY bulk_no, before, after -- tenant_id: above
+"""
+
+
+async def save_dispatched(tx: Tx, columns: Sequence[Sequence[Any]]) -> list[Record]:
+    """How messages were left; answers (bulk_no, before, after, messages) for the live counts."""
+    return await tx.fetch(_DISPATCHED, *columns)
+
+
+_RECEIPTS: Final = """
+WITH changed AS (
+    INSERT INTO message (tenant_id, bulk_no, seq, chunk, receipt_version, receipt_at, receipt, receipt_error)
+    SELECT * FROM unnest($1::uuid[], $2::bigint[], $3::int[], $4::int[], $5::int[], $6::timestamptz[], $7::smallint[],
+        $8::text[])
+    ON CONFLICT (tenant_id, bulk_no, seq) DO UPDATE SET receipt_version = excluded.receipt_version,
+        receipt_at = excluded.receipt_at, receipt = excluded.receipt, receipt_error = excluded.receipt_error
+    WHERE message.receipt_version < excluded.receipt_version
+    RETURNING new.bulk_no AS bulk_no, old.ended AS before, new.ended AS after
+)
+SELECT bulk_no, before, after, count(*) AS messages FROM changed GROUP BY bulk_no, before, after -- tenant_id: above
+"""
+
+
+async def save_receipts(tx: Tx, columns: Sequence[Sequence[Any]]) -> list[Record]:
+    """What receipts say; answers as save_dispatched."""
+    return await tx.fetch(_RECEIPTS, *columns)
+
+
+_COUNT: Final = """
+WITH n AS (
+    SELECT x.bulk_no, array_agg(x.count ORDER BY x.code) AS delta
+    FROM unnest($1::bigint[], $2::int[], $3::int[]) AS x(bulk_no, code, count) GROUP BY x.bulk_no
+), locked AS (
+    SELECT tenant_id, bulk_id, bulk_no FROM bulk WHERE bulk_no IN (SELECT bulk_no FROM n)
+    ORDER BY tenant_id, bulk_id FOR UPDATE
+)
+UPDATE bulk b SET counts = (
+    SELECT array_agg(c + d ORDER BY i) FROM unnest(b.counts, n.delta) WITH ORDINALITY AS both_(c, d, i))
+FROM n JOIN locked USING (bulk_no) WHERE b.tenant_id = locked.tenant_id AND b.bulk_id = locked.bulk_id
+"""
+
+
+async def add_counts(tx: Tx, deltas: Mapping[int, Sequence[int]]) -> None:
+    """Add to the live counts, in one order of sends."""
+    flat = [(bulk_no, code, count) for bulk_no, delta in deltas.items() for code, count in enumerate(delta)]
+    if flat:
+        await tx.execute(_COUNT, *([row[at] for row in flat] for at in range(3)))
+
+
+_TIMES: Final = """
+UPDATE bulk b SET first_at = least(b.first_at, n.at), last_at = greatest(b.last_at, n.at)
+FROM unnest($1::bigint[], $2::timestamptz[]) AS n(bulk_no, at) WHERE b.bulk_no = n.bulk_no AND b.tenant_id IS NOT NULL
+"""
+
+
+async def save_times(tx: Tx, times: Mapping[int, datetime]) -> None:
+    """When messages of these sends left, for the rate."""
+    if times:
+        await tx.execute(_TIMES, list(times), list(times.values()))
+
+
+_REQUESTED: Final = """
+UPDATE bulk SET kind = $3, message_class = $4, sender = $5, recipients = $6, requested_at = $7
+WHERE tenant_id = $1 AND bulk_id = $2
+"""
+
+
+async def save_requested(tx: Tx, rows: Sequence[tuple[Any, ...]]) -> None:
+    """What was asked for; said once for each send."""
+    await tx.executemany(_REQUESTED, rows)
+
+
+_ACCOUNTED: Final = """
+UPDATE bulk SET accounted_version = $3, closed = $4
+WHERE tenant_id = $1 AND bulk_id = $2 AND accounted_version < $3
+"""
+
+
+async def save_accounted(tx: Tx, rows: Sequence[tuple[Any, ...]]) -> None:
+    """Whether a send has ended."""
+    await tx.executemany(_ACCOUNTED, rows)
+
+
+_RECIPIENTS: Final = """
+INSERT INTO recipients (tenant_id, bulk_no, chunk, seqs, numbers, customers, texts, text_index)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8) ON CONFLICT DO NOTHING
+"""
+
+
+async def save_recipients(tx: Tx, rows: Sequence[tuple[Any, ...]]) -> None:
+    """Who gets what."""
+    await tx.executemany(_RECIPIENTS, rows)
+
+
+_REPLIED: Final = """
+INSERT INTO reply (tenant_id, inbound_id, bulk_id, seq, verdict, rule, received_at) VALUES ($1, $2, $3, $4, $5, $6, $7)
+ON CONFLICT (tenant_id, inbound_id) DO UPDATE SET bulk_id = excluded.bulk_id, seq = excluded.seq,
+    verdict = excluded.verdict, rule = excluded.rule, received_at = excluded.received_at
+"""
+
+
+async def save_replied(tx: Tx, rows: Sequence[tuple[Any, ...]]) -> None:
+    """What a customer's message answers, and how it was read."""
+    await tx.executemany(_REPLIED, rows)
+
+
+_OPTED: Final = """
+INSERT INTO reply (tenant_id, inbound_id, opted_out) VALUES ($1, $2, $3)
+ON CONFLICT (tenant_id, inbound_id) DO UPDATE SET opted_out = excluded.opted_out
+"""
+
+
+async def save_opted(tx: Tx, rows: Sequence[tuple[Any, ...]]) -> None:
+    """That a customer's message was an opt-out."""
+    await tx.executemany(_OPTED, rows)
+
+
+_WRITTEN: Final = """
+INSERT INTO reply (tenant_id, inbound_id, text, received_at) VALUES ($1, $2, $3, $4)
+ON CONFLICT (tenant_id, inbound_id) DO UPDATE SET text = excluded.text
+"""
+
+
+async def save_written(tx: Tx, rows: Sequence[tuple[Any, ...]]) -> None:
+    """What a customer wrote."""
+    await tx.executemany(_WRITTEN, rows)

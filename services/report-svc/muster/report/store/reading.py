@@ -1,0 +1,133 @@
+"""What the report shows, newest first."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Final
+from uuid import UUID
+
+from muster.kit.pg import Record, Tx
+
+
+@dataclass(frozen=True, slots=True)
+class Filter:
+    """Which rows; None: all. Codes are those of the domain."""
+
+    kind: int | None = None
+    since: datetime | None = None
+    until: datetime | None = None
+    ended: int | None = None
+    number: int | None = None
+    text: str | None = None
+    bulk_id: UUID | None = None
+    seq: int | None = None
+
+
+_ROWS: Final = """
+SELECT m.bulk_no, m.seq, m.chunk, m.sent_at, m.receipt_at, m.credits, m.error, m.parts, m.ended, m.country,
+    m.receipt_error, b.bulk_id, b.kind, b.message_class, b.sender
+FROM message m JOIN bulk b USING (tenant_id, bulk_no)
+WHERE m.tenant_id = $1
+    AND ($2::smallint IS NULL OR b.kind = $2)
+    AND ($3::timestamptz IS NULL OR m.sent_at >= $3)
+    AND ($4::timestamptz IS NULL OR m.sent_at < $4)
+    AND ($5::smallint IS NULL OR m.ended = $5)
+    AND ($6::bigint IS NULL OR EXISTS (SELECT FROM recipients r WHERE r.tenant_id = m.tenant_id
+        AND r.bulk_no = m.bulk_no AND r.chunk = m.chunk AND r.numbers[array_position(r.seqs, m.seq)] = $6))
+    AND ($7::text IS NULL OR EXISTS (SELECT FROM recipients r WHERE r.tenant_id = m.tenant_id
+        AND r.bulk_no = m.bulk_no AND r.chunk = m.chunk AND position(lower($7) IN
+            lower(r.texts[1 + coalesce(r.text_index[array_position(r.seqs, m.seq)], 0)])) > 0))
+    AND ($8::uuid IS NULL OR b.bulk_id = $8)
+    AND ($9::int IS NULL OR m.seq = $9)
+    AND ($10::bigint IS NULL OR (m.bulk_no, m.seq) < ($10, $11::int))
+ORDER BY m.bulk_no DESC, m.seq DESC LIMIT $12
+"""
+
+
+async def rows(tx: Tx, tenant_id: UUID, wanted: Filter, after: tuple[int, int] | None, limit: int) -> list[Record]:
+    """Messages that `wanted` fits, after the place (bulk_no, seq) of the last page."""
+    bulk_no, seq = after or (None, None)
+    return await tx.fetch(
+        _ROWS,
+        *(tenant_id, wanted.kind, wanted.since, wanted.until, wanted.ended, wanted.number, wanted.text),
+        *(wanted.bulk_id, wanted.seq, bulk_no, seq, limit),
+    )
+
+
+_CHUNKS: Final = """
+SELECT bulk_no, chunk, seqs, numbers, customers, texts, text_index FROM recipients
+WHERE tenant_id = $1 AND (bulk_no, chunk) IN (SELECT * FROM unnest($2::bigint[], $3::int[]))
+"""
+
+
+async def people(
+    tx: Tx, tenant_id: UUID, messages: Iterable[tuple[int, int, int]]
+) -> dict[tuple[int, int], tuple[int, str, int]]:
+    """(number, text, customer) of each message (bulk_no, chunk, seq) by (bulk_no, seq)."""
+    asked = list(messages)
+    wanted = {(bulk_no, seq) for bulk_no, _, seq in asked}
+    chunks = sorted({(bulk_no, chunk) for bulk_no, chunk, _ in asked})
+    found = {}
+    for row in await tx.fetch(_CHUNKS, tenant_id, [one[0] for one in chunks], [one[1] for one in chunks]):
+        index, texts, customers = row["text_index"], row["texts"], row["customers"]
+        for at, (seq, number) in enumerate(zip(row["seqs"], row["numbers"], strict=True)):
+            if (row["bulk_no"], seq) in wanted:
+                customer = customers[at] if customers else 0
+                found[row["bulk_no"], seq] = (number, texts[index[at] if index else 0], customer)
+    return found
+
+
+_REPLIES: Final = """
+SELECT bulk_id, seq, received_at, text, verdict FROM reply
+WHERE tenant_id = $1 AND (bulk_id, seq) IN (SELECT * FROM unnest($2::uuid[], $3::int[])) ORDER BY received_at
+"""
+
+
+async def replies(tx: Tx, tenant_id: UUID, messages: Sequence[tuple[UUID, int]]) -> list[Record]:
+    """What customers wrote to these messages (bulk, seq), oldest first."""
+    return await tx.fetch(_REPLIES, tenant_id, [one[0] for one in messages], [one[1] for one in messages])
+
+
+_PROGRESS: Final = """
+SELECT recipients, counts, first_at, last_at, closed,
+    (SELECT count(*) FROM reply r WHERE r.tenant_id = b.tenant_id AND r.bulk_id = b.bulk_id) AS replies,
+    (SELECT count(*) FROM reply r WHERE r.tenant_id = b.tenant_id AND r.bulk_id = b.bulk_id AND opted_out) AS opt_outs
+FROM bulk b WHERE tenant_id = $1 AND bulk_id = $2
+"""
+
+
+async def progress(tx: Tx, tenant_id: UUID, bulk_id: UUID) -> Record | None:
+    """Live counts of a send."""
+    return await tx.fetchrow(_PROGRESS, tenant_id, bulk_id)
+
+
+_BULKS: Final = """
+SELECT b.tenant_id, b.bulk_id, b.closed, b.recipients AS asked, b.counts, s.*
+FROM bulk b CROSS JOIN LATERAL (
+    SELECT count(*) AS recipients, coalesce(sum(credits), 0)::bigint AS credits,
+        count(*) FILTER (WHERE left_state = 2) AS accepted, count(*) FILTER (WHERE left_state = 3) AS unknown,
+        count(*) FILTER (WHERE left_state = 4) AS rejected, count(*) FILTER (WHERE left_state = 5) AS stopped,
+        count(*) FILTER (WHERE left_state = 6) AS suppressed, count(*) FILTER (WHERE left_state = 0) AS queued,
+        count(*) FILTER (WHERE left_state = 1) AS submitting, count(*) FILTER (WHERE ended = 11) AS delivered,
+        count(*) FILTER (WHERE ended = 12) AS undelivered, count(*) FILTER (WHERE ended = 13) AS expired
+    FROM message m WHERE m.tenant_id = b.tenant_id AND m.bulk_no = b.bulk_no) s
+WHERE $1::uuid IS NULL OR (b.tenant_id, b.bulk_id) > ($1, $2::uuid)
+ORDER BY b.tenant_id, b.bulk_id LIMIT $3
+"""
+
+
+async def bulks(tx: Tx, after: tuple[UUID, UUID] | None, limit: int | None) -> list[dict[str, Any]]:
+    """The sums of every send, counted from its rows; for the operator."""
+    tenant_id, bulk_id = after or (None, None)
+    return [dict(row) for row in await tx.fetch(_BULKS, tenant_id, bulk_id, limit)]
+
+
+_CROSSING: Final = """
+SELECT m.tenant_id, b.bulk_id, count(*) AS messages FROM message m JOIN bulk b USING (bulk_no)
+WHERE b.tenant_id <> m.tenant_id GROUP BY 1, 2 LIMIT 100
+"""
+
+
+async def crossing(tx: Tx) -> list[Record]:
+    """Rows of one tenant under another's send; there must be none."""
+    return await tx.fetch(_CROSSING)

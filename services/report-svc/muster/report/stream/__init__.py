@@ -1,0 +1,1 @@
+"""The Faust stream processor and its auditor."""

@@ -1,0 +1,86 @@
+"""Finds and applies what the stream processor skipped: every offset old enough that no range covers."""
+
+import asyncio
+from typing import Any, Final, NoReturn
+
+from aiokafka import AIOKafkaConsumer, TopicPartition  # allow connections-from-the-kit: reads without a group
+from aiokafka.errors import KafkaError  # allow connections-from-the-kit: what that reading raises
+
+from muster.kit import observe
+from muster.kit.pg import RETRIABLE, Database, Overloaded
+from muster.report.domain import Range, gaps
+from muster.report.events import HEARD
+from muster.report.settings import ReportSettings
+from muster.report.store import offsets
+from muster.report.stream.applier import Record, apply
+
+_READ_MS: Final = 1_000
+_READ_RECORDS: Final = 100
+
+log = observe.logger(__name__)
+
+
+class Auditor:
+    """Remembers the ends of a round ago, so that what is still being applied is left alone."""
+
+    def __init__(self, settings: ReportSettings, db: Database) -> None:
+        self._settings = settings
+        self._db = db
+        self._ends: dict[TopicPartition, int] = {}
+
+    async def run(self) -> NoReturn:
+        """A round each report_audit_s. Trouble with Kafka or the database is met by the next round."""
+        while True:
+            try:
+                await self.round()
+            except (KafkaError, *RETRIABLE, Overloaded) as error:
+                log.warning("audit.postponed", why=type(error).__name__)
+            await asyncio.sleep(self._settings.report_audit_s)
+
+    async def round(self) -> int:
+        """Apply what is missing up to the ends of the last round; how many records that were."""
+        consumer = AIOKafkaConsumer(
+            bootstrap_servers=self._settings.kafka, enable_auto_commit=False, max_partition_fetch_bytes=4 << 20
+        )
+        await consumer.start()
+        try:
+            partitions = [TopicPartition(name, at) for name in HEARD for at in await _partitions(consumer, name)]
+            starts = await consumer.beginning_offsets(partitions)
+            applied = sum([await self._audit(consumer, tp, starts[tp], self._ends.get(tp, 0)) for tp in partitions])
+            self._ends = await consumer.end_offsets(partitions)
+        finally:
+            await consumer.stop()
+        return applied
+
+    async def _audit(self, consumer: Any, tp: TopicPartition, start: int, end: int) -> int:
+        async with self._db.worker() as tx:
+            missing = gaps(await offsets.covered(tx, tp.topic, tp.partition), start, end)
+        return sum([await self._repair(consumer, tp, gap) for gap in missing])
+
+    async def _repair(self, consumer: Any, tp: TopicPartition, gap: Range) -> int:
+        """Apply a gap and mark all of it, also where the log has nothing any more."""
+        first, last = gap
+        consumer.assign([tp])
+        consumer.seek(tp, first)
+        applied = 0
+        while await consumer.position(tp) <= last:
+            found = (await consumer.getmany(tp, timeout_ms=_READ_MS, max_records=_READ_RECORDS)).get(tp, [])
+            if not found:
+                break
+            records = [_record(one) for one in found if one.offset <= last]
+            if records:
+                await apply(self._db, records)
+            applied += len(records)
+        async with self._db.worker() as tx:
+            await offsets.cover(tx, tp.topic, tp.partition, [gap])
+        log.warning("audit.repaired", topic=tp.topic, partition=tp.partition, first_offset=first, records=applied)
+        return applied
+
+
+async def _partitions(consumer: Any, topic: str) -> list[int]:
+    known = await consumer.topics()
+    return sorted(consumer.partitions_for_topic(topic) or ()) if topic in known else []
+
+
+def _record(one: Any) -> Record:
+    return Record(one.topic, one.partition, one.offset, one.key or b"", one.value or b"", list(one.headers))
