@@ -11,7 +11,7 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.admin.records_to_delete import RecordsToDelete
 
-from muster.events.v1.bulk_pb2 import BulkSmsRequested
+from muster.events.v1.bulk_pb2 import BulkSmsRequested, BulkSmsWithdrawn
 from muster.kit.consumer import (
     Consumer,
     ConsumerSettings,
@@ -83,6 +83,29 @@ async def test_events_without_a_handler_are_passed_by_and_runs_keep_their_order(
     await consumer.wait_until_read([topic])
 
     assert [chunk for run in runs for chunk in run] == [1, 2, 3]
+
+
+async def test_in_a_batch_of_several_types_each_handler_gets_its_own_events_alone(
+    db: Database, producer: Producer, new_topic: NewTopic, make: Make, running: Running
+) -> None:
+    topic, runs = await new_topic(partitions=1), []
+
+    def noting(of: str) -> Any:
+        async def note(tx: Tx, events: Sequence[Received[Any]]) -> None:
+            runs.append((of, [event.message.DESCRIPTOR.name for event in events]))
+
+        return note
+
+    withdrawn = BulkSmsWithdrawn(tenant_id=str(TENANT), bulk_id="b").SerializeToString()
+    other = wire(0, topic, ce_type="BulkSmsWithdrawn", value=withdrawn)
+    await producer.publish([wire(1, topic), wire(2, topic), other, wire(3, topic), other])
+    names = ("BulkSmsRequested", "BulkSmsWithdrawn")
+    consumer = make(topic, handlers={name: noting(name) for name in names})
+    running(consumer.run())
+    await consumer.wait_until_read([topic])
+
+    assert {of for of, _ in runs} == set(names)
+    assert all(set(types) == {of} for of, types in runs)
 
 
 async def test_poison_is_parked_with_its_offset_in_one_transaction_and_others_flow(

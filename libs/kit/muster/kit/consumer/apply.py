@@ -145,7 +145,8 @@ class Applier:
 
     async def _handle(self, tx: Tx, batch: Sequence[ConsumerRecord]) -> list[str]:
         """Call the handlers for each run of events of one type, in order; the types that were applied."""
-        wanted = ((event_type, record) for record in batch if (event_type := _type(record)) in self._handlers)
+        # A list: a generator would set the name of the next run while this one is still being read.
+        wanted = [(kind, record) for record in batch if (kind := _type(record)) in self._handlers]
         applied = []
         for event_type, run in groupby(wanted, key=lambda pair: pair[0]):
             events = [decode(record) for _, record in run]

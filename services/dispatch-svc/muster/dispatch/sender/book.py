@@ -161,7 +161,7 @@ class Book:
         self._ids.append({})
         leaving = self._ids.pop(0) if len(self._ids) > _GENERATIONS else {}
         live = {home.key for ids in self._ids for home, _ in ids.values()}
-        # A chunk that was written to within the hour may have none of its ids left, and is still the one record of its chunk.
+        # One that was written to within the hour may have none of its ids left, and is still the record of its chunk.
         oldest = self._turned_at - self._turn_s * _GENERATIONS
         self._homes = {key: home for key, home in self._homes.items() if key in live or home.used_at > oldest}
         return [(home.key, slot, carrier_id) for carrier_id, (home, slot) in leaving.items()]
