@@ -41,7 +41,7 @@ def tenant(sends: list[dict[str, int]]) -> dict[str, Any]:
 
 
 RIGHT = (
-    tenant([send(10, 10, 0), send(9, 4, 5)])
+    tenant([send(10, 10, 0), send(9, 4, 5), send(1, 1, 0)])
     | {"laws": {"granted": 0, "once": 0}, "laws_checked": {"granted": 2, "once": 29}}
     | {"other": tenant([send(10, 10, 0)])}
 )

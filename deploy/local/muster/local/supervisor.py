@@ -98,6 +98,7 @@ class Supervisor:
         await _side_by_side(self._run_once(name, command, limit_s) for name, command in commands.items())
 
     async def _run_once(self, name: str, command: Command, limit_s: float) -> None:
+        _keep_one_run_back(self.log(name))
         process = spawn(command, self.log(name), self._keep_open)
         try:
             ended = await _until(lambda: process.poll() is not None, limit_s)

@@ -200,16 +200,22 @@ def _second_send(business: Business, run: dict[str, Any], world: httpx.Client) -
     if quote["left_out"].get("opted_out", 0) != 1:
         raise DemoFailed(f"the customer who wrote STOP is not left out of the second quote: {quote['left_out']}")
     faults = f"{run['carrier']['control_url']}/faults"
-    world.put(faults, json={"response_delay_ms": 700}).raise_for_status()
+    world.put(faults, json={"response_delay_ms": 1500}).raise_for_status()
+    before = _submits(run, world)
     bulk = business.caller.send(quote["id"])
     business.bulks.append(bulk["id"])
-    _until("the first messages of the second send", lambda: business.caller.progress(bulk["id"])["accepted"])
+    _until("the first messages of the second send", lambda: _submits(run, world) > before)
     stopped = business.caller.control(bulk["id"], "stop")
     world.put(faults, json={"response_delay_ms": 0}).raise_for_status()
     console.print(f"  stop: {json.dumps(stopped.get('counts', stopped))}")
     ended = _until("the end of the stopped send", lambda: _ended(business, bulk["id"]))
     console.print(f"  stopped midway: {ended['credits_used']:,} credits used, {ended['credits_released']:,} came back")
     _until("its receipts", lambda: not business.caller.progress(bulk["id"])["accepted"], RECEIPTS_WAIT_S)
+
+
+def _submits(run: dict[str, Any], world: httpx.Client) -> int:
+    stats = world.get(f"{run['carrier']['control_url']}/stats", params={"destinations": 0}).raise_for_status().json()
+    return int(stats["submits"])
 
 
 def _ended(business: Business, bulk_id: str) -> dict[str, Any] | None:

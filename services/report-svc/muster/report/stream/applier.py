@@ -19,6 +19,7 @@ from muster.report.store import offsets
 
 GROUP: Final = "report"
 _BY_DATA: Final = (Poison, ValueError, asyncpg.DataError, asyncpg.IntegrityConstraintViolationError)
+_TRANSIENT: Final[tuple[type[Exception], ...]] = (*RETRIABLE, Overloaded)
 _PAUSE_MIN_S, _PAUSE_MAX_S = 0.1, 5.0
 
 log = observe.logger(__name__)
@@ -41,7 +42,7 @@ async def apply(db: Database, records: Sequence[Record]) -> None:
     while True:
         try:
             await _apply(db, records)
-        except (*RETRIABLE, Overloaded) as error:
+        except _TRANSIENT as error:
             metrics.consumer_retries.labels(group=GROUP, cause=type(error).__name__).inc()
             await asyncio.sleep(pause)
             pause = min(2 * pause, _PAUSE_MAX_S)
