@@ -1,6 +1,6 @@
 """Our own syntax-tree rules: what this project must never do, each a function from a source file to its findings.
 
-A line is excused by a comment on it, with the reason: `# allow <rule>: <why>`.
+A line is excused by a comment on it or above it, with the reason: `# allow <rule>: <why>`.
 """
 
 import ast
@@ -75,7 +75,7 @@ def check(source: Source) -> list[Finding]:
         Finding(source.path, line, name, says)
         for name, function in RULES.items()
         for line, says in function(source)
-        if not re.search(rf"# allow {name}: \S", lines[line - 1])
+        if not any(re.search(rf"# allow {name}: \S", near) for near in lines[max(0, line - 2) : line])
     ]
 
 
@@ -244,7 +244,7 @@ def short_functions(source: Source) -> Iterator[tuple[int, str]]:
             if lines > FUNCTION_LINES_MAX:
                 yield node.lineno, f"{node.name} has {lines} lines, {FUNCTION_LINES_MAX} at most"
     lines = len(source.text.splitlines())
-    if lines > FILE_LINES_MAX:
+    if lines > FILE_LINES_MAX and "tests" not in source.path.parts:
         yield 1, f"{lines} lines, {FILE_LINES_MAX} at most"
 
 

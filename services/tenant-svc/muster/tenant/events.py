@@ -15,6 +15,8 @@ from muster.kit.consumer import Poison, Received
 from muster.kit.outbox import Fact
 from muster.tenant.domain import Act, Tenant, UnknownRule
 
+ActHeard = Received[ActRecorded]
+
 _RULES = {
     UnknownRule.CHARGE: UNKNOWN_RULE_CHARGE,
     UnknownRule.RELEASE: UNKNOWN_RULE_RELEASE,

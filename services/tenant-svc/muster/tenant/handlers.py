@@ -2,14 +2,12 @@
 
 from collections.abc import Sequence
 
-from muster.events.v1.audit_pb2 import ActRecorded
-from muster.kit.consumer import Received
 from muster.kit.outbox import emit
 from muster.kit.pg import Tx
 from muster.tenant import events, store
 
 
-async def on_act_recorded(tx: Tx, batch: Sequence[Received[ActRecorded]]) -> None:
+async def on_act_recorded(tx: Tx, batch: Sequence[events.ActHeard]) -> None:
     """Acts are kept for good; the event id makes a repetition harmless."""
     await store.add_acts(tx, [events.act_of(received) for received in batch])
 

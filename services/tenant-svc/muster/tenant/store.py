@@ -304,6 +304,7 @@ FROM api_key k LEFT JOIN member m ON m.user_id = k.user_id
 WHERE m.tenant_id IS DISTINCT FROM k.tenant_id LIMIT 100
 """
 
+# allow tenant-in-tenant-sql: counts every tenant's rows for the operator
 _LAW_SIZE = "SELECT (SELECT count(*) FROM api_key) + (SELECT count(*) FROM member)"
 
 _HOMELESS = """
