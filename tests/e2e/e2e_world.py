@@ -1,28 +1,63 @@
 """The whole product as processes, started once for all tests of this folder; each test opens businesses of its own."""
 
+import json
+import os
 import secrets
+import signal
+import subprocess
+import sys
 import time
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
-import pytest_asyncio
 
 from muster.client import Connection, Muster
-from muster.local.stack import Stack
 
 POLL_S = 0.1
 WAIT_S = 60.0
+
+
+class Running:
+    """`python -m muster.local run` and what it wrote to run.json."""
+
+    def __init__(self, var: Path) -> None:
+        self._path = var / "run.json"
+        command = [sys.executable, "-m", "muster.local", "run"]
+        with (var / "run.log").open("w") as log:
+            env = {**os.environ, "MUSTER_VAR": str(var)}
+            self._starter = subprocess.Popen(command, env=env, stdout=log, stderr=subprocess.STDOUT)
+        eventually(self._is_up, 180)
+
+    def _is_up(self) -> bool:
+        assert self._starter.poll() is None, self._path.with_name("run.log").read_text()
+        return self._path.exists() and bool(self.run["tenants"])
+
+    @property
+    def run(self) -> dict[str, Any]:
+        """The content of run.json now."""
+        return json.loads(self._path.read_text())
+
+    def kill(self, name: str) -> None:
+        """Kill a process with SIGKILL and wait until it was started again and is ready."""
+        old = self.run["processes"][name]
+        os.kill(old, signal.SIGKILL)
+        eventually(lambda: self.run["processes"].get(name, old) != old)
+
+    def stop(self) -> None:
+        """End all of it, as Ctrl-C does."""
+        self._starter.send_signal(signal.SIGINT)
+        self._starter.wait(30)
 
 
 @dataclass(slots=True)
 class World:
     """The running product and what is outside of it: the carrier and the mail catcher."""
 
-    stack: Stack
+    stack: "Running"
     operator: Muster
     http: httpx.Client
     opened: list[Muster] = field(default_factory=list)
@@ -133,16 +168,16 @@ def eventually(seen: Callable[[], Any], wait_s: float = WAIT_S) -> Any:
     return found
 
 
-@pytest_asyncio.fixture(scope="session", loop_scope="session")
-async def stack(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Stack]:
-    """Every process of the product, in a folder of its own."""
-    var: Path = tmp_path_factory.mktemp("var")
-    async with Stack(var) as running:
-        yield running
+@pytest.fixture(scope="session")
+def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator["Running"]:
+    """Every process of the product, as `make run` starts them, in a folder of its own."""
+    running = Running(tmp_path_factory.mktemp("var"))
+    yield running
+    running.stop()
 
 
 @pytest.fixture
-def world(stack: Stack) -> Iterator[World]:
+def world(stack: Running) -> Iterator[World]:
     """The running product, with a carrier that behaves."""
     who = stack.run["operator"]
     with (

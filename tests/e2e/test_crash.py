@@ -19,7 +19,6 @@ def test_kill_9_of_the_sender_in_the_middle_of_20000_messages(world: World) -> N
 
     world.stack.kill("dispatch.sender.0")
 
-    eventually(lambda: world.stack.restarts("dispatch.sender.0") > 0)
     world.faults(response_delay_ms=0)
     eventually(lambda: everyone_has_left(business.progress(bulk_id)), wait_s=120)
     accepted = world.stats(numbers)
@@ -62,12 +61,10 @@ def test_kill_9_of_any_other_process_changes_nothing(world: World, process: str)
     numbers = business.customers(1_200)
     world.faults(response_delay_ms=50)
     quote = business.ask.quote("Hello {{first_name}}. STOP to opt out")
-    restarts = world.stack.restarts(process)
     bulk_id = business.ask.send(quote["id"])["id"]
 
     world.stack.kill(process)
 
-    eventually(lambda: world.stack.restarts(process) > restarts)
     business.ended(bulk_id)
     assert set(world.stats(numbers).values()) == {1}
     eventually(lambda: business.ask.credits()["reserved"] == 0)
