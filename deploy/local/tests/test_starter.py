@@ -115,7 +115,7 @@ def test_only_the_ports_of_run_json_are_listened_on_and_only_on_the_loopback(var
         for connection in process.net_connections("tcp")
         if connection.status == psutil.CONN_LISTEN
     ]
-    ports = json.loads((var / "ports.json").read_text())
+    ports = json.loads((var / "ports.json").read_text())["ports"]
     assert {address.port for address in listening} == set(ports.values())
     assert {address.ip.removeprefix("::ffff:") for address in listening} == {"127.0.0.1"}
     started.end(signal.SIGINT)

@@ -1,13 +1,16 @@
 """Free TCP ports, below the range from which the kernel takes the ports of outgoing connections.
 
-A port from that range could be taken by some connection while its part is being restarted.
+A port from that range could be taken by some connection while its part is being restarted. A whole stack takes a block
+of ports: of two that start at once, each has chosen long before its last part listens.
 """
 
 import random
 import socket
 from collections.abc import Container
 
-_FIRST, _LAST = 20_000, 31_999
+BLOCK_SIZE = 64
+_BLOCKS = range(20_000, 28_000, BLOCK_SIZE)
+_FIRST, _LAST = 28_000, 31_999  # single ports
 _TRIES = 1_000
 
 
@@ -30,6 +33,25 @@ def free_port(taken: Container[int] = ()) -> int:
         if port not in taken and is_free(port):
             return port
     raise RuntimeError(f"no free port between {_FIRST} and {_LAST}")
+
+
+def reserve_block(preferred: int | None = None) -> tuple[int, socket.socket]:
+    """The first port of a block that nobody else has, `preferred` if possible, and what keeps it until it is closed.
+
+    The first port itself is bound and never listened on: that is the reservation. RuntimeError if all are taken.
+    """
+    candidates = random.SystemRandom().sample(_BLOCKS, len(_BLOCKS))
+    if preferred is not None and preferred in _BLOCKS:
+        candidates.insert(0, preferred)
+    for first in candidates:
+        reservation = socket.socket()
+        try:
+            reservation.bind(("127.0.0.1", first))
+        except OSError:
+            reservation.close()
+        else:
+            return first, reservation
+    raise RuntimeError("no free block of ports")
 
 
 def accepts(port: int) -> bool:

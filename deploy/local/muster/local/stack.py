@@ -105,6 +105,7 @@ class Stack:
     async def _stop(self) -> None:
         await self._supervisor.stop()
         (self.var / "run.json").unlink(missing_ok=True)
+        self._ports.close()
         self._lock.release()
 
     # The parts.

@@ -38,7 +38,7 @@ class Part:
     command: Callable[[], Command]
     why_not_ready: Callable[[], str | None]
     stage: Stage = Stage.SERVICE
-    limit_s: float = 60.0
+    limit_s: float = 120.0
     prepare: Callable[[], None] | None = None
 
 

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from muster.local.ports import free_port, is_free
+from muster.local.ports import BLOCK_SIZE, is_free, reserve_block
 from muster.local.process import is_alive
 
 _LEFTOVERS_LIMIT_S = 10.0
@@ -66,20 +66,33 @@ class Lock:
 
 
 class Ports:
-    """A port for each name, kept in `ports.json`: the same in the next run, if it is still free then."""
+    """A port for each name, kept in `ports.json`: the same in the next run, if they are still free then."""
 
     def __init__(self, var: Path) -> None:
         self._file = var / "ports.json"
+        before: dict[str, Any] = read_json(self._file, {"block": None, "ports": {}})
+        self._block, self._reservation = reserve_block(before["block"])
+        self._before: dict[str, int] = before["ports"] if self._block == before["block"] else {}
         self._ports: dict[str, int] = {}
-        self._before: dict[str, int] = read_json(self._file, {})
 
     def __getitem__(self, name: str) -> int:
         if name not in self._ports:
-            before = self._before.get(name)
-            taken = {*self._ports.values(), *self._before.values()}
-            self._ports[name] = before if before and is_free(before) else free_port(taken)
-            write_json(self._file, {**self._before, **self._ports})
+            self._ports[name] = self._choose(name)
+            write_json(self._file, {"block": self._block, "ports": {**self._before, **self._ports}})
         return self._ports[name]
+
+    def close(self) -> None:
+        """Let others have the block."""
+        self._reservation.close()
+
+    def _choose(self, name: str) -> int:
+        taken = {*self._ports.values(), *self._before.values()}
+        unused = (port for port in range(self._block + 1, self._block + BLOCK_SIZE) if port not in taken)
+        before = [self._before[name]] if name in self._before else []
+        for port in (*before, *unused):
+            if is_free(port):
+                return port
+        raise RuntimeError(f"no port for {name}: all {BLOCK_SIZE} from {self._block} are taken")
 
 
 class Secrets:
