@@ -31,7 +31,6 @@ STOP_LIMIT_S = 5.0
 _POLL_MS = 1000
 _REPORT_S = 5.0
 _RETRY_MIN_S, _RETRY_MAX_S = 0.2, 5.0
-_REVOKE_LIMIT_S = 10.0
 T = TypeVar("T")
 
 log = structlog.get_logger(__name__)
@@ -46,12 +45,23 @@ class ConsumerSettings:
     """45 s let a cluster's broker restart without a rebalance; one machine and tests want 6 s or less."""
 
     session_timeout_ms: int = field(default_factory=_session_timeout_ms)
-    rebalance_timeout_ms: int = 60_000
     fetch_wait_ms_max: int = 5_000
     partition_fetch_bytes_max: int = 4 * 1024 * 1024
     fetch_bytes_max: int = 16 * 1024 * 1024
     partitions_at_once: int = 4
     poison: PoisonLimit = field(default_factory=PoisonLimit)
+
+    @property
+    def rebalance_timeout_ms(self) -> int:
+        """How long the group waits for a member that does not come to a rebalance, such as one that died with it."""
+        return min(60_000, 3 * self.session_timeout_ms)
+
+    @property
+    def request_timeout_ms(self) -> int:
+        """Longer than a rebalance may take: aiokafka gives up on a JoinGroup as on any other request, and then asks
+        again from the beginning, which the others wait for in turn.
+        """
+        return self.rebalance_timeout_ms + 5_000
 
     @property
     def heartbeat_interval_ms(self) -> int:
@@ -147,7 +157,7 @@ class Consumer:
     async def idle(self) -> None:
         """Until what was begun is decided; not for ever: compare-and-set holds without this."""
         with suppress(TimeoutError):
-            await asyncio.wait_for(self._idle.wait(), _REVOKE_LIMIT_S)
+            await asyncio.wait_for(self._idle.wait(), self._settings.rebalance_timeout_ms / 2000)
 
     # --- the loop ---
 
@@ -327,6 +337,7 @@ class Consumer:
             session_timeout_ms=settings.session_timeout_ms,
             heartbeat_interval_ms=settings.heartbeat_interval_ms,
             rebalance_timeout_ms=settings.rebalance_timeout_ms,
+            request_timeout_ms=settings.request_timeout_ms,
             fetch_max_wait_ms=settings.fetch_wait_ms_max,
             max_partition_fetch_bytes=settings.partition_fetch_bytes_max,
             fetch_max_bytes=settings.fetch_bytes_max,
