@@ -32,9 +32,15 @@ def name_of(names: Mapping[str, int], code: int) -> str:
 
 
 def deltas(changes: Iterable[tuple[int, int | None, int, int]]) -> dict[int, list[int]]:
-    """Live counts to add for each send, from (send, end before or None, end after, messages)."""
+    """Live counts to add for each send, from (send, end before or None, end after, messages).
+
+    ValueError for an end that has no name: it would be counted nowhere.
+    """
+    known = set(ENDS.values())
     found: dict[int, list[int]] = {}
     for bulk_no, before, after, count in changes:
+        if after not in known:
+            raise ValueError(f"no end has the code {after}")
         delta = found.setdefault(bulk_no, [0] * CODES)
         delta[after] += count
         if before is not None:

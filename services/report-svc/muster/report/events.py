@@ -56,7 +56,9 @@ class Columns:
     columns: list[list[Any]] = field(default_factory=list)
 
     def extend(self, *columns: Sequence[Any]) -> None:
-        """Add the messages of a chunk."""
+        """Add the messages of a chunk; ValueError where an array has not an entry for each."""
+        if len({len(more) for more in columns}) > 1:
+            raise ValueError("arrays of different lengths")
         if not self.columns:
             self.columns = [[] for _ in columns]
         for column, more in zip(self.columns, columns, strict=True):
@@ -103,8 +105,13 @@ def accounted(received: Received[BulkSmsAccounted]) -> tuple[Any, ...]:
 
 
 def recipients(received: Received[BulkRecipientsAttached], bulk_no: int) -> tuple[Any, ...]:
-    """A row of the table recipients."""
+    """A row of the table recipients; ValueError where an array has not an entry for each."""
     m = received.message
+    n = len(m.seq)
+    if len(m.number) != n or len(m.customer_id) not in (0, n) or len(m.text_index) not in (0, n):
+        raise ValueError("arrays of different lengths")
+    if n and max(m.text_index, default=0) >= len(m.text):
+        raise ValueError("an index of no text")
     return (
         *(received.tenant_id, bulk_no, m.chunk, list(m.seq), list(m.number), list(m.customer_id)),
         *(list(m.text), list(m.text_index)),

@@ -29,7 +29,7 @@ async def worker(process: Process) -> None:
     from muster.kit.outbox import Lane
     from muster.kit.producer import Producer
     from muster.kit.relay import Relay
-    from muster.report.stream import agents
+    from muster.report.stream.agents import Processor
     from muster.report.stream.auditor import Auditor
 
     observe.name_service("report")
@@ -40,9 +40,9 @@ async def worker(process: Process) -> None:
     relay = Relay(db, producer, (Lane.SMALL,))
     process.supervise("relay", relay.run())
     process.on_stop(relay.stop)
-    app = agents.build(settings, db)
-    process.supervise("stream", agents.serve(app))
-    process.on_stop(app.stop)
+    processor = Processor(settings, db)
+    process.supervise("stream", processor.run())
+    process.on_stop(processor.stop)
     process.supervise("auditor", Auditor(settings, db).run())
     process.ready()
     await process.stopped()

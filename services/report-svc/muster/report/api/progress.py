@@ -83,7 +83,9 @@ async def _progress(tx: Tx, tenant_id: UUID, bulk_id: UUID, settings: ReportSett
         raise not_found("bulk-sms")
     # An id that was given and is not heard of yet: its events are on their way.
     row: dict[str, Any] = dict(found or {})
-    recipients, counts = row.get("recipients", 0), row.get("counts", [0] * domain.CODES)
+    counts = row.get("counts", [0] * domain.CODES)
+    # Messages may be heard of before their send is.
+    recipients = max(row.get("recipients", 0), sum(counts))
     return ProgressOut(
         id=bulk_id,
         recipients=recipients,

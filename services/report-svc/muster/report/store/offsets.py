@@ -10,6 +10,8 @@ _GROW: Final = """
 UPDATE applied_range SET last_offset = greatest(last_offset, $4)
 WHERE topic = $1 AND partition = $2 AND first_offset <= $3 AND last_offset >= $3 - 1
 """
+# Waits for whoever else merges: two that find no row to lock would both add the same range.
+_TURN: Final = "SELECT pg_advisory_xact_lock(hashtextextended($1, $2))"
 _LOCK: Final = """
 SELECT first_offset, last_offset FROM applied_range WHERE topic = $1 AND partition = $2
 ORDER BY first_offset FOR UPDATE
@@ -26,6 +28,7 @@ async def cover(tx: Tx, topic: str, partition: int, new: Sequence[Range]) -> Non
 
 
 async def _merge(tx: Tx, topic: str, partition: int, new: Range) -> None:
+    await tx.execute(_TURN, topic, partition)
     merged = union([*await covered(tx, topic, partition), new])
     await tx.execute(_CLEAR, topic, partition)
     await tx.executemany(_ADD, [(topic, partition, first, last) for first, last in merged])

@@ -159,7 +159,8 @@ async def save_opted(tx: Tx, rows: Sequence[tuple[Any, ...]]) -> None:
 
 _WRITTEN: Final = """
 INSERT INTO reply (tenant_id, inbound_id, text, received_at) VALUES ($1, $2, $3, $4)
-ON CONFLICT (tenant_id, inbound_id) DO UPDATE SET text = excluded.text
+ON CONFLICT (tenant_id, inbound_id) DO UPDATE SET text = excluded.text,
+    received_at = coalesce(reply.received_at, excluded.received_at)
 """
 
 

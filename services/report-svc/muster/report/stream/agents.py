@@ -1,22 +1,87 @@
 """The Faust app: an agent for each topic takes raw events in batches and acknowledges what is committed."""
 
-from collections.abc import Awaitable, Callable, Sequence
+import asyncio
+import tempfile
+from collections.abc import Iterable
 from typing import Any
 
 import faust
 
+from muster.kit import observe
 from muster.kit.pg import Database
 from muster.report.events import HEARD
 from muster.report.settings import ReportSettings
-from muster.report.stream.applier import GROUP, Record, apply
+from muster.report.stream.applier import GROUP, apply, record_of
+
+log = observe.logger(__name__)
 
 
-def build(settings: ReportSettings, db: Database) -> Any:
-    """The app, ready to be started. No tables, no web server, no leader topic, at least once."""
-    app = faust.App(
+class Processor:
+    """The stream processor. An error that trying again does not cure ends `run`, not an agent.
+
+    Faust starts an agent that raised again behind its batch, which nobody would then apply.
+    """
+
+    def __init__(self, settings: ReportSettings, db: Database, topics: Iterable[str] = HEARD) -> None:
+        self._settings = settings
+        self._db = db
+        self._error: Exception | None = None
+        self._failed = asyncio.Event()
+        self._app = _app(settings)
+        for name in topics:
+            topic = self._app.topic(
+                name, key_type=bytes, key_serializer="raw", value_type=bytes, value_serializer="raw"
+            )
+            self._app.agent(topic, name=f"{GROUP}.{name}", concurrency=1)(self._agent())
+
+    async def run(self) -> None:
+        """Project until somebody stops the app; RuntimeError where an agent failed or the app crashed."""
+        await self._app.start()
+        ends = [asyncio.create_task(self._failed.wait()), asyncio.create_task(self._app.wait_until_stopped())]
+        try:
+            await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for end in ends:
+                end.cancel()
+        if (why := self._error or self._app.crash_reason) is not None:
+            raise RuntimeError("the stream processor failed") from why
+
+    async def stop(self) -> None:
+        """Leave the group. What is not acknowledged is read again by whoever is next."""
+        await self._app.stop()
+
+    def _agent(self) -> Any:
+        # One function for each topic: Faust tells agents apart by it.
+        async def agent(stream: Any) -> None:
+            # noack_take, since take acknowledges also what an agent has failed on.
+            async for batch in stream.noack_take(self._settings.report_take_max, within=self._settings.report_take_s):
+                await self._save([event.message for event in batch])
+                for event in batch:
+                    event.ack()
+
+        return agent
+
+    async def _save(self, messages: list[Any]) -> None:
+        """Apply a batch, and return only if it is applied."""
+        try:
+            await apply(self._db, [record_of(message) for message in messages])
+        except Exception as error:
+            first = messages[0]
+            log.exception("stream.failed", topic=first.topic, partition=first.partition, offset=first.offset)
+            self._error = error
+            self._failed.set()
+            # Nothing behind this batch may be taken while the process ends; the stop of the app cancels this.
+            await asyncio.Event().wait()
+
+
+def _app(settings: ReportSettings) -> Any:
+    """No tables, no web server, no leader topic, at least once."""
+    return faust.App(
         GROUP,
         broker="kafka://" + ";kafka://".join(settings.kafka.split(",")),
         store="memory://",
+        # It makes this folder though there are no tables to keep; the working directory may be read-only.
+        datadir=f"{tempfile.gettempdir()}/muster-report",
         processing_guarantee="at_least_once",
         autodiscover=False,
         web_enabled=False,
@@ -32,36 +97,3 @@ def build(settings: ReportSettings, db: Database) -> Any:
         broker_max_poll_records=settings.report_buffer_events_max,
         consumer_auto_offset_reset="earliest",
     )
-    for name in HEARD:
-        _add_agent(app, name, settings, lambda records: apply(db, records))
-    return app
-
-
-def _add_agent(
-    app: Any, name: str, settings: ReportSettings, save: Callable[[Sequence[Record]], Awaitable[None]]
-) -> None:
-    topic = app.topic(name, key_type=bytes, key_serializer="raw", value_type=bytes, value_serializer="raw")
-
-    async def agent(stream: Any) -> None:
-        # noack_take, since take acknowledges also what an agent has failed on.
-        async for batch in stream.noack_take(settings.report_take_max, within=settings.report_take_s):
-            await save([_record(event.message) for event in batch])
-            for event in batch:
-                event.ack()
-
-    app.agent(topic, name=f"report.{name}", concurrency=1)(agent)
-
-
-def _record(message: Any) -> Record:
-    headers = message.headers or ()
-    pairs = headers.items() if isinstance(headers, dict) else headers
-    key, value = message.key or b"", message.value or b""
-    return Record(message.topic, message.partition, message.offset, key, value, list(pairs))
-
-
-async def serve(app: Any) -> None:
-    """Run the app until it ends, which is a fault unless somebody stopped it."""
-    await app.start()
-    await app.wait_until_stopped()
-    if app.crash_reason is not None:
-        raise RuntimeError("the stream processor crashed") from app.crash_reason

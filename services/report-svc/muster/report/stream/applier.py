@@ -18,7 +18,13 @@ from muster.report.handlers import HANDLERS
 from muster.report.store import offsets
 
 GROUP: Final = "report"
-_BY_DATA: Final = (Poison, ValueError, asyncpg.DataError, asyncpg.IntegrityConstraintViolationError)
+_BY_DATA: Final = (
+    Poison,
+    ValueError,
+    asyncpg.DataError,
+    asyncpg.IntegrityConstraintViolationError,
+    asyncpg.CardinalityViolationError,  # The same message twice in one event.
+)
 _TRANSIENT: Final[tuple[type[Exception], ...]] = (*RETRIABLE, Overloaded)
 _PAUSE_MIN_S, _PAUSE_MAX_S = 0.1, 5.0
 
@@ -34,6 +40,14 @@ class Record(NamedTuple):
     key: bytes
     value: bytes
     headers: Sequence[tuple[str, bytes]]
+
+
+def record_of(message: Any) -> Record:
+    """The record of a message of Faust or aiokafka; headers are pairs or a dict, and may hold nulls."""
+    headers = message.headers or ()
+    pairs = headers.items() if isinstance(headers, dict) else headers
+    values = [(name, value or b"") for name, value in pairs]
+    return Record(message.topic, message.partition, message.offset, message.key or b"", message.value or b"", values)
 
 
 async def apply(db: Database, records: Sequence[Record]) -> None:
@@ -84,8 +98,10 @@ async def _park(db: Database, record: Record, reason: str) -> None:
     """Park what can never be applied, with its offset, in one transaction."""
     metrics.consumer_poison.labels(group=GROUP, topic=record.topic).inc()
     log.error("report.poison", topic=record.topic, partition=record.partition, offset=record.offset, reason=reason)
+    # PostgreSQL stores no NUL in text; the value is bytes and stays as it is.
+    headers = [(name.replace("\0", "?"), value.replace(b"\0", b"?")) for name, value in record.headers]
     async with db.worker() as tx:
-        await emit_raw(tx, parked(GROUP, record, reason))
+        await emit_raw(tx, parked(GROUP, record._replace(headers=headers), reason.replace("\0", "?")))
         await _cover(tx, [record])
 
 

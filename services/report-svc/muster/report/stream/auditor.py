@@ -1,6 +1,11 @@
-"""Finds and applies what the stream processor skipped: every offset old enough that no range covers."""
+"""Finds and applies what the stream processor skipped: every offset old enough that no range covers.
+
+What lies behind the last range is not skipped while that range still grows: it waits for its turn. Only where nothing
+was applied since the last round is it taken for skipped too.
+"""
 
 import asyncio
+from collections.abc import Iterable
 from typing import Any, Final, NoReturn
 
 from aiokafka import AIOKafkaConsumer, TopicPartition  # allow connections-from-the-kit: reads without a group
@@ -12,7 +17,7 @@ from muster.report.domain import Range, gaps
 from muster.report.events import HEARD
 from muster.report.settings import ReportSettings
 from muster.report.store import offsets
-from muster.report.stream.applier import Record, apply
+from muster.report.stream.applier import apply, record_of
 
 _READ_MS: Final = 1_000
 _READ_RECORDS: Final = 100
@@ -21,12 +26,14 @@ log = observe.logger(__name__)
 
 
 class Auditor:
-    """Remembers the ends of a round ago, so that what is still being applied is left alone."""
+    """Remembers the ends and the last ranges of a round ago, so that what is still being applied is left alone."""
 
-    def __init__(self, settings: ReportSettings, db: Database) -> None:
+    def __init__(self, settings: ReportSettings, db: Database, topics: Iterable[str] = HEARD) -> None:
         self._settings = settings
         self._db = db
+        self._topics = tuple(topics)
         self._ends: dict[TopicPartition, int] = {}
+        self._tops: dict[TopicPartition, int] = {}
 
     async def run(self) -> NoReturn:
         """A round each report_audit_s. Trouble with Kafka or the database is met by the next round."""
@@ -40,11 +47,14 @@ class Auditor:
     async def round(self) -> int:
         """Apply what is missing up to the ends of the last round; how many records that were."""
         consumer = AIOKafkaConsumer(
-            bootstrap_servers=self._settings.kafka, enable_auto_commit=False, max_partition_fetch_bytes=4 << 20
+            bootstrap_servers=self._settings.kafka,
+            enable_auto_commit=False,
+            auto_offset_reset="earliest",
+            max_partition_fetch_bytes=4 << 20,
         )
         await consumer.start()
         try:
-            partitions = [TopicPartition(name, at) for name in HEARD for at in await _partitions(consumer, name)]
+            partitions = [TopicPartition(name, at) for name in self._topics for at in await _partitions(consumer, name)]
             starts = await consumer.beginning_offsets(partitions)
             applied = sum([await self._audit(consumer, tp, starts[tp], self._ends.get(tp, 0)) for tp in partitions])
             self._ends = await consumer.end_offsets(partitions)
@@ -54,20 +64,26 @@ class Auditor:
 
     async def _audit(self, consumer: Any, tp: TopicPartition, start: int, end: int) -> int:
         async with self._db.worker() as tx:
-            missing = gaps(await offsets.covered(tx, tp.topic, tp.partition), start, end)
+            ranges = await offsets.covered(tx, tp.topic, tp.partition)
+        top = max((last + 1 for _, last in ranges), default=0)
+        stands_still = self._tops.get(tp) == top
+        self._tops[tp] = top
+        missing = gaps(ranges, start, end if stands_still else min(top, end))
         return sum([await self._repair(consumer, tp, gap) for gap in missing])
 
     async def _repair(self, consumer: Any, tp: TopicPartition, gap: Range) -> int:
-        """Apply a gap and mark all of it, also where the log has nothing any more."""
+        """Apply a gap and mark all of it, also where the log has nothing any more. How many records that were."""
         first, last = gap
         consumer.assign([tp])
         consumer.seek(tp, first)
         applied = 0
-        while await consumer.position(tp) <= last:
+        while (at := await consumer.position(tp)) <= last:
             found = (await consumer.getmany(tp, timeout_ms=_READ_MS, max_records=_READ_RECORDS)).get(tp, [])
+            if not found and (await consumer.end_offsets([tp]))[tp] > at:
+                return applied  # A slow broker, not an empty log: the next round finds the rest of the gap.
             if not found:
                 break
-            records = [_record(one) for one in found if one.offset <= last]
+            records = [record_of(one) for one in found if first <= one.offset <= last]
             if records:
                 await apply(self._db, records)
             applied += len(records)
@@ -80,7 +96,3 @@ class Auditor:
 async def _partitions(consumer: Any, topic: str) -> list[int]:
     known = await consumer.topics()
     return sorted(consumer.partitions_for_topic(topic) or ()) if topic in known else []
-
-
-def _record(one: Any) -> Record:
-    return Record(one.topic, one.partition, one.offset, one.key or b"", one.value or b"", list(one.headers))

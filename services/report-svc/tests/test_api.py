@@ -1,0 +1,263 @@
+"""The HTTP edge over real PostgreSQL: the report, one message, live progress, and who may see what."""
+
+from collections.abc import AsyncIterator
+from typing import Any
+from uuid import uuid4
+
+import httpx
+import pytest
+from report_world import ACCEPTED, DELIVERED, REJECTED, SUBMITTING, UNKNOWN, Send
+
+from muster.events import NIL_TENANT
+from muster.kit.auth import Caller, Role
+from muster.kit.http import create_app
+from muster.kit.ids import checked_uuid
+from muster.kit.pg import Database
+from muster.kit.testing import apply
+from muster.kit.tokens import TokenRefused
+from muster.report.api import ROUTERS
+from muster.report.handlers import HANDLERS
+from muster.report.settings import ReportSettings
+
+KEY = bytes(range(32))
+TENANT, OTHER = uuid4(), uuid4()
+CALLERS = {
+    "operator": Caller(NIL_TENANT, "op", Role.OPERATOR, ""),
+    "admin": Caller(TENANT, "ada", Role.ADMIN, ""),
+    "staff": Caller(TENANT, "sam", Role.STAFF, ""),
+    "other": Caller(OTHER, "ole", Role.ADMIN, ""),
+}
+NUMBERS = [61491570156, 61491570157, 61491570158]
+
+
+class Verifier:
+    async def verify(self, token: str) -> Caller:
+        if token not in CALLERS:
+            raise TokenRefused("unknown")
+        return CALLERS[token]
+
+
+@pytest.fixture
+async def http(db: Database) -> AsyncIterator[httpx.AsyncClient]:
+    settings = ReportSettings(bulk_id_key=KEY.hex(), report_events_poll_s=0.01)  # type: ignore[arg-type]
+    app = create_app("report", routers=ROUTERS, state={"db": db, "verifier": Verifier(), "settings": settings})
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://report") as client:
+        yield client
+
+
+@pytest.fixture
+async def sends(db: Database) -> tuple[Send, Send]:
+    """A send of three, one of them delivered and answered; and a reminder."""
+    bulk, reminder = Send(TENANT), Send(TENANT)
+    await hear(
+        db,
+        bulk.requested(3),
+        bulk.recipients(NUMBERS, ["Hello Ann", "Hello Bob", "Good 100%_day"]),
+        bulk.dispatched([ACCEPTED, REJECTED, UNKNOWN]),
+        bulk.receipts([DELIVERED]),
+        *bulk.answers(uuid4()),
+        bulk.accounted(1, closed=True),
+        reminder.requested(1, kind=3),
+        reminder.dispatched([ACCEPTED], at_ms=1_790_000_000_000),
+    )
+    return bulk, reminder
+
+
+async def hear(db: Database, *messages: Any) -> None:
+    for message in messages:
+        await apply(db, HANDLERS[message.DESCRIPTOR.name], message)
+
+
+def by(caller: str) -> dict[str, str]:
+    return {"Authorization": f"Bearer {caller}"}
+
+
+async def get(http: httpx.AsyncClient, path: str, caller: str = "admin", **params: Any) -> Any:
+    answer = await http.get(path, params=params, headers=by(caller))
+    assert answer.status_code == 200, answer.text
+    return answer.json()
+
+
+async def test_a_message_is_shown_with_its_person_its_end_and_its_replies(
+    http: httpx.AsyncClient, sends: tuple[Send, Send]
+) -> None:
+    found = await get(http, f"/v1/messages/{sends[0].bulk}-1", "staff")
+
+    kept = {
+        "number": "+61491570156", "text": "Hello Ann", "customer_id": "901", "status": "delivered", "kind": "bulk",
+        "message_class": "factual", "country": "AU", "sender": "Muster", "parts": 1, "credits": 2, "seq": 1,
+    }  # fmt: skip
+    assert found | kept == found
+    assert [(reply["text"], reply["verdict"]) for reply in found["replies"]] == [("STOP", "opt_out")]
+    rejected = await get(http, f"/v1/messages/{sends[0].bulk}-2")
+    assert (rejected["status"], rejected["carrier_status"], rejected["replies"]) == ("rejected", "0x00000045", [])
+    assert (await get(http, f"/v1/messages/{sends[1].bulk}-1"))["number"] is None
+
+
+@pytest.mark.parametrize(
+    ("params", "seqs"),
+    [
+        ({}, [1, 3, 2, 1]),
+        ({"kind": "bulk"}, [3, 2, 1]),
+        ({"kind": "reminder"}, [1]),
+        ({"kind": "single"}, []),
+        ({"status": "delivered"}, [1]),
+        ({"status": "rejected"}, [2]),
+        ({"status": "accepted"}, [1]),
+        ({"number": "+61 491 570 157"}, [2]),
+        ({"text": "hello"}, [2, 1]),
+        ({"text": "100%_"}, [3]),
+        ({"text": "%"}, [3]),
+        ({"from": "2026-08-01T00:00:00Z"}, [1]),
+        ({"to": "2026-08-01T00:00:00+10:00"}, [3, 2, 1]),
+        ({"bulk_id": str(uuid4())}, []),
+    ],
+)
+async def test_the_report_shows_what_its_filters_fit_newest_first(
+    http: httpx.AsyncClient, sends: tuple[Send, Send], params: dict[str, str], seqs: list[int]
+) -> None:
+    assert [row["seq"] for row in (await get(http, "/v1/reports/sms", **params))["items"]] == seqs
+
+
+async def test_pages_hold_every_message_once(http: httpx.AsyncClient, sends: tuple[Send, Send]) -> None:
+    found, cursor = [], {}
+    while True:
+        page = await get(http, "/v1/reports/sms", limit=1, **cursor)
+        found += [row["id"] for row in page["items"]]
+        if page["next_cursor"] is None:
+            break
+        cursor = {"cursor": page["next_cursor"]}
+
+    assert found == [f"{sends[1].bulk}-1", *(f"{sends[0].bulk}-{seq}" for seq in (3, 2, 1))]
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("kind", "pigeon"),
+        ("status", "lost"),
+        ("from", "2026-01-01T00:00:00"),
+        ("to", "yesterday"),
+        ("number", "+6149x"),
+        ("number", "+"),
+        ("number", "1" * 21),
+        ("text", "x" * 201),
+        ("bulk_id", "7"),
+        ("limit", "501"),
+        ("cursor", "rubbish"),
+    ],
+)
+async def test_a_filter_that_cannot_be_names_its_field(http: httpx.AsyncClient, field: str, value: str) -> None:
+    answer = await http.get("/v1/reports/sms", params={field: value}, headers=by("admin"))
+
+    assert (answer.status_code, answer.headers["content-type"]) == (422, "application/problem+json")
+    assert [error["field"] for error in answer.json()["errors"]] == [field]
+
+
+async def test_progress_counts_each_recipient_once_and_replies(
+    http: httpx.AsyncClient, sends: tuple[Send, Send]
+) -> None:
+    found = await get(http, f"/v1/bulk-sms/{sends[0].bulk}/progress")
+
+    kept = {"recipients": 3, "delivered": 1, "rejected": 1, "unknown": 1, "queued": 0, "replies": 1, "opt_outs": 1}
+    assert found | kept | {"closed": True} == found
+
+
+async def test_progress_of_messages_whose_send_is_not_heard_of_yet_sums_up(
+    http: httpx.AsyncClient, db: Database
+) -> None:
+    send = Send(TENANT)
+    await hear(db, send.dispatched([ACCEPTED, SUBMITTING]))
+
+    found = await get(http, f"/v1/bulk-sms/{send.bulk}/progress")
+
+    assert (found["recipients"], found["accepted"], found["submitting"], found["queued"]) == (2, 1, 1, 0)
+
+
+async def test_progress_of_an_id_that_was_given_is_nothing_yet_and_of_any_other_404(http: httpx.AsyncClient) -> None:
+    given = checked_uuid(KEY, TENANT)
+
+    found = await get(http, f"/v1/bulk-sms/{given}/progress")
+
+    assert (found["id"], found["recipients"], found["closed"]) == (str(given), 0, False)
+    for bulk, caller in ((given, "other"), (uuid4(), "admin"), (checked_uuid(KEY, OTHER), "admin")):
+        assert (await http.get(f"/v1/bulk-sms/{bulk}/progress", headers=by(caller))).status_code == 404
+
+
+async def test_progress_as_events_ends_with_the_send(http: httpx.AsyncClient, sends: tuple[Send, Send]) -> None:
+    headers = by("admin") | {"Accept": "text/event-stream"}
+
+    answer = await http.get(f"/v1/bulk-sms/{sends[0].bulk}/progress", headers=headers)
+
+    assert answer.headers["content-type"].startswith("text/event-stream")
+    assert answer.text.count("event: progress\ndata: {") == 1
+
+
+async def test_another_tenant_sees_nothing(http: httpx.AsyncClient, sends: tuple[Send, Send]) -> None:
+    assert (await get(http, "/v1/reports/sms", "other"))["items"] == []
+    assert (await get(http, "/v1/reports/sms", "other", number=NUMBERS[0]))["items"] == []
+    for path in (f"messages/{sends[0].bulk}-1", f"bulk-sms/{sends[0].bulk}/progress"):
+        assert (await http.get(f"/v1/{path}", headers=by("other"))).status_code == 404
+
+
+@pytest.mark.parametrize("message", ["x", "x-1", f"{uuid4()}-1", f"{uuid4()}-0", f"{uuid4()}-{1 << 31}", f"{uuid4()}-"])
+async def test_a_message_that_never_was_is_404(http: httpx.AsyncClient, message: str) -> None:
+    assert (await http.get(f"/v1/messages/{message}", headers=by("admin"))).status_code == 404
+
+
+@pytest.mark.parametrize(
+    ("path", "caller", "status"),
+    [
+        ("reports/sms", "nobody", 401),
+        ("reports/sms", "operator", 403),
+        (f"messages/{uuid4()}-1", "operator", 403),
+        (f"bulk-sms/{uuid4()}/progress", "operator", 403),
+        ("ops/report/laws", "admin", 403),
+        ("ops/report/bulks", "staff", 403),
+    ],
+)
+async def test_who_may_not_is_refused(http: httpx.AsyncClient, path: str, caller: str, status: int) -> None:
+    assert (await http.get(f"/v1/{path}", headers=by(caller))).status_code == status
+
+
+async def test_the_operator_reads_the_sums_of_every_send_page_by_page(
+    http: httpx.AsyncClient, sends: tuple[Send, Send]
+) -> None:
+    first = await get(http, "/v1/ops/report/bulks", "operator", limit=1)
+    rest = await get(http, "/v1/ops/report/bulks", "operator", limit=1, cursor=first["next_cursor"])
+
+    found = {item["bulk_id"]: item for item in first["items"] + rest["items"]}
+    assert set(found) == {str(send.bulk) for send in sends}
+    bulk = found[str(sends[0].bulk)]
+    assert bulk | {"recipients": 3, "credits": 2, "accepted": 1, "delivered": 1, "closed": True} == bulk
+    assert rest["next_cursor"] is None
+
+
+async def test_the_laws_hold(http: httpx.AsyncClient, sends: tuple[Send, Send]) -> None:
+    laws = (await get(http, "/v1/ops/report/laws", "operator"))["laws"]
+
+    assert {law["law"]: (law["checked"], law["violation_count"]) for law in laws} == {
+        "report": (6, 0),
+        "tenant": (6, 0),
+    }
+
+
+@pytest.mark.parametrize(
+    ("damage", "law"),
+    [
+        ("UPDATE bulk SET counts[12] = counts[12] + 1", "report"),
+        ("DELETE FROM message WHERE seq = 3", "report"),
+        ("UPDATE message SET left_state = 1 WHERE seq = 3", "report"),
+        ("UPDATE bulk SET recipients = 4 WHERE closed", "report"),
+        (f"UPDATE message SET tenant_id = '{OTHER}' WHERE seq = 3", "tenant"),
+    ],
+)
+async def test_damage_is_seen_by_its_law(
+    http: httpx.AsyncClient, db: Database, sends: tuple[Send, Send], damage: str, law: str
+) -> None:
+    async with db.worker() as tx:
+        await tx.execute(damage)
+
+    laws = (await get(http, "/v1/ops/report/laws", "operator"))["laws"]
+
+    assert law in [found["law"] for found in laws if found["violation_count"]]
