@@ -97,7 +97,7 @@ class Kafka:
         if (data / "meta.properties").exists():
             return
         cluster = urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")
-        tool = Command(self._java(_TOOL, "format", "-t", cluster, "-c", str(self._properties)))
+        tool = Command(self._java(_TOOL, "format", f"--cluster-id={cluster}", "-c", str(self._properties)))
         code = spawn(tool, self.log).wait(_START_LIMIT_S)
         if code != 0:
             raise PartError(failure(self.name, f"formatting its log folder ended with code {code}", self.log))

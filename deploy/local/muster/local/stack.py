@@ -194,6 +194,7 @@ class Stack:
     def _service_env(self, service: str) -> dict[str, str]:
         env = {
             "PYTHONUNBUFFERED": "1",
+            "MUSTER_KAFKA_SESSION_TIMEOUT_MS": "3000",  # a killed worker is replaced within seconds; clusters keep 45 s
             "MALLOC_ARENA_MAX": "2",  # glibc gives each thread an arena of its own, which idle processes do not need
             "MUSTER_KAFKA": self._kafka,
             "MUSTER_HTTP_HOST": HOST,
