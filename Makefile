@@ -57,7 +57,8 @@ chart: setup ## check the Helm chart
 
 clean: ## remove the running state, build results and the environment
 	@if [ -x $(BIN)/python ] && $(BIN)/python -c 'import muster.local' 2>/dev/null; then $(BIN)/python -m muster.local clean; fi
-	@rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis libs/events/muster/events/v1
+	@rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis \
+		libs/events/muster/events/v1 libs/events/muster/events/topics.yaml
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 help: ## list the targets
