@@ -12,7 +12,7 @@ from fastapi import FastAPI
 from muster.kit.auth import Verifier
 from muster.kit.http import create_app
 from muster.kit.pg import Database
-from muster.tenant.api import routers
+from muster.tenant.api import ROUTERS
 from muster.tenant.api.keyring import Keyring
 from muster.tenant.main import put_operator
 from muster.tenant.settings import TenantSettings
@@ -78,7 +78,7 @@ async def service(service_database: Callable[..., Awaitable[Database]]) -> Async
     await keyring.refresh(db)
     verifier = Verifier.of(settings, fetch=keyring.fetch)
     app = create_app(
-        "tenant", routers=routers, state={"db": db, "settings": settings, "keyring": keyring, "verifier": verifier}
+        "tenant", routers=ROUTERS, state={"db": db, "settings": settings, "keyring": keyring, "verifier": verifier}
     )
     transport = httpx.ASGITransport(app=app)
     async with httpx.AsyncClient(transport=transport, base_url="http://muster") as http:

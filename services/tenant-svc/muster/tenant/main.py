@@ -28,7 +28,7 @@ async def api(process: Process) -> None:
     from muster.kit.auth import Verifier
     from muster.kit.http import create_app
     from muster.kit.idempotency import forget_old_answers
-    from muster.tenant.api import routers
+    from muster.tenant.api import ROUTERS
     from muster.tenant.api.keyring import Keyring
 
     settings = _settings()
@@ -36,7 +36,7 @@ async def api(process: Process) -> None:
     keyring = Keyring(settings)
     verifier = Verifier.of(settings, fetch=keyring.fetch)
     state = {"db": db, "settings": settings, "keyring": keyring, "verifier": verifier}
-    serve_http(process, create_app("tenant", routers=routers, state=state), settings)
+    serve_http(process, create_app("tenant", routers=ROUTERS, state=state), settings)
     await _until_read(keyring.refresh, db)
     process.supervise("keyring", keyring.run(db))
     process.supervise("idempotency", forget_old_answers(db, settings.idempotency_kept_h))

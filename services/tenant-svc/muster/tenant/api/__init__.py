@@ -3,6 +3,4 @@
 from muster.tenant.api import audit, keys, tenants, tokens, users
 from muster.tenant.api.laws import laws
 
-routers = (tokens.router, tenants.router, users.router, keys.router, audit.router, laws)
-
-__all__ = ["routers"]
+ROUTERS = (tokens.router, tenants.router, users.router, keys.router, audit.router, laws)
