@@ -1,0 +1,177 @@
+"""Security controls that can be read from the code and from the catalogs of the databases (1, 4, 22, 24)."""
+
+import asyncio
+from contextlib import AsyncExitStack
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import asyncpg
+import pytest
+import yaml
+from contract.openapi import app_of
+
+from muster.kit.auth import PUBLIC, SENDERS, Role, route_roles
+from muster.kit.migrate import migrate
+from muster.kit.pg import unprotected_tables
+from muster.kit.testing import PASSWORD, role_dsn
+from muster.local.routes import SERVICES
+
+TABLES = yaml.safe_load(Path(__file__).with_name("worker_tables.yaml").read_text(encoding="utf-8"))
+ROLES = {route: roles for service in SERVICES for route, roles in route_roles(app_of(service)).items()}
+SENDING = {
+    ("POST", "/v1/quotes"),
+    ("POST", "/v1/bulk-sms"),
+    ("POST", "/v1/bulk-sms/{bulk_id}/confirm"),
+    ("POST", "/v1/bulk-sms/{bulk_id}/stop"),
+    ("POST", "/v1/bulk-sms/{bulk_id}/pause"),
+    ("POST", "/v1/bulk-sms/{bulk_id}/resume"),
+    ("POST", "/v1/messages"),
+}
+OPERATORS = ("/v1/ops/", "/v1/tenants", "/v1/carriers", "/v1/senders", "/v1/credits/top-ups")
+
+POLICIES = """
+SELECT c.relname AS table, p.polname AS policy, p.polcmd::text AS command, p.polroles::regrole[]::text[] AS roles,
+       p.polqual IS NOT NULL AS reads, p.polwithcheck IS NOT NULL AS writes
+FROM pg_policy p JOIN pg_class c ON c.oid = p.polrelid ORDER BY 1, 2
+"""
+PLATFORM = """
+SELECT c.relname FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+WHERE n.nspname = 'public' AND c.relkind IN ('r', 'p') AND NOT c.relispartition
+    AND NOT EXISTS (SELECT FROM pg_attribute a WHERE a.attrelid = c.oid AND a.attname = 'tenant_id')
+ORDER BY 1
+"""
+PRIVILEGES = """
+SELECT table_name, string_agg(privilege_type, ', ' ORDER BY privilege_type) AS privileges
+FROM information_schema.role_table_grants WHERE grantee = $1 AND table_name = ANY ($2) GROUP BY 1
+"""
+OWNED = """
+SELECT s.objid::text FROM pg_shdepend s JOIN pg_roles r ON r.oid = s.refobjid
+WHERE s.refclassid = 'pg_authid'::regclass AND s.deptype = 'o' AND r.rolname = ANY ($1)
+"""
+
+
+@pytest.fixture(scope="module")
+def databases(postgres_server):
+    """A migrated database of each service, not copied: a copy would not have the rights on the database itself."""
+
+    async def make():
+        for service in SERVICES:
+            name = f"architecture_{service}"
+            await migrate(postgres_server, service, database=name, app_password=PASSWORD, worker_password=PASSWORD)
+
+    asyncio.run(make())
+    return {
+        service: urlsplit(postgres_server)._replace(path=f"/architecture_{service}").geturl() for service in SERVICES
+    }
+
+
+@pytest.fixture
+async def catalog(databases):
+    """The catalogs of a service's database, by the eyes of a superuser."""
+    async with AsyncExitStack() as stack:
+
+        async def connect(service):
+            connection = await asyncpg.connect(databases[service])
+            stack.push_async_callback(connection.close)
+            return connection
+
+        yield connect
+
+
+def test_every_route_is_for_some_roles_or_said_to_be_public():
+    assert [route for route, roles in ROLES.items() if not roles] == []
+
+
+def test_nothing_is_public_but_the_token_and_the_keys_that_verify_it():
+    public = {route for route, roles in ROLES.items() if roles == PUBLIC}
+    assert public == {("POST", "/v1/token"), ("GET", "/.well-known/jwks.json")}
+
+
+@pytest.mark.parametrize("route", sorted(SENDING), ids=" ".join)
+def test_only_admins_and_managers_send_and_control_sends(route):
+    assert ROLES[route] == {Role.ADMIN, Role.MANAGER} == set(SENDERS)
+
+
+def test_every_other_write_to_sends_and_messages_is_in_that_list_too():
+    sends = ("/v1/bulk-sms", "/v1/messages", "/v1/quotes")
+    assert {(verb, path) for verb, path in ROLES if path.startswith(sends) and verb != "GET"} == SENDING
+
+
+def test_what_runs_the_platform_is_for_the_operator_alone():
+    theirs = [route for route in ROLES if route[1].startswith(OPERATORS)] + [("PUT", "/v1/rates")]
+    assert {ROLES[route] for route in theirs} == {frozenset({Role.OPERATOR})}
+    assert {path.split("/")[3] for _, path in theirs if path.startswith("/v1/ops/")} == set(SERVICES)
+
+
+def test_the_operator_neither_reads_nor_sends_for_a_tenant():
+    """A tenant's customers, texts and replies are no business of who runs the platform."""
+    kinds = ("customers", "suppressions", "lists", "templates", "quotes", "bulk-sms", "messages", "replies", "reports")
+    private = [route for route in ROLES if route[1].startswith(tuple(f"/v1/{kind}" for kind in kinds))]
+    assert [route for route in private if Role.OPERATOR in ROLES[route]] == []
+
+
+@pytest.mark.parametrize("service", SERVICES)
+def test_in_production_there_are_no_docs_no_debug_and_no_cors(service):
+    app = app_of(service)
+    assert (app.docs_url, app.redoc_url, app.openapi_url, app.debug) == (None, None, None, False)
+    assert [one.cls.__name__ for one in app.user_middleware] == ["Edge"]
+
+
+@pytest.mark.parametrize("service", SERVICES)
+async def test_every_table_of_tenant_data_is_held_to_its_tenant(service, catalog):
+    connection = await catalog(service)
+    assert await unprotected_tables(connection) == {}
+
+
+@pytest.mark.parametrize("service", SERVICES)
+async def test_every_policy_checks_what_is_read_and_what_is_written(service, catalog):
+    policies = await (await catalog(service)).fetch(POLICIES)
+    assert {
+        (row["table"], row["policy"], row["command"]) for row in policies if not (row["reads"] and row["writes"])
+    } == {
+        ("outbox", "kit_app", "a")  # requests say facts and never read them: an INSERT policy has no USING
+    }
+    assert {tuple(row["roles"]) for row in policies} == {(f"{service}_app",), (f"{service}_worker",)}
+
+
+@pytest.mark.parametrize("service", SERVICES)
+async def test_the_worker_crosses_tenants_only_in_the_tables_that_are_listed_and_with_those_rights(service, catalog):
+    connection = await catalog(service)
+    tables = [row["table"] for row in await connection.fetch(POLICIES) if f"{service}_worker" in row["roles"]]
+    rows = await connection.fetch(PRIVILEGES, f"{service}_worker", tables)
+    assert sorted(tables) == sorted(row["table_name"] for row in rows)
+    assert {row["table_name"]: row["privileges"] for row in rows} == TABLES[service]["worker"]
+
+
+@pytest.mark.parametrize("service", SERVICES)
+async def test_a_table_without_a_tenant_is_one_that_is_listed(service, catalog):
+    connection = await catalog(service)
+    assert [row["relname"] for row in await connection.fetch(PLATFORM)] == TABLES[service]["platform"]
+
+
+@pytest.mark.parametrize("service", SERVICES)
+async def test_the_roles_of_a_service_own_nothing_and_cannot_bypass_row_security(service, catalog):
+    connection = await catalog(service)
+    names = [f"{service}_app", f"{service}_worker"]
+    roles = await connection.fetch(
+        "SELECT rolname, rolsuper OR rolbypassrls OR rolcreatedb OR rolcreaterole OR rolreplication AS mighty,"
+        " EXISTS (SELECT FROM pg_auth_members m WHERE m.member = r.oid) AS member"
+        " FROM pg_roles r WHERE rolname = ANY ($1) ORDER BY 1",
+        names,
+    )
+    assert [tuple(row) for row in roles] == [(name, False, False) for name in names]
+    assert await connection.fetch(OWNED, names) == []
+
+
+@pytest.mark.parametrize("service", SERVICES)
+@pytest.mark.parametrize("kind", ["app", "worker"])
+async def test_a_role_connects_to_the_database_of_its_service_and_to_no_other(service, kind, databases):
+    reached = []
+    for other, dsn in databases.items():
+        try:
+            connection = await asyncpg.connect(role_dsn(dsn, f"{service}_{kind}"))
+        except asyncpg.InsufficientPrivilegeError:
+            continue
+        reached.append(other)
+        await connection.close()
+    assert reached == [service]
