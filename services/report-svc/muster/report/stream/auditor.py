@@ -5,10 +5,11 @@ was applied since the last round is it taken for skipped too.
 """
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any, Final, NoReturn
 
 from aiokafka import AIOKafkaConsumer, TopicPartition  # allow connections-from-the-kit: reads without a group
+from aiokafka.admin import AIOKafkaAdminClient  # allow connections-from-the-kit: which partitions there are
 from aiokafka.errors import KafkaError  # allow connections-from-the-kit: what that reading raises
 
 from muster.kit import observe
@@ -54,7 +55,7 @@ class Auditor:
         )
         await consumer.start()
         try:
-            partitions = [TopicPartition(name, at) for name in self._topics for at in await _partitions(consumer, name)]
+            partitions = await _partitions(self._settings.kafka, self._topics)
             starts = await consumer.beginning_offsets(partitions)
             applied = sum([await self._audit(consumer, tp, starts[tp], self._ends.get(tp, 0)) for tp in partitions])
             self._ends = await consumer.end_offsets(partitions)
@@ -93,6 +94,12 @@ class Auditor:
         return applied
 
 
-async def _partitions(consumer: Any, topic: str) -> list[int]:
-    known = await consumer.topics()
-    return sorted(consumer.partitions_for_topic(topic) or ()) if topic in known else []
+async def _partitions(bootstrap: str, topics: Sequence[str]) -> list[TopicPartition]:
+    """The partitions of those topics that exist. A consumer that has not subscribed to a topic knows none of its."""
+    admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap)
+    try:
+        await admin.start()
+        found = await admin.describe_topics(list(topics))
+    finally:
+        await admin.close()
+    return sorted(TopicPartition(topic["topic"], one["partition"]) for topic in found for one in topic["partitions"])
