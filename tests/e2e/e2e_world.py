@@ -18,7 +18,7 @@ import pytest
 from muster.client import Connection, Muster
 
 POLL_S = 0.1
-WAIT_S = 20.0
+WAIT_S = 60.0
 
 
 class Running:
