@@ -23,13 +23,13 @@ def trees(service: str) -> Iterator[ast.Module]:
 
 
 def subscriptions(service: str) -> list[str]:
-    """The topics that the service's consumers are built with: what `topics=` is worth where a Consumer is made."""
+    """The topics that the service's consumers are built with: what `topics=` is worth where one is started."""
     main = import_module(f"muster.{service}.main")
     tree = ast.parse(Path(str(main.__file__)).read_text(encoding="utf-8"))
     written = [
         keyword.value
         for call in ast.walk(tree)
-        if isinstance(call, ast.Call) and isinstance(call.func, ast.Name) and call.func.id == "Consumer"
+        if isinstance(call, ast.Call) and isinstance(call.func, ast.Name) and call.func.id == "start_consumer"
         for keyword in call.keywords
         if keyword.arg == "topics"
     ]

@@ -15,7 +15,7 @@ from starlette.responses import Response
 from muster.kit import observe, problems
 from muster.kit.desk import Desk, DeskFull
 from muster.kit.edge import Edge, exchange, problem_response, route_template
-from muster.kit.pg import RETRIABLE, Overloaded
+from muster.kit.pg import RETRIABLE
 from muster.kit.problems import MEDIA_TYPE, Problem
 from muster.kit.settings import HttpSettings
 
@@ -128,7 +128,7 @@ _TITLES = {
 
 def _handlers() -> dict[int | type[Exception], Handler]:
     """What each exception that reaches the edge is to the client. What is not named here is a 500."""
-    busy = (*RETRIABLE, Overloaded, DeskFull, asyncpg.InvalidAuthorizationSpecificationError)
+    busy = (*RETRIABLE, DeskFull, asyncpg.InvalidAuthorizationSpecificationError)
     return {
         Problem: _on_problem,
         HTTPException: _on_http,

@@ -12,7 +12,6 @@ one's end at the unique index. A key belongs to tenant and route (method and pat
 query and the body are what must not change.
 """
 
-import asyncio
 import json
 import re
 from collections.abc import Awaitable, Callable, Mapping
@@ -25,19 +24,17 @@ from fastapi import Depends, Header, Request
 from pydantic import BaseModel
 from starlette.responses import Response
 
-from muster.kit import metrics, observe
+from muster.kit import metrics
 from muster.kit.edge import route_template
-from muster.kit.pg import RETRIABLE, Database, Overloaded, Tx
+from muster.kit.pg import Database, Tx
 from muster.kit.problems import MEDIA_TYPE, conflict, unprocessable
+from muster.kit.repeat import repeat
 from muster.kit.tokens import Caller
-
-log = observe.logger(__name__)
 
 _KEY = re.compile(r"[\x21-\x7e]{1,255}")
 _HEADER = "Idempotency-Key"
 _FORGET_EVERY_S = 3_600
 _FORGET_AT_ONCE = 10_000
-_TRANSIENT: tuple[type[Exception], ...] = (*RETRIABLE, Overloaded)
 
 Make = Callable[[], Awaitable[tuple[int, BaseModel | Mapping[str, Any]]]]
 
@@ -151,21 +148,16 @@ idempotent_required: Any = Depends(_Reader(required=True))
 
 
 async def forget_old_answers(db: Database, kept_h: int) -> NoReturn:
-    """Delete stored answers older than `kept_h` hours, each hour, for ever: a supervised part of a worker process."""
-    while True:
-        count = 0
-        try:
-            count = await _forget(db, kept_h)
-        except _TRANSIENT as error:
-            log.warning("idempotency.forget_failed", exc_info=error)
-        await asyncio.sleep(0 if count == _FORGET_AT_ONCE else _FORGET_EVERY_S)
+    """Delete stored answers older than `kept_h` hours, each hour, for ever: a supervised part of a process."""
+    await repeat("idempotency.forget", _FORGET_EVERY_S, lambda: _forget(db, kept_h))
 
 
-async def _forget(db: Database, kept_h: int) -> int:
+async def _forget(db: Database, kept_h: int) -> bool:
+    """Delete some; whether there may be more."""
     async with db.worker() as tx:
         count = int((await tx.execute(_FORGET, kept_h, _FORGET_AT_ONCE)).rpartition(" ")[2])
     metrics.idempotency_forgotten.inc(count)
-    return count
+    return count == _FORGET_AT_ONCE
 
 
 def _rendered(status: int, content: BaseModel | Mapping[str, Any]) -> tuple[int, bytes]:

@@ -3,7 +3,6 @@
 The owner cannot log in and owns all; `<service>_app` and `<service>_worker` log in and own nothing.
 """
 
-import os
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -60,9 +59,9 @@ async def migrate(
 ) -> None:
     """Bring the database of a service to the newest version of kit's and its own migrations.
 
-    `admin_dsn` may create roles and databases. The database is named as the service unless said; the passwords of the
-    two roles are taken from MUSTER_DATABASE_APP and MUSTER_DATABASE_WORKER unless said; the files are
-    `migrations/NNNN_name.sql` in the package, `muster.<service>` unless said. Each file is one transaction.
+    `admin_dsn` may create roles and databases. The database is named as the service unless said; the two roles keep
+    the passwords they have unless said; the files are `migrations/NNNN_name.sql` in the package, `muster.<service>`
+    unless said. Each file is one transaction.
 
     Raises MigrationRefused where an applied file has changed or a number is missing, asyncpg errors of a failing file.
     """
@@ -71,11 +70,7 @@ async def migrate(
     database = database or service
     folder = files if files is not None else resources.files(package or f"muster.{service}").joinpath("migrations")
     plan = _read("kit", resources.files("muster.kit").joinpath("sql")) + _read(service, folder)
-    passwords = {
-        "app": app_password or _password("MUSTER_DATABASE_APP"),
-        "worker": worker_password or _password("MUSTER_DATABASE_WORKER"),
-    }
-    await _prepare_cluster(admin_dsn, service, database, passwords)
+    await _prepare_cluster(admin_dsn, service, database, {"app": app_password, "worker": worker_password})
     await _apply(_with_database(admin_dsn, database), service, plan)
 
 
@@ -162,8 +157,9 @@ async def _run(connection: "asyncpg.Connection[asyncpg.Record]", migration: Migr
         )
 
 
-def _password(variable: str) -> str | None:
-    password = urlsplit(os.environ.get(variable, "")).password
+def password_of(dsn: str) -> str | None:
+    """The password that a database address holds, None where it holds none."""
+    password = urlsplit(dsn).password
     return unquote(password) if password else None
 
 

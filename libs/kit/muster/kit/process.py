@@ -13,7 +13,7 @@ import socket
 import sys
 import threading
 from collections.abc import Awaitable, Callable, Coroutine
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Generic, NoReturn, TypeVar
 
 import uvloop
 
@@ -28,16 +28,18 @@ log = observe.logger(__name__)
 _BEAT_S = 1.0
 _STALL_S = 1.0
 _STEP_S_MAX = 10.0
+_GRACE_S = 3.0
 _MAIN_S_MAX = 2.0
 _SIGNALS = (signal.SIGTERM, signal.SIGINT)
 
 Stop = Callable[[], Awaitable[object]]
+S = TypeVar("S", bound=ServiceSettings)
 
 
-class Process:
+class Process(Generic[S]):
     """What `main` gets: a place to hang the parts of a process, so that they live and end together."""
 
-    def __init__(self, settings: ServiceSettings) -> None:
+    def __init__(self, settings: S) -> None:
         self.settings = settings
         self.failed = False
         self._ready = False
@@ -47,16 +49,17 @@ class Process:
         self._beat = asyncio.get_running_loop().time()
         self._health: asyncio.Server | None = None
 
-    def supervise(self, name: str, work: Coroutine[Any, Any, object]) -> asyncio.Task[Any]:
+    def supervise(self, name: str, work: Coroutine[Any, Any, object], *, stop: Stop | None = None) -> asyncio.Task[Any]:
         """Run `work` for as long as the process lives. Its end, by error or not, ends the process with exit code 1.
 
-        At the end of the process it is cancelled and awaited, in its place of the LIFO order of `on_stop`.
+        At the end of the process, in its place of the LIFO order of `on_stop`, it is asked to end by `stop`, where
+        there is one, and is cancelled if it has not done so within 3 s.
         """
         task = asyncio.create_task(work, name=name)
         self._parts[name] = task
         metrics.parts_alive.labels(name).set(1)
         task.add_done_callback(self._part_ended)
-        self._stops.append((name, lambda: _cancel(task)))
+        self._stops.append((name, lambda: _end_part(task, stop)))
         return task
 
     def on_stop(self, stop: Stop) -> None:
@@ -139,7 +142,7 @@ class Process:
                 log.warning("process.loop_stalled", lag_ms=round(lag * 1000))
 
 
-def run(main: Callable[[Process], Awaitable[None]], settings: ServiceSettings) -> None:
+def run(main: Callable[[Process[S]], Awaitable[None]], settings: S) -> NoReturn:
     """Run `main` on uvloop until it returns or the process is told to stop, then leave the process (SystemExit)."""
     observe.configure(settings.log_level)
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
@@ -147,7 +150,7 @@ def run(main: Callable[[Process], Awaitable[None]], settings: ServiceSettings) -
     sys.exit(code)
 
 
-async def _run(main: Callable[[Process], Awaitable[None]], settings: ServiceSettings) -> int:
+async def _run(main: Callable[[Process[S]], Awaitable[None]], settings: S) -> int:
     process = Process(settings)
     loop = asyncio.get_running_loop()
     for number in _SIGNALS:
@@ -171,13 +174,13 @@ async def _run(main: Callable[[Process], Awaitable[None]], settings: ServiceSett
     return 1 if process.failed else 0
 
 
-async def _until_done(process: Process, task: asyncio.Future[None]) -> None:
+async def _until_done(process: Process[Any], task: asyncio.Future[None]) -> None:
     stopped = asyncio.create_task(process.stopped())
     await asyncio.wait((task, stopped), return_when=asyncio.FIRST_COMPLETED)
     stopped.cancel()
 
 
-async def _end_main(process: Process, task: asyncio.Future[None]) -> None:
+async def _end_main(process: Process[Any], task: asyncio.Future[None]) -> None:
     """Let `main` return by itself for a moment, then cancel it; its error is the process's."""
     done, _ = await asyncio.wait((task,), timeout=_MAIN_S_MAX)
     if not done:
@@ -188,9 +191,17 @@ async def _end_main(process: Process, task: asyncio.Future[None]) -> None:
         log.error("process.main_failed", exc_info=error)
 
 
-async def _cancel(task: asyncio.Task[Any]) -> None:
-    task.cancel()
-    await asyncio.wait((task,))
+async def _end_part(task: asyncio.Task[Any], stop: Stop | None) -> None:
+    try:
+        if stop is not None:
+            async with asyncio.timeout(_GRACE_S):
+                await stop()
+                await asyncio.wait((task,))
+    except TimeoutError:
+        log.warning("process.part_cut_short", part=task.get_name())
+    finally:
+        task.cancel()
+        await asyncio.wait((task,))
 
 
 def _give_up() -> None:
@@ -199,7 +210,7 @@ def _give_up() -> None:
     os._exit(1)
 
 
-def serve_http(process: Process, app: "FastAPI", settings: ServiceSettings) -> int:
+def serve_http(process: Process[Any], app: "FastAPI", settings: ServiceSettings) -> int:
     """Serve `app` by uvicorn as a supervised part; returns the port. OSError where the port is taken.
 
     Stopping finishes the requests in flight, for at most `http_stop_s_max`.

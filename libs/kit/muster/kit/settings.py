@@ -34,11 +34,18 @@ class ServiceSettings(HttpSettings):
     """What every process of every service reads."""
 
     kafka: str = "127.0.0.1:9092"
+    kafka_session_timeout_ms: int = Field(
+        default=45_000,
+        ge=1_000,
+        le=300_000,
+        description="a dead consumer is replaced after this; one machine wants seconds, a cluster outlasts a restart",
+    )
     postgres: SecretStr | None = Field(default=None, description="administrator's address; `migrate` alone has it")
     database_app: SecretStr = SecretStr("")
     database_worker: SecretStr = SecretStr("")
     app_pool_max: int = Field(default=8, ge=1)
     worker_pool_max: int = Field(default=8, ge=1)
+    pool_wait_ms: int = Field(default=5_000, ge=1, description="longer waits for a connection are answered with 503")
     statement_timeout_ms: int = Field(default=15_000, ge=1)
     lock_timeout_ms: int = Field(default=5_000, ge=1)
     idle_in_transaction_timeout_ms: int = Field(default=30_000, ge=1)

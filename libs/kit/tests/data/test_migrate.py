@@ -5,7 +5,7 @@ import asyncpg
 import pytest
 
 from muster.kit import migrate as room
-from muster.kit.migrate import MigrationRefused, migrate
+from muster.kit.migrate import MigrationRefused, migrate, password_of
 
 PASSWORDS = {"app_password": "a", "worker_password": "b"}
 
@@ -96,13 +96,12 @@ async def test_only_a_plain_name_is_a_service(service: str) -> None:
         await migrate("postgresql://nowhere", service)
 
 
-async def test_passwords_come_from_the_addresses_in_the_environment(
-    postgres_server: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("MUSTER_DATABASE_APP", "postgresql://moving_app:p%40ss'word@h/moving")
-    await migrate(postgres_server, "moving", files=tmp_path, database="moving_g")
+async def test_the_roles_get_the_passwords_that_are_in_their_addresses(postgres_server: str, tmp_path: Path) -> None:
+    password = password_of("postgresql://moving_app:p%40ss'word@h/moving")
+    await migrate(postgres_server, "moving", files=tmp_path, database="moving_g", app_password=password)
 
     host = postgres_server.split("@")[1].split("/")[0]
     connection = await asyncpg.connect(f"postgresql://moving_app:p%40ss'word@{host}/moving_g")
     assert await connection.fetchval("SELECT current_user") == "moving_app"
     await connection.close()
+    assert password_of("postgresql://moving_app@h/moving") is None

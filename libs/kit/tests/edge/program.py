@@ -4,6 +4,7 @@ import asyncio
 import sys
 import time
 
+from muster.kit import process as kit_process
 from muster.kit.process import Process, run, serve_http
 from muster.kit.settings import ServiceSettings, load
 
@@ -20,13 +21,13 @@ async def forever(name: str) -> None:
         say("ended", name)
 
 
-async def until(process: Process) -> None:
+async def until(process: Process[ServiceSettings]) -> None:
     process.ready()
     say("ready", process.health_port)
     await process.stopped()
 
 
-async def parts(process: Process) -> None:
+async def parts(process: Process[ServiceSettings]) -> None:
     async def close(name: str) -> None:
         say("closed", name)
 
@@ -36,7 +37,28 @@ async def parts(process: Process) -> None:
     await until(process)
 
 
-async def dying(process: Process) -> None:
+async def gentle(process: Process[ServiceSettings]) -> None:
+    """One part that ends when it is asked to, and one that does not listen."""
+    asked = asyncio.Event()
+
+    async def batches() -> None:
+        await asked.wait()
+        await asyncio.sleep(0.05)
+        say("ended after the batch in hand")
+
+    async def ask() -> None:
+        asked.set()
+
+    async def in_vain() -> None:
+        say("asked in vain")
+
+    kit_process._GRACE_S = 0.5
+    process.supervise("deaf", forever("deaf"), stop=in_vain)
+    process.supervise("batches", batches(), stop=ask)
+    await until(process)
+
+
+async def dying(process: Process[ServiceSettings]) -> None:
     async def die() -> None:
         await asyncio.to_thread(sys.stdin.readline)
         raise RuntimeError("+61400000000")
@@ -45,7 +67,7 @@ async def dying(process: Process) -> None:
     await until(process)
 
 
-async def returning(process: Process) -> None:
+async def returning(process: Process[ServiceSettings]) -> None:
     async def end() -> None:
         await asyncio.to_thread(sys.stdin.readline)
 
@@ -53,7 +75,7 @@ async def returning(process: Process) -> None:
     await until(process)
 
 
-async def hanging(process: Process) -> None:
+async def hanging(process: Process[ServiceSettings]) -> None:
     async def hang() -> None:
         time.sleep(600)  # noqa: ASYNC251 - a part that blocks the loop for good
 
@@ -61,15 +83,15 @@ async def hanging(process: Process) -> None:
     await until(process)
 
 
-async def broken(process: Process) -> None:
+async def broken(process: Process[ServiceSettings]) -> None:
     raise RuntimeError("cannot start")
 
 
-async def done(process: Process) -> None:
+async def done(process: Process[ServiceSettings]) -> None:
     say("done")
 
 
-async def http(process: Process) -> None:
+async def http(process: Process[ServiceSettings]) -> None:
     from fastapi import APIRouter
 
     from muster.kit.auth import public

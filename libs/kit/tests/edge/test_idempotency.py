@@ -162,9 +162,14 @@ async def test_a_refusal_that_is_an_answer_is_repeated(api: Api) -> None:
 
 
 async def test_old_answers_are_forgotten_and_young_ones_kept(api: Api) -> None:
-    await api.post("/things", {"name": "a"}, "k")
-    assert await _forget(api.db, 24) == 0
-    assert await _forget(api.db, 0) == 1
+    async def asked() -> str | None:
+        return (await api.post("/things", {"name": "a"}, "k")).headers.get("idempotent-replayed")
+
+    assert await asked() is None
+    assert not await _forget(api.db, 24)
+    assert await asked() == "true"
+    assert not await _forget(api.db, 0)
+    assert await asked() is None
 
 
 async def test_what_cannot_be_stored_is_422_and_rolled_back(api: Api) -> None:

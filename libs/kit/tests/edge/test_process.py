@@ -84,6 +84,14 @@ async def test_a_signal_ends_the_parts_last_started_first(start: Any, number: si
     assert (code, said) == (0, ["closed consumer", "ended relay", "closed database"])
 
 
+async def test_a_part_that_is_asked_to_end_does_so_and_one_that_does_not_listen_is_cut_short(start: Any) -> None:
+    child = await start("gentle")
+    await child.ready()
+    code, said, log = await child.end(signal.SIGTERM)
+    assert (code, said) == (0, ["ended after the batch in hand", "asked in vain", "ended deaf"])
+    assert '"process.part_cut_short"' in log
+
+
 async def test_health_and_metrics_are_served_and_nothing_else(start: Any) -> None:
     child = await start("parts")
     url = await child.ready()
@@ -145,7 +153,7 @@ async def test_requests_in_flight_are_finished_before_the_end(start: Any) -> Non
 
 
 async def test_a_worker_imports_no_web_framework() -> None:
-    modules = "process, outbox, relay, consumer, producer, audit, settings, observe, metrics, desk"
+    modules = "process, service, repeat, outbox, relay, consumer, producer, audit, settings, observe, metrics, desk"
     script = (
         f"import sys; from muster.kit import {modules}; print([m for m in sys.modules if m in ('fastapi', 'uvicorn')])"
     )

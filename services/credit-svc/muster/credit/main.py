@@ -1,54 +1,33 @@
 """The processes of credit-svc: `python -m muster.credit.main api|worker|migrate`."""
 
-import asyncio
-import sys
+from collections.abc import Awaitable, Callable
 from typing import NoReturn
 
 from muster.credit import events, handlers
 from muster.credit.settings import CreditSettings
-from muster.kit import observe
-from muster.kit.consumer import Consumer
-from muster.kit.migrate import migrate as apply_migrations
-from muster.kit.outbox import Lane
-from muster.kit.pg import RETRIABLE, Database, Overloaded
-from muster.kit.process import Process, run, serve_http
-from muster.kit.producer import Producer
-from muster.kit.relay import Relay
-from muster.kit.settings import load, secret
-
-log = observe.logger(__name__)
-
-_TRANSIENT: tuple[type[Exception], ...] = (*RETRIABLE, Overloaded)
+from muster.kit.pg import Database, Tx
+from muster.kit.process import Process
+from muster.kit.repeat import repeat, until_done
+from muster.kit.service import connect, main, serve_api, start_consumer, start_relay
 
 
-async def api(process: Process) -> None:
+async def api(process: Process[CreditSettings]) -> None:
     """Serve HTTP."""
     from muster.credit.api import ROUTERS
-    from muster.kit.auth import Verifier
-    from muster.kit.http import create_app
-    from muster.kit.idempotency import forget_old_answers
 
-    settings = load(CreditSettings)
-    db = await _connect(process, settings)
-    state = {"db": db, "verifier": Verifier.of(settings), "settings": settings}
-    serve_http(process, create_app("credit", routers=ROUTERS, state=state), settings)
-    process.supervise("idempotency", forget_old_answers(db, settings.idempotency_kept_h))
+    serve_api(process, await connect(process), ROUTERS)
     process.ready()
     await process.stopped()
 
 
-async def worker(process: Process) -> None:
+async def worker(process: Process[CreditSettings]) -> None:
     """Apply events, publish the outbox, and say the rates."""
-    observe.name_service("credit")
-    settings = load(CreditSettings)
-    db = await _connect(process, settings)
-    producer = Producer(settings.kafka, client_id="credit")
-    process.on_stop(producer.stop)
-    relay = Relay(db, producer, (Lane.SMALL, Lane.LARGE))
-    consumer = Consumer(
+    settings = process.settings
+    db = await connect(process)
+    relay = start_relay(process, db)
+    start_consumer(
+        process,
         db,
-        bootstrap=settings.kafka,
-        group="credit",
         topics=events.HEARD,
         handlers={
             "TenantChanged": handlers.on_tenant_changed,
@@ -58,46 +37,19 @@ async def worker(process: Process) -> None:
         batch_max=settings.credit_batch_max,
         after_commit=lambda _: relay.wake(),
     )
-    process.supervise("relay", relay.run())
-    process.on_stop(relay.stop)
-    process.supervise("consumer", consumer.run())
-    process.on_stop(consumer.stop)
     process.supervise("rates", _say_rates(db, settings.credit_rate_poll_s))
     process.ready()
     await process.stopped()
 
 
-async def migrate(process: Process) -> None:
-    """Bring the database to the newest version."""
-    settings = load(CreditSettings)
-    await apply_migrations(secret(settings.postgres, "postgres"), "credit")
-
-
-async def _connect(process: Process, settings: CreditSettings) -> Database:
-    db = await Database.connect(
-        secret(settings.database_app, "database_app"),
-        secret(settings.database_worker, "database_worker"),
-        app_pool_max=settings.app_pool_max,
-        worker_pool_max=settings.worker_pool_max,
-        statement_timeout_ms=settings.statement_timeout_ms,
-        lock_timeout_ms=settings.lock_timeout_ms,
-        idle_in_transaction_timeout_ms=settings.idle_in_transaction_timeout_ms,
-    )
-    process.on_stop(db.close)
-    return db
-
-
 async def _say_rates(db: Database, poll_s: float) -> NoReturn:
-    say = handlers.say_all_rates
-    while True:
-        try:
-            async with db.worker() as tx:
-                await say(tx)
-            say = handlers.say_new_rates
-        except _TRANSIENT as error:
-            log.warning("rates.not_said", exc_info=error)
-        await asyncio.sleep(poll_s)
+    async def say(said: Callable[[Tx], Awaitable[object]]) -> None:
+        async with db.worker() as tx:
+            await said(tx)
+
+    await until_done("rates.say_all", lambda: say(handlers.say_all_rates))
+    await repeat("rates.say_new", poll_s, lambda: say(handlers.say_new_rates))
 
 
 if __name__ == "__main__":
-    run({"api": api, "worker": worker, "migrate": migrate}[sys.argv[1]], load(CreditSettings))
+    main("credit", CreditSettings, api=api, worker=worker)

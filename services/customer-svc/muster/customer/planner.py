@@ -23,14 +23,13 @@ from muster.customer.store.plans import Plan
 from muster.customer.store.quotes import Quote
 from muster.kit import clock, observe
 from muster.kit.outbox import Lane, emit
-from muster.kit.pg import RETRIABLE, Database, Overloaded, Record, Tx
+from muster.kit.pg import RETRIABLE, Database, Record, Tx
 from muster.text import TextRefused
 
 log = observe.logger(__name__)
 
 _NOBODY: Final = UUID(int=0)
 _REMEMBERED_MAX: Final = 4
-_TRANSIENT: tuple[type[Exception], ...] = (*RETRIABLE, Overloaded)
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +58,7 @@ class Planner:
         while True:
             try:
                 worked = await self.turn()
-            except _TRANSIENT as error:
+            except RETRIABLE as error:
                 log.warning("planner.retry", lane=self._lane.name, exc_info=error)
                 worked = False
             if not worked:
@@ -75,7 +74,7 @@ class Planner:
                     return False
                 self._served = plan.tenant_id
                 await self._advance(tx, plan)
-        except _TRANSIENT:
+        except RETRIABLE:
             raise
         except Exception:
             if plan is None or not await self._park(plan):

@@ -1,7 +1,6 @@
 """The processes of dispatch-svc: `python -m muster.dispatch.main api|worker|sender|migrate`."""
 
 import asyncio
-import sys
 from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack
 from typing import Final, NoReturn
@@ -10,17 +9,11 @@ from muster.dispatch.handlers import HANDLERS, sweeps
 from muster.dispatch.handlers.routes import say_platform
 from muster.dispatch.settings import DispatchSettings
 from muster.dispatch.store import accounts
-from muster.kit import observe
-from muster.kit.consumer import Consumer, wait_until_read
-from muster.kit.migrate import migrate as apply_migrations
-from muster.kit.outbox import Lane
-from muster.kit.pg import RETRIABLE, Database, Overloaded
-from muster.kit.process import Process, run, serve_http
-from muster.kit.producer import Producer
-from muster.kit.relay import Relay
-from muster.kit.settings import load, secret
-
-log = observe.logger(__name__)
+from muster.kit.consumer import wait_until_read
+from muster.kit.pg import Database
+from muster.kit.process import Process
+from muster.kit.repeat import repeat, until_done
+from muster.kit.service import connect, main, serve_api, start_consumer, start_relay
 
 GROUP: Final = "dispatch"
 HEARD: Final = (
@@ -32,51 +25,30 @@ HEARD: Final = (
     "bulk-recipients-small",
     "replies",
 )
-_AWAY: tuple[type[Exception], ...] = (*RETRIABLE, Overloaded)
 _SLOW_S: Final = 5.0
+_MORE_S: Final = 0.02
 _LOCK_POLL_S: Final = 0.3
 _LOCK_WATCH_S: Final = 2.0
 
 
-async def api(process: Process) -> None:
+async def api(process: Process[DispatchSettings]) -> None:
     """Serve HTTP."""
     from muster.dispatch.api import ROUTERS
-    from muster.kit.auth import Verifier
-    from muster.kit.http import create_app
-    from muster.kit.idempotency import forget_old_answers
 
-    settings = load(DispatchSettings)
-    db = await _connect(process, settings)
-    state = {"db": db, "verifier": Verifier.of(settings), "settings": settings}
-    serve_http(process, create_app(GROUP, routers=ROUTERS, state=state), settings)
-    process.supervise("idempotency", forget_old_answers(db, settings.idempotency_kept_h))
+    serve_api(process, await connect(process), ROUTERS)
     process.ready()
     await process.stopped()
 
 
-async def worker(process: Process) -> None:
-    """Apply events, publish the outbox, and do what time brings."""
-    observe.name_service(GROUP)
-    settings = load(DispatchSettings)
-    db = await _connect(process, settings)
-    producer = Producer(settings.kafka, client_id=GROUP)
-    process.on_stop(producer.stop)
-    relay = Relay(db, producer, (Lane.SMALL, Lane.LARGE))
-    consumer = Consumer(
-        db,
-        bootstrap=settings.kafka,
-        group=GROUP,
-        topics=HEARD,
-        handlers=HANDLERS,
-        after_commit=lambda _: relay.wake(),
-    )
-    process.supervise("relay", relay.run())
-    process.on_stop(relay.stop)
-    process.supervise("consumer", consumer.run())
-    process.on_stop(consumer.stop)
-    process.supervise("platform", _say_platform(db, settings))
+async def worker(process: Process[DispatchSettings]) -> None:
+    """Apply events, publish the outbox, and do what time brings. Ready once routes and senders were said."""
+    settings = process.settings
+    db = await connect(process)
+    relay = start_relay(process, db)
+    start_consumer(process, db, topics=HEARD, handlers=HANDLERS, after_commit=lambda _: relay.wake())
     for name, every_s, sweep in _sweeps(db, settings):
-        process.supervise(name, _repeat(name, every_s, sweep))
+        process.supervise(name, repeat(name, every_s, sweep, pause_s=_MORE_S))
+    await until_done("platform.say", lambda: _say_platform(db, settings))
     process.ready()
     await process.stopped()
 
@@ -93,38 +65,19 @@ def _sweeps(db: Database, settings: DispatchSettings) -> tuple[tuple[str, float,
     )
 
 
-async def _repeat(name: str, every_s: float, sweep: Callable[[], Awaitable[bool]]) -> NoReturn:
-    while True:
-        more = False
-        try:
-            more = await sweep()
-        except _AWAY as error:
-            log.warning("sweep.failed", sweep=name, exc_info=error)
-        await asyncio.sleep(0.02 if more else every_s)
+async def _say_platform(db: Database, settings: DispatchSettings) -> None:
+    async with db.worker() as tx:
+        await say_platform(
+            tx, settings.carrier_account, settings.carrier_reference_bits, settings.carrier_parts_per_second
+        )
 
 
-async def _say_platform(db: Database, settings: DispatchSettings) -> NoReturn:
-    while True:
-        try:
-            async with db.worker() as tx:
-                await say_platform(
-                    tx, settings.carrier_account, settings.carrier_reference_bits, settings.carrier_parts_per_second
-                )
-            break
-        except _AWAY as error:
-            log.warning("platform.not_said", exc_info=error)
-            await asyncio.sleep(1.0)
-    await asyncio.Event().wait()
-    raise AssertionError("nobody sets this event")
-
-
-async def sender(process: Process) -> None:
+async def sender(process: Process[DispatchSettings]) -> None:
     """Own the binds of one carrier account: submit, record, take receipts and what people write."""
     from muster.dispatch.sender import Sender
 
-    observe.name_service(GROUP)
-    settings = load(DispatchSettings)
-    db = await _connect(process, settings)
+    settings = process.settings
+    db = await connect(process)
     await _own_account(process, db, settings.carrier_account)
     while await sweeps.recover_account(db, settings.carrier_account, every=True):
         pass
@@ -141,7 +94,7 @@ async def sender(process: Process) -> None:
     await process.stopped()
 
 
-async def _own_account(process: Process, db: Database, account: str) -> None:
+async def _own_account(process: Process[DispatchSettings], db: Database, account: str) -> None:
     """Wait until this process is the one owner of a carrier account, by an advisory lock on a connection of its own; it
     ends when the connection does, and gives the account up last of all."""
     stack = AsyncExitStack()
@@ -158,25 +111,5 @@ async def _own_account(process: Process, db: Database, account: str) -> None:
     process.supervise("account", own())
 
 
-async def migrate(process: Process) -> None:
-    """Bring the database to the newest version."""
-    settings = load(DispatchSettings)
-    await apply_migrations(secret(settings.postgres, "postgres"), GROUP)
-
-
-async def _connect(process: Process, settings: DispatchSettings) -> Database:
-    db = await Database.connect(
-        secret(settings.database_app, "database_app"),
-        secret(settings.database_worker, "database_worker"),
-        app_pool_max=settings.app_pool_max,
-        worker_pool_max=settings.worker_pool_max,
-        statement_timeout_ms=settings.statement_timeout_ms,
-        lock_timeout_ms=settings.lock_timeout_ms,
-        idle_in_transaction_timeout_ms=settings.idle_in_transaction_timeout_ms,
-    )
-    process.on_stop(db.close)
-    return db
-
-
 if __name__ == "__main__":
-    run({"api": api, "worker": worker, "sender": sender, "migrate": migrate}[sys.argv[1]], load(DispatchSettings))
+    main(GROUP, DispatchSettings, api=api, worker=worker, sender=sender)

@@ -5,7 +5,6 @@ logs what that callback raises. A partition is paused when it is assigned, and r
 """
 
 import asyncio
-import os
 from collections import defaultdict
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 from contextlib import suppress
@@ -36,15 +35,11 @@ T = TypeVar("T")
 log = structlog.get_logger(__name__)
 
 
-def _session_timeout_ms() -> int:
-    return int(os.environ.get("MUSTER_KAFKA_SESSION_TIMEOUT_MS", "45000"))
-
-
 @dataclass(frozen=True, slots=True)
 class ConsumerSettings:
     """45 s let a cluster's broker restart without a rebalance; one machine and tests want 6 s or less."""
 
-    session_timeout_ms: int = field(default_factory=_session_timeout_ms)
+    session_timeout_ms: int = 45_000
     fetch_wait_ms_max: int = 5_000
     partition_fetch_bytes_max: int = 4 * 1024 * 1024
     fetch_bytes_max: int = 16 * 1024 * 1024
@@ -360,9 +355,16 @@ class _Listener(ConsumerRebalanceListener):  # type: ignore[misc]
 
 
 async def _end(kafka: AIOKafkaConsumer) -> None:
-    """In order if the broker lets us; else what would go on trying is ended here."""
-    if await closed(kafka.stop(), STOP_LIMIT_S):
-        return
+    """In order if the broker lets us and nobody hurries; else what would go on trying is ended here."""
+    in_order = False
+    try:
+        in_order = await closed(kafka.stop(), STOP_LIMIT_S)
+    finally:
+        if not in_order:
+            await _cut(kafka)
+
+
+async def _cut(kafka: AIOKafkaConsumer) -> None:
     if (coordinator := kafka._coordinator) is not None:
         tasks = (coordinator._coordination_task, coordinator._heartbeat_task, coordinator._commit_refresh_task)
         await cancelled(task for task in tasks if task is not None)

@@ -10,10 +10,10 @@ from muster.dispatch.sender.job import Job
 from muster.dispatch.sender.rate import Rate
 from muster.dispatch.settings import DispatchSettings
 from muster.kit.ids import uuid7
-from muster.kit.pg import RETRIABLE, Database, Overloaded
+from muster.kit.pg import RETRIABLE, Database
 
 # The database is away or busy: what was to be done is done the next time.
-AWAY: tuple[type[Exception], ...] = (*RETRIABLE, Overloaded)
+AWAY = RETRIABLE
 
 
 @dataclass(slots=True)

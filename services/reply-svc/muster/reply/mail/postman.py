@@ -13,14 +13,13 @@ from aiosmtplib import SMTP
 from aiosmtplib.errors import SMTPException, SMTPRecipientsRefused, SMTPResponseException
 
 from muster.kit import metrics, observe
-from muster.kit.pg import RETRIABLE, Database, Overloaded, Tx
+from muster.kit.pg import RETRIABLE, Database, Tx
 from muster.reply.domain import Forward, Mailed, pause_s
 from muster.reply.mail.letter import HeaderRefused, Postmark, compose
 from muster.reply.store import emails
 
 log = observe.logger(__name__)
 
-_TRANSIENT: tuple[type[Exception], ...] = (*RETRIABLE, Overloaded)
 
 _PERMANENT: Final = 500
 Tell = Callable[[Tx, Forward], Awaitable[Forward]]
@@ -96,7 +95,7 @@ class Postman:
             self._awake.clear()
             try:
                 count = await self.send_due()
-            except _TRANSIENT as error:
+            except RETRIABLE as error:
                 log.warning("mail.no_database", exc_info=error)
                 count = 0
             if count < self._at_once and not self._stopping:

@@ -18,7 +18,7 @@ from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 from muster.kit import clock, observe
 from muster.kit.ids import uuid7
-from muster.kit.pg import RETRIABLE, Database, Overloaded, Tx
+from muster.kit.pg import RETRIABLE, Database, Tx
 from muster.kit.tokens import ALGORITHM, Caller
 from muster.tenant import domain, store
 from muster.tenant.domain import SigningKey
@@ -27,7 +27,6 @@ from muster.tenant.settings import TenantSettings
 log = observe.logger(__name__)
 
 _NONCE_BYTES = 12
-_TRANSIENT: tuple[type[Exception], ...] = (*RETRIABLE, Overloaded)
 # Beyond the life of a token: clocks of verifiers, and replicas that look at the database only now and then.
 _MARGIN = timedelta(hours=1)
 
@@ -79,7 +78,7 @@ class Keyring:
             await asyncio.sleep(self._settings.tenant_keyring_poll_s)
             try:
                 await self.refresh(db)
-            except _TRANSIENT as error:
+            except RETRIABLE as error:
                 log.warning("keyring.refresh_failed", exc_info=error)
 
     def sign(self, caller: Caller) -> str:
