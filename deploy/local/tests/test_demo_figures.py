@@ -3,11 +3,15 @@
 import copy
 import csv
 import io
+import json
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
+from rich.console import Console
 
+from muster.local.demo import story
 from muster.local.demo.figures import STATES, disagreements
 from muster.local.demo.people import AU, GB, customers_csv
 from muster.text import Number, read_number
@@ -43,7 +47,7 @@ def tenant(sends: list[dict[str, int]]) -> dict[str, Any]:
 RIGHT = (
     tenant([send(10, 10, 0), send(9, 4, 5), send(1, 1, 0)])
     | {"laws": {"granted": 0, "once": 0}, "laws_checked": {"granted": 2, "once": 29}}
-    | {"other": tenant([send(10, 10, 0)])}
+    | {"other": tenant([send(10, 10, 0)]) | {"opt_outs": 0}}
 )
 
 
@@ -70,8 +74,27 @@ def test_any_figure_that_is_altered_is_seen(path: tuple[Any, ...]) -> None:
     for step in path[:-1]:
         at = at[step]
     at[path[-1]] = 0 if path[0] == "laws_checked" else at[path[-1]] + 1
-    unchecked = path[-1] in ("parts",) or path == ("other", "opt_outs")
+    unchecked = path[-1] == "parts" and path[-2] in (1, 2)  # only the first send's quote is among the figures
     assert bool(disagreements(figures)) is not unchecked
+
+
+def test_the_demo_ends_with_0_where_every_figure_agrees(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(story, "_play", lambda _: copy.deepcopy(RIGHT))
+    assert story.main({}, tmp_path) == 0
+    written = json.loads((tmp_path / "demo.json").read_text())
+    assert written.pop("seconds") >= 0
+    assert written == RIGHT
+
+
+def test_the_demo_ends_with_1_and_the_reason_where_a_figure_was_altered(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    altered = copy.deepcopy(RIGHT)
+    altered["ledger"]["consumed"] += 1
+    monkeypatch.setattr(story, "_play", lambda _: altered)
+    monkeypatch.setattr(story, "console", Console(width=200))
+    assert story.main({}, tmp_path) == 1
+    assert "first tenant: granted (100) is not available + reserved + consumed (101)" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize("country", [AU, GB], ids=["AU", "GB"])

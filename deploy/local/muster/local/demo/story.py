@@ -17,7 +17,7 @@ from rich.table import Table
 from muster.client import ApiError, Connection, Muster
 from muster.client.commands.laws import settled_laws
 from muster.client.laws import LAWS
-from muster.local.demo.figures import Business, disagreements, of_business, of_laws
+from muster.local.demo.figures import PAGE, Business, disagreements, of_business, of_laws
 from muster.local.demo.people import AU, GB, Country, customers_csv, subscriber
 
 OFFER = (
@@ -201,10 +201,11 @@ def _second_send(business: Business, run: dict[str, Any], world: httpx.Client) -
         raise DemoFailed(f"the customer who wrote STOP is not left out of the second quote: {quote['left_out']}")
     faults = f"{run['carrier']['control_url']}/faults"
     world.put(faults, json={"response_delay_ms": 1500}).raise_for_status()
-    before = _submits(run, world)
+    numbers = _still_texted(business)
+    before = _taken(numbers, run, world)
     bulk = business.caller.send(quote["id"])
     business.bulks.append(bulk["id"])
-    _until("the first messages of the second send", lambda: _submits(run, world) > before)
+    _until("the first messages of the second send", lambda: _taken(numbers, run, world) > before)
     stopped = business.caller.control(bulk["id"], "stop")
     world.put(faults, json={"response_delay_ms": 0}).raise_for_status()
     console.print(f"  stop: {json.dumps(stopped.get('counts', stopped))}")
@@ -213,9 +214,16 @@ def _second_send(business: Business, run: dict[str, Any], world: httpx.Client) -
     _until("its receipts", lambda: not business.caller.progress(bulk["id"])["accepted"], RECEIPTS_WAIT_S)
 
 
-def _submits(run: dict[str, Any], world: httpx.Client) -> int:
-    stats = world.get(f"{run['carrier']['control_url']}/stats", params={"destinations": 0}).raise_for_status().json()
-    return int(stats["submits"])
+def _still_texted(business: Business) -> set[str]:
+    """The numbers of the first send without those that opted out: what else goes to the carrier now is for these."""
+    opted_out = {suppression["number"] for suppression in business.caller.pages("/v1/suppressions")}
+    return {str(row["number"]) for row in business.caller.report(bulk_id=business.bulks[0], limit=PAGE)} - opted_out
+
+
+def _taken(numbers: set[str], run: dict[str, Any], world: httpx.Client) -> int:
+    """How many messages for these numbers the carrier has taken off the wire."""
+    stats = world.get(f"{run['carrier']['control_url']}/stats").raise_for_status().json()
+    return sum(count for number, count in stats["accepted_by_destination"].items() if number in numbers)
 
 
 def _ended(business: Business, bulk_id: str) -> dict[str, Any] | None:
