@@ -56,7 +56,7 @@ chart: setup ## check the Helm chart
 	@echo "make chart: comes with a later issue; nothing was run" >&2; exit 2
 
 clean: ## remove the running state, build results and the environment
-	@if [ -x $(BIN)/python ] && $(BIN)/python -c 'import muster.local' 2>/dev/null; then $(BIN)/python -m muster.local clean; fi
+	@[ -z "$(SYSTEM_PYTHON)" ] || PYTHONPATH=deploy/local PYTHONDONTWRITEBYTECODE=1 $(SYSTEM_PYTHON) -m muster.local.clean
 	@rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis \
 		libs/events/muster/events/v1 libs/events/muster/events/topics.yaml
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +

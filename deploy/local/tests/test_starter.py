@@ -2,6 +2,7 @@
 
 import itertools
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -22,14 +23,17 @@ PARTS = {"kafka", "postgres", "caddy", "carrier", "mail"}
 @pytest.fixture
 def var():
     with tempfile.TemporaryDirectory() as folder:
-        yield Path(folder, "var")
+        # Names as people have them: Kafka takes a comma for a list, and Java no ö in the locale C.
+        yield Path(folder, "Żaneta's höme, 2", "var")
 
 
 class Started:
     """A starter that has come up, with all processes below it at that time."""
 
     def __init__(self, var: Path) -> None:
-        self.process = subprocess.Popen([sys.executable, STARTER, var], stdout=subprocess.PIPE, text=True)
+        env = {name: value for name, value in os.environ.items() if name not in ("LANG", "LC_ALL", "LC_CTYPE")}
+        command = [sys.executable, STARTER, var]
+        self.process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=env)
         assert self.process.stdout is not None
         with self.process.stdout as lines:
             said = list(itertools.takewhile(lambda line: not line.startswith("Ctrl-C"), lines))
@@ -68,6 +72,7 @@ def test_kill_9_of_the_starter_leaves_nothing_behind_and_the_next_start_finds_th
     run_sql(first.run["postgres"], "CREATE TABLE kept ()")
 
     first.end(signal.SIGKILL)
+    (var / "run.json").write_text('{"of": "the run that was killed"}')
 
     second = Started(var)  # does not wait for us to look: what is dying must not be in its way
     assert left_of(first.below) == []
@@ -132,6 +137,15 @@ def test_a_part_that_cannot_start_is_named_with_its_log_and_nothing_is_left(var)
     assert failed.returncode == 1
     assert "kafka did not come up: it ended with code 1" in failed.stdout
     assert str(var / "log" / "kafka.log") in failed.stdout
+
+
+def test_a_folder_that_cannot_be_is_named_in_one_line(var):
+    var.parent.mkdir(parents=True)
+    var.write_text("a file")
+    failed = subprocess.run([sys.executable, STARTER, var], capture_output=True, text=True, timeout=60)
+    assert failed.returncode == 1
+    assert f"cannot go on: [Errno 17] File exists: {str(var)!r}" in failed.stdout
+    assert failed.stderr == ""
 
 
 def test_a_starter_told_to_end_with_its_caller_does_so_in_order_when_that_is_killed_with_9(var):

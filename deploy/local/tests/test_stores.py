@@ -69,6 +69,26 @@ def test_a_server_that_cannot_start_says_why_and_where_its_log_is():
         server.remove()
 
 
+def test_an_initdb_that_was_killed_is_done_again_and_a_killed_servers_number_may_be_another_process(tmp_path):
+    server = Postgres(tmp_path / "postgres", durable=False)
+    server.directory.mkdir()
+    killed = server._data().with_name("data.made")
+    killed.mkdir()
+    (killed / "PG_VERSION").write_text("18\n")  # the first file that initdb writes
+    user = server._user
+    other = subprocess.Popen(["sleep", "600"], user=user.uid if user else None)  # a process PostgreSQL could signal
+    try:
+        server.prepare()
+        (server._data() / "postmaster.pid").write_text(f"{other.pid}\n{server._data()}\n")
+        server.start()
+        run_sql(server.dsn(), "SELECT 1")
+    finally:
+        server.stop()
+        server.remove()
+        other.kill()
+        other.wait()
+
+
 async def test_kafka_serves_names_a_controller_and_makes_no_topic_by_itself(kafka_server):
     host, port = kafka_server.split(":")
     assert controller_id(host, int(port)) >= 0

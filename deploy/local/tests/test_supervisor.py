@@ -1,4 +1,5 @@
 import asyncio
+import dataclasses
 import os
 import signal
 import sys
@@ -76,7 +77,47 @@ async def test_who_keeps_dying_is_started_again_after_longer_and_longer_waits(su
         os.kill(pid, signal.SIGKILL)
         await new_pid(supervisor, "a", pid)
     waits = [line.rsplit(" in ")[1] for line in said if "ended" in line]
-    assert waits == ["0.01 s", "0.02 s", "0.04 s"]
+    log = f" (log: {supervisor.log('a')})"
+    assert waits == ["0.01 s", f"0.02 s{log}", f"0.04 s{log}"]
+
+
+async def test_who_cannot_be_started_again_now_is_tried_until_it_can_be(supervisor, said, monkeypatch, tmp_path):
+    monkeypatch.setattr(supervisor_module, "_BACK_OFF_FIRST_S", 0.01)
+    part = fake("a")
+    program = tmp_path / "python"
+    program.symlink_to(sys.executable)
+    command = Command((str(program), *part.command().argv[1:]))
+    await supervisor.start(dataclasses.replace(part, command=lambda: command))
+    pid = supervisor.pids()["a"]
+    program.unlink()
+    os.kill(pid, signal.SIGKILL)
+    while not any("a could not be started: [Errno 2]" in line for line in said):  # noqa: ASYNC110
+        await asyncio.sleep(0.02)
+    program.symlink_to(sys.executable)
+    await new_pid(supervisor, "a", pid)
+
+
+async def test_a_restart_that_cannot_be_written_down_is_told_until_it_can_be(tmp_path, said, monkeypatch):
+    monkeypatch.setattr(supervisor_module, "_BACK_OFF_FIRST_S", 0.01)
+    seen: list[dict[str, int]] = []
+
+    def write_down() -> None:
+        seen.append(supervisor.pids())
+        if len(seen) in (2, 3):
+            raise OSError("no space left on device")
+
+    supervisor = Supervisor(tmp_path, say=said.append, on_change=write_down)
+    await supervisor.start(fake("a"))
+    pid = supervisor.pids()["a"]
+    os.kill(pid, signal.SIGKILL)
+    await new_pid(supervisor, "a", pid)
+    while len(seen) < 4:  # noqa: ASYNC110
+        await asyncio.sleep(0.02)
+    await supervisor.stop()
+    assert seen[1:] == [seen[-1]] * 3
+    assert [line for line in said if "written down" in line] == [
+        "  the new process ids could not be written down: no space left on device"
+    ]
 
 
 async def test_a_part_that_ends_at_once_is_reported_with_its_last_lines_and_its_log(supervisor):
@@ -86,6 +127,19 @@ async def test_a_part_that_ends_at_once_is_reported_with_its_last_lines_and_its_
     assert "broken did not come up: it ended with code 3" in message
     assert "no such database" in message
     assert str(supervisor.log("broken")) in message
+
+
+async def test_a_part_whose_program_or_folder_is_not_there_is_named(supervisor, tmp_path):
+    missing = Command((str(tmp_path / "none"),))
+    with pytest.raises(PartError, match=r"broken did not come up: \[Errno 2\] No such file or directory: .*none"):
+        await supervisor.start(dataclasses.replace(fake("broken"), command=lambda: missing))
+
+    def no_folder() -> None:
+        (tmp_path / "file").touch()
+        (tmp_path / "file" / "data").mkdir()
+
+    with pytest.raises(PartError, match=r"store did not come up: \[Errno 20\] Not a directory: .*data"):
+        await supervisor.start(dataclasses.replace(fake("store"), prepare=no_folder))
 
 
 async def test_a_part_that_never_gets_ready_is_reported_after_its_limit_and_ended(supervisor):

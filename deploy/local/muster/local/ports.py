@@ -26,19 +26,19 @@ def is_free(port: int) -> bool:
 
 
 def free_port(taken: Container[int] = ()) -> int:
-    """A random free port that is not in `taken`; RuntimeError if there is none."""
+    """A random free port that is not in `taken`; OSError if there is none."""
     source = random.SystemRandom()
     for _ in range(_TRIES):
         port = source.randint(_FIRST, _LAST)
         if port not in taken and is_free(port):
             return port
-    raise RuntimeError(f"no free port between {_FIRST} and {_LAST}")
+    raise OSError(f"no free port between {_FIRST} and {_LAST}")
 
 
 def reserve_block(preferred: int | None = None) -> tuple[int, socket.socket]:
     """The first port of a block that nobody else has, `preferred` if possible, and what keeps it until it is closed.
 
-    The first port itself is bound and never listened on: that is the reservation. RuntimeError if all are taken.
+    The first port itself is bound and never listened on: that is the reservation. OSError if all are taken.
     """
     candidates = random.SystemRandom().sample(_BLOCKS, len(_BLOCKS))
     if preferred is not None and preferred in _BLOCKS:
@@ -51,7 +51,7 @@ def reserve_block(preferred: int | None = None) -> tuple[int, socket.socket]:
             reservation.close()
         else:
             return first, reservation
-    raise RuntimeError("no free block of ports")
+    raise OSError("no free block of ports")
 
 
 def accepts(port: int) -> bool:

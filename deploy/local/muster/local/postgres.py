@@ -21,11 +21,11 @@ from pathlib import Path
 import asyncpg
 
 from muster.local.ports import free_port
-from muster.local.process import Command, PartError, failure, spawn, stop, wait_until_ready
+from muster.local.process import Command, PartError, run_to_end, spawn, stop, wait_until_ready
 from muster.local.unprivileged import (
     User,
     can_reach,
-    new_place,
+    data_elsewhere,
     own_place,
     reachable_copy,
     remove_abandoned_places,
@@ -90,11 +90,19 @@ class Postgres:
         return f"postgresql://postgres{secret}@127.0.0.1:{self.port}" + (f"/{database}" if database else "")
 
     def prepare(self) -> None:
-        """Make the data directory where there is none; PartError with the reason if that fails."""
+        """Make the data directory where there is none; PartError with the reason if that fails.
+
+        No other server may be running over this directory.
+        """
         self.directory.mkdir(parents=True, exist_ok=True)
         data = self._data()
-        if not (data / "PG_VERSION").exists():
-            self._initdb(data)
+        if not data.exists():
+            # Beside it at first: an initdb that was killed leaves what looks like a data directory and is none.
+            made = data.with_name("data.made")
+            shutil.rmtree(made, ignore_errors=True)
+            self._initdb(made)
+            made.rename(data)
+        _forget_killed_server(data)
         self._write_hba(data)
 
     def command(self) -> Command:
@@ -139,13 +147,9 @@ class Postgres:
     def _data(self) -> Path:
         """The data directory: here, or in a place that the unprivileged user can reach."""
         elsewhere = self.directory / "elsewhere"
-        if elsewhere.exists():
-            return Path(elsewhere.read_text())
-        if self._user is None or can_reach(self.directory):
+        if self._user is None or (can_reach(self.directory) and not elsewhere.exists()):
             return self.directory / "data"
-        data = new_place("postgres", elsewhere) / "data"
-        elsewhere.write_text(str(data))
-        return data
+        return data_elsewhere(elsewhere, "postgres")
 
     def _binary(self, name: str) -> Path:
         package = _package_folder()
@@ -156,7 +160,7 @@ class Postgres:
         return package / "pginstall" / "bin" / name
 
     def _initdb(self, data: Path) -> None:
-        data.mkdir(mode=0o700, exist_ok=True)
+        data.mkdir(mode=0o700)
         if self._user:
             os.chown(data, self._user.uid, self._user.gid)
         with _password_file(data, self._password, self._user) as password_options:
@@ -166,9 +170,7 @@ class Postgres:
                 *("--auth=scram-sha-256" if self._password else "--auth=trust", *password_options),
                 *("--no-instructions", *(() if self._durable else ("--no-sync",))),
             )
-            code = spawn(Command(argv, cwd=data, user=self._user), self.log).wait(_START_LIMIT_S)
-        if code != 0:
-            raise PartError(failure(self.name, f"initdb ended with code {code}", self.log))
+            run_to_end(self.name, "initdb", Command(argv, cwd=data, user=self._user), self.log, _START_LIMIT_S)
 
     def _write_hba(self, data: Path) -> None:
         superuser = "scram-sha-256" if self._password else "trust"
@@ -192,6 +194,20 @@ def run_sql(dsn: str, *statements: str) -> None:
 
     with ThreadPoolExecutor(1) as executor:
         executor.submit(asyncio.run, run()).result()
+
+
+def _forget_killed_server(data: Path) -> None:
+    """Remove the pid file of a server that was killed, before another process has its number (after a reboot, say).
+
+    PostgreSQL takes any process of that number for its own server and refuses to start.
+    """
+    file = data / "postmaster.pid"
+    if not file.exists():
+        return
+    (pid,) = file.read_text().split()[:1] or ("",)
+    command_line = Path("/proc", pid, "cmdline")
+    if not (pid and command_line.exists() and os.fsencode(data) in command_line.read_bytes()):
+        file.unlink()
 
 
 def _package_folder() -> Path:

@@ -96,6 +96,19 @@ def stop(process: subprocess.Popen[bytes], stop_signal: signal.Signals, limit_s:
         process.wait()
 
 
+def run_to_end(name: str, what: str, command: Command, log: Path, limit_s: float) -> None:
+    """Run a command that prepares the part `name`; PartError unless it ends well within the limit."""
+    process = spawn(command, log)
+    try:
+        code = process.wait(limit_s)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
+        raise PartError(failure(name, f"{what} is not done after {limit_s:.0f} s", log)) from None
+    if code != 0:
+        raise PartError(failure(name, f"{what} ended with code {code}", log))
+
+
 def wait_until_ready(
     name: str, process: subprocess.Popen[bytes], probe: Callable[[], str | None], log: Path, limit_s: float
 ) -> None:

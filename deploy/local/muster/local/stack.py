@@ -58,6 +58,7 @@ class Stack:
 
     async def __aenter__(self) -> Self:
         self._lock.acquire()
+        (self.var / "run.json").unlink(missing_ok=True)  # of a run that was killed: nothing in it is true any more
         self._ports, self._secrets = Ports(self.var), Secrets(self.var)
         self._supervisor = Supervisor(
             self.var / "log", say=self._say, on_change=self._write_run, keep_open=(self._lock.fd,)

@@ -76,6 +76,8 @@ class Supervisor:
         self._children: dict[str, _Child] = {}
         self._starting: dict[str, _Child] = {}
         self._watching: asyncio.Task[None] | None = None
+        self._changed = False
+        self._untold: OSError | None = None
 
     def pids(self) -> dict[str, int]:
         """Process ids of the parts that run, by name."""
@@ -139,9 +141,12 @@ class Supervisor:
     async def _start(self, part: Part) -> None:
         begun = time.monotonic()
         _keep_one_run_back(self.log(part.name))
-        if part.prepare is not None:
-            await asyncio.to_thread(part.prepare)
-        child = self._starting[part.name] = self._spawn(part)
+        try:
+            if part.prepare is not None:
+                await asyncio.to_thread(part.prepare)
+            child = self._starting[part.name] = self._spawn(part)
+        except (OSError, RuntimeError, subprocess.SubprocessError) as error:
+            raise PartError(failure(part.name, str(error), self.log(part.name))) from error
         while (reason := await asyncio.to_thread(part.why_not_ready)) is not None or child.process.poll() is not None:
             if child.process.poll() is not None:
                 reason = f"it ended with code {child.process.returncode}"
@@ -162,26 +167,44 @@ class Supervisor:
         while True:
             await asyncio.sleep(_POLL_S)
             for name, child in list(self._children.items()):
-                if child.restart_at is not None:
-                    self._restart_when_due(name, child)
-                elif child.process.poll() is not None:
-                    self._plan_restart(name, child)
+                if child.restart_at is None:
+                    if child.process.poll() is not None:
+                        self._plan_restart(name, child, f"ended with code {child.process.returncode}")
+                elif time.monotonic() >= child.restart_at:
+                    self._restart(name, child)
+            self._tell_change()
 
-    def _plan_restart(self, name: str, child: _Child) -> None:
+    def _plan_restart(self, name: str, child: _Child, reason: str) -> None:
         now = time.monotonic()
         child.failures = 1 if now - child.started > _STEADY_S else child.failures + 1
-        wait_s = min(_BACK_OFF_MAX_S, _BACK_OFF_FIRST_S * 2 ** (child.failures - 1))
+        # A power that no float could hold is never computed: who fails for days is still asked every ten seconds.
+        wait_s = min(_BACK_OFF_MAX_S, _BACK_OFF_FIRST_S * 2 ** min(child.failures - 1, 16))
         child.restart_at = now + wait_s
-        self._say(f"  {name} ended with code {child.process.returncode}; starting it again in {wait_s:g} s")
+        where = f" (log: {self.log(name)})" if child.failures > 1 else ""
+        self._say(f"  {name} {reason}; starting it again in {wait_s:g} s{where}")
 
-    def _restart_when_due(self, name: str, child: _Child) -> None:
-        assert child.restart_at is not None
-        if time.monotonic() < child.restart_at:
+    def _restart(self, name: str, child: _Child) -> None:
+        try:
+            self._children[name] = self._spawn(child.part)
+        except (OSError, subprocess.SubprocessError) as error:  # no process to be had, a full disk: it may pass
+            self._plan_restart(name, child, f"could not be started: {error}")
             return
-        self._children[name] = self._spawn(child.part)
         self._children[name].failures = child.failures
         self.restarts[name] += 1
-        self._on_change()
+        self._changed = True
+
+    def _tell_change(self) -> None:
+        """Tell of restarts; where that fails (a full disk), say so once and try again until it works."""
+        if not self._changed:
+            return
+        try:
+            self._on_change()
+        except OSError as error:
+            if self._untold is None:
+                self._say(f"  the new process ids could not be written down: {error}")
+            self._untold = error
+        else:
+            self._changed, self._untold = False, None
 
 
 def _keep_one_run_back(log: Path) -> None:

@@ -56,13 +56,22 @@ def own_place() -> Path:
     raise RuntimeError(f"no folder that {_USER_NAME} can reach: tried {', '.join(map(str, _PLACES))}")
 
 
-def new_place(kind: str, owner: Path) -> Path:
-    """A new folder in root's own place, in use as long as the file `owner` exists."""
-    remove_abandoned_places(kind)
-    place = Path(tempfile.mkdtemp(prefix=f"{kind}-", dir=own_place()))
-    place.chmod(0o711)
-    (place / "owner").write_text(str(owner.resolve()))
-    return place
+def data_elsewhere(owner: Path, kind: str) -> Path:
+    """The data folder, in root's own place, that the file `owner` names; in use as long as that file exists.
+
+    At first it names a new one, which is left to be made.
+    """
+    if not owner.exists():
+        remove_abandoned_places(kind)
+        place = Path(tempfile.mkdtemp(prefix=f"{kind}-", dir=own_place()))
+        place.chmod(0o711)
+        made = owner.with_name(f"{owner.name}.made")
+        made.write_text(str(place / "data"))
+        made.replace(owner)
+    data = Path(owner.read_text())
+    # After `owner` is there: another start, which removes abandoned places, cannot take this one for such.
+    (data.parent / "owner").write_text(str(owner.resolve()))
+    return data
 
 
 def remove_abandoned_places(kind: str) -> None:
@@ -70,7 +79,7 @@ def remove_abandoned_places(kind: str) -> None:
     if os.geteuid() != 0:
         return
     for owner in own_place().glob(f"{kind}-*/owner"):
-        if not Path(owner.read_text()).exists():
+        if not Path(owner.read_text()).is_file():
             shutil.rmtree(owner.parent, ignore_errors=True)
 
 

@@ -92,7 +92,7 @@ class Ports:
         for port in (*before, *unused):
             if is_free(port):
                 return port
-        raise RuntimeError(f"no port for {name}: all {BLOCK_SIZE} from {self._block} are taken")
+        raise OSError(f"no port for {name}: all {BLOCK_SIZE} from {self._block} are taken")
 
 
 class Secrets:

@@ -40,6 +40,7 @@ class DemoFailed(Exception):
 def main(run: dict[str, Any], var: Path) -> int:
     """Play the story on a running Muster and write `demo.json`; 0 if every figure agrees, else 1 with the reasons."""
     started = time.monotonic()
+    (var / "demo.json").unlink(missing_ok=True)
     try:
         figures = _play(run)
     except (DemoFailed, ApiError, httpx.HTTPError) as failed:
