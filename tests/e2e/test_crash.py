@@ -43,3 +43,30 @@ def everyone_has_left(progress: dict[str, int]) -> bool:
 
 def broken(world: World) -> list[object]:
     return [law.violations for law in settled_laws(world.operator, 30.0) if law.violation_count]
+
+
+@pytest.mark.parametrize(
+    "process",
+    [
+        "customer.worker.0",
+        "credit.worker.0",
+        "dispatch.worker.0",
+        "report.worker.0",
+        "reply.worker.0",
+        "dispatch.api.0",
+    ],
+)
+def test_kill_9_of_any_other_process_changes_nothing(world: World, process: str) -> None:
+    business = world.business(credits=3_000)
+    numbers = business.customers(1_200)
+    world.faults(response_delay_ms=50)
+    quote = business.ask.quote("Hello {{first_name}}. STOP to opt out")
+    bulk_id = business.ask.send(quote["id"])["id"]
+
+    world.stack.kill(process)
+
+    business.ended(bulk_id)
+    assert set(world.stats(numbers).values()) == {1}
+    eventually(lambda: business.ask.credits()["reserved"] == 0)
+    assert business.ask.credits()["consumed"] == 1_200
+    assert business.progress(bulk_id)["delivered"] == 1_200

@@ -91,6 +91,9 @@ class Book:
             self._look_at[receipt.carrier_id] = (clock.monotonic(), _LOOK_S_MIN)
             for candidate in id_candidates(receipt.carrier_id):
                 self._expected.setdefault(candidate, receipt.carrier_id)
+            # Its id may have come while the receipt was being stored, when nobody expected it yet.
+            if self.find(receipt.carrier_id):
+                self._early.append(receipt.carrier_id)
 
     def take_early(self) -> list[WaitingReceipt]:
         """Receipts that waited, whose id has come since the last time."""

@@ -1,0 +1,56 @@
+"""The book of carrier ids: a receipt and the response that names its id come in any order."""
+
+from uuid import uuid4
+
+import pytest
+
+from muster.dispatch.domain.receipts import Receipt
+from muster.dispatch.events import ChunkFacts, ChunkKey, Recipients
+from muster.dispatch.sender.book import Book, ReceiptHome
+from muster.dispatch.store.chunks import Home
+from muster.dispatch.store.receipts import WaitingReceipt
+from muster.kit import clock
+
+CARRIER_ID = "1795719129703388"
+
+
+def home() -> ReceiptHome:
+    """The record of a chunk with one recipient."""
+    about = ChunkFacts(country="AU", account="smpp", message_class=1, kind=1, sender="+61400000001", lane=1)
+    recipients = Recipients(seq=[1], hashes=[b"h"], parts=b"\1", prices=[1], uptos=[1])
+    return ReceiptHome(
+        Home(
+            key=ChunkKey(uuid4(), uuid4(), 1),
+            about=about,
+            recipients=recipients,
+            slots=b"\1",
+            said=0,
+            done=False,
+            carrier_ids=None,
+            receipts=None,
+            receipts_said=0,
+            submitted_at=None,
+        )
+    )
+
+
+def receipt(carrier_id: str = CARRIER_ID) -> WaitingReceipt:
+    """A receipt that came when nobody knew its id."""
+    now = clock.now()
+    return WaitingReceipt(carrier_id, Receipt.DELIVERED, "000", now, now, "61411000000", "+61400000001")
+
+
+def test_a_receipt_finds_the_id_that_comes_after_it() -> None:
+    book = Book(3600)
+    book.wait(receipt())
+    assert book.take_early() == []
+    book.add(CARRIER_ID, home(), 0)
+    assert [one.carrier_id for one in book.take_early()] == [CARRIER_ID]
+
+
+@pytest.mark.parametrize("written_as", [CARRIER_ID, f"{int(CARRIER_ID):x}"])
+def test_a_receipt_finds_the_id_that_came_while_it_was_being_stored(written_as: str) -> None:
+    book = Book(3600)
+    book.add(CARRIER_ID, home(), 0)
+    book.wait(receipt(written_as))
+    assert [one.carrier_id for one in book.take_early()] == [written_as]
