@@ -94,6 +94,16 @@ def test_stop_works_and_unsent_credits_come_back_at_once(world: World) -> None:
     assert refused.value.status == 409
 
 
+def test_a_send_stopped_before_anybody_heard_of_it_ends_and_costs_what_it_sent(world: World) -> None:
+    business = world.business(credits=3_000)
+    numbers = business.customers(2_500)
+    bulk_id = business.send()
+    business.ask.control(bulk_id, "stop")
+    eventually(lambda: business.state(bulk_id) == "closed")
+    books_after = settled(business)
+    assert books_after["consumed"] == sum(world.stats(numbers).values())
+
+
 def test_a_paused_send_goes_on_where_it_was_and_nobody_gets_it_twice(world: World) -> None:
     business = world.business(credits=3_000)
     numbers = business.customers(2_000)

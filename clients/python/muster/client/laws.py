@@ -46,12 +46,15 @@ class Law:
 
 
 def differences(one: Bulks, other: Bulks, members: Iterable[str], between: str) -> tuple[int, list[dict[str, Any]]]:
-    """How many ended sends of `one` were compared with `other`, and where the named members differ."""
+    """How many ended sends of `one` were compared with `other`, and where the named members differ.
+
+    A send that `other` has never heard of is nothing there: so it is where one was stopped before it was requested.
+    """
     wrong = []
     ended = [key for key, sums in one.items() if sums["closed"]]
     for key in ended:
         there = other.get(key, {})
-        off = {m: [one[key].get(m), there.get(m)] for m in members if one[key].get(m) != there.get(m)}
+        off = {m: [one[key][m], there.get(m, 0)] for m in members if one[key][m] != there.get(m, 0)}
         if off:
             wrong.append({"tenant_id": key[0], "bulk_id": key[1], "message": f"{between} disagree", "detail": off})
     return len(ended), wrong
@@ -62,7 +65,7 @@ def used_credits(dispatch: Bulks, report: Bulks) -> tuple[int, list[dict[str, An
     wrong = []
     ended = [key for key, sums in dispatch.items() if sums["closed"] and not sums["unknown"]]
     for key in ended:
-        charged = report.get(key, {}).get("credits")
+        charged = report.get(key, {}).get("credits", 0)
         if charged != dispatch[key]["used"]:
             detail = {"used": dispatch[key]["used"], "charged in the report": charged}
             wrong.append({"tenant_id": key[0], "bulk_id": key[1], "message": "used differs", "detail": detail})
