@@ -44,6 +44,10 @@ class ScriptedCarrier:
         assert self._writer is not None
         self._writer.transport.abort()
 
+    def half_close(self) -> None:
+        assert self._writer is not None
+        self._writer.write_eof()
+
     def stop_reading(self) -> None:
         assert self._writer is not None
         self._writer.transport.pause_reading()

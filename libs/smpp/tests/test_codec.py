@@ -29,6 +29,7 @@ octet = st.integers(0, 255)
 modes = st.sampled_from(BindMode)
 # C-octet strings: any octet but NUL, as Latin-1.
 c_strings = st.text(st.characters(min_codepoint=1, max_codepoint=255), max_size=20)
+ids = st.text(st.characters(min_codepoint=32, max_codepoint=126), max_size=20)
 c_octets = st.binary(max_size=16).filter(lambda value: 0 not in value)
 tlvs = st.dictionaries(
     st.integers(0, 0xFFFF).filter(lambda tag: tag != Tag.MESSAGE_PAYLOAD), st.binary(max_size=40), max_size=4
@@ -56,7 +57,7 @@ pdus = st.one_of(
     st.builds(BindResp, sequences, modes, statuses, c_strings, tlvs),
     _messages(Submit),
     _messages(Deliver),
-    st.builds(SubmitResp, sequences, st.just(0), c_strings),
+    st.builds(SubmitResp, sequences, st.just(0), ids),
     st.builds(SubmitResp, sequences, st.integers(1, 0xFFFFFFFF)),
     st.builds(DeliverResp, sequences, statuses),
     st.builds(EnquireLink, sequences),

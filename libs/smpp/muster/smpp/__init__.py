@@ -2,6 +2,7 @@
 
 from muster.smpp.codec import Decoder, ProtocolError, SubmitTemplate, encode
 from muster.smpp.concat import Concat, build_sar, build_udh, read_concat
+from muster.smpp.inbound import SomeNotTaken
 from muster.smpp.options import BindRefused, SessionCounts, SessionOptions
 from muster.smpp.outcomes import (
     Accepted,
@@ -14,7 +15,15 @@ from muster.smpp.outcomes import (
     UnknownReason,
 )
 from muster.smpp.pdu import BindMode, Deliver, Pdu, Submit, Tag
-from muster.smpp.receipts import Receipt, ReceiptState, id_candidates, normalise_id, read_receipt, same_id
+from muster.smpp.receipts import (
+    Receipt,
+    ReceiptState,
+    id_candidates,
+    is_hexadecimal,
+    normalise_id,
+    read_receipt,
+    same_id,
+)
 from muster.smpp.session import Session
 from muster.smpp.status import STATUS_NAMES, status_name
 from muster.smpp.window import LateResponse
@@ -40,6 +49,7 @@ __all__ = [
     "Session",
     "SessionCounts",
     "SessionOptions",
+    "SomeNotTaken",
     "Submit",
     "SubmitTemplate",
     "Tag",
@@ -49,6 +59,7 @@ __all__ = [
     "build_udh",
     "encode",
     "id_candidates",
+    "is_hexadecimal",
     "normalise_id",
     "read_concat",
     "read_receipt",

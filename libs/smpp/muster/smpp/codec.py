@@ -15,7 +15,6 @@ from muster.smpp.pdu import (
     ENQUIRE_LINK_RESP,
     GENERIC_NACK,
     HEADER_OCTETS,
-    MESSAGE_ID_CHARS_MAX,
     RESPONSE_BIT,
     SHORT_MESSAGE_OCTETS_MAX,
     SUBMIT_SM,
@@ -38,6 +37,7 @@ from muster.smpp.pdu import (
     Unbind,
     UnbindResp,
     UnknownPdu,
+    plain_word,
 )
 
 # The largest message_payload (65,535) with its mandatory fields and other TLVs fits; nothing of SMPP 3.4 is larger.
@@ -121,7 +121,7 @@ class Decoder:
 
 def _message_id(body: bytes) -> str:
     end = body.find(0)
-    return (body[:end] if end >= 0 else body)[:MESSAGE_ID_CHARS_MAX].decode("latin-1")
+    return plain_word(body[:end] if end >= 0 else body)
 
 
 def _decode(command_id: int, status: int, sequence: int, body: bytes) -> Pdu:

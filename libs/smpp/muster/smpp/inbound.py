@@ -3,7 +3,7 @@
 import asyncio
 import logging
 from collections import deque
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Collection
 from typing import TypeAlias
 
 from muster.smpp.codec import encode_deliver_resp
@@ -13,6 +13,15 @@ from muster.smpp.status import ESME_ROK, ESME_RX_T_APPN
 log = logging.getLogger(__name__)
 
 DeliverHandler: TypeAlias = Callable[[list[Deliver]], Awaitable[None]]
+
+
+class SomeNotTaken(Exception):
+    """Raised by a handler that has stored all of a batch but these `sequences`: they alone come again. Any other
+    exception means that nothing was stored."""
+
+    def __init__(self, sequences: Collection[int]) -> None:
+        super().__init__(f"{len(sequences)} were not stored")
+        self.sequences = frozenset(sequences)
 
 
 class DeliverQueue:
@@ -50,23 +59,30 @@ class DeliverQueue:
         try:
             while self._waiting:
                 batch = [self._waiting.popleft() for _ in range(min(self._batch_max, len(self._waiting)))]
-                self._answer(batch, await self._handle(batch))
+                refused = await self._handle(batch)
+                taken = [deliver for deliver in batch if deliver.sequence not in refused] if refused else batch
+                self.handled += len(taken)
+                self.failed += len(batch) - len(taken)
+                self._answer(taken, ESME_ROK)
+                self._answer([deliver for deliver in batch if deliver.sequence in refused], ESME_RX_T_APPN)
         finally:
             self._task = None
 
-    async def _handle(self, batch: list[Deliver]) -> int:
+    async def _handle(self, batch: list[Deliver]) -> frozenset[int]:
+        """The sequences of those that were not stored: the carrier keeps them and comes again."""
         try:
             await self._handler(batch)
+        except SomeNotTaken as some:
+            return some.sequences
         except Exception as failure:
-            # The carrier keeps them and comes again. The type only: the message of an error may hold numbers or texts.
-            self.failed += len(batch)
+            # The type only: the message of an error may hold numbers or texts.
             log.error("deliver_sm handler failed: %s (%d messages will come again)", type(failure).__name__, len(batch))
-            return ESME_RX_T_APPN
-        self.handled += len(batch)
-        return ESME_ROK
+            return frozenset(deliver.sequence for deliver in batch)
+        return frozenset()
 
     def _answer(self, batch: list[Deliver], status: int) -> None:
-        self._write(b"".join([encode_deliver_resp(deliver.sequence, status) for deliver in batch]))
+        if batch:
+            self._write(b"".join([encode_deliver_resp(deliver.sequence, status) for deliver in batch]))
 
     async def idle(self) -> None:
         """Return when nothing waits any more."""

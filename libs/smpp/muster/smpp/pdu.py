@@ -30,6 +30,13 @@ ESM_RECEIPT: Final = 0x04
 ESM_INTERMEDIATE: Final = 0x20
 
 
+def plain_word(octets: bytes) -> str:
+    """What a carrier names something with, cut to a bound and without what cannot be printed: a line feed or NUL inside
+    an id would break whoever joins ids, or a database that takes no NUL."""
+    word = octets[:MESSAGE_ID_CHARS_MAX].decode("latin-1")
+    return word if word.isprintable() else "".join(filter(str.isprintable, word))
+
+
 class Tag(IntEnum):
     """Tags of the optional parameters that Muster reads or writes."""
 

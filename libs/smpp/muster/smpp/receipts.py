@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from enum import Enum
 from typing import Final
 
-from muster.smpp.pdu import ESM_UDH, MESSAGE_ID_CHARS_MAX, Deliver, Tag
+from muster.smpp.pdu import ESM_UDH, MESSAGE_ID_CHARS_MAX, Deliver, Tag, plain_word
 
 
 class ReceiptState(Enum):
@@ -101,8 +101,7 @@ def read_receipt(deliver: Deliver) -> Receipt | None:
         return None
     usual = _USUAL.search(deliver.payload)
     if usual is not None:
-        words = tuple(group.decode("latin-1") for group in usual.groups())
-        carrier_id, submitted, done, stat, error = words
+        carrier_id, submitted, done, stat, error = map(plain_word, usual.groups())
     else:
         fields = dict(_fields(_text(deliver)))
         carrier_id, stat, error = fields.get("id", ""), fields.get("stat", ""), fields.get("err", "")
@@ -111,7 +110,7 @@ def read_receipt(deliver: Deliver) -> Receipt | None:
     reference = None
     if deliver.tlvs:
         carrier_id, state, error, reference = _from_tlvs(deliver.tlvs, carrier_id, state, error)
-    return Receipt(carrier_id[:MESSAGE_ID_CHARS_MAX], state, error, done, submitted, deliver.source, reference)
+    return Receipt(carrier_id, state, error, done, submitted, deliver.source, reference)
 
 
 def _text(deliver: Deliver) -> bytes:
@@ -127,14 +126,14 @@ def _fields(text: bytes) -> Iterator[tuple[str, str]]:
     # `text:` holds what a person wrote and ends the fields. The first of a repeated field counts, so go backwards.
     head = re.split(rb"\btext\s*:", text, maxsplit=1, flags=re.IGNORECASE)[0]
     for name, value in reversed(_FIELD.findall(head)):
-        yield name.decode("latin-1").lower(), value.decode("latin-1")
+        yield name.decode("latin-1").lower(), plain_word(value)
 
 
 def _from_tlvs(
     tlvs: dict[int, bytes], carrier_id: str, state: ReceiptState, error: str
 ) -> tuple[str, ReceiptState, str, int | None]:
     if named := tlvs.get(Tag.RECEIPTED_MESSAGE_ID, b"").partition(b"\0")[0]:
-        carrier_id = named.decode("latin-1").strip()
+        carrier_id = plain_word(named).strip()
     number = tlvs.get(Tag.MESSAGE_STATE, b"")
     if len(number) == 1 and number[0] < len(_BY_NUMBER):
         state = _BY_NUMBER[number[0]]
@@ -163,7 +162,7 @@ def id_candidates(receipt_id: str) -> tuple[str, ...]:
     found = [plain]
     if plain.isascii() and plain.isdigit():
         found.append(f"{int(plain):x}")
-    if _is_hexadecimal(plain):
+    if is_hexadecimal(plain):
         found.append(str(int(plain, 16)))
     return tuple(dict.fromkeys(found))
 
@@ -173,6 +172,7 @@ def same_id(response_id: str, receipt_id: str) -> bool:
     return normalise_id(response_id) in id_candidates(receipt_id)
 
 
-def _is_hexadecimal(text: str) -> bool:
+def is_hexadecimal(text: str) -> bool:
+    """Whether a normalised id may be a number in hexadecimal."""
     # Not int(): it accepts signs, underscores and other scripts' digits.
     return bool(text) and len(text) <= MESSAGE_ID_CHARS_MAX and not text.strip("0123456789abcdef")
