@@ -6,7 +6,7 @@ import pytest
 
 from muster.dispatch.domain.receipts import Receipt
 from muster.dispatch.events import ChunkFacts, ChunkKey, Recipients
-from muster.dispatch.sender.book import Book, ReceiptHome
+from muster.dispatch.sender.book import WAITING_MAX, Book, ReceiptHome
 from muster.dispatch.store.chunks import Home
 from muster.dispatch.store.receipts import WaitingReceipt
 from muster.kit import clock
@@ -41,7 +41,7 @@ def receipt(carrier_id: str = CARRIER_ID) -> WaitingReceipt:
 
 
 def test_a_receipt_finds_the_id_that_comes_after_it() -> None:
-    book = Book(3600)
+    book = Book(3600.0, 86_400.0)
     book.wait(receipt())
     assert book.take_early() == []
     book.add(CARRIER_ID, home(), 0)
@@ -50,7 +50,27 @@ def test_a_receipt_finds_the_id_that_comes_after_it() -> None:
 
 @pytest.mark.parametrize("written_as", [CARRIER_ID, f"{int(CARRIER_ID):x}"])
 def test_a_receipt_finds_the_id_that_came_while_it_was_being_stored(written_as: str) -> None:
-    book = Book(3600)
+    book = Book(3600.0, 86_400.0)
     book.add(CARRIER_ID, home(), 0)
     book.wait(receipt(written_as))
     assert [one.carrier_id for one in book.take_early()] == [written_as]
+
+
+def test_receipts_of_others_never_crowd_out_one_whose_message_is_about_to_be_known() -> None:
+    book = Book(3600.0, 86_400.0)
+    for number in range(10**6, 10**6 + WAITING_MAX):
+        book.wait(receipt(str(number)))
+
+    book.wait(receipt("5"))
+    book.add("5", home(), 0)
+
+    assert [one.carrier_id for one in book.take_early()] == ["5"]
+    assert len(book._waiting) == WAITING_MAX
+
+
+def test_a_receipt_that_nobody_claims_is_forgotten_in_the_end() -> None:
+    book = Book(3600.0, 0.0)
+    book.wait(receipt())
+
+    assert book.take_due() == []
+    assert (book._waiting, book._look_at, book._expected) == ({}, {}, {})

@@ -19,6 +19,7 @@ from muster.kit.testing import eventually
 from muster.local.carrier.deliveries import Inbound
 from muster.local.carrier.inbound import deliver_pdus
 from muster.local.carrier.server import Carrier
+from muster.smpp import Deliver
 
 WRITER = "+61411000003"
 ACCEPTED, SUPPRESSED = common_pb2.LEFT_ACCEPTED, common_pb2.LEFT_SUPPRESSED
@@ -172,6 +173,32 @@ async def test_a_long_text_is_joined_from_its_parts_in_whatever_order_they_come(
     assert said.text == text
     async with db.worker() as tx:
         assert await tx.fetchval("SELECT count(*) FROM inbound_part") == 0
+
+
+@pytest.mark.parametrize(
+    ("data_coding", "text", "cut"), [(8, "see you \N{WINKING FACE} there", 18), (0, "at 5 {pm}", 6)]
+)
+async def test_a_character_that_is_cut_between_two_parts_is_whole_again(
+    db: Database, carrier: Carrier, bound: Running, data_coding: int, text: str, cut: int
+) -> None:
+    octets = text.encode("utf-16-be") if data_coding == 8 else b"at 5 \x1b\x28pm\x1b\x29"
+    [account] = carrier.accounts.values()
+    parts = [
+        Inbound(
+            Deliver(
+                *(0, WRITER.removeprefix("+"), REPLY_NUMBER.removeprefix("+"), b"\5\0\3\7\2%c" % number + part),
+                data_coding=data_coding,
+                esm_class=0x40,
+            )
+        )
+        for number, part in ((2, octets[cut:]), (1, octets[:cut]))
+    ]
+
+    account.deliver(parts)
+
+    assert [await part.answer for part in parts] == [0, 0]
+    [said] = await world.said(db, "SmsReceived")
+    assert said.text == text
 
 
 async def test_a_repetition_by_the_carrier_is_one_message_and_two_texts_of_a_person_are_two(

@@ -379,6 +379,12 @@ def is_number(sender: str) -> bool:
     return digits.isascii() and digits.isdigit()
 
 
+def e164(number: str) -> str:
+    """A number as a carrier writes it, with a plus; what is not ASCII is no digit of it, but must not be the end of
+    what is said of it."""
+    return "+" + number.encode("ascii", "replace").decode().removeprefix("+").removeprefix("00")
+
+
 def normal_sender(sender: str) -> str:
     """How a sender is looked up: a number as its digits, a name as it is."""
     return sender.removeprefix("+") if is_number(sender) else sender

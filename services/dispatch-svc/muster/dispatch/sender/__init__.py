@@ -30,7 +30,7 @@ class Sender:
             rate=Rate(settings.carrier_parts_per_second, clock.monotonic()),
             failpoint=Failpoint(settings.failpoint),
         )
-        self.book = Book(settings.dispatch_ids_kept_s)
+        self.book = Book(settings.dispatch_ids_kept_s, settings.dispatch_waiting_kept_s)
         self.resolver = Resolver(self.shared)
         self.inbox = Inbox(self.shared)
         self.deliveries = Deliveries(self.shared, self.book, self.resolver, self.inbox)

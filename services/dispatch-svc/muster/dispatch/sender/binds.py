@@ -6,7 +6,7 @@ import ssl
 from collections.abc import Awaitable, Callable
 
 from muster.dispatch.settings import DispatchSettings
-from muster.kit import metrics, observe
+from muster.kit import clock, metrics, observe
 from muster.smpp import BindRefused, Deliver, LateResponse, Session, SessionOptions
 
 log = observe.logger(__name__)
@@ -48,7 +48,7 @@ class Bind:
                 await asyncio.sleep(delay_s * random.uniform(0.5, 1.0))
                 delay_s = min(delay_s * 2, self._settings.carrier_rebind_s_max)
                 continue
-            delay_s = self._settings.carrier_rebind_s_min
+            bound_at = clock.monotonic()
             self.number += 1
             metrics.carrier_bound.set(1)
             log.info("carrier.bound", account=self._settings.carrier_account)
@@ -58,8 +58,12 @@ class Bind:
             metrics.carrier_bound.set(0)
             self._on_change()
             log.warning("carrier.unbound", account=self._settings.carrier_account, why=reason)
+            # Who binds and is dropped at once, again and again, waits as long as who is refused.
+            if clock.monotonic() - bound_at > self._settings.carrier_rebind_s_max:
+                delay_s = self._settings.carrier_rebind_s_min
             if not self._stopping:
                 await asyncio.sleep(delay_s * random.uniform(0.5, 1.0))
+                delay_s = min(delay_s * 2, self._settings.carrier_rebind_s_max)
         await asyncio.Event().wait()
 
     async def _connect(self) -> Session:

@@ -1,5 +1,6 @@
 """Which message a carrier's id belongs to: the ids of the last hour in memory, by age."""
 
+from collections import OrderedDict
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -7,7 +8,7 @@ from muster.dispatch.events import ChunkKey
 from muster.dispatch.store.chunks import Home
 from muster.dispatch.store.receipts import WaitingReceipt
 from muster.kit import clock
-from muster.smpp import id_candidates, normalise_id
+from muster.smpp import id_candidates, is_hexadecimal, normalise_id
 
 # Generations: an id is found by looking into a handful of dictionaries, and forgotten with its generation.
 _GENERATIONS = 6
@@ -45,6 +46,14 @@ class ReceiptHome:
         return at, bytes(receipts[start : start + self.parts[at]])
 
 
+class _Look(NamedTuple):
+    """When a receipt that waits is looked for again, how long after that, and when no more."""
+
+    at: float
+    delay_s: float
+    until: float
+
+
 class Place(NamedTuple):
     """A slot of a chunk."""
 
@@ -56,17 +65,21 @@ class Book:
     """Carrier id -> place; and receipts whose id was not known when they came: `early` are those of them whose id has
     come since."""
 
-    def __init__(self, kept_s: float) -> None:
+    def __init__(self, kept_s: float, waiting_kept_s: float) -> None:
         self._turn_s = kept_s / _GENERATIONS
+        self._waiting_kept_s = waiting_kept_s
         self._turned_at = clock.monotonic()
         self._ids: list[dict[str, tuple[ReceiptHome, int]]] = [{}]
         self._homes: dict[ChunkKey, ReceiptHome] = {}
         self._final: list[set[str]] = [set(), set()]
-        self._waiting: dict[str, WaitingReceipt] = {}
-        # Under which ids the message of a receipt that waits may turn up, and when it is looked for again.
-        self._expected: dict[str, str] = {}
-        self._look_at: dict[str, tuple[float, float]] = {}
+        self._waiting: OrderedDict[str, WaitingReceipt] = OrderedDict()
+        # Which receipts wait for a message of this id, and when they are looked for again. Written in two bases, one id
+        # may be what several wait for.
+        self._expected: dict[str, set[str]] = {}
+        self._look_at: dict[str, _Look] = {}
         self._early: list[str] = []
+        # Whether any id of this account was seen that is hexadecimal and not decimal.
+        self._hexadecimal = False
 
     def home_of(self, home: Home) -> ReceiptHome:
         """The one record of a chunk's receipts in this process."""
@@ -77,23 +90,29 @@ class Book:
         return found
 
     def add(self, carrier_id: str, home: ReceiptHome, slot: int) -> None:
-        """The carrier has given this id to this part."""
+        """The carrier has given this id to this part; nothing if it gave none."""
         plain = normalise_id(carrier_id)
+        if not plain:
+            return
         self._ids[-1][plain] = (home, slot)
+        self._hexadecimal = self._hexadecimal or (not plain.isdigit() and is_hexadecimal(plain))
         if self._expected and plain in self._expected:
-            self._early.append(self._expected[plain])
+            self._early += self._expected[plain]
 
     def wait(self, receipt: WaitingReceipt) -> None:
-        """Keep a receipt until its message turns up; the first word on an id stays. Beyond the bound it is left to the
-        database."""
-        if len(self._waiting) < WAITING_MAX and receipt.carrier_id not in self._waiting:
-            self._waiting[receipt.carrier_id] = receipt
-            self._look_at[receipt.carrier_id] = (clock.monotonic(), _LOOK_S_MIN)
-            for candidate in id_candidates(receipt.carrier_id):
-                self._expected.setdefault(candidate, receipt.carrier_id)
-            # Its id may have come while the receipt was being stored, when nobody expected it yet.
-            if self.find(receipt.carrier_id):
-                self._early.append(receipt.carrier_id)
+        """Keep a receipt until its message turns up; the first word on an id stays. Beyond the bound the oldest is left
+        to the database: most messages turn up within seconds, and those of others on the same account never do."""
+        if receipt.carrier_id in self._waiting:
+            return
+        if len(self._waiting) >= WAITING_MAX:
+            self.waits_no_more(next(iter(self._waiting)))
+        self._waiting[receipt.carrier_id] = receipt
+        now = clock.monotonic()
+        self._look_at[receipt.carrier_id] = _Look(now, _LOOK_S_MIN, now + self._waiting_kept_s)
+        for candidate in id_candidates(receipt.carrier_id):
+            self._expected.setdefault(candidate, set()).add(receipt.carrier_id)
+        if self.find(receipt.carrier_id):
+            self._early.append(receipt.carrier_id)  # its id came while the receipt was being stored
 
     def take_early(self) -> list[WaitingReceipt]:
         """Receipts that waited, whose id has come since the last time."""
@@ -101,12 +120,15 @@ class Book:
         return [self._waiting[carrier_id] for carrier_id in dict.fromkeys(early) if carrier_id in self._waiting]
 
     def take_due(self) -> list[WaitingReceipt]:
-        """Receipts that wait and should be looked for elsewhere now: soon at first, then ever more rarely."""
+        """Receipts that wait and should be looked for elsewhere now: soon at first, then ever more rarely, and at last
+        no more."""
         now, due = clock.monotonic(), []
-        for carrier_id, (at, delay_s) in self._look_at.items():
-            if at <= now:
+        for carrier_id, (at, delay_s, until) in list(self._look_at.items()):
+            if until <= now:
+                self.waits_no_more(carrier_id)
+            elif at <= now:
                 due.append(self._waiting[carrier_id])
-                self._look_at[carrier_id] = (now + delay_s, min(delay_s * 2, _LOOK_S_MAX))
+                self._look_at[carrier_id] = _Look(now + delay_s, min(delay_s * 2, _LOOK_S_MAX), until)
         return due
 
     def waits_no_more(self, carrier_id: str) -> None:
@@ -114,8 +136,16 @@ class Book:
         self._waiting.pop(carrier_id, None)
         self._look_at.pop(carrier_id, None)
         for candidate in id_candidates(carrier_id):
-            if self._expected.get(candidate) == carrier_id:
-                del self._expected[candidate]
+            expected = self._expected.get(candidate, set())
+            expected.discard(carrier_id)
+            if not expected:
+                self._expected.pop(candidate, None)
+
+    def may_be_another(self, plain: str) -> bool:
+        """Whether an id of digits alone may be the hexadecimal spelling of one message and the decimal one of another,
+        since this carrier writes hexadecimal somewhere: then the number decides."""
+        self._hexadecimal = self._hexadecimal or (not plain.isdigit() and is_hexadecimal(plain))
+        return self._hexadecimal and plain.isdigit()
 
     def find(self, receipt_id: str) -> list[tuple[str, Place]]:
         """Where a receipt may belong, likeliest first, as (id it is kept under, place). All but one that is written as

@@ -20,7 +20,7 @@ from muster.kit import clock, metrics, observe
 from muster.kit.outbox import Fact, emit
 from muster.kit.pg import Tx
 from muster.kit.settings import secret
-from muster.smpp import Deliver, ReceiptState, id_candidates, normalise_id, read_receipt
+from muster.smpp import Deliver, ReceiptState, SomeNotTaken, id_candidates, normalise_id, read_receipt
 from muster.smpp import Receipt as CarrierReceipt
 from muster.text import number_hash
 
@@ -82,12 +82,14 @@ class Deliveries:
         transaction costs as much for ten receipts as for a thousand."""
         began = clock.monotonic()
         read = [(deliver, read_receipt(deliver)) for deliver in batch]
-        written = [deliver for deliver, receipt in read if receipt is None]
-        if written:
-            await self._inbox.take(written)
         receipts = [(deliver, receipt) for deliver, receipt in read if receipt is not None]
+        # Receipts first: all of a batch comes again if they fail, which does no harm to receipts, but a person's words
+        # would be heard twice.
         if receipts:
             await self._take(receipts)
+        refused = await self._inbox.take([deliver for deliver, receipt in read if receipt is None])
+        if refused:
+            raise SomeNotTaken(refused)
         if len(receipts) >= self._settings.dispatch_receipts_linger_min:
             await asyncio.sleep(max(0.0, self._settings.dispatch_receipts_linger_s - (clock.monotonic() - began)))
 
@@ -117,7 +119,8 @@ class Deliveries:
     def _place(self, receipt_id: str, number: str) -> tuple[str, Place] | None:
         """The message of a receipt; where the id is written in another base, only if the number is the same."""
         candidates = self._book.find(receipt_id)
-        if len(candidates) == 1 and candidates[0][0] == normalise_id(receipt_id):
+        plain = normalise_id(receipt_id)
+        if len(candidates) == 1 and candidates[0][0] == plain and not self._book.may_be_another(plain):
             return candidates[0]
         for plain, place in candidates:
             home = place.home
@@ -128,7 +131,7 @@ class Deliveries:
     def _hash(self, home: ReceiptHome, number: str) -> bytes:
         settings = self._settings
         key = bytes.fromhex(secret(settings.hash_key, "hash_key"))
-        return number_hash(key, settings.hash_generation, home.key.tenant_id, _e164(number))
+        return number_hash(key, settings.hash_generation, home.key.tenant_id, events.e164(number))
 
     def _waiting(self, deliver: Deliver, receipt: CarrierReceipt, state: Receipt) -> WaitingReceipt:
         return WaitingReceipt(
@@ -137,7 +140,7 @@ class Deliveries:
             error=receipt.error,
             done_at=self._date(receipt.done_digits) or clock.now(),
             submitted_at=self._date(receipt.submit_digits),
-            number=_e164(deliver.source).removeprefix("+"),
+            number=events.e164(deliver.source).removeprefix("+"),
             sender=events.normal_sender(deliver.destination),
         )
 
@@ -310,14 +313,12 @@ def _applied(home: ReceiptHome, said: Sequence[Said]) -> tuple[bytes, list[Said]
             continue
         at, after = home.message(slot, receipts)
         merged = domain.merged(after)
-        if merged is not Receipt.NONE and merged is not domain.merged(home.message(slot, home.receipts)[1]):
+        known = words[at][1] if at in words else domain.merged(home.message(slot, home.receipts)[1])
+        # The word of the part that decides, with its error, and not of the one that came last.
+        if merged is state and merged is not known:
             words[at] = (home.seq[at], merged, error, done_ms)
     return bytes(receipts), list(words.values())
 
 
 def _facts(news: Sequence[tuple[ReceiptHome, bytes, list[Said]]]) -> list[Fact]:
     return [events.status_changed(home.key, home.lane, home.said + 1, said) for home, _, said in news if said]
-
-
-def _e164(number: str) -> str:
-    return "+" + number.removeprefix("+").removeprefix("00")

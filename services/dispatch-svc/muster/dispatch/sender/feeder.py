@@ -50,16 +50,19 @@ class Feeder:
     async def _step(self) -> bool:
         """One transaction of claims or intents and its writes; False if there is no room or nothing to do."""
         shared = self._shared
-        room = min(self._bind.free_slots, shared.rate.allowance(clock.monotonic()))
+        free = self._bind.free_slots
+        room = min(free, shared.rate.allowance(clock.monotonic()))
         if shared.closing or room < 1:
             return False
         waiting = [job for job in shared.jobs.values() if job.more]
         if room < self._worthwhile(sum(job.left for job in waiting) or room):
             return False
-        if waiting:
-            await self._continue(waiting, room)
-            return True
-        return await self._claim(room)
+        if not waiting:
+            return await self._claim(room)
+        if free < min(waiting[0].first_parts(), self._settings.carrier_window):
+            return False
+        await self._continue(waiting, room)
+        return True
 
     def _worthwhile(self, left: int) -> int:
         """Below this the window is left to drain: an intent for a few parts costs as much as one for hundreds."""
@@ -131,14 +134,16 @@ class Feeder:
         await self._write(writes, began)
 
     async def _intend(self, tx: Tx, jobs: Sequence[Job], room: int) -> Writes:
-        """Store how far each may be written; those that may."""
+        """Store how far each may be written; those that may. A message goes into one window if any window holds it."""
         wanted: Writes = []
+        free = self._bind.free_slots
         for job in jobs:
-            if room < 1:
+            window = job.window(room, self._settings.carrier_window)
+            if room < 1 or len(window.slots) > free:
                 break
-            window = job.window(room)
             wanted.append((job, window))
             room -= len(window.slots)
+            free -= len(window.slots)
         if not wanted:
             return []
         intents = [Intent(job.claimed.key, window.upto, job.counter) for job, window in wanted]

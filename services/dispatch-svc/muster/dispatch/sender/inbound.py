@@ -37,22 +37,31 @@ class Inbox:
         self._settings = shared.settings
         self.bind: Bind | None = None
 
-    async def take(self, delivers: Sequence[Deliver]) -> None:
-        """Store each in a transaction of its own: replies are rare, and one must not wait for another's tenant."""
+    async def take(self, delivers: Sequence[Deliver]) -> list[int]:
+        """Store each in a transaction of its own: replies are rare, and one must not wait for another's tenant, nor
+        share the fate of one that cannot be stored. The sequences of those that were not."""
+        refused = []
         for deliver in delivers:
-            async with self._shared.db.worker() as tx:
-                await self._take(tx, deliver)
+            try:
+                async with self._shared.db.worker() as tx:
+                    await self._take(tx, deliver)
+            except Exception as error:
+                # Whatever it is: the carrier keeps it. The type only, since a message of an error may hold a text.
+                log.error("inbound.not_stored", why=type(error).__name__)
+                refused.append(deliver.sequence)
+        return refused
 
     async def _take(self, tx: Tx, deliver: Deliver) -> None:
         concat, octets = read_concat(deliver)
-        text = decode(octets, deliver.data_coding).replace("\0", "")
-        whole: str | None = text
+        whole: bytes | None = octets
         if concat is not None:
-            part = Part(deliver.source, deliver.destination, concat.reference, concat.total, concat.number, text)
+            part = Part(deliver.source, deliver.destination, concat.reference, concat.total, concat.number, octets)
             whole = await store.add_part(tx, self._settings.carrier_account, part)
         if whole is not None:
             reference = concat.reference if concat is not None else -1
-            await self._take_whole(tx, deliver.source, deliver.destination, whole, reference)
+            # Decoded when joined: whoever counts octets cuts a character in two.
+            text = decode(whole, deliver.data_coding).replace("\0", "")
+            await self._take_whole(tx, deliver.source, deliver.destination, text, reference)
 
     async def _take_whole(self, tx: Tx, source: str, destination: str, text: str, reference: int) -> None:
         account = self._settings.carrier_account
@@ -62,7 +71,7 @@ class Inbox:
             return
         to = events.normal_sender(destination)
         owner = await store.owner_of(tx, to)
-        number = "+" + source.removeprefix("+").removeprefix("00")
+        number = events.e164(source)
         tenant_id = owner or NIL_TENANT
         inbound = Inbound(tenant_id, uuid7(), number, self._hash(tenant_id, number), to, text, account)
         reading = read_reply(text)

@@ -167,12 +167,13 @@ class Job:
             self._end({at for at, one in enumerate(hashes) if one in barred.suppressed}, Slot.SUPPRESSED)
             self.held |= self._end({at for at, one in enumerate(hashes) if one in barred.held}, Slot.RETRY)
 
-    def window(self, limit: int) -> Window:
-        """The next slots to write, whole messages, at most `limit` (the first message may have more)."""
+    def window(self, limit: int, most: int) -> Window:
+        """The next slots to write, whole messages, at most `limit`, though the first message may have more; one of more
+        parts than the `most` that may ever be unanswered is cut."""
         chosen: list[int] = []
         at, order, states = self.cursor, self.order, self.slots
         while at < len(order):
-            end = at + 1 if self._starts is None else self._message_end(at)
+            end = at + 1 if self._starts is None else min(self._message_end(at), at + most)
             group = [slot for slot in order[at:end] if states[slot] == Slot.QUEUED]
             if chosen and len(chosen) + len(group) > limit:
                 break
@@ -181,6 +182,10 @@ class Job:
             if len(chosen) >= limit:
                 break
         return Window(upto=at, slots=chosen)
+
+    def first_parts(self) -> int:
+        """How many parts the next message has that are still to be looked at."""
+        return 1 if self._starts is None else self._message_end(self.cursor) - self.cursor
 
     def _message_end(self, at: int) -> int:
         owner = self._owners[self.order[at]]

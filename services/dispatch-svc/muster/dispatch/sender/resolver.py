@@ -12,7 +12,7 @@ from muster.dispatch.sender.shared import AWAY, Shared
 from muster.dispatch.store import chunks
 from muster.dispatch.store.chunks import Home
 from muster.kit import clock, observe
-from muster.smpp import Accepted, LateResponse, Rejected
+from muster.smpp import Accepted, LateResponse, NotSent, Rejected
 
 log = observe.logger(__name__)
 
@@ -40,7 +40,8 @@ class Resolver:
             slot, outcome = slots[response.index], response.outcome
             if isinstance(outcome, Accepted):
                 self.add(job.claimed.key.chunk, slot, Slot.ACCEPTED, outcome.carrier_id)
-            elif isinstance(outcome, Rejected):
+            elif isinstance(outcome, Rejected | NotSent):
+                # Certainly not taken; after the word that it is unknown, nothing is sent again on its own.
                 self.add(job.claimed.key.chunk, slot, Slot.REJECTED, "")
 
     async def run(self) -> None:

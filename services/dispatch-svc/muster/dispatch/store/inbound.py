@@ -16,9 +16,10 @@ class Part:
     reference: int
     total: int
     number: int
-    body: str
+    octets: bytes
 
 
+# `body` is hexadecimal: what a person wrote is not text before all of it is there.
 _ADD_PART: Final = """
 INSERT INTO inbound_part (account, source, destination, reference, total, number, body)
 VALUES ($1, $2, $3, $4, $5, $6, $7) ON CONFLICT DO NOTHING
@@ -38,12 +39,12 @@ SELECT body FROM whole
 """
 
 
-async def add_part(tx: Tx, account: str, part: Part) -> str | None:
-    """Keep a part; the whole text when it was the last one missing, and its parts are gone then."""
+async def add_part(tx: Tx, account: str, part: Part) -> bytes | None:
+    """Keep a part; the octets of the whole when it was the last one missing, and its parts are gone then."""
     key = (account, part.source, part.destination, part.reference, part.total)
-    await tx.execute(_ADD_PART, *key, part.number, part.body)
+    await tx.execute(_ADD_PART, *key, part.number, part.octets.hex())
     whole: str | None = await tx.fetchval(_TAKE_WHOLE, *key)
-    return whole
+    return None if whole is None else bytes.fromhex(whole)
 
 
 _OWNER: Final = "SELECT owner_tenant_id FROM sender_number WHERE sender = $1 AND active AND receives_replies"
