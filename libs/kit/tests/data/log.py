@@ -16,6 +16,8 @@ from muster.kit.pg import Database, Tx
 from muster.kit.producer import WireRecord
 
 TENANT = uuid4()
+NULL: Any = object()
+_NULL: Any = None
 _HEAR = """
 INSERT INTO heard (tenant_id, bulk_id, chunk)
 SELECT $1, bulk_id, chunk FROM unnest($2::text[], $3::bigint[]) AS e (bulk_id, chunk)
@@ -32,7 +34,10 @@ def fact(chunk: int, topic: str, bulk: str = "b", lane: Lane = Lane.SMALL) -> Fa
 
 
 def wire(chunk: int, topic: str, bulk: str = "b", **replace: Any) -> WireRecord:
-    """A record as the relay would publish it; `replace` gives other headers (None leaves one out), key or value."""
+    """A record as the relay would publish it; `replace` gives other headers, key or value.
+
+    A header that is None is left out, one that is NULL has a null value, as other clients can write it.
+    """
     headers = {
         "ce_id": str(uuid7()),
         "ce_type": "BulkSmsRequested",
@@ -43,7 +48,7 @@ def wire(chunk: int, topic: str, bulk: str = "b", **replace: Any) -> WireRecord:
         topic,
         replace.get("key", bulk.encode()),
         replace.get("value", requested(chunk, bulk).SerializeToString()),
-        [(name, value.encode()) for name, value in headers.items() if value is not None],
+        [(name, _NULL if value is NULL else value.encode()) for name, value in headers.items() if value is not None],
     )
 
 

@@ -27,7 +27,7 @@ from muster.kit.pg import Database, Overloaded, Tx
 from muster.kit.producer import Producer
 from muster.kit.testing import eventually
 
-from .log import TENANT, hear, heard, offsets, wire
+from .log import NULL, TENANT, hear, heard, offsets, wire
 
 NewTopic = Callable[..., Awaitable[str]]
 Running = Callable[..., asyncio.Task[None]]
@@ -133,6 +133,11 @@ async def test_poison_is_parked_with_its_offset_in_one_transaction_and_others_fl
         wire(0, topic, tenant=str(uuid4())),
         wire(0, topic, value=b"\x0a\x24" + b"x" * 36),
         wire(0, topic, value=b"\xff" * 1_000_000),
+        wire(0, topic, ce_type=NULL),
+        wire(0, topic, ce_id=NULL),
+        wire(0, topic, value=b"\xff", ce_subject="a\0b", correlation=NULL),
+        wire(0, topic, value=b"\xff", key=b"k" * 1_000_000, ce_subject="s" * 500_000, **{"x" * 500_000: "y"}),
+        wire(0, topic, value=b"\xff" * 1_500_000, key=b"k" * 500_000),
         *(wire(chunk, topic) for chunk in (13, 14, 15)),
     ]
     mixed = [record for number, bad in enumerate(poison) for record in (wire(100 + number, topic), bad)]

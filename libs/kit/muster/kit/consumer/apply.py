@@ -26,7 +26,10 @@ from muster.kit.outbox import RECORD_BYTES_MAX, Raw, emit_raw, traceparent
 from muster.kit.pg import RETRIABLE, Database, Tx
 
 _RETRY_MIN_S, _RETRY_MAX_S = 0.1, 5.0
-_VALUE_BYTES_PARKED_MAX = RECORD_BYTES_MAX - 65_536
+# What of a record is parked, so that it always fits: nothing of ours comes near.
+_KEY_BYTES_PARKED_MAX = 65_536
+_VALUE_BYTES_PARKED_MAX = RECORD_BYTES_MAX - _KEY_BYTES_PARKED_MAX
+_HEADERS_PARKED_MAX, _HEADER_CHARS_PARKED_MAX = 50, 1_000
 _BY_DATA = (Poison, asyncpg.DataError, asyncpg.IntegrityConstraintViolationError)
 
 log = structlog.get_logger(__name__)
@@ -206,21 +209,27 @@ def parked(group: str, record: ConsumerRecord, reason: str) -> Raw:
         "dlq_topic": record.topic,
         "dlq_partition": str(record.partition),
         "dlq_offset": str(record.offset),
-        "dlq_reason": reason[:1000],
+        "dlq_reason": _storable(reason),
     }
-    theirs = {name: value.decode(errors="backslashreplace") for name, value in headers_of(record).items()}
+    headers = islice(headers_of(record).items(), _HEADERS_PARKED_MAX)
+    theirs = {_storable(name): _storable(value.decode(errors="backslashreplace")) for name, value in headers}
     value = record.value or b""
     if len(value) > _VALUE_BYTES_PARKED_MAX:
         value, ours["dlq_cut_from_bytes"] = value[:_VALUE_BYTES_PARKED_MAX], str(len(value))
     return Raw(
         topic=f"{group}-dlq",
-        key=record.key or b"",
+        key=(record.key or b"")[:_KEY_BYTES_PARKED_MAX],
         value=value,
         type=theirs.get("ce_type", ""),
         tenant_id=_tenant(theirs.get("tenant", "")),
         causation=theirs.get("ce_id", ""),
         headers={f"original_{name}": text for name, text in theirs.items()} | ours,
     )
+
+
+def _storable(text: str) -> str:
+    """PostgreSQL has no NUL in a text: what cannot be stored could never be parked, and would be tried for ever."""
+    return text[:_HEADER_CHARS_PARKED_MAX].replace("\0", "\\0")
 
 
 def _tenant(text: str) -> UUID:

@@ -15,9 +15,9 @@ Headers = dict[str, bytes]
 
 
 def headers_of(record: ConsumerRecord) -> Headers:
-    """The headers by name; the last of a name counts."""
-    pairs: Iterable[tuple[str, bytes]] = record.headers
-    return dict(pairs)
+    """The headers by name; the last of a name counts, and one with a null value is one that is not there."""
+    pairs: Iterable[tuple[str, bytes | None]] = record.headers
+    return {name: value for name, value in pairs if value is not None}
 
 
 def type_of(headers: Headers) -> str:
