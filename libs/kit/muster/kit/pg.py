@@ -30,6 +30,8 @@ RETRIABLE: tuple[type[Exception], ...] = (
     OSError,
     TimeoutError,
     asyncpg.InterfaceError,
+    # What asyncpg says of a connection whose end it has heard of and not yet understood.
+    asyncpg.InternalClientError,
     asyncpg.PostgresConnectionError,
     asyncpg.TransactionRollbackError,
     asyncpg.InsufficientResourcesError,
@@ -38,6 +40,10 @@ RETRIABLE: tuple[type[Exception], ...] = (
     asyncpg.IdleInTransactionSessionTimeoutError,
     asyncpg.ReadOnlySQLTransactionError,
 )
+
+
+class Misused(Exception):
+    """The database's library was called in a way that can never work: a bug, and not for trying again."""
 
 
 class Undone(Exception):
@@ -206,8 +212,11 @@ class Database:
                 await connection.execute(begin)
                 yield Tx(connection)
                 status = await connection.execute("COMMIT")
-            except BaseException:
+            except BaseException as error:
+                misused = _is_misuse(connection, error)
                 await _roll_back(connection)
+                if misused:
+                    raise Misused(str(error)) from error
                 raise
             if status != "COMMIT":
                 raise Undone("a statement failed and its error was swallowed within the transaction")
@@ -230,13 +239,24 @@ async def _acquire(pool: "asyncpg.Pool[Record]", wait_s: float) -> "asyncpg.Conn
         raise Overloaded(f"the database does not take connections: {error}") from error
 
 
+def _is_misuse(connection: "asyncpg.Connection[Record]", error: BaseException) -> bool:
+    """asyncpg raises InterfaceError for three things: a connection that is gone, an argument that does not fit its
+    type (its own DataError, a ValueError too), and a call that is wrong in itself, such as one argument too few.
+    """
+    if not isinstance(error, asyncpg.InterfaceError) or isinstance(error, ValueError):
+        return False
+    try:
+        return not connection.is_closed()
+    except asyncpg.InterfaceError:  # the pool has taken it back, since it was lost
+        return False
+
+
 async def _roll_back(connection: "asyncpg.Connection[Record]") -> None:
     """Cancelling a statement is not rolling back; a connection that cannot be rolled back is cut."""
     try:
         if connection.is_in_transaction():
             await connection.execute("ROLLBACK", timeout=5)
-    except asyncpg.InterfaceError:
-        # It was lost, and the pool has taken it back already: the server rolls back by itself.
-        return
-    except (OSError, TimeoutError, asyncpg.PostgresError):
-        connection.terminate()
+    except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError):
+        # The pool has taken one that was lost back already, and then nobody may touch it.
+        with suppress(asyncpg.InterfaceError):
+            connection.terminate()

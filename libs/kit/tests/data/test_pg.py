@@ -1,11 +1,12 @@
 import asyncio
 import random
+from contextlib import suppress
 from uuid import UUID, uuid4
 
 import asyncpg
 import pytest
 
-from muster.kit.pg import Database, Overloaded, Tx, Undone, unprotected_tables
+from muster.kit.pg import RETRIABLE, Database, Misused, Overloaded, Tx, Undone, unprotected_tables
 from muster.kit.testing import ServiceDatabases
 
 ANNA, BERT = uuid4(), uuid4()
@@ -132,6 +133,74 @@ async def test_a_cancelled_statement_rolls_back(narrow_db: Database) -> None:
         await task
 
     assert await count(narrow_db, ANNA) == 0
+
+
+@pytest.mark.parametrize("arguments", [(), (1, 2)], ids=["too few arguments", "too many"])
+async def test_a_statement_that_is_called_wrongly_is_a_bug_and_not_something_to_try_again(
+    narrow_db: Database, arguments: tuple[int, ...]
+) -> None:
+    with pytest.raises(Misused, match="the server expects 1 argument") as misused:
+        async with narrow_db.request(ANNA) as tx:
+            await tx.fetch("SELECT $1::int", *arguments)
+    assert not isinstance(misused.value, RETRIABLE)
+    assert await count(narrow_db, ANNA) == 0
+
+
+async def test_two_statements_at_once_on_one_transaction_are_a_bug(narrow_db: Database) -> None:
+    with pytest.raises(Misused, match="another operation is in progress"):
+        async with narrow_db.request(ANNA) as tx:
+            await asyncio.gather(tx.execute("SELECT pg_sleep(0.05)"), tx.execute("SELECT 1"))
+    assert await count(narrow_db, ANNA) == 0
+
+
+async def test_a_connection_that_was_lost_in_a_transaction_is_something_to_try_again(
+    service_database: ServiceDatabases, narrow_db: Database
+) -> None:
+    admin = await asyncpg.connect(service_database.admin_dsn(narrow_db))
+
+    async def lose(statements: int) -> None:
+        async with narrow_db.request(ANNA) as tx:
+            await write(tx, ANNA)
+            await admin.execute("SELECT pg_terminate_backend($1)", await tx.fetchval("SELECT pg_backend_pid()"))
+            for _ in range(statements):
+                with suppress(asyncpg.PostgresConnectionError, asyncpg.AdminShutdownError):
+                    await write(tx, ANNA)
+
+    for statements in (0, 1, 2):
+        with pytest.raises(RETRIABLE):
+            await lose(statements)
+    await admin.close()
+    assert await count(narrow_db, ANNA) == 0
+
+
+@pytest.mark.parametrize(
+    ("limit", "statement"),
+    [("statement_timeout_ms", "SELECT pg_sleep(5)"), ("idle_in_transaction_timeout_ms", "SELECT 1")],
+)
+async def test_a_transaction_that_takes_too_long_is_ended_by_the_database_and_can_be_tried_again(
+    service_database: ServiceDatabases, migrations: object, db: Database, limit: str, statement: str
+) -> None:
+    hasty = await Database.connect(*service_database.dsns(db, "notes"), app_pool_max=1, **{limit: 50})
+
+    async def linger() -> None:
+        async with hasty.request(ANNA) as tx:
+            await write(tx, ANNA)
+            await asyncio.sleep(0.2)
+            await tx.execute(statement)
+
+    with pytest.raises(RETRIABLE):
+        await linger()
+    assert await count(db, ANNA) == 0
+    async with hasty.request(ANNA) as tx:
+        await write(tx, ANNA)
+    await hasty.close()
+
+
+async def test_the_tenant_is_asked_once_for_each_statement_and_not_for_each_row(db: Database) -> None:
+    """A policy without its subquery made a scan of 200,000 rows six times as slow."""
+    async with db.request(ANNA) as tx:
+        plan = "\n".join(row[0] for row in await tx.fetch("EXPLAIN SELECT * FROM note"))
+    assert "InitPlan" in plan
 
 
 async def test_a_savepoint_undoes_its_own_part_only(db: Database) -> None:
