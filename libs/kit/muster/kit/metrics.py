@@ -13,7 +13,7 @@ http_requests = Counter(
 )
 http_seconds = Histogram(
     "muster_http_seconds",
-    "Time from the first byte of a request to the first byte of its answer.",
+    "Time from the head of a request to the end of its answer.",
     ["route"],
     buckets=(0.005, 0.02, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 10, 30),
 )
@@ -59,7 +59,7 @@ consumer_lag = Gauge("muster_consumer_lag", "Records behind the end of held part
 consumer_records = Counter("muster_consumer_records", "Records whose offset was committed.", ["group", "topic"])
 consumer_batch_seconds = Histogram(
     "muster_consumer_batch_seconds",
-    "Time to apply one batch of a partition, retries included.",
+    "Time of one attempt to apply a batch of a partition.",
     ["group"],
     buckets=(0.005, 0.02, 0.1, 0.5, 2, 10, 60),
 )

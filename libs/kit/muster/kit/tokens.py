@@ -26,6 +26,8 @@ log = observe.logger(__name__)
 
 ALGORITHM = "EdDSA"
 _KID_CHARS_MAX = 128
+# Nobody gets in before the first keys: services start in any order, and the issuer may be the last.
+_FIRST_RETRY_S = 1.0
 _HEADERS_REFUSED = frozenset({"jku", "x5u", "jwk", "x5c", "crit", "b64"})
 _REQUIRED = ("iss", "aud", "sub", "exp", "iat", "tenant", "role")
 
@@ -67,7 +69,8 @@ Fetch = Callable[[], Awaitable[Mapping[str, Any]]]
 class Keys:
     """The issuer's public keys by kid: kept while the issuer is away, asked for again at a limited rate.
 
-    `fetch` gives a JWKS document. One request at a time, and none sooner than `retry_s_min` after the last.
+    `fetch` gives a JWKS document. One request at a time, and none sooner than `retry_s_min` after the last; than a
+    second, while there were no keys yet.
     """
 
     def __init__(self, fetch: Fetch, *, kept_s: float, retry_s_min: float) -> None:
@@ -97,12 +100,13 @@ class Keys:
 
     async def _refresh(self) -> None:
         async with self._lock:
-            if self._tried_at is not None and clock.monotonic() - self._tried_at < self._retry_s_min:
+            wait_s = self._retry_s_min if self._keys else min(self._retry_s_min, _FIRST_RETRY_S)
+            if self._tried_at is not None and clock.monotonic() - self._tried_at < wait_s:
                 return
             self._tried_at = clock.monotonic()
             try:
                 self._keys = _public_keys(await self._fetch())
-            except (OSError, http.client.HTTPException, ValueError, KeyError, TypeError) as error:
+            except (OSError, http.client.HTTPException, ValueError, KeyError, TypeError, AttributeError) as error:
                 metrics.jwks_refreshes.labels("failed").inc()
                 log.warning("jwks.refresh_failed", exc_info=error)
                 return
@@ -242,8 +246,14 @@ def _now_s() -> float:
 
 
 def _public_keys(document: Mapping[str, Any]) -> dict[str, Ed25519PublicKey]:
-    """The Ed25519 keys of a JWKS (RFC 8037); others are not for us. ValueError, KeyError, TypeError on rubbish."""
-    ours = (key for key in document["keys"] if key.get("kty") == "OKP" and key.get("crv") == "Ed25519")
+    """The Ed25519 keys of a JWKS (RFC 8037); others are not for us.
+
+    ValueError, KeyError, TypeError or AttributeError on rubbish, and where there is none: an issuer without keys is
+    one that has lost them, and those that are known serve on.
+    """
+    ours = [key for key in document["keys"] if key.get("kty") == "OKP" and key.get("crv") == "Ed25519"]
+    if not ours:
+        raise ValueError("the issuer has no Ed25519 key")
     return {str(key["kid"]): Ed25519PublicKey.from_public_bytes(_unbase64(key["x"])) for key in ours}
 
 

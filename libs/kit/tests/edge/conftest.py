@@ -21,18 +21,18 @@ TENANT = UUID("0192a000-0000-7000-8000-000000000001")
 
 @dataclass
 class Issuer:
-    """Issues tokens and serves the keys for them; `down` makes its keys unreachable."""
+    """Issues tokens and serves the keys for them; `answer` is what it serves, or raises, instead."""
 
     keys: dict[str, Ed25519PrivateKey] = field(default_factory=lambda: {"one": Ed25519PrivateKey.generate()})
-    down: bool = False
+    answer: Any = None
     asked: int = 0
 
     async def fetch(self) -> dict[str, Any]:
         """The JWKS document."""
         self.asked += 1
-        if self.down:
-            raise ConnectionRefusedError("down")
-        return {"keys": [self.jwk(kid) for kid in self.keys]}
+        if isinstance(self.answer, Exception):
+            raise self.answer
+        return self.answer if self.answer is not None else {"keys": [self.jwk(kid) for kid in self.keys]}
 
     def jwk(self, kid: str) -> dict[str, str]:
         """One public key."""

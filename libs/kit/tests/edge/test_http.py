@@ -229,7 +229,7 @@ async def test_no_token_and_the_wrong_role_are_told_apart(client_of: ClientOf, i
 
 
 async def test_while_no_keys_were_ever_had_the_answer_is_503(client_of: ClientOf, issuer: Any) -> None:
-    issuer.down = True
+    issuer.answer = ConnectionRefusedError("down")
     client = client_of(routes(), verifier=Verifier.of(ServiceSettings(), fetch=issuer.fetch))
     answer = await client.get("/admins", headers={"Authorization": f"Bearer {issuer.token()}"})
     problem_of(answer, 503, "keys_unavailable")

@@ -3,8 +3,10 @@
 import base64
 import hashlib
 import hmac
+import http.client
 import json
 import time
+from contextlib import suppress
 from typing import Any
 
 import pytest
@@ -108,18 +110,50 @@ async def test_a_remembered_token_is_refused_once_it_has_expired(issuer: Any) ->
         await verifier.verify(token)
 
 
-async def test_known_keys_serve_while_the_issuer_is_away(issuer: Any) -> None:
+@pytest.mark.parametrize(
+    "answer",
+    [
+        ConnectionRefusedError("down"),
+        TimeoutError(),
+        http.client.BadStatusLine("rubbish"),
+        {},
+        {"keys": []},
+        {"keys": None},
+        {"keys": ["x"]},
+        {"keys": [{"kty": "RSA", "kid": "one"}]},
+        {"keys": [{"kty": "OKP", "crv": "Ed25519", "kid": "one", "x": "short"}]},
+        {"keys": [{"kty": "OKP", "crv": "Ed25519", "kid": "one"}]},
+    ],
+    ids=str,
+)
+async def test_known_keys_serve_while_the_issuer_is_away_or_answers_rubbish(issuer: Any, answer: Any) -> None:
     verifier = verifier_of(issuer, jwks_kept_s=1, jwks_retry_s_min=0)
     await verifier.verify(issuer.token())
-    issuer.down = True
+    issuer.answer = answer
     hour = time.monotonic() + 3_600
     with clock.replaced(time.time_ns, lambda: hour):
         for subject in ("a", "b"):
             assert (await verifier.verify(issuer.token(sub=subject))).user_id == subject
 
 
+async def test_the_first_keys_are_asked_for_again_within_a_second_and_later_ones_at_the_set_rate(issuer: Any) -> None:
+    verifier = verifier_of(issuer, jwks_retry_s_min=10)
+    start = time.monotonic()
+
+    async def asked_at(seconds: float, kid: str) -> int:
+        with clock.replaced(time.time_ns, lambda: start + seconds), suppress(KeysUnavailable, TokenRefused):
+            await verifier.verify(issuer.token(headers={"kid": kid}))
+        return issuer.asked
+
+    issuer.answer = ConnectionRefusedError("not up yet")
+    assert [await asked_at(at, "one") for at in (0, 0.9, 1.1)] == [1, 1, 2]
+    issuer.answer = None
+    assert [await asked_at(at, "one") for at in (2.2, 3.3)] == [3, 3]
+    assert [await asked_at(at, "unknown") for at in (3.3, 12.1, 12.3)] == [3, 3, 4]
+
+
 async def test_without_ever_having_had_keys_it_cannot_be_told(issuer: Any) -> None:
-    issuer.down = True
+    issuer.answer = ConnectionRefusedError("down")
     with pytest.raises(KeysUnavailable):
         await verifier_of(issuer).verify(issuer.token())
 
