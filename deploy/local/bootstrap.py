@@ -13,6 +13,7 @@ from pathlib import Path
 VENV = Path(".venv")
 PYTHON = VENV / "bin" / "python"
 LOCK = Path("requirements.lock")
+PIP = ("install", "--quiet", "--disable-pip-version-check")
 OWN_PACKAGES = ("libs/*", "services/*", "clients/*", "deploy/local")
 # How pip's settings are called by uv, which does not read pip's configuration.
 UV_NAMES = {
@@ -32,7 +33,7 @@ def make_venv() -> None:
         raise SystemExit(f"{LOCK} does not name uv")
     only_uv = VENV / "uv.txt"
     only_uv.write_text(block.group(), encoding="utf-8")
-    run(str(PYTHON), "-m", "pip", "install", "--quiet", "--require-hashes", "--no-deps", "-r", str(only_uv))
+    run(str(PYTHON), "-m", "pip", *PIP, "--require-hashes", "--no-deps", "-r", str(only_uv))
 
 
 def install_lock() -> None:

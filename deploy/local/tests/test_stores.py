@@ -125,6 +125,24 @@ def test_a_jar_that_differs_from_its_known_hash_is_refused(tmp_path):
         jars._check(tmp_path)
 
 
+def test_the_jars_are_fetched_with_the_certificates_that_the_machine_trusts(tmp_path, monkeypatch):
+    for name in ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE"):
+        monkeypatch.delenv(name, raising=False)
+    machine = tmp_path / "ca.pem"
+    machine.touch()
+    monkeypatch.setenv("SSL_CERT_FILE", str(machine))
+    seen: list[str | None] = []
+
+    def build(_: str) -> None:
+        seen.append(os.environ.get("REQUESTS_CA_BUNDLE"))
+        raise ConnectionError("no route to host")
+
+    monkeypatch.setattr("jgo.build", build)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    assert jars.main([]) == "Kafka's jars could not be fetched: no route to host"
+    assert seen == [str(machine)]
+
+
 def test_the_log_of_kafka_shows_its_errors():
     assert any("log4j-slf4j-impl" in name for name in jars.known_hashes())
     assert "rootLogger.level=warn" in kafka._LOG4J

@@ -7,6 +7,7 @@ version.
 import hashlib
 import os
 import shutil
+import ssl
 import sys
 import tempfile
 from pathlib import Path
@@ -56,9 +57,20 @@ def _fetch(folder: Path) -> None:
 def _resolve(target: Path) -> None:
     import jgo
 
+    _trust_what_the_machine_trusts()
     for coordinate in _COORDINATES:
         for jar in jgo.build(coordinate).all_jars:
             shutil.copyfile(jar, target / jar.name)
+
+
+def _trust_what_the_machine_trusts() -> None:
+    """Have jgo check certificates by the machine's list, as pip and uv do, and not by one that came in a package.
+
+    Behind a company's proxy only the machine's list has the proxy's certificate.
+    """
+    machine = ssl.get_default_verify_paths().cafile
+    if machine and not (os.environ.get("REQUESTS_CA_BUNDLE") or os.environ.get("CURL_CA_BUNDLE")):
+        os.environ["REQUESTS_CA_BUNDLE"] = machine
 
 
 def _check(folder: Path) -> None:
@@ -78,7 +90,16 @@ def _write() -> None:
         _HASHES.write_text("".join(f"{digest}  {name}\n" for name, digest in sorted(_hashes_of(Path(folder)).items())))
 
 
+def main(arguments: list[str]) -> str | None:
+    """The command line; None, or why the jars are not there."""
+    try:
+        if arguments == ["--write"]:
+            _write()
+        print(f"Kafka {KAFKA_VERSION}: {jars()}")
+    except (OSError, RuntimeError) as error:  # what requests raises is an OSError
+        return f"Kafka's jars could not be fetched: {error}"
+    return None
+
+
 if __name__ == "__main__":
-    if sys.argv[1:] == ["--write"]:
-        _write()
-    print(f"Kafka {KAFKA_VERSION}: {jars()}")
+    sys.exit(main(sys.argv[1:]))
