@@ -197,16 +197,17 @@ def run_sql(dsn: str, *statements: str) -> None:
 
 
 def _forget_killed_server(data: Path) -> None:
-    """Remove the pid file of a server that was killed, before another process has its number (after a reboot, say).
+    """Remove the pid file of a server that was killed if another process has its number now (after a reboot, say).
 
-    PostgreSQL takes any process of that number for its own server and refuses to start.
+    PostgreSQL would take that process for a server of its own and refuse to start. Where nobody has the number the file
+    stays: by it PostgreSQL finds the shared memory to give back.
     """
     file = data / "postmaster.pid"
     if not file.exists():
         return
     (pid,) = file.read_text().split()[:1] or ("",)
     command_line = Path("/proc", pid, "cmdline")
-    if not (pid and command_line.exists() and os.fsencode(data) in command_line.read_bytes()):
+    if pid and command_line.exists() and os.fsencode(data) not in command_line.read_bytes():
         file.unlink()
 
 
