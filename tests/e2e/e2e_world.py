@@ -25,6 +25,7 @@ class Running:
     """`python -m muster.local run` and what it wrote to run.json."""
 
     def __init__(self, var: Path) -> None:
+        self.var = var
         self._path = var / "run.json"
         command = [sys.executable, "-m", "muster.local", "run"]
         with (var / "run.log").open("w") as log:

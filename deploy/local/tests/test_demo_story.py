@@ -35,10 +35,17 @@ class Product:
     def control(self, bulk_id: str, act: str) -> dict[str, Any]:
         assert (bulk_id, act) == (SECOND, "stop")
         self.taken_at_stop = dict(self.carrier.taken)
-        return {"state": "closed"}
+        return {"state": "closed", "counts": {"accepted": 1, "stopped": 0}}
 
     def bulk(self, _: str) -> dict[str, Any]:
-        return {"state": "closed", "recipients": 1, "parts": 1, "credits_used": 0, "credits_released": 1}
+        return {
+            "state": "closed",
+            "recipients": 1,
+            "parts": 1,
+            "credits_reserved": 1,
+            "credits_used": 0,
+            "credits_released": 1,
+        }
 
     def progress(self, _: str) -> dict[str, int]:
         return dict.fromkeys(STATES, 0)

@@ -91,7 +91,10 @@ def welcome(content: dict[str, Any], var: Path) -> str:
     """What a user needs to begin."""
     lines = [f"  Muster    {content['url']}", f"  e-mail    {content['mail_url']}"]
     lines += [f"  carrier   {content['carrier']['control_url']}/stats"]
-    lines += [f"  tenant    {tenant['name']}, client_id {tenant['client_id']}" for tenant in content["tenants"]]
+    lines += [
+        f"  tenant    {tenant['name']}, id {tenant['id']}, client_id {tenant['client_id']}"
+        for tenant in content["tenants"]
+    ]
     lines += [f"  secrets   {var / 'run.json'}", f"  logs      {var / 'log'}", "Ctrl-C ends it."]
     return "\n".join(lines)
 

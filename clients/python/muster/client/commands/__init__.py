@@ -6,12 +6,13 @@ import httpx
 import typer
 
 from muster.client.api import ApiError
-from muster.client.commands import bulk, carrier, credits, laws, report, texts
+from muster.client.commands import bulk, carrier, credits, customers, laws, report, texts
 
 app = typer.Typer(name="muster", no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
 app.command("parts")(texts.parts)
 app.command("number")(texts.number)
 app.add_typer(texts.replies, name="reply")
+app.add_typer(customers.app, name="customers")
 app.command("send")(bulk.send)
 app.add_typer(bulk.app, name="bulk")
 app.add_typer(credits.app, name="credits")

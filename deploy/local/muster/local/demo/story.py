@@ -2,6 +2,7 @@
 
 import json
 import secrets
+import sys
 import time
 from collections.abc import Callable
 from contextlib import ExitStack
@@ -30,7 +31,8 @@ STEP_WAIT_S = 30.0
 POLL_S = 0.1
 SENT_ENDED = ("closed", "refused", "needs_confirmation")
 
-console = Console()
+# In a file or a pipe there is no terminal to ask for its width.
+console = Console(width=None if sys.stdout.isatty() else 120)
 
 
 class DemoFailed(Exception):
@@ -177,6 +179,7 @@ def _replies(business: Business, run: dict[str, Any], world: httpx.Client) -> No
     sender = business.caller.get("/v1/tenant")["sender"]
     rows = list(islice(business.caller.report(bulk_id=business.bulks[0], status="delivered"), 5))
     texts = (*REPLIES, "STOP")
+    console.print(f"[bold]{business.name}[/bold]: {len(texts)} customers write back, one of them STOP")
     for row, text in zip(rows, texts, strict=True):
         sms = {"from": row["number"], "to": sender, "text": text}
         world.post(f"{run['carrier']['control_url']}/inbound", json=sms).raise_for_status()
@@ -185,7 +188,7 @@ def _replies(business: Business, run: dict[str, Any], world: httpx.Client) -> No
     _until("the opt-out", lambda: len(list(business.caller.pages("/v1/suppressions"))) == 1)
     for reply in business.caller.pages("/v1/replies"):
         console.print(f"  reply: {reply['text']!r} read as {reply['verdict']}, to the message {reply['message_id']}")
-    console.print(f"  {len(mails)} e-mails at {business.reception}, the last: {mails[-1]['subject']!r}")
+    console.print(f"  {len(mails)} e-mails at {business.reception}, for example: {mails[0]['subject']!r}")
 
 
 def _mails(business: Business, run: dict[str, Any], world: httpx.Client, count: int) -> list[dict[str, Any]]:
@@ -197,6 +200,7 @@ def _mails(business: Business, run: dict[str, Any], world: httpx.Client, count: 
 
 def _second_send(business: Business, run: dict[str, Any], world: httpx.Client) -> None:
     """A second send on a slow carrier, stopped midway: what was unsent comes back as credits."""
+    console.print(f"[bold]{business.name}[/bold]: a second send, without the customer who wrote STOP")
     quote = _quoted(business, SECOND)
     if quote["left_out"].get("opted_out", 0) != 1:
         raise DemoFailed(f"the customer who wrote STOP is not left out of the second quote: {quote['left_out']}")
@@ -209,9 +213,11 @@ def _second_send(business: Business, run: dict[str, Any], world: httpx.Client) -
     _until("the first messages of the second send", lambda: _taken(numbers, run, world) > before)
     stopped = business.caller.control(bulk["id"], "stop")
     world.put(faults, json={"response_delay_ms": 0}).raise_for_status()
-    console.print(f"  stop: {json.dumps(stopped.get('counts', stopped))}")
+    counts = ", ".join(f"{count:,} {state}" for state, count in stopped["counts"].items() if count)
+    console.print(f"  stop, while it was sending: {counts}")
     ended = _until("the end of the stopped send", lambda: _ended(business, bulk["id"]))
-    console.print(f"  stopped midway: {ended['credits_used']:,} credits used, {ended['credits_released']:,} came back")
+    reserved, used, released = (ended[f"credits_{member}"] for member in ("reserved", "used", "released"))
+    console.print(f"  of {reserved:,} credits reserved {used:,} were used and {released:,} came back")
     _until("its receipts", lambda: not business.caller.progress(bulk["id"])["accepted"], RECEIPTS_WAIT_S)
 
 
@@ -238,17 +244,22 @@ def _show_report(business: Business) -> None:
         "sent", "number", "status", "parts", "credits", "text", title=f"SMS Detail Report ({len(rows):,} rows)"
     )
     for row in (*rows[:3], *rows[-3:]):
-        cells = (row["sent_at"], row["number"], row["status"], row["parts"], row["credits"], (row["text"] or "")[:40])
-        table.add_row(*(str(cell) if cell is not None else "" for cell in cells))
+        cells = (row["number"], row["status"], row["parts"], row["credits"], (row["text"] or "")[:40])
+        table.add_row(_time(row["sent_at"]), *(str(cell) if cell is not None else "" for cell in cells))
     console.print(table)
 
 
 def _show_statement(business: Business) -> None:
     table = Table("at", "kind", "credits", "available", "reserved", "consumed", title="Credit statement")
     for entry in business.caller.pages("/v1/credits/statement"):
-        members = ("at", "kind", "credits", "available_after", "reserved_after", "consumed_after")
-        table.add_row(*(str(entry[member]) for member in members))
+        members = ("credits", "available_after", "reserved_after", "consumed_after")
+        table.add_row(_time(entry["at"]), entry["kind"], *(f"{entry[member]:,}" for member in members))
     console.print(table)
+
+
+def _time(moment: str | None) -> str:
+    """A time of the API, to the second."""
+    return moment[:19].replace("T", " ") if moment else ""
 
 
 def _account(

@@ -1,0 +1,26 @@
+"""What the README tells a new user to type works as it stands there."""
+
+import os
+import re
+import subprocess
+from pathlib import Path
+
+import pytest
+from e2e_world import World, eventually
+
+pytestmark = pytest.mark.e2e
+
+ROOT = Path(__file__).parents[2]
+
+
+def test_the_commands_of_the_readme_text_a_new_customer_of_the_first_tenant(world: World) -> None:
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    commands = re.findall(r"^\$ (.*\.venv/bin/muster .*)$", readme, re.MULTILINE)
+    assert len(commands) > 5
+    tenant = world.run["tenants"][0]["id"]
+    env = {**os.environ, "MUSTER_VAR": str(world.stack.var)}
+    for command in commands:
+        words = command.replace("TENANT_ID", tenant)
+        done = subprocess.run(words, shell=True, cwd=ROOT, env=env, input="y\n", capture_output=True, text=True)
+        assert done.returncode == 0, f"{words}: {done.stdout}{done.stderr}"
+    eventually(lambda: world.stats(["+61412345678"]) == {"+61412345678": 1})
