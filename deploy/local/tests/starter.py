@@ -5,9 +5,9 @@ import signal
 import sys
 from pathlib import Path
 
-from muster.local.__main__ import leave_running, run, say
 from muster.local.process import die_with_parent
 from muster.local.stack import Stack
+from muster.local.start import leave_running, run, say
 
 if "with-parent" in sys.argv:
     die_with_parent(signal.SIGTERM)
