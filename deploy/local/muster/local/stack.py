@@ -163,8 +163,8 @@ class Stack:
 
     async def _prepare_stores(self) -> None:
         registry = str(files("muster.events") / "topics.yaml")
-        size = () if self._external_kafka else ("--laptop",)
-        commands = {"topics": Command(module("muster.kit.topics", registry, *size), {"MUSTER_KAFKA": self._kafka})}
+        size = "--fitting" if self._external_kafka else "--laptop"
+        commands = {"topics": Command(module("muster.kit.topics", registry, size), {"MUSTER_KAFKA": self._kafka})}
         for service in self._services:
             env = {**self._service_env(service), "MUSTER_POSTGRES": self._postgres(), "MUSTER_METRICS_PORT": "0"}
             commands[f"{service}.migrate"] = Command(module(f"muster.{service}.main", "migrate"), env)

@@ -22,6 +22,7 @@ from muster.events.catalog import Topic, read_registry
 RECORD_BATCH_BYTES_MAX = 4 * 1024 * 1024
 DEAD_LETTERS_KEPT_MS = 7 * 86_400_000
 CONNECT_LIMIT_S = 30.0
+REPLICAS = 3  # in a cluster
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +38,7 @@ class Wanted:
 def wanted_topics(registry: Mapping[str, Topic], *, laptop: bool) -> list[Wanted]:
     """The registered topics and `<group>-dlq` for each consumer in it."""
     size = "laptop" if laptop else "cluster"
-    replication = 1 if laptop else 3
+    replication = 1 if laptop else REPLICAS
     durable = {} if laptop else {"min.insync.replicas": "2"}
     registered = [
         Wanted(topic.name, topic.partitions[size], replication, _config(topic) | durable) for topic in registry.values()
@@ -71,6 +72,15 @@ async def ensure(bootstrap: str, wanted: Sequence[Wanted]) -> list[str]:
         partitions = await _partitions(admin, wanted)
         configs = await _configs(admin, [topic.name for topic in wanted])
         return [line for topic in wanted for line in _differences(topic, partitions[topic.name], configs[topic.name])]
+    finally:
+        await admin.close()
+
+
+async def is_small(bootstrap: str) -> bool:
+    """Whether a cluster has too few brokers for all replicas; KafkaError when none answers within 30 s."""
+    admin = await _connect(bootstrap)
+    try:
+        return len((await admin.describe_cluster())["brokers"]) < REPLICAS
     finally:
         await admin.close()
 
@@ -137,10 +147,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """The command; 1 with a line for each difference."""
     parser = argparse.ArgumentParser(prog="python -m muster.kit.topics", description=__doc__)
     parser.add_argument("registry", type=Path, help="topics.yaml")
-    parser.add_argument("--laptop", action="store_true", help="few partitions and one replica")
+    size = parser.add_mutually_exclusive_group()
+    size.add_argument("--laptop", action="store_true", help="few partitions and one replica")
+    size.add_argument("--fitting", action="store_true", help=f"the same where there are fewer than {REPLICAS} brokers")
     parser.add_argument("--kafka", default=os.environ.get("MUSTER_KAFKA", "127.0.0.1:9092"), help="host:port")
     options = parser.parse_args(arguments)
-    wanted = wanted_topics(read_registry(options.registry.read_text(encoding="utf-8")), laptop=options.laptop)
+    laptop = options.laptop or (options.fitting and asyncio.run(is_small(options.kafka)))
+    wanted = wanted_topics(read_registry(options.registry.read_text(encoding="utf-8")), laptop=laptop)
     differences = asyncio.run(ensure(options.kafka, wanted))
     for line in differences:
         sys.stderr.write(f"{line}\n")
