@@ -244,7 +244,7 @@ def short_functions(source: Source) -> Iterator[tuple[int, str]]:
             if lines > FUNCTION_LINES_MAX:
                 yield node.lineno, f"{node.name} has {lines} lines, {FUNCTION_LINES_MAX} at most"
     lines = len(source.text.splitlines())
-    if lines > FILE_LINES_MAX and "tests" not in source.path.parts:
+    if lines > FILE_LINES_MAX:
         yield 1, f"{lines} lines, {FILE_LINES_MAX} at most"
 
 

@@ -8,10 +8,15 @@ from uuid import uuid4
 
 import pytest
 
+from muster.kit.consumer import Consumer, ConsumerSettings
 from muster.kit.pg import Database
 from muster.kit.producer import Producer
 from muster.kit.testing import ServiceDatabases
 from muster.kit.topics import Wanted, ensure
+
+from .log import hear
+
+QUICK = ConsumerSettings(session_timeout_ms=3_000, fetch_wait_ms_max=500)
 
 NOTE_SQL = """
 CREATE TABLE note (tenant_id uuid NOT NULL, id bigint GENERATED ALWAYS AS IDENTITY,
@@ -79,3 +84,21 @@ async def running() -> AsyncIterator[Callable[[Coroutine[Any, Any, None]], async
         task.cancel()
     for outcome in await asyncio.gather(*tasks, return_exceptions=True):
         assert outcome is None or isinstance(outcome, asyncio.CancelledError), outcome
+
+
+@pytest.fixture
+def group() -> str:
+    """The consumer group of this test."""
+    return f"g-{uuid4().hex[:12]}"
+
+
+@pytest.fixture
+def make(db: Database, kafka_server: str, group: str) -> Callable[..., Consumer]:
+    """A factory of consumers of that group, which count what they hear: `make(topic, handler, batch_max=5)`."""
+
+    def consumer(topic: str, handler: Any = hear, **options: Any) -> Consumer:
+        handlers = options.pop("handlers", {"BulkSmsRequested": handler})
+        options = {"settings": QUICK, "compacted": frozenset[str](), **options}
+        return Consumer(db, bootstrap=kafka_server, group=group, topics=[topic], handlers=handlers, **options)
+
+    return consumer

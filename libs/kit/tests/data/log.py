@@ -1,7 +1,7 @@
 """What the tests of outbox, relay and consumer share: events, a handler that counts, and reading a topic."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -9,11 +9,15 @@ from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
 
 from muster.events.v1.bulk_pb2 import BulkSmsRequested
 from muster.kit import clock
-from muster.kit.consumer import Received
+from muster.kit.consumer import Consumer, Received
 from muster.kit.ids import uuid7
 from muster.kit.outbox import Fact, Lane
 from muster.kit.pg import Database, Tx
 from muster.kit.producer import WireRecord
+
+NewTopic = Callable[..., Awaitable[str]]
+Running = Callable[..., asyncio.Task[None]]
+Make = Callable[..., Consumer]
 
 TENANT = uuid4()
 NULL: Any = object()

@@ -1,7 +1,7 @@
 """Fault 18 on one broker of the test's own: killed with -9 under relay and consumer, and started again."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,9 +17,7 @@ from muster.kit.testing import eventually
 from muster.kit.topics import Wanted, ensure
 from muster.local.kafka import Kafka
 
-from .log import fact, hear, heard
-
-Running = Callable[..., asyncio.Task[None]]
+from .log import Running, fact, hear, heard
 
 
 @pytest.fixture

@@ -1,5 +1,4 @@
 import asyncio
-from collections.abc import Awaitable, Callable
 from typing import Any
 
 import pytest
@@ -11,9 +10,7 @@ from muster.kit.consumer.decode import decode
 from muster.kit.outbox import RECORD_BYTES_MAX, Oversize
 from muster.kit.producer import Producer, PublishFailed, WireRecord
 
-from .log import read, wire
-
-NewTopic = Callable[..., Awaitable[str]]
+from .log import NewTopic, read, wire
 
 
 def replaced(reason: str) -> float:

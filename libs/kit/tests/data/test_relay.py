@@ -1,5 +1,4 @@
 import asyncio
-from collections.abc import Awaitable, Callable
 from typing import Any
 
 import asyncpg
@@ -12,10 +11,8 @@ from muster.kit.producer import Producer, PublishFailed
 from muster.kit.relay import Relay
 from muster.kit.testing import ServiceDatabases, eventually
 
-from .log import TENANT, fact, read, requested
+from .log import TENANT, NewTopic, Running, fact, read, requested
 
-NewTopic = Callable[..., Awaitable[str]]
-Running = Callable[..., asyncio.Task[None]]
 LANES = (Lane.SMALL, Lane.LARGE)
 
 

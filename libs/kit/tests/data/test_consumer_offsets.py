@@ -1,0 +1,166 @@
+"""Who may read on, and from where: the fence against zombies, and the log that is not the one that was read."""
+
+import asyncio
+from collections.abc import Sequence
+from typing import Any
+
+import pytest
+from aiokafka import TopicPartition
+from aiokafka.admin import AIOKafkaAdminClient
+from aiokafka.admin.records_to_delete import RecordsToDelete
+
+from muster.events.v1.bulk_pb2 import BulkSmsRequested
+from muster.kit.consumer import (
+    LogMismatch,
+    Received,
+    wait_until_read,
+)
+from muster.kit.ids import uuid7
+from muster.kit.pg import Database, Tx
+from muster.kit.producer import Producer
+from muster.kit.testing import eventually
+
+from .log import TENANT, Make, NewTopic, Running, hear, heard, offsets, wire
+
+
+async def test_a_zombie_is_fenced_by_compare_and_set(
+    db: Database, producer: Producer, new_topic: NewTopic, make: Make, group: str, running: Running
+) -> None:
+    """Whoever holds an older epoch applies nothing; if nobody else came after all, it takes over anew."""
+    topic = await new_topic()
+    consumer = make(topic)
+    running(consumer.run())
+    await producer.publish([wire(1, topic)])
+    await consumer.wait_until_read([topic])
+    async with db.worker() as tx:
+        await tx.execute("UPDATE consumer_offset SET epoch = epoch + 1 WHERE consumer_group = $1", group)
+
+    await producer.publish([wire(2, topic)])
+    await consumer.wait_until_read([topic])
+
+    assert await heard(db) == {1: 1, 2: 1}
+    assert await offsets(db, group) == [(0, 3, 2)]
+
+
+async def test_a_zombie_in_the_middle_of_a_batch_rolls_back(
+    db: Database, kafka_server: str, producer: Producer, new_topic: NewTopic, make: Make, group: str, running: Running
+) -> None:
+    """Fault 23: it loses its transaction while it sleeps, another applies the batch, then it wakes."""
+    topic, asleep, awake = await new_topic(), asyncio.Event(), asyncio.Event()
+
+    async def sleeper(tx: Tx, events: Sequence[Received[BulkSmsRequested]]) -> None:
+        await hear(tx, events)
+        if not asleep.is_set():
+            pid = await tx.fetchval("SELECT pg_backend_pid()")
+            asleep.set()
+            async with db.worker() as other:
+                await other.execute("SELECT pg_terminate_backend($1)", pid)
+            await awake.wait()
+
+    zombie = make(topic, sleeper)
+    running(zombie.run())
+    await producer.publish([wire(chunk, topic) for chunk in range(5)])
+    await asleep.wait()
+    async with db.worker() as tx:
+        await tx.execute(
+            "UPDATE consumer_offset SET epoch = epoch + 1, next_offset = 5, event_id = NULL WHERE consumer_group = $1",
+            group,
+        )
+        await tx.execute("INSERT INTO heard SELECT $1, 'b', generate_series(0, 4)", TENANT)
+    awake.set()
+    await producer.publish([wire(5, topic)])
+    await wait_until_read(db, bootstrap=kafka_server, group=group, topics=[topic])
+
+    assert await heard(db) == dict.fromkeys(range(6), 1)
+
+
+async def test_nothing_is_delivered_before_a_partition_is_taken_over(
+    db: Database, producer: Producer, new_topic: NewTopic, make: Make, group: str, running: Running
+) -> None:
+    """aiokafka#738. The stored offset is 3, Kafka knows of none and would begin at 0."""
+    topic = await new_topic()
+    ids = [uuid7() for _ in range(6)]
+    await producer.publish([wire(n, topic, ce_id=str(ids[n])) for n in range(6)])
+    await store_offset(db, group, topic, 3, ids[2])
+    consumer = make(topic)
+    take_over = consumer._take_over
+
+    async def late(kafka: Any) -> None:
+        for _ in range(5):
+            assert await kafka.getmany(timeout_ms=100) == {}
+        await take_over(kafka)
+
+    consumer._take_over = late  # type: ignore[method-assign]
+    running(consumer.run())
+    await consumer.wait_until_read([topic])
+
+    assert await heard(db) == {3: 1, 4: 1, 5: 1}
+
+
+@pytest.mark.parametrize(
+    ("next_offset", "known", "why"),
+    [(3, False, "the record before it is"), (9, True, "the log ends at 6"), (1, True, "the log starts at 2")],
+    ids=["another log", "truncated or made again", "retention overtook us"],
+)
+async def test_a_log_that_is_not_the_one_that_was_read_halts_the_consumer(
+    db: Database,
+    kafka_server: str,
+    producer: Producer,
+    new_topic: NewTopic,
+    make: Make,
+    group: str,
+    next_offset: int,
+    known: bool,
+    why: str,
+) -> None:
+    """Fault 29: halt and say so; never a silent reset."""
+    topic = await new_topic()
+    await producer.publish([wire(n, topic) for n in range(6)])
+    await store_offset(db, group, topic, next_offset, uuid7())
+    if next_offset == 1:
+        await delete_before(kafka_server, topic, 2)
+
+    with pytest.raises(
+        LogMismatch, match=f"group {group}, topic {topic}, partition 0, next offset {next_offset}: {why}"
+    ):
+        await asyncio.wait_for(make(topic).run(), 30)
+
+    assert await heard(db) == {}
+    assert [row[2] for row in await offsets(db, group)] == [next_offset]
+
+
+@pytest.mark.parametrize("next_offset", [3, 9], ids=["another record before it", "beyond the end"])
+async def test_a_compacted_topic_in_doubt_is_read_again_from_its_start(
+    db: Database, producer: Producer, new_topic: NewTopic, make: Make, group: str, running: Running, next_offset: int
+) -> None:
+    topic = await new_topic(compacted=True)
+    await producer.publish([wire(n, topic, bulk="b") for n in range(6)])
+    await store_offset(db, group, topic, next_offset, uuid7())
+    consumer = make(topic, compacted=frozenset({topic}))
+    running(consumer.run())
+    await eventually(lambda: _all_heard(db, 6))
+
+    assert await offsets(db, group) == [(0, 2, 6)]
+
+
+async def _all_heard(db: Database, n: int) -> bool:
+    return await heard(db) == dict.fromkeys(range(n), 1)
+
+
+async def store_offset(db: Database, group: str, topic: str, next_offset: int, event_id: Any) -> None:
+    async with db.worker() as tx:
+        await tx.execute(
+            "INSERT INTO consumer_offset (consumer_group, topic, partition, epoch, next_offset, event_id)"
+            " VALUES ($1, $2, 0, 1, $3, $4)",
+            *(group, topic, next_offset, event_id),
+        )
+
+
+async def delete_before(bootstrap: str, topic: str, offset: int) -> None:
+    """Moves the start of the log, as retention does."""
+    admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap)
+    await admin.start()
+    try:
+        await admin.delete_records({TopicPartition(topic, 0): RecordsToDelete(offset)})
+    finally:
+        await admin.close()
