@@ -12,10 +12,12 @@ from muster.events import NIL_TENANT
 from muster.kit.auth import Caller, Role
 from muster.kit.http import create_app
 from muster.kit.ids import checked_uuid
+from muster.kit.pages import encode_cursor
 from muster.kit.pg import Database
 from muster.kit.testing import apply
 from muster.kit.tokens import TokenRefused
 from muster.report.api import ROUTERS
+from muster.report.api.readers import Readers
 from muster.report.handlers import HANDLERS
 from muster.report.settings import ReportSettings
 
@@ -39,8 +41,10 @@ class Verifier:
 
 @pytest.fixture
 async def http(db: Database) -> AsyncIterator[httpx.AsyncClient]:
-    settings = ReportSettings(bulk_id_key=KEY.hex(), report_events_poll_s=0.01)  # type: ignore[arg-type]
-    app = create_app("report", routers=ROUTERS, state={"db": db, "verifier": Verifier(), "settings": settings})
+    settings = ReportSettings(bulk_id_key=KEY.hex())  # type: ignore[arg-type]
+    readers = Readers(tenant_max=1, all_max=1)
+    state = {"db": db, "verifier": Verifier(), "settings": settings, "readers": readers}
+    app = create_app("report", routers=ROUTERS, state=state)
     async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://report") as client:
         yield client
 
@@ -139,10 +143,17 @@ BAD = [
     ("number", "+6149x"),
     ("number", "+"),
     ("number", "1" * 21),
+    ("number", "0491 570 156"),
     ("text", "x" * 201),
+    ("text", "a\0b"),
+    ("from", "0001-01-01T00:00:00+23:59"),
+    ("to", "9999-12-31T23:59:59-23:59"),
     ("bulk_id", "7"),
     ("limit", "501"),
     ("cursor", "rubbish"),
+    ("cursor", encode_cursor({"bulk": 1 << 63, "seq": 1})),
+    ("cursor", encode_cursor({"bulk": 1, "seq": 1 << 31})),
+    ("cursor", encode_cursor({"bulk": 1.5, "seq": 1})),
 ]
 
 
@@ -152,6 +163,43 @@ async def test_a_filter_that_cannot_be_names_its_field(http: httpx.AsyncClient) 
 
         assert (answer.status_code, answer.headers["content-type"]) == (422, "application/problem+json")
         assert [error["field"] for error in answer.json()["errors"]] == [field]
+
+
+async def test_a_time_that_ends_before_it_begins_is_refused(http: httpx.AsyncClient) -> None:
+    params = {"from": "2026-08-02T00:00:00Z", "to": "2026-08-01T00:00:00Z"}
+
+    answer = await http.get("/v1/reports/sms", params=params, headers=by("admin"))
+
+    assert (answer.status_code, [error["field"] for error in answer.json()["errors"]]) == (422, ["to"])
+
+
+async def test_a_page_goes_on_where_the_last_one_ended_whatever_is_added_meanwhile(
+    http: httpx.AsyncClient, db: Database, sends: tuple[Send, Send]
+) -> None:
+    first = await get(http, "/v1/reports/sms", limit=2)
+    newer = Send(TENANT)
+    await hear(db, newer.requested(2), newer.dispatched([ACCEPTED, ACCEPTED]))
+
+    rest = await get(http, "/v1/reports/sms", cursor=first["next_cursor"])
+
+    assert [row["id"] for row in rest["items"]] == [f"{sends[0].bulk}-{seq}" for seq in (2, 1)]
+    assert rest["next_cursor"] is None
+
+
+async def test_a_message_that_is_planned_is_queued_until_an_outcome_is_heard(
+    http: httpx.AsyncClient, db: Database
+) -> None:
+    send = Send(TENANT)
+    await hear(db, send.recipients(NUMBERS[:2], ["Hello Ann", "Hello Bob"]), send.requested(2))
+
+    found = await get(http, f"/v1/messages/{send.bulk}-2")
+
+    kept = {"status": "queued", "number": "+61491570157", "text": "Hello Bob", "parts": 0, "sent_at": None}
+    assert found | kept == found
+    await hear(db, send.dispatched([ACCEPTED, ACCEPTED]))
+    assert (await get(http, f"/v1/messages/{send.bulk}-2"))["status"] == "accepted"
+    assert (await http.get(f"/v1/messages/{send.bulk}-3", headers=by("admin"))).status_code == 404
+    assert (await http.get(f"/v1/messages/{send.bulk}-2", headers=by("other"))).status_code == 404
 
 
 async def test_progress_counts_each_recipient_once_and_replies(
@@ -184,15 +232,6 @@ async def test_progress_of_an_id_that_was_given_is_nothing_yet_and_of_any_other_
         assert (await http.get(f"/v1/bulk-sms/{bulk}/progress", headers=by(caller))).status_code == 404
 
 
-async def test_progress_as_events_ends_with_the_send(http: httpx.AsyncClient, sends: tuple[Send, Send]) -> None:
-    headers = by("admin") | {"Accept": "text/event-stream"}
-
-    answer = await http.get(f"/v1/bulk-sms/{sends[0].bulk}/progress", headers=headers)
-
-    assert answer.headers["content-type"].startswith("text/event-stream")
-    assert answer.text.count("event: progress\ndata: {") == 1
-
-
 async def test_another_tenant_sees_nothing(http: httpx.AsyncClient, sends: tuple[Send, Send]) -> None:
     assert (await get(http, "/v1/reports/sms", "other"))["items"] == []
     assert (await get(http, "/v1/reports/sms", "other", number=NUMBERS[0]))["items"] == []
@@ -200,7 +239,10 @@ async def test_another_tenant_sees_nothing(http: httpx.AsyncClient, sends: tuple
         assert (await http.get(f"/v1/{path}", headers=by("other"))).status_code == 404
 
 
-@pytest.mark.parametrize("message", ["x", "x-1", f"{uuid4()}-1", f"{uuid4()}-0", f"{uuid4()}-{1 << 31}", f"{uuid4()}-"])
+@pytest.mark.parametrize(
+    "message",
+    ["x", "x-1", f"{uuid4()}-1", f"{uuid4()}-0", f"{uuid4()}-{1 << 31}", f"{uuid4()}-", f"{uuid4()}-{'9' * 5000}"],
+)
 async def test_a_message_that_never_was_is_404(http: httpx.AsyncClient, message: str) -> None:
     assert (await http.get(f"/v1/messages/{message}", headers=by("admin"))).status_code == 404
 

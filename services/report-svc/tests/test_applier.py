@@ -1,10 +1,27 @@
 """Records as they come from Kafka: what cannot be applied is parked with its offset, the rest is applied."""
 
 import asyncio
+import hashlib
+from random import Random
 from typing import Any
+from uuid import UUID, uuid4
 
 import pytest
-from report_world import ACCEPTED, Send, headers_of, recount, rows_of
+from report_world import (
+    ACCEPTED,
+    DELIVERED,
+    EXPIRED,
+    REJECTED,
+    SUBMITTING,
+    SUPPRESSED,
+    TIME_MS,
+    UNDELIVERED,
+    UNKNOWN,
+    Send,
+    headers_of,
+    recount,
+    rows_of,
+)
 
 from muster.kit.pg import Database
 from muster.report.stream.applier import Record, apply, record_of
@@ -79,6 +96,55 @@ async def test_records_applied_again_give_the_same_rows_and_ranges(db: Database)
 
     assert (await rows_of(db, "message"), await rows_of(db, "bulk")) == before
     assert await covered(db) == [(5, 6), (9, 9)]
+
+
+def told(send: Send, inbound: UUID) -> list[Any]:
+    """All that the other services say about a send of 40 in two chunks and the STOP that answers it."""
+    lefts = [ACCEPTED, UNKNOWN, REJECTED, SUPPRESSED] * 5
+    return [
+        send.requested(40),
+        send.recipients([61491570000 + seq for seq in range(20)], ["Hello Ann", "Hello Bob"]),
+        *(send.dispatched([SUBMITTING] * 20, 1, first=first, chunk=chunk) for chunk, first in ((1, 1), (2, 21))),
+        *(send.dispatched(lefts, 2, first=first, chunk=first // 20 + 1, at_ms=TIME_MS + first) for first in (1, 21)),
+        send.dispatched([ACCEPTED], 3, first=2, at_ms=TIME_MS + 900),
+        send.receipts([UNDELIVERED] * 4, 1),
+        send.receipts([DELIVERED] * 4, 2),
+        send.receipts([EXPIRED], 1, first=13),
+        *send.answers(inbound),
+        *(send.accounted(version, closed=version == 3) for version in (1, 2, 3)),
+    ]
+
+
+async def test_however_events_are_shuffled_repeated_and_batched_the_tables_have_the_same_hash(db: Database) -> None:
+    hashes, random = set(), Random(7)
+    for _ in range(25):
+        sends = [(Send(), uuid4()) for _ in range(2)]
+        events = [event for send, inbound in sends for event in told(send, inbound)] * 2
+        random.shuffle(events)
+        while events:
+            batch = [events.pop() for _ in range(min(len(events), random.randint(1, 12)))]
+            await apply(db, [record(at, event) for at, event in enumerate(batch)])
+        for send, inbound in sends:
+            hashes.add(await table_hash(db, send, inbound))
+
+    assert len(hashes) == 1
+    await recount(db)
+
+
+async def table_hash(db: Database, send: Send, inbound: UUID) -> str:
+    """Of all columns of all tables of a send, without its ids, which are its own."""
+    asked = "SELECT t.* FROM {} t JOIN bulk b USING (tenant_id, {}) WHERE b.tenant_id = $1 ORDER BY 3, 4"
+    async with db.worker() as tx:
+        rows = [
+            *await tx.fetch("SELECT * FROM bulk WHERE tenant_id = $1", send.tenant),
+            *await tx.fetch(asked.format("message", "bulk_no"), send.tenant),
+            *await tx.fetch(asked.format("recipients", "bulk_no"), send.tenant),
+            *await tx.fetch("SELECT * FROM reply WHERE tenant_id = $1 AND inbound_id = $2", send.tenant, inbound),
+        ]
+    ids = {"tenant_id", "bulk_id", "bulk_no", "inbound_id"}
+    kept = [[(name, value) for name, value in row.items() if name not in ids] for row in rows]
+    assert len(kept) == 1 + 40 + 1 + 1
+    return hashlib.sha256(repr(kept).encode()).hexdigest()
 
 
 async def test_types_that_nobody_here_hears_are_covered_and_skipped(db: Database) -> None:

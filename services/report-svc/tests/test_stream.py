@@ -6,6 +6,7 @@ from uuid import uuid4
 
 import asyncpg
 import pytest
+from aiokafka import AIOKafkaConsumer, TopicPartition
 from report_world import ACCEPTED, Send, headers_of, rows_of
 
 from muster.kit.pg import Database
@@ -16,6 +17,7 @@ from muster.report.domain import union
 from muster.report.settings import ReportSettings
 from muster.report.store import offsets
 from muster.report.stream.agents import Processor
+from muster.report.stream.applier import GROUP
 from muster.report.stream.auditor import Auditor
 
 
@@ -70,6 +72,39 @@ async def test_the_auditor_applies_a_gap_that_was_there_a_round_ago(
     assert rounds == [0, 2, 0]
     assert await seqs_of(db) == [3, 4]
     assert union(await covered(db, topic)) == [(0, 5)]
+
+
+async def test_a_hole_between_ranges_is_filled_without_waiting_for_a_round(
+    db: Database, settings: ReportSettings, topic: str
+) -> None:
+    await publish(settings, topic, range(1, 7))
+    await cover(db, topic, 0, 1)
+    auditor = Auditor(settings, db, [topic])
+    assert await auditor.fill() == 0
+
+    await cover(db, topic, 4, 4)
+
+    assert await auditor.fill() == 2
+    assert await seqs_of(db) == [3, 4]
+    assert await covered(db, topic) == [(0, 4)]
+
+
+async def test_what_the_group_has_committed_but_nobody_applied_is_applied_by_the_first_round(
+    db: Database, settings: ReportSettings, topic: str
+) -> None:
+    await publish(settings, topic, range(1, 7))
+    await cover(db, topic, 0, 1)
+    partition = TopicPartition(topic, 0)
+    consumer = AIOKafkaConsumer(bootstrap_servers=settings.kafka, group_id=GROUP, enable_auto_commit=False)
+    await consumer.start()
+    consumer.assign([partition])
+    await consumer.commit({partition: 5})
+    await consumer.stop()
+
+    assert await Auditor(settings, db, [topic]).round() == 3
+
+    assert await seqs_of(db) == [3, 4, 5]
+    assert await covered(db, topic) == [(0, 4)]
 
 
 async def test_the_auditor_leaves_a_tail_alone_until_it_stands_still(

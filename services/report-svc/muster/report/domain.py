@@ -54,6 +54,12 @@ def progress(recipients: int, counts: Sequence[int]) -> dict[str, int]:
     return named | {"queued": max(0, recipients - sum(counts)) + counts[0]}
 
 
+def over(requested: int, counts: Sequence[int], *, closed: bool) -> bool:
+    """Whether a send has ended: it says so, or (it never says so when it was refused) each recipient has an end."""
+    open_ends = sum(counts[ENDS[name]] for name in ("queued", "submitting", "unknown"))
+    return closed or (0 < requested <= sum(counts) and not open_ends)
+
+
 def runs(offsets: Iterable[int]) -> list[Range]:
     """Offsets as ranges, both ends included."""
     found: list[Range] = []

@@ -87,9 +87,9 @@ def receipts(messages: Iterable[SmsStatusChanged], numbers: dict[BulkKey, int]) 
     return columns
 
 
-def times_of(messages: Iterable[SmsDispatched], numbers: dict[BulkKey, int]) -> dict[int, datetime]:
-    """When each send last had messages leave."""
-    return {numbers[bulk_of(m)]: time for m in messages if (time := at(m.at_unix_ms)) is not None}
+def times_of(messages: Iterable[SmsDispatched], numbers: dict[BulkKey, int]) -> list[tuple[int, datetime]]:
+    """When messages of each send left: (send, time), one for each event that has a time."""
+    return [(numbers[bulk_of(m)], time) for m in messages if (time := at(m.at_unix_ms)) is not None]
 
 
 def requested(received: Received[BulkSmsRequested]) -> tuple[Any, ...]:

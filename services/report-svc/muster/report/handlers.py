@@ -1,6 +1,6 @@
 """What each event writes. Order and repetition do not matter: versions and natural keys decide."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from muster.kit.consumer import Handler, Received
@@ -17,7 +17,7 @@ async def on_sms_dispatched(tx: Tx, batch: Batch) -> None:
     for wave in events.waves(batch):
         columns = events.dispatched(wave, numbers).columns
         await _count(tx, await projection.save_dispatched(tx, columns) if columns else [])
-        await projection.save_times(tx, events.times_of(wave, numbers))
+    await projection.save_times(tx, events.times_of((received.message for received in batch), numbers))
 
 
 async def on_sms_status_changed(tx: Tx, batch: Batch) -> None:
@@ -31,13 +31,13 @@ async def on_sms_status_changed(tx: Tx, batch: Batch) -> None:
 async def on_bulk_sms_requested(tx: Tx, batch: Batch) -> None:
     """What a send is."""
     await projection.numbers(tx, map(_bulk, batch))
-    await projection.save_requested(tx, [events.requested(received) for received in batch])
+    await projection.save_requested(tx, _in_order(events.requested(received) for received in batch))
 
 
 async def on_bulk_sms_accounted(tx: Tx, batch: Batch) -> None:
     """Whether a send has ended."""
     await projection.numbers(tx, map(_bulk, batch))
-    await projection.save_accounted(tx, [events.accounted(received) for received in batch])
+    await projection.save_accounted(tx, _in_order(events.accounted(received) for received in batch))
 
 
 async def on_bulk_recipients_attached(tx: Tx, batch: Batch) -> None:
@@ -72,6 +72,11 @@ HANDLERS: Mapping[str, Handler] = {
     "OptOutReceived": on_opt_out_received,
     "SmsReceived": on_sms_received,
 }
+
+
+def _in_order(rows: Iterable[tuple[Any, ...]]) -> list[tuple[Any, ...]]:
+    """By tenant and send, in which every transaction locks sends."""
+    return sorted(rows, key=lambda row: row[:2])
 
 
 def _bulk(received: Received[Any]) -> events.BulkKey:

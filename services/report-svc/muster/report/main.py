@@ -8,8 +8,11 @@ from muster.report.settings import ReportSettings
 async def api(process: Process[ReportSettings]) -> None:
     """Serve HTTP."""
     from muster.report.api import ROUTERS
+    from muster.report.api.readers import Readers
 
-    serve_api(process, await connect(process), ROUTERS)
+    settings = process.settings
+    readers = Readers(tenant_max=settings.report_events_tenant_max, all_max=settings.report_events_max)
+    serve_api(process, await connect(process), ROUTERS, readers=readers)
     process.ready()
     await process.stopped()
 

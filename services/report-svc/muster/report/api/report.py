@@ -1,8 +1,9 @@
 """The SMS Detail Report: each message and its replies."""
 
-from collections.abc import Sequence
+import re
+from collections.abc import Callable, Sequence
 from datetime import datetime
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Final, Literal
 from uuid import UUID
 
 from fastapi import APIRouter, Query
@@ -16,6 +17,10 @@ from muster.report.store import reading
 from muster.report.store.reading import Filter
 
 router = APIRouter(prefix="/v1", tags=["report"])
+_MESSAGE_ID: Final = re.compile(r"([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})-([1-9][0-9]{0,9})", re.IGNORECASE)
+_SEQ_MAX: Final = (1 << 31) - 1
+_BETWEEN_DIGITS: Final = re.compile(r"(?<=\d)[ .()/-]+(?=\d)")
+_YEAR_MIN, _YEAR_MAX = 2000, 9998
 Kind = Literal["bulk", "single", "reminder", "reply"]
 Status = Literal[
     "queued", "submitting", "accepted", "unknown", "rejected", "stopped", "suppressed", "delivered", "undelivered",
@@ -68,16 +73,19 @@ async def read_report(
     cursor: CursorText = None,
 ) -> Page[RowOut]:
     """Messages, newest first, with their replies."""
+    since, until = _zoned("from", since), _zoned("to", until)
+    if since and until and since >= until:
+        raise unprocessable("to", "not_after_from", "is not after `from`")
     wanted = Filter(
         kind=domain.KINDS[kind] if kind else None,
-        since=_zoned("from", since),
-        until=_zoned("to", until),
+        since=since,
+        until=until,
         ended=domain.ENDS[status] if status else None,
         number=_digits(number) if number else None,
-        text=text or None,
+        text=_text(text),
         bulk_id=bulk_id,
     )
-    place = decode_cursor(cursor, {"bulk": int, "seq": int}) if cursor else None
+    place = decode_cursor(cursor, {"bulk": _place(63), "seq": _place(31)}) if cursor else None
     after = (place["bulk"], place["seq"]) if place else None
     found = await reading.rows(tx, caller.tenant_id, wanted, after, limit + 1)
     last = {"bulk": found[limit - 1]["bulk_no"], "seq": found[limit - 1]["seq"]} if len(found) > limit else None
@@ -89,13 +97,13 @@ async def read_report(
 async def read_message(
     message_id: str, caller: Annotated[Caller, requires(*ANY_TENANT_ROLE)], tx: Annotated[Tx, tenant_tx]
 ) -> RowOut:
-    """One message; its id is that of its send, a dash, and its place in it."""
-    bulk, _, seq = message_id.rpartition("-")
-    try:
-        wanted = Filter(bulk_id=UUID(bulk), seq=int(seq))
-    except ValueError as wrong:
-        raise not_found("message") from wrong
-    found = await reading.rows(tx, caller.tenant_id, wanted, None, 1) if 0 < (wanted.seq or 0) < 1 << 31 else []
+    """One message; its id is that of its send, a dash, and its place in it. `parts` is 0 while it is queued."""
+    named = _MESSAGE_ID.fullmatch(message_id)
+    bulk_id, seq = (UUID(named[1]), int(named[2])) if named else (UUID(int=0), 0)
+    if not 0 < seq <= _SEQ_MAX:
+        raise not_found("message")
+    found = await reading.rows(tx, caller.tenant_id, Filter(bulk_id=bulk_id, seq=seq), None, 1)
+    found = found or await reading.queued(tx, caller.tenant_id, bulk_id, seq)
     if not found:
         raise not_found("message")
     return (await _with_people(tx, caller.tenant_id, found))[0]
@@ -137,14 +145,33 @@ def _row(row: Any, person: tuple[int, str, int] | None, replies: list[ReplyOut])
     )
 
 
+def _place(bits: int) -> Callable[[Any], int]:
+    """A reader of a cursor's number that fits its column."""
+
+    def read(value: Any) -> int:
+        if type(value) is not int or not 0 <= value < 1 << bits:
+            raise ValueError("not a place")
+        return value
+
+    return read
+
+
 def _digits(number: str) -> int:
-    digits = number.strip().removeprefix("+").replace(" ", "")
-    if not (digits.isascii() and digits.isdigit() and len(digits) <= 15):
+    digits = _BETWEEN_DIGITS.sub("", number.strip().removeprefix("+"))
+    if not (digits.isascii() and digits.isdigit() and len(digits) <= 15) or digits.startswith("0"):
         raise unprocessable("number", "not_a_number", "a number in E.164, such as +61491570156")
     return int(digits)
+
+
+def _text(text: str | None) -> str | None:
+    if text and "\0" in text:
+        raise unprocessable("text", "not_valid", "holds a character that no message has")
+    return text or None
 
 
 def _zoned(field: str, time: datetime | None) -> datetime | None:
     if time is not None and time.tzinfo is None:
         raise unprocessable(field, "no_time_zone", "a time in RFC 3339, with its offset")
+    if time is not None and not _YEAR_MIN <= time.year <= _YEAR_MAX:
+        raise unprocessable(field, "out_of_range", f"a time from {_YEAR_MIN} to {_YEAR_MAX}")
     return time

@@ -7,8 +7,10 @@ from muster.kit.pg import Tx
 from muster.report.domain import Range, union
 
 _GROW: Final = """
-UPDATE applied_range SET last_offset = greatest(last_offset, $4)
+UPDATE applied_range a SET last_offset = greatest(last_offset, $4)
 WHERE topic = $1 AND partition = $2 AND first_offset <= $3 AND last_offset >= $3 - 1
+    AND NOT EXISTS (SELECT FROM applied_range b WHERE b.topic = $1 AND b.partition = $2
+        AND b.first_offset > a.first_offset AND b.first_offset <= $4 + 1)
 """
 # Waits for whoever else merges: two that find no row to lock would both add the same range.
 _TURN: Final = "SELECT pg_advisory_xact_lock(hashtextextended($1, $2))"
@@ -37,3 +39,18 @@ async def _merge(tx: Tx, topic: str, partition: int, new: Range) -> None:
 async def covered(tx: Tx, topic: str, partition: int) -> list[Range]:
     """The ranges that were applied, locked, in order."""
     return [(row["first_offset"], row["last_offset"]) for row in await tx.fetch(_LOCK, topic, partition)]
+
+
+_TORN: Final = """
+SELECT topic, partition, array_agg(first_offset ORDER BY first_offset) AS firsts,
+    array_agg(last_offset ORDER BY first_offset) AS lasts
+FROM applied_range GROUP BY topic, partition HAVING count(*) > 1 ORDER BY topic, partition
+"""
+
+
+async def torn(tx: Tx) -> dict[tuple[str, int], list[Range]]:
+    """The ranges of those (topic, partition) that have a hole."""
+    return {
+        (row["topic"], row["partition"]): list(zip(row["firsts"], row["lasts"], strict=True))
+        for row in await tx.fetch(_TORN)
+    }

@@ -90,15 +90,18 @@ async def add_counts(tx: Tx, deltas: Mapping[int, Sequence[int]]) -> None:
 
 
 _TIMES: Final = """
-UPDATE bulk b SET first_at = least(b.first_at, n.at), last_at = greatest(b.last_at, n.at)
-FROM unnest($1::bigint[], $2::timestamptz[]) AS n(bulk_no, at) WHERE b.bulk_no = n.bulk_no AND b.tenant_id IS NOT NULL
+UPDATE bulk b SET first_at = least(b.first_at, n.first_at), last_at = greatest(b.last_at, n.last_at)
+FROM (SELECT bulk_no, min(at) AS first_at, max(at) AS last_at
+    FROM unnest($1::bigint[], $2::timestamptz[]) AS x(bulk_no, at) GROUP BY bulk_no) n
+WHERE b.bulk_no = n.bulk_no AND b.tenant_id IS NOT NULL
+    AND (b.first_at IS NULL OR n.first_at < b.first_at OR n.last_at > b.last_at)
 """
 
 
-async def save_times(tx: Tx, times: Mapping[int, datetime]) -> None:
-    """When messages of these sends left, for the rate."""
+async def save_times(tx: Tx, times: Sequence[tuple[int, datetime]]) -> None:
+    """When messages of these sends (send, time) left, for the rate."""
     if times:
-        await tx.execute(_TIMES, list(times), list(times.values()))
+        await tx.execute(_TIMES, [bulk_no for bulk_no, _ in times], [at for _, at in times])
 
 
 _REQUESTED: Final = """

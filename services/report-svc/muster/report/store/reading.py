@@ -23,35 +23,55 @@ class Filter:
     seq: int | None = None
 
 
-_ROWS: Final = """
+_COLUMNS: Final = """
 SELECT m.bulk_no, m.seq, m.chunk, m.sent_at, m.receipt_at, m.credits, m.error, m.parts, m.ended, m.country,
     m.receipt_error, b.bulk_id, b.kind, b.message_class, b.sender
-FROM message m JOIN bulk b USING (tenant_id, bulk_no)
+FROM message m JOIN bulk b USING (tenant_id, bulk_no)"""
+_WHERE: Final = """
 WHERE m.tenant_id = $1
     AND ($2::smallint IS NULL OR b.kind = $2)
     AND ($3::timestamptz IS NULL OR m.sent_at >= $3)
     AND ($4::timestamptz IS NULL OR m.sent_at < $4)
     AND ($5::smallint IS NULL OR m.ended = $5)
-    AND ($6::bigint IS NULL OR EXISTS (SELECT FROM recipients r WHERE r.tenant_id = m.tenant_id
-        AND r.bulk_no = m.bulk_no AND r.chunk = m.chunk AND r.numbers[array_position(r.seqs, m.seq)] = $6))
-    AND ($7::text IS NULL OR EXISTS (SELECT FROM recipients r WHERE r.tenant_id = m.tenant_id
-        AND r.bulk_no = m.bulk_no AND r.chunk = m.chunk AND position(lower($7) IN
+    AND ($6::text IS NULL OR EXISTS (SELECT FROM recipients r WHERE r.tenant_id = m.tenant_id
+        AND r.bulk_no = m.bulk_no AND r.chunk = m.chunk AND position(lower($6) IN
             lower(r.texts[1 + coalesce(r.text_index[array_position(r.seqs, m.seq)], 0)])) > 0))
-    AND ($8::uuid IS NULL OR b.bulk_id = $8)
-    AND ($9::int IS NULL OR m.seq = $9)
-    AND ($10::bigint IS NULL OR (m.bulk_no, m.seq) < ($10, $11::int))
-ORDER BY m.bulk_no DESC, m.seq DESC LIMIT $12
+    AND ($7::uuid IS NULL OR b.bulk_id = $7)
+    AND ($8::int IS NULL OR m.seq = $8)
+    AND ($9::bigint IS NULL OR (m.bulk_no, m.seq) < ($9, $10::int))
+ORDER BY m.bulk_no DESC, m.seq DESC LIMIT $11
 """
+_ROWS: Final = _COLUMNS + _WHERE
+# A number has few messages: its chunks are found first, and their arrays are read once, not for each message.
+_OF_NUMBER: Final = """ JOIN (
+    SELECT r.bulk_no, s.seq FROM recipients r CROSS JOIN LATERAL unnest(r.seqs, r.numbers) AS s(seq, number)
+    WHERE r.tenant_id = $1 AND r.numbers @> ARRAY[$12::bigint] AND s.number = $12
+) p USING (bulk_no, seq)"""
+_ROWS_OF_NUMBER: Final = _COLUMNS + _OF_NUMBER + _WHERE
 
 
 async def rows(tx: Tx, tenant_id: UUID, wanted: Filter, after: tuple[int, int] | None, limit: int) -> list[Record]:
     """Messages that `wanted` fits, after the place (bulk_no, seq) of the last page."""
-    bulk_no, seq = after or (None, None)
+    number = () if wanted.number is None else (wanted.number,)
     return await tx.fetch(
-        _ROWS,
-        *(tenant_id, wanted.kind, wanted.since, wanted.until, wanted.ended, wanted.number, wanted.text),
-        *(wanted.bulk_id, wanted.seq, bulk_no, seq, limit),
+        _ROWS_OF_NUMBER if number else _ROWS,
+        *(tenant_id, wanted.kind, wanted.since, wanted.until, wanted.ended, wanted.text, wanted.bulk_id, wanted.seq),
+        *(*(after or (None, None)), limit, *number),
     )
+
+
+_QUEUED: Final = """
+SELECT b.bulk_no, $3::int AS seq, r.chunk, b.bulk_id, b.kind, b.message_class, b.sender, NULL::timestamptz AS sent_at,
+    NULL::timestamptz AS receipt_at, 0 AS credits, 0 AS error, 0 AS parts, 0 AS ended, '' AS country,
+    '' AS receipt_error
+FROM bulk b JOIN recipients r USING (tenant_id, bulk_no)
+WHERE b.tenant_id = $1 AND b.bulk_id = $2 AND r.seqs @> ARRAY[$3::int]
+"""
+
+
+async def queued(tx: Tx, tenant_id: UUID, bulk_id: UUID, seq: int) -> list[Record]:
+    """A message that is planned, of which no outcome is heard yet; at most one."""
+    return await tx.fetch(_QUEUED, tenant_id, bulk_id, seq)
 
 
 _CHUNKS: Final = """

@@ -76,6 +76,7 @@ class Processor:
 
 def _app(settings: ReportSettings) -> Any:
     """No tables, no web server, no leader topic, at least once."""
+    session_s = settings.kafka_session_timeout_ms / 1000
     return faust.App(
         GROUP,
         broker="kafka://" + ";kafka://".join(settings.kafka.split(",")),
@@ -90,9 +91,11 @@ def _app(settings: ReportSettings) -> Any:
         producer_acks=-1,
         stream_wait_empty=False,
         stream_buffer_maxsize=settings.report_buffer_events_max,
-        broker_session_timeout=settings.report_session_timeout_s,
-        broker_heartbeat_interval=settings.report_heartbeat_s,
-        broker_rebalance_timeout=settings.report_rebalance_timeout_s,
+        # Two heartbeats may be lost; a member that died during a rebalance holds the others up for no longer than two
+        # sessions.
+        broker_session_timeout=session_s,
+        broker_heartbeat_interval=session_s / 3,
+        broker_rebalance_timeout=2 * session_s,
         broker_request_timeout=90.0,
         broker_max_poll_records=settings.report_buffer_events_max,
         consumer_auto_offset_reset="earliest",

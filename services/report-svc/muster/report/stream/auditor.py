@@ -1,24 +1,29 @@
-"""Finds and applies what the stream processor skipped: every offset old enough that no range covers.
+"""Finds and applies what the stream processor skipped: offsets that no range covers.
 
-What lies behind the last range is not skipped while that range still grows: it waits for its turn. Only where nothing
-was applied since the last round is it taken for skipped too.
+At once: what lies between two ranges, since a partition is applied in its order, and what lies before the offset that
+the group has committed, since nobody will read that again. What lies behind both waits for its turn, and is taken for
+skipped only where it was there a round ago and nothing was applied since. Applying twice is harmless.
 """
 
 import asyncio
-from collections.abc import Iterable, Sequence
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from contextlib import asynccontextmanager
 from typing import Any, Final, NoReturn
 
 from aiokafka import AIOKafkaConsumer, TopicPartition  # allow connections-from-the-kit: reads without a group
 from aiokafka.admin import AIOKafkaAdminClient  # allow connections-from-the-kit: which partitions there are
-from aiokafka.errors import KafkaError  # allow connections-from-the-kit: what that reading raises
+from aiokafka.errors import (
+    GroupCoordinatorNotAvailableError,
+    KafkaError,
+)  # allow connections-from-the-kit: what that reading raises
 
-from muster.kit import observe
+from muster.kit import clock, observe
 from muster.kit.pg import RETRIABLE, Database, Overloaded
 from muster.report.domain import Range, gaps
 from muster.report.events import HEARD
 from muster.report.settings import ReportSettings
 from muster.report.store import offsets
-from muster.report.stream.applier import apply, record_of
+from muster.report.stream.applier import GROUP, apply, record_of
 
 _READ_MS: Final = 1_000
 _READ_RECORDS: Final = 100
@@ -37,39 +42,49 @@ class Auditor:
         self._tops: dict[TopicPartition, int] = {}
 
     async def run(self) -> NoReturn:
-        """A round each report_audit_s. Trouble with Kafka or the database is met by the next round."""
+        """Look for holes each report_hole_s, and make a round each report_audit_s, the first at once.
+
+        Trouble with Kafka or the database is met by the next look.
+        """
+        due = clock.monotonic()
         while True:
             try:
-                await self.round()
+                if clock.monotonic() >= due:
+                    await self.round()
+                    due = clock.monotonic() + self._settings.report_audit_s
+                else:
+                    await self.fill()
             except (KafkaError, *RETRIABLE, Overloaded) as error:
                 log.warning("audit.postponed", why=type(error).__name__)
-            await asyncio.sleep(self._settings.report_audit_s)
+            await asyncio.sleep(self._settings.report_hole_s)
+
+    async def fill(self) -> int:
+        """Apply what is missing between ranges; how many records that were. Asks Kafka only where there is a hole."""
+        async with self._db.worker() as tx:
+            torn = await offsets.torn(tx)
+        holes = [(key, gap) for key, ranges in torn.items() for gap in gaps(ranges, ranges[0][0], ranges[-1][1])]
+        if not holes:
+            return 0
+        async with _consumer(self._settings.kafka) as consumer:
+            return sum([await self._repair(consumer, TopicPartition(*key), gap) for key, gap in holes])
 
     async def round(self) -> int:
-        """Apply what is missing up to the ends of the last round; how many records that were."""
-        consumer = AIOKafkaConsumer(
-            bootstrap_servers=self._settings.kafka,
-            enable_auto_commit=False,
-            auto_offset_reset="earliest",
-            max_partition_fetch_bytes=4 << 20,
-        )
-        await consumer.start()
-        try:
-            partitions = await _partitions(self._settings.kafka, self._topics)
+        """Apply what is missing up to the committed offsets and the ends of the last round; how many records."""
+        async with _consumer(self._settings.kafka) as consumer:
+            partitions, committed = await _known(self._settings.kafka, self._topics)
             starts = await consumer.beginning_offsets(partitions)
-            applied = sum([await self._audit(consumer, tp, starts[tp], self._ends.get(tp, 0)) for tp in partitions])
+            applied = sum([await self._audit(consumer, tp, starts[tp], committed.get(tp, 0)) for tp in partitions])
             self._ends = await consumer.end_offsets(partitions)
-        finally:
-            await consumer.stop()
         return applied
 
-    async def _audit(self, consumer: Any, tp: TopicPartition, start: int, end: int) -> int:
+    async def _audit(self, consumer: Any, tp: TopicPartition, start: int, committed: int) -> int:
         async with self._db.worker() as tx:
             ranges = await offsets.covered(tx, tp.topic, tp.partition)
         top = max((last + 1 for _, last in ranges), default=0)
+        end = self._ends.get(tp, 0)
         stands_still = self._tops.get(tp) == top
         self._tops[tp] = top
-        missing = gaps(ranges, start, end if stands_still else min(top, end))
+        missing = gaps(ranges, start, max(committed, end if stands_still else min(top, end)))
         return sum([await self._repair(consumer, tp, gap) for gap in missing])
 
     async def _repair(self, consumer: Any, tp: TopicPartition, gap: Range) -> int:
@@ -94,12 +109,41 @@ class Auditor:
         return applied
 
 
-async def _partitions(bootstrap: str, topics: Sequence[str]) -> list[TopicPartition]:
-    """The partitions of those topics that exist. A consumer that has not subscribed to a topic knows none of its."""
+@asynccontextmanager
+async def _consumer(bootstrap: str) -> AsyncIterator[Any]:
+    """A consumer of no group."""
+    consumer = AIOKafkaConsumer(
+        bootstrap_servers=bootstrap,
+        enable_auto_commit=False,
+        auto_offset_reset="earliest",
+        max_partition_fetch_bytes=4 << 20,
+    )
+    await consumer.start()
+    try:
+        yield consumer
+    finally:
+        await consumer.stop()
+
+
+async def _known(bootstrap: str, topics: Sequence[str]) -> tuple[list[TopicPartition], Mapping[TopicPartition, int]]:
+    """The partitions of those topics that exist, and what the group has committed of them.
+
+    A consumer that has not subscribed to a topic knows none of its partitions.
+    """
     admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap)
     try:
         await admin.start()
         found = await admin.describe_topics(list(topics))
+        partitions = [TopicPartition(one["topic"], part["partition"]) for one in found for part in one["partitions"]]
+        committed = await _committed(admin, partitions)
     finally:
         await admin.close()
-    return sorted(TopicPartition(topic["topic"], one["partition"]) for topic in found for one in topic["partitions"])
+    return sorted(partitions), committed
+
+
+async def _committed(admin: Any, partitions: list[TopicPartition]) -> Mapping[TopicPartition, int]:
+    try:
+        found = await admin.list_consumer_group_offsets(GROUP, partitions=partitions)
+    except GroupCoordinatorNotAvailableError:
+        return {}  # A cluster has none before its first group has been there.
+    return {tp: at.offset for tp, at in found.items()}

@@ -1,0 +1,200 @@
+"""Progress as server-sent events: when a stream speaks and ends, how many there may be, and readers who do not read."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from typing import Any
+from uuid import uuid4
+
+import httpx
+import pytest
+from report_world import ACCEPTED, STOPPED, SUBMITTING, Send
+
+from muster.kit.auth import Caller, Role
+from muster.kit.http import create_app
+from muster.kit.pg import Database
+from muster.kit.problems import Problem
+from muster.kit.testing import apply
+from muster.report import domain
+from muster.report.api import ROUTERS
+from muster.report.api.progress import EventStream, Looked, ProgressOut, events_of
+from muster.report.api.readers import Readers
+from muster.report.handlers import HANDLERS
+from muster.report.settings import ReportSettings
+
+TENANT = uuid4()
+SCOPE = {"type": "http", "method": "GET", "asgi": {"spec_version": "2.3"}}
+QUICK = {"report_events_poll_s": 0.01, "report_events_beat_s": 0.02, "report_events_quiet_s": 0.1}
+
+
+class Verifier:
+    async def verify(self, token: str) -> Caller:
+        return Caller(TENANT, token, Role.STAFF, "")
+
+
+def client(db: Database, readers: Readers | None = None, **limits: float) -> httpx.AsyncClient:
+    settings = ReportSettings(bulk_id_key="00" * 32, **{**QUICK, **limits})  # type: ignore[arg-type]
+    readers = readers or Readers(tenant_max=1, all_max=1)
+    state = {"db": db, "verifier": Verifier(), "settings": settings, "readers": readers}
+    app = create_app("report", routers=ROUTERS, state=state)
+    headers = {"Authorization": "Bearer sam", "Accept": "text/event-stream"}
+    return httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://report", headers=headers)
+
+
+async def hear(db: Database, *messages: Any) -> None:
+    for message in messages:
+        await apply(db, HANDLERS[message.DESCRIPTOR.name], message)
+
+
+async def stream(http: httpx.AsyncClient, send: Send) -> list[str]:
+    """The names of the events of a stream that ended; "" for a sign of life."""
+    answer = await http.get(f"/v1/bulk-sms/{send.bulk}/progress")
+    assert answer.status_code == 200, answer.text
+    assert answer.headers["content-type"].startswith("text/event-stream")
+    return [block.partition("\n")[0].partition("event: ")[2] for block in answer.text.split("\n\n") if block]
+
+
+def looked(over: bool = False, **numbers: int) -> Looked:
+    zeros = dict.fromkeys((*domain.ENDS, "recipients", "replies", "opt_outs"), 0)
+    return ProgressOut(
+        id=TENANT, rate_per_s=0, closed=over, updated_at=None, **{**zeros, "recipients": 1, **numbers}
+    ), over
+
+
+async def test_a_stream_speaks_at_each_change_and_ends_when_the_send_and_its_receipts_are_in() -> None:
+    story = [
+        looked(submitting=1),
+        looked(submitting=1),
+        looked(accepted=1),
+        looked(accepted=1, over=True),
+        looked(delivered=1, over=True),
+    ]
+    looks = iter(story[1:])
+
+    async def look() -> Looked:
+        return next(looks)
+
+    settings = ReportSettings(report_events_poll_s=0.001, report_events_poll_s_max=0.001)
+    spoken = [block async for block in events_of(look, story[0], settings)]
+
+    names = [block.partition("\n")[0] for block in spoken]
+    assert names == ["event: progress"] * 4 + ["event: end"]
+    assert '"delivered":1' in spoken[-1]
+
+
+async def test_a_stream_gives_signs_of_life_and_does_not_wait_for_ever_for_a_receipt(db: Database) -> None:
+    send = Send(TENANT)
+    await hear(db, send.requested(1), send.dispatched([ACCEPTED]), send.accounted(1, closed=True))
+
+    async with client(db) as http:
+        spoken = await stream(http, send)
+
+    assert (spoken[0], spoken[-1]) == ("progress", "end")
+    assert set(spoken[1:-1]) == {""}
+
+
+async def test_a_refused_send_ends_its_stream_though_it_is_never_closed(db: Database) -> None:
+    send = Send(TENANT)
+    await hear(db, send.requested(2), send.dispatched([STOPPED, STOPPED]))
+
+    async with client(db) as http:
+        assert await stream(http, send) == ["progress", "end"]
+
+
+async def test_a_stream_ends_without_a_last_word_when_its_time_is_over(db: Database) -> None:
+    send = Send(TENANT)
+    await hear(db, send.requested(2), send.dispatched([SUBMITTING, STOPPED]))
+
+    async with client(db, report_events_s_max=0.05) as http:
+        assert "end" not in await stream(http, send)
+
+
+async def test_one_stream_too_many_is_refused_with_the_limit_and_json_is_not(db: Database) -> None:
+    send = Send(TENANT)
+    await hear(db, send.requested(1))
+    path = f"/v1/bulk-sms/{send.bulk}/progress"
+    readers = Readers(tenant_max=1, all_max=1)
+    readers.enter(TENANT)
+    async with client(db, readers) as http:
+        problem = await http.get(path)
+        plain = await http.get(path, headers={"Accept": "application/json"})
+
+    assert problem.status_code == 429
+    assert (problem.json()["code"], problem.json()["limit"]) == ("too_many_streams", 1)
+    assert problem.headers["retry-after"] == "5"
+    assert plain.status_code == 200
+
+
+async def words() -> AsyncIterator[str]:
+    while True:
+        yield ": still here\n\n"
+        await asyncio.sleep(0)
+
+
+async def never() -> dict[str, Any]:
+    await asyncio.Event().wait()
+    return {}
+
+
+async def test_a_reader_who_takes_nothing_is_left_and_its_place_is_free() -> None:
+    readers = Readers(tenant_max=1, all_max=1)
+    answer = EventStream(words(), readers, TENANT, 0.05)
+
+    async def stuck(message: Any) -> None:
+        if message["type"] == "http.response.body":
+            with pytest.raises(Problem, match="429"):
+                readers.check(TENANT)
+            await never()
+
+    await asyncio.wait_for(answer(SCOPE, never, stuck), 5)
+
+    readers.check(TENANT)
+
+
+async def test_a_reader_who_vanished_frees_its_place() -> None:
+    readers = Readers(tenant_max=1, all_max=1)
+    gone = asyncio.Event()
+
+    async def receive() -> dict[str, Any]:
+        await gone.wait()
+        return {"type": "http.disconnect"}
+
+    async def send(message: Any) -> None:
+        gone.set()
+
+    await asyncio.wait_for(EventStream(words(), readers, TENANT, 60)(SCOPE, receive, send), 5)
+
+    readers.check(TENANT)
+
+
+def test_streams_of_all_tenants_together_are_limited() -> None:
+    readers = Readers(tenant_max=2, all_max=3)
+    for tenant in (TENANT, TENANT, uuid4()):
+        readers.check(tenant)
+        readers.enter(tenant)
+
+    with pytest.raises(Problem, match="503"):
+        readers.check(uuid4())
+    readers.leave(TENANT)
+    readers.check(uuid4())
+
+
+@pytest.mark.parametrize(
+    ("requested", "ends", "closed", "over"),
+    [
+        (2, ["delivered", "stopped"], False, True),
+        (2, ["delivered"], False, False),
+        (0, ["delivered"], False, False),
+        (1, ["unknown"], False, False),
+        (1, ["unknown"], True, True),
+        (0, [], False, False),
+        (0, [], True, True),
+    ],
+)
+def test_a_send_is_over_when_it_says_so_or_everyone_has_an_end(
+    requested: int, ends: list[str], closed: bool, over: bool
+) -> None:
+    counts = [0] * domain.CODES
+    for name in ends:
+        counts[domain.ENDS[name]] += 1
+
+    assert domain.over(requested, counts, closed=closed) is over
