@@ -172,6 +172,85 @@ async def test_a_long_text_is_joined_from_its_parts_in_whatever_order_they_come(
     [said] = await world.said(db, "SmsReceived")
     assert said.text == text
     async with db.worker() as tx:
+        assert await tx.fetchval("SELECT count(*) FROM inbound_part WHERE joined_at IS NULL") == 0
+
+
+def part_of(number: int, text: bytes, total: int = 3, data_coding: int = 0) -> Inbound:
+    """One part of a message of three under reference 7."""
+    header = bytes((5, 0, 3, 7, total, number))
+    ends = (0, WRITER.removeprefix("+"), REPLY_NUMBER.removeprefix("+"))
+    return Inbound(Deliver(*ends, header + text, data_coding=data_coding, esm_class=0x40))
+
+
+async def write_parts(carrier: Carrier, *parts: Inbound) -> None:
+    [account] = carrier.accounts.values()
+    account.deliver(list(parts))
+    assert [await part.answer for part in parts] == [0] * len(parts)
+
+
+async def pass_time(db: Database, seconds: int) -> None:
+    """As if the parts had come, and been read, so much earlier."""
+    async with db.worker() as tx:
+        earlier = "received_at - make_interval(secs => $1), joined_at = joined_at - make_interval(secs => $1)"
+        await tx.execute(f"UPDATE inbound_part SET received_at = {earlier}", seconds)
+
+
+@pytest.mark.parametrize(
+    ("parts", "text"),
+    [
+        ({1: b"STOP"}, "STOP […]"),
+        ({2: b"STOP"}, "[…] STOP […]"),
+        ({3: b"STOP"}, "[…] STOP"),
+        ({1: b"I said ", 2: b"STOP"}, "I said STOP […]"),
+        ({1: b"Hi. ", 3: b"STOP"}, "Hi. […] STOP"),
+    ],
+)
+async def test_a_message_whose_rest_never_comes_is_read_as_it_is_and_its_stop_holds(
+    db: Database, carrier: Carrier, bound: Running, parts: dict[int, bytes], text: str
+) -> None:
+    await write_parts(carrier, *(part_of(number, octets) for number, octets in parts.items()))
+    await bound.sender.inbox.take_late()
+    assert await world.said(db, "SmsReceived") == []
+
+    await pass_time(db, 121)
+    await bound.sender.inbox.take_late()
+
+    [said] = await world.said(db, "SmsReceived")
+    assert said.text == text
+    assert len(await holds(db)) == 1
+    await bound.sender.inbox.take_late()
+    assert len(await world.said(db, "SmsReceived")) == 1
+
+
+async def test_a_part_that_comes_after_its_message_was_read_is_passed_on_by_itself(
+    db: Database, carrier: Carrier, bound: Running
+) -> None:
+    await write_parts(carrier, part_of(1, b"I will ", total=2))
+    await pass_time(db, 121)
+    await bound.sender.inbox.take_late()
+    await write_parts(carrier, part_of(2, b"come", total=2))
+    await pass_time(db, 121)
+
+    await bound.sender.inbox.take_late()
+
+    assert [said.text for said in await world.said(db, "SmsReceived")] == ["I will […]", "[…] come"]
+
+
+async def test_a_part_that_the_carrier_says_again_is_no_new_message_and_a_new_one_may_have_its_reference(
+    db: Database, carrier: Carrier, bound: Running
+) -> None:
+    await write_parts(carrier, part_of(1, b"I will ", total=2), part_of(2, b"come", total=2))
+    await write_parts(carrier, part_of(2, b"come", total=2))
+    await pass_time(db, 121)
+    await bound.sender.inbox.take_late()
+    assert [said.text for said in await world.said(db, "SmsReceived")] == ["I will come"]
+
+    await write_parts(carrier, part_of(2, b"not", total=2), part_of(1, b"I will ", total=2))
+
+    assert [said.text for said in await world.said(db, "SmsReceived")] == ["I will come", "I will not"]
+    await pass_time(db, 601)
+    await bound.sender.inbox.take_late()
+    async with db.worker() as tx:
         assert await tx.fetchval("SELECT count(*) FROM inbound_part") == 0
 
 

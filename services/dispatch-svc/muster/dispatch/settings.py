@@ -52,6 +52,8 @@ class DispatchSettings(ServiceSettings):
     dispatch_receipts_linger_min: int = Field(default=50, ge=1, description="receipts at once that are worth lingering")
     dispatch_ids_kept_s: float = Field(default=3600.0, gt=0)
     dispatch_waiting_kept_s: float = Field(default=24 * 3600.0, gt=0)
+    dispatch_parts_wait_s: float = Field(default=120.0, gt=0, description="then a reply is read without its rest")
+    dispatch_parts_look_s: float = Field(default=15.0, gt=0)
     dispatch_stop_s: float = Field(default=8.0, gt=0, description="how long the sender waits for answers when it ends")
 
     production: bool = False

@@ -16,6 +16,7 @@ from muster.dispatch.sender.shared import Shared
 from muster.dispatch.settings import DispatchSettings
 from muster.kit import clock
 from muster.kit.pg import Database
+from muster.kit.repeat import repeat
 
 __all__ = ["Sender"]
 
@@ -56,6 +57,7 @@ class Sender:
             ("resolver", self.resolver.run()),
             ("joiner", self.deliveries.run()),
             ("receipts", self.deliveries.until_broken()),
+            ("late-parts", repeat("late-parts", self.shared.settings.dispatch_parts_look_s, self.inbox.take_late)),
         )
 
     async def close(self) -> None:

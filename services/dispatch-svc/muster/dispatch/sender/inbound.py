@@ -11,7 +11,7 @@ from muster.dispatch.sender.binds import Bind
 from muster.dispatch.sender.shared import Shared
 from muster.dispatch.store import inbound as store
 from muster.dispatch.store import suppressions
-from muster.dispatch.store.inbound import Message, Part
+from muster.dispatch.store.inbound import Message, Part, PartKey
 from muster.events import NIL_TENANT
 from muster.kit import clock, metrics, observe
 from muster.kit.ids import uuid7
@@ -26,6 +26,8 @@ log = observe.logger(__name__)
 # A carrier that heard no answer says the same again within seconds, or after the next bind; a person may mean it.
 _SAME_SESSION_S: Final = 5.0
 _OTHER_SESSION_S: Final = 600.0
+_LATE_AT_ONCE: Final = 100
+_MISSING: Final = "[…]"
 _HELD: Final = frozenset((Verdict.OPT_OUT, Verdict.UNCLEAR))
 
 
@@ -55,13 +57,25 @@ class Inbox:
         concat, octets = read_concat(deliver)
         whole: bytes | None = octets
         if concat is not None:
-            part = Part(deliver.source, deliver.destination, concat.reference, concat.total, concat.number, octets)
+            key = PartKey(deliver.source, deliver.destination, concat.reference, concat.total)
+            part = Part(key, concat.number, octets, deliver.data_coding)
             whole = await store.add_part(tx, self._settings.carrier_account, part)
         if whole is not None:
             reference = concat.reference if concat is not None else -1
             # Decoded when joined: whoever counts octets cuts a character in two.
             text = decode(whole, deliver.data_coding).replace("\0", "")
             await self._take_whole(tx, deliver.source, deliver.destination, text, reference)
+
+    async def take_late(self) -> bool:
+        """Read what there is of messages whose rest does not come; whether there may be more."""
+        settings = self._settings
+        async with self._shared.db.worker() as tx:
+            late = await store.take_late(tx, settings.carrier_account, settings.dispatch_parts_wait_s, _LATE_AT_ONCE)
+            for key, parts in late.items():
+                log.warning("inbound.parts_missing", parts=len(parts), total=key.total)
+                await self._take_whole(tx, key.source, key.destination, _torn(parts), key.reference)
+            await store.forget_joined(tx, _OTHER_SESSION_S)
+        return len(late) == _LATE_AT_ONCE
 
     async def _take_whole(self, tx: Tx, source: str, destination: str, text: str, reference: int) -> None:
         account = self._settings.carrier_account
@@ -100,3 +114,18 @@ class Inbox:
         await suppressions.lock_tenants(tx, {inbound.tenant_id})
         await suppressions.add_hold(tx, inbound.tenant_id, inbound.number_hash, inbound.inbound_id, scope)
         await suppressions.raise_counters(tx, {inbound.tenant_id})
+
+
+def _torn(parts: Sequence[Part]) -> str:
+    """The text of a message of which parts are missing, in whose places stand marks."""
+    runs = [b""]
+    before = 0
+    for part in parts:
+        if part.number != before + 1:
+            runs.append(b"")
+        runs[-1] += part.octets
+        before = part.number
+    if before != parts[-1].key.total:
+        runs.append(b"")
+    texts = (decode(run, parts[0].data_coding).replace("\0", "").strip() for run in runs)
+    return f" {_MISSING} ".join(texts).strip()

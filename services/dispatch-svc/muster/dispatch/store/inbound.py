@@ -1,6 +1,6 @@
 """Inbound messages: parts until all are there, and what came whole."""
 
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 from typing import Final
 from uuid import UUID
 
@@ -8,31 +8,46 @@ from muster.kit.pg import Tx
 
 
 @dataclass(frozen=True, slots=True)
-class Part:
-    """One part of a message that somebody wrote. Numbers are as the carrier gave them."""
+class PartKey:
+    """What the parts of one message share. Numbers are as the carrier gave them."""
 
     source: str
     destination: str
     reference: int
     total: int
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """One part of a message that somebody wrote."""
+
+    key: PartKey
     number: int
     octets: bytes
+    data_coding: int
 
 
+# A phone counts its references round: another text under the number of a part that was read begins a new message.
+_FORGET_FORMER: Final = """
+DELETE FROM inbound_part WHERE account = $1 AND source = $2 AND destination = $3 AND reference = $4 AND total = $5
+    AND EXISTS (SELECT FROM inbound_part WHERE account = $1 AND source = $2 AND destination = $3 AND reference = $4
+        AND total = $5 AND number = $6 AND body <> $7 AND joined_at IS NOT NULL)
+"""
 # `body` is hexadecimal: what a person wrote is not text before all of it is there.
 _ADD_PART: Final = """
-INSERT INTO inbound_part (account, source, destination, reference, total, number, body)
-VALUES ($1, $2, $3, $4, $5, $6, $7) ON CONFLICT DO NOTHING
+INSERT INTO inbound_part (account, source, destination, reference, total, number, body, data_coding)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8) ON CONFLICT DO NOTHING
 """
 
 _TAKE_WHOLE: Final = """
 WITH parts AS (
     SELECT number, body FROM inbound_part
-    WHERE account = $1 AND source = $2 AND destination = $3 AND reference = $4 AND total = $5
+    WHERE account = $1 AND source = $2 AND destination = $3 AND reference = $4 AND total = $5 AND joined_at IS NULL
 ), whole AS (
     SELECT string_agg(body, '' ORDER BY number) AS body FROM parts HAVING count(*) = $5
-), gone AS (
-    DELETE FROM inbound_part WHERE account = $1 AND source = $2 AND destination = $3 AND reference = $4 AND total = $5
+), joined AS (
+    UPDATE inbound_part SET joined_at = kit_now()
+    WHERE account = $1 AND source = $2 AND destination = $3 AND reference = $4 AND total = $5
         AND EXISTS (SELECT FROM whole)
 )
 SELECT body FROM whole
@@ -40,11 +55,43 @@ SELECT body FROM whole
 
 
 async def add_part(tx: Tx, account: str, part: Part) -> bytes | None:
-    """Keep a part; the octets of the whole when it was the last one missing, and its parts are gone then."""
-    key = (account, part.source, part.destination, part.reference, part.total)
-    await tx.execute(_ADD_PART, *key, part.number, part.octets.hex())
+    """Keep a part; the octets of the whole when it was the last one missing. One that was read already is nothing."""
+    key, body = (account, *astuple(part.key)), part.octets.hex()
+    await tx.execute(_FORGET_FORMER, *key, part.number, body)
+    await tx.execute(_ADD_PART, *key, part.number, body, part.data_coding)
     whole: str | None = await tx.fetchval(_TAKE_WHOLE, *key)
     return None if whole is None else bytes.fromhex(whole)
+
+
+_TAKE_LATE: Final = """
+WITH late AS (
+    SELECT source, destination, reference, total FROM inbound_part WHERE account = $1 AND joined_at IS NULL
+    GROUP BY source, destination, reference, total
+    HAVING max(received_at) < kit_now() - make_interval(secs => $2) ORDER BY max(received_at) LIMIT $3
+)
+UPDATE inbound_part p SET joined_at = kit_now() FROM late
+WHERE p.account = $1 AND p.source = late.source AND p.destination = late.destination
+    AND p.reference = late.reference AND p.total = late.total AND p.joined_at IS NULL
+RETURNING p.source, p.destination, p.reference, p.total, p.number, p.body, p.data_coding
+"""
+
+
+async def take_late(tx: Tx, account: str, wait_s: float, limit: int) -> dict[PartKey, list[Part]]:
+    """The parts of messages of which nothing came for so long: what there is of them, in order."""
+    found: dict[PartKey, list[Part]] = {}
+    for row in await tx.fetch(_TAKE_LATE, account, wait_s, limit):
+        key = PartKey(row["source"], row["destination"], row["reference"], row["total"])
+        part = Part(key, row["number"], bytes.fromhex(row["body"]), row["data_coding"])
+        found.setdefault(key, []).append(part)
+    return {key: sorted(parts, key=lambda part: part.number) for key, parts in found.items()}
+
+
+_FORGET_JOINED: Final = "DELETE FROM inbound_part WHERE joined_at < kit_now() - make_interval(secs => $1)"
+
+
+async def forget_joined(tx: Tx, kept_s: float) -> None:
+    """Delete the parts that were read so long ago that a carrier does not say them again."""
+    await tx.execute(_FORGET_JOINED, kept_s)
 
 
 _OWNER: Final = "SELECT owner_tenant_id FROM sender_number WHERE sender = $1 AND active AND receives_replies"

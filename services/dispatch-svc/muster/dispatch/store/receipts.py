@@ -198,11 +198,9 @@ _DROP_WAITING_OLD: Final = "DELETE FROM receipt_waiting WHERE received_at < kit_
 _DROP_IDS_OLD: Final = """
 DELETE FROM carrier_id WHERE kept_at < kit_now() - make_interval(secs => $1) AND tenant_id IS NOT NULL
 """
-_DROP_PARTS_OLD: Final = "DELETE FROM inbound_part WHERE received_at < kit_now() - make_interval(secs => $1)"
 
 
 async def drop_old(tx: Tx, waiting_s: float, ids_s: float) -> None:
-    """Forget receipts that never found a message, ids that never got a receipt, parts whose rest never came."""
+    """Forget receipts that never found a message and ids that never got a receipt."""
     await tx.execute(_DROP_WAITING_OLD, waiting_s)
     await tx.execute(_DROP_IDS_OLD, ids_s)
-    await tx.execute(_DROP_PARTS_OLD, waiting_s)
