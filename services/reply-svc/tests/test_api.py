@@ -13,6 +13,7 @@ from muster.events.v1.tenants_pb2 import TenantChanged
 from muster.kit import clock
 from muster.kit.auth import Caller, Role
 from muster.kit.http import create_app
+from muster.kit.pages import encode_cursor
 from muster.kit.pg import Database
 from muster.kit.testing import apply
 from muster.kit.tokens import TokenRefused
@@ -150,11 +151,17 @@ async def test_a_conversation_is_found_by_the_number_as_people_write_it(
     assert page["items"][2]["message_id"] == f"{BULK}-7"
 
 
-async def test_a_conversation_pages(http: httpx.AsyncClient, db: Database) -> None:
+@pytest.mark.parametrize("of_one_time", [False, True])
+async def test_a_conversation_pages_also_where_messages_are_of_one_time(
+    http: httpx.AsyncClient, db: Database, of_one_time: bool
+) -> None:
     await given_replies(db, "one", "two", "three")
+    if of_one_time:
+        async with db.worker() as tx:
+            await tx.execute("UPDATE inbound_message SET received_at = (SELECT max(received_at) FROM inbound_message)")
 
     texts: list[str] = []
-    query: dict[str, Any] = {"number": "+61400000001", "limit": 2}
+    query: dict[str, Any] = {"number": "+61400000001", "limit": 1}
     while True:
         page = (await http.get("/v1/conversations", params=query, headers=by("staff"))).json()
         texts += [item["text"] for item in page["items"]]
@@ -162,7 +169,9 @@ async def test_a_conversation_pages(http: httpx.AsyncClient, db: Database) -> No
             break
         query["cursor"] = page["next_cursor"]
 
-    assert texts == ["three", "two", "one", "Hello"]
+    assert sorted(texts) == ["Hello", "one", "three", "two"]
+    assert texts[-1] == "Hello"
+    assert of_one_time or texts == ["three", "two", "one", "Hello"]
 
 
 @pytest.mark.parametrize(
@@ -175,6 +184,9 @@ async def test_a_conversation_pages(http: httpx.AsyncClient, db: Database) -> No
         ("/v1/conversations?number=hello", "staff", 422),
         ("/v1/replies?verdict=maybe", "staff", 422),
         ("/v1/replies?cursor=rubbish", "staff", 422),
+        (f"/v1/replies?cursor={encode_cursor({'at': '2026-01-01T00:00:00', 'id': BULK})}", "staff", 422),
+        (f"/v1/replies?cursor={encode_cursor({'at': '0001-01-01T00:00:00+23:59', 'id': BULK})}", "staff", 422),
+        (f"/v1/conversations?number=0400000001&cursor={encode_cursor({'until': 1, 'shown': 0})}", "staff", 422),
         ("/v1/replies/7", "staff", 422),
     ],
 )

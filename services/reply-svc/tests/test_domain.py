@@ -1,16 +1,17 @@
 """What a reply answers and asks for, as tables."""
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
 import pytest
 
 from muster.reply.domain import (
-    ATTEMPTS_MAX,
     AnswerReason,
     Attribution,
     Inbound,
     Known,
+    Mailed,
     Reply,
     Scope,
     Sent,
@@ -123,9 +124,46 @@ def test_what_a_person_wrote_before_the_erasure_is_neither_forwarded_nor_answere
     assert (later.erased, later.forward_to) == (False, "desk@rosa.example")
 
 
-def test_an_email_is_tried_with_growing_pauses_and_then_given_up() -> None:
-    pauses = [pause_s(attempts) for attempts in range(1, ATTEMPTS_MAX + 1)]
+def test_a_letter_that_is_put_off_is_tried_for_three_days_with_growing_pauses() -> None:
+    young, old = timedelta(hours=71), timedelta(hours=72)
 
-    assert pauses[:3] == [5, 10, 20]
-    assert pauses[-1] is None
-    assert max(pause for pause in pauses if pause) == 3_600
+    assert [pause_s(attempts, young, Mailed.LATER) for attempts in (1, 2, 3, 12, 5_000)] == [5, 10, 20, 3_600, 3_600]
+    assert pause_s(12, old, Mailed.LATER) is None
+    assert pause_s(1, young, Mailed.REFUSED) is None
+
+
+def test_a_relay_that_is_away_is_looked_for_each_minute() -> None:
+    assert [pause_s(attempts, timedelta(), Mailed.NO_RELAY) for attempts in (1, 4, 5, 5_000)] == [5, 40, 60, 60]
+
+
+def by_sender(number: int, sender: str, *, ago: timedelta) -> Sent:
+    return replace(sent(number, ago=ago), sender=sender)
+
+
+@pytest.mark.parametrize(
+    ("to", "answered", "doubtful"),
+    [
+        ("61480000001", 1, False),
+        ("+61480000001", 1, False),
+        ("61480000002", 2, False),
+        ("61480000003", 2, True),
+        ("", 2, True),
+    ],
+)
+def test_a_reply_answers_the_newest_message_from_the_number_that_was_written_to(
+    to: str, answered: int, doubtful: bool
+) -> None:
+    messages = [
+        by_sender(1, "+61480000001", ago=timedelta(days=2)),
+        by_sender(2, "+61480000002", ago=timedelta(hours=1)),
+    ]
+
+    found = attribute(messages, NOW, to)
+
+    assert found == Attribution(messages[answered - 1], doubtful)
+
+
+def test_a_message_from_a_name_may_be_answered_at_any_number() -> None:
+    named = by_sender(1, "Salon Rosa", ago=timedelta(hours=1))
+
+    assert attribute([named, by_sender(2, "61480000002", ago=timedelta(hours=2))], NOW, "61480000009").sent is named

@@ -196,6 +196,42 @@ async def test_two_sends_of_a_week_leave_doubt(db: Database, tenant: UUID) -> No
     assert (fact.message.bulk_id, fact.message.doubtful) == (str(newer), True)
 
 
+async def test_a_number_that_stands_twice_in_a_chunk_is_answered_at_the_later_place_and_erased_at_both(
+    db: Database, tenant: UUID
+) -> None:
+    twice, event = chunk(tenant, uuid4()), wrote(tenant, "ok")
+    twice.number_hash[3] = event.number_hash
+    await apply(db, handlers.on_bulk_recipients_attached, twice)
+
+    await apply(db, handlers.on_sms_received, event)
+
+    (fact,) = await said(db, "ReplyReceived")
+    assert (fact.message.seq, fact.message.doubtful) == (14, True)
+    erasure = PersonErased(tenant_id=str(tenant), number_hashes=[event.number_hash], at_unix_ms=clock.unix_ms() + 1_000)
+    await apply(db, handlers.on_person_erased, erasure)
+    async with db.worker() as tx:
+        before = clock.now() + timedelta(seconds=1)
+        lines = await handlers.conversation(tx, tenant, event.number_hash, before, 10)
+    assert [(line.seq, line.text) for line in lines if line.outgoing] == [(14, ""), (12, "")]
+
+
+async def test_a_reply_to_another_number_of_the_business_answers_what_came_from_there(
+    db: Database, tenant: UUID
+) -> None:
+    older, newer = uuid4(), uuid4()
+    await apply(
+        db,
+        handlers.on_bulk_recipients_attached,
+        chunk(tenant, older, hours_ago=48, sender="+61480000001"),
+        chunk(tenant, newer, sender="+61480000002"),
+    )
+
+    await apply(db, handlers.on_sms_received, wrote(tenant, "yes please", to="61480000001"))
+
+    (fact,) = await said(db, "ReplyReceived")
+    assert (fact.message.bulk_id, fact.message.doubtful) == (str(older), False)
+
+
 async def test_another_tenants_message_to_the_same_number_is_never_answered(db: Database, tenant: UUID) -> None:
     other = uuid4()
     await apply(db, handlers.on_bulk_recipients_attached, chunk(other, uuid4()))

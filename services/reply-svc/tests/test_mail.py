@@ -21,7 +21,7 @@ from muster.kit import clock
 from muster.kit.pg import Database
 from muster.kit.testing import apply, eventually
 from muster.reply import handlers
-from muster.reply.domain import ATTEMPTS_MAX, Forward, Line, Verdict
+from muster.reply.domain import Forward, Line, Verdict
 from muster.reply.mail import HeaderRefused, Postman, Postmark, Relay, compose, reply_address
 from muster.reply.store import emails
 
@@ -143,10 +143,13 @@ class Catcher:
     def __init__(self) -> None:
         self.letters: list[EmailMessage] = []
         self.answer = "250 OK"
+        self.breaks_at = ""
         self.port = 0
 
     async def handle_DATA(self, server: SMTP, session: Session, envelope: Envelope) -> str:
-        if self.answer.startswith("250"):
+        if self.breaks_at and self.breaks_at in str(opened(cast(bytes, envelope.content))["Message-ID"]):
+            server.transport.abort()
+        elif self.answer.startswith("250"):
             self.letters.append(opened(cast(bytes, envelope.content)))
         return self.answer
 
@@ -217,29 +220,64 @@ async def test_each_reply_goes_out_once(db: Database, catcher: Catcher) -> None:
     assert [(await state(db, ids))["state"] for ids in (first, second)] == ["sent", "sent"]
 
 
+async def make_due(db: Database) -> None:
+    async with db.worker() as tx:
+        await tx.execute("UPDATE email SET due_at = kit_now() WHERE tenant_id IS NOT NULL")
+
+
 async def test_a_letter_that_the_relay_puts_off_is_tried_again_and_given_up_in_the_end(
     db: Database, catcher: Catcher
 ) -> None:
     ids = await reply(db, "See you")
     catcher.answer = "451 later"
 
-    for attempt in range(1, ATTEMPTS_MAX + 1):
+    for attempt in (1, 2):
         assert await postman(db, catcher.port).send_due() == 1
         assert await postman(db, catcher.port).send_due() == 0, "it must pause"
         assert (await state(db, ids))["attempts"] == attempt
-        async with db.worker() as tx:
-            await tx.execute("UPDATE email SET due_at = kit_now() WHERE tenant_id = $1", ids[0])
-
-    assert await state(db, ids) == {"state": "failed", "attempts": ATTEMPTS_MAX, "error": "SMTP 451"}
-
-
-async def test_a_relay_that_is_down_loses_nothing(db: Database, catcher: Catcher) -> None:
-    ids = await reply(db, "See you")
-    assert await postman(db, 1).send_due() == 1
-    assert (await state(db, ids))["state"] == "due"
+        await make_due(db)
     async with db.worker() as tx:
-        await tx.execute("UPDATE email SET due_at = kit_now() WHERE tenant_id = $1", ids[0])
+        await tx.execute("UPDATE inbound_message SET received_at = received_at - interval '3 days'")
+    await postman(db, catcher.port).send_due()
 
+    assert await state(db, ids) == {"state": "failed", "attempts": 3, "error": "SMTP 451"}
+
+
+async def test_a_relay_that_is_down_loses_nothing_and_each_letter_goes_out_once_when_it_is_back(
+    db: Database, catcher: Catcher
+) -> None:
+    replies = [await reply(db, text) for text in ("See you", "STOP")]
+    for _ in range(20):
+        assert await postman(db, 1).send_due() == 2
+        assert {(await state(db, ids))["state"] for ids in replies} == {"due"}
+        await make_due(db)
+
+    await postman(db, catcher.port).send_due()
+    await postman(db, catcher.port).send_due()
+
+    assert len(catcher.letters) == 2
+
+
+async def test_a_letter_at_which_the_connection_breaks_keeps_no_other(db: Database, catcher: Catcher) -> None:
+    broken, others = await reply(db, "a"), [await reply(db, text) for text in ("b", "c")]
+    catcher.breaks_at = f"<{broken[1].hex}@muster.example>"
+
+    await postman(db, catcher.port).send_due()
+    await postman(db, catcher.port).send_due()
+
+    assert [(await state(db, ids))["state"] for ids in others] == ["sent", "sent"]
+    assert (await state(db, broken))["state"] == "due"
+
+
+async def test_letters_that_a_killed_worker_had_in_hand_go_out_when_its_lease_ends(
+    db: Database, catcher: Catcher
+) -> None:
+    await reply(db, "See you")
+    async with db.worker() as tx:
+        assert len(await emails.lease(tx, 10, 60)) == 1
+    assert await postman(db, catcher.port).send_due() == 0
+
+    await make_due(db)
     await postman(db, catcher.port).send_due()
 
     assert len(catcher.letters) == 1

@@ -69,7 +69,8 @@ class Tenant:
 
 @dataclass(frozen=True, slots=True)
 class Inbound:
-    """A message that a customer wrote. `number` is E.164 with plus; `number_hash` is 17 bytes, see muster.text."""
+    """A message that a customer wrote. `number` is E.164 with plus; `number_hash` is 17 bytes, see muster.text; `to` is
+    the number it was written to."""
 
     tenant_id: UUID
     inbound_id: UUID
@@ -77,16 +78,19 @@ class Inbound:
     number_hash: bytes
     text: str
     received_at: datetime
+    to: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Sent:
-    """A message to the number that wrote. `dispatched`: known to have left, not only planned."""
+    """A message to the number that wrote. `dispatched`: known to have left, not only planned. `sender`: whom the
+    customer saw as its sender, a number or a name."""
 
     bulk_id: UUID
     seq: int
     sent_at: datetime
     dispatched: bool
+    sender: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,7 +141,7 @@ def read(inbound: Inbound, known: Known) -> Reply:
     erased = known.erased_at is not None and inbound.received_at <= known.erased_at
     return Reply(
         inbound=inbound,
-        attribution=attribute(known.sent, inbound.received_at),
+        attribution=attribute(known.sent, inbound.received_at, inbound.to),
         verdict=verdict,
         scope=Scope(reading.scope),
         rule=reading.rule,
@@ -147,14 +151,23 @@ def read(inbound: Inbound, known: Known) -> Reply:
     )
 
 
-def attribute(sent: Sequence[Sent], received_at: datetime) -> Attribution:
-    """The newest message of the last 30 days; one that is known to have left before one that is only planned."""
+def attribute(sent: Sequence[Sent], received_at: datetime, to: str = "") -> Attribution:
+    """The newest message of the last 30 days from the number that was written to; one that is known to have left before
+    one that is only planned. Where all came from other numbers, the newest of them, in doubt."""
     oldest, newest = received_at - ANSWERS_WITHIN, received_at + CLOCKS_APART
-    fitting = [message for message in sent if oldest <= message.sent_at <= newest]
+    timely = [message for message in sent if oldest <= message.sent_at <= newest]
+    fitting = [message for message in timely if _may_answer(message.sender, to)] or timely
     if not fitting:
         return Attribution()
     recent = [message for message in fitting if message.sent_at >= received_at - DOUBT_WITHIN]
-    return Attribution(max(fitting, key=lambda message: (message.dispatched, message.sent_at)), len(recent) > 1)
+    chosen = max(fitting, key=lambda message: (message.dispatched, message.sent_at, message.seq))
+    return Attribution(chosen, len(recent) > 1 or not _may_answer(chosen.sender, to))
+
+
+def _may_answer(sender: str, to: str) -> bool:
+    """Whether what was written to `to` may answer a message of this sender: of the same number, or of a name."""
+    digits, written_to = sender.removeprefix("+"), to.removeprefix("+")
+    return not (digits.isdigit() and written_to.isdigit()) or digits == written_to
 
 
 def _forward_to(tenant: Tenant) -> str | None:
@@ -195,8 +208,12 @@ class Line:
 
 
 def merge(one: Sequence[Line], other: Sequence[Line], limit: int) -> list[Line]:
-    """The newest `limit` lines of both, newest first."""
-    return sorted((*one, *other), key=lambda line: line.at, reverse=True)[:limit]
+    """The newest `limit` lines of both, newest first, in one order also where they are of the same time."""
+    return sorted((*one, *other), key=_place, reverse=True)[:limit]
+
+
+def _place(line: Line) -> tuple[datetime, bool, str, int]:
+    return line.at, not line.outgoing, str(line.inbound_id or line.bulk_id), line.seq or 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -224,13 +241,24 @@ class Mailed(StrEnum):
     SENT = "sent"
     REFUSED = "refused"
     LATER = "later"
+    NO_RELAY = "no relay"
 
 
-ATTEMPTS_MAX: Final = 12
+TRIED_FOR: Final = timedelta(days=3)
+"""How long a letter is tried, as mail relays do themselves."""
 _PAUSE_MIN_S: Final = 5.0
 _PAUSE_MAX_S: Final = 3_600.0
+_DOUBLINGS_MAX: Final = 10
+_NO_RELAY_PAUSE_S_MAX: Final = 60.0
 
 
-def pause_s(attempts: int) -> float | None:
-    """Seconds until an e-mail is tried again after so many attempts (some six hours in all); None: given up."""
-    return None if attempts >= ATTEMPTS_MAX else min(_PAUSE_MIN_S * 2 ** (attempts - 1), _PAUSE_MAX_S)
+def pause_s(attempts: int, age: timedelta, mailed: Mailed) -> float | None:
+    """Seconds until a letter of this age is tried again after so many attempts; None: never again.
+
+    A relay that is away is looked for each minute, since it is away for all; one that puts a letter off gets it later
+    and later.
+    """
+    if mailed not in (Mailed.LATER, Mailed.NO_RELAY) or age >= TRIED_FOR:
+        return None
+    pause = min(_PAUSE_MIN_S * (1 << min(attempts - 1, _DOUBLINGS_MAX)), _PAUSE_MAX_S)
+    return min(pause, _NO_RELAY_PAUSE_S_MAX) if mailed is Mailed.NO_RELAY else pause

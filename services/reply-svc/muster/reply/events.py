@@ -63,6 +63,15 @@ class Chunk:
 
 
 @dataclass(frozen=True, slots=True)
+class Recipient:
+    """What somebody was sent, and by which sender."""
+
+    seq: int
+    text: str
+    sender: str
+
+
+@dataclass(frozen=True, slots=True)
 class Dispatch:
     """What one event says of a chunk: when messages left, and the seq of those that never will."""
 
@@ -108,10 +117,10 @@ def chunk_of(received: ChunkHeard) -> Chunk:
     )
 
 
-def recipient_of(payload: bytes, place: int) -> tuple[int, str]:
-    """(seq, text) of the recipient at `place`, from 0, of a kept chunk."""
+def recipient_of(payload: bytes, place: int) -> Recipient:
+    """The recipient at `place`, from 0, of a kept chunk."""
     kept = _unpacked(payload)
-    return kept.seq[place], kept.text[kept.text_index[place] if kept.text_index else 0]
+    return Recipient(kept.seq[place], kept.text[kept.text_index[place] if kept.text_index else 0], kept.sender)
 
 
 def without(payload: bytes, places: Collection[int]) -> bytes:
@@ -167,6 +176,7 @@ def inbound_of(received: InboundHeard) -> Inbound:
         # PostgreSQL stores every character but this one.
         text=message.text.replace("\0", ""),
         received_at=_moment(message.received_at_unix_ms or received.time_unix_ms),
+        to=message.to,
     )
 
 

@@ -67,10 +67,10 @@ async def conversation(tx: Tx, tenant_id: UUID, number_hash: bytes, before: date
     key = {(tenant_id, events.key_of(number_hash))}
     until = before - timedelta(microseconds=1)
     outgoing = [
-        Line(row["sent_at"], text, outgoing=True, bulk_id=row["bulk_id"], seq=seq)
+        Line(row["sent_at"], recipient.text, outgoing=True, bulk_id=row["bulk_id"], seq=recipient.seq)
         for row in await sent.chunks_with(tx, key, _EVER, until, limit)
-        for seq, text in [events.recipient_of(row["payload"], row["place"])]
-        if seq not in row["unsent"]
+        for recipient in [events.recipient_of(row["payload"], row["place"])]
+        if recipient.seq not in row["unsent"]
     ]
     incoming = [
         Line(
@@ -128,9 +128,9 @@ async def _candidates(tx: Tx, inbounds: Sequence[Inbound]) -> dict[tuple[UUID, i
     )
     found: dict[tuple[UUID, int], list[Sent]] = {}
     for row in rows:
-        seq, _ = events.recipient_of(row["payload"], row["place"])
-        if seq not in row["unsent"]:
-            message = Sent(row["bulk_id"], seq, row["sent_at"], row["dispatched"])
+        recipient = events.recipient_of(row["payload"], row["place"])
+        if recipient.seq not in row["unsent"]:
+            message = Sent(row["bulk_id"], recipient.seq, row["sent_at"], row["dispatched"], recipient.sender)
             found.setdefault((row["tenant_id"], row["key"]), []).append(message)
     return found
 
@@ -146,5 +146,5 @@ def _without_erased(chunk: events.Chunk, erased: dict[tuple[UUID, bytes], dateti
 
 async def _blank_chunks(tx: Tx, tenant_id: UUID, key: int, until: datetime) -> None:
     for row in await sent.chunks_to_blank(tx, tenant_id, key, until):
-        payload = events.without(row["payload"], [row["place"]])
+        payload = events.without(row["payload"], row["places"])
         await sent.replace_payload(tx, tenant_id, row["bulk_id"], row["chunk"], payload)

@@ -16,7 +16,7 @@ class ReplySettings(ServiceSettings):
     smtp_password: SecretStr = SecretStr("")
     reply_mail_from: str = Field(default="replies@muster.example", description="its domain takes the answers")
     reply_mail_at_once: int = Field(default=20, ge=1, le=500, description="e-mails of one lease")
-    reply_mail_lease_s: float = Field(default=300.0, gt=0, description="longer than all of one lease may take")
+    reply_mail_lease_s: float = Field(default=60.0, ge=20, description="so late are letters whose worker was killed")
     reply_mail_timeout_s: float = Field(default=10.0, gt=0)
     reply_mail_poll_s: float = Field(default=2.0, gt=0)
 

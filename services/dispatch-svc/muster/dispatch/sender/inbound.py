@@ -26,6 +26,8 @@ log = observe.logger(__name__)
 # A carrier that heard no answer says the same again within seconds, or after the next bind; a person may mean it.
 _SAME_SESSION_S: Final = 5.0
 _OTHER_SESSION_S: Final = 600.0
+# No phone writes so much: 255 parts of 153 characters are 39,015. What is longer would not fit into an event.
+_CHARACTERS_MAX: Final = 40_000
 _LATE_AT_ONCE: Final = 100
 _MISSING: Final = "[…]"
 _HELD: Final = frozenset((Verdict.OPT_OUT, Verdict.UNCLEAR))
@@ -78,6 +80,7 @@ class Inbox:
         return len(late) == _LATE_AT_ONCE
 
     async def _take_whole(self, tx: Tx, source: str, destination: str, text: str, reference: int) -> None:
+        text = text[:_CHARACTERS_MAX]
         account = self._settings.carrier_account
         session = self.bind.number if self.bind is not None else 0
         digest = hashlib.blake2b(repr((source, destination, text, reference)).encode(), digest_size=16).digest()

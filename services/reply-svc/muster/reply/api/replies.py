@@ -1,6 +1,7 @@
 """What customers wrote: the inbox, and the conversation with one number."""
 
 import re
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from functools import partial
 from typing import Annotated, Any, Literal
@@ -24,6 +25,8 @@ router = APIRouter(prefix="/v1", tags=["replies"])
 
 _E164 = re.compile(r"\+[1-9][0-9]{4,14}")
 _DEFAULT_COUNTRY = "AU"
+_YEAR_MIN, _YEAR_MAX = 2000, 9998
+_SHOWN_MAX = 1_000  # lines of one very time
 
 
 class ReplyOut(Model):
@@ -62,7 +65,7 @@ async def read_replies(
     cursor: CursorText = None,
 ) -> Page[ReplyOut]:
     """The inbox, newest first."""
-    place = decode_cursor(cursor, {"at": datetime.fromisoformat, "id": UUID}) if cursor else None
+    place = decode_cursor(cursor, {"at": _moment, "id": UUID}) if cursor else None
     before = (place["at"], place["id"]) if place else None
     rows = await inbox.replies(tx, caller.tenant_id, verdict=verdict, bulk_id=bulk_id, before=before, limit=limit + 1)
     items = [_reply(row) for row in rows[:limit]]
@@ -92,8 +95,8 @@ async def read_conversation(
 ) -> Page[LineOut]:
     """The messages to and from one number, newest first."""
     settings: ReplySettings = request.app.state.settings
-    place = decode_cursor(cursor, {"before": datetime.fromisoformat}) if cursor else None
-    before = place["before"] if place else clock.now() + timedelta(seconds=1)
+    place = decode_cursor(cursor, {"until": _moment, "shown": _count}) if cursor else None
+    until, shown = (place["until"], place["shown"]) if place else (clock.now() + timedelta(seconds=1), 0)
     tenant = (await sent.tenants(tx, [caller.tenant_id])).get(caller.tenant_id)
     country = tenant.country if tenant and tenant.country else _DEFAULT_COUNTRY
     hashed = number_hash(
@@ -103,10 +106,30 @@ async def read_conversation(
         _e164(number, country),
     )
     # Chunks are searched by an index that row-level security keeps from the request's role: a worker task looks.
-    ask = partial(handlers.conversation, tenant_id=caller.tenant_id, number_hash=hashed, before=before, limit=limit + 1)
-    lines = await request.app.state.desk.ask(ask)
-    more = encode_cursor({"before": lines[limit - 1].at}) if len(lines) > limit else None
+    before, count = until + timedelta(microseconds=1), shown + limit + 1
+    ask = partial(handlers.conversation, tenant_id=caller.tenant_id, number_hash=hashed, before=before, limit=count)
+    lines = (await request.app.state.desk.ask(ask))[shown:]
+    more = encode_cursor(_after(lines[:limit], until, shown)) if len(lines) > limit else None
     return Page(items=[_line(line) for line in lines[:limit]], next_cursor=more)
+
+
+def _after(page: Sequence[Line], until: datetime, shown: int) -> dict[str, Any]:
+    """The place behind a page: the time of its last line, and how many lines of that very time were shown."""
+    last = page[-1].at
+    return {"until": last, "shown": sum(line.at == last for line in page) + (shown if last == until else 0)}
+
+
+def _moment(text: str) -> datetime:
+    moment = datetime.fromisoformat(text)
+    if moment.tzinfo is None or not _YEAR_MIN <= moment.year <= _YEAR_MAX:
+        raise ValueError("not a time of a list")
+    return moment
+
+
+def _count(value: Any) -> int:
+    if type(value) is not int or not 0 <= value <= _SHOWN_MAX:
+        raise ValueError("not a count")
+    return value
 
 
 def _e164(written: str, country: str) -> str:

@@ -12,7 +12,7 @@ from typing import Final
 from aiosmtplib import SMTP
 from aiosmtplib.errors import SMTPException, SMTPRecipientsRefused, SMTPResponseException
 
-from muster.kit import metrics, observe
+from muster.kit import clock, metrics, observe
 from muster.kit.pg import RETRIABLE, Database, Tx
 from muster.reply.domain import Forward, Mailed, pause_s
 from muster.reply.mail.letter import HeaderRefused, Postmark, compose
@@ -112,16 +112,25 @@ class Postman:
         return len(leased)
 
     async def _deliver(self, forwards: deque[Forward]) -> None:
-        """One connection for all; those that the relay did not take in the end are postponed."""
+        """One connection for all. Those that it does not come to, also for the sake of the lease, are put back."""
+        until = clock.monotonic() + self._lease_s / 2
+        connected = False
         try:
             async with self._relay.connect() as smtp:
-                while forwards:
-                    await self._note(forwards[0], *await self._send(smtp, forwards[0]))
-                    forwards.popleft()
+                connected = True
+                while forwards and clock.monotonic() < until:
+                    async with asyncio.timeout(self._lease_s / 4):
+                        mailed, error = await self._send(smtp, forwards[0])
+                    await self._note(forwards.popleft(), mailed, error)
         except (SMTPException, OSError, TimeoutError) as error:
             log.warning("mail.no_relay", exc_info=error)
-            for forward in forwards:
-                await self._note(forward, Mailed.LATER, type(error).__name__)
+            # One at which the connection breaks each time must not keep those behind it.
+            broken = 1 if connected else len(forwards)
+            for _ in range(min(broken, len(forwards))):
+                mailed = Mailed.LATER if connected else Mailed.NO_RELAY
+                await self._note(forwards.popleft(), mailed, type(error).__name__)
+        for forward in forwards:
+            await self._put_back(forward)
 
     async def _send(self, smtp: SMTP, forward: Forward) -> tuple[Mailed, str]:
         try:
@@ -139,13 +148,18 @@ class Postman:
     async def _note(self, forward: Forward, mailed: Mailed, error: str) -> None:
         """A note on an e-mail that an earlier one has ended changes nothing."""
         key = (forward.tenant_id, forward.inbound_id, forward.attempts)
-        pause = pause_s(forward.attempts) if mailed is Mailed.LATER else None
+        pause = pause_s(forward.attempts, clock.now() - forward.received_at, mailed)
+        ended = "sent" if mailed is Mailed.SENT else "failed"
         async with self._db.worker() as tx:
             if pause is not None:
                 await emails.postpone(tx, *key, pause, error)
             else:
-                await emails.end(tx, *key, "sent" if mailed is Mailed.SENT else "failed", error)
-        metrics.emails.labels("later" if pause is not None else "sent" if mailed is Mailed.SENT else "failed").inc()
+                await emails.end(tx, *key, ended, error)
+        metrics.emails.labels("later" if pause is not None else ended).inc()
+
+    async def _put_back(self, forward: Forward) -> None:
+        async with self._db.worker() as tx:
+            await emails.postpone(tx, forward.tenant_id, forward.inbound_id, forward.attempts, 0, "")
 
     async def _rest(self) -> None:
         try:

@@ -35,10 +35,10 @@ async def add_dispatches(tx: Tx, steps: Iterable[tuple[UUID, UUID, int, datetime
     await tx.executemany(_ADD_DISPATCH, steps)
 
 
-# The newest chunks that hold a key. A message that was planned only is as old as the time it was due.
+# The newest chunks that hold a key. A message that was planned only is as old as the time it was due. Single messages
+# of one moment share a chunk, so a number may stand in it more than once.
 _CANDIDATES = """
-SELECT w.tenant_id, w.key, c.bulk_id, c.chunk, c.payload, c.sent_at, c.dispatched, c.unsent,
-    array_position(c.keys, w.key) - 1 AS place
+SELECT w.tenant_id, w.key, c.bulk_id, c.chunk, c.payload, c.sent_at, c.dispatched, c.unsent, place - 1 AS place
 FROM (SELECT DISTINCT * FROM unnest($1::uuid[], $2::bigint[])) AS w (tenant_id, key)
 CROSS JOIN LATERAL (
     SELECT c.bulk_id, c.chunk, c.payload, c.keys, coalesce(d.last_at, c.due_at) AS sent_at,
@@ -47,21 +47,21 @@ CROSS JOIN LATERAL (
     LEFT JOIN dispatched d ON d.tenant_id = c.tenant_id AND d.bulk_id = c.bulk_id AND d.chunk = c.chunk
     WHERE c.tenant_id = w.tenant_id AND c.keys @> ARRAY[w.key]
         AND coalesce(d.last_at, c.due_at) BETWEEN $3 AND $4
-    ORDER BY sent_at DESC LIMIT $5
-) c
+    ORDER BY sent_at DESC, c.bulk_id DESC, c.chunk DESC LIMIT $5
+) c CROSS JOIN LATERAL unnest(array_positions(c.keys, w.key)) AS place
 """
 
 
 async def chunks_with(
     tx: Tx, keys: Collection[tuple[UUID, int]], oldest: datetime, newest: datetime, limit: int
 ) -> list[dict[str, Any]]:
-    """For each (tenant id, key) its newest chunks in that time, at most `limit`, with the place of the recipient."""
+    """For each (tenant id, key) its newest chunks in that time, at most `limit`, with each place of the recipient."""
     tenant_ids, numbers = [tenant_id for tenant_id, _ in keys], [key for _, key in keys]
     return [dict(row) for row in await tx.fetch(_CANDIDATES, tenant_ids, numbers, oldest, newest, limit)]
 
 
 _CHUNKS_TO_BLANK = """
-SELECT bulk_id, chunk, payload, array_position(keys, $2) - 1 AS place FROM sent_chunk
+SELECT bulk_id, chunk, payload, ARRAY(SELECT unnest(array_positions(keys, $2)) - 1) AS places FROM sent_chunk
 WHERE tenant_id = $1 AND keys @> ARRAY[$2::bigint] AND due_at <= $3
 ORDER BY bulk_id, chunk FOR UPDATE
 """
