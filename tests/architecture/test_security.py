@@ -44,6 +44,26 @@ PRIVILEGES = """
 SELECT table_name, string_agg(privilege_type, ', ' ORDER BY privilege_type) AS privileges
 FROM information_schema.role_table_grants WHERE grantee = $1 AND table_name = ANY ($2) GROUP BY 1
 """
+AROUND_ROW_SECURITY = """
+SELECT 'view ' || c.relname AS what FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+WHERE n.nspname = 'public' AND (c.relkind = 'm'
+    OR c.relkind = 'v' AND NOT coalesce('security_invoker=true' = ANY (c.reloptions), false))
+UNION ALL
+SELECT 'function ' || p.proname FROM pg_proc p JOIN pg_namespace n ON n.oid = p.pronamespace
+WHERE n.nspname = 'public' AND p.prosecdef
+UNION ALL
+SELECT 'unique ' || i.indexrelid::regclass FROM pg_index i
+    JOIN pg_attribute a ON a.attrelid = i.indrelid AND a.attname = 'tenant_id'
+WHERE i.indisunique AND i.indrelid IN (SELECT polrelid FROM pg_policy) AND NOT a.attnum = ANY (i.indkey)
+UNION ALL
+SELECT 'foreign key ' || f.conname FROM pg_constraint f
+    JOIN pg_attribute a ON a.attrelid = f.conrelid AND a.attname = 'tenant_id'
+WHERE f.contype = 'f' AND NOT a.attnum = ANY (f.conkey)
+ORDER BY 1
+"""
+SAID_TO_BE_GLOBAL = {
+    "tenant": ["unique api_key_client_id"],  # who asks for a token has not said yet whose it is
+}
 OWNED = """
 SELECT s.objid::text FROM pg_shdepend s JOIN pg_roles r ON r.oid = s.refobjid
 WHERE s.refclassid = 'pg_authid'::regclass AND s.deptype = 'o' AND r.rolname = ANY ($1)
@@ -121,6 +141,13 @@ def test_in_production_there_are_no_docs_no_debug_and_no_cors(service):
 async def test_every_table_of_tenant_data_is_held_to_its_tenant(service, catalog):
     connection = await catalog(service)
     assert await unprotected_tables(connection) == {}
+
+
+@pytest.mark.parametrize("service", SERVICES)
+async def test_what_goes_around_row_security_is_held_to_the_tenant_too(service, catalog):
+    """Definer's functions, views and the checks of keys see all rows: a refusal would tell of another tenant's."""
+    found = [row["what"] for row in await (await catalog(service)).fetch(AROUND_ROW_SECURITY)]
+    assert [what for what in found if "outbox_" not in what] == SAID_TO_BE_GLOBAL.get(service, [])
 
 
 @pytest.mark.parametrize("service", SERVICES)

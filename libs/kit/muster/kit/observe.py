@@ -50,6 +50,15 @@ def logger(name: str) -> structlog.typing.FilteringBoundLogger:
 def configure(level: str = "info", stream: TextIO | None = None) -> None:
     """Send structlog and standard logging to `stream`, standard error by default, as JSON. Once, by process.run."""
     number = logging.getLevelNamesMapping()[level.upper()]
+    render(number, stream or sys.stderr)
+    logging.basicConfig(level=number, handlers=[_Bridge()], force=True)
+    logging.captureWarnings(capture=True)
+    for name in _LOUD_LOGGERS:
+        logging.getLogger(name).setLevel(max(number, logging.WARNING))
+
+
+def render(level: int, stream: TextIO) -> None:
+    """Let structlog alone write as in production, from this level of standard logging's."""
     structlog.configure(
         processors=[
             structlog.contextvars.merge_contextvars,
@@ -60,14 +69,10 @@ def configure(level: str = "info", stream: TextIO | None = None) -> None:
             structlog.processors.TimeStamper(fmt="iso", utc=True, key="time"),
             structlog.processors.JSONRenderer(default=str, ensure_ascii=False),
         ],
-        wrapper_class=structlog.make_filtering_bound_logger(number),
-        logger_factory=structlog.WriteLoggerFactory(stream or sys.stderr),
+        wrapper_class=structlog.make_filtering_bound_logger(level),
+        logger_factory=structlog.WriteLoggerFactory(stream),
         cache_logger_on_first_use=True,
     )
-    logging.basicConfig(level=number, handlers=[_Bridge()], force=True)
-    logging.captureWarnings(capture=True)
-    for name in _LOUD_LOGGERS:
-        logging.getLogger(name).setLevel(max(number, logging.WARNING))
 
 
 def mask(_logger: Any, _method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:

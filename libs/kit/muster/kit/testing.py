@@ -6,6 +6,8 @@ Needs the plugin `muster.local.testing` (real servers). Heavy imports happen at 
 from __future__ import annotations
 
 import asyncio
+import logging
+import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -24,6 +26,13 @@ if TYPE_CHECKING:
     from muster.kit.pg import Database, Tx
 
 PASSWORD = "for-tests"  # noqa: S105 - of throw-away databases that only this machine reaches
+
+
+def pytest_configure() -> None:
+    """Logs as in production: structlog's own ones show each frame's locals, and take seconds for a traceback."""
+    from muster.kit import observe
+
+    observe.render(logging.INFO, sys.stderr)
 
 
 class ServiceDatabases:

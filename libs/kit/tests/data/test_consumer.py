@@ -8,12 +8,12 @@ import pytest
 from aiokafka import AIOKafkaConsumer
 
 from muster.events.v1.bulk_pb2 import BulkSmsRequested, BulkSmsWithdrawn
-from muster.kit.consumer import Consumer, Received
+from muster.kit.consumer import Consumer, ConsumerSettings, Received
 from muster.kit.pg import Database, Tx
 from muster.kit.producer import Producer
 from muster.kit.testing import eventually
 
-from .log import TENANT, Make, NewTopic, Running, heard, offsets, wire
+from .log import TENANT, Make, NewTopic, Running, hear, heard, offsets, wire
 
 
 async def test_each_event_is_applied_once_with_its_offset(
@@ -141,6 +141,44 @@ async def test_a_restart_goes_on_where_the_transaction_says(
 
     assert await heard(db) == dict.fromkeys(range(20), 1)
     assert await offsets(db, group) == [(0, 2, 20)]
+
+
+async def test_a_consumer_that_is_cancelled_in_a_batch_leaves_all_of_it_to_the_next(
+    db: Database, producer: Producer, new_topic: NewTopic, make: Make, group: str, running: Running
+) -> None:
+    topic, begun = await new_topic(), asyncio.Event()
+
+    async def never_ends(tx: Tx, events: Sequence[Received[Any]]) -> None:
+        await hear(tx, events)
+        begun.set()
+        await asyncio.Event().wait()
+
+    await producer.publish([wire(n, topic) for n in range(10)])
+    run = asyncio.create_task(make(topic, never_ends).run())
+    await asyncio.wait_for(begun.wait(), 20)
+    run.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await run
+    assert await heard(db) == {}
+
+    successor = make(topic)
+    running(successor.run())
+    await successor.wait_until_read([topic])
+    assert await heard(db) == dict.fromkeys(range(10), 1)
+    assert await offsets(db, group) == [(0, 2, 10)]
+
+
+@pytest.mark.parametrize(
+    ("session_ms", "heartbeat_ms", "rebalance_ms"),
+    [(45_000, 3_000, 60_000), (6_000, 2_000, 18_000), (3_000, 1_000, 9_000)],
+)
+def test_two_heartbeats_may_be_lost_and_a_join_is_waited_for_as_long_as_the_group_may_take(
+    session_ms: int, heartbeat_ms: int, rebalance_ms: int
+) -> None:
+    settings = ConsumerSettings(session_ms)
+    assert (settings.heartbeat_interval_ms, settings.rebalance_timeout_ms) == (heartbeat_ms, rebalance_ms)
+    assert 3 * settings.heartbeat_interval_ms <= session_ms
+    assert settings.request_timeout_ms > settings.rebalance_timeout_ms
 
 
 async def test_stop_is_bounded_while_the_broker_is_down(db: Database, unused_tcp_port: int) -> None:

@@ -2,12 +2,14 @@
 
 import asyncio
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import pytest
 from aiokafka import TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.admin.records_to_delete import RecordsToDelete
+from aiokafka.errors import KafkaError
 
 from muster.events.v1.bulk_pb2 import BulkSmsRequested
 from muster.kit.consumer import (
@@ -17,9 +19,10 @@ from muster.kit.consumer import (
 )
 from muster.kit.ids import uuid7
 from muster.kit.pg import Database, Tx
-from muster.kit.producer import Producer
+from muster.kit.producer import Producer, WireRecord
 from muster.kit.testing import eventually
 
+from .conftest import QUICK
 from .log import TENANT, Make, NewTopic, Running, hear, heard, offsets, wire
 
 
@@ -129,6 +132,28 @@ async def test_a_log_that_is_not_the_one_that_was_read_halts_the_consumer(
     assert [row[2] for row in await offsets(db, group)] == [next_offset]
 
 
+async def test_a_topic_that_is_deleted_and_made_again_under_a_running_consumer_halts_it(
+    db: Database, kafka_server: str, producer: Producer, new_topic: NewTopic, make: Make, group: str
+) -> None:
+    """Kafka's client would begin at the new start and say nothing."""
+    topic = await new_topic()
+    await producer.publish([wire(n, topic) for n in range(6)])
+    consumer = make(topic, settings=replace(QUICK, metadata_age_ms_max=500))
+    run = asyncio.create_task(consumer.run())
+    await consumer.wait_until_read([topic])
+
+    admin = AIOKafkaAdminClient(bootstrap_servers=kafka_server)
+    await admin.start()
+    await admin.delete_topics([topic])
+    await admin.close()
+    await made_again(new_topic, topic)
+    await publish_anew(kafka_server, [wire(n, topic) for n in range(2)])
+
+    with pytest.raises(LogMismatch, match=rf"group {group}, topic {topic}, partition 0, next offset 6: the log"):
+        await asyncio.wait_for(run, 30)
+    assert await heard(db) == dict.fromkeys(range(6), 1)
+
+
 @pytest.mark.parametrize("next_offset", [3, 9], ids=["another record before it", "beyond the end"])
 async def test_a_compacted_topic_in_doubt_is_read_again_from_its_start(
     db: Database, producer: Producer, new_topic: NewTopic, make: Make, group: str, running: Running, next_offset: int
@@ -164,3 +189,22 @@ async def delete_before(bootstrap: str, topic: str, offset: int) -> None:
         await admin.delete_records({TopicPartition(topic, 0): RecordsToDelete(offset)})
     finally:
         await admin.close()
+
+
+async def made_again(new_topic: NewTopic, name: str) -> None:
+    """A deletion takes a moment, and until then the name is taken."""
+
+    async def made() -> bool:
+        try:
+            return bool(await new_topic(name=name))
+        except (KafkaError, AssertionError):
+            return False
+
+    await eventually(made)
+
+
+async def publish_anew(bootstrap: str, records: list[WireRecord]) -> None:
+    """By a producer that knows nothing of the topic that was."""
+    producer = Producer(bootstrap)
+    await producer.publish(records)
+    await producer.stop()

@@ -82,10 +82,10 @@ async def test_too_much_poison_stops_the_consumer(
     assert await offsets(db, group) == [(0, 1, 4)]
 
 
-async def test_what_is_transient_is_tried_again_and_a_bug_is_not(
+async def test_what_is_transient_is_tried_again_in_smaller_batches_and_a_bug_is_not(
     db: Database, producer: Producer, new_topic: NewTopic, make: Make
 ) -> None:
-    topic = await new_topic()
+    topic, sizes = await new_topic(), []
     troubles: list[Exception] = [
         Overloaded("busy"),
         asyncpg.DeadlockDetectedError("x"),
@@ -94,6 +94,7 @@ async def test_what_is_transient_is_tried_again_and_a_bug_is_not(
     ]
 
     async def moody(tx: Tx, events: Sequence[Received[BulkSmsRequested]]) -> None:
+        sizes.append(len(events))
         if troubles:
             raise troubles.pop()
         await hear(tx, events)
@@ -105,6 +106,7 @@ async def test_what_is_transient_is_tried_again_and_a_bug_is_not(
         await asyncio.wait_for(make(topic, moody, batch_max=5).run(), 30)
 
     assert troubles == []
+    assert sizes == [5, 2, 1, 1, 1, 2, 4, 3]
     done = await heard(db)
     assert set(done.values()) == {1}
     assert 9 not in done

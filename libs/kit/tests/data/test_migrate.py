@@ -80,6 +80,16 @@ async def test_a_migration_does_not_wait_long_for_a_lock(
     await run(postgres_server, tmp_path, "moving_e")
 
 
+async def test_a_migration_does_not_run_for_long(
+    postgres_server: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(room, "STATEMENT_TIMEOUT_S", 1)
+    (tmp_path / "0001_first.sql").write_text("CREATE TABLE one (x int); SELECT pg_sleep(20)")
+    with pytest.raises(asyncpg.QueryCanceledError, match="statement timeout"):
+        await run(postgres_server, tmp_path, "moving_h")
+    assert "one" not in await tables(postgres_server, "moving_h")
+
+
 async def test_a_tenant_table_needs_the_tenant_first_in_its_key(
     postgres_server: str, new_database: Callable[..., str], tmp_path: Path
 ) -> None:

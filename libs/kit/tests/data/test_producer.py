@@ -3,7 +3,13 @@ from typing import Any
 
 import pytest
 from aiokafka import AIOKafkaProducer
-from aiokafka.errors import OutOfOrderSequenceNumber, ProducerFenced
+from aiokafka.errors import (
+    InvalidProducerEpoch,
+    OutOfOrderSequenceNumber,
+    ProducerFenced,
+    RecordListTooLargeError,
+    UnknownProducerId,
+)
 
 from muster.kit import metrics
 from muster.kit.consumer.decode import decode
@@ -17,7 +23,10 @@ def replaced(reason: str) -> float:
     return metrics.producer_replaced.labels(reason=reason)._value.get()
 
 
-@pytest.mark.parametrize("error", [OutOfOrderSequenceNumber, ProducerFenced])
+@pytest.mark.parametrize(
+    "error",
+    [OutOfOrderSequenceNumber, UnknownProducerId, InvalidProducerEpoch, ProducerFenced, RecordListTooLargeError],
+)
 async def test_a_wedged_producer_is_replaced_and_what_was_not_acknowledged_can_be_published(
     producer: Producer, new_topic: NewTopic, kafka_server: str, monkeypatch: pytest.MonkeyPatch, error: type[Exception]
 ) -> None:
@@ -49,6 +58,7 @@ async def test_a_sequence_that_the_broker_refuses_really_wedges_the_producer_unt
     await producer.publish([wire(1, topic)])
     inner = producer._inner
     assert inner is not None
+    assert inner._txn_manager.transactional_id is None  # aiokafka's transactions speak a protocol of the past
     for tp, number in list(inner._txn_manager._sequence_numbers.items()):
         inner._txn_manager._sequence_numbers[tp] = number + 5
 

@@ -119,6 +119,41 @@ async def test_a_lane_has_one_relay_and_another_takes_over_when_its_connection_d
         await admin.close()
 
 
+async def test_a_zombie_relay_says_old_facts_again_and_takes_nothing_from_its_successor(
+    service_database: ServiceDatabases, db: Database, new_topic: NewTopic, kafka_server: str, running: Running
+) -> None:
+    """Fault 4: it sleeps between reading and publishing, its backend is ended, another takes over, it wakes."""
+    asleep, awake = asyncio.Event(), asyncio.Event()
+
+    class Sleeps(Producer):
+        async def publish(self, records: Any) -> None:
+            asleep.set()
+            await awake.wait()
+            await super().publish(records)
+
+    topic, zombie, successor = await new_topic(), Sleeps(kafka_server), Producer(kafka_server)
+    async with db.worker() as tx:
+        await emit(tx, *(fact(chunk, topic) for chunk in range(3)))
+    running(Relay(db, zombie, (Lane.SMALL,)).run())
+    await asyncio.wait_for(asleep.wait(), 20)
+    admin = await asyncpg.connect(service_database.admin_dsn(db))
+    await admin.execute("SELECT pg_terminate_backend(pid) FROM pg_locks WHERE locktype = 'advisory' AND granted")
+    await admin.close()
+    running(Relay(db, successor, (Lane.SMALL,)).run())
+    await eventually(lambda: none_pending(db))
+    async with db.worker() as tx:
+        await emit(tx, fact(3, topic))
+    awake.set()
+
+    records = await read(kafka_server, topic, 7)
+    ids = [event_id_of(record) for record in records]
+    assert ids[:3] == [one for one in ids[3:] if one in ids[:3]]
+    assert len(set(ids)) == 4
+    await eventually(lambda: none_pending(db))
+    await zombie.stop()
+    await successor.stop()
+
+
 async def test_what_cannot_be_published_stays_and_is_tried_again(
     db: Database, new_topic: NewTopic, kafka_server: str, running: Running
 ) -> None:

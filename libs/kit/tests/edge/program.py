@@ -83,6 +83,19 @@ async def hanging(process: Process[ServiceSettings]) -> None:
     await until(process)
 
 
+async def stalling(process: Process[ServiceSettings]) -> None:
+    """Blocks the loop from one line of standard input to the next."""
+
+    async def stall() -> None:
+        await asyncio.to_thread(sys.stdin.readline)
+        say("stalled")
+        sys.stdin.readline()  # on the loop itself
+        await asyncio.Event().wait()
+
+    process.supervise("consumer", stall())
+    await until(process)
+
+
 async def broken(process: Process[ServiceSettings]) -> None:
     raise RuntimeError("cannot start")
 
@@ -98,6 +111,12 @@ async def http(process: Process[ServiceSettings]) -> None:
     from muster.kit.http import create_app
 
     router = APIRouter()
+
+    @router.get("/endless")
+    @public
+    async def endless() -> None:
+        say("asked")
+        await asyncio.Event().wait()
 
     @router.get("/slow")
     @public

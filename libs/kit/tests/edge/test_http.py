@@ -124,6 +124,12 @@ async def test_other_wrong_requests_are_problems_too(client_of: ClientOf) -> Non
     problem_of(text, 415, "unsupported_media_type")
     deep = await client.post("/things/1", content=b"[" * 100_000, headers={"Content-Type": "application/json"})
     problem_of(deep, 400, "bad_request")
+    for rubbish in (b'{"count": "\xff"}', b'{"count": ' + b"9" * 5_000 + b"}"):
+        answer = await client.post("/things/1", content=rubbish, headers={"Content-Type": "application/json"})
+        problem_of(answer, 400, "bad_request")
+    for no_number in (b"NaN", b"-Infinity", b"1e999"):
+        content, headers = b'{"count": ' + no_number + b"}", {"Content-Type": "application/json"}
+        problem_of(await client.post("/things/1", content=content, headers=headers), 422, "not_valid")
     path = problem_of(await client.post("/things/x", json={"count": 1}), 422, "not_valid")
     assert path["errors"][0]["field"] == "thing_id"
 

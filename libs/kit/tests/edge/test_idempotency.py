@@ -1,6 +1,7 @@
 """Idempotency keys on a real database: one effect, one answer, however often and however many at once."""
 
 import asyncio
+import random
 from collections.abc import Awaitable, Callable
 from typing import Annotated, Any
 from uuid import UUID
@@ -66,8 +67,21 @@ def routes() -> APIRouter:
 
 
 class Api:
+    """The app, and what is done just before the head of each answer leaves it."""
+
     def __init__(self, client: httpx.AsyncClient, db: Database, issuer: Any) -> None:
         self.client, self.db, self.issuer = client, db, issuer
+        self.before_answer: Callable[[], Awaitable[None]] | None = None
+        transport: Any = client._transport
+        self._app, transport.app = transport.app, self._watched
+
+    async def _watched(self, scope: Any, receive: Any, send: Any) -> None:
+        async def watched(message: Any) -> None:
+            if message["type"] == "http.response.start" and self.before_answer is not None:
+                await self.before_answer()
+            await send(message)
+
+        await self._app(scope, receive, watched)
 
     async def post(self, path: str, body: dict[str, Any], key: str | None = None, tenant: int = 1) -> httpx.Response:
         token = self.issuer.token(tenant=str(UUID(int=tenant)))
@@ -109,6 +123,61 @@ async def test_many_at_once_have_one_effect(api: Api) -> None:
     assert {(answer.status_code, answer.text) for answer in answers} == {(201, answers[0].text)}
     assert sum("idempotent-replayed" not in answer.headers for answer in answers) == 1
     assert await api.things() == 1
+
+
+async def test_what_an_answer_says_is_committed_before_it_leaves(api: Api) -> None:
+    """FastAPI ends a `yield` dependency after the answer has left, unless its scope is the function."""
+    seen: list[int] = []
+
+    async def look() -> None:
+        seen.append(await api.things())
+
+    api.before_answer = look
+    assert (await api.post("/things", {"name": "a"})).status_code == 201
+    assert seen == [1]
+
+
+async def test_an_answer_that_was_lost_after_the_commit_is_there_for_the_retry(api: Api) -> None:
+    """Fault 2: the process or the connection ends between commit and answer."""
+
+    async def gone() -> None:
+        raise ConnectionResetError("gone")
+
+    api.before_answer = gone
+    with pytest.raises(ConnectionError):
+        await api.post("/things", {"name": "a"}, "k")
+    api.before_answer = None
+
+    again = await api.post("/things", {"name": "a"}, "k")
+    assert (again.status_code, again.json()["name"], again.headers["idempotent-replayed"]) == (201, "a", "true")
+    assert await api.things() == 1
+
+
+async def test_a_request_that_is_cancelled_anywhere_has_one_effect_once_it_is_repeated(api: Api) -> None:
+    """Cancelling is not rolling back: some of these have committed, and nobody but the key can tell which."""
+    chance, cancelled, replayed = random.Random(3), 0, 0
+
+    async def cancel() -> None:
+        task = asyncio.current_task()
+        assert task is not None
+        task.cancel()
+
+    for number in range(30):
+        api.before_answer = cancel if number < 3 else None
+        asked = asyncio.create_task(api.post("/things", {"name": "a"}, f"k{number}"))
+        if number >= 3:
+            await asyncio.sleep(chance.uniform(0.03, 0.1))
+            asked.cancel()
+        (outcome,) = await asyncio.gather(asked, return_exceptions=True)
+        cancelled += isinstance(outcome, asyncio.CancelledError)
+        api.before_answer = None
+        again = await api.post("/things", {"name": "a"}, f"k{number}")
+        assert again.status_code == 201
+        replayed += again.headers.get("idempotent-replayed") == "true"
+
+    assert await api.things() == 30
+    assert cancelled >= 3
+    assert replayed >= 3
 
 
 async def test_another_request_with_the_same_key_is_refused(api: Api) -> None:

@@ -3,13 +3,13 @@
 import io
 import json
 import logging
+import sys
 from collections.abc import Iterator
 from typing import Any
 from uuid import UUID
 
 import asyncpg
 import pytest
-import structlog
 
 from muster.kit import observe
 from muster.kit.settings import ServiceSettings, load, secret
@@ -64,7 +64,7 @@ def written() -> Iterator[io.StringIO]:
     try:
         yield stream
     finally:
-        structlog.reset_defaults()
+        observe.render(logging.INFO, sys.stderr)
         root.handlers[:] = before
         root.setLevel(level)
         logging.captureWarnings(capture=False)

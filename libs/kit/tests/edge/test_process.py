@@ -11,6 +11,8 @@ from typing import Any
 import httpx
 import pytest
 
+from muster.kit.testing import eventually
+
 PROGRAM = Path(__file__).with_name("program.py")
 
 
@@ -105,6 +107,23 @@ async def test_health_and_metrics_are_served_and_nothing_else(start: Any) -> Non
         assert (await client.post(f"{url}/metrics")).status_code == 405
 
 
+async def test_a_process_whose_loop_stands_still_is_not_alive(start: Any) -> None:
+    child = await start("stalling")
+    url = await child.ready()
+    assert (await get(f"{url}/health/live"))[0] == 200
+    child.type_return()
+    assert await child.line() == ["stalled"]
+    asked = asyncio.create_task(get(f"{url}/health/live"))
+    assert not (await asyncio.wait((asked,), timeout=2.1))[0]  # a heartbeat a second, and a second late
+    child.type_return()
+    assert await asked == (200, "alive\n")
+
+    async def stall_is_counted() -> bool:
+        return "muster_loop_stalls_total 1.0" in (await get(f"{url}/metrics"))[1]
+
+    await eventually(stall_is_counted)
+
+
 @pytest.mark.parametrize("kind", ["dying", "returning"])
 async def test_the_death_of_a_part_ends_the_process_and_says_so(start: Any, kind: str) -> None:
     child = await start(kind)
@@ -150,6 +169,18 @@ async def test_requests_in_flight_are_finished_before_the_end(start: Any) -> Non
     assert await child.line() == ["asked"]
     code, _, _ = await child.end(signal.SIGTERM)
     assert (await asked, code) == ((200, '"whole"'), 0)
+
+
+async def test_a_request_that_never_ends_does_not_keep_the_process(start: Any) -> None:
+    child = await start("http", MUSTER_HTTP_STOP_S_MAX="3")
+    _, port = await child.line()
+    await child.ready()
+    asked = asyncio.create_task(get(f"http://127.0.0.1:{port}/endless"))
+    assert await child.line() == ["asked"]
+    code, _, _ = await child.end(signal.SIGTERM)
+    (outcome,) = await asyncio.gather(asked, return_exceptions=True)
+    assert code == 0
+    assert isinstance(outcome, httpx.HTTPError) or outcome[0] >= 500
 
 
 async def test_a_worker_imports_no_web_framework() -> None:

@@ -44,6 +44,7 @@ class ConsumerSettings:
     partition_fetch_bytes_max: int = 4 * 1024 * 1024
     fetch_bytes_max: int = 16 * 1024 * 1024
     partitions_at_once: int = 4
+    metadata_age_ms_max: int = 60_000
     poison: PoisonLimit = field(default_factory=PoisonLimit)
 
     @property
@@ -336,7 +337,7 @@ class Consumer:
             fetch_max_wait_ms=settings.fetch_wait_ms_max,
             max_partition_fetch_bytes=settings.partition_fetch_bytes_max,
             fetch_max_bytes=settings.fetch_bytes_max,
-            metadata_max_age_ms=60_000,
+            metadata_max_age_ms=settings.metadata_age_ms_max,
         )
 
 
