@@ -20,17 +20,31 @@ END_LIMIT_S = 10
 PARTS = {"kafka", "postgres", "caddy", "carrier", "mail"}
 
 
-@pytest.fixture
-def var():
+def a_folder():
     with tempfile.TemporaryDirectory() as folder:
         # Names as people have them: Kafka takes a comma for a list, and Java no ö in the locale C.
         yield Path(folder, "Żaneta's höme, 2", "var")
+
+
+@pytest.fixture
+def var():
+    yield from a_folder()
+
+
+@pytest.fixture(scope="module")
+def running():
+    """One starter for the tests that only look at it."""
+    for folder in a_folder():
+        started = Started(folder)
+        yield started
+        assert started.end(signal.SIGINT) == 0
 
 
 class Started:
     """A starter that has come up, with all processes below it at that time."""
 
     def __init__(self, var: Path) -> None:
+        self.var = var
         env = {name: value for name, value in os.environ.items() if name not in ("LANG", "LC_ALL", "LC_CTYPE")}
         command = [sys.executable, STARTER, var]
         self.process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=env)
@@ -80,21 +94,23 @@ def test_kill_9_of_the_starter_leaves_nothing_behind_and_the_next_start_finds_th
     second.end(signal.SIGINT)
 
 
-def test_one_folder_is_for_one_run_and_two_folders_run_side_by_side(var):
-    first = Started(var)
-    refused = subprocess.run([sys.executable, STARTER, var], capture_output=True, text=True, timeout=60)
+def test_one_folder_is_for_one_run(running):
+    refused = subprocess.run([sys.executable, STARTER, running.var], capture_output=True, text=True, timeout=60)
     assert refused.returncode == 1
-    assert f"another Muster runs in {var} (process {first.process.pid})" in refused.stdout
+    assert f"another Muster runs in {running.var} (process {running.process.pid})" in refused.stdout
     assert "MUSTER_VAR" in refused.stdout
 
-    second = Started(var.with_name("other"))
-    assert not {*first.run["processes"].values()} & {*second.run["processes"].values()}
-    assert first.end(signal.SIGINT) == second.end(signal.SIGINT) == 0
+
+def test_two_folders_run_side_by_side(running, var):
+    second = Started(var)
+    assert not {*running.run["processes"].values()} & {*second.run["processes"].values()}
+    assert second.end(signal.SIGINT) == 0
+    with urllib.request.urlopen(running.run["url"], timeout=5) as answer:
+        assert answer.status == 200
 
 
-def test_run_json_says_where_everything_is_and_only_its_owner_may_read_it(var):
-    started = Started(var)
-    run = started.run
+def test_run_json_says_where_everything_is_and_only_its_owner_may_read_it(running):
+    run = running.run
     assert set(run) == {
         *("url", "kafka", "postgres", "smtp", "mail_url", "carrier", "operator"),
         *("tenants", "users", "metrics", "processes"),
@@ -102,35 +118,31 @@ def test_run_json_says_where_everything_is_and_only_its_owner_may_read_it(var):
     assert set(run["carrier"]) == {"host", "port", "system_id", "password", "control_url"}
     assert set(run["operator"]) == {"client_id", "client_secret"}
     assert set(run["processes"]) == PARTS
-    assert {process.pid for process in started.below} >= set(run["processes"].values())
-    assert (var / "run.json").stat().st_mode & 0o777 == 0o600
+    assert {process.pid for process in running.below} >= set(run["processes"].values())
+    assert (running.var / "run.json").stat().st_mode & 0o777 == 0o600
     with urllib.request.urlopen(run["url"], timeout=5) as answer:
         assert b"Muster" in answer.read()
     with urllib.request.urlopen(run["mail_url"], timeout=5) as answer:
         assert json.load(answer) == []
-    started.end(signal.SIGINT)
 
 
-def test_only_the_ports_of_run_json_are_listened_on_and_only_on_the_loopback(var):
-    started = Started(var)
+def test_only_the_ports_of_run_json_are_listened_on_and_only_on_the_loopback(running):
     listening = [
         connection.laddr
-        for process in started.below
+        for process in running.below
         if process.is_running()
         for connection in process.net_connections("tcp")
         if connection.status == psutil.CONN_LISTEN
     ]
-    ports = json.loads((var / "ports.json").read_text())["ports"]
+    ports = json.loads((running.var / "ports.json").read_text())["ports"]
     assert {address.port for address in listening} == set(ports.values())
     assert {address.ip.removeprefix("::ffff:") for address in listening} == {"127.0.0.1"}
-    started.end(signal.SIGINT)
 
 
 def test_a_part_that_cannot_start_is_named_with_its_log_and_nothing_is_left(var):
-    started = Started(var)
-    started.end(signal.SIGINT)
     properties = var / "kafka" / "data" / "meta.properties"
-    properties.write_text(properties.read_text().replace("node.id=1", "node.id=7"))
+    properties.parent.mkdir(parents=True)
+    properties.write_text("version=1\ncluster.id=5L6g3nShT-eMCtK--X86sw\nnode.id=7\n")
 
     failed = subprocess.run([sys.executable, STARTER, var], capture_output=True, text=True, timeout=60)
 
