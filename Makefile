@@ -68,10 +68,16 @@ lock: $(STAMPS)/lock ## renew requirements.lock from requirements.in, to the new
 	@$(BIN)/uv pip compile --quiet --upgrade --universal --generate-hashes --no-emit-index-url --no-annotate \
 		--python-version 3.11 --custom-compile-command "make lock" requirements.in -o requirements.lock
 
-# Each stamp says that a step of the set-up was done with the files it depends on.
+# Each stamp says that a step of the set-up was done with the files it depends on. That of the environment holds where
+# it was made: it does not survive a move of the checkout, nor the loss of its Python.
+MADE_IN := $(shell cat $(STAMPS)/venv 2>/dev/null)
+ifneq ($(or $(MADE_IN),$(CURDIR)) $(wildcard $(BIN)/python),$(CURDIR) $(BIN)/python)
+$(shell rm -rf $(STAMPS))
+endif
+
 $(STAMPS)/venv:
 	@[ -n "$(SYSTEM_PYTHON)" ] || { echo "make setup: needs Python 3.11 or newer with its venv module (Debian: python3-venv)" >&2; exit 1; }
-	@echo "environment …" && $(SYSTEM_PYTHON) deploy/local/bootstrap.py venv && mkdir -p $(STAMPS) && touch $@
+	@echo "environment …" && $(SYSTEM_PYTHON) deploy/local/bootstrap.py venv && mkdir -p $(STAMPS) && printf '%s' "$(CURDIR)" > $@
 
 $(STAMPS)/lock: requirements.lock $(STAMPS)/venv
 	@echo "packages …" && $(BIN)/python deploy/local/bootstrap.py lock && touch $@

@@ -32,6 +32,25 @@ def test_each_target_installs_first_what_it_needs(target):
     assert needs in {"setup", "lint"}
 
 
+@pytest.mark.parametrize(
+    ("made_in", "python", "again"), [("{here}", True, False), ("/elsewhere", True, True), ("{here}", False, True)]
+)
+def test_an_environment_is_made_again_when_the_checkout_was_moved_or_its_python_is_gone(
+    tmp_path, made_in, python, again
+):
+    for name in ("Makefile", "requirements.lock", "libs", "services", "clients", "deploy", "proto"):
+        (tmp_path / name).symlink_to(ROOT / name)
+    stamps = tmp_path / ".venv" / "stamps"
+    stamps.mkdir(parents=True)
+    for stamp in ("venv", "lock", "packages", "proto", "kafka"):
+        (stamps / stamp).write_text(made_in.format(here=tmp_path) if stamp == "venv" else "")
+    if python:
+        (tmp_path / ".venv" / "bin").mkdir()
+        (tmp_path / ".venv" / "bin" / "python").touch()
+    planned = subprocess.run(["make", "-n", "setup"], cwd=tmp_path, capture_output=True, text=True, check=True).stdout
+    assert ("bootstrap.py venv" in planned) is again
+
+
 def test_ci_runs_make_test_and_nothing_else():
     commands = (ROOT / ".ci" / "run").read_text(encoding="utf-8").splitlines()[1:]
     assert commands == ['cd "$(dirname "$0")/.." && exec make test']
