@@ -165,9 +165,9 @@ async def test_two_who_apply_the_same_first_record_at_once_park_nothing(db: Data
     assert {offset for first, last in await covered(db) for offset in range(first, last + 1)} == set(range(8))
 
 
-def test_a_header_without_a_value_is_an_empty_one() -> None:
+def test_a_message_without_key_or_value_is_a_record_and_its_headers_stay_as_they_are() -> None:
     class Message:
         topic, partition, offset, key, value = "sms", 0, 1, None, None
         headers = (("a", None), ("b", b"1"))
 
-    assert record_of(Message()) == Record("sms", 0, 1, b"", b"", [("a", b""), ("b", b"1")])
+    assert record_of(Message()) == Record("sms", 0, 1, b"", b"", [("a", None), ("b", b"1")])

@@ -7,8 +7,11 @@ from uuid import uuid4
 import asyncpg
 import pytest
 from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka.admin import AIOKafkaAdminClient
+from aiokafka.admin.records_to_delete import RecordsToDelete
 from report_world import ACCEPTED, Send, headers_of, rows_of
 
+from muster.kit import metrics
 from muster.kit.pg import Database
 from muster.kit.producer import Producer, WireRecord
 from muster.kit.testing import eventually
@@ -87,6 +90,24 @@ async def test_a_hole_between_ranges_is_filled_without_waiting_for_a_round(
     assert await auditor.fill() == 2
     assert await seqs_of(db) == [3, 4]
     assert await covered(db, topic) == [(0, 4)]
+
+
+async def test_what_the_log_has_dropped_before_it_was_applied_is_said_and_counted(
+    db: Database, settings: ReportSettings, topic: str
+) -> None:
+    await publish(settings, topic, range(1, 7))
+    await cover(db, topic, 0, 0)
+    await cover(db, topic, 5, 5)
+    admin = AIOKafkaAdminClient(bootstrap_servers=settings.kafka)
+    await admin.start()
+    await admin.delete_records({TopicPartition(topic, 0): RecordsToDelete(4)})
+    await admin.close()
+
+    assert await Auditor(settings, db, [topic]).fill() == 1
+
+    assert await seqs_of(db) == [5]
+    assert await covered(db, topic) == [(0, 5)]
+    assert metrics.report_lost_offsets.labels(topic=topic)._value.get() == 3
 
 
 async def test_what_the_group_has_committed_but_nobody_applied_is_applied_by_the_first_round(

@@ -82,12 +82,11 @@ carrier_bound = Gauge("muster_carrier_bound", "1 while the bind to the carrier s
 bulks_parked = Counter("muster_bulks_parked", "Sends parked: two facts contradict each other, a person must look.")
 
 # --- Report (report-svc) ---
-report_rows = Counter("muster_report_rows", "Words on messages that were applied to rows, by event type.", ["type"])
 report_audited_records = Counter(
     "muster_report_audited_records", "Records that the processor had passed over and the auditor applied.", ["topic"]
 )
-report_lost_offsets = Gauge(
+report_lost_offsets = Counter(
     "muster_report_lost_offsets",
-    "Offsets dropped by retention before they were applied; must be 0.",
-    ["topic", "partition"],
+    "Offsets that the log dropped before they were applied: their sends must be said again; must be 0.",
+    ["topic"],
 )

@@ -12,7 +12,7 @@ from muster.kit.consumer import Poison, decode
 from muster.kit.consumer.apply import parked
 from muster.kit.consumer.decode import headers_of, type_of
 from muster.kit.outbox import emit_raw
-from muster.kit.pg import RETRIABLE, Database, Overloaded, Tx
+from muster.kit.pg import RETRIABLE, Database, Tx
 from muster.report.domain import runs
 from muster.report.handlers import HANDLERS
 from muster.report.store import offsets
@@ -25,7 +25,6 @@ _BY_DATA: Final = (
     asyncpg.IntegrityConstraintViolationError,
     asyncpg.CardinalityViolationError,  # The same message twice in one event.
 )
-_TRANSIENT: Final[tuple[type[Exception], ...]] = (*RETRIABLE, Overloaded)
 _PAUSE_MIN_S, _PAUSE_MAX_S = 0.1, 5.0
 
 log = observe.logger(__name__)
@@ -39,15 +38,15 @@ class Record(NamedTuple):
     offset: int
     key: bytes
     value: bytes
-    headers: Sequence[tuple[str, bytes]]
+    headers: Sequence[tuple[str, bytes | None]]
 
 
 def record_of(message: Any) -> Record:
     """The record of a message of Faust or aiokafka; headers are pairs or a dict, and may hold nulls."""
     headers = message.headers or ()
     pairs = headers.items() if isinstance(headers, dict) else headers
-    values = [(name, value or b"") for name, value in pairs]
-    return Record(message.topic, message.partition, message.offset, message.key or b"", message.value or b"", values)
+    key, value = message.key or b"", message.value or b""
+    return Record(message.topic, message.partition, message.offset, key, value, list(pairs))
 
 
 async def apply(db: Database, records: Sequence[Record]) -> None:
@@ -56,7 +55,7 @@ async def apply(db: Database, records: Sequence[Record]) -> None:
     while True:
         try:
             await _apply(db, records)
-        except _TRANSIENT as error:
+        except RETRIABLE as error:
             metrics.consumer_retries.labels(group=GROUP, cause=type(error).__name__).inc()
             await asyncio.sleep(pause)
             pause = min(2 * pause, _PAUSE_MAX_S)
@@ -98,10 +97,8 @@ async def _park(db: Database, record: Record, reason: str) -> None:
     """Park what can never be applied, with its offset, in one transaction."""
     metrics.consumer_poison.labels(group=GROUP, topic=record.topic).inc()
     log.error("report.poison", topic=record.topic, partition=record.partition, offset=record.offset, reason=reason)
-    # PostgreSQL stores no NUL in text; the value is bytes and stays as it is.
-    headers = [(name.replace("\0", "?"), value.replace(b"\0", b"?")) for name, value in record.headers]
     async with db.worker() as tx:
-        await emit_raw(tx, parked(GROUP, record._replace(headers=headers), reason.replace("\0", "?")))
+        await emit_raw(tx, parked(GROUP, record, reason))
         await _cover(tx, [record])
 
 

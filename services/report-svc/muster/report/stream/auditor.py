@@ -17,8 +17,8 @@ from aiokafka.errors import (
     KafkaError,
 )  # allow connections-from-the-kit: what that reading raises
 
-from muster.kit import clock, observe
-from muster.kit.pg import RETRIABLE, Database, Overloaded
+from muster.kit import clock, metrics, observe
+from muster.kit.pg import RETRIABLE, Database
 from muster.report.domain import Range, gaps
 from muster.report.events import HEARD
 from muster.report.settings import ReportSettings
@@ -54,7 +54,7 @@ class Auditor:
                     due = clock.monotonic() + self._settings.report_audit_s
                 else:
                     await self.fill()
-            except (KafkaError, *RETRIABLE, Overloaded) as error:
+            except (KafkaError, *RETRIABLE) as error:
                 log.warning("audit.postponed", why=type(error).__name__)
             await asyncio.sleep(self._settings.report_hole_s)
 
@@ -90,6 +90,10 @@ class Auditor:
     async def _repair(self, consumer: Any, tp: TopicPartition, gap: Range) -> int:
         """Apply a gap and mark all of it, also where the log has nothing any more. How many records that were."""
         first, last = gap
+        lost = min(last + 1, (await consumer.beginning_offsets([tp]))[tp]) - first
+        if lost > 0:
+            metrics.report_lost_offsets.labels(topic=tp.topic).inc(lost)
+            log.error("audit.lost", topic=tp.topic, partition=tp.partition, first_offset=first, records=lost)
         consumer.assign([tp])
         consumer.seek(tp, first)
         applied = 0
@@ -102,6 +106,7 @@ class Auditor:
             records = [record_of(one) for one in found if first <= one.offset <= last]
             if records:
                 await apply(self._db, records)
+                metrics.report_audited_records.labels(topic=tp.topic).inc(len(records))
             applied += len(records)
         async with self._db.worker() as tx:
             await offsets.cover(tx, tp.topic, tp.partition, [gap])
