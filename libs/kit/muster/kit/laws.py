@@ -1,14 +1,17 @@
 """Each service tells how far its data keeps the laws of the design: GET /v1/ops/{service}/laws, for the operator."""
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Annotated, Any
+from typing import Annotated, Any, cast
+from uuid import UUID
 
 from fastapi import APIRouter, Request
 
 from muster.kit import metrics
 from muster.kit.auth import Caller, requires
 from muster.kit.desk import Desk
+from muster.kit.http import Model
+from muster.kit.pages import CursorText, Limit, Page, decode_cursor, page_of
 from muster.kit.pg import Tx
 from muster.kit.tokens import Role
 
@@ -58,6 +61,10 @@ Sums = Callable[[Tx], Awaitable[Mapping[str, Any]]]
 """What laws across services need of this one, as JSON values."""
 
 
+Find = Callable[[Tx, tuple[UUID, UUID] | None, int], Awaitable[Sequence[Mapping[str, Any]]]]
+"""The sums of at most so many sends, in order of (tenant id, bulk id), after the one that is named."""
+
+
 async def _no_sums(_: Tx) -> Mapping[str, Any]:
     return {}
 
@@ -79,3 +86,28 @@ def laws_router(service: str, check: Law, sums: Sums = _no_sums) -> APIRouter:
         return await desk.ask(work)
 
     return router
+
+
+def sums_router(service: str, shape: type[Model], find: Find) -> APIRouter:
+    """GET /v1/ops/{service}/bulks, for the operator: what `find` has for each send, as `shape`, by app.state.desk."""
+    router = APIRouter(prefix=f"/v1/ops/{service}", tags=["ops"])
+
+    @router.get("/bulks", response_model=cast(Any, Page)[shape])
+    async def read_bulks(
+        request: Request,
+        _: Annotated[Caller, requires(Role.OPERATOR)],
+        limit: Limit = 50,
+        cursor: CursorText = None,
+    ) -> Page[Model]:
+        """The sums of every send of every tenant, to be held against those of the other services."""
+        place = decode_cursor(cursor, {"tenant_id": UUID, "bulk_id": UUID}) if cursor else None
+        after = (place["tenant_id"], place["bulk_id"]) if place else None
+        desk: Desk = request.app.state.desk
+        rows = await desk.ask(lambda tx: find(tx, after, limit + 1))
+        return page_of(rows, limit, lambda row: shape(**{name: row[name] for name in shape.model_fields}), _place)
+
+    return router
+
+
+def _place(row: Mapping[str, Any]) -> dict[str, Any]:
+    return {"tenant_id": row["tenant_id"], "bulk_id": row["bulk_id"]}

@@ -2,7 +2,7 @@
 
 import base64
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from typing import Annotated, Any, Generic, TypeVar
 from uuid import UUID
@@ -19,6 +19,7 @@ _CURSOR_CHARS_MAX = 1_024
 Limit = Annotated[int, Query(ge=1, le=LIMIT_MAX, description="how many items at most")]
 CursorText = Annotated[str | None, Query(max_length=_CURSOR_CHARS_MAX, description="next_cursor of the page before")]
 
+R = TypeVar("R")
 T = TypeVar("T")
 
 
@@ -27,6 +28,16 @@ class Page(BaseModel, Generic[T]):
 
     items: list[T]
     next_cursor: str | None = None
+
+
+def page_of(rows: Sequence[R], limit: int, out: Callable[[R], T], place: Callable[[R], Mapping[str, Any]]) -> Page[T]:
+    """The page of what was found with `limit + 1`: that one more says that there is a next page.
+
+    `out` makes an item of a row, `place` the position after it.
+    """
+    shown = rows[:limit]
+    more = encode_cursor(place(shown[-1])) if len(rows) > limit else None
+    return Page(items=[out(row) for row in shown], next_cursor=more)
 
 
 def encode_cursor(position: Mapping[str, Any]) -> str:

@@ -1,8 +1,9 @@
 """The account, its statement, and top-ups."""
 
 import asyncio
+from collections.abc import Mapping
 from datetime import datetime
-from typing import Annotated, NoReturn
+from typing import Annotated, Any, NoReturn
 from uuid import UUID, uuid5
 
 from fastapi import APIRouter, Path, Request, Response
@@ -18,7 +19,7 @@ from muster.kit.http import Int, Model
 from muster.kit.idempotency import Once, idempotent
 from muster.kit.ids import uuid7
 from muster.kit.outbox import emit
-from muster.kit.pages import CursorText, Limit, Page, decode_cursor, encode_cursor
+from muster.kit.pages import CursorText, Limit, Page, decode_cursor, page_of
 from muster.kit.problems import conflict, not_found, unprocessable
 
 router = APIRouter(prefix="/v1/credits", tags=["credits"])
@@ -110,9 +111,11 @@ async def read_statement(
     """Every entry of the account with the balance after it, newest first."""
     before = decode_cursor(cursor, {"before": int})["before"] if cursor else None
     rows = await ledger.statement(tx, caller.tenant_id, before, limit + 1)
-    items = [EntryOut(id=str(row["account_version"]), **row) for row in rows[:limit]]
-    more = len(rows) > limit
-    return Page(items=items, next_cursor=encode_cursor({"before": items[-1].account_version}) if more else None)
+    return page_of(rows, limit, _entry, lambda row: {"before": row["account_version"]})
+
+
+def _entry(row: Mapping[str, Any]) -> EntryOut:
+    return EntryOut(id=str(row["account_version"]), **row)
 
 
 @router.post("/top-ups", status_code=201, response_model=TopUpOut)

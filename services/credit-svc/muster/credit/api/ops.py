@@ -1,18 +1,12 @@
 """For the operator: how far the laws hold in the ledger, and the sums of each send."""
 
-from functools import partial
-from typing import Annotated, Any
+from typing import Any
 from uuid import UUID
 
-from fastapi import APIRouter, Request
-
 from muster.credit.store import laws
-from muster.kit.auth import Caller, Role, Tx, requires
+from muster.kit.auth import Tx
 from muster.kit.http import Model
-from muster.kit.laws import LawResult, Violation, laws_router
-from muster.kit.pages import CursorText, Limit, Page, decode_cursor, encode_cursor
-
-router = APIRouter(prefix="/v1/ops/credit", tags=["ops"])
+from muster.kit.laws import LawResult, Violation, laws_router, sums_router
 
 
 class BulkSums(Model):
@@ -27,22 +21,6 @@ class BulkSums(Model):
     refunded: int
     closed: bool
     version: int
-
-
-@router.get("/bulks")
-async def read_bulks(
-    request: Request,
-    _: Annotated[Caller, requires(Role.OPERATOR)],
-    limit: Limit = 50,
-    cursor: CursorText = None,
-) -> Page[BulkSums]:
-    """The sums of every send of every tenant, to be held against those of the other services."""
-    after = decode_cursor(cursor, {"tenant_id": UUID, "bulk_id": UUID}) if cursor else None
-    place = (after["tenant_id"], after["bulk_id"]) if after else None
-    rows = await request.app.state.desk.ask(partial(laws.bulks, after=place, limit=limit + 1))
-    items = [BulkSums(**row) for row in rows[:limit]]
-    last = {"tenant_id": items[-1].tenant_id, "bulk_id": items[-1].bulk_id} if len(rows) > limit else None
-    return Page(items=items, next_cursor=encode_cursor(last) if last else None)
 
 
 async def check_laws(tx: Tx) -> list[LawResult]:
@@ -78,4 +56,4 @@ def _detail(row: dict[str, Any]) -> str:
     return ", ".join(f"{name} {value}" for name, value in row.items() if not name.endswith("_id"))
 
 
-ROUTERS = (router, laws_router("credit", check_laws))
+ROUTERS = (sums_router("credit", BulkSums, laws.bulks), laws_router("credit", check_laws))

@@ -1,15 +1,16 @@
 """How far the laws hold here, and pages of what this service said, for the laws that span services."""
 
-from typing import Annotated, Any
+from typing import Annotated
 from uuid import UUID
 
 from fastapi import APIRouter, Query, Request
 
 from muster.customer.store import plans
 from muster.kit.auth import Caller, Role, requires
+from muster.kit.desk import Desk
 from muster.kit.http import Model
 from muster.kit.laws import LawResult, Violation, laws_router
-from muster.kit.pages import CursorText, Page, decode_cursor, encode_cursor
+from muster.kit.pages import CursorText, Page, decode_cursor, page_of
 from muster.kit.pg import Record, Tx
 
 _LIMIT_MAX = 5_000
@@ -73,6 +74,6 @@ async def said(
     async def work(tx: Tx) -> list[Record]:
         return await plans.page_of_said(tx, after, limit + 1)
 
-    rows: list[Any] = await request.app.state.desk.ask(work)
-    more = encode_cursor({"id": rows[limit - 1]["bulk_id"]}) if len(rows) > limit else None
-    return Page[SaidOut](items=[SaidOut(**row) for row in rows[:limit]], next_cursor=more)
+    desk: Desk = request.app.state.desk
+    rows = await desk.ask(work)
+    return page_of(rows, limit, lambda row: SaidOut(**row), lambda row: {"id": row["bulk_id"]})

@@ -18,7 +18,7 @@ from muster.kit.auth import ANY_TENANT_ROLE, Caller, Tx, requires, tenant_tx
 from muster.kit.http import Model
 from muster.kit.idempotency import Once, idempotent
 from muster.kit.outbox import emit
-from muster.kit.pages import CursorText, Limit, Page, decode_cursor, encode_cursor
+from muster.kit.pages import CursorText, Limit, Page, decode_cursor, page_of
 from muster.kit.pg import Record
 from muster.kit.problems import not_found
 from muster.text import NumberRefused
@@ -61,8 +61,7 @@ async def list_suppressions(
     """Numbers that are suppressed now."""
     after = decode_cursor(cursor, {"id": bytes.fromhex})["id"] if cursor else None
     rows = await store.page_of_suppressions(tx, caller.tenant_id, after, limit + 1)
-    more = encode_cursor({"id": rows[limit - 1]["number_hash"].hex()}) if len(rows) > limit else None
-    return Page[SuppressionOut](items=[_out(row) for row in rows[:limit]], next_cursor=more)
+    return page_of(rows, limit, _out, lambda row: {"id": row["number_hash"].hex()})
 
 
 @router.post("", status_code=201, response_model=SuppressionOut)

@@ -2,22 +2,20 @@
 
 import json
 from collections.abc import Sequence
-from functools import partial
 from typing import Annotated, Final
 from uuid import UUID
 
-from fastapi import APIRouter, Request
+from fastapi import APIRouter
 
 from muster.dispatch.domain import slots
 from muster.dispatch.domain.slots import Slot
-from muster.dispatch.events import CLASS_MARKETING, MARKETING, read_recipients
+from muster.dispatch.events import CLASS_MARKETING, MARKETING, Sender, read_recipients
 from muster.dispatch.store import laws, platform
 from muster.dispatch.store.chunks import key_of
-from muster.events import NIL_TENANT
 from muster.kit.auth import Caller, Role, Tx, requires, tenant_tx
 from muster.kit.http import Model
-from muster.kit.laws import LawResult, Violation, laws_router
-from muster.kit.pages import CursorText, Limit, Page, decode_cursor, encode_cursor
+from muster.kit.laws import LawResult, Violation, laws_router, sums_router
+from muster.kit.pages import CursorText, Limit, Page, decode_cursor, page_of
 from muster.kit.pg import Record
 
 router = APIRouter(prefix="/v1", tags=["ops"])
@@ -100,32 +98,16 @@ async def read_senders(
     """Senders and whose they are."""
     after = decode_cursor(cursor, {"sender": str})["sender"] if cursor else ""
     found = await platform.senders(tx, after, limit + 1)
-    items = [
-        SenderOut(
-            sender=one.sender,
-            owner_tenant_id=one.owner_tenant_id,
-            receives_replies=one.receives_replies,
-            active=one.active,
-        )
-        for one in found[:limit]
-    ]
-    return Page(items=items, next_cursor=encode_cursor({"sender": items[-1].sender}) if len(found) > limit else None)
+    return page_of(found, limit, _sender, lambda one: {"sender": one.sender})
 
 
-@router.get("/ops/dispatch/bulks")
-async def read_bulks(
-    request: Request,
-    _: Annotated[Caller, requires(Role.OPERATOR)],
-    limit: Limit = 50,
-    cursor: CursorText = None,
-) -> Page[BulkSums]:
-    """The sums of every send of every tenant, to be held against those of the other services."""
-    at = decode_cursor(cursor, {"tenant_id": UUID, "bulk_id": UUID}) if cursor else None
-    after = (at["tenant_id"], at["bulk_id"]) if at else (NIL_TENANT, NIL_TENANT)
-    rows = await request.app.state.desk.ask(partial(laws.bulks, after=after, limit=limit + 1))
-    items = [BulkSums(**row) for row in rows[:limit]]
-    last = {"tenant_id": items[-1].tenant_id, "bulk_id": items[-1].bulk_id} if len(rows) > limit else None
-    return Page(items=items, next_cursor=encode_cursor(last) if last else None)
+def _sender(one: Sender) -> SenderOut:
+    return SenderOut(
+        sender=one.sender,
+        owner_tenant_id=one.owner_tenant_id,
+        receives_replies=one.receives_replies,
+        active=one.active,
+    )
 
 
 # -- laws -------------------------------------------------------------------------------------------------------------
@@ -228,4 +210,4 @@ def _violation(row: Record, detail: str) -> Violation:
     return Violation(str(row["tenant_id"]), detail, bulk_id=str(row["bulk_id"]))
 
 
-ROUTERS = (router, laws_router("dispatch", check_laws))
+ROUTERS = (router, sums_router("dispatch", BulkSums, laws.bulks), laws_router("dispatch", check_laws))

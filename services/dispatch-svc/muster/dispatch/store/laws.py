@@ -6,6 +6,7 @@ from uuid import UUID
 
 from muster.dispatch.events import ChunkKey
 from muster.dispatch.store.chunks import key_columns, key_of
+from muster.events import NIL_TENANT
 from muster.kit.pg import Record, Tx
 
 _BULKS: Final = """
@@ -17,9 +18,9 @@ FROM saga WHERE (tenant_id, bulk_id) > ($1, $2) ORDER BY tenant_id, bulk_id LIMI
 """
 
 
-async def bulks(tx: Tx, *, after: tuple[UUID, UUID], limit: int) -> list[dict[str, Any]]:
-    """Sends with their sums, in order of tenant and id."""
-    return [dict(row) for row in await tx.fetch(_BULKS, *after, limit)]
+async def bulks(tx: Tx, after: tuple[UUID, UUID] | None, limit: int) -> list[dict[str, Any]]:
+    """Sends with their sums, in order of tenant and id, after `after`."""
+    return [dict(row) for row in await tx.fetch(_BULKS, *(after or (NIL_TENANT, NIL_TENANT)), limit)]
 
 
 _RESERVED: Final = """

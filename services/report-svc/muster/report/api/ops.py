@@ -1,19 +1,13 @@
 """For the operator: how far the laws hold in the report, and the sums of each send."""
 
-from functools import partial
-from typing import Annotated, Any
+from typing import Any
 from uuid import UUID
 
-from fastapi import APIRouter, Request
-
-from muster.kit.auth import Caller, Role, Tx, requires
+from muster.kit.auth import Tx
 from muster.kit.http import Model
-from muster.kit.laws import LawResult, Violation, laws_router
-from muster.kit.pages import CursorText, Limit, Page, decode_cursor, encode_cursor
+from muster.kit.laws import LawResult, Violation, laws_router, sums_router
 from muster.report import domain
 from muster.report.store import reading
-
-router = APIRouter(prefix="/v1/ops/report", tags=["ops"])
 
 
 class BulkSums(Model):
@@ -34,22 +28,6 @@ class BulkSums(Model):
     delivered: int
     undelivered: int
     expired: int
-
-
-@router.get("/bulks")
-async def read_bulks(
-    request: Request,
-    _: Annotated[Caller, requires(Role.OPERATOR)],
-    limit: Limit = 50,
-    cursor: CursorText = None,
-) -> Page[BulkSums]:
-    """The sums of every send of every tenant, to be held against those of the other services."""
-    place = decode_cursor(cursor, {"tenant_id": UUID, "bulk_id": UUID}) if cursor else None
-    after = (place["tenant_id"], place["bulk_id"]) if place else None
-    rows = await request.app.state.desk.ask(partial(reading.bulks, after=after, limit=limit + 1))
-    items = [BulkSums(**{name: row[name] for name in BulkSums.model_fields}) for row in rows[:limit]]
-    last = {"tenant_id": items[-1].tenant_id, "bulk_id": items[-1].bulk_id} if len(rows) > limit else None
-    return Page(items=items, next_cursor=encode_cursor(last) if last else None)
 
 
 async def check_laws(tx: Tx) -> list[LawResult]:
@@ -77,4 +55,4 @@ def _broken(row: dict[str, Any]) -> str:
     return ""
 
 
-ROUTERS = (router, laws_router("report", check_laws))
+ROUTERS = (sums_router("report", BulkSums, reading.bulks), laws_router("report", check_laws))

@@ -8,7 +8,7 @@ from fastapi import APIRouter
 
 from muster.kit.auth import Begin, Caller, Role, requires, tx_of_tenant
 from muster.kit.http import Model
-from muster.kit.pages import CursorText, Limit, Page, decode_cursor, encode_cursor
+from muster.kit.pages import CursorText, Limit, Page, decode_cursor, page_of
 from muster.tenant import store
 from muster.tenant.domain import Act
 
@@ -41,9 +41,7 @@ async def list_acts(
     tenant_id = tenant_id or caller.tenant_id
     async with begin(tenant_id) as tx:
         found = await store.acts(tx, tenant_id, _position(cursor), limit + 1)
-    last = found[limit - 1] if len(found) > limit else None
-    more = encode_cursor({"at": last.at, "id": last.event_id}) if last else None
-    return Page[ActOut](items=[_out(act) for act in found[:limit]], next_cursor=more)
+    return page_of(found, limit, _out, lambda act: {"at": act.at, "id": act.event_id})
 
 
 def _position(cursor: str | None) -> tuple[datetime, UUID] | None:

@@ -15,7 +15,7 @@ from muster.kit.http import Model
 from muster.kit.idempotency import Once, idempotent
 from muster.kit.ids import uuid7
 from muster.kit.outbox import emit
-from muster.kit.pages import CursorText, Limit, Page, decode_cursor, encode_cursor
+from muster.kit.pages import CursorText, Limit, Page, decode_cursor, page_of
 from muster.kit.pg import Tx
 from muster.kit.problems import conflict, not_found, unprocessable
 from muster.tenant import domain, store
@@ -102,8 +102,7 @@ async def list_keys(
     tenant_id = tenant_id or caller.tenant_id
     async with begin(tenant_id) as tx:
         found = await store.keys(tx, tenant_id, after, limit + 1)
-    more = encode_cursor({"id": found[limit - 1].key_id}) if len(found) > limit else None
-    return Page[KeyOut](items=[KeyOut(**_members(key)) for key in found[:limit]], next_cursor=more)
+    return page_of(found, limit, lambda key: KeyOut(**_members(key)), lambda key: {"id": key.key_id})
 
 
 @router.delete("/api-keys/{key_id}", status_code=204)

@@ -15,7 +15,7 @@ from muster.kit.http import Flag, Model
 from muster.kit.idempotency import Once, idempotent
 from muster.kit.ids import uuid7
 from muster.kit.outbox import emit
-from muster.kit.pages import CursorText, Limit, Page, decode_cursor, encode_cursor
+from muster.kit.pages import CursorText, Limit, Page, decode_cursor, page_of
 from muster.kit.pg import Tx
 from muster.kit.problems import not_found
 from muster.tenant import domain, events, store
@@ -130,8 +130,7 @@ async def list_tenants(
 
     desk: Desk = request.app.state.desk
     found = await desk.ask(work)
-    more = encode_cursor({"id": found[limit - 1].tenant_id}) if len(found) > limit else None
-    return Page[TenantOut](items=[_out(tenant) for tenant in found[:limit]], next_cursor=more)
+    return page_of(found, limit, _out, lambda tenant: {"id": tenant.tenant_id})
 
 
 @router.get("/tenants/{tenant_id}")

@@ -13,7 +13,7 @@ from muster.kit.http import Flag, Model
 from muster.kit.idempotency import Once, idempotent
 from muster.kit.ids import uuid7
 from muster.kit.outbox import emit
-from muster.kit.pages import CursorText, Limit, Page, decode_cursor, encode_cursor
+from muster.kit.pages import CursorText, Limit, Page, decode_cursor, page_of
 from muster.kit.pg import Tx
 from muster.kit.problems import conflict, not_found
 from muster.tenant import domain, store
@@ -91,8 +91,7 @@ async def list_users(
     tenant_id = tenant_id or caller.tenant_id
     async with begin(tenant_id) as tx:
         found = await store.members(tx, tenant_id, after, limit + 1)
-    more = encode_cursor({"id": found[limit - 1].user_id}) if len(found) > limit else None
-    return Page[UserOut](items=[_out(member) for member in found[:limit]], next_cursor=more)
+    return page_of(found, limit, _out, lambda member: {"id": member.user_id})
 
 
 @router.get("/users/{user_id}")
