@@ -168,7 +168,8 @@ async def left_by_seq(db: Database, send: Send) -> dict[int, int]:
 
 def settings(**members: Any) -> DispatchSettings:
     """Settings of a test."""
-    return DispatchSettings(hash_key=HASH_KEY.hex(), bulk_id_key=ID_KEY.hex(), **members)
+    given = {"environment": "development", "hash_key": HASH_KEY.hex(), "bulk_id_key": ID_KEY.hex(), **members}
+    return DispatchSettings(**given)
 
 
 @dataclass(slots=True)

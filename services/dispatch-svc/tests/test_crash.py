@@ -150,7 +150,7 @@ def test_a_failpoint_that_does_not_exist_is_refused(armed: str) -> None:
 
 def test_a_failpoint_is_refused_in_production() -> None:
     with pytest.raises(ValueError, match="armed in production"):
-        world.settings(failpoint="dispatch.after_intent:exit", production=True)
+        world.settings(failpoint="dispatch.after_intent:exit", environment="production")
 
 
 async def test_a_lease_whose_claim_was_never_answered_is_given_back_by_its_owner(db: Database) -> None:

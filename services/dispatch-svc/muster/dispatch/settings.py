@@ -56,11 +56,10 @@ class DispatchSettings(ServiceSettings):
     dispatch_parts_look_s: float = Field(default=15.0, gt=0)
     dispatch_stop_s: float = Field(default=8.0, gt=0, description="how long the sender waits for answers when it ends")
 
-    production: bool = False
-    failpoint: str = Field(default="", description="dispatch.<point>:exit or :sleep=<s>; for tests alone")
+    failpoint: str = Field(default="", description="dispatch.<point>:exit or :sleep=<s>; in development alone")
 
     @model_validator(mode="after")
     def _no_failpoint_in_production(self) -> Self:
-        if self.failpoint and self.production:
+        if self.failpoint and self.environment == "production":
             raise ValueError("a failpoint is armed in production")
         return self
