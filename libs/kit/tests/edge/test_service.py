@@ -33,6 +33,21 @@ def test_an_unknown_command_is_exit_2_and_the_known_ones_are_named(
     assert capsys.readouterr().err == "usage: python -m muster.notes.main api|migrate|worker\n"
 
 
+def test_a_wrong_setting_is_exit_2_and_named_without_its_value(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("sys.argv", ["main.py", "api"])
+    monkeypatch.setenv("MUSTER_HTTP_PORT", "hunter2")
+    monkeypatch.setenv("MUSTER_STOP_S_MAX", "31")
+    with pytest.raises(SystemExit) as ended:
+        service.main("notes", ServiceSettings, api=nothing)
+    assert ended.value.code == 2
+    told = capsys.readouterr().err
+    assert "MUSTER_HTTP_PORT: Input should be a valid integer" in told
+    assert "MUSTER_STOP_S_MAX: Input should be less than or equal to 30" in told
+    assert "hunter2" not in told
+
+
 async def test_migrations_get_the_passwords_of_the_settings_wherever_these_come_from(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
