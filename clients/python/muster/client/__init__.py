@@ -1,6 +1,6 @@
 """The typed client of Muster's public API."""
 
-from muster.client.api import ApiError, Connection, Muster
+from muster.client.api import ApiError, Connection, Muster, NotConnected
 from muster.client.laws import Law, check_laws
 
-__all__ = ["ApiError", "Connection", "Law", "Muster", "check_laws"]
+__all__ = ["ApiError", "Connection", "Law", "Muster", "NotConnected", "check_laws"]

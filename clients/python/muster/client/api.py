@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self, cast
+from urllib.parse import quote
 
 import httpx
 
@@ -30,6 +31,10 @@ class ApiError(Exception):
         super().__init__(f"{status} {problem.get('title', '')} {problem.get('detail', '')}".strip())
 
 
+class NotConnected(Exception):
+    """Where Muster is, or as whom to speak to it, cannot be told."""
+
+
 @dataclass(frozen=True, slots=True)
 class Connection:
     """Where Muster is and as whom to speak to it."""
@@ -42,20 +47,24 @@ class Connection:
     def from_environment(cls, *, operator: bool = False) -> Self:
         """`MUSTER_URL`, `MUSTER_CLIENT_ID`, `MUSTER_CLIENT_SECRET`, else `run.json` of a local Muster.
 
-        LookupError says what is missing.
+        NotConnected says what is missing.
         """
         names = ("MUSTER_URL", "MUSTER_CLIENT_ID", "MUSTER_CLIENT_SECRET")
         given = [os.environ.get(name, "") for name in names]
         if all(given):
             return cls(*given)
-        path = Path(os.environ.get("MUSTER_VAR", "var")) / "run.json"
-        if not path.exists():
-            raise LookupError(f"set {', '.join(names)}, or run Muster here (`make run` writes {path})")
-        run = json.loads(path.read_text(encoding="utf-8"))
-        if not operator and not run["tenants"]:
-            raise LookupError(f"{path} names no tenant yet")
-        who = run["operator"] if operator else run["tenants"][0]
-        return cls(given[0] or run["url"], given[1] or who["client_id"], given[2] or who["client_secret"])
+        path = Path(os.environ.get("MUSTER_VAR") or "var") / "run.json"
+        try:
+            run = json.loads(path.read_text(encoding="utf-8"))
+            if not operator and not run["tenants"]:
+                raise NotConnected(f"{path} names no tenant yet")
+            who = run["operator"] if operator else run["tenants"][0]
+            return cls(given[0] or run["url"], given[1] or who["client_id"], given[2] or who["client_secret"])
+        except FileNotFoundError as error:
+            missing = f"set {', '.join(names)}, or run Muster here (`make run` writes {path})"
+            raise NotConnected(missing) from error
+        except (OSError, ValueError, KeyError, TypeError, IndexError) as error:
+            raise NotConnected(f"{path} is not what `make run` writes ({type(error).__name__}: {error})") from error
 
 
 class Muster:
@@ -63,7 +72,10 @@ class Muster:
 
     def __init__(self, connection: Connection, *, transport: httpx.BaseTransport | None = None) -> None:
         self._connection = connection
-        self._http = httpx.Client(base_url=connection.url, timeout=TIMEOUT_S, transport=transport)
+        try:
+            self._http = httpx.Client(base_url=connection.url, timeout=TIMEOUT_S, transport=transport)
+        except (httpx.InvalidURL, ValueError) as error:
+            raise NotConnected(f"{connection.url!r} is not the address of a server: {error}") from error
         self._token = ""
         self._token_until = 0.0
 
@@ -81,11 +93,12 @@ class Muster:
 
     def get(self, path: str, **query: str | int | None) -> Any:
         """The JSON of a GET; query members that are None are left out."""
-        return self._call("GET", path, params={k: v for k, v in query.items() if v is not None})
+        return self._call("GET", path, params={k: _encodable(str(v)) for k, v in query.items() if v is not None})
 
     def post(self, path: str, body: object = None, *, key: str | None = None) -> Any:
         """The JSON of a POST; `key` is the idempotency key, a fresh one by default."""
-        return self._call("POST", path, json=body, headers={"Idempotency-Key": key or str(uuid.uuid4())})
+        headers = {"Idempotency-Key": key or str(uuid.uuid4()), "Content-Type": "application/json"}
+        return self._call("POST", path, content=json.dumps(body), headers=headers)
 
     def pages(self, path: str, **query: str | int | None) -> Iterator[dict[str, Any]]:
         """Every item of a listing, page by page."""
@@ -117,20 +130,23 @@ class Muster:
 
     @staticmethod
     def _answer(response: httpx.Response) -> Any:
-        if response.is_success:
-            return response.json() if response.content else None
+        if response.is_success and not response.content:
+            return None
         try:
-            problem = response.json()
+            answer = response.json()
         except ValueError:
-            problem = {"title": response.reason_phrase, "detail": response.text[:200]}
-        raise ApiError(response.status_code, problem if isinstance(problem, dict) else {"detail": str(problem)})
+            answer = None
+        if response.is_success and isinstance(answer, dict):
+            return answer
+        nothing_of_ours = {"title": response.reason_phrase, "detail": f"not an answer of Muster: {response.text[:200]}"}
+        raise ApiError(response.status_code, answer if isinstance(answer, dict) else nothing_of_ours)
 
     def _fresh_token(self) -> str:
         if time.monotonic() >= self._token_until:
             asked = {
                 "grant_type": "client_credentials",
-                "client_id": self._connection.client_id,
-                "client_secret": self._connection.client_secret,
+                "client_id": _encodable(self._connection.client_id),
+                "client_secret": _encodable(self._connection.client_secret),
             }
             token = cast(shapes.Token, self._answer(self._tried("POST", "/v1/token", json=asked)))
             self._token = token["access_token"]
@@ -169,16 +185,30 @@ class Muster:
 
     def bulk(self, bulk_id: str) -> shapes.Bulk:
         """A send as it stands."""
-        return cast(shapes.Bulk, self.get(f"/v1/bulk-sms/{bulk_id}"))
+        return cast(shapes.Bulk, self.get(_send_path(bulk_id)))
+
+    def confirm(self, bulk_id: str, credits: int) -> shapes.Bulk:
+        """Agree to what a send costs that came to more than its quote."""
+        return cast(shapes.Bulk, self.post(_send_path(bulk_id, "confirm"), {"credits": credits}))
 
     def control(self, bulk_id: str, act: str) -> dict[str, Any]:
         """`stop`, `pause` or `resume` a send; a stop answers with exact counts, or with the state `stopping`."""
-        return cast(dict[str, Any], self.post(f"/v1/bulk-sms/{bulk_id}/{act}", {}))
+        return cast(dict[str, Any], self.post(_send_path(bulk_id, act), {}))
 
     def progress(self, bulk_id: str) -> shapes.Progress:
         """Live numbers of a send, from the report."""
-        return cast(shapes.Progress, self.get(f"/v1/bulk-sms/{bulk_id}/progress"))
+        return cast(shapes.Progress, self.get(_send_path(bulk_id, "progress")))
 
     def report(self, **filters: str | int | None) -> Iterator[shapes.ReportRow]:
         """Rows of the SMS Detail Report."""
         return cast(Iterator[shapes.ReportRow], self.pages("/v1/reports/sms", **filters))
+
+
+def _send_path(bulk_id: str, *below: str) -> str:
+    """The path of a send; an id stays one segment of it whatever it holds."""
+    return "/".join(("/v1/bulk-sms", quote(_encodable(bulk_id), safe="") or "-", *below))
+
+
+def _encodable(text: str) -> str:
+    """A text without the halves of characters that arguments hold which are not UTF-8."""
+    return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")

@@ -6,6 +6,7 @@ Pure: standard library and phonenumbers only, no input or output, no clock.
 from muster.text.alphabet import decode, decode_gsm7
 from muster.text.dearer import Dearer, dearer_characters
 from muster.text.merge import Field, MissingField, Template, TemplateError
+from muster.text.numbering import is_region
 from muster.text.numbers import Number, NumberRefused, country_of, mask, number_hash, read_number
 from muster.text.optout import Reading, Verdict, read_reply
 from muster.text.segments import (
@@ -41,6 +42,7 @@ __all__ = [
     "decode_gsm7",
     "encode_gsm7",
     "encoding_of",
+    "is_region",
     "mask",
     "number_hash",
     "read_number",

@@ -1,11 +1,14 @@
 """The command `muster`: `--json` everywhere prints what a program can read; errors go to standard error, exit 1."""
 
+import os
 import sys
+from collections.abc import Sequence
+from typing import NoReturn
 
 import httpx
 import typer
 
-from muster.client.api import ApiError
+from muster.client.api import ApiError, NotConnected
 from muster.client.commands import bulk, carrier, credits, customers, laws, report, texts
 
 app = typer.Typer(name="muster", no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
@@ -26,15 +29,40 @@ def describe() -> None:
     """One SMS to all the customers of a business, to the last credit."""
 
 
-def main() -> None:
+def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command; what the API refuses or cannot be reached is one line on standard error and exit 1."""
+    _prepare_streams()
     try:
-        app()
+        try:
+            app(arguments)
+        finally:
+            sys.stdout.flush()
     except ApiError as refused:
-        print(f"muster: {refused}", file=sys.stderr)
-        for error in refused.problem.get("errors", []):
-            print(f"  {error.get('field')}: {error.get('message')}", file=sys.stderr)
-        sys.exit(1)
-    except (LookupError, httpx.TransportError) as missing:
-        print(f"muster: {missing}", file=sys.stderr)
-        sys.exit(1)
+        errors = [f"  {error.get('field')}: {error.get('message')}" for error in refused.problem.get("errors", [])]
+        _fail("\n".join((str(refused), *errors)))
+    except NotConnected as missing:
+        _fail(str(missing))
+    except httpx.RequestError as silent:
+        _fail(f"no answer from {silent.request.url}: {silent or type(silent).__name__}")
+    except OSError as error:  # the disk is full, or who read from us has gone: nothing more can be written
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+        if isinstance(error, BrokenPipeError):
+            sys.exit(1)
+        _fail(str(error))
+
+
+def _fail(why: str) -> NoReturn:
+    print(f"muster: {why}", file=sys.stderr)
+    sys.exit(1)
+
+
+def _prepare_streams() -> None:
+    """Streams that the caller closed are empty; bytes that are no text come in, and what cannot be shown is spelled."""
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(os.devnull, mode, encoding="utf-8"))  # noqa: SIM115 - lives as long as the process
+    if hasattr(sys.stdin, "reconfigure"):
+        sys.stdin.reconfigure(encoding="utf-8", errors="surrogateescape")
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="backslashreplace")

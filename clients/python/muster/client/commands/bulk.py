@@ -1,16 +1,17 @@
 """`muster send` and `muster bulk`: quote, confirm, watch, stop."""
 
-import sys
 import time
 from typing import Annotated, Any
 
 import typer
+from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from muster.client.api import Connection, Muster
 from muster.client.commands.output import AsJson, show, show_rows
+from muster.client.commands.texts import text_from_stdin
 
-app = typer.Typer(no_args_is_help=True, help="Bulk sends: list, show, stop, pause, resume.")
+app = typer.Typer(no_args_is_help=True, help="Bulk sends: list, show, confirm, stop, pause, resume.")
 ENDED = ("closed", "refused", "needs_confirmation")
 POLL_S = 0.3
 COLUMNS = ("id", "state", "recipients", "credits_reserved", "credits_used", "credits_released", "created_at")
@@ -25,8 +26,8 @@ def send(
     watch: Annotated[bool, typer.Option(help="show progress until the send ends")] = True,  # noqa: FBT002
     as_json: AsJson = False,  # noqa: FBT002
 ) -> None:
-    """Text all customers who allow it: quote, ask, send, and show the progress."""
-    written = sys.stdin.read().removesuffix("\n") if text == "-" else text
+    """Text all customers who allow it: quote, ask, send, and show the progress; exit 1 if it is not sent."""
+    written = text_from_stdin() if text == "-" else text
     with Muster(Connection.from_environment()) as muster:
         quote = muster.quote(written, {"tag": tag} if tag else {"all": True})
         show(dict(quote), as_json=as_json)
@@ -37,13 +38,16 @@ def send(
         bulk = muster.send(quote["id"])
         if watch:
             follow(muster, bulk["id"], quote["recipients"])
-        show(dict(muster.bulk(bulk["id"])), as_json=as_json)
+        ended = muster.bulk(bulk["id"])
+        show(dict(ended), as_json=as_json)
+    if ended["state"] in ("refused", "needs_confirmation"):
+        raise typer.Exit(1)
 
 
 def follow(muster: Muster, bulk_id: str, recipients: int) -> None:
-    """A progress bar of the messages that have left, until the send ends."""
+    """A progress bar of the messages that have left, on standard error, until the send ends."""
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-    with Progress(*columns, transient=True) as bar:
+    with Progress(*columns, transient=True, console=Console(stderr=True)) as bar:
         task = bar.add_task("sending", total=recipients)
         while (state := muster.bulk(bulk_id)["state"]) not in ENDED:
             bar.update(task, completed=_left(muster.progress(bulk_id)), description=state)
@@ -73,6 +77,13 @@ def progress(bulk_id: str, as_json: AsJson = False) -> None:  # noqa: FBT002
     """Live numbers of one send."""
     with Muster(Connection.from_environment()) as muster:
         show(dict(muster.progress(bulk_id)), as_json=as_json)
+
+
+@app.command()
+def confirm(bulk_id: str, credits: int, as_json: AsJson = False) -> None:  # noqa: FBT002
+    """Agree to the CREDITS that a send costs now, where that is more than was quoted."""
+    with Muster(Connection.from_environment()) as muster:
+        show(dict(muster.confirm(bulk_id, credits)), as_json=as_json)
 
 
 def _control(bulk_id: str, act: str, *, as_json: bool) -> None:

@@ -30,7 +30,7 @@ def statement(as_json: AsJson = False) -> None:  # noqa: FBT002
 def top_up(
     tenant_id: str,
     credits: int,
-    reason: Annotated[str, typer.Option(help="why, for the statement")] = "",
+    reason: Annotated[str, typer.Option(help="why, for the statement")] = "top-up",
     reference: Annotated[str, typer.Option(help="an invoice or order")] = "",
     as_json: AsJson = False,  # noqa: FBT002
 ) -> None:

@@ -39,6 +39,6 @@ def settled_laws(muster: Muster, wait_s: float) -> list[Law]:
     until = time.monotonic() + wait_s
     while True:
         found = check_laws(muster.get, muster.pages)
-        if not any(law.violation_count for law in found) or time.monotonic() >= until:
+        if not any(law.violation_count for law in found) or not time.monotonic() < until:
             return found
         time.sleep(PAUSE_S)

@@ -26,17 +26,21 @@ def parts(as_json: AsJson = False) -> None:  # noqa: FBT002 - typer reads a flag
         for line in sys.stdin:
             print(json.dumps(_parts_of_line(line)), flush=True)
         return
-    written = sys.stdin.buffer.read().decode("utf-8", errors="surrogateescape").removesuffix("\n").removesuffix("\r")
-    found = _parts_of(written, 8)
+    found = _parts_of(text_from_stdin(), 8)
     show(found, as_json=False)
     if "error" in found:
         raise typer.Exit(1)
 
 
+def text_from_stdin() -> str:
+    """The text on standard input as it stands, less one final newline."""
+    return sys.stdin.buffer.read().decode("utf-8", errors="surrogateescape").removesuffix("\n").removesuffix("\r")
+
+
 def _parts_of_line(line: str) -> dict[str, Any]:
     try:
         asked = json.loads(line)
-    except ValueError as wrong:
+    except (ValueError, RecursionError) as wrong:
         return {"error": f"not JSON: {wrong}"}
     if not isinstance(asked, dict) or not isinstance(asked.get("text"), str):
         return {"error": 'text: a line is {"text": "...", "reference_bits": 8 or 16}'}
@@ -66,6 +70,8 @@ def number(
     as_json: AsJson = False,  # noqa: FBT002
 ) -> None:
     """Read mobile numbers as people write them; exit 1 if one is none."""
+    if not text.is_region(country.upper()):
+        raise typer.BadParameter(f"{country!r} is no country; give its two letters, such as AU", param_hint="--country")
     found = [_number(one.strip(), country.upper()) for one in written or sys.stdin]
     for answer in found:
         print(json.dumps(answer, ensure_ascii=False) if as_json else answer.get("e164") or answer["error"])

@@ -1,0 +1,5 @@
+"""`python -m muster.client` is the command `muster`."""
+
+from muster.client.commands import main
+
+main()
