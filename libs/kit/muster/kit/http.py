@@ -1,6 +1,8 @@
 """The HTTP edge of a service: one FastAPI app, problem documents for everything that goes wrong, strict models."""
 
-from collections.abc import Callable, Coroutine, Mapping, Sequence
+import json
+import re
+from collections.abc import Callable, Coroutine, Iterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from typing import Annotated, Any
 
@@ -25,6 +27,7 @@ log = observe.logger(__name__)
 
 _BIGINT_MAX = 2**63 - 1
 _ERRORS_MAX = 100
+_UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
 
 Int = Annotated[int, Strict(), Field(ge=-_BIGINT_MAX - 1, le=_BIGINT_MAX)]
 """A JSON number without a fraction that fits a bigint; "5", 5.0 and true are refused."""
@@ -144,6 +147,8 @@ async def _on_problem(_: Request, error: Problem) -> Response:
 
 
 async def _on_http(request: Request, error: HTTPException) -> Response:
+    if error.status_code == 400 and isinstance(error.__cause__, (ValueError, RecursionError)):
+        return problem_response(_unreadable(error.__cause__))
     code, title = _TITLES.get(error.status_code, ("http", "The request failed"))
     limit = {"limit_bytes": exchange(request).body_bytes_max} if error.status_code == 413 else {}
     detail = f"At most {limit['limit_bytes']} bytes are read here." if limit else None
@@ -157,10 +162,33 @@ async def _on_busy(request: Request, error: Exception) -> Response:
     return problem_response(problems.unavailable("unavailable", "Something that is needed does not answer. Try again."))
 
 
-async def _on_bad_value(_: Request, error: Exception) -> Response:
+async def _on_bad_value(request: Request, error: Exception) -> Response:
     log.warning("http.bad_value", exc_info=error)
-    detail = "A value is out of range, or a text holds a character that cannot be stored (NUL, a lone surrogate)."
-    return problem_response(Problem(422, "value_not_storable", "The request is not valid", detail))
+    message = "holds a character that cannot be stored (NUL, or half of a surrogate pair)"
+    fields = [field for field, text in await _texts_of(request) if _UNSTORABLE.search(text)]
+    if fields:
+        errors = [{"field": field, "code": "not_storable", "message": message} for field in fields[:_ERRORS_MAX]]
+        return problem_response(problems.unprocessable_all(errors))
+    return problem_response(Problem(422, "value_not_storable", "The request is not valid", "A value is out of range."))
+
+
+async def _texts_of(request: Request) -> list[tuple[str, str]]:
+    """Every text of a request with the field that it came in."""
+    body = b"" if _no_json(request) else await request.body()
+    given = {**request.path_params, **request.query_params}
+    return [*_texts(given), *_texts(json.loads(body) if body else None)]
+
+
+def _texts(value: Any, field: str = "") -> Iterator[tuple[str, str]]:
+    if isinstance(value, str):
+        yield field, value
+    elif isinstance(value, Mapping):
+        for name, inner in value.items():
+            yield from _texts(inner, f"{field}.{name}".lstrip("."))
+            yield field, name
+    elif isinstance(value, list):
+        for index, inner in enumerate(value):
+            yield from _texts(inner, f"{field}.{index}")
 
 
 async def _on_not_valid(request: Request, error: RequestValidationError) -> Response:
@@ -184,6 +212,18 @@ def _malformed(error: Mapping[str, Any], text: Any) -> Problem:
     )  # fmt: skip
 
 
+def _unreadable(error: Exception) -> Problem:
+    """A body that is not even malformed JSON."""
+    if isinstance(error, UnicodeDecodeError):
+        message = f"is not UTF-8: byte {error.start + 1} is no character"
+    elif isinstance(error, RecursionError):
+        message = "is nested too deeply"
+    else:
+        message = "holds a number of too many digits"
+    errors = [{"field": "body", "code": "malformed_json", "message": message}]
+    return Problem(422, "malformed_json", "The body is not JSON", f"The body {message}.", errors=errors)
+
+
 def _no_json(request: Request) -> bool:
     media_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     return media_type != "application/json" and not media_type.endswith("+json")
@@ -197,4 +237,6 @@ def _error(error: Mapping[str, Any]) -> dict[str, Any]:
         return {"field": field, "code": "unknown_field", "message": "is not a field that is known here"}
     if error["type"] == "missing":
         return {"field": field, "code": "missing", "message": "is needed"}
+    if error["type"] in ("model_attributes_type", "model_type"):
+        return {"field": field, "code": "object_type", "message": "must be a JSON object"}
     return {"field": field, "code": error["type"], "message": error["msg"]}
