@@ -22,7 +22,7 @@ from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 
 from muster.kit import metrics
 from muster.kit.pg import Database, Tx
-from muster.kit.problems import forbidden, unauthorized, unavailable
+from muster.kit.problems import forbidden, not_found, unauthorized, unavailable
 from muster.kit.tokens import Caller, Fetch, Keys, KeysUnavailable, Role, TokenRefused, Verifier
 
 __all__ = [
@@ -116,7 +116,7 @@ async def _tx_of_tenant(request: Request, caller: Annotated[Caller, Depends(_aut
 
     def begin(tenant_id: UUID) -> AbstractAsyncContextManager[Tx]:
         if caller.role is not Role.OPERATOR and tenant_id != caller.tenant_id:
-            raise forbidden("Only the operator acts on another tenant.")
+            raise not_found("tenant")
         return db.request(tenant_id)
 
     return begin

@@ -4,6 +4,7 @@ Pure ASGI. What it knows of a request is at scope["muster.edge"], where a route 
 """
 
 import asyncio
+import json
 import os
 import re
 from typing import Any
@@ -12,7 +13,7 @@ import structlog
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
-from starlette.responses import JSONResponse
+from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from muster.kit import clock, metrics, observe
@@ -64,9 +65,9 @@ def exchange(request: Request) -> Exchange:
     return found
 
 
-def problem_response(problem: Problem) -> JSONResponse:
-    """The answer for a problem."""
-    return JSONResponse(problem.document(), problem.status, headers=problem.headers, media_type=MEDIA_TYPE)
+def problem_response(problem: Problem) -> Response:
+    """The answer for a problem. In ASCII: a field may be named by half of a surrogate pair, which UTF-8 cannot hold."""
+    return Response(json.dumps(problem.document()), problem.status, headers=problem.headers, media_type=MEDIA_TYPE)
 
 
 class Edge:

@@ -4,12 +4,13 @@ import json
 import re
 from collections.abc import Callable, Coroutine, Iterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
+from datetime import UTC, datetime
 from typing import Annotated, Any
 
 import asyncpg
 from fastapi import APIRouter, Depends, FastAPI, Request
 from fastapi.exceptions import RequestValidationError
-from pydantic import BaseModel, ConfigDict, Field, Strict
+from pydantic import AfterValidator, AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field, Strict
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 from starlette.responses import Response
@@ -21,7 +22,7 @@ from muster.kit.pg import RETRIABLE
 from muster.kit.problems import MEDIA_TYPE, Problem
 from muster.kit.settings import HttpSettings
 
-__all__ = ["Flag", "Int", "Model", "allow", "create_app", "exchange", "problem_response", "route_template"]
+__all__ = ["Flag", "Int", "Model", "Moment", "allow", "create_app", "exchange", "problem_response", "route_template"]
 
 log = observe.logger(__name__)
 
@@ -34,6 +35,25 @@ Int = Annotated[int, Strict(), Field(ge=-_BIGINT_MAX - 1, le=_BIGINT_MAX)]
 
 Flag = Annotated[bool, Strict()]
 """true or false; 1 and "yes" are refused."""
+
+_RFC_3339 = re.compile(r"\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d:\d\d(\.\d+)?([Zz]|[+-]\d\d:\d\d)", re.ASCII)
+_MOMENTS = datetime(1900, 1, 1, tzinfo=UTC), datetime(9000, 1, 1, tzinfo=UTC)
+
+
+def _only_rfc_3339(given: Any) -> Any:
+    if isinstance(given, datetime) or (isinstance(given, str) and _RFC_3339.fullmatch(given)):
+        return given
+    raise ValueError("must be a time in RFC 3339 with its offset from UTC, such as 2026-11-23T17:00:00+11:00")
+
+
+def _in_utc(moment: datetime) -> datetime:
+    if not _MOMENTS[0] <= moment < _MOMENTS[1]:
+        raise ValueError(f"must be from {_MOMENTS[0].year} to {_MOMENTS[1].year - 1}")
+    return moment.astimezone(UTC)
+
+
+Moment = Annotated[AwareDatetime, BeforeValidator(_only_rfc_3339), AfterValidator(_in_utc)]
+"""A time as RFC 3339 writes it, in UTC once it is read; numbers, dates and local times are refused."""
 
 Lifespan = Callable[[FastAPI], AbstractAsyncContextManager[None]]
 Handler = Callable[[Request, Any], Coroutine[Any, Any, Response]]
@@ -152,6 +172,8 @@ async def _on_http(request: Request, error: HTTPException) -> Response:
     code, title = _TITLES.get(error.status_code, ("http", "The request failed"))
     limit = {"limit_bytes": exchange(request).body_bytes_max} if error.status_code == 413 else {}
     detail = f"At most {limit['limit_bytes']} bytes are read here." if limit else None
+    if error.status_code == 400:
+        detail = f"The body is not what its Content-Type says: {error.detail}"
     return problem_response(Problem(error.status_code, code, title, detail, **limit).with_headers(error.headers or {}))
 
 
@@ -165,18 +187,20 @@ async def _on_busy(request: Request, error: Exception) -> Response:
 async def _on_bad_value(request: Request, error: Exception) -> Response:
     log.warning("http.bad_value", exc_info=error)
     message = "holds a character that cannot be stored (NUL, or half of a surrogate pair)"
-    fields = [field for field, text in await _texts_of(request) if _UNSTORABLE.search(text)]
+    fields = [field for field, text in _texts_of(request) if _UNSTORABLE.search(text)]
     if fields:
         errors = [{"field": field, "code": "not_storable", "message": message} for field in fields[:_ERRORS_MAX]]
         return problem_response(problems.unprocessable_all(errors))
     return problem_response(Problem(422, "value_not_storable", "The request is not valid", "A value is out of range."))
 
 
-async def _texts_of(request: Request) -> list[tuple[str, str]]:
+def _texts_of(request: Request) -> Iterator[tuple[str, str]]:
     """Every text of a request with the field that it came in."""
-    body = b"" if _no_json(request) else await request.body()
-    given = {**request.path_params, **request.query_params}
-    return [*_texts(given), *_texts(json.loads(body) if body else None)]
+    yield from _texts({**request.path_params, **request.query_params})
+    # What FastAPI has read already: to ask for the body here may be to wait for ever.
+    body = getattr(request, "_body", b"")
+    if body and not _no_json(request):
+        yield from _texts(json.loads(body))
 
 
 def _texts(value: Any, field: str = "") -> Iterator[tuple[str, str]]:
@@ -239,4 +263,4 @@ def _error(error: Mapping[str, Any]) -> dict[str, Any]:
         return {"field": field, "code": "missing", "message": "is needed"}
     if error["type"] in ("model_attributes_type", "model_type"):
         return {"field": field, "code": "object_type", "message": "must be a JSON object"}
-    return {"field": field, "code": error["type"], "message": error["msg"]}
+    return {"field": field, "code": error["type"], "message": error["msg"].removeprefix("Value error, ")}

@@ -12,7 +12,7 @@ from fastapi import APIRouter, Request
 from pydantic import Field
 
 from muster.kit.auth import PUBLIC, Caller, Role, Verifier, public, requires, route_roles
-from muster.kit.http import Flag, Int, Model, allow, create_app
+from muster.kit.http import Flag, Int, Model, Moment, allow, create_app
 from muster.kit.pages import CursorText, Limit, decode_cursor, encode_cursor
 from muster.kit.pg import Overloaded
 from muster.kit.problems import Problem, not_found, unprocessable
@@ -30,6 +30,8 @@ class Body(Model):
     loud: Flag = False
     audience: Inner | None = None
     text: Annotated[str, Field(max_length=5)] = ""
+    at: Moment | None = None
+    named: Annotated[dict[str, Int], Field(default_factory=dict)]
 
 
 def routes(error: Exception | None = None) -> APIRouter:
@@ -99,6 +101,24 @@ async def test_a_wrong_body_names_each_field(client_of: ClientOf, body: Any, err
     answer = await client_of(routes()).post("/things/1", json=body)
     problem = problem_of(answer, 422, "not_valid")
     assert [(error["field"], error["code"]) for error in problem["errors"]] == errors
+
+
+@pytest.mark.parametrize(
+    "at",
+    ["2026-11-27", "2026-11-27T10:00:00", "tomorrow", "1764000000", 1764000000, True, "0001-01-01T00:00:00+14:00",
+     "9999-12-31T23:59:59-14:00", "2026-13-01T00:00:00Z", "2026-11-27T10:00:00+25:00"],
+)  # fmt: skip
+async def test_a_time_that_is_not_of_rfc_3339_or_no_time_of_ours_names_its_field(client_of: ClientOf, at: Any) -> None:
+    client = client_of(routes())
+    problem = problem_of(await client.post("/things/1", json={"count": 1, "at": at}), 422, "not_valid")
+    assert [error["field"] for error in problem["errors"]] == ["at"]
+    assert (await client.post("/things/1", json={"count": 1, "at": "2026-11-27T10:00:00.5+11:00"})).status_code == 200
+
+
+async def test_half_of_a_surrogate_pair_in_the_name_of_a_field_is_answered_like_any_other(client_of: ClientOf) -> None:
+    content, headers = b'{"count": 1, "named": {"\\ud800": "x"}}', {"Content-Type": "application/json"}
+    answer = await client_of(routes()).post("/things/1", content=content, headers=headers)
+    assert problem_of(answer, 422, "not_valid")["errors"][0]["code"] == "int_type"
 
 
 async def test_wrong_input_is_not_repeated_to_whoever_reads_the_answer(client_of: ClientOf) -> None:

@@ -5,8 +5,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
+from functools import cache
 from uuid import UUID
-from zoneinfo import ZoneInfo
+from zoneinfo import available_timezones
+
+from muster.text import is_region
+from muster.text.merge import clean_value
 
 NAME_CHARS_MAX = 200
 EMAIL_CHARS_MAX = 254
@@ -15,8 +19,8 @@ NO_QUIET_HOURS = (0, 0)
 TENANT_ROLES = ("admin", "manager", "staff")
 LAST_USED_STEP_S = 60
 
-_COUNTRY = re.compile(r"[A-Z]{2}")
-_TIME_ZONE = re.compile(r"[A-Za-z][A-Za-z0-9_+-]*(?:/[A-Za-z0-9_+-]+){0,2}")
+# What a machine is set to, which is no name of a zone.
+_NO_TIME_ZONES = frozenset({"localtime", "posixrules", "Factory"})
 _NUMBER = re.compile(r"\+[1-9][0-9]{6,14}")
 _SENDER_NAME = re.compile(r"(?=.*[A-Za-z])[A-Za-z0-9 &_.-]{1,11}")
 # Nothing that a header could be made of (CR, LF, NUL, encoded words), no comments, no quoted local parts.
@@ -210,26 +214,26 @@ def retired(keys: Sequence[SigningKey], now: datetime, trust: timedelta) -> list
 
 
 def _check_name(name: str) -> Wrong | None:
-    if not name.strip() or len(name) > NAME_CHARS_MAX or _UNPRINTABLE.search(name):
+    if not clean_value(name) or len(name) > NAME_CHARS_MAX or _UNPRINTABLE.search(name):
         return Wrong("name", "name_not_valid", f"must be 1 to {NAME_CHARS_MAX} characters without line breaks")
     return None
 
 
 def _check_country(country: str) -> Wrong | None:
-    if not _COUNTRY.fullmatch(country):
+    if not is_region(country):
         return Wrong("country", "country_not_valid", "must be an ISO 3166 code of two capitals, such as AU")
     return None
 
 
 def _check_time_zone(name: str) -> Wrong | None:
-    wrong = Wrong("time_zone", "time_zone_not_known", "must be an IANA name such as Australia/Sydney")
-    if not _TIME_ZONE.fullmatch(name):
-        return wrong
-    try:
-        ZoneInfo(name)
-    except (KeyError, ValueError, OSError):
-        return wrong
-    return None
+    if name in _time_zones():
+        return None
+    return Wrong("time_zone", "time_zone_not_known", "must be an IANA name such as Australia/Sydney")
+
+
+@cache
+def _time_zones() -> frozenset[str]:
+    return frozenset(available_timezones()) - _NO_TIME_ZONES
 
 
 def _check_sender(sender: str) -> Wrong | None:

@@ -1,25 +1,33 @@
 """Credits for one part, by country."""
 
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Annotated
 
 from fastapi import APIRouter, Response
-from pydantic import AfterValidator, AwareDatetime, Field, StringConstraints
+from pydantic import AfterValidator, Field
 
 from muster.credit.domain import ANY_COUNTRY, Rate
 from muster.credit.store import rates as store
 from muster.kit import audit
 from muster.kit.auth import ANY_TENANT_ROLE, Caller, Role, Tx, requires, tenant_tx
-from muster.kit.http import Int, Model
+from muster.kit.http import Int, Model, Moment
 from muster.kit.idempotency import Once, idempotent
 from muster.kit.outbox import emit
 from muster.kit.pages import Page
+from muster.text import is_region
 
 router = APIRouter(prefix="/v1/rates", tags=["credits"])
 
 CREDITS_PER_PART_MAX = 1_000
-Country = Annotated[str, StringConstraints(pattern=r"^([A-Z]{2}|\*)$")]
-Moment = Annotated[AwareDatetime, AfterValidator(lambda moment: moment.astimezone(UTC))]
+
+
+def _a_country(code: str) -> str:
+    if code != ANY_COUNTRY and not is_region(code):
+        raise ValueError(f"must be an ISO 3166 code of two capitals, such as AU, or {ANY_COUNTRY} for all others")
+    return code
+
+
+Country = Annotated[str, AfterValidator(_a_country)]
 
 
 class RateOut(Model):

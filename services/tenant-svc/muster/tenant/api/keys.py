@@ -7,11 +7,11 @@ from typing import Annotated
 from uuid import UUID
 
 from fastapi import APIRouter, Request, Response
-from pydantic import AwareDatetime, Field
+from pydantic import Field
 
 from muster.kit import audit, clock
 from muster.kit.auth import Begin, Caller, Role, requires, tx_of_tenant
-from muster.kit.http import Model
+from muster.kit.http import Model, Moment
 from muster.kit.idempotency import Once, idempotent
 from muster.kit.ids import uuid7
 from muster.kit.outbox import emit
@@ -43,7 +43,7 @@ class KeyIn(Model):
     user_id: UUID | None = None
     role: Text | None = None
     tenant_id: UUID | None = None
-    expires_at: AwareDatetime | None = None
+    expires_at: Moment | None = None
 
 
 class KeyOut(Model):

@@ -6,7 +6,7 @@ from typing import Annotated, Any
 from uuid import NAMESPACE_URL, UUID, uuid5
 
 from fastapi import APIRouter, Request, Response
-from pydantic import ConfigDict, Field
+from pydantic import Field, model_validator
 
 from muster.kit import audit
 from muster.kit.auth import ANY_TENANT_ROLE, Begin, Caller, Role, requires, tenant_tx, tx_of_tenant
@@ -33,10 +33,14 @@ TimeOfDay = Annotated[str, Field(pattern=r"^([01][0-9]|2[0-3]):[0-5][0-9]$", exa
 class QuietHours(Model):
     """From when to when nothing is sent, in the tenant's time zone; may go over midnight."""
 
-    model_config = ConfigDict(populate_by_name=True)
-
     from_: TimeOfDay = Field(alias="from")
     to: TimeOfDay
+
+    @model_validator(mode="after")
+    def _last_some_time(self) -> "QuietHours":
+        if self.from_ == self.to:
+            raise ValueError("from and to are the same; null ends quiet hours")
+        return self
 
 
 class TenantIn(Model):
@@ -239,4 +243,5 @@ def _out(tenant: Tenant) -> TenantOut:
 def _quiet_hours(first: int, last: int) -> QuietHours | None:
     if first == last:
         return None
-    return QuietHours(from_=f"{first // 60:02}:{first % 60:02}", to=f"{last // 60:02}:{last % 60:02}")
+    hours = {"from": f"{first // 60:02}:{first % 60:02}", "to": f"{last // 60:02}:{last % 60:02}"}
+    return QuietHours.model_validate(hours)

@@ -109,7 +109,7 @@ def _asked(request: Request, body: bytes) -> Asked:
     fields = _fields(request.headers.get("content-type", ""), body)
     unknown = sorted(fields.keys() - set(_FIELDS) - {"scope"})
     if unknown:
-        raise _invalid("invalid_request", f"{unknown[0]} is not a field that is known here", unknown[0])
+        raise _invalid("invalid_request", "is not a field that is known here", unknown[0])
     by_header = _by_basic(request.headers.get("authorization", ""))
     if by_header and fields.get("client_secret"):
         raise _invalid("invalid_request", "credentials came twice: by header and by body", "client_secret")
@@ -137,7 +137,8 @@ def _fields(content_type: str, body: bytes) -> dict[str, str]:
             raise _unread()
     except json.JSONDecodeError as error:
         message = f"{error.msg} at line {error.lineno} column {error.colno} (character {error.pos})"
-        raise Problem(422, "malformed_json", "The body is not JSON", message, position=error.pos) from error
+        errors = [{"field": "body", "code": "malformed_json", "message": message}]
+        raise Problem(422, "malformed_json", "The body is not JSON", message, errors=errors) from error
     except (ValueError, RecursionError) as error:
         raise _invalid("invalid_request", "cannot be read", "body") from error
     if not isinstance(fields, dict) or not all(isinstance(value, str) for value in fields.values()):
