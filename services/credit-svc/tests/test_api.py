@@ -224,15 +224,26 @@ async def test_a_rate_that_is_set_is_in_force_and_one_of_the_future_is_not_yet(h
 
 
 @pytest.mark.parametrize(
-    "body",
+    ("change", "field"),
     [
-        {"country": "nz", "credits_per_part": 3},
-        {"country": "NZ", "credits_per_part": 0},
-        {"country": "NZ", "credits_per_part": 3, "valid_from": "2026-01-01T00:00:00"},
+        ({"country": "nz"}, "country"),
+        ({"country": "XX"}, "country"),
+        ({"credits_per_part": 0}, "credits_per_part"),
+        ({"credits_per_part": 1.5}, "credits_per_part"),
+        ({"valid_from": "2026-01-01T00:00:00"}, "valid_from"),
+        ({"valid_from": "9999-12-31T23:59:59-14:00"}, "valid_from"),
     ],
 )
-async def test_a_bad_rate_is_refused(http: httpx.AsyncClient, body: dict[str, Any]) -> None:
-    assert (await http.put("/v1/rates", json=body, headers=by("operator"))).status_code == 422
+async def test_a_bad_rate_names_its_field_and_changes_nothing(
+    http: httpx.AsyncClient, change: dict[str, Any], field: str
+) -> None:
+    before = (await http.get("/v1/rates", headers=by("operator"))).json()
+    answer = await http.put(
+        "/v1/rates", json={"country": "NZ", "credits_per_part": 3, **change}, headers=by("operator")
+    )
+    assert answer.status_code == 422
+    assert [error["field"] for error in answer.json()["errors"]] == [field]
+    assert (await http.get("/v1/rates", headers=by("operator"))).json() == before
 
 
 async def test_the_laws_hold_and_say_what_they_looked_at(http: httpx.AsyncClient, db: Database) -> None:

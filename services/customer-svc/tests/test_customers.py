@@ -85,6 +85,8 @@ async def test_a_list_is_a_tag_that_customers_carry(salon: Any) -> None:
     assert (wrong.status_code, wrong.json()["errors"][0]["field"]) == (422, "customer_ids")
     assert (await salon.ask("DELETE", "/v1/lists/spring")).status_code == 204
     assert (await salon.ask("DELETE", "/v1/lists/spring")).status_code == 404
+    await salon.ask("POST", "/v1/lists", {"name": "a/b", "customer_ids": [ana["id"]]})
+    assert (await salon.ask("DELETE", "/v1/lists/a%2Fb")).status_code == 204
 
 
 async def test_a_template_has_versions_and_a_quote_takes_the_newest(salon: Any) -> None:
@@ -102,7 +104,7 @@ async def test_a_template_has_versions_and_a_quote_takes_the_newest(salon: Any) 
     assert (await salon.ask("GET", f"/v1/templates/{made['id']}", by="other")).status_code == 404
 
 
-QUOTE = {"text": "Hi", "audience": {"all": True}}
+QUOTE: dict[str, Any] = {"text": "Hi", "audience": {"all": True}}
 
 
 BAD_INPUT: list[tuple[str, str, Any, str, str]] = [
@@ -111,7 +113,32 @@ BAD_INPUT: list[tuple[str, str, Any, str, str]] = [
     ("POST", "/v1/customers", {"nickname": "x"}, "nickname", "unknown_field"),
     ("POST", "/v1/customers", {"allow_bulk_sms": "yes"}, "allow_bulk_sms", "bool_type"),
     ("POST", "/v1/customers", {"own_fields": {"first name": "x"}}, "own_fields.first name", "bad_name"),
+    (
+        "POST",
+        "/v1/customers",
+        {"first_name": "x", "own_fields": {"Pet": "a", "pet": "b"}},
+        "own_fields.pet",
+        "repeated_name",
+    ),
+    ("POST", "/v1/customers", b'{"first_name": "x", "own_fields": {"\\ud800": "b"}}', "own_fields.\ud800", "bad_name"),
+    ("POST", "/v1/customers", {"first_name": " ", "allow_bulk_sms": True}, "first_name", "nobody"),
+    ("POST", "/v1/customers", {"consent_evidence": {"at": 1}}, "consent_evidence.at", "value_error"),
     ("POST", "/v1/customers", b"{", "body", "malformed_json"),
+    ("POST", "/v1/lists", {"name": "vip", "customer_ids": []}, "customer_ids", "too_short"),
+    ("POST", "/v1/lists", {"name": "vip", "customer_ids": [999]}, "customer_ids", "unknown_customer"),
+    ("POST", "/v1/templates", {"name": " ", "text": "x"}, "name", "empty"),
+    ("POST", "/v1/quotes", QUOTE | {"text": "\u200b"}, "text", "empty"),
+    ("POST", "/v1/quotes", QUOTE | {"text": "a\x00"}, "text", "not_storable"),
+    ("POST", "/v1/quotes", b'{"text": "\\ud800", "audience": {"all": true}}', "text", "unpaired_surrogate"),
+    ("POST", "/v1/quotes", QUOTE | {"audience": {"all": 1}}, "audience.all", "bool_type"),
+    ("POST", "/v1/quotes", QUOTE | {"audience": {"all": True, "tag": "vip"}}, "audience", "value_error"),
+    (
+        "POST",
+        "/v1/quotes",
+        QUOTE | {"audience": {"customer_ids": [1, 999]}},
+        "audience.customer_ids",
+        "unknown_customer",
+    ),
     ("POST", "/v1/quotes", QUOTE | {"text": ""}, "text", "empty"),
     ("POST", "/v1/quotes", QUOTE | {"text": "x" * 39_016}, "text", "too_long"),
     ("POST", "/v1/quotes", QUOTE | {"text": "ж" * 20_000}, "text", "too_long"),

@@ -4,6 +4,8 @@ import csv
 import io
 from typing import Any
 
+import pytest
+
 HEADER = "First name,Last name,Mobile,Allow Bulk SMS"
 
 
@@ -48,10 +50,11 @@ async def test_errors_come_in_pages_also_over_batches(salon: Any) -> None:
     assert seen == list(range(1, 131))
 
 
-async def test_the_same_file_twice_doubles_nobody(salon: Any) -> None:
+async def test_the_same_file_twice_changes_nobody_and_says_so(salon: Any) -> None:
     rows = "".join(f"Ana{i},S,04120{i:05d},yes\n" for i in range(120)) + "No,Number,,yes\n"
     first, second = await salon.load(rows), await salon.load(rows)
-    assert (first["created"], first["updated"], second["created"], second["updated"]) == (121, 0, 0, 121)
+    assert (first["created"], first["updated"], first["unchanged"]) == (121, 0, 0)
+    assert (second["created"], second["updated"], second["unchanged"], second["imported"]) == (0, 0, 121, 121)
     assert await salon.count("customer") == 121
     assert await salon.count("customer_number") == 120
 
@@ -81,8 +84,32 @@ UNREADABLE = [
     (b"Name,Town\nAna,Perth\n", "no_mobile_column"),
     (b"First name,Given name,Mobile\n", "repeated_column"),
     (",".join(["Mobile", *map(str, range(100))]).encode(), "too_many_columns"),
-    (b"Mobile,Note\n0412000001,fine\n0412000002," + b"x" * 140_000 + b"\n", "not_csv"),
+    (b'"Mobile,Note\n0412000001,fine\n', "not_csv"),
+    (b"Mobile\x00,Note\n0412000001,fine\n", "not_text"),
+    (b"\xff\xfe" + "Mobile\n0412000001".encode("utf-16-le") + b"\n", "not_text"),
 ]
+
+
+@pytest.mark.parametrize(
+    ("bad", "code"),
+    [
+        ('"Ana,S,0412000001,yes', "not_csv"),
+        ('"Ana"x,S,0412000001,yes', "not_csv"),
+        (f"Ana,{'x' * 140_000},0412000001,yes", "not_csv"),
+        ("A\x00na,S,0412000001,yes", "not_text"),
+        ("Ana,S,0412000001,yes,more", "too_many_cells"),
+        (" ,,,yes", "nobody"),
+    ],
+)
+async def test_a_row_that_is_none_is_named_and_those_around_it_are_imported(salon: Any, bad: str, code: str) -> None:
+    done = await salon.load(f'Al,S,0412000005,yes\n{bad}\n"Bo\nB",S,0412000006,yes\n, ,\nCy,S,0412000007,yes\n', HEADER)
+    assert (done["rows"], done["imported"], done["rejected"]) == (4, 3, 1)
+    assert await errors(salon, done) == [(2, "row", code)]
+    assert [one["first_name"] for one in (await salon.ask("GET", "/v1/customers")).json()["items"]] == [
+        "Al",
+        "Bo B",
+        "Cy",
+    ]
 
 
 async def test_a_file_that_cannot_be_read_changes_nothing(salon: Any, subtests: Any) -> None:
@@ -129,6 +156,9 @@ WRITTEN = {
     "UTF-8 with its mark": f"\ufeff{HEADER}\nZoë,S,0412000001,yes\n".encode(),
     "Western Windows": f"{HEADER}\nZoë,S,0412000001,yes\n".encode("cp1252"),
     "UTF-16": f"{HEADER}\nZoë,S,0412000001,yes\n".encode("utf-16"),
+    "UTF-16 without its mark": f"{HEADER}\nZoë,S,0412000001,yes\n".encode("utf-16-le"),
+    "UTF-16, the other way round": f"{HEADER}\nZoë,S,0412000001,yes\n".encode("utf-16-be"),
+    "bars": f"{HEADER}\nZoë,S,0412000001,yes\n".replace(",", "|").encode(),
     "semicolons": f"{HEADER}\r\nZoë,S,0412000001,yes\r\n".replace(",", ";").encode(),
     "tabs": f"{HEADER}\nZoë,S,0412000001,yes".replace(",", "\t").encode(),
     "quoted": f'{HEADER}\n"Zoë","S","0412 000 001","yes"\n'.encode(),

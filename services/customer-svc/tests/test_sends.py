@@ -1,5 +1,6 @@
 """The road of a send inside customer-svc: quote, confirm, plan, and what is said of it."""
 
+import asyncio
 from typing import Any
 from uuid import uuid4
 
@@ -9,8 +10,10 @@ from muster.customer import planner
 from muster.customer.handlers import facts as handlers
 from muster.customer.planner import Limits, Planner
 from muster.customer.store import plans
+from muster.events import NIL_TENANT
 from muster.events.v1.bulk_pb2 import CONTROL_PAUSE, CONTROL_STOP, BulkSmsAccounted, BulkSmsControlled
 from muster.events.v1.credits_pb2 import CreditsRefused, CreditsReserved, CreditsToppedUp
+from muster.events.v1.platform_pb2 import RatesChanged
 from muster.events.v1.sms_pb2 import SmsDispatched
 from muster.kit.outbox import Lane
 
@@ -122,7 +125,8 @@ async def test_a_plan_above_the_quote_goes_back_to_the_user_and_says_nothing(sal
     await salon.plan()
     bulk = await salon.bulk(bulk_id)
     assert bulk["state"] == "needs_confirmation"
-    assert (bulk["problem"]["code"], bulk["problem"]["quoted"], bulk["problem"]["credits"]) == ("costs_more", 2, 3)
+    figures = {name: bulk["problem"][name] for name in ("code", "quoted", "credits", "difference")}
+    assert figures == {"code": "costs_more", "quoted": 2, "credits": 3, "difference": 1}
     assert await salon.said("BulkSmsRequested", "BulkRecipientsAttached") == []
 
     too_few = await salon.ask("POST", f"/v1/bulk-sms/{bulk_id}/confirm", {"credits": 2})
@@ -268,6 +272,48 @@ async def test_the_same_confirmation_twice_is_one_send(salon: Any) -> None:
     reused = await salon.ask("POST", "/v1/bulk-sms", changed, Idempotency_Key="one")
     assert (reused.status_code, reused.json()["code"]) == (409, "idempotency_key_reused")
     assert await salon.count("bulk") == 1
+
+
+async def test_of_many_confirmations_of_one_quote_at_once_one_wins_and_a_key_repeated_at_once_has_one_answer(
+    salon: Any,
+) -> None:
+    await salon.load(people(3))
+    quote, other = await salon.quote(TEXT), await salon.quote(TEXT)
+
+    async def confirm(quote_id: str, key: str) -> Any:
+        return await salon.ask("POST", "/v1/bulk-sms", {"quote_id": quote_id}, Idempotency_Key=key)
+
+    answers = await asyncio.gather(*(confirm(quote["id"], f"key-{i}") for i in range(8)))
+    assert sorted(answer.status_code for answer in answers) == [202] + [409] * 7
+    assert {answer.json()["code"] for answer in answers if answer.status_code == 409} == {"quote_used"}
+    repeated = await asyncio.gather(*(confirm(other["id"], "one") for _ in range(8)))
+    assert {answer.status_code for answer in repeated} == {202}
+    assert len({answer.json()["id"] for answer in repeated}) == 1
+    assert await salon.count("bulk") == await salon.count("plan") == 2
+
+
+async def test_new_rates_never_make_a_quote_that_was_given_dearer(salon: Any) -> None:
+    await salon.load(people(3))
+    quote = await salon.quote(TEXT)
+    dearer = RatesChanged(tenant_id=str(NIL_TENANT), country="AU", version=2, credits_per_part=5)
+    await salon.hear(handlers.on_rates_changed, dearer)
+    await salon.send(quote["id"])
+    await salon.plan()
+    [requested] = await salon.said("BulkSmsRequested")
+    assert requested.message.credits == quote["credits"] == 3
+    assert (await salon.quote(TEXT))["credits"] == 15
+
+
+async def test_marketing_to_a_number_of_several_needs_the_consent_of_one_of_them(salon: Any) -> None:
+    await salon.load("Mum,H,0412000001,no\nDad,H,0412000001,yes\nSon,H,0412000002,no\n")
+    ask = {"text": "Hi", "class": "marketing"}
+    answer = await salon.ask("POST", "/v1/messages", ask | {"to": "0412000001"})
+    assert answer.status_code == 202, answer.text
+    dad = (await salon.ask("GET", "/v1/customers?search=Dad")).json()["items"][0]["id"]
+    [chunk] = await salon.said("BulkRecipientsAttached")
+    assert list(chunk.message.customer_id) == [dad]
+    refused = await salon.ask("POST", "/v1/messages", ask | {"to": "0412000002"})
+    assert (refused.status_code, refused.json()["code"]) == (422, "no_consent")
 
 
 async def test_one_message_needs_no_planner(salon: Any) -> None:

@@ -127,12 +127,12 @@ tx_of_tenant: Any = Depends(_tx_of_tenant)
 
 
 def route_roles(app: FastAPI) -> dict[tuple[str, str], frozenset[Role] | str | None]:
-    """(method, path) -> its roles, PUBLIC, or None for a route that nobody thought about."""
+    """(method, path as it is documented) -> its roles, PUBLIC, or None for a route that nobody thought about."""
     found: dict[tuple[str, str], frozenset[Role] | str | None] = {}
     for context in iter_route_contexts(app.routes):
         roles = _roles(context)
         for method in sorted(context.methods or ()):
-            found[method, context.path or ""] = roles
+            found[method, (context.path or "").replace(":path}", "}")] = roles
     return found
 
 

@@ -5,7 +5,7 @@ from typing import Annotated, Any
 
 import orjson
 from fastapi import APIRouter, Path, Query, Request, Response
-from pydantic import AwareDatetime, Field
+from pydantic import Field
 
 from muster.customer.api.common import e164, problem_of, reader_of, tenant_of
 from muster.customer.domain.customers import (
@@ -27,7 +27,7 @@ from muster.customer.store import customers as store
 from muster.customer.store.customers import Evidence
 from muster.kit import audit, clock
 from muster.kit.auth import ANY_TENANT_ROLE, SENDERS, Caller, Tx, requires, tenant_tx
-from muster.kit.http import Flag, Model
+from muster.kit.http import Flag, Model, Moment
 from muster.kit.idempotency import Once, idempotent
 from muster.kit.outbox import emit
 from muster.kit.pages import CursorText, Limit, Page, decode_cursor, encode_cursor
@@ -45,7 +45,7 @@ CustomerId = Annotated[int, Path(ge=1, le=2**63 - 1)]
 class EvidenceIn(Model):
     """When, how and in which words consent was given."""
 
-    at: AwareDatetime | None = None
+    at: Moment | None = None
     how: Annotated[str, Field(max_length=200)] = ""
     wording: Annotated[str, Field(max_length=2_000)] = ""
 
@@ -196,6 +196,8 @@ async def _read(request: Request, tx: Tx, caller: Caller, body: CustomerIn) -> C
         raise problem_of(refusals[0] if len(refusals) == 1 else refusals)
     allow, consent = settle_consent(allow_bulk_sms=body.allow_bulk_sms, consent=body.consent)
     names = clean_value(body.first_name), clean_value(body.last_name)
+    if not any((*names, mobiles, own_fields)):
+        raise problem_of(Refusal("first_name", "nobody", "A customer has a name or a number."))
     return Customer(*names, mobiles, allow, consent, clean_value(body.language), read_tags(body.tags), own_fields)
 
 

@@ -4,10 +4,9 @@ import csv
 import hashlib
 import io
 import tempfile
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from datetime import datetime
-from itertools import chain
-from typing import IO, TYPE_CHECKING, Annotated
+from typing import IO, Annotated
 from uuid import UUID
 
 from fastapi import APIRouter, Request, Response
@@ -15,6 +14,7 @@ from fastapi.responses import StreamingResponse
 from starlette.datastructures import UploadFile
 
 from muster.customer.api.common import problem_of, reader_of, settings_of, tenant_of
+from muster.customer.api.csv_file import records_of
 from muster.customer.domain.customers import NumberReader
 from muster.customer.domain.importing import Columns, ImportRow, RowError, read_header, read_row, repeated
 from muster.customer.domain.refusal import Refusal
@@ -29,9 +29,6 @@ from muster.kit.pages import CursorText, Limit, Page, decode_cursor, encode_curs
 from muster.kit.pg import Record
 from muster.kit.problems import Problem, not_found, unprocessable
 
-if TYPE_CHECKING:
-    import _csv
-
 router = APIRouter(prefix="/v1/customers/imports")
 
 _IN_MEMORY_BYTES_MAX = 4 << 20
@@ -41,7 +38,7 @@ _CSV_ERRORS = "row,field,column,code,message\r\n"
 
 
 class ImportOut(Model):
-    """The figures of an import: rows = imported + rejected, imported = created + updated."""
+    """The figures of an import: rows = imported + rejected, imported = created + updated + unchanged."""
 
     id: UUID
     state: str
@@ -49,6 +46,7 @@ class ImportOut(Model):
     imported: int
     created: int
     updated: int
+    unchanged: int
     rejected: int
     errors_url: str
     created_at: datetime
@@ -192,7 +190,8 @@ async def _chunks(request: Request) -> AsyncIterator[bytes]:
                 yield chunk
         return
     if media_type not in ("text/csv", "text/plain", "application/csv", "application/vnd.ms-excel"):
-        raise Problem(415, "unsupported_media_type", "The body is not of a type that is read here", "Send text/csv.")
+        title = "The body is not of a type that is read here"
+        raise Problem(415, "unsupported_media_type", title, "Send text/csv.", field="Content-Type")
     async for chunk in request.stream():
         yield chunk
 
@@ -200,48 +199,20 @@ async def _chunks(request: Request) -> AsyncIterator[bytes]:
 async def _import(request: Request, tx: Tx, caller: Caller, file: IO[bytes]) -> ImportOut:
     settings = settings_of(request)
     reader = reader_of(request, await tenant_of(request, tx, caller.tenant_id))
-    records = _records(_text(file))
-    try:
-        header: list[str] = next(records, [])
-        columns = read_header(header)
-        if isinstance(columns, Refusal):
-            raise problem_of(columns)
-        load = _Load(tx, caller, columns, reader, settings.customer_import_batch_rows)
-        for number, cells in enumerate(records, 1):
-            if load.rows >= settings.customer_import_rows_max:
-                raise unprocessable(
-                    "file", "too_many_rows", f"at most {settings.customer_import_rows_max} rows are read"
-                )
-            await load.take(number, cells)
-    except csv.Error as error:
-        message = f"line {records.line_num} cannot be read as CSV: {error}"
-        raise unprocessable("file", "not_csv", message, line=records.line_num) from error
+    records = records_of(file)
+    if isinstance(records, Refusal):
+        raise problem_of(records)
+    columns = read_header(next(records, []))
+    if isinstance(columns, Refusal):
+        raise problem_of(columns)
+    load = _Load(tx, caller, columns, reader, settings.customer_import_batch_rows)
+    for number, cells in enumerate(records, 1):
+        if load.rows >= settings.customer_import_rows_max:
+            raise unprocessable("file", "too_many_rows", f"at most {settings.customer_import_rows_max} rows are read")
+        await load.take(number, cells)
     await load.finish()
     await emit(tx, audit.record(caller, "customers-imported", "import", str(load.import_id)))
     return await _shown(tx, caller, load.import_id)
-
-
-def _text(file: IO[bytes]) -> Iterator[str]:
-    """Lines of the file: UTF-8, with or without its mark, UTF-16 with it, else the code page of Western Windows."""
-    file.seek(0)
-    encoding = "utf-16" if file.read(2) in (b"\xff\xfe", b"\xfe\xff") else "utf-8-sig"
-    file.seek(0)
-    looked_at = io.TextIOWrapper(file, encoding, newline="")
-    try:
-        while looked_at.read(_READ_CHARACTERS):
-            pass
-    except UnicodeDecodeError:
-        encoding = "cp1252"
-    finally:
-        looked_at.detach()
-    file.seek(0)
-    return io.TextIOWrapper(file, encoding, newline="", errors="replace")
-
-
-def _records(lines: Iterator[str]) -> "_csv.Reader":
-    first = next(lines, "")
-    delimiter = max((",", ";", "\t"), key=first.count)
-    return csv.reader(chain([first], lines), delimiter=delimiter)
 
 
 class _Load:
@@ -258,12 +229,12 @@ class _Load:
         self._good: list[ImportRow] = []
         self._errors: list[RowError] = []
         self._errors_saved = 0
-        self._accepted = self._created = self._rejected = 0
+        self._created = self._updated = self._unchanged = self._rejected = 0
         self._seen: set[bytes] = set()
 
-    async def take(self, number: int, cells: list[str]) -> None:
+    async def take(self, number: int, cells: list[str] | csv.Error) -> None:
         """Read one record; an empty one is no row."""
-        if not any(cells):
+        if not isinstance(cells, csv.Error) and not "".join(cells).strip():
             return
         self.rows += 1
         row = read_row(self._columns, self._reader, number, cells)
@@ -280,8 +251,10 @@ class _Load:
 
     async def _flush(self) -> None:
         tenant_id, by = self._caller.tenant_id, self._caller.user_id
-        self._created += await customers.import_customers(self._tx, tenant_id, self._good, self.import_id, by)
-        self._accepted += len(self._good)
+        created, updated = await customers.import_customers(self._tx, tenant_id, self._good, self.import_id, by)
+        self._created += created
+        self._updated += updated
+        self._unchanged += len(self._good) - created - updated
         await imports.save_errors(self._tx, tenant_id, self.import_id, self._errors_saved, self._errors)
         self._errors_saved += len(self._errors)
         self._good, self._errors = [], []
@@ -295,7 +268,8 @@ class _Load:
             self.import_id,
             rows=self.rows,
             created=self._created,
-            updated=self._accepted - self._created,
+            updated=self._updated,
+            unchanged=self._unchanged,
             rejected=self._rejected,
             by=self._caller.user_id,
         )
@@ -313,9 +287,10 @@ def _out(row: Record) -> ImportOut:
         id=row["import_id"],
         state="done",
         rows=row["rows"],
-        imported=row["created"] + row["updated"],
+        imported=row["created"] + row["updated"] + row["unchanged"],
         created=row["created"],
         updated=row["updated"],
+        unchanged=row["unchanged"],
         rejected=row["rejected"],
         errors_url=f"/v1/customers/imports/{row['import_id']}/errors",
         created_at=row["created_at"],

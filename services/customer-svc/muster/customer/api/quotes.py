@@ -13,12 +13,12 @@ from muster.customer.domain.customers import TAG_CHARACTERS_MAX
 from muster.customer.domain.pricing import MergeText, Price, price
 from muster.customer.domain.refusal import Refusal
 from muster.customer.events import MessageClass
-from muster.customer.store import audience, quotes, reference
+from muster.customer.store import audience, customers, quotes, reference
 from muster.customer.store.audience import Counted
 from muster.customer.store.quotes import Quote
 from muster.kit import clock
 from muster.kit.auth import SENDERS, Caller, Tx, requires, tenant_tx
-from muster.kit.http import Int, Model
+from muster.kit.http import Flag, Int, Model
 from muster.kit.idempotency import Once, idempotent
 from muster.kit.ids import uuid7
 from muster.kit.problems import Problem, not_found, unprocessable
@@ -26,25 +26,30 @@ from muster.kit.problems import Problem, not_found, unprocessable
 router = APIRouter(prefix="/v1/quotes")
 
 _DEARER_SHOWN_MAX = 50
+_UNKNOWN_SHOWN_MAX = 20
 
 ClassWord = Literal["marketing", "factual"]
+
+
+CustomerIds = Annotated[list[Annotated[Int, Field(ge=1)]], Field(min_length=1)]
 
 
 class AudienceIn(Model):
     """Everyone, or those who fit each rule that is given. list and tag are the same."""
 
-    all: Literal[True] | None = None
+    all: Flag | None = None
     list: Annotated[str, Field(min_length=1, max_length=TAG_CHARACTERS_MAX)] | None = None
     tag: Annotated[str, Field(min_length=1, max_length=TAG_CHARACTERS_MAX)] | None = None
     search: Annotated[str, Field(min_length=1, max_length=100)] | None = None
-    customer_ids: Annotated[tuple[Annotated[Int, Field(ge=1)], ...], Field(min_length=1)] | None = None
+    customer_ids: CustomerIds | None = None
 
     @model_validator(mode="after")
     def _some_rule(self) -> "AudienceIn":
         if self.list is not None and self.tag is not None and self.list != self.tag:
             raise ValueError("list and tag are the same: give one")
-        if all(getattr(self, name) is None for name in type(self).model_fields):
-            raise ValueError('say {"all": true}, or whom')
+        rules = (self.list, self.tag, self.search, self.customer_ids)
+        if (self.all is not True) == all(rule is None for rule in rules) or self.all is False:
+            raise ValueError('say {"all": true}, or whom by list, tag, search or customer_ids')
         return self
 
 
@@ -129,7 +134,7 @@ async def _quote(request: Request, tx: Tx, caller: Caller, body: QuoteIn) -> Quo
     settings = settings_of(request)
     tenant = await tenant_of(request, tx, caller.tenant_id)
     template, text = await _text(tx, caller, body)
-    asked = _audience(body.audience, settings.customer_audience_ids_max)
+    asked = await _audience(tx, caller, body.audience, settings.customer_audience_ids_max)
     sender = body.sender or tenant.sender
     if sender != tenant.sender and not await reference.owns_sender(tx, caller.tenant_id, sender):
         raise unprocessable("sender", "not_own_sender", "this is no sender of yours")
@@ -188,10 +193,17 @@ async def _text(tx: Tx, caller: Caller, body: QuoteIn) -> tuple[tuple[UUID | Non
     return template, text
 
 
-def _audience(body: AudienceIn, ids_max: int) -> Audience:
-    if body.customer_ids is not None and len(body.customer_ids) > ids_max:
+async def _audience(tx: Tx, caller: Caller, body: AudienceIn, ids_max: int) -> Audience:
+    ids = body.customer_ids
+    if ids is None:
+        return Audience(body.list or body.tag, body.search)
+    if len(ids) > ids_max:
         raise unprocessable("audience.customer_ids", "too_many", f"at most {ids_max} ids")
-    return Audience(body.list or body.tag, body.search, body.customer_ids)
+    unknown = await customers.unknown_ids(tx, caller.tenant_id, ids)
+    if unknown:
+        message = f"there is no customer {unknown[0]}"
+        raise unprocessable("audience.customer_ids", "unknown_customer", message, unknown=unknown[:_UNKNOWN_SHOWN_MAX])
+    return Audience(body.list or body.tag, body.search, tuple(ids))
 
 
 def _nobody(counted: Counted) -> Problem:

@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 from uuid import UUID
 
 from fastapi import APIRouter, Query, Request, Response
-from pydantic import AwareDatetime, Field
+from pydantic import Field
 
 from muster.customer.api.common import problem_of, reader_of, settings_of, tenant_of
 from muster.customer.api.send_out import BulkOut, bulk_out
@@ -20,7 +20,7 @@ from muster.customer.store.quotes import Quote
 from muster.customer.store.reference import Tenant
 from muster.kit import audit, clock
 from muster.kit.auth import ANY_TENANT_ROLE, SENDERS, Caller, Tx, requires, tenant_tx
-from muster.kit.http import Int, Model
+from muster.kit.http import Int, Model, Moment
 from muster.kit.idempotency import Once, idempotent, idempotent_required
 from muster.kit.ids import checked_uuid, verify_checked
 from muster.kit.outbox import Lane, emit
@@ -39,7 +39,7 @@ class BulkIn(Model):
     """A quote that is confirmed. partial: where credits are short, send nothing, or to the first whom they cover."""
 
     quote_id: UUID
-    send_by: AwareDatetime | None = None
+    send_by: Moment | None = None
     partial: PartialWord = "nothing"
 
 
@@ -56,7 +56,7 @@ class MessageIn(Model):
     customer_id: Annotated[Int, Field(ge=1)] | None = None
     text: str
     message_class: Annotated[Literal["marketing", "factual"], Field(alias="class")] = "factual"
-    send_by: AwareDatetime | None = None
+    send_by: Moment | None = None
 
 
 class MessageOut(Model):
@@ -245,11 +245,12 @@ async def _recipient(request: Request, tx: Tx, tenant: Tenant, body: MessageIn) 
     """The customer (0: nobody's number) and the number."""
     if (body.to is None) == (body.customer_id is None):
         raise unprocessable("to", "to_or_customer", "give a number or a customer_id, one of them")
+    marketing = body.message_class == "marketing"
     if body.to is not None:
         mobile = reader_of(request, tenant).read(body.to)
         if isinstance(mobile, NumberRefused):
             raise problem_of(Refusal("to", mobile.code, mobile.message))
-        customer_id = await customers.holder_of(tx, tenant.tenant_id, mobile.number_hash) or 0
+        customer_id = await customers.holder_of(tx, tenant.tenant_id, mobile.number_hash, marketing=marketing) or 0
         row = await customers.customer_of(tx, tenant.tenant_id, customer_id) if customer_id else None
     else:
         customer_id = body.customer_id or 0
@@ -259,7 +260,7 @@ async def _recipient(request: Request, tx: Tx, tenant: Tenant, body: MessageIn) 
         if not row["numbers"]:
             raise unprocessable("customer_id", "not_textable", "this customer has no mobile number")
         mobile = Mobile(row["numbers"][0], row["countries"][0], row["hashes"][0])
-    if body.message_class == "marketing" and not _consents(row):
+    if marketing and not _consents(row):
         raise unprocessable(_to(body), "no_consent", "marketing needs a customer who consents to it")
     return customer_id, mobile
 

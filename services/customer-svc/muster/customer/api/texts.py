@@ -24,6 +24,7 @@ from muster.text.merge import clean_value
 router = APIRouter(prefix="/v1")
 
 ListName = Annotated[str, Path(min_length=1, max_length=TAG_CHARACTERS_MAX)]
+CustomerIds = Annotated[list[Annotated[Int, Field(ge=1)]], Field(min_length=1, max_length=10_000)]
 
 
 class TemplateIn(Model):
@@ -48,7 +49,7 @@ class ListIn(Model):
     """Customers to put on a list, which is a tag of each."""
 
     name: Annotated[str, Field(min_length=1, max_length=TAG_CHARACTERS_MAX)]
-    customer_ids: Annotated[list[Annotated[Int, Field(ge=1)]], Field(max_length=10_000, default_factory=list)]
+    customer_ids: CustomerIds
 
 
 class ListOut(Model):
@@ -149,7 +150,7 @@ async def put_on_list(
     return await once.answer(tx, caller, body, make)
 
 
-@router.delete("/lists/{name}", status_code=204)
+@router.delete("/lists/{name:path}", status_code=204)
 async def remove_list(
     name: ListName, caller: Annotated[Caller, requires(*ANY_TENANT_ROLE)], tx: Annotated[Tx, tenant_tx]
 ) -> Response:
@@ -164,6 +165,8 @@ async def _save(tx: Tx, caller: Caller, template_id: UUID, body: TemplateIn) -> 
     text = MergeText.read(body.text)
     if isinstance(text, Refusal):
         raise problem_of(text)
+    if not clean_value(body.name):
+        raise unprocessable("name", "empty", "a template needs a name")
     return _template(
         await quotes.add_template_version(tx, caller.tenant_id, template_id, body.name, body.text, caller.user_id)
     )

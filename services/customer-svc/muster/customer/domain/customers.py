@@ -129,6 +129,9 @@ def read_own_fields(given: Mapping[str, str]) -> dict[str, str] | list[Refusal]:
         elif len(value) > VALUE_CHARACTERS_MAX:
             message = f"A value has at most {VALUE_CHARACTERS_MAX} characters."
             refusals.append(Refusal(f"own_fields.{name[:64]}", "too_long", message))
+        elif key in fields:
+            message = f"Two names are both read as '{key}'."
+            refusals.append(Refusal(f"own_fields.{name[:64]}", "repeated_name", message))
         elif cleaned := clean_value(value):
             fields[key] = cleaned
     return refusals or fields

@@ -1,5 +1,6 @@
 """A file of customers: which column is what, and what each row says."""
 
+import csv
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
@@ -84,8 +85,12 @@ class Columns:
     own: tuple[tuple[str, int], ...]
 
 
-def read_header(cells: Sequence[str]) -> Columns | Refusal:
+def read_header(cells: Sequence[str] | csv.Error) -> Columns | Refusal:
     """What the columns of a file hold, or why the file cannot be read at all."""
+    if isinstance(cells, csv.Error):
+        return Refusal("file", "not_csv", f"The first line cannot be read as CSV: {cells}.")
+    if "\x00" in "".join(cells):
+        return Refusal("file", "not_text", "The first line holds NUL, which is no character of a text.")
     if len(cells) > COLUMNS_MAX:
         return Refusal(
             "file", "too_many_columns", f"A file has at most {COLUMNS_MAX} columns; this one has {len(cells)}."
@@ -126,10 +131,16 @@ def _column_name(key: str) -> str:
     return "mobile" if _CANONICAL.get(without_number) == "mobile" else key
 
 
-def read_row(columns: Columns, reader: NumberReader, row: int, cells: Sequence[str]) -> ImportRow | list[RowError]:
+def read_row(
+    columns: Columns, reader: NumberReader, row: int, cells: Sequence[str] | csv.Error
+) -> ImportRow | list[RowError]:
     """The customer that a row of a file describes, or all that is wrong with it. `cells` may be fewer than expected."""
     errors: list[RowError] = []
     width = len(columns.header)
+    if isinstance(cells, csv.Error):
+        return [RowError(row, "row", "", "not_csv", f"The row cannot be read as CSV: {cells}.")]
+    if "\x00" in "".join(cells):
+        return [RowError(row, "row", "", "not_text", "The row holds NUL, which is no character of a text.")]
     if len(cells) > width:
         if any(cells[width:]):
             return [
@@ -143,6 +154,8 @@ def read_row(columns: Columns, reader: NumberReader, row: int, cells: Sequence[s
     language = clean_value(_cell(columns, "language", cells))[:35]
     tags = _tags(columns, row, cells, errors)
     own = _own_fields(columns, row, cells, errors)
+    if not (first_name or last_name or mobiles or own or errors):
+        errors.append(RowError(row, "row", "", "nobody", "The row has neither a name nor a number."))
     if errors:
         return errors
     customer = Customer(first_name, last_name, mobiles, allow, consent, language, tags, own)

@@ -17,6 +17,7 @@ from muster.text import (
     count_parts,
     dearer_characters,
 )
+from muster.text.merge import clean_value
 from muster.text.segments import ReferenceBits
 
 SEPARATOR: Final = "\x1f"  # joins the merge values of one customer; no stored value can hold it
@@ -77,7 +78,9 @@ class MergeText:
 def _unusable(text: str) -> Refusal | None:
     if len(text) > TEXT_CHARACTERS_MAX:
         return Refusal("text", "too_long", f"A text has at most {TEXT_CHARACTERS_MAX} characters.")
-    return None if text.strip() else Refusal("text", "empty", "The text is empty.")
+    if clean_value(text) or (not text.isprintable() and any("\ud800" <= c <= "\udfff" for c in text)):
+        return None  # halves of surrogate pairs are refused by their own name, when parts are counted
+    return Refusal("text", "empty", "The text is empty.")
 
 
 @dataclass(frozen=True, slots=True)

@@ -92,13 +92,17 @@ def audience_empty() -> Problem:
 
 def costs_more(quoted: int, planned: int) -> Problem:
     """The plan costs more than was confirmed."""
-    detail = f"The send now costs {planned} credits, {planned - quoted} more than the {quoted} that were confirmed."
-    return _problem("costs_more", "The send costs more than the quote", detail) | {"credits": planned, "quoted": quoted}
+    difference = planned - quoted
+    detail = f"The send now costs {planned} credits, {difference} more than the {quoted} that were confirmed."
+    figures = {"credits": planned, "quoted": quoted, "difference": difference}
+    return _problem("costs_more", "The send costs more than the quote", detail) | figures
 
 
 def credits_short(asked: int, shortfall: int, reason: str) -> Problem:
     """credit-svc set nothing aside."""
     detail = f"The send needs {asked} credits; {shortfall} are missing."
+    if reason == "closed":
+        detail = "The account is closed: it reserves nothing more."
     return _problem("credits_short", "Too few credits", detail) | {
         "asked": asked,
         "shortfall": shortfall,

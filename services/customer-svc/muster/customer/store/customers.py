@@ -109,6 +109,7 @@ WITH incoming AS MATERIALIZED (
         AND (NOT c.own_fields @> i.own_fields::jsonb OR NOT c.tags @> string_to_array(i.tags, E'\\x1f')
              OR i.language NOT IN ('', c.language)
              OR i.consent_given AND (c.allow_bulk_sms IS DISTINCT FROM i.allow OR c.consent <> i.consent))
+    RETURNING c.customer_id
 ), inserted AS (
     INSERT INTO customer (tenant_id, first_name, last_name, own_fields, language, allow_bulk_sms, consent, consent_at,
                           consent_how, consent_by, tags, match_key, import_id)
@@ -124,14 +125,14 @@ WITH incoming AS MATERIALIZED (
         AS m (match_key, position, number, country, number_hash) USING (match_key)
     ORDER BY i.customer_id, m.position
 )
-SELECT count(*) FROM inserted
+SELECT (SELECT count(*) FROM inserted) AS created, (SELECT count(*) FROM updated) AS updated
 """
 
 
 async def import_customers(
     tx: Tx, tenant_id: UUID, rows: Sequence[ImportRow], import_id: UUID, imported_by: str
-) -> int:
-    """Store a batch of rows with distinct match keys; how many of them are new."""
+) -> tuple[int, int]:
+    """Store a batch of rows with distinct match keys; how many of them are new, and how many changed a customer."""
     people = [
         (
             *(row.match_key, row.customer.first_name, row.customer.last_name),
@@ -153,10 +154,11 @@ async def import_customers(
         for row in rows
         for position, mobile in enumerate(row.customer.mobiles, 1)
     ]
-    created: int = await tx.fetchval(
+    counts = await tx.fetchrow(
         _IMPORT, tenant_id, *_transposed(people, 9), import_id, imported_by, *_transposed(mobiles, 5)
     )
-    return created
+    assert counts is not None
+    return counts["created"], counts["updated"]
 
 
 def _transposed(rows: Sequence[tuple[Any, ...]], width: int) -> list[list[Any]]:
@@ -230,13 +232,15 @@ async def remove_customer(tx: Tx, tenant_id: UUID, customer_id: int) -> bool:
 
 
 _HOLDERS = """
-SELECT n.customer_id FROM customer_number n WHERE n.tenant_id = $1 AND n.number_hash = $2 ORDER BY n.customer_id LIMIT 1
+SELECT n.customer_id FROM customer_number n JOIN customer c USING (tenant_id, customer_id)
+WHERE n.tenant_id = $1 AND n.number_hash = $2
+ORDER BY $3 AND c.allow_bulk_sms IS TRUE AND c.consent IN ('express', 'inferred') DESC, n.customer_id LIMIT 1
 """
 
 
-async def holder_of(tx: Tx, tenant_id: UUID, number_hash: bytes) -> int | None:
-    """The oldest customer with this number."""
-    holder: int | None = await tx.fetchval(_HOLDERS, tenant_id, number_hash)
+async def holder_of(tx: Tx, tenant_id: UUID, number_hash: bytes, *, marketing: bool) -> int | None:
+    """The oldest customer with this number; for marketing the oldest who consents to it, if anybody does."""
+    holder: int | None = await tx.fetchval(_HOLDERS, tenant_id, number_hash, marketing)
     return holder
 
 

@@ -7,16 +7,26 @@ from muster.customer.domain.importing import RowError
 from muster.kit.pg import Record, Tx
 
 _SAVE = """
-INSERT INTO customer_import (tenant_id, import_id, rows, created, updated, rejected, created_by)
-VALUES ($1, $2, $3, $4, $5, $6, $7)
+INSERT INTO customer_import (tenant_id, import_id, rows, created, updated, unchanged, rejected, created_by)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
 """
 
 
 async def save_import(
-    tx: Tx, tenant_id: UUID, import_id: UUID, *, rows: int, created: int, updated: int, rejected: int, by: str
+    tx: Tx,
+    tenant_id: UUID,
+    import_id: UUID,
+    *,
+    rows: int,
+    created: int,
+    updated: int,
+    unchanged: int,
+    rejected: int,
+    by: str,
 ) -> None:
-    """Store the figures of an import; rows = created + updated + rejected."""
-    await tx.execute(_SAVE, tenant_id, import_id, rows, created, updated, rejected, by)
+    """Store the figures of an import; rows = created + updated + unchanged + rejected."""
+    known = updated + unchanged
+    await tx.execute(_SAVE, tenant_id, import_id, rows, created, known, unchanged, rejected, by)
 
 
 _SAVE_ERRORS = """
@@ -35,7 +45,7 @@ async def save_errors(tx: Tx, tenant_id: UUID, import_id: UUID, after: int, erro
 
 
 _IMPORT = """
-SELECT import_id, rows, created, updated, rejected, created_at FROM customer_import
+SELECT import_id, rows, created, updated - unchanged AS updated, unchanged, rejected, created_at FROM customer_import
 WHERE tenant_id = $1 AND import_id = $2
 """
 
@@ -46,7 +56,7 @@ async def import_of(tx: Tx, tenant_id: UUID, import_id: UUID) -> Record | None:
 
 
 _IMPORTS = """
-SELECT import_id, rows, created, updated, rejected, created_at FROM customer_import
+SELECT import_id, rows, created, updated - unchanged AS updated, unchanged, rejected, created_at FROM customer_import
 WHERE tenant_id = $1 AND ($2::uuid IS NULL OR import_id < $2) ORDER BY import_id DESC LIMIT $3
 """
 
