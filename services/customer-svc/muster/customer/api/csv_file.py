@@ -21,7 +21,7 @@ def records_of(file: IO[bytes]) -> "Iterator[list[str] | csv.Error] | Refusal":
     file.seek(0)
     lines: Iterator[str] = io.TextIOWrapper(file, encoding, newline="", errors="replace")
     first = next(lines, "")
-    return _records(chain([first], lines), max(_SEPARATORS, key=first.count))
+    return _Records(chain([first], lines), max(_SEPARATORS, key=first.count))
 
 
 def _encoding_of(file: IO[bytes]) -> str | None:
@@ -70,18 +70,20 @@ class _Lines:
         self._again.extend(reversed(self.taken[1:]))
 
 
-def _records(lines: Iterator[str], separator: str) -> "Iterator[list[str] | csv.Error]":
+class _Records:
     """A record that cannot be read costs its first line only: a quote that is never closed would take all the rest."""
-    source = _Lines(lines)
-    reader = csv.reader(source, delimiter=separator, strict=True)
-    while True:
-        source.taken.clear()
+
+    def __init__(self, lines: Iterator[str], separator: str) -> None:
+        self._lines = _Lines(lines)
+        self._reader = csv.reader(self._lines, delimiter=separator, strict=True)
+
+    def __iter__(self) -> "_Records":
+        return self
+
+    def __next__(self) -> list[str] | csv.Error:
+        self._lines.taken.clear()
         try:
-            record = next(reader)
-        except StopIteration:
-            return
+            return next(self._reader)
         except csv.Error as error:
-            source.give_back_all_but_one()
-            yield error
-        else:
-            yield record
+            self._lines.give_back_all_but_one()
+            return error
