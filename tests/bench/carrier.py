@@ -1,10 +1,12 @@
-"""What the carrier of a bench has seen: our simulator by its control address, another by our sender's own count."""
+"""What the carrier of a bench has seen: our simulator says so, of another our sender's own records do."""
 
-import time
+import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
+from urllib.parse import urlsplit, urlunsplit
 
+import asyncpg
 import httpx
 
 SUBMITS = "muster_submits_total"
@@ -25,8 +27,8 @@ class Carrier(Protocol):
     def reset(self) -> None:
         """Count from zero."""
 
-    def look(self) -> Seen:
-        """What was seen since the reset. Called often while a bench runs."""
+    def seen(self, bulk_id: str) -> Seen:
+        """What came since the reset, of the one send there was since then."""
 
 
 class Simulator:
@@ -39,31 +41,43 @@ class Simulator:
         """Count from zero."""
         self._control.post("/reset").raise_for_status()
 
-    def look(self) -> Seen:
+    def seen(self, bulk_id: str) -> Seen:
         """What the simulator has counted."""
         stats: Mapping[str, Any] = self._control.get("/stats", params={"destinations": 0}).raise_for_status().json()
         return Seen(stats["submits"], stats["t_first"] or 0.0, stats["t_last"] or 0.0)
 
 
 class OwnCount:
-    """A carrier that tells us nothing: our sender's metric, watched while the bench runs."""
+    """A carrier that tells us nothing: our sender's count, and its intents, each of which is committed just before its
+    window is written. Asked when all is over, so that asking costs the measured nothing."""
 
-    def __init__(self, metrics_url: str) -> None:
+    def __init__(self, metrics_url: str, postgres: str) -> None:
         self._metrics = httpx.Client(timeout=10.0)
         self._url = metrics_url
-        self.reset()
+        self._dispatch = urlunsplit(urlsplit(postgres)._replace(path="/dispatch"))
+        self._start = 0
 
     def reset(self) -> None:
         """Count from zero."""
         self._start = self._count()
-        self._seen = Seen(0, 0.0, 0.0)
 
-    def look(self) -> Seen:
-        """What the sender has counted, with the times of the looks at which the count moved."""
-        now, count = time.time(), self._count() - self._start
-        if count > self._seen.submits:
-            self._seen = Seen(count, self._seen.first_s or now, now)
-        return self._seen
+    def seen(self, bulk_id: str) -> Seen:
+        """What the sender has written."""
+        first_s, last_s = asyncio.run(self._times(bulk_id))
+        return Seen(self._count() - self._start, first_s, last_s)
+
+    async def _times(self, bulk_id: str) -> tuple[float, float]:
+        connection = await asyncpg.connect(self._dispatch, timeout=10.0, command_timeout=30.0)
+        try:
+            row = await connection.fetchrow(
+                "SELECT min((i->>1)::float8) AS first_s, max((i->>1)::float8) AS last_s "
+                "FROM attempt a CROSS JOIN jsonb_array_elements(a.intents) AS i WHERE a.bulk_id = $1",
+                bulk_id,
+            )
+        finally:
+            await connection.close()
+        assert row is not None
+        return row["first_s"] or 0.0, row["last_s"] or 0.0
 
     def _count(self) -> int:
         text = self._metrics.get(self._url).raise_for_status().text

@@ -1,7 +1,6 @@
 """BENCH=send: one bulk send through the whole product, with receipts and report rows."""
 
 import json
-import os
 import time
 from collections.abc import Iterator
 from typing import Any
@@ -9,7 +8,7 @@ from typing import Any
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-from bench.carrier import Carrier, OwnCount, Simulator
+from bench.carrier import Carrier, OwnCount, Seen, Simulator
 from bench.cpu import cpu_s, less
 from muster.client import Connection, Muster
 from muster.client.commands.laws import settled_laws
@@ -19,9 +18,16 @@ TEXT = "Hello {{first_name}}, this is a text of one part with about one hundred 
 IMPORT_ROWS = 100_000
 WARM_UP = 5_000
 END_WAIT_S = 900.0
+STILL_MAX_S = 90.0
+LAWS_WAIT_S = 60.0
 LOOK_S = 0.2
+# How a message can end by the carrier's word.
+ENDED = ("delivered", "undelivered", "expired", "rejected")
 # The world is not ours to count: the carrier and the mail catcher play it.
 WORLD = ("carrier", "mail")
+CPU_OF = (
+    "all processes of the product, broker and database too, restarted ones included; not the carrier, nor the bench"
+)
 
 console = Console(stderr=True)
 
@@ -39,6 +45,10 @@ def _range(first: int, count: int) -> Iterator[int]:
     return iter(range(first, first + count))
 
 
+class NotEnded(Exception):
+    """Something did not come to its end in time, or not to the right one; says what was waited for."""
+
+
 def measure(stack: Stack, recipients: int) -> dict[str, Any]:
     """Load the audience, send once to warm up, then measure one send from the request to the last report row."""
     run = stack.run
@@ -50,42 +60,48 @@ def measure(stack: Stack, recipients: int) -> dict[str, Any]:
     ):
         operator.top_up(tenant["id"], 10 * (recipients + WARM_UP), reason="bench", reference=f"bench-{time.time_ns()}")
         load(muster, WARM_UP + recipients)
-        _send(muster, carrier, "warm", WARM_UP)
+        _send(muster, "warm", WARM_UP)
         carrier.reset()
-        before, started = cpu_s(run["processes"]), time.time()
-        progress, seen = _send(muster, carrier, "bench", recipients)
-        ended, used = time.time(), less(cpu_s(run["processes"]), before)
-        laws = settled_laws(operator, 60.0)
-    return result(recipients, progress, seen, (started, ended), used) | {
-        "laws": {law.name: law.violation_count for law in laws}
+        (whole, each), started = cpu_s(run["processes"], WORLD), time.time()
+        bulk_id, progress = _send(muster, "bench", recipients)
+        ended, (whole_after, each_after) = time.time(), cpu_s(run["processes"], WORLD)
+        seen = carrier.seen(bulk_id)
+        laws = settled_laws(operator, LAWS_WAIT_S)
+    return result(recipients, progress, seen, (started, ended), whole_after - whole, less(each_after, each)) | {
+        "laws": {law.name: law.violation_count for law in laws},
+        "laws_checked": {law.name: law.checked for law in laws},
     }
 
 
 def result(
-    recipients: int, progress: Any, seen: Any, times_s: tuple[float, float], used_s: dict[str, float]
+    recipients: int,
+    progress: Any,
+    seen: Seen,
+    times_s: tuple[float, float],
+    used_s: float,
+    split_s: dict[str, float],
 ) -> dict[str, Any]:
-    """The JSON of the bench. CPU is of all our processes, broker and database too; the simulator's is shown apart."""
-    split = {name: round(seconds * 1e6 / recipients, 2) for name, seconds in used_s.items()}
+    """The JSON of the bench."""
     started, ended = times_s
     return {
         "bench": "send",
         "recipients": recipients,
         "sms_per_s": round(seen.submits / max(seen.last_s - seen.first_s, 1e-9)),
         "end_to_end_per_s": round(recipients / (ended - started)),
-        "cpu_us_per_sms": round(sum(us for name, us in split.items() if name not in WORLD), 1),
-        "split_us": split,
+        "cpu_us_per_sms": round(used_s * 1e6 / recipients, 1),
+        "cpu_of": CPU_OF,
+        "split_us": {name: round(seconds * 1e6 / recipients, 2) for name, seconds in split_s.items()},
         "first_sms_ms": round((seen.first_s - started) * 1000),
         "submits": seen.submits,
-        "receipts": progress["delivered"] + progress["undelivered"],
+        "receipts": progress["delivered"] + progress["undelivered"] + progress["expired"],
         "report_rows": progress["recipients"],
     }
 
 
 def carrier_of(run: dict[str, Any]) -> Carrier:
-    """Our simulator, or whoever BENCH_CARRIER names."""
-    if os.environ.get("BENCH_CARRIER"):
-        return OwnCount(run["metrics"]["dispatch.sender.0"])
-    return Simulator(run["carrier"]["control_url"])
+    """Our simulator, or whoever BENCH_CARRIER names, who has no control address."""
+    control = run["carrier"]["control_url"]
+    return Simulator(control) if control else OwnCount(run["metrics"]["dispatch.sender.0"], run["postgres"])
 
 
 def load(muster: Muster, count: int) -> None:
@@ -95,29 +111,35 @@ def load(muster: Muster, count: int) -> None:
         for first in range(0, count, IMPORT_ROWS):
             done = muster.import_customers(csv_of(first, min(IMPORT_ROWS, count - first)))
             if done["rejected"]:
-                raise SystemExit(f"the import rejected {done['rejected']} rows")
+                raise NotEnded(f"the import rejected {done['rejected']} rows")
             bar.update(task, advance=done["imported"])
 
 
-def _send(muster: Muster, carrier: Carrier, tag: str, recipients: int) -> tuple[Any, Any]:
-    """Quote, confirm, and watch until every receipt is a row of the report: its progress, and the carrier's count."""
+def _send(muster: Muster, tag: str, recipients: int) -> tuple[str, Any]:
+    """Quote, confirm, and watch until every receipt is a row of the report: the send's id and its progress."""
     quote = muster.quote(TEXT, {"tag": tag})
     if quote["recipients"] != recipients:
-        raise SystemExit(f"the quote has {quote['recipients']} recipients, the bench {recipients}: {json.dumps(quote)}")
-    bulk = muster.send(quote["id"])
-    until = time.monotonic() + END_WAIT_S
+        raise NotEnded(f"the quote has {quote['recipients']} recipients, the bench {recipients}: {json.dumps(quote)}")
+    bulk_id = str(muster.send(quote["id"])["id"])
+    began = moved = time.monotonic()
+    before = None
     with _bar() as bar:
         task = bar.add_task(f"send {tag}", total=recipients)
-        while time.monotonic() < until:
-            seen, progress = carrier.look(), muster.progress(bulk["id"])
-            ended = progress["delivered"] + progress["undelivered"] + progress["expired"] + progress["rejected"]
+        while True:
+            progress = muster.progress(bulk_id)
+            ended = sum(progress[name] for name in ENDED)
             bar.update(task, completed=ended)
             if ended == recipients:
-                return progress, seen
+                return bulk_id, progress
+            now = time.monotonic()
+            if progress != before:
+                before, moved = progress, now
+            if now - moved > STILL_MAX_S or now - began > END_WAIT_S:
+                raise NotEnded(
+                    f"send {tag}: waited {now - began:.0f} s for {recipients} receipts, nothing moved for "
+                    f"{now - moved:.0f} s: {json.dumps(progress)}, send {json.dumps(muster.bulk(bulk_id))}"
+                )
             time.sleep(LOOK_S)
-    raise SystemExit(
-        f"not ended after {END_WAIT_S:.0f} s: {json.dumps(muster.bulk(bulk['id']))} {json.dumps(progress)}"
-    )
 
 
 def _bar() -> Progress:

@@ -1,0 +1,76 @@
+"""What a bench is asked for by its environment, checked before anything starts."""
+
+import os
+import shlex
+import shutil
+import socket
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+BENCHES = ("send",)
+RECIPIENTS_MAX = 1_000_000
+CONNECT_TIMEOUT_S = 5.0
+
+
+class Refused(Exception):
+    """A value that no bench can run with; says which and why."""
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """BENCH, BENCH_RECIPIENTS (several are measured one after the other), BENCH_CARRIER and PEERS, as read."""
+
+    bench: str
+    sizes: tuple[int, ...]
+    carrier: tuple[str, int] | None
+    peers: tuple[str, ...]
+
+    @classmethod
+    def read(cls, environment: Mapping[str, str] = os.environ) -> "Wanted":
+        """Raises Refused for the first value that will not do."""
+        bench = environment.get("BENCH") or "send"
+        if bench not in BENCHES:
+            raise Refused(f"BENCH: there is no bench {bench!r}, only {', '.join(BENCHES)}")
+        return cls(
+            bench=bench,
+            sizes=_sizes(environment.get("BENCH_RECIPIENTS") or "50000"),
+            carrier=_carrier(environment.get("BENCH_CARRIER", "")),
+            peers=_command(environment.get("PEERS", "")),
+        )
+
+
+def _sizes(written: str) -> tuple[int, ...]:
+    sizes = []
+    for word in written.split(","):
+        size = int(word) if word.strip().isascii() and word.strip().isdigit() else 0
+        if not 1 <= size <= RECIPIENTS_MAX:
+            raise Refused(
+                f"BENCH_RECIPIENTS: {word!r} is not a number of recipients from 1 to {RECIPIENTS_MAX:,} "
+                "(several with commas between)"
+            )
+        sizes.append(size)
+    return tuple(sizes)
+
+
+def _carrier(written: str) -> tuple[str, int] | None:
+    if not written:
+        return None
+    host, _, digits = written.rpartition(":")
+    port = int(digits) if digits.isascii() and digits.isdigit() else 0
+    if not host or not 1 <= port <= 65535:
+        raise Refused(f"BENCH_CARRIER: {written!r} is not host:port of an SMPP server")
+    try:
+        socket.create_connection((host, port), CONNECT_TIMEOUT_S).close()
+    except OSError as error:
+        raise Refused(f"BENCH_CARRIER: nobody answers at {written}: {error}") from error
+    return host, port
+
+
+def _command(written: str) -> tuple[str, ...]:
+    try:
+        words = tuple(shlex.split(written))
+    except ValueError as error:
+        raise Refused(f"PEERS: {written!r} is not a command: {error}") from error
+    if words and shutil.which(words[0]) is None:
+        raise Refused(f"PEERS: there is no program {words[0]!r}")
+    return words
