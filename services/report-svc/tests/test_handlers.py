@@ -203,3 +203,11 @@ async def test_the_tenant_is_that_of_the_event(db: Database) -> None:
 
     assert [(UUID(str(row["tenant_id"])), row["ended"]) for row in rows] == [(tenant, 4)]
     assert received(send.requested(1)).tenant_id == send.tenant
+
+
+@pytest.mark.parametrize("status", [0x45, 0x7FFFFFFF, 0x80000000, 0xF0000401, 0xFFFFFFFF])
+async def test_any_status_that_a_carrier_can_write_is_kept(db: Database, status: int) -> None:
+    await hear(db, Send().dispatched([REJECTED], error=[status]))
+
+    [row] = await rows_of(db, "message")
+    assert row["error"] & 0xFFFFFFFF == status

@@ -1,7 +1,6 @@
 """Wire to domain: columns for a statement each, one entry for a message."""
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, Final
 from uuid import UUID
@@ -49,41 +48,49 @@ def waves(batch: Sequence[Received[Any]]) -> list[list[Any]]:
     return found
 
 
-@dataclass(slots=True)
 class Columns:
-    """Arguments of a statement: `columns` are arrays of equal length."""
+    """Arguments of a statement: arrays with an entry for each chunk, then arrays with an entry for each message, of
+    which the first says in which chunk it is, counted from 1. What a chunk's messages share is not said of each: it
+    would cost more than all the rest."""
 
-    columns: list[list[Any]] = field(default_factory=list)
+    def __init__(self) -> None:
+        self._chunks: list[tuple[Any, ...]] = []
+        self._messages: list[list[Any]] = []
 
-    def extend(self, *columns: Sequence[Any]) -> None:
-        """Add the messages of a chunk; ValueError where an array has not an entry for each."""
+    def add(self, chunk: tuple[Any, ...], *columns: Sequence[Any]) -> None:
+        """A chunk and its messages; ValueError where an array has not an entry for each."""
         if len({len(more) for more in columns}) > 1:
             raise ValueError("arrays of different lengths")
-        if not self.columns:
-            self.columns = [[] for _ in columns]
-        for column, more in zip(self.columns, columns, strict=True):
+        self._chunks.append(chunk)
+        if not self._messages:
+            self._messages = [[] for _ in range(len(columns) + 1)]
+        for column, more in zip(self._messages, ([len(self._chunks)] * len(columns[0]), *columns), strict=True):
             column.extend(more)
+
+    @property
+    def arguments(self) -> tuple[Sequence[Any], ...]:
+        """Nothing where there is no chunk."""
+        return (*zip(*self._chunks, strict=True), *self._messages)
 
 
 def dispatched(messages: Iterable[SmsDispatched], numbers: dict[BulkKey, int]) -> Columns:
-    """tenant, bulk_no, seq, chunk, version, sent_at, credits, error, left, accepted, parts, country."""
+    """tenant, bulk_no, chunk, sent_at, country; chunk, seq, version, credits, error, left, accepted, parts."""
     columns = Columns()
     for m in messages:
-        n, key = len(m.seq), bulk_of(m)
-        columns.extend(
-            *([key[0]] * n, [numbers[key]] * n, m.seq, [m.chunk] * n, m.version, [at(m.at_unix_ms)] * n),
-            *(m.credits, m.error, m.left, m.accepted, m.parts, [m.country] * n),
+        key = bulk_of(m)
+        columns.add(
+            (key[0], numbers[key], m.chunk, at(m.at_unix_ms), m.country),
+            *(m.seq, m.version, m.credits, m.error, m.left, m.accepted, m.parts),
         )
     return columns
 
 
 def receipts(messages: Iterable[SmsStatusChanged], numbers: dict[BulkKey, int]) -> Columns:
-    """tenant, bulk_no, seq, chunk, version, receipt_at, receipt, error."""
+    """tenant, bulk_no, chunk; chunk, seq, version, unix_ms, receipt, error."""
     columns = Columns()
     for m in messages:
-        n, key = len(m.seq), bulk_of(m)
-        done = [at(unix_ms) for unix_ms in m.done_at_unix_ms]
-        columns.extend([key[0]] * n, [numbers[key]] * n, m.seq, [m.chunk] * n, m.version, done, m.receipt, m.error)
+        key = bulk_of(m)
+        columns.add((key[0], numbers[key], m.chunk), m.seq, m.version, m.done_at_unix_ms, m.receipt, m.error)
     return columns
 
 

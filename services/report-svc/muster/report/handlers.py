@@ -15,8 +15,7 @@ async def on_sms_dispatched(tx: Tx, batch: Batch) -> None:
     """How messages were left."""
     numbers = await projection.numbers(tx, map(_bulk, batch))
     for wave in events.waves(batch):
-        columns = events.dispatched(wave, numbers).columns
-        await _count(tx, await projection.save_dispatched(tx, columns) if columns else [])
+        await _count(tx, await projection.save_dispatched(tx, events.dispatched(wave, numbers).arguments))
     await projection.save_times(tx, events.times_of((received.message for received in batch), numbers))
 
 
@@ -24,8 +23,7 @@ async def on_sms_status_changed(tx: Tx, batch: Batch) -> None:
     """What receipts say."""
     numbers = await projection.numbers(tx, map(_bulk, batch))
     for wave in events.waves(batch):
-        columns = events.receipts(wave, numbers).columns
-        await _count(tx, await projection.save_receipts(tx, columns) if columns else [])
+        await _count(tx, await projection.save_receipts(tx, events.receipts(wave, numbers).arguments))
 
 
 async def on_bulk_sms_requested(tx: Tx, batch: Batch) -> None:

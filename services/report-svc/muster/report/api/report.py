@@ -138,7 +138,7 @@ def _row(row: Any, person: tuple[int, str, int] | None, replies: list[ReplyOut])
         parts=row["parts"],
         credits=row["credits"],
         status=domain.name_of(domain.ENDS, row["ended"]),
-        carrier_status=row["receipt_error"] or (f"0x{row['error']:08x}" if row["error"] else ""),
+        carrier_status=row["receipt_error"] or (f"0x{row['error'] & 0xFFFFFFFF:08x}" if row["error"] else ""),
         country=row["country"],
         sender=row["sender"],
         replies=replies,

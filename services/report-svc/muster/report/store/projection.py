@@ -27,12 +27,15 @@ async def numbers(tx: Tx, bulks: Iterable[tuple[UUID, UUID]]) -> dict[tuple[UUID
     return {(row["tenant_id"], row["bulk_id"]): row["bulk_no"] for row in found}
 
 
+# A carrier's status is any 32 bits: the upper half of them is kept as negative numbers.
 _DISPATCHED: Final = """
 WITH changed AS (
     INSERT INTO message (tenant_id, bulk_no, seq, chunk, dispatched_version, sent_at, credits, error, left_state,
         accepted, parts, country)
-    SELECT * FROM unnest($1::uuid[], $2::bigint[], $3::int[], $4::int[], $5::int[], $6::timestamptz[], $7::int[],
-        $8::bigint[]::int[], $9::smallint[], $10::smallint[], $11::smallint[], $12::text[])
+    SELECT ($1::uuid[])[m.chunk], ($2::bigint[])[m.chunk], m.seq, ($3::int[])[m.chunk], m.version,
+        ($4::timestamptz[])[m.chunk], m.credits, (m.error - (m.error >> 31 << 32))::int, m.left_state, m.accepted, m.parts, ($5::text[])[m.chunk]
+    FROM unnest($6::int[], $7::int[], $8::int[], $9::int[], $10::bigint[], $11::smallint[], $12::smallint[],
+        $13::smallint[]) AS m(chunk, seq, version, credits, error, left_state, accepted, parts)
     ON CONFLICT (tenant_id, bulk_no, seq) DO UPDATE SET dispatched_version = excluded.dispatched_version,
         sent_at = excluded.sent_at, credits = excluded.credits, error = excluded.error,
         left_state = excluded.left_state, accepted = excluded.accepted, parts = excluded.parts,
@@ -52,8 +55,10 @@ async def save_dispatched(tx: Tx, columns: Sequence[Sequence[Any]]) -> list[Reco
 _RECEIPTS: Final = """
 WITH changed AS (
     INSERT INTO message (tenant_id, bulk_no, seq, chunk, receipt_version, receipt_at, receipt, receipt_error)
-    SELECT * FROM unnest($1::uuid[], $2::bigint[], $3::int[], $4::int[], $5::int[], $6::timestamptz[], $7::smallint[],
-        $8::text[])
+    SELECT ($1::uuid[])[m.chunk], ($2::bigint[])[m.chunk], m.seq, ($3::int[])[m.chunk], m.version,
+        to_timestamp(nullif(m.unix_ms, 0) / 1000.0), m.receipt, m.error
+    FROM unnest($4::int[], $5::int[], $6::int[], $7::bigint[], $8::smallint[], $9::text[])
+        AS m(chunk, seq, version, unix_ms, receipt, error)
     ON CONFLICT (tenant_id, bulk_no, seq) DO UPDATE SET receipt_version = excluded.receipt_version,
         receipt_at = excluded.receipt_at, receipt = excluded.receipt, receipt_error = excluded.receipt_error
     WHERE message.receipt_version < excluded.receipt_version
