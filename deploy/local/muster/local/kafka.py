@@ -134,7 +134,8 @@ class Kafka:
         argv = (
             str(JAVA),
             *("-Xms64m", "-Xmx256m", "-XX:+UseSerialGC", "-XX:ReservedCodeCacheSize=64m"),
-            *("-XX:TieredStopAtLevel=1",) * (main == _TOOL),
+            # The quick compiler alone: on one machine the thorough one costs more than its code saves.
+            "-XX:TieredStopAtLevel=1",
             "--sun-misc-unsafe-memory-access=allow",  # Kafka unmaps its files by it; the warnings would fill the log
             *("-XX:-UsePerfData", "-Djava.awt.headless=true", f"-Dlog4j2.configurationFile={_LOG4J_NAME}"),
             *("-cp", f"{jars()}/*", main, *arguments),

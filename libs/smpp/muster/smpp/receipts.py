@@ -101,7 +101,8 @@ def read_receipt(deliver: Deliver) -> Receipt | None:
         return None
     usual = _USUAL.search(deliver.payload)
     if usual is not None:
-        carrier_id, submitted, done, stat, error = map(plain_word, usual.groups())
+        carrier_id = plain_word(usual[1])
+        submitted, done, stat, error = usual[2].decode(), usual[3].decode(), usual[4].decode(), plain_word(usual[5])
     else:
         fields = dict(_fields(_text(deliver)))
         carrier_id, stat, error = fields.get("id", ""), fields.get("stat", ""), fields.get("err", "")

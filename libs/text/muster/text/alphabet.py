@@ -32,6 +32,8 @@ EXTENSION_CHARACTERS: Final = frozenset(EXTENSION.values())
 BASIC_CHARACTERS: Final = frozenset(BASIC) - {"\x1b"}
 # The Latin-1 octets of both tables, for bytes.translate: 1 ns a character where an encoder takes 13.
 BASIC_LATIN1: Final = "".join(BASIC_CHARACTERS).encode("latin-1", "ignore")
+# What GSM 7-bit and ASCII write the same: nearly every text, encoded at a tenth of an encoder's price.
+SAME_IN_ASCII: Final = bytes(code for code, char in enumerate(BASIC) if ord(char) == code and code != ESCAPE)
 GSM7_BEYOND_LATIN1: Final = tuple(sorted(c for c in BASIC_CHARACTERS | EXTENSION_CHARACTERS if c > "\xff"))
 EXTENSION_LATIN1: Final = "".join(EXTENSION_CHARACTERS).encode("latin-1", "ignore")
 

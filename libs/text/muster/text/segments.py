@@ -18,6 +18,7 @@ from muster.text.alphabet import (
     ESCAPE,
     EXTENSION_LATIN1,
     GSM7_BEYOND_LATIN1,
+    SAME_IN_ASCII,
     decode,
     decode_gsm7,
     pairs,
@@ -124,11 +125,16 @@ def split(text: str, reference_bits: ReferenceBits = 8) -> list[bytes]:
 
     GSM7: one septet per octet (unpacked), escapes as 0x1B. UCS2: UTF-16BE.
     """
+    return encode_parts(text, reference_bits)[1]
+
+
+def encode_parts(text: str, reference_bits: ReferenceBits = 8) -> tuple[Encoding, list[bytes]]:
+    """`split`, and in which encoding its payloads are. Raises TextRefused."""
     encoding, octets, size, width = _prepare(text, reference_bits)
     if len(octets) <= size.single * width:
-        return [octets]
+        return encoding, [octets]
     ends = _ends(encoding, octets, size.part * width)
-    return [octets[start:end] for start, end in zip([0, *ends[:-1]], ends, strict=True)]
+    return encoding, [octets[start:end] for start, end in zip([0, *ends[:-1]], ends, strict=True)]
 
 
 def encode_gsm7(text: str) -> bytes:
@@ -143,14 +149,22 @@ class _Size:
     part: int
 
 
+_GSM7_SIZES: Final = {bits: _Size(GSM7_SINGLE_SEPTETS, part) for bits, part in _GSM7_PART_SEPTETS.items()}
+_UCS2_SIZES: Final = {bits: _Size(UCS2_SINGLE_UNITS, part) for bits, part in _UCS2_PART_UNITS.items()}
+
+
 def _prepare(text: str, reference_bits: ReferenceBits) -> tuple[Encoding, bytes, _Size, int]:
     if not text:
         _refuse_empty()
+    if text.isascii():
+        octets = text.encode("ascii")
+        if not octets.translate(None, SAME_IN_ASCII):
+            return Encoding.GSM7, octets, _GSM7_SIZES[reference_bits], 1
     data, taken = codecs.charmap_encode(text, "ignore", ENCODER)
     if len(data) == taken:
         octets = data if data.isascii() else pairs(data)
-        return Encoding.GSM7, octets, _Size(GSM7_SINGLE_SEPTETS, _GSM7_PART_SEPTETS[reference_bits]), 1
-    return Encoding.UCS2, _utf16(text), _Size(UCS2_SINGLE_UNITS, _UCS2_PART_UNITS[reference_bits]), 2
+        return Encoding.GSM7, octets, _GSM7_SIZES[reference_bits], 1
+    return Encoding.UCS2, _utf16(text), _UCS2_SIZES[reference_bits], 2
 
 
 def _utf16(text: str) -> bytes:

@@ -21,7 +21,7 @@ _LOOK_S_MAX = 60.0
 class ReceiptHome:
     """The receipts of one chunk. `receipts` has an octet for each slot; `said` is the version of the last word."""
 
-    __slots__ = ("hashes", "key", "lane", "owners", "parts", "receipts", "said", "seq", "starts", "used_at")
+    __slots__ = ("hashes", "key", "lane", "owners", "parts", "receipts", "said", "seq", "single", "starts", "used_at")
 
     def __init__(self, home: Home) -> None:
         self.key: ChunkKey = home.key
@@ -33,7 +33,7 @@ class ReceiptHome:
         self.used_at = clock.monotonic()
         self.receipts: bytes = home.receipts or bytes(count)
         self.said = home.receipts_said
-        single = count == len(self.parts)
+        self.single = single = count == len(self.parts)
         self.owners: Sequence[int] = (
             range(count) if single else [at for at, parts in enumerate(self.parts) for _ in range(parts)]
         )
@@ -150,13 +150,19 @@ class Book:
     def find(self, receipt_id: str) -> list[tuple[str, Place]]:
         """Where a receipt may belong, likeliest first, as (id it is kept under, place). All but one that is written as
         the response was must be checked against the number."""
-        found = []
-        for candidate in id_candidates(receipt_id):
-            for ids in reversed(self._ids):
-                if candidate in ids:
-                    found.append((candidate, Place(*ids[candidate])))
-                    break
-        return found
+        plain = normalise_id(receipt_id)
+        at = self._at(plain)
+        if at is not None and not self.may_be_another(plain):
+            return [(plain, at)]
+        others = ((candidate, self._at(candidate)) for candidate in id_candidates(receipt_id))
+        return [(candidate, place) for candidate, place in others if place is not None]
+
+    def _at(self, plain: str) -> Place | None:
+        for ids in reversed(self._ids):
+            found = ids.get(plain)
+            if found is not None:
+                return Place(*found)
+        return None
 
     def is_final(self, receipt_id: str) -> bool:
         """Whether this id has had its final receipt a short while ago."""

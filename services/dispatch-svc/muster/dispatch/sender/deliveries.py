@@ -309,6 +309,11 @@ def _applied(home: ReceiptHome, said: Sequence[Said]) -> tuple[bytes, list[Said]
     receipts = bytearray(home.receipts)
     words: dict[int, Said] = {}
     for slot, state, error, done_ms in said:
+        if home.single:  # nearly all, and then a receipt is the whole word on a message
+            if not receipts[slot]:
+                receipts[slot] = state
+                words[slot] = (home.seq[slot], state, error, done_ms)
+            continue
         if not domain.apply(receipts, [(slot, state)]):
             continue
         at, after = home.message(slot, receipts)

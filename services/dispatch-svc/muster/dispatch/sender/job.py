@@ -12,7 +12,7 @@ from muster.dispatch.store.queue import Claimed
 from muster.dispatch.store.suppressions import Barred
 from muster.smpp import Accepted, Concat, Message, NotSent, Outcome, Rejected, SubmitTemplate, Unknown, build_udh
 from muster.smpp.pdu import ESM_UDH
-from muster.text import Encoding, TextRefused, encoding_of, split
+from muster.text import Encoding, TextRefused, encode_parts
 
 _UCS2: Final = 8
 _ALPHANUMERIC_TON: Final = 5
@@ -229,8 +229,8 @@ class Job:
         if index not in self._coded:
             text = self._texts.texts[index]
             try:
-                payloads = split(text, 16 if self.claimed.reference_bits == 16 else 8)
-                self._coded[index] = _UCS2 if encoding_of(text) is Encoding.UCS2 else 0, payloads
+                encoding, payloads = encode_parts(text, 16 if self.claimed.reference_bits == 16 else 8)
+                self._coded[index] = _UCS2 if encoding is Encoding.UCS2 else 0, payloads
             except TextRefused:
                 self._coded[index] = None
         coded = self._coded[index]
