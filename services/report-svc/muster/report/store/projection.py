@@ -33,7 +33,8 @@ WITH changed AS (
     INSERT INTO message (tenant_id, bulk_no, seq, chunk, dispatched_version, sent_at, credits, error, left_state,
         accepted, parts, country)
     SELECT ($1::uuid[])[m.chunk], ($2::bigint[])[m.chunk], m.seq, ($3::int[])[m.chunk], m.version,
-        ($4::timestamptz[])[m.chunk], m.credits, (m.error - (m.error >> 31 << 32))::int, m.left_state, m.accepted, m.parts, ($5::text[])[m.chunk]
+        ($4::timestamptz[])[m.chunk], m.credits, (m.error - (m.error >> 31 << 32))::int, m.left_state, m.accepted,
+        m.parts, ($5::text[])[m.chunk]
     FROM unnest($6::int[], $7::int[], $8::int[], $9::int[], $10::bigint[], $11::smallint[], $12::smallint[],
         $13::smallint[]) AS m(chunk, seq, version, credits, error, left_state, accepted, parts)
     ON CONFLICT (tenant_id, bulk_no, seq) DO UPDATE SET dispatched_version = excluded.dispatched_version,
