@@ -182,7 +182,7 @@ class Stack:
         return self._external_kafka or f"{HOST}:{self._ports['kafka']}"
 
     def _postgres(self, user: str = "", password: str = "", database: str = "") -> str:
-        """The address of the server, as the superuser where no user is named."""
+        """The address of the server: as the superuser where no user is named, of his database where none is."""
         base = (
             self._external_postgres
             or f"postgresql://postgres:{self._secrets['postgres']}@{HOST}:{self._ports['postgres']}"
@@ -190,7 +190,7 @@ class Stack:
         parts = urlsplit(base)
         credentials, _, server = parts.netloc.rpartition("@")
         netloc = f"{user}:{password}@{server}" if user else f"{credentials}@{server}"
-        return urlunsplit(parts._replace(netloc=netloc, path=f"/{database}" if database else ""))
+        return urlunsplit(parts._replace(netloc=netloc, path=f"/{database or parts.path.strip('/') or 'postgres'}"))
 
     def _service_env(self, service: str) -> dict[str, str]:
         env = {
@@ -238,7 +238,7 @@ class Stack:
         self.run.update(
             url=self._url,
             kafka=self._kafka,
-            postgres=self._postgres(database="postgres"),
+            postgres=self._postgres(),
             smtp=f"{HOST}:{self._ports['mail.smtp']}",
             mail_url=f"http://{HOST}:{self._ports['mail.http']}/",
             carrier=self._carrier_account(),

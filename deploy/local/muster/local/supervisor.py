@@ -236,8 +236,11 @@ async def _side_by_side(works: Iterable[Coroutine[None, None, None]]) -> None:
         async with asyncio.TaskGroup() as group:
             for work in works:
                 group.create_task(work)
-    except* PartError as errors:
-        raise errors.exceptions[0] from None
+    except ExceptionGroup as errors:  # not except*: before Python 3.11.4 that wraps what is raised in it once more
+        failed, others = errors.split(PartError)
+        if failed is None or others is not None:
+            raise
+        raise failed.exceptions[0] from None
 
 
 async def _until(condition: Callable[[], bool], limit_s: float) -> bool:
