@@ -3,8 +3,10 @@
 import argparse
 import asyncio
 import os
+import select
 import signal
 import sys
+import threading
 import time
 from collections.abc import Awaitable, Callable
 from pathlib import Path
@@ -34,6 +36,7 @@ async def run(stack: Stack, use: Callable[[Stack, asyncio.Event], Awaitable[int]
     stopping, loop = asyncio.Event(), asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         loop.add_signal_handler(number, stopping.set)
+    _when_the_terminal_closes(lambda: loop.call_soon_threadsafe(stopping.set))
     work = asyncio.create_task(_start_and_use(stack, use, stopping))
     signalled = asyncio.create_task(stopping.wait())
     await asyncio.wait({work, signalled}, return_when=asyncio.FIRST_COMPLETED)
@@ -50,6 +53,25 @@ async def run(stack: Stack, use: Callable[[Stack, asyncio.Event], Awaitable[int]
     except OSError as error:
         say(f"\ncannot go on: {error}")
     return 1
+
+
+def _when_the_terminal_closes(act: Callable[[], object]) -> None:
+    """Call `act`, in a thread, once our terminal is gone; never where we have none.
+
+    SIGHUP reaches the leader of the session alone. That is make where no shell is between (`ssh -t host make run`),
+    and make waits for us without passing it on.
+    """
+    terminal = next((fd for fd in (0, 1, 2) if os.isatty(fd)), None)
+    if terminal is None:
+        return
+    hangup = select.poll()
+    hangup.register(terminal, 0)  # no reading: that would stop us where we are in the background
+
+    def wait() -> None:
+        hangup.poll()
+        act()
+
+    threading.Thread(target=wait, daemon=True).start()
 
 
 async def _start_and_use(
