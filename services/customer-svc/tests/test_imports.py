@@ -1,5 +1,6 @@
 """Imports: all of a file or nothing, bad rows listed, safe to repeat."""
 
+import asyncio
 import csv
 import io
 from typing import Any
@@ -57,6 +58,18 @@ async def test_the_same_file_twice_changes_nobody_and_says_so(salon: Any) -> Non
     assert (second["created"], second["updated"], second["unchanged"], second["imported"]) == (0, 0, 121, 121)
     assert await salon.count("customer") == 121
     assert await salon.count("customer_number") == 120
+
+
+async def test_two_imports_at_once_double_nobody_one_is_asked_to_wait(salon: Any) -> None:
+    content = f"{HEADER}\n".encode() + b"".join(b"Ana%d,S,04120%05d,yes\n" % (i, i) for i in range(300))
+
+    async def load() -> Any:
+        return await salon.ask("POST", "/v1/customers/imports", content, Content_Type="text/csv")
+
+    answers = await asyncio.gather(*(load() for _ in range(4)))
+    assert {answer.status_code for answer in answers} == {201, 409}
+    assert {answer.json()["code"] for answer in answers if answer.status_code == 409} == {"import_running"}
+    assert await salon.count("customer") == 300
 
 
 async def test_a_person_twice_in_one_file_is_one_customer_and_the_second_row_is_named(salon: Any) -> None:

@@ -27,7 +27,7 @@ from muster.kit.ids import uuid7
 from muster.kit.outbox import emit
 from muster.kit.pages import CursorText, Limit, Page, decode_cursor, encode_cursor
 from muster.kit.pg import Record
-from muster.kit.problems import Problem, not_found, unprocessable
+from muster.kit.problems import Problem, conflict, not_found, unprocessable
 
 router = APIRouter(prefix="/v1/customers/imports")
 
@@ -199,6 +199,8 @@ async def _chunks(request: Request) -> AsyncIterator[bytes]:
 async def _import(request: Request, tx: Tx, caller: Caller, file: IO[bytes]) -> ImportOut:
     settings = settings_of(request)
     reader = reader_of(request, await tenant_of(request, tx, caller.tenant_id))
+    if not await imports.take_turn(tx, caller.tenant_id):
+        raise conflict("import_running", "Another import is running", "Customers are imported one file at a time.")
     records = records_of(file)
     if isinstance(records, Refusal):
         raise problem_of(records)

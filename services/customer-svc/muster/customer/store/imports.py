@@ -6,6 +6,14 @@ from uuid import UUID
 from muster.customer.domain.importing import RowError
 from muster.kit.pg import Record, Tx
 
+_TAKE_TURN = "SELECT pg_try_advisory_xact_lock(hashtextextended('import/' || $1::uuid::text, 0))"
+
+
+async def take_turn(tx: Tx, tenant_id: UUID) -> bool:
+    """Whether no other import of the tenant runs: two at once would each make the customers that both describe."""
+    return bool(await tx.fetchval(_TAKE_TURN, tenant_id))
+
+
 _SAVE = """
 INSERT INTO customer_import (tenant_id, import_id, rows, created, updated, unchanged, rejected, created_by)
 VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
