@@ -149,6 +149,7 @@ def test_a_body_above_one_mebibyte_is_refused_except_for_an_import(proxy):
     body = b"x" * ((1 << 20) + 1)
     status, media_type, problem = ask(proxy, "POST", "/v1/quotes", body)
     assert (status, media_type, json.loads(problem)["code"]) == (413, "application/problem+json", "too_large")
+    assert str(1 << 20) in json.loads(problem)["detail"]
     assert ask(proxy, "POST", "/v1/customers/imports", body)[0] == 200
     assert ask(proxy, "POST", "/v1/quotes", body[2:])[0] == 200
 

@@ -91,6 +91,8 @@ def _body_limit(size: int) -> dict[str, Any]:
 def _problem(status: int) -> dict[str, Any]:
     code, title = _PROBLEMS[status]
     body = {"type": f"urn:muster:problem:{code}", "title": title, "status": status, "code": code}
+    if status == 413:
+        body["detail"] = f"At most {_BODY_BYTES_MAX} bytes are read here, {_IMPORT_BYTES_MAX} of an import."
     return {
         "handler": "static_response",
         "status_code": str(status),
