@@ -58,9 +58,21 @@ def decode_cursor(cursor: str, shape: Mapping[str, Callable[[Any], Any]] | None 
             return position
         if position.keys() != shape.keys():
             raise _rubbish()
-        return {name: make(position[name]) for name, make in shape.items()}
+        made = {name: make(position[name]) for name, make in shape.items()}
+        if not all(map(_is_a_place, made.values())):
+            raise _rubbish()
+        return made
     except (ValueError, TypeError, AttributeError, RecursionError, OverflowError) as error:
         raise _rubbish() from error
+
+
+def _is_a_place(value: object) -> bool:
+    """Whether a column can be compared with it: a cursor can be forged."""
+    if isinstance(value, int):
+        return -(2**63) <= value < 2**63
+    if isinstance(value, datetime):
+        return value.tzinfo is not None and 1 < value.year < 9_999
+    return not isinstance(value, str) or value.isprintable()
 
 
 def _rubbish() -> Problem:
