@@ -196,6 +196,20 @@ async def test_a_quote_that_has_expired_or_is_anothers_sends_nothing(salon: Any)
     assert await salon.count("bulk") == 0
 
 
+async def test_a_closed_business_sends_nothing(salon: Any) -> None:
+    await salon.load("Bob,Jones,0412000009,yes\n")
+    quote = await salon.quote("Hi")
+    closed = TenantChanged(
+        tenant_id=str(salon.tenant_id), version=9, name="S", country="AU", sender="SALON", closed=True
+    )
+    await salon.hear(handlers.on_tenant_changed, closed)
+    message = {"to": "0412000009", "text": "Hi"}
+    for path, body in (("quotes", QUOTE), ("bulk-sms", {"quote_id": quote["id"]}), ("messages", message)):
+        answer = await salon.ask("POST", f"/v1/{path}", body, Idempotency_Key=path)
+        assert (answer.status_code, answer.json()["code"]) == (409, "tenant_closed")
+    assert await salon.count("bulk") == 0
+
+
 @pytest.mark.parametrize("path", ["/v1/quotes", "/v1/bulk-sms", "/v1/messages"])
 async def test_staff_may_not_send(salon: Any, path: str) -> None:
     answer = await salon.ask("POST", path, {}, by="staff", Idempotency_Key="k")

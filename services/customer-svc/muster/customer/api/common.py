@@ -12,7 +12,7 @@ from muster.customer.settings import CustomerSettings
 from muster.customer.store import reference
 from muster.customer.store.reference import Tenant
 from muster.kit.pg import Tx
-from muster.kit.problems import Problem, unavailable, unprocessable, unprocessable_all
+from muster.kit.problems import Problem, conflict, unavailable, unprocessable, unprocessable_all
 
 _LOOK_AGAIN_S = 0.05
 
@@ -35,6 +35,14 @@ async def tenant_of(request: Request, tx: Tx, tenant_id: UUID) -> Tenant:
             raise unavailable("tenant_not_heard_of", "The settings of this tenant have not arrived here yet.")
         looks -= 1
         await asyncio.sleep(_LOOK_AGAIN_S)
+
+
+async def sending_tenant_of(request: Request, tx: Tx, tenant_id: UUID) -> Tenant:
+    """The same where something is to be sent: 409 for a business that is closed."""
+    tenant = await tenant_of(request, tx, tenant_id)
+    if tenant.closed:
+        raise conflict("tenant_closed", "This business is closed", "Nothing is sent for it any more.")
+    return tenant
 
 
 def reader_of(request: Request, tenant: Tenant) -> NumberReader:

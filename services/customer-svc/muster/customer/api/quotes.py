@@ -7,7 +7,7 @@ from uuid import UUID
 from fastapi import APIRouter, Request, Response
 from pydantic import Field, model_validator
 
-from muster.customer.api.common import problem_of, settings_of, tenant_of
+from muster.customer.api.common import problem_of, sending_tenant_of, settings_of
 from muster.customer.domain.audience import Audience, Reason, left_out_by_word
 from muster.customer.domain.customers import TAG_CHARACTERS_MAX
 from muster.customer.domain.pricing import MergeText, Price, price
@@ -132,7 +132,7 @@ async def get_quote(
 
 async def _quote(request: Request, tx: Tx, caller: Caller, body: QuoteIn) -> QuoteOut:
     settings = settings_of(request)
-    tenant = await tenant_of(request, tx, caller.tenant_id)
+    tenant = await sending_tenant_of(request, tx, caller.tenant_id)
     template, text = await _text(tx, caller, body)
     asked = await _audience(tx, caller, body.audience, settings.customer_audience_ids_max)
     sender = body.sender or tenant.sender

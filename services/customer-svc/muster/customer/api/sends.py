@@ -6,7 +6,7 @@ from uuid import UUID
 from fastapi import APIRouter, Query, Request, Response
 from pydantic import Field
 
-from muster.customer.api.common import problem_of, reader_of, settings_of, tenant_of
+from muster.customer.api.common import problem_of, reader_of, sending_tenant_of, settings_of
 from muster.customer.api.send_out import BulkOut, bulk_out
 from muster.customer.domain.customers import Consent, Mobile
 from muster.customer.domain.pricing import MergeText
@@ -166,6 +166,7 @@ async def _bulk(request: Request, tx: Tx, caller: Caller, bulk_id: UUID, *, lock
 
 
 async def _send(request: Request, tx: Tx, caller: Caller, body: BulkIn) -> BulkOut:
+    await sending_tenant_of(request, tx, caller.tenant_id)
     now = clock.now()
     send_by = judge_send_by(now, body.send_by)
     if isinstance(send_by, Refusal):
@@ -216,7 +217,7 @@ async def _send_message(request: Request, tx: Tx, caller: Caller, body: MessageI
             raise problem_of(refusal)
     assert not isinstance(send_by, Refusal)
     assert not isinstance(text, Refusal)
-    tenant = await tenant_of(request, tx, caller.tenant_id)
+    tenant = await sending_tenant_of(request, tx, caller.tenant_id)
     marketing = body.message_class == "marketing"
     customer_id, mobile = await _recipient(request, tx, tenant, body)
     if await suppressions.is_suppressed(tx, caller.tenant_id, mobile.number_hash, marketing=marketing):
