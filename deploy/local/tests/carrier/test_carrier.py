@@ -266,29 +266,48 @@ async def test_accepted_texts_can_be_read_back_with_parts_joined(staged: Stager)
 
 
 @pytest.mark.parametrize(
-    ("method", "path", "body", "status"),
+    ("method", "path", "body", "field"),
     [
-        ("PUT", "/faults", b'{"throttle_ratio": 2}', 400),
-        ("PUT", "/faults", b'{"seed": 2}', 400),
-        ("PUT", "/faults", b'{"id_format": "octal"}', 400),
-        ("PUT", "/faults", b'{"rate_limit": "x"}', 400),
-        ("PUT", "/faults", b"[]", 400),
-        ("PUT", "/faults", b"{", 400),
-        ("POST", "/inbound", b"{}", 400),
-        ("POST", "/inbound", b'{"from": "+1", "to": "+2", "text": ""}', 400),
-        ("GET", "/messages?limit=x", b"", 400),
-        ("GET", "/nothing", b"", 404),
+        ("PUT", "/faults", b'{"throttle_ratio": 2}', "throttle_ratio"),
+        ("PUT", "/faults", b'{"throttle_ratio": true}', "throttle_ratio"),
+        ("PUT", "/faults", b'{"disconnect_every": 1.5}', "disconnect_every"),
+        ("PUT", "/faults", b'{"receipt_delay_ms": -1}', "receipt_delay_ms"),
+        ("PUT", "/faults", b'{"reject_ratio": 0.7, "expired_ratio": 0.7}', "reject_ratio"),
+        ("PUT", "/faults", b'{"seed": 2}', "seed"),
+        ("PUT", "/faults", b'{"id_format": "octal"}', "id_format"),
+        ("PUT", "/faults", b'{"rate_limit": "x"}', "rate_limit"),
+        ("PUT", "/faults", b'{"rate_limit": NaN}', "rate_limit"),
+        ("PUT", "/faults", b"[]", None),
+        ("PUT", "/faults", b"{", None),
+        ("POST", "/inbound", b"{}", "from"),
+        ("POST", "/inbound", b'{"from": "+1", "to": "+2", "text": ""}', "text"),
+        ("POST", "/inbound", b'{"from": "+1", "to": 2, "text": "hi"}', "to"),
+        ("POST", "/inbound", '{"from": "ÜÜ", "to": "+2", "text": "hi"}'.encode(), "from"),
+        ("GET", "/messages?limit=x", b"", "limit"),
+        ("GET", "/messages?limit=0", b"", "limit"),
     ],
 )
-async def test_wrong_requests_are_told_what_is_wrong(
-    staged: Stager, method: str, path: str, body: bytes, status: int
+async def test_wrong_requests_are_told_which_field_is_wrong_and_change_nothing(
+    staged: Stager, method: str, path: str, body: bytes, field: str | None
 ) -> None:
     stage = await staged()
+    before = (await stage.http.get("/faults")).json()
 
     answer = await stage.http.request(method, path, content=body)
 
-    assert answer.status_code == status
+    assert answer.status_code == 400
     assert answer.json()["error"]
+    assert answer.json().get("field") == field
+    assert (await stage.http.get("/faults")).json() == before
+
+
+async def test_a_route_that_is_none_is_told_those_there_are(staged: Stager) -> None:
+    stage = await staged()
+
+    answer = await stage.http.get("/nothing")
+
+    assert answer.status_code == 404
+    assert "GET /stats" in answer.json()["routes"]
 
 
 async def test_the_control_port_survives_what_is_not_http(staged: Stager) -> None:

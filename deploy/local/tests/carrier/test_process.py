@@ -57,3 +57,28 @@ def test_wrong_words_end_it_with_usage(words: list[str], capsys: pytest.CaptureF
 
     assert end.value.code == 2
     assert "usage: muster carrier simulate" in capsys.readouterr().err
+
+
+async def test_a_port_that_is_taken_is_told_in_a_line() -> None:
+    process, ready = await _start()
+    program = [sys.executable, "-m", "muster.local.carrier", "--port", str(ready["port"])]
+
+    other = await asyncio.create_subprocess_exec(*program, stderr=asyncio.subprocess.PIPE)
+    _, said = await asyncio.wait_for(other.communicate(), 20)
+
+    assert other.returncode == 1
+    assert said.startswith(b"muster carrier simulate: ")
+    assert said.count(b"\n") == 1
+    process.send_signal(signal.SIGTERM)
+    assert await asyncio.wait_for(process.wait(), 10) == 0
+
+
+def test_help_says_what_each_option_is_for_and_what_the_control_port_takes(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as end:
+        parse(["--help"])
+
+    said = capsys.readouterr().out
+    assert end.value.code == 0
+    assert "POST /inbound" in said
+    assert "MUSTER_CARRIER_PASSWORD" in said
+    assert "default: secret" not in said

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
 _ATTEMPTS_MAX: Final = 20
 _RETRY_S: Final = 0.5
+# What nobody takes is kept up to here; a carrier keeps nothing for ever either.
+_WAITING_MAX: Final = 1_000_000
 
 
 class Account:
@@ -64,6 +66,9 @@ class Account:
         """Take these, send what there is room for."""
         self._queue.extend(deliveries)
         self.pump()
+        while len(self._queue) > _WAITING_MAX:
+            self._queue.popleft()
+            self._stats.receipts_dropped += 1
 
     def forget(self) -> None:
         """Drop all that waits."""

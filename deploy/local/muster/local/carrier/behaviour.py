@@ -6,8 +6,9 @@ from struct import Struct
 from typing import Final, NamedTuple
 
 from muster.local.carrier.options import CarrierOptions
+from muster.local.carrier.stats import DESTINATIONS_KEPT, forget_oldest
 from muster.smpp import ReceiptState
-from muster.smpp.status import ESME_RINVDSTADR, ESME_ROK, ESME_RTHROTTLED
+from muster.smpp.status import ESME_RINVDSTADR, ESME_RMSGQFUL, ESME_ROK, ESME_RTHROTTLED
 
 _DRAWS: Final = Struct(">8H")
 _SCALE: Final = 65536
@@ -26,7 +27,7 @@ class Fate(NamedTuple):
 
 
 GOOD: Final = Fate()
-THROTTLED: Final = Fate(ESME_RTHROTTLED)
+THROTTLED: Final = {"throttled": Fate(ESME_RTHROTTLED), "queue_full": Fate(ESME_RMSGQFUL)}
 REJECTED: Final = Fate(ESME_RINVDSTADR)
 
 
@@ -59,7 +60,7 @@ class Behaviour:
     def judge(self, number: str) -> Fate:
         """The fate of one submit to `number`."""
         if self._options.rate_limit and not self._within_rate():
-            return THROTTLED
+            return THROTTLED[self._options.throttle_status]
         fate = self._fate_of_number(number) if self._by_number else GOOD
         return self._with_luck(number, fate) if self._by_attempt else fate
 
@@ -88,9 +89,10 @@ class Behaviour:
 
     def _with_luck(self, number: str, fate: Fate) -> Fate:
         attempt = self._attempts[number] = self._attempts.get(number, 0) + 1
+        forget_oldest(self._attempts, DESTINATIONS_KEPT)
         options, draws = self._options, self._draws(number, attempt)
         if draws[0] < options.throttle_ratio * _SCALE:
-            return THROTTLED
+            return THROTTLED[options.throttle_status]
         return fate._replace(
             response_lost=draws[1] < options.response_loss * _SCALE,
             receipt_lost=draws[2] < options.receipt_loss * _SCALE,

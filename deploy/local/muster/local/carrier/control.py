@@ -9,7 +9,8 @@ from urllib.parse import parse_qs, urlsplit
 from muster.local.carrier.account import newest_receiver
 from muster.local.carrier.deliveries import Inbound
 from muster.local.carrier.inbound import deliver_pdus
-from muster.local.carrier.options import changed, live_options
+from muster.local.carrier.options import OptionError, changed, live_options
+from muster.local.carrier.stats import MESSAGES_KEPT
 from muster.smpp.status import ESME_ROK
 
 if TYPE_CHECKING:
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
 
 _BODY_OCTETS_MAX: Final = 1_000_000
 _INBOUND_TIMEOUT_S: Final = 10.0
+_ADDRESS_CHARS_MAX: Final = 20
 _REASONS: Final = {
     200: "OK",
     400: "Bad Request",
@@ -89,17 +91,21 @@ class Control:
             if not isinstance(values, dict):
                 raise ValueError("the body is a JSON object")
             return await route({name: found[-1] for name, found in parse_qs(url.query).items()}, values)
-        except (ValueError, KeyError, TypeError) as wrong:
-            return 400, {"error": f"{type(wrong).__name__}: {wrong}"}
+        except OptionError as wrong:
+            return 400, {"error": str(wrong), "field": wrong.field}
+        except ValueError as wrong:
+            return 400, {"error": str(wrong)}
 
     async def _stats(self, query: Query, _: dict[str, Any]) -> Answer:
         return 200, self._carrier.report(destinations=query.get("destinations", "1") != "0")
 
     async def _messages(self, query: Query, _: dict[str, Any]) -> Answer:
-        limit = int(query.get("limit", "100"))
+        limit = int(query.get("limit", "100")) if query.get("limit", "100").isdecimal() else 0
+        if not 1 <= limit <= MESSAGES_KEPT:
+            raise OptionError("limit", f"is a whole number from 1 to {MESSAGES_KEPT}")
         # A plus in a query is a space for whoever decodes it, and people forget to write %2B.
         destination = query["destination"].replace(" ", "+") if "destination" in query else None
-        return 200, self._carrier.stats.last_messages(destination, max(1, limit))
+        return 200, self._carrier.stats.last_messages(destination, limit)
 
     async def _faults(self, _: Query, __: dict[str, Any]) -> Answer:
         return 200, live_options(self._carrier.options)
@@ -124,6 +130,12 @@ class Control:
         return 200, {"paused": False}
 
     async def _inbound(self, _: Query, values: dict[str, Any]) -> Answer:
+        for name in ("from", "to", "text"):
+            if not isinstance(values.get(name), str) or not values[name]:
+                raise OptionError(name, "is text, and not empty")
+        for name in ("from", "to"):
+            if not values[name].isascii() or len(values[name]) > _ADDRESS_CHARS_MAX:
+                raise OptionError(name, f"is at most {_ADDRESS_CHARS_MAX} characters of ASCII")
         accounts = self._carrier.accounts
         named = values.get("system_id")
         account = accounts.get(named) if named else newest_receiver(accounts.values())

@@ -29,6 +29,8 @@ from muster.smpp.status import ESME_RINVBNDSTS, ESME_RINVCMDID, ESME_ROK, ESME_R
 if TYPE_CHECKING:
     from muster.local.carrier.server import Carrier
 
+_ASKED_MAX: Final = 2
+_LOOK_S: Final = 1.0
 _RESET_ON_CLOSE: Final = struct.pack("ii", 1, 0)
 
 
@@ -44,6 +46,9 @@ class Link(asyncio.Protocol):
         self.account: Account | None = None
         self.mode: BindMode | None = None
         self.unanswered: dict[int, Delivery] = {}
+        self._heard_at = 0.0
+        self._asked = 0
+        self._watch: asyncio.TimerHandle | None = None
 
     @property
     def receives(self) -> bool:
@@ -77,6 +82,8 @@ class Link(asyncio.Protocol):
     def connection_lost(self, exc: Exception | None) -> None:
         """Called by asyncio."""
         self._carrier.links.discard(self)
+        if self._watch is not None:
+            self._watch.cancel()
         if self.account is not None:
             self.mode = None
             self.account.leave(self)
@@ -95,6 +102,7 @@ class Link(asyncio.Protocol):
         """Called by asyncio."""
         submits: list[Submit] = []
         answered = False
+        self._heard_at, self._asked = asyncio.get_running_loop().time(), 0
         for pdu in self._decoder.feed(data):
             if isinstance(pdu, Submit):
                 submits.append(pdu)
@@ -102,6 +110,9 @@ class Link(asyncio.Protocol):
                 answered = True
                 self._on_answer(pdu.sequence, pdu.status)
             else:
+                if submits:  # in the order they came: an unbind behind them must not take their answers
+                    self._on_submits(submits)
+                    submits = []
                 self._on_other(pdu)
         if submits:
             self._on_submits(submits)
@@ -132,6 +143,8 @@ class Link(asyncio.Protocol):
                 self.write(encode(UnbindResp(sequence)))
                 if self._transport is not None:
                     self._transport.close()
+            case EnquireLinkResp():
+                pass  # says only that somebody is there
             case GenericNack():
                 self._on_answer(pdu.sequence, pdu.status or ESME_RSYSERR)
             case UnknownPdu() | Malformed() if not pdu.command_id & RESPONSE_BIT:
@@ -151,3 +164,17 @@ class Link(asyncio.Protocol):
         self.serial = self._carrier.next_serial()
         self.account = self._carrier.account(bind.system_id)
         self.account.join(self)
+        self._look_after()
+
+    def _look_after(self) -> None:
+        """Ask a bind that says nothing whether it is there; drop it when it has not answered twice."""
+        loop, every_s = asyncio.get_running_loop(), self._carrier.options.enquire_link_s
+        if every_s and loop.time() - self._heard_at >= every_s:
+            if self._asked >= _ASKED_MAX:
+                self._carrier.stats.disconnects += 1
+                self.reset()
+                return
+            self._asked += 1
+            self._carrier.stats.enquire_links_sent += 1
+            self.write(encode(EnquireLink(self.next_sequence())))
+        self._watch = loop.call_later(every_s or _LOOK_S, self._look_after)

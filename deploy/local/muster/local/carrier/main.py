@@ -28,8 +28,12 @@ async def _serve(options: CarrierOptions) -> None:
 
 
 def run_carrier(options: CarrierOptions) -> None:
-    """Serve until SIGTERM, SIGINT or `max_seconds`; prints one JSON line with the ports when ready."""
-    _run(_serve(options))
+    """Serve until SIGTERM, SIGINT or `max_seconds`; prints one JSON line with the ports when ready. A port that is
+    taken or a certificate that cannot be read ends the process with the reason."""
+    try:
+        _run(_serve(options))
+    except OSError as error:
+        raise SystemExit(f"muster carrier simulate: {error}") from error
 
 
 def _run(main_task: Coroutine[Any, Any, None]) -> None:

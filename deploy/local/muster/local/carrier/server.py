@@ -16,7 +16,7 @@ from muster.local.carrier.stats import Stats
 from muster.smpp import Submit
 from muster.smpp.codec import encode_submit_resp
 from muster.smpp.pdu import Bind
-from muster.smpp.status import ESME_RINVPASWD, ESME_RINVSYSID, ESME_ROK, ESME_RTHROTTLED
+from muster.smpp.status import ESME_RINVPASWD, ESME_RINVSYSID, ESME_ROK, NOT_SENT_STATUSES
 
 _DUPLICATE_AFTER_S: Final = 0.05
 # registered_delivery, bits 1 and 0: 1 wants a receipt of any end, 2 of a failure.
@@ -115,7 +115,7 @@ class Carrier:
             self._later(self.options.receipt_delay_ms / 1000, account.deliver, receipts)
 
     def _refuse(self, submit: Submit, status: int, responses: list[bytes]) -> None:
-        if status == ESME_RTHROTTLED:
+        if status in NOT_SENT_STATUSES:
             self.stats.throttled += 1
         else:
             self.stats.rejected += 1

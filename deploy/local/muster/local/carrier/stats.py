@@ -2,12 +2,22 @@
 
 import time
 from collections import deque
+from itertools import islice
 from typing import Any, Final
 
 from muster.smpp import Concat, Submit, Tag, read_concat
 from muster.text import decode
 
 MESSAGES_KEPT: Final = 10_000
+# So that a run of any length stays within memory; the oldest half is forgotten beyond it.
+DESTINATIONS_KEPT: Final = 1_000_000
+
+
+def forget_oldest(counts: dict[str, int], kept: int) -> None:
+    """Drop the older half of more than `kept`."""
+    if len(counts) > kept:
+        for name in list(islice(counts, len(counts) // 2)):
+            del counts[name]
 
 
 class Stats:
@@ -26,11 +36,13 @@ class Stats:
         self.receipts_repeated = 0
         self.receipts_reordered = 0
         self.receipts_refused = 0
+        self.receipts_dropped = 0
         self.inbound_sent = 0
         self.inbound_acked = 0
         self.disconnects = 0
         self.binds_refused = 0
         self.enquire_links = 0
+        self.enquire_links_sent = 0
         self.unknown_pdus = 0
         self.duplicates = 0
         self.t_first = 0.0
@@ -38,6 +50,7 @@ class Stats:
         self.by_destination: dict[str, int] = {}
         self.messages: deque[tuple[int, float, Submit]] = deque(maxlen=MESSAGES_KEPT)
         self._seen: set[int] = set()
+        self._seen_before: set[int] = set()
 
     def saw_submits(self, count: int) -> float:
         """Note that some came now; the time of it, in seconds since 1970."""
@@ -57,9 +70,12 @@ class Stats:
         tlvs = submit.tlvs
         reference = (tlvs.get(Tag.USER_MESSAGE_REFERENCE), tlvs.get(Tag.SAR_SEGMENT_SEQNUM)) if tlvs else None
         key = hash((destination, submit.payload, reference))
-        if key in self._seen:
+        if key in self._seen or key in self._seen_before:
             self.duplicates += 1
         self._seen.add(key)
+        if len(self._seen) > DESTINATIONS_KEPT:
+            self._seen_before, self._seen = self._seen, set()
+            forget_oldest(self.by_destination, DESTINATIONS_KEPT)
 
     def report(self, *, destinations: bool) -> dict[str, Any]:
         """As JSON values; numbers of destinations as E.164."""
