@@ -3,6 +3,7 @@
 import itertools
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -149,6 +150,15 @@ def test_a_part_that_cannot_start_is_named_with_its_log_and_nothing_is_left(var)
     assert failed.returncode == 1
     assert "kafka did not come up: it ended with code 1" in failed.stdout
     assert str(var / "log" / "kafka.log") in failed.stdout
+
+
+@pytest.mark.parametrize(("given", "why"), [("nonsense", "invalid DSN"), ("postgresql://a:b@127.0.0.1:1", "Connect")])
+def test_a_server_that_is_given_and_cannot_be_used_is_named_before_anything_starts(var, given, why):
+    env = {**os.environ, "MUSTER_POSTGRES": given}
+    failed = subprocess.run([sys.executable, STARTER, var], capture_output=True, text=True, timeout=60, env=env)
+    assert failed.returncode == 1
+    assert re.search(f"the server that MUSTER_POSTGRES names cannot be used: .*{why}", failed.stdout)
+    assert not (var / "log").exists()
 
 
 def test_a_folder_that_cannot_be_is_named_in_one_line(var):

@@ -181,6 +181,16 @@ class Postgres:
             os.chown(hba, self._user.uid, self._user.gid)
 
 
+def check_given(dsn: str) -> None:
+    """PartError with the reason unless a server that is not ours answers."""
+    try:
+        run_sql(dsn, "SELECT 1")
+    except (OSError, ValueError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+        raise PartError(
+            f"the server that MUSTER_POSTGRES names cannot be used: {type(error).__name__}: {error}"
+        ) from error
+
+
 def run_sql(dsn: str, *statements: str) -> None:
     """Run statements on a connection of their own, from any context: also inside a running event loop."""
 

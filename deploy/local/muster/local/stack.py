@@ -1,5 +1,6 @@
 """The whole product on one machine: `async with Stack(var) as stack`."""
 
+import asyncio
 import os
 import signal
 from collections.abc import Callable, Mapping, Sequence
@@ -11,7 +12,7 @@ from urllib.parse import urlsplit, urlunsplit
 
 from muster.local import caddy, seed
 from muster.local.kafka import Kafka
-from muster.local.postgres import Postgres
+from muster.local.postgres import Postgres, check_given
 from muster.local.probes import http_ok
 from muster.local.process import Command
 from muster.local.programs import module
@@ -92,6 +93,8 @@ class Stack:
         return self._supervisor.restarts[name]
 
     async def _start(self) -> None:
+        if self._external_postgres:
+            await asyncio.to_thread(check_given, self._postgres())
         await self._supervisor.start(*self._stores(), self._mail(), *self._carrier())
         if self._services:
             await self._prepare_stores()
