@@ -196,6 +196,18 @@ async def test_a_quote_that_has_expired_or_is_anothers_sends_nothing(salon: Any)
     assert await salon.count("bulk") == 0
 
 
+async def test_a_customer_with_more_tags_and_fields_than_a_request_may_bring_can_be_changed(salon: Any) -> None:
+    for file in range(2):
+        names = [f"f{file}_{i}" for i in range(90)]
+        await salon.load(f"Ana,0412000001,{','.join('x' * 90)}\n", f"first name,mobile,{','.join(names)}")
+    [ana] = (await salon.ask("GET", "/v1/customers")).json()["items"]
+    for i in range(51):
+        await salon.ask("POST", "/v1/lists", {"name": f"list {i}", "customer_ids": [ana["id"]]})
+    changed = await salon.ask("PATCH", f"/v1/customers/{ana['id']}", {"last_name": "Smith"})
+    assert (changed.status_code, changed.json()["last_name"]) == (200, "Smith")
+    assert (len(changed.json()["own_fields"]), len(changed.json()["tags"])) == (180, 51)
+
+
 async def test_a_closed_business_sends_nothing(salon: Any) -> None:
     await salon.load("Bob,Jones,0412000009,yes\n")
     quote = await salon.quote("Hi")

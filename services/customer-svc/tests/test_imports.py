@@ -144,6 +144,12 @@ async def test_too_many_rows_name_the_limit_and_change_nothing(salon: Any, monke
     assert (await salon.load(rows.split("\n", 1)[1].rsplit("A3", 1)[0]))["imported"] == 3
 
 
+async def test_a_customer_with_too_many_numbers_is_named_by_row(salon: Any) -> None:
+    columns, numbers = [f"mobile {i}" for i in range(11)], [f"04120000{i:02d}" for i in range(11)]
+    done = await salon.load(",".join(["Ana", *numbers]) + "\nBob,0412000077\n", ",".join(["first name", *columns]))
+    assert (done["imported"], await errors(salon, done)) == (1, [(1, "mobile", "too_many")])
+
+
 async def test_a_body_over_the_limit_is_refused_with_the_limit(salon: Any) -> None:
     answer = await salon.ask(
         "POST", "/v1/customers/imports", b"x", Content_Type="text/csv", Content_Length=str(51 << 20)

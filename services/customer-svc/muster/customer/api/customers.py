@@ -215,7 +215,9 @@ def _merged(before: Record, body: CustomerIn) -> CustomerIn:
         "tags": before["tags"],
         "own_fields": orjson.loads(before["own_fields"]),
     }
-    return CustomerIn(**{**was, **{name: getattr(body, name) for name in given if name != "consent_evidence"}})
+    changed = {name: getattr(body, name) for name in given if name != "consent_evidence"}
+    # What is stored is not judged again: imports and lists may have brought more than one request may.
+    return CustomerIn.model_construct(**{**was, **changed})
 
 
 def _evidence(body: CustomerIn, caller: Caller, before: Evidence) -> Evidence:

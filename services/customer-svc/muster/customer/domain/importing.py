@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from muster.customer.domain.customers import (
+    MOBILES_MAX,
     NAME_CHARACTERS_MAX,
     TAG_CHARACTERS_MAX,
     TAGS_MAX,
@@ -181,6 +182,8 @@ def _mobiles(
             errors.append(RowError(row, "mobile", columns.header[index], mobile.code, mobile.message))
         else:
             mobiles.setdefault(mobile.number, mobile)
+    if len(mobiles) > MOBILES_MAX:
+        errors.append(RowError(row, "mobile", "", "too_many", f"A customer has at most {MOBILES_MAX} numbers."))
     return tuple(mobiles.values())
 
 
