@@ -1,5 +1,6 @@
 """Customers, lists and templates over HTTP, and bad input: each names its field and changes nothing."""
 
+import asyncio
 from typing import Any
 from uuid import uuid4
 
@@ -206,6 +207,16 @@ async def test_a_customer_with_more_tags_and_fields_than_a_request_may_bring_can
     changed = await salon.ask("PATCH", f"/v1/customers/{ana['id']}", {"last_name": "Smith"})
     assert (changed.status_code, changed.json()["last_name"]) == (200, "Smith")
     assert (len(changed.json()["own_fields"]), len(changed.json()["tags"])) == (180, 51)
+
+
+async def test_changes_of_one_template_at_once_are_versions_in_turn(salon: Any) -> None:
+    made = (await salon.ask("POST", "/v1/templates", {"name": "n", "text": "0"})).json()
+
+    async def change(text: str) -> Any:
+        return await salon.ask("PUT", f"/v1/templates/{made['id']}", {"name": "n", "text": text})
+
+    answers = await asyncio.gather(*(change(str(i)) for i in range(1, 7)))
+    assert sorted(answer.json()["version"] for answer in answers) == [2, 3, 4, 5, 6, 7]
 
 
 async def test_a_closed_business_sends_nothing(salon: Any) -> None:

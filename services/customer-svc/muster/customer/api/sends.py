@@ -126,7 +126,8 @@ async def confirm(
     async def make() -> tuple[int, Model]:
         bulk = await _bulk(request, tx, caller, bulk_id, lock=True)
         if bulk["phase"] != Phase.NEEDS_CONFIRMATION:
-            raise conflict("nothing_to_confirm", "This send does not wait for a confirmation")
+            detail = f"Its phase is {bulk['phase']}; only one that needs_confirmation can be confirmed."
+            raise conflict("nothing_to_confirm", "This send does not wait for a confirmation", detail)
         if body.credits < bulk["credits"]:
             raise unprocessable(
                 "credits", "too_few", f"the send costs {bulk['credits']} credits", credits=bulk["credits"]

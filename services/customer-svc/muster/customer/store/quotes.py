@@ -110,6 +110,7 @@ def _json(value: Mapping[str, Any]) -> str:
     return orjson.dumps(value).decode()
 
 
+_LOCK_TEMPLATE = "SELECT pg_advisory_xact_lock(hashtextextended('template/' || $1::uuid::text || $2::uuid::text, 0))"
 _ADD_TEMPLATE = """
 INSERT INTO template (tenant_id, template_id, version, name, text, created_by)
 SELECT $1, $2, coalesce(max(version), 0) + 1, $3, $4, $5 FROM template WHERE tenant_id = $1 AND template_id = $2
@@ -118,7 +119,8 @@ RETURNING template_id, version, name, text, created_at
 
 
 async def add_template_version(tx: Tx, tenant_id: UUID, template_id: UUID, name: str, text: str, by: str) -> Record:
-    """Store the next version of a template, the first of a new one; two at once: the key refuses one."""
+    """Store the next version of a template, the first of a new one; two at once take turns."""
+    await tx.execute(_LOCK_TEMPLATE, tenant_id, template_id)
     row = await tx.fetchrow(_ADD_TEMPLATE, tenant_id, template_id, name, text, by)
     assert row is not None
     return row

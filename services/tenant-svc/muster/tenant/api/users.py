@@ -136,7 +136,7 @@ async def new_member(
         raise conflict("too_many_users", "The tenant has too many users", f"At most {users_max}.", limit=users_max)
     member = await store.add_member(tx, tenant_id, uuid7(), email, name, role)
     if member is None:
-        raise conflict("email_taken", "The tenant has a user with this address", field="email")
+        raise conflict("email_taken", "The tenant has a user with this address", "Give another one.", field="email")
     await emit(tx, audit.record(caller, "user.created", "user", str(member.user_id), role, tenant_id=tenant_id))
     return member
 
