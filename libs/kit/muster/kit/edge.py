@@ -66,8 +66,9 @@ def exchange(request: Request) -> Exchange:
 
 
 def problem_response(problem: Problem) -> Response:
-    """The answer for a problem. In ASCII: a field may be named by half of a surrogate pair, which UTF-8 cannot hold."""
-    return Response(json.dumps(problem.document()), problem.status, headers=problem.headers, media_type=MEDIA_TYPE)
+    """The answer for a problem; "?" stands for half of a surrogate pair in the name of a field: no UTF-8 holds it."""
+    content = json.dumps(problem.document(), ensure_ascii=False, separators=(",", ":")).encode(errors="replace")
+    return Response(content, problem.status, headers=problem.headers, media_type=MEDIA_TYPE)
 
 
 class Edge:
