@@ -1,5 +1,6 @@
 """The starter as a process, with the real Kafka, PostgreSQL, Caddy, carrier and mail catcher."""
 
+import fcntl
 import itertools
 import json
 import os
@@ -150,6 +151,8 @@ def test_a_part_that_cannot_start_is_named_with_its_log_and_nothing_is_left(var)
     assert failed.returncode == 1
     assert "kafka did not come up: it ended with code 1" in failed.stdout
     assert str(var / "log" / "kafka.log") in failed.stdout
+    with (var / "lock").open() as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)  # each process of a run holds it
 
 
 @pytest.mark.parametrize(("given", "why"), [("nonsense", "invalid DSN"), ("postgresql://a:b@127.0.0.1:1", "Connect")])
