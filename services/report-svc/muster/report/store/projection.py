@@ -35,8 +35,9 @@ WITH changed AS (
     SELECT ($1::uuid[])[m.chunk], ($2::bigint[])[m.chunk], m.seq, ($3::int[])[m.chunk], m.version,
         ($4::timestamptz[])[m.chunk], m.credits, (m.error - (m.error >> 31 << 32))::int, m.left_state, m.accepted,
         m.parts, ($5::text[])[m.chunk]
-    FROM unnest($6::int[], $7::int[], $8::int[], $9::int[], $10::bigint[], $11::smallint[], $12::smallint[],
-        $13::smallint[]) AS m(chunk, seq, version, credits, error, left_state, accepted, parts)
+    FROM unnest($6::text::int[], $7::text::int[], $8::text::int[], $9::text::int[], $10::text::bigint[],
+        $11::text::smallint[], $12::text::smallint[], $13::text::smallint[])
+        AS m(chunk, seq, version, credits, error, left_state, accepted, parts)
     ON CONFLICT (tenant_id, bulk_no, seq) DO UPDATE SET dispatched_version = excluded.dispatched_version,
         sent_at = excluded.sent_at, credits = excluded.credits, error = excluded.error,
         left_state = excluded.left_state, accepted = excluded.accepted, parts = excluded.parts,
@@ -58,7 +59,7 @@ WITH changed AS (
     INSERT INTO message (tenant_id, bulk_no, seq, chunk, receipt_version, receipt_at, receipt, receipt_error)
     SELECT ($1::uuid[])[m.chunk], ($2::bigint[])[m.chunk], m.seq, ($3::int[])[m.chunk], m.version,
         to_timestamp(nullif(m.unix_ms, 0) / 1000.0), m.receipt, m.error
-    FROM unnest($4::int[], $5::int[], $6::int[], $7::bigint[], $8::smallint[], $9::text[])
+    FROM unnest($4::text::int[], $5::text::int[], $6::text::int[], $7::text::bigint[], $8::text::smallint[], $9::text[])
         AS m(chunk, seq, version, unix_ms, receipt, error)
     ON CONFLICT (tenant_id, bulk_no, seq) DO UPDATE SET receipt_version = excluded.receipt_version,
         receipt_at = excluded.receipt_at, receipt = excluded.receipt, receipt_error = excluded.receipt_error
