@@ -8,7 +8,7 @@ A crash between acknowledgement and delete publishes the same events again, with
 import asyncio
 import json
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from typing import TYPE_CHECKING
 
 import asyncpg
@@ -49,11 +49,24 @@ _LOCK = "SELECT pg_try_advisory_lock($1, $2)"
 class Relay:
     """Publishes the given lanes of a service's outbox; several processes may run one, each lane is held by one."""
 
-    def __init__(self, db: Database, producer: Producer, lanes: Sequence[Lane], *, source: str = "") -> None:
-        """`source` is the `ce_source` of what is published: the database's name unless said."""
+    def __init__(
+        self,
+        db: Database,
+        producer: Producer,
+        lanes: Sequence[Lane],
+        *,
+        source: str = "",
+        on_lead: Callable[[], Awaitable[object]] | None = None,
+    ) -> None:
+        """`source` is the `ce_source` of what is published: the database's name unless said.
+
+        `on_lead` is called when this process begins to publish the small lane. Whoever led before may still publish
+        what it had read, behind what is newer: the owner of a compacted topic says its recent keys again here.
+        """
         self._db = db
         self._producer = producer
         self._source = source
+        self._on_lead = on_lead
         self._awake = {lane: asyncio.Event() for lane in lanes}
         self._stopping = asyncio.Event()
 
@@ -101,6 +114,8 @@ class Relay:
     async def _lead(self, connection: "Connection", lane: Lane) -> None:
         """The lock lives in this connection, which also reads and deletes: without it nothing is published."""
         metrics.relay_leader.labels(lane=lane.name).set(1)
+        if self._on_lead is not None and lane is Lane.SMALL:
+            await self._on_lead()
         source = self._source or await connection.fetchval("SELECT current_database()")
         poll, pause, measured = POLL_MIN_S, RETRY_MIN_S, -_MEASURE_S
         while not self._stopping.is_set():

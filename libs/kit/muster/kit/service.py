@@ -88,15 +88,17 @@ def serve_api(process: Process[Any], db: Database, routers: Sequence["APIRouter"
     process.supervise("idempotency", forget_old_answers(db, settings.idempotency_kept_h))
 
 
-def start_relay(process: Process[Any], db: Database) -> "Relay":
-    """Publish the outbox of the service, both lanes, for as long as the process lives."""
+def start_relay(
+    process: Process[Any], db: Database, *, on_lead: Callable[[], Awaitable[object]] | None = None
+) -> "Relay":
+    """Publish the outbox of the service, both lanes, for as long as the process lives. `on_lead`: see Relay."""
     from muster.kit.outbox import Lane
     from muster.kit.producer import Producer
     from muster.kit.relay import Relay
 
     producer = Producer(process.settings.kafka, client_id=observe.service())
     process.on_stop(producer.stop)
-    relay = Relay(db, producer, tuple(Lane), source=observe.service())
+    relay = Relay(db, producer, tuple(Lane), source=observe.service(), on_lead=on_lead)
     process.supervise("relay", relay.run(), stop=relay.stop)
     return relay
 

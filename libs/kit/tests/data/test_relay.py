@@ -91,7 +91,7 @@ async def test_ids_that_commit_out_of_order_are_not_lost(
     assert [decode(record).message.chunks for record in await read(kafka_server, topic, 2)] == [2, 1]
 
 
-async def test_a_lane_has_one_relay_and_another_takes_over_when_its_connection_dies(
+async def test_a_lane_has_one_relay_and_who_takes_over_when_its_connection_dies_says_recent_keys_again(
     service_database: ServiceDatabases,
     db: Database,
     producer: Producer,
@@ -99,22 +99,29 @@ async def test_a_lane_has_one_relay_and_another_takes_over_when_its_connection_d
     kafka_server: str,
     running: Running,
 ) -> None:
-    topic = await new_topic()
-    running(Relay(db, producer, (Lane.SMALL,)).run())
-    running(Relay(db, producer, (Lane.SMALL,)).run())
+    topic, led = await new_topic(), asyncio.Queue[str]()
+
+    async def say_again() -> None:
+        led.put_nowait("again")
+
+    for _ in range(2):
+        running(Relay(db, producer, LANES, on_lead=say_again).run())
     admin = await asyncpg.connect(service_database.admin_dsn(db))
     held = (
         "SELECT pid FROM pg_locks WHERE locktype = 'advisory' AND granted"
-        " AND database = (SELECT oid FROM pg_database WHERE datname = current_database())"
+        " AND database = (SELECT oid FROM pg_database WHERE datname = current_database()) AND objid = 1"
     )
     try:
         holder = await eventually(lambda: admin.fetchval(held))
         assert len(await admin.fetch(held)) == 1
+        await asyncio.wait_for(led.get(), 20)
+        assert led.empty()
         await admin.execute("SELECT pg_terminate_backend($1)", holder)
         async with db.worker() as tx:
             await emit(tx, *(fact(chunk, topic) for chunk in range(3)))
         assert len(await read(kafka_server, topic, 3)) == 3
         assert await eventually(lambda: admin.fetchval(held)) != holder
+        await asyncio.wait_for(led.get(), 20)
     finally:
         await admin.close()
 

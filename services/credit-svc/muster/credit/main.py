@@ -1,13 +1,12 @@
 """The processes of credit-svc: `python -m muster.credit.main api|worker|migrate`."""
 
 from collections.abc import Awaitable, Callable
-from typing import NoReturn
 
 from muster.credit import events, handlers
 from muster.credit.settings import CreditSettings
 from muster.kit.pg import Database, Tx
 from muster.kit.process import Process
-from muster.kit.repeat import repeat, until_done
+from muster.kit.repeat import repeat
 from muster.kit.service import connect, main, serve_api, start_consumer, start_relay
 
 
@@ -24,7 +23,7 @@ async def worker(process: Process[CreditSettings]) -> None:
     """Apply events, publish the outbox, and say the rates."""
     settings = process.settings
     db = await connect(process)
-    relay = start_relay(process, db)
+    relay = start_relay(process, db, on_lead=lambda: _say(db, handlers.say_all_rates))
     start_consumer(
         process,
         db,
@@ -37,18 +36,15 @@ async def worker(process: Process[CreditSettings]) -> None:
         batch_max=settings.credit_batch_max,
         after_commit=lambda _: relay.wake(),
     )
-    process.supervise("rates", _say_rates(db, settings.credit_rate_poll_s))
+    poll_s = settings.credit_rate_poll_s
+    process.supervise("rates", repeat("rates.say", poll_s, lambda: _say(db, handlers.say_new_rates)))
     process.ready()
     await process.stopped()
 
 
-async def _say_rates(db: Database, poll_s: float) -> NoReturn:
-    async def say(said: Callable[[Tx], Awaitable[object]]) -> None:
-        async with db.worker() as tx:
-            await said(tx)
-
-    await until_done("rates.say_all", lambda: say(handlers.say_all_rates))
-    await repeat("rates.say_new", poll_s, lambda: say(handlers.say_new_rates))
+async def _say(db: Database, rates: Callable[[Tx], Awaitable[object]]) -> None:
+    async with db.worker() as tx:
+        await rates(tx)
 
 
 if __name__ == "__main__":

@@ -7,7 +7,6 @@ from muster.customer.settings import CustomerSettings
 from muster.kit.outbox import Lane
 from muster.kit.pg import Database
 from muster.kit.process import Process
-from muster.kit.repeat import until_done
 from muster.kit.service import connect, main, serve_api, start_consumer, start_relay
 
 _REPEATED_MAX = 10_000
@@ -23,10 +22,11 @@ async def api(process: Process[CustomerSettings]) -> None:
 
 
 async def worker(process: Process[CustomerSettings]) -> None:
-    """Apply events, plan sends, and publish the outbox. Ready once recent suppressions were said again."""
+    """Apply events, plan sends, and publish the outbox."""
     settings = process.settings
     db = await connect(process)
-    relay = start_relay(process, db)
+    minutes = settings.customer_suppressions_repeated_min
+    relay = start_relay(process, db, on_lead=lambda: _say_suppressions_again(db, minutes))
     start_consumer(
         process,
         db,
@@ -37,8 +37,6 @@ async def worker(process: Process[CustomerSettings]) -> None:
     )
     for lane in Lane:
         process.supervise(f"planner.{lane.name.lower()}", Planner(db, lane, _limits(settings), relay.wake).run())
-    minutes = settings.customer_suppressions_repeated_min
-    await until_done("suppressions.say_again", lambda: _say_suppressions_again(db, minutes))
     process.ready()
     await process.stopped()
 

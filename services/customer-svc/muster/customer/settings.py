@@ -28,7 +28,7 @@ class CustomerSettings(ServiceSettings):
     customer_plan_idle_ms: int = Field(default=100, ge=1, description="pause of a planner that has nothing to do")
     customer_plan_freeze_timeout_ms: int = Field(default=120_000, ge=1)
     customer_suppressions_repeated_min: int = Field(
-        default=60, ge=0, description="suppressions of the last minutes are said again when a worker starts"
+        default=60, ge=0, description="suppressions of the last minutes are said again by a new relay"
     )
 
     @property

@@ -12,7 +12,7 @@ from muster.dispatch.store import accounts
 from muster.kit.consumer import wait_until_read
 from muster.kit.pg import Database
 from muster.kit.process import Process
-from muster.kit.repeat import repeat, until_done
+from muster.kit.repeat import repeat
 from muster.kit.service import connect, main, serve_api, start_consumer, start_relay
 
 GROUP: Final = "dispatch"
@@ -41,14 +41,13 @@ async def api(process: Process[DispatchSettings]) -> None:
 
 
 async def worker(process: Process[DispatchSettings]) -> None:
-    """Apply events, publish the outbox, and do what time brings. Ready once routes and senders were said."""
+    """Apply events, publish the outbox, and do what time brings."""
     settings = process.settings
     db = await connect(process)
-    relay = start_relay(process, db)
+    relay = start_relay(process, db, on_lead=lambda: _say_platform(db, settings))
     start_consumer(process, db, topics=HEARD, handlers=HANDLERS, after_commit=lambda _: relay.wake())
     for name, every_s, sweep in _sweeps(db, settings):
         process.supervise(name, repeat(name, every_s, sweep, pause_s=_MORE_S))
-    await until_done("platform.say", lambda: _say_platform(db, settings))
     process.ready()
     await process.stopped()
 

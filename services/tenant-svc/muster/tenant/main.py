@@ -37,19 +37,18 @@ async def api(process: Process[TenantSettings]) -> None:
 
 
 async def worker(process: Process[TenantSettings]) -> None:
-    """Keep the audit log and publish what the API says. Ready once what is young was said again."""
+    """Keep the audit log and publish what the API says."""
     from muster.tenant import handlers
 
     db = await connect(process)
-    start_relay(process, db)
-    start_consumer(process, db, topics=["audit"], handlers={"ActRecorded": handlers.on_act_recorded})
 
     async def say_again() -> None:
         async with db.worker() as tx:
             said = await handlers.say_again(tx, process.settings.tenant_said_again_s)
         log.info("tenants.said_again", tenants=said)
 
-    await until_done("tenants.say_again", say_again)
+    start_relay(process, db, on_lead=say_again)
+    start_consumer(process, db, topics=["audit"], handlers={"ActRecorded": handlers.on_act_recorded})
     process.ready()
     await process.stopped()
 
