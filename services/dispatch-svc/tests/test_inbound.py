@@ -307,3 +307,23 @@ async def test_what_is_written_to_nobodys_number_is_kept_for_the_operator(
         row = await tx.fetchrow("SELECT * FROM inbound_message")
     assert row is not None
     assert (row["tenant_id"], row["number"], row["body"]) == (NIL_TENANT, WRITER, "hello?")
+
+
+async def test_one_that_cannot_be_stored_comes_again_alone(
+    db: Database, carrier: Carrier, bound: Running, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    take_whole = bound.sender.inbox._take_whole
+
+    async def but_one(tx: Any, source: str, destination: str, text: str, reference: int) -> None:
+        if text == "odd":
+            raise ValueError(text)
+        await take_whole(tx, source, destination, text, reference)
+
+    monkeypatch.setattr(bound.sender.inbox, "_take_whole", but_one)
+    [account] = carrier.accounts.values()
+    parts = [Inbound(pdu) for text in ("one", "odd", "two") for pdu in deliver_pdus(WRITER, REPLY_NUMBER, text, {}, 7)]
+
+    account.deliver(parts)
+
+    assert [await part.answer for part in parts] == [0, 0x64, 0]
+    assert [said.text for said in await world.said(db, "SmsReceived")] == ["one", "two"]

@@ -8,7 +8,7 @@ from uuid import UUID
 from muster.dispatch import events
 from muster.dispatch.events import ALL, MARKETING, Inbound
 from muster.dispatch.sender.binds import Bind
-from muster.dispatch.sender.shared import Shared
+from muster.dispatch.sender.shared import AWAY, Shared
 from muster.dispatch.store import inbound as store
 from muster.dispatch.store import suppressions
 from muster.dispatch.store.inbound import Message, Part, PartKey
@@ -44,11 +44,14 @@ class Inbox:
     async def take(self, delivers: Sequence[Deliver]) -> list[int]:
         """Store each in a transaction of its own: replies are rare, and one must not wait for another's tenant, nor
         share the fate of one that cannot be stored. The sequences of those that were not."""
-        refused = []
-        for deliver in delivers:
+        refused: list[int] = []
+        for at, deliver in enumerate(delivers):
             try:
                 async with self._shared.db.worker() as tx:
                     await self._take(tx, deliver)
+            except AWAY as error:
+                log.warning("sender.database_away", why=type(error).__name__)
+                return refused + [other.sequence for other in delivers[at:]]
             except Exception as error:
                 # Whatever it is: the carrier keeps it. The type only, since a message of an error may hold a text.
                 log.error("inbound.not_stored", why=type(error).__name__)
