@@ -30,7 +30,7 @@ from muster.kit.auth import ANY_TENANT_ROLE, SENDERS, Caller, Tx, requires, tena
 from muster.kit.http import Flag, Model, Moment
 from muster.kit.idempotency import Once, idempotent
 from muster.kit.outbox import emit
-from muster.kit.pages import CursorText, Limit, Page, decode_cursor, encode_cursor
+from muster.kit.pages import CursorText, Limit, Page, decode_cursor, page_of
 from muster.kit.pg import Record
 from muster.kit.problems import not_found
 from muster.text.merge import clean_value
@@ -138,8 +138,7 @@ async def list_customers(
         allow_bulk_sms=allow_bulk_sms,
         limit=limit + 1,
     )
-    more = encode_cursor({"id": rows[limit - 1]["customer_id"]}) if len(rows) > limit else None
-    return Page[CustomerOut](items=[_out(row) for row in rows[:limit]], next_cursor=more)
+    return page_of(rows, limit, _out, lambda row: {"id": row["customer_id"]})
 
 
 @router.get("/{customer_id}")

@@ -25,7 +25,7 @@ from muster.kit.http import Model, allow
 from muster.kit.idempotency import Once, idempotent
 from muster.kit.ids import uuid7
 from muster.kit.outbox import emit
-from muster.kit.pages import CursorText, Limit, Page, decode_cursor, encode_cursor
+from muster.kit.pages import CursorText, Limit, Page, decode_cursor, page_of
 from muster.kit.pg import Record
 from muster.kit.problems import Problem, conflict, not_found, unprocessable
 
@@ -114,8 +114,7 @@ async def list_imports(
     """Imports, the newest first."""
     before = decode_cursor(cursor, {"id": UUID})["id"] if cursor else None
     rows = await imports.page_of_imports(tx, caller.tenant_id, before, limit + 1)
-    more = encode_cursor({"id": rows[limit - 1]["import_id"]}) if len(rows) > limit else None
-    return Page[ImportOut](items=[_out(row) for row in rows[:limit]], next_cursor=more)
+    return page_of(rows, limit, _out, lambda row: {"id": row["import_id"]})
 
 
 @router.get("/{import_id}")
@@ -144,8 +143,7 @@ async def import_errors(
             return StreamingResponse(lines, media_type="text/csv; charset=utf-8", headers=headers)
         after = decode_cursor(cursor, {"ordinal": int})["ordinal"] if cursor else 0
         rows = await imports.page_of_errors(tx, caller.tenant_id, import_id, after, limit + 1)
-    more = encode_cursor({"ordinal": rows[limit - 1]["ordinal"]}) if len(rows) > limit else None
-    page = Page[ErrorOut](items=[_error(row) for row in rows[:limit]], next_cursor=more)
+    page = page_of(rows, limit, _error, lambda row: {"ordinal": row["ordinal"]})
     return Response(page.model_dump_json(), media_type="application/json")
 
 

@@ -24,7 +24,7 @@ from muster.kit.http import Int, Model, Moment
 from muster.kit.idempotency import Once, idempotent, idempotent_required
 from muster.kit.ids import checked_uuid, verify_checked
 from muster.kit.outbox import Lane, emit
-from muster.kit.pages import CursorText, Limit, Page, decode_cursor, encode_cursor
+from muster.kit.pages import CursorText, Limit, Page, decode_cursor, page_of
 from muster.kit.pg import Record
 from muster.kit.problems import conflict, not_found, unprocessable
 from muster.text import NumberRefused
@@ -97,8 +97,7 @@ async def list_sends(
     before = decode_cursor(cursor, {"id": UUID})["id"] if cursor else None
     number = MessageKind[kind.upper()] if kind else None
     rows = await bulks.page_of_bulks(tx, caller.tenant_id, before, number, limit + 1)
-    more = encode_cursor({"id": rows[limit - 1]["bulk_id"]}) if len(rows) > limit else None
-    return Page[BulkOut](items=[bulk_out(row) for row in rows[:limit]], next_cursor=more)
+    return page_of(rows, limit, bulk_out, lambda row: {"id": row["bulk_id"]})
 
 
 @router.get("/bulk-sms/{bulk_id}")

@@ -16,7 +16,7 @@ from muster.kit.auth import ANY_TENANT_ROLE, Caller, Tx, requires, tenant_tx
 from muster.kit.http import Int, Model
 from muster.kit.idempotency import Once, idempotent
 from muster.kit.ids import uuid7
-from muster.kit.pages import CursorText, Limit, Page, decode_cursor, encode_cursor
+from muster.kit.pages import CursorText, Limit, Page, decode_cursor, page_of
 from muster.kit.pg import Record
 from muster.kit.problems import not_found, unprocessable
 from muster.text.merge import clean_value
@@ -69,8 +69,7 @@ async def list_templates(
     """The newest version of each template."""
     after = decode_cursor(cursor, {"id": UUID})["id"] if cursor else None
     rows = await quotes.page_of_templates(tx, caller.tenant_id, after, limit + 1)
-    more = encode_cursor({"id": rows[limit - 1]["template_id"]}) if len(rows) > limit else None
-    return Page[TemplateOut](items=[_template(row) for row in rows[:limit]], next_cursor=more)
+    return page_of(rows, limit, _template, lambda row: {"id": row["template_id"]})
 
 
 @router.post("/templates", status_code=201, response_model=TemplateOut)

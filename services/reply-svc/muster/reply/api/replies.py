@@ -12,7 +12,7 @@ from fastapi import APIRouter, Query, Request
 from muster.kit import clock
 from muster.kit.auth import ANY_TENANT_ROLE, Caller, Tx, requires, tenant_tx
 from muster.kit.http import Model
-from muster.kit.pages import CursorText, Limit, Page, decode_cursor, encode_cursor
+from muster.kit.pages import CursorText, Limit, Page, decode_cursor, encode_cursor, page_of
 from muster.kit.problems import not_found, unprocessable
 from muster.kit.settings import secret
 from muster.reply import handlers
@@ -68,9 +68,7 @@ async def read_replies(
     place = decode_cursor(cursor, {"at": _moment, "id": UUID}) if cursor else None
     before = (place["at"], place["id"]) if place else None
     rows = await inbox.replies(tx, caller.tenant_id, verdict=verdict, bulk_id=bulk_id, before=before, limit=limit + 1)
-    items = [_reply(row) for row in rows[:limit]]
-    last = {"at": items[-1].at, "id": items[-1].id} if len(rows) > limit else None
-    return Page(items=items, next_cursor=encode_cursor(last) if last else None)
+    return page_of(rows, limit, _reply, lambda row: {"at": row["received_at"], "id": row["inbound_id"]})
 
 
 @router.get("/replies/{reply_id}")
