@@ -92,7 +92,13 @@ def test_every_event_is_acted_on_by_somebody():
 
 
 def test_people_s_acts_are_recorded_by_every_service_that_takes_their_requests():
-    assert {service for service in SERVICES if records_acts(service)} == {"tenant", "customer", "credit", "dispatch"}
+    assert {service for service in SERVICES if records_acts(service)} == {
+        "tenant",
+        "customer",
+        "credit",
+        "dispatch",
+        "reply",
+    }
     assert TOPICS["audit"].producer == "all"
 
 

@@ -10,6 +10,9 @@ import dispatch_world as world
 import pytest
 from dispatch_world import REPLY_NUMBER, Running, Send
 
+from muster.dispatch.events import ChunkKey
+from muster.dispatch.store import queue
+from muster.dispatch.store.queue import Retry
 from muster.events import NIL_TENANT
 from muster.events.v1 import common_pb2, replies_pb2
 from muster.events.v1.replies_pb2 import OptOutReceived, ReplyReceived
@@ -117,6 +120,28 @@ async def test_an_unclear_reply_that_is_read_as_ordinary_lets_the_message_go(
         await eventually(partial(world.closed, db, send))
 
     assert await world.lefts(db, send) == {ACCEPTED: 10}
+
+
+async def test_what_is_put_off_for_a_hold_that_ended_meanwhile_is_looked_at_again_at_once(
+    db: Database, carrier: Carrier, send: Send, bound: Running
+) -> None:
+    await write(carrier, "stop?? not sure what you mean")
+    [hold] = await holds(db)
+    key = ChunkKey(send.tenant_id, send.bulk_id, 1)
+
+    async def due_in_s(attempt: int) -> float:
+        async with db.worker() as tx:
+            await tx.execute("DELETE FROM attempt WHERE tenant_id = $1", send.tenant_id)
+            await queue.add_retries(tx, [Retry(key, attempt, "held", [3], 60.0)])
+        async with db.worker() as tx:
+            due = "SELECT extract(epoch FROM due_at - kit_now()) FROM attempt WHERE tenant_id = $1 AND attempt = $2"
+            return float(await tx.fetchval(due, send.tenant_id, attempt))
+
+    assert await due_in_s(7) > 50
+
+    await world.hear(db, reply(send, hold["inbound_id"]))
+
+    assert await due_in_s(8) <= 1
 
 
 def suppression(send: Send, inbound_id: UUID, *, suppressed: bool) -> SuppressionChanged:

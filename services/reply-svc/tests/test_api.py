@@ -15,7 +15,7 @@ from muster.kit.auth import Caller, Role
 from muster.kit.http import create_app
 from muster.kit.pages import encode_cursor
 from muster.kit.pg import Database
-from muster.kit.testing import apply
+from muster.kit.testing import apply, facts
 from muster.kit.tokens import TokenRefused
 from muster.reply import handlers
 from muster.reply.api import ROUTERS
@@ -172,6 +172,60 @@ async def test_a_conversation_pages_also_where_messages_are_of_one_time(
     assert sorted(texts) == ["Hello", "one", "three", "two"]
     assert texts[-1] == "Hello"
     assert of_one_time or texts == ["three", "two", "one", "Hello"]
+
+
+UNCLEAR = "fuck off"
+
+
+@pytest.mark.parametrize(
+    ("body", "told"),
+    [
+        ({"verdict": "ordinary"}, ["ReplyReceived"]),
+        ({"verdict": "opt_out", "scope": "all"}, ["ReplyReceived", "OptOutReceived"]),
+    ],
+)
+async def test_a_person_decides_about_an_unclear_reply_once(
+    http: httpx.AsyncClient, db: Database, body: dict[str, str], told: list[str]
+) -> None:
+    (reply_id,) = await given_replies(db, UNCLEAR)
+    assert (await http.get(f"/v1/replies/{reply_id}", headers=by("staff"))).json()["verdict"] == "unclear"
+    before = len(await said(db))
+
+    answers = [await http.post(f"/v1/replies/{reply_id}/verdict", json=body, headers=by("staff")) for _ in range(2)]
+
+    assert [(answer.status_code, answer.json()["verdict"]) for answer in answers] == [(200, body["verdict"])] * 2
+    facts = (await said(db))[before:]
+    assert [type(fact).__name__ for fact in facts] == [*told, "ActRecorded"]
+    assert all(fact.inbound_id == reply_id and fact.rule == "person" for fact in facts[:-1])
+    other = {"verdict": "ordinary" if body["verdict"] == "opt_out" else "opt_out"}
+    refused = await http.post(f"/v1/replies/{reply_id}/verdict", json=other, headers=by("staff"))
+    assert (refused.status_code, refused.json()["verdict"]) == (409, body["verdict"])
+
+
+async def said(db: Database) -> list[Any]:
+    async with db.worker() as tx:
+        return [fact.message for fact in await facts(tx)]
+
+
+async def test_what_is_not_unclear_or_another_tenants_is_not_decided(http: httpx.AsyncClient, db: Database) -> None:
+    ordinary, unclear = [*await given_replies(db, "See you"), *await given_replies(db, UNCLEAR)]
+    before = len(await said(db))
+
+    tried = [
+        (await http.post(f"/v1/replies/{reply_id}/verdict", json=body, headers=by(caller))).status_code
+        for reply_id, body, caller in (
+            (ordinary, {"verdict": "opt_out"}, "staff"),
+            (unclear, {"verdict": "opt_out"}, "other"),
+            (unclear, {"verdict": "unclear"}, "staff"),
+            (unclear, {"verdict": "opt_out", "scope": "some"}, "staff"),
+            (unclear, {"verdict": "opt_out", "extra": 1}, "staff"),
+            (uuid4(), {"verdict": "opt_out"}, "staff"),
+            (unclear, {"verdict": "opt_out"}, "operator"),
+        )
+    ]
+
+    assert tried == [409, 404, 422, 422, 422, 404, 403]
+    assert len(await said(db)) == before
 
 
 @pytest.mark.parametrize(

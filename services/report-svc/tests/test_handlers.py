@@ -21,6 +21,7 @@ from report_world import (
     rows_of,
 )
 
+from muster.events.v1.replies_pb2 import ReplyReceived
 from muster.kit.pg import Database
 from muster.kit.testing import apply, received
 from muster.report.handlers import HANDLERS
@@ -154,6 +155,18 @@ async def test_a_reply_is_the_same_in_every_order_of_what_is_said_of_it(db: Data
     assert all(row == rows[0] for row in rows)
     kept = {"bulk_id": send.bulk, "seq": 1, "verdict": 2, "opted_out": True, "text": "STOP"}
     assert rows[0] | kept == rows[0]
+
+
+async def test_a_decision_about_an_unclear_reply_stands_in_whatever_order_it_is_heard(db: Database) -> None:
+    for order in permutations(range(3)):
+        written, unclear, _ = Send().answers(uuid4())
+        decided = ReplyReceived()
+        decided.CopyFrom(unclear)
+        unclear.verdict, unclear.rule, decided.verdict, decided.rule = 5, "doubt", 1, "person"
+        told = [written, unclear, decided]
+        await hear(db, *(told[at] for at in order), *told)
+
+    assert {(row["verdict"], row["rule"], row["text"]) for row in await rows_of(db, "reply")} == {(1, "person", "STOP")}
 
 
 async def test_what_was_written_has_its_time_also_before_it_is_attributed(db: Database) -> None:

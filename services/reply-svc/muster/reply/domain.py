@@ -17,6 +17,8 @@ DOUBT_WITHIN: Final = timedelta(days=7)
 ONE_ANSWER_IN: Final = timedelta(hours=24)
 """A number gets one automatic answer of a kind in this time, so that two machines never talk to each other."""
 CLOCKS_APART: Final = timedelta(minutes=5)
+BY_A_PERSON: Final = "person"
+"""The rule of a verdict that a person gave."""
 _NAME_CHARS_MAX: Final = 40
 
 

@@ -8,7 +8,7 @@ from uuid import UUID
 from muster.kit.outbox import emit
 from muster.kit.pg import Tx
 from muster.reply import domain, events
-from muster.reply.domain import Forward, Inbound, Known, Line, Reply, Sent, Tenant, Verdict
+from muster.reply.domain import Attribution, Forward, Inbound, Known, Line, Reply, Scope, Sent, Tenant, Verdict
 from muster.reply.store import emails, inbox, sent
 
 _CANDIDATES_MAX = 8
@@ -91,6 +91,24 @@ async def told(tx: Tx, forward: Forward) -> Forward:
     """A reply that goes out by e-mail, with the conversation until it."""
     lines = await conversation(tx, forward.tenant_id, forward.number_hash, forward.received_at, _TOLD_LINES_MAX)
     return replace(forward, conversation=tuple(lines))
+
+
+async def decide(tx: Tx, tenant_id: UUID, inbound_id: UUID, verdict: Verdict, scope: Scope) -> bool:
+    """A person says what an unclear reply means, once; False where there is no such reply that is unclear."""
+    row = await inbox.decide(tx, tenant_id, inbound_id, verdict, scope, domain.BY_A_PERSON)
+    if row is None:
+        return False
+    answers = row["bulk_id"] and Sent(row["bulk_id"], row["seq"], row["received_at"], dispatched=True)
+    reply = Reply(
+        # Neither number nor text is told.
+        inbound=Inbound(tenant_id, inbound_id, "", row["number_hash"], "", row["received_at"]),
+        attribution=Attribution(answers, row["doubtful"]),
+        verdict=verdict,
+        scope=scope,
+        rule=domain.BY_A_PERSON,
+    )
+    await emit(tx, *events.facts_of(reply, inbound_id))
+    return True
 
 
 def _read(batch: Sequence[events.InboundHeard]) -> list[tuple[events.InboundHeard, Inbound]]:

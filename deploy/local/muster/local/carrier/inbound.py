@@ -19,8 +19,8 @@ def _address(address: str) -> tuple[str, int, int]:
 
 def deliver_pdus(source: str, destination: str, text: str, options: dict[str, Any], reference: int) -> list[Deliver]:
     """One deliver_sm for each part. Of `options`: `parts` false sends a long text in one message_payload,
-    `reversed` sends the last part first, `reference_bits` is 8 or 16. Raises ValueError for a text that cannot be
-    sent."""
+    `reversed` sends the last part first, `only` loses all parts but these (from 1), `reference_bits` is 8 or 16.
+    Raises ValueError for a text that cannot be sent."""
     reference_bits: ReferenceBits = 16 if options.get("reference_bits") == 16 else 8
     payloads = split(text, reference_bits)
     if not options.get("parts", True):
@@ -42,6 +42,7 @@ def deliver_pdus(source: str, destination: str, text: str, options: dict[str, An
             destination_ton=destination_ton,
             destination_npi=destination_npi,
         )
-        for header, payload in zip(headers, payloads, strict=True)
+        for number, (header, payload) in enumerate(zip(headers, payloads, strict=True), 1)
+        if number in options.get("only", (number,))
     ]
     return pdus[::-1] if options.get("reversed") else pdus

@@ -328,11 +328,14 @@ class Retry:
     delay_s: float
 
 
+# Where a hold has just ended it may be the one that these were put off for: it was seen before, and is written now.
 _RETRY: Final = """
 INSERT INTO attempt (tenant_id, bulk_id, chunk, attempt, account, lane, kind, why, parts, slot_order, due_at, send_by)
 SELECT c.tenant_id, c.bulk_id, c.chunk, n.attempt, c.account, c.lane, c.kind, n.why, n.parts,
     ARRAY(SELECT jsonb_array_elements_text(n.slot_order::jsonb)::smallint),
-    kit_now() + make_interval(secs => n.delay_s), c.send_by
+    kit_now() + make_interval(secs => CASE WHEN n.why = 'held' AND EXISTS (SELECT FROM hold h
+        WHERE h.tenant_id = c.tenant_id AND h.released_at > kit_now() - interval '10 s') THEN 1 ELSE n.delay_s END),
+    c.send_by
 FROM unnest($1::uuid[], $2::uuid[], $3::int[], $4::int[], $5::text[], $6::int[], $7::text[], $8::float8[])
     AS n(tenant_id, bulk_id, chunk, attempt, why, parts, slot_order, delay_s)
 JOIN chunk c USING (tenant_id, bulk_id, chunk)

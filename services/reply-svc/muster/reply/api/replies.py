@@ -7,16 +7,18 @@ from functools import partial
 from typing import Annotated, Any, Literal
 from uuid import UUID
 
-from fastapi import APIRouter, Query, Request
+from fastapi import APIRouter, Query, Request, Response
 
-from muster.kit import clock
+from muster.kit import audit, clock
 from muster.kit.auth import ANY_TENANT_ROLE, Caller, Tx, requires, tenant_tx
 from muster.kit.http import Model
+from muster.kit.idempotency import Once, idempotent
+from muster.kit.outbox import emit
 from muster.kit.pages import CursorText, Limit, Page, decode_cursor, encode_cursor, page_of
-from muster.kit.problems import not_found, unprocessable
+from muster.kit.problems import conflict, not_found, unprocessable
 from muster.kit.settings import secret
 from muster.reply import handlers
-from muster.reply.domain import Line, Verdict
+from muster.reply.domain import Line, Scope, Verdict
 from muster.reply.settings import ReplySettings
 from muster.reply.store import inbox, sent
 from muster.text import NumberRefused, number_hash, read_number
@@ -55,6 +57,13 @@ class LineOut(Model):
     verdict: Verdict | None
 
 
+class VerdictIn(Model):
+    """What a person read; `scope`: how far an opt-out reaches."""
+
+    verdict: Literal["ordinary", "opt_out"]
+    scope: Literal["marketing", "all"] = "marketing"
+
+
 @router.get("/replies")
 async def read_replies(
     caller: Annotated[Caller, requires(*ANY_TENANT_ROLE)],
@@ -80,6 +89,31 @@ async def read_reply(
     if row is None:
         raise not_found("reply")
     return _reply(row)
+
+
+@router.post("/replies/{reply_id}/verdict", response_model=ReplyOut)
+async def decide_reply(
+    reply_id: UUID,
+    body: VerdictIn,
+    caller: Annotated[Caller, requires(*ANY_TENANT_ROLE)],
+    tx: Annotated[Tx, tenant_tx],
+    once: Annotated[Once, idempotent],
+) -> Response:
+    """Say what an unclear reply means. Its number was paused: it is texted again, or no more. Said once."""
+
+    async def make() -> tuple[int, Model]:
+        verdict = Verdict(body.verdict)
+        if await handlers.decide(tx, caller.tenant_id, reply_id, verdict, Scope(body.scope)):
+            await emit(tx, audit.record(caller, "reply-decided", "reply", str(reply_id), body.verdict))
+        row = await inbox.reply(tx, caller.tenant_id, reply_id)
+        if row is None:
+            raise not_found("reply")
+        if row["verdict"] != verdict:
+            detail = f"It was read as {row['verdict']}."
+            raise conflict("reply_not_unclear", "Only an unclear reply is decided", detail, verdict=row["verdict"])
+        return 200, _reply(row)
+
+    return await once.answer(tx, caller, body, make)
 
 
 @router.get("/conversations")

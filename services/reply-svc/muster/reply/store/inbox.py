@@ -124,6 +124,21 @@ async def reply(tx: Tx, tenant_id: UUID, inbound_id: UUID) -> dict[str, Any] | N
     return dict(row) if row else None
 
 
+_DECIDE = """
+UPDATE inbound_message SET verdict = $3, scope = $4, rule = $5
+WHERE tenant_id = $1 AND inbound_id = $2 AND verdict = 'unclear'
+RETURNING number_hash, received_at, bulk_id, seq, doubtful
+"""
+
+
+async def decide(
+    tx: Tx, tenant_id: UUID, inbound_id: UUID, verdict: str, scope: str, rule: str
+) -> dict[str, Any] | None:
+    """What an unclear reply means; None where there is no such reply that is unclear."""
+    row = await tx.fetchrow(_DECIDE, tenant_id, inbound_id, verdict, scope, rule)
+    return dict(row) if row else None
+
+
 _WRITTEN_BY = """
 SELECT inbound_id, received_at, number, text, bulk_id, seq, verdict, rule, doubtful FROM inbound_message
 WHERE tenant_id = $1 AND number_hash = $2 AND received_at < $3

@@ -148,11 +148,12 @@ _REPLIED: Final = """
 INSERT INTO reply (tenant_id, inbound_id, bulk_id, seq, verdict, rule, received_at) VALUES ($1, $2, $3, $4, $5, $6, $7)
 ON CONFLICT (tenant_id, inbound_id) DO UPDATE SET bulk_id = excluded.bulk_id, seq = excluded.seq,
     verdict = excluded.verdict, rule = excluded.rule, received_at = excluded.received_at
+    WHERE excluded.verdict <> 5 OR reply.verdict = 0
 """
 
 
 async def save_replied(tx: Tx, rows: Sequence[tuple[Any, ...]]) -> None:
-    """What a customer's message answers, and how it was read."""
+    """What a customer's message answers, and how it was read: said again where it was unclear (5) and was decided."""
     await tx.executemany(_REPLIED, rows)
 
 
