@@ -1,0 +1,87 @@
+"""A receipt whose id nobody was told resolves an unknown message if exactly one fits, and nothing else ever."""
+
+from dataclasses import replace
+from datetime import timedelta
+from typing import Any
+from uuid import UUID, uuid4
+
+import dispatch_world as world
+import pytest
+from dispatch_world import Send
+
+from muster.dispatch.domain.receipts import Receipt
+from muster.dispatch.events import ChunkKey
+from muster.dispatch.sender.deliveries import fits, only_message
+from muster.dispatch.store.receipts import UnknownPart, WaitingReceipt
+from muster.events.v1 import common_pb2
+from muster.kit import clock
+from muster.kit.pg import Database
+from muster.kit.testing import eventually
+from muster.local.carrier.deliveries import Inbound
+from muster.local.carrier.server import Carrier
+from muster.smpp import Deliver
+
+ACCEPTED, UNKNOWN = common_pb2.LEFT_ACCEPTED, common_pb2.LEFT_UNKNOWN
+NOW = clock.now()
+TENANT, BULK = uuid4(), uuid4()
+
+
+def unknown(slot: int = 0, *, chunk: int = 1, bulk: UUID = BULK, sender: str = "+61400", after_s: float = 0.0) -> Any:
+    return UnknownPart(ChunkKey(TENANT, bulk, chunk), slot, NOW + timedelta(seconds=after_s), sender, b"h")
+
+
+def receipt(*, sender: str = "61400", dated: bool = True) -> WaitingReceipt:
+    return WaitingReceipt("77", Receipt.DELIVERED, "000", NOW, NOW if dated else None, "61411", sender)
+
+
+@pytest.mark.parametrize(
+    ("after_s", "fitting"), [(0, True), (-60, True), (-61, False), (60, True), (119, True), (120, False)]
+)
+def test_a_receipt_fits_what_was_submitted_within_a_minute_of_the_minute_it_names(after_s: int, fitting: bool) -> None:
+    assert fits(receipt(), unknown(after_s=after_s)) is fitting
+
+
+def test_a_receipt_fits_only_its_sender_and_without_a_date_any_time_that_unknowns_wait() -> None:
+    assert not fits(receipt(sender="61499"), unknown())
+    assert fits(receipt(dated=False), unknown(after_s=-3600))
+    assert not fits(receipt(dated=False), unknown(after_s=-73 * 3600))
+
+
+def test_the_parts_of_one_message_are_resolved_from_the_first_and_two_messages_are_not() -> None:
+    assert only_message([unknown(4)]) == unknown(4)
+    assert only_message([unknown(6), unknown(5), unknown(4)]) == unknown(4)
+    assert only_message([unknown(4), unknown(6)]) is None
+    assert only_message([unknown(4), unknown(5, chunk=2)]) is None
+    assert only_message([unknown(4), unknown(4, bulk=uuid4())]) is None
+    assert only_message([unknown(4), unknown(5, after_s=1)]) is None
+
+
+async def test_of_two_that_fit_both_stay_unknown_and_a_receipt_of_somebody_elses_message_changes_nothing(
+    db: Database, carrier: Carrier
+) -> None:
+    alike, also, alone = Send(recipients=5), Send(recipients=5), Send(recipients=5, first_number=61_422_000_000)
+    for send in (alike, also, alone):
+        await world.queue(db, send)
+    carrier.use(replace(carrier.options, response_loss=1.0, receipt_delay_ms=500))
+
+    async with world.sending(db, world.settings(carrier_port=carrier.port, carrier_response_timeout_s=0.2)) as running:
+        await eventually(lambda: waiting(db, 15))
+        alien = Deliver(0, "61433000000", "61400000001", b"id:5 stat:DELIVRD err:000", esm_class=4)
+        carrier.accounts["muster"].deliver([answered := Inbound(alien)])
+        assert await answered.answer == 0
+        await eventually(lambda: resolved(db, alone))
+        await running.sender.deliveries.join()
+
+    assert await world.lefts(db, alike) == {UNKNOWN: 5}
+    assert await world.lefts(db, also) == {UNKNOWN: 5}
+    assert await world.receipts(db, alone) == {common_pb2.RECEIPT_STATE_DELIVERED: 5}
+    await world.assert_laws(db)
+
+
+async def waiting(db: Database, count: int) -> bool:
+    async with db.worker() as tx:
+        return bool(await tx.fetchval("SELECT count(*) FROM receipt_waiting") >= count)
+
+
+async def resolved(db: Database, send: Send) -> bool:
+    return await world.lefts(db, send) == {ACCEPTED: 5} and (await world.receipts(db, send)).total() == 5
