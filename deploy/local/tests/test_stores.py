@@ -70,9 +70,10 @@ def test_a_server_that_cannot_start_says_why_and_where_its_log_is():
 
 
 def test_an_initdb_that_was_killed_is_done_again_and_a_killed_servers_number_may_be_another_process(tmp_path):
-    server = Postgres(tmp_path / "postgres", durable=False)
+    server = Postgres(tmp_path / "postgres", password="right", durable=False)
     server.directory.mkdir()
     killed = server._data().with_name("data.made")
+    killed.with_name("password").write_text("right")
     killed.mkdir()
     (killed / "PG_VERSION").write_text("18\n")  # the first file that initdb writes
     user = server._user
@@ -82,6 +83,7 @@ def test_an_initdb_that_was_killed_is_done_again_and_a_killed_servers_number_may
         (server._data() / "postmaster.pid").write_text(f"{other.pid}\n{server._data()}\n")
         server.start()
         run_sql(server.dsn(), "SELECT 1")
+        assert {path.name for path in killed.parent.iterdir()} <= {"data", "owner", "elsewhere", "postgres.log"}
     finally:
         server.stop()
         server.remove()

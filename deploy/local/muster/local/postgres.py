@@ -11,7 +11,6 @@ import os
 import shutil
 import signal
 import subprocess
-import tempfile
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from importlib.metadata import version
@@ -26,7 +25,6 @@ from muster.local.unprivileged import (
     User,
     can_reach,
     data_elsewhere,
-    own_place,
     reachable_copy,
     remove_abandoned_places,
     unprivileged_user,
@@ -230,13 +228,20 @@ def _package_folder() -> Path:
 
 @contextlib.contextmanager
 def _password_file(data: Path, password: str | None, user: User | None) -> Iterator[tuple[str, ...]]:
-    """initdb takes the first password from a file only; it must be outside of the (empty) data directory."""
+    """initdb takes the first password from a file only; it must be outside of the (empty) data directory.
+
+    Its name is always the same: one that was killed leaves it, and the next one removes it.
+    """
     if password is None:
         yield ()
         return
-    with tempfile.NamedTemporaryFile("w", dir=data.parent if user is None else own_place()) as file:
-        file.write(password)
-        file.flush()
+    file = data.with_name("password")
+    file.unlink(missing_ok=True)
+    try:
+        with os.fdopen(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as output:
+            output.write(password)
         if user:
-            os.chown(file.name, user.uid, user.gid)
-        yield (f"--pwfile={file.name}",)
+            os.chown(file, user.uid, user.gid)
+        yield (f"--pwfile={file}",)
+    finally:
+        file.unlink(missing_ok=True)
