@@ -249,6 +249,15 @@ _WRITTEN: Final[tuple[tuple[str, Verdict, str], ...]] = (
     ),
     ("off_the_list", Verdict.OPT_OUT, f"^(?: please)? off (?:your|the|this)(?: \\w+)? {_LIST} "),
     (
+        "off_the_list",
+        Verdict.OPT_OUT,
+        " (?:i|id|ill|we|please)(?: (?:would|want|wanted|like|wish|need|just|to|prefer|please|really|rather)){0,5}"
+        " (?:be|get) (?:removed|deleted|unlisted|taken off)"
+        f"(?:(?: (?:please|thanks|now|asap))* $| (?:from|off)?(?: \\w+){{0,2}} {_LIST} )",
+    ),
+    ("off_the_list", Verdict.OPT_OUT, f" (?:taken|want|get me) off (?:your|this|the|these)(?: \\w+)? {_LIST} "),
+    ("turn_off", Verdict.OPT_OUT, "(?<! dont)(?<! not)(?<! i) (?:turn|switch) off(?: \\w+){0,2} text "),
+    (
         "remove_me",
         Verdict.OPT_OUT,
         f" (?:remove|delete|erase|lose|forget|unlist|block|removing|deleting) {_ME} (?!next\\b)",
