@@ -52,7 +52,9 @@ class Started:
         self.process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=env)
         assert self.process.stdout is not None
         with self.process.stdout as lines:
-            said = list(itertools.takewhile(lambda line: not line.startswith("Ctrl-C"), lines))
+            said = list(itertools.takewhile(lambda line: "postgres" not in line, lines))
+            assert not (var / "run.json").exists(), "who finds it may use what it names"
+            said += itertools.takewhile(lambda line: not line.startswith("Ctrl-C"), lines)
         assert (var / "run.json").exists(), "".join(said)
         self.run = json.loads((var / "run.json").read_text())
         self.below = psutil.Process(self.process.pid).children(recursive=True)

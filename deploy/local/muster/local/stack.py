@@ -47,6 +47,7 @@ class Stack:
     ) -> None:
         self.var = var
         self.run: dict[str, Any] = {}
+        self._is_up = False
         self._say = say
         self._services = services
         self._with_tenant = with_tenant
@@ -101,10 +102,10 @@ class Stack:
         apis = {service: self._ports[f"{service}.api.0.http"] for service in self._services}
         services = [self._service(service, role) for service in self._services for role in ROLES[service]]
         await self._supervisor.start(*services, self._caddy(apis))
-        self._write_run()
         if self._with_tenant:
             await seed.ensure_tenant(self.run, self.var, self._secrets)
-            self._write_run()
+        self._is_up = True
+        self._write_run()
 
     async def _stop(self) -> None:
         await self._supervisor.stop()
@@ -235,7 +236,7 @@ class Stack:
         return {f"MUSTER_CARRIER_{key.upper()}": str(account[key]) for key in ("host", "port", "system_id", "password")}
 
     def _write_run(self) -> None:
-        """`run.json`: where everything is and what its process ids are."""
+        """`run.json`: where everything is and what its process ids are; there from when all of it runs."""
         pids = self._supervisor.pids()
         people = seed.read(self.var)
         self.run.update(
@@ -255,4 +256,5 @@ class Stack:
             },
             processes=pids,
         )
-        write_json(self.var / "run.json", self.run)
+        if self._is_up:
+            write_json(self.var / "run.json", self.run)
