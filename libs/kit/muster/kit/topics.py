@@ -144,7 +144,7 @@ def _differences(topic: Wanted, partitions: int, config: Mapping[str, str]) -> l
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """The command; 1 with a line for each difference."""
+    """The command; 1 with a line for each difference, or with why it could not be done."""
     parser = argparse.ArgumentParser(prog="python -m muster.kit.topics", description=__doc__)
     parser.add_argument("registry", type=Path, help="topics.yaml")
     size = parser.add_mutually_exclusive_group()
@@ -152,9 +152,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     size.add_argument("--fitting", action="store_true", help=f"the same where there are fewer than {REPLICAS} brokers")
     parser.add_argument("--kafka", default=os.environ.get("MUSTER_KAFKA", "127.0.0.1:9092"), help="host:port")
     options = parser.parse_args(arguments)
-    laptop = options.laptop or (options.fitting and asyncio.run(is_small(options.kafka)))
-    wanted = wanted_topics(read_registry(options.registry.read_text(encoding="utf-8")), laptop=laptop)
-    differences = asyncio.run(ensure(options.kafka, wanted))
+    registry = read_registry(options.registry.read_text(encoding="utf-8"))
+    try:
+        laptop = options.laptop or (options.fitting and asyncio.run(is_small(options.kafka)))
+        differences = asyncio.run(ensure(options.kafka, wanted_topics(registry, laptop=laptop)))
+    except (KafkaError, OSError) as error:
+        differences = [f"Kafka at {options.kafka}: {error}"]
     for line in differences:
         sys.stderr.write(f"{line}\n")
     return 1 if differences else 0
