@@ -71,7 +71,7 @@ async def test_a_stop_in_the_middle_answers_exact_counts_and_gives_the_unsent_cr
 
     assert answer.status_code == 200, answer.text
     body = answer.json()
-    assert body["state"] == "stopped"
+    assert body["state"] == "closed"
     assert body["counts"]["accepted"] == sent == len(carrier.stats.by_destination)
     assert body["counts"]["stopped"] == 1_000 - sent
     assert body["counts"]["queued"] == body["counts"]["submitting"] == 0
@@ -155,7 +155,7 @@ async def test_a_stop_before_anything_was_heard_holds_whatever_comes_later(
         await world.queue(db, send)
         await eventually(lambda: swept_and_closed(db, send))
 
-    assert (answer.status_code, answer.json()["state"]) == (200, "stopped")
+    assert (answer.status_code, answer.json()["state"]) == (200, "closed")
     assert carrier.stats.submits == 0
     assert await world.money(db, send) == (600, 0, 600, 0)
     assert await world.lefts(db, send) == {common_pb2.LEFT_STOPPED: 600}
@@ -195,7 +195,7 @@ async def test_a_repeated_stop_with_its_key_is_one_act_with_the_present_counts(
 
     assert (first.status_code, second.status_code) == (200, 200)
     assert second.headers["Idempotent-Replayed"] == "true"
-    assert (first.json()["state"], second.json()["state"]) == ("stopped", "closed")
+    assert (first.json()["state"], second.json()["state"]) == ("closed", "closed")
     assert first.json()["credits"] == second.json()["credits"]
     assert len(await world.said(db, "ActRecorded")) == 1
 

@@ -199,5 +199,5 @@ def _state(bulk: Bulk, *, leased: bool) -> str:
     if bulk.state in (State.CLOSED, State.REFUSED):
         return bulk.state.value
     if bulk.ending:
-        return "stopping" if leased else "stopped"
+        return "stopping" if leased else State.CLOSED.value
     return "paused" if bulk.paused else bulk.state.value
