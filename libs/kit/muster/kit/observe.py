@@ -16,6 +16,8 @@ from typing import Any, TextIO, cast
 
 import structlog
 
+from muster.kit import clock
+
 _UUID = r"[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{12}"
 # International with separators; national with a leading zero and separators; any run of eight digits or more.
 _NUMBER = re.compile(rf"({_UUID})|\+\d(?:[ ().-]{{0,2}}\d){{5,}}|(?<![\d.])0\d(?:[ ()-]{{0,2}}\d){{6,}}|\d{{8,}}")
@@ -27,6 +29,10 @@ _MESSAGE_CHARS_MAX = 300
 # Their messages quote what was given to them: rows, numbers, texts.
 _QUOTING_MODULES = ("asyncpg", "pydantic", "pydantic_core", "fastapi", "json", "google")
 _LOUD_LOGGERS = ("aiokafka", "asyncio", "uvicorn")
+# While the broker is away each client says so twenty times a second.
+_REPETITIVE_LOGGERS = ("aiokafka",)
+_REPEATED_S = 10.0
+_REPEATED_KINDS_MAX = 1_000
 
 _service = "muster"
 
@@ -139,6 +145,26 @@ def _head(error: BaseException) -> str:
 class _Bridge(logging.Handler):
     """Standard logging's records through structlog's processors."""
 
+    def __init__(self) -> None:
+        super().__init__()
+        self._said: dict[tuple[str, str], tuple[float, int]] = {}
+
     def emit(self, record: logging.LogRecord) -> None:
-        log = logger(record.name)
-        log.log(record.levelno, record.getMessage(), exc_info=record.exc_info)
+        repeated = self._repeated(record)
+        if repeated is not None:
+            told = {"repeated": repeated} if repeated else {}
+            logger(record.name).log(record.levelno, record.getMessage(), exc_info=record.exc_info, **told)
+
+    def _repeated(self, record: logging.LogRecord) -> int | None:
+        """How often this was said since it was last written; None where it was written a moment ago."""
+        if not record.name.startswith(_REPETITIVE_LOGGERS):
+            return 0
+        kind, now = (record.name, str(record.msg)), clock.monotonic()
+        written_at, repeated = self._said.get(kind, (-_REPEATED_S, 0))
+        if now - written_at < _REPEATED_S:
+            self._said[kind] = (written_at, repeated + 1)
+            return None
+        if len(self._said) >= _REPEATED_KINDS_MAX:
+            self._said.clear()
+        self._said[kind] = (now, 0)
+        return repeated

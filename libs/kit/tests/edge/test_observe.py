@@ -4,6 +4,7 @@ import io
 import json
 import logging
 import sys
+import time
 from collections.abc import Iterator
 from typing import Any
 from uuid import UUID
@@ -11,7 +12,7 @@ from uuid import UUID
 import asyncpg
 import pytest
 
-from muster.kit import observe
+from muster.kit import clock, observe
 from muster.kit.settings import ServiceSettings, load, secret
 
 BULK = UUID("0192a000-1234-7000-8000-000012345678")
@@ -82,6 +83,21 @@ def test_both_kinds_of_logging_are_one_json_object_a_line(written: io.StringIO) 
     assert (ours["event"], ours["module"], ours["bulk_id"]) == ("bulk.stopped", "here", str(BULK))
     assert (theirs["event"], theirs["module"], theirs["level"]) == ("sent to [number]", "elsewhere", "warning")
     assert ours["time"].endswith("Z")
+
+
+def test_a_library_that_repeats_itself_is_written_once_in_ten_seconds_and_counted(written: io.StringIO) -> None:
+    now = 100.0
+    with clock.replaced(time.time_ns, lambda: now):
+        for second in (100.0, 101.0, 109.9, 110.1, 110.2):
+            now = second
+            logging.getLogger("aiokafka.conn").error("no connection to node %s", second)
+            logging.getLogger("elsewhere").error("each of these is written")
+    theirs = [line for line in lines(written) if line["module"] == "aiokafka.conn"]
+    assert [(line["event"], line.get("repeated")) for line in theirs] == [
+        ("no connection to node 100.0", None),
+        ("no connection to node 110.1", 2),
+    ]
+    assert len(lines(written)) == 2 + 5
 
 
 def test_exceptions_tell_where_and_not_what_a_library_quotes(written: io.StringIO) -> None:
