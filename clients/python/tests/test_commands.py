@@ -70,7 +70,7 @@ def api(monkeypatch: pytest.MonkeyPatch) -> Iterator[Api]:
             """Nothing is logged."""
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Answering)
-    Thread(target=server.serve_forever, daemon=True).start()
+    Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
     connect(monkeypatch, f"http://127.0.0.1:{server.server_port}")
     yield known
     server.shutdown()
