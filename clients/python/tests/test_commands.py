@@ -126,7 +126,9 @@ def test_a_line_that_cannot_be_counted_is_answered_by_why_and_the_next_is_counte
     assert (counted["units"], ran.code) == (2, 0)
 
 
-@pytest.mark.parametrize(("given", "units"), [(b"a\n", 1), (b"a\n\n", 2), (b"a\r\nb\r\n", 4), ("€".encode(), 2)])
+@pytest.mark.parametrize(
+    ("given", "units"), [(b"a\n", 1), (b"a\n\n", 2), (b"a\r\nb\r\n", 4), (b"a\r", 2), ("€".encode(), 2)]
+)
 def test_a_text_is_counted_as_it_stands_less_one_final_newline(run: Run, given: bytes, units: int) -> None:
     ran = run("parts", given=given)
     assert ran.code == 0

@@ -34,7 +34,8 @@ def parts(as_json: AsJson = False) -> None:  # noqa: FBT002 - typer reads a flag
 
 def text_from_stdin() -> str:
     """The text on standard input as it stands, less one final newline."""
-    return sys.stdin.buffer.read().decode("utf-8", errors="surrogateescape").removesuffix("\n").removesuffix("\r")
+    written = sys.stdin.buffer.read().decode("utf-8", errors="surrogateescape")
+    return written.removesuffix("\r\n" if written.endswith("\r\n") else "\n")
 
 
 def _parts_of_line(line: str) -> dict[str, Any]:
