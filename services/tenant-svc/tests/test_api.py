@@ -234,6 +234,14 @@ async def test_a_tenant_keeps_one_active_admin(service: Any, business: Any) -> N
     assert (await service.call(business.token, "PATCH", own, json={"role": "staff"})).status_code == 200
 
 
+async def test_a_key_is_not_made_for_a_user_without_access(service: Any, business: Any) -> None:
+    body = {"name": "Sam", "email": "sam@salon.example", "role": "staff"}
+    sam = (await service.call(business.token, "POST", "/v1/users", json=body)).json()
+    await service.call(business.token, "PATCH", f"/v1/users/{sam['id']}", json={"active": False})
+    answer = await service.call(business.token, "POST", "/v1/api-keys", json={"name": "x", "user_id": sam["id"]})
+    assert (answer.status_code, answer.json()["code"]) == (409, "user_inactive")
+
+
 async def test_an_expiry_in_the_past_is_refused(service: Any, business: Any) -> None:
     body = {"name": "x", "expires_at": "2001-01-01T00:00:00Z"}
     answer = await service.call(business.token, "POST", "/v1/api-keys", json=body)

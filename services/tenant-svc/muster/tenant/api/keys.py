@@ -140,6 +140,8 @@ async def _owner(tx: Tx, caller: Caller, tenant_id: UUID, body: KeyIn, users_max
     member = await store.find_member(tx, tenant_id, user_id)
     if member is None:
         raise not_found("user")
+    if not member.active:
+        raise conflict("user_inactive", "This user has no access", "Give it back first: its keys get no token.")
     if body.role is not None and body.role != member.role:
         raise unprocessable("role", "role_of_user", f"a key carries its user's role, which is {member.role}")
     return member
