@@ -126,6 +126,7 @@ def _import(business: Business, country: Country, rows: int) -> None:
     csv = customers_csv(country, rows, seed=rows)
     done = _eventually("the import", lambda: business.caller.import_customers(csv))
     business.imported = {member: done[member] for member in ("rows", "imported", "rejected")}
+    console.print(f"[bold]{business.name}[/bold]: its customers, as it has them")
     console.print(
         f"  imported {done['imported']:,} of {done['rows']:,} rows; {done['rejected']} rejected, for example:"
     )
