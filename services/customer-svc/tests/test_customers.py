@@ -147,6 +147,8 @@ BAD_INPUT: list[tuple[str, str, Any, str, str]] = [
     ("POST", "/v1/quotes", QUOTE | {"text": "Hi {{shoe_size}}"}, "text", "unknown_field"),
     ("POST", "/v1/quotes", QUOTE | {"audience": {"tag": "nobody"}}, "audience", "audience_empty"),
     ("POST", "/v1/quotes", QUOTE | {"audience": {}}, "audience", "value_error"),
+    ("POST", "/v1/quotes", QUOTE | {"audience": {"search": " "}}, "audience.search", "string_too_short"),
+    ("POST", "/v1/quotes", QUOTE | {"audience": {"search": "00"}}, "audience", "audience_empty"),
     ("POST", "/v1/quotes", QUOTE | {"sender": "+61499999999"}, "sender", "not_own_sender"),
     ("POST", "/v1/bulk-sms", {"quote_id": str(uuid4())}, "Idempotency-Key", "missing"),
     ("POST", "/v1/messages", {"to": "banana", "text": "Hi"}, "to", "not_a_number"),
@@ -160,7 +162,7 @@ BAD_INPUT: list[tuple[str, str, Any, str, str]] = [
 
 
 async def test_bad_input_names_its_field_and_changes_nothing(salon: Any, subtests: Any) -> None:
-    await salon.load("Bob,Jones,0412000009,yes\n")
+    await salon.load("Bob,Jones,0412010109,yes\n")
     tables = ("customer", "quote", "bulk", "plan", "plan_frozen", "suppression", "template", "outbox", "idempotency")
     before = [await salon.count(table) for table in tables]
     for method, path, body, field, code in BAD_INPUT:

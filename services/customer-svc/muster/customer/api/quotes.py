@@ -5,7 +5,7 @@ from typing import Annotated, Any, Literal
 from uuid import UUID
 
 from fastapi import APIRouter, Request, Response
-from pydantic import Field, model_validator
+from pydantic import Field, StringConstraints, model_validator
 
 from muster.customer.api.common import problem_of, sending_tenant_of, settings_of
 from muster.customer.domain.audience import Audience, Reason, left_out_by_word
@@ -40,7 +40,7 @@ class AudienceIn(Model):
     all: Flag | None = None
     list: Annotated[str, Field(min_length=1, max_length=TAG_CHARACTERS_MAX)] | None = None
     tag: Annotated[str, Field(min_length=1, max_length=TAG_CHARACTERS_MAX)] | None = None
-    search: Annotated[str, Field(min_length=1, max_length=100)] | None = None
+    search: Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=100)] | None = None
     customer_ids: CustomerIds | None = None
 
     @model_validator(mode="after")

@@ -234,4 +234,4 @@ def search_patterns(search: str | None) -> tuple[str | None, str | None]:
     escaped = search.strip().replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
     digits = "".join(c for c in search if c.isascii() and c.isdigit())
     is_number = digits and not any(c.isalpha() for c in search)
-    return f"%{escaped}%", f"%{digits.lstrip('0')}%" if is_number else None
+    return f"%{escaped}%", f"%{digits.lstrip('0') or digits}%" if is_number else None
