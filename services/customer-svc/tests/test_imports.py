@@ -171,6 +171,11 @@ async def test_a_form_with_a_file_is_read_too(salon: Any) -> None:
     assert (answer.status_code, answer.json()["errors"][0]["field"]) == (422, "file")
 
 
+async def test_a_form_that_is_none_is_a_problem_of_the_body(salon: Any) -> None:
+    answer = await salon.ask("POST", "/v1/customers/imports", b"--x", Content_Type="multipart/form-data")
+    assert (answer.status_code, answer.json()["errors"][0]["field"]) == (400, "body")
+
+
 WRITTEN = {
     "UTF-8 with its mark": f"\ufeff{HEADER}\nZoë,S,0412000001,yes\n".encode(),
     "Western Windows": f"{HEADER}\nZoë,S,0412000001,yes\n".encode("cp1252"),

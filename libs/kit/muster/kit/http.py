@@ -170,10 +170,11 @@ async def _on_http(request: Request, error: HTTPException) -> Response:
     if error.status_code == 400 and isinstance(error.__cause__, (ValueError, RecursionError)):
         return problem_response(_unreadable(error.__cause__))
     code, title = _TITLES.get(error.status_code, ("http", "The request failed"))
+    if error.status_code == 400:
+        errors = [{"field": "body", "code": code, "message": f"is not what its Content-Type says: {error.detail}"}]
+        return problem_response(Problem(400, code, title, errors=errors))
     limit = {"limit_bytes": exchange(request).body_bytes_max} if error.status_code == 413 else {}
     detail = f"At most {limit['limit_bytes']} bytes are read here." if limit else None
-    if error.status_code == 400:
-        detail = f"The body is not what its Content-Type says: {error.detail}"
     return problem_response(Problem(error.status_code, code, title, detail, **limit).with_headers(error.headers or {}))
 
 
