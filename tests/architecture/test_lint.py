@@ -31,6 +31,11 @@ WRONG = [
     ("short-functions", HANDLERS, "def f():\n" + "    g()\n" * 70),
     ("short-functions", HANDLERS, "x = 1\n" * 401),
     ("short-functions", "services/credit-svc/tests/test_store.py", "x = 1\n" * 401),
+    ("known-traps", HANDLERS, "async def f(kafka):\n    return await kafka.getone()\n"),
+    ("known-traps", HANDLERS, "x = Producer(transactional_id='a')\n"),
+    ("known-traps", STORE, "Q = 'NOTIFY outbox'\n"),
+    ("known-traps", STORE, "Q = \"SELECT pg_notify('outbox', '')\"\n"),
+    ("known-traps", STORE, "Q = 'SELECT id FROM outbox WHERE tenant_id = $1 FOR UPDATE SKIP LOCKED'\n"),
     ("no-pickle", HANDLERS, "import pickle\n"),
     ("nothing-unfinished", HANDLERS, "x = 1  # TO" + "DO later\n"),
 ]

@@ -249,6 +249,25 @@ def short_functions(source: Source) -> Iterator[tuple[int, str]]:
 
 
 @rule
+def known_traps(source: Source) -> Iterator[tuple[int, str]]:
+    """What the stack offers and ARCHITECTURE.md says is absent here."""
+    if "tests" in source.path.parts:
+        return
+    for call, name in _calls(source):
+        if name.endswith(".getone"):
+            yield call.lineno, "getone() holds back what has arrived for others: getmany(timeout_ms=...)"
+        for keyword in call.keywords:
+            if keyword.arg in ("transactional_id", "group_instance_id"):
+                yield call.lineno, f"{keyword.arg}: aiokafka's transactions and static members are half done"
+    for text in _strings(source):
+        value = str(text.value)
+        if re.search(r"^\s*(NOTIFY|LISTEN) |pg_notify\(", value):
+            yield text.lineno, "NOTIFY takes a lock of the whole cluster at each commit: the relay polls"
+        if re.search(r"\boutbox\b(?s:.)*SKIP LOCKED", value):
+            yield text.lineno, "readers of an outbox that skip locked rows break its order: one relay for each lane"
+
+
+@rule
 def no_pickle(source: Source) -> Iterator[tuple[int, str]]:
     """Nothing that runs what it reads."""
     for line, name in _imports(source):
