@@ -18,7 +18,7 @@ from muster.report.events import HEARD
 from muster.report.store import offsets
 
 PARTITIONS = 6
-EVENTS = 1_200
+EVENTS = 800
 OF_ONE_EVENT = 20
 
 
@@ -31,7 +31,7 @@ def worker(kafka: str, dsns: tuple[str, str]) -> Iterator[subprocess.Popen[bytes
         "MUSTER_DATABASE_APP": app,
         "MUSTER_DATABASE_WORKER": worker_dsn,
         "MUSTER_METRICS_PORT": "0",
-        "MUSTER_KAFKA_SESSION_TIMEOUT_MS": "3000",
+        "MUSTER_KAFKA_SESSION_TIMEOUT_MS": "2000",
         "MUSTER_REPORT_TAKE_MAX": "8",
         "MUSTER_LOG_LEVEL": "error",
     }
