@@ -199,9 +199,11 @@ async def test_two_sends_of_a_week_leave_doubt(db: Database, tenant: UUID) -> No
 async def test_a_number_that_stands_twice_in_a_chunk_is_answered_at_the_later_place_and_erased_at_both(
     db: Database, tenant: UUID
 ) -> None:
-    twice, event = chunk(tenant, uuid4()), wrote(tenant, "ok")
+    bulk, event = uuid4(), wrote(tenant, "ok")
+    twice = chunk(tenant, bulk)
     twice.number_hash[3] = event.number_hash
     await apply(db, handlers.on_bulk_recipients_attached, twice)
+    await apply(db, handlers.on_sms_dispatched, dispatched(tenant, bulk))
 
     await apply(db, handlers.on_sms_received, event)
 
@@ -259,6 +261,20 @@ async def test_the_conversation_has_both_sides_newest_first(db: Database, tenant
     assert all(isinstance(line, Line) for line in lines)
 
 
+async def test_a_message_that_waits_is_not_in_the_conversation_until_it_left(db: Database, tenant: UUID) -> None:
+    bulk = uuid4()
+    await apply(db, handlers.on_bulk_recipients_attached, chunk(tenant, bulk))
+
+    async def texts() -> list[str]:
+        async with db.worker() as tx:
+            lines = await handlers.conversation(tx, tenant, hashed(tenant, NUMBERS[1]), clock.now(), 10)
+        return [line.text for line in lines]
+
+    assert await texts() == []
+    await apply(db, handlers.on_sms_dispatched, dispatched(tenant, bulk))
+    assert await texts() == ["Hello, Ann"]
+
+
 async def test_an_erased_person_leaves_no_text_and_no_number(db: Database, tenant: UUID) -> None:
     bulk = uuid4()
     await given_tenant(db, tenant)
@@ -270,6 +286,7 @@ async def test_an_erased_person_leaves_no_text_and_no_number(db: Database, tenan
     await run_twice(db, handlers.on_person_erased, erasure)
     late = uuid4()
     await apply(db, handlers.on_bulk_recipients_attached, chunk(tenant, late))
+    await apply(db, handlers.on_sms_dispatched, dispatched(tenant, bulk), dispatched(tenant, late))
     await apply(db, handlers.on_sms_received, wrote(tenant, "Ann again"))
 
     async with db.worker() as tx:

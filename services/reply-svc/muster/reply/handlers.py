@@ -63,15 +63,8 @@ async def on_person_erased(tx: Tx, batch: Sequence[events.ErasureHeard]) -> None
 
 
 async def conversation(tx: Tx, tenant_id: UUID, number_hash: bytes, before: datetime, limit: int) -> list[Line]:
-    """The newest messages between a business and a number before a moment; messages that never left are not in it."""
-    key = {(tenant_id, events.key_of(number_hash))}
-    until = before - timedelta(microseconds=1)
-    outgoing = [
-        Line(row["sent_at"], recipient.text, outgoing=True, bulk_id=row["bulk_id"], seq=recipient.seq)
-        for row in await sent.chunks_with(tx, key, _EVER, until, limit)
-        for recipient in [events.recipient_of(row["payload"], row["place"])]
-        if recipient.seq not in row["unsent"]
-    ]
+    """The newest messages between a business and a number before a moment. One that was not sent is not in it; one that
+    was answered is, also where its sending is not heard of yet."""
     incoming = [
         Line(
             row["received_at"],
@@ -83,6 +76,15 @@ async def conversation(tx: Tx, tenant_id: UUID, number_hash: bytes, before: date
             verdict=Verdict(row["verdict"]),
         )
         for row in await inbox.written_by(tx, tenant_id, number_hash, before, limit)
+    ]
+    answered = {(line.bulk_id, line.seq) for line in incoming}
+    key = {(tenant_id, events.key_of(number_hash))}
+    until = before - timedelta(microseconds=1)
+    outgoing = [
+        Line(row["sent_at"], recipient.text, outgoing=True, bulk_id=row["bulk_id"], seq=recipient.seq)
+        for row in await sent.chunks_with(tx, key, _EVER, until, limit)
+        for recipient in [events.recipient_of(row["payload"], row["place"])]
+        if recipient.seq not in row["unsent"] and (row["dispatched"] or (row["bulk_id"], recipient.seq) in answered)
     ]
     return domain.merge(outgoing, incoming, limit)
 
