@@ -180,12 +180,12 @@ async def test_a_connection_that_was_lost_in_a_transaction_is_something_to_try_a
 async def test_a_transaction_that_takes_too_long_is_ended_by_the_database_and_can_be_tried_again(
     service_database: ServiceDatabases, migrations: object, db: Database, limit: str, statement: str
 ) -> None:
-    hasty = await Database.connect(*service_database.dsns(db, "notes"), app_pool_max=1, **{limit: 50})
+    hasty = await Database.connect(*service_database.dsns(db, "notes"), app_pool_max=1, **{limit: 300})
 
     async def linger() -> None:
         async with hasty.request(ANNA) as tx:
             await write(tx, ANNA)
-            await asyncio.sleep(0.2)
+            await asyncio.sleep(0.5)
             await tx.execute(statement)
 
     with pytest.raises(RETRIABLE):

@@ -73,7 +73,7 @@ async def start() -> AsyncIterator[Callable[..., Any]]:
 
 
 async def get(url: str) -> tuple[int, str]:
-    async with httpx.AsyncClient(trust_env=False) as client:
+    async with httpx.AsyncClient(trust_env=False, timeout=30) as client:
         answer = await client.get(url)
         return answer.status_code, answer.text
 
