@@ -26,6 +26,9 @@ if TYPE_CHECKING:
 ROWS_MAX = 500
 BYTES_MAX = 2 * 1024 * 1024
 POLL_MIN_S, POLL_MAX_S = 0.005, 0.2
+# What follows a batch of the large lane is let gather: a batch of one costs its readers as much as one of fifty, and
+# nobody waits for a single event of a large send.
+GATHER_S = 0.05
 RETRY_MIN_S, RETRY_MAX_S = 0.2, 5.0
 LOCK_POLL_S = 1.0
 _MEASURE_S = 5.0
@@ -132,6 +135,8 @@ class Relay:
             try:
                 await self._publish(connection, lane, rows, source)
                 pause = RETRY_MIN_S
+                if lane is Lane.LARGE and _is_small(rows):
+                    await self._sleep(lane, GATHER_S, wakeful=False)
             except PublishFailed as error:
                 metrics.outbox_failures.labels(lane=lane.name).inc()
                 log.warning("relay.not_published", lane=lane.name, rows=len(rows), error=str(error))
@@ -151,6 +156,11 @@ class Relay:
             await asyncio.wait_for(event.wait(), seconds)
         except TimeoutError:
             return
+
+
+def _is_small(rows: Sequence[Record]) -> bool:
+    """Whether a batch took all there was, with room to spare."""
+    return len(rows) < ROWS_MAX and sum(len(row["value"]) for row in rows) < BYTES_MAX // 2
 
 
 def to_wire(row: Record, source: str) -> WireRecord:
