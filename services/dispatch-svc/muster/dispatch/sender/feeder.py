@@ -73,16 +73,15 @@ class Feeder:
 
     async def _claim(self, room: int) -> bool:
         shared, settings = self._shared, self._settings
-        async with shared.db.worker() as tx:
-            waiting = await queue.waiting(tx, settings.carrier_account, settings.dispatch_sends_max, 1 + room // 250)
-        waiting = [one for one in waiting if queue.chunk_of(one) not in shared.jobs]
-        turns, chosen = self._turns.choose(waiting, room, settings.dispatch_quantum_parts)
-        if not chosen:
-            self._poll_s = min(self._poll_s * 1.5, settings.dispatch_poll_s_max)
-            return False
         began = clock.monotonic()
         async with shared.exclusive:
             async with shared.db.worker() as tx:
+                found = await queue.waiting(tx, settings.carrier_account, settings.dispatch_sends_max, 1 + room // 250)
+                waiting = [one for one in found if queue.chunk_of(one) not in shared.jobs]
+                turns, chosen = self._turns.choose(waiting, room, settings.dispatch_quantum_parts)
+                if not chosen:
+                    self._poll_s = min(self._poll_s * 1.5, settings.dispatch_poll_s_max)
+                    return False
                 await queue.share_tenants(tx, {one.tenant_id for one in chosen})
                 claimed = await queue.claim(tx, chosen, shared.owner, settings.dispatch_lease_s)
                 jobs = [Job(one) for one in claimed]
