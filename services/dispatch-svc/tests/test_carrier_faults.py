@@ -166,3 +166,37 @@ async def test_a_late_word_that_it_was_too_much_releases_what_was_unknown(db: Da
     assert carrier.stats.accepted == 0
     assert await world.money(db, send) == (20, 0, 20, 0)
     assert await world.lefts(db, send) == {common_pb2.LEFT_REJECTED: 20}
+
+
+async def test_receipts_that_come_faster_than_they_can_be_stored_slow_the_sending_and_none_is_refused(
+    db: Database, carrier: Carrier
+) -> None:
+    send = Send(recipients=600, chunk_size=100)
+    await world.queue(db, send)
+    slow, window = 50, 20
+    conf = world.settings(
+        carrier_port=carrier.port,
+        carrier_window=window,
+        dispatch_delivers_batch_max=10,
+        dispatch_delivers_slow_min=slow,
+    )
+
+    async with world.sending(db, conf) as running:
+        async with running.sender.deliveries._storing:
+            await eventually(partial(backlog, running, slow))
+            await asyncio.sleep(0.3)  # six looks for work
+            assert len(carrier.stats.by_destination) <= slow + 10 + 2 * window
+        await eventually(partial(world.closed, db, send))
+        await eventually(partial(all_delivered, db, send))
+
+    assert carrier.stats.receipts_refused == 0
+
+
+async def backlog(running: Running, at_least: int) -> bool:
+    """Whether the sender has so many deliver_sm that nobody has looked at."""
+    session = running.sender.bind.session
+    return session is not None and session.delivers.waiting >= at_least
+
+
+async def all_delivered(db: Database, send: Send) -> bool:
+    return await world.receipts(db, send) == {DELIVERED: send.recipients}

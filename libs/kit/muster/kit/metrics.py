@@ -77,6 +77,8 @@ emails_pending = Gauge("muster_emails_pending", "E-mails that are queued and not
 # --- Carriers (dispatch-svc) ---
 submits = Counter("muster_submits", "submit_sm written to a carrier.")
 receipts = Counter("muster_receipts", "Final receipts: joined to their message, or kept waiting for it.", ["found"])
+delivers_waiting = Gauge("muster_delivers_waiting", "deliver_sm that came in and are not stored yet.")
+delivers_refused = Gauge("muster_delivers_refused", "deliver_sm of this bind refused because too many waited.")
 inbound_messages = Counter("muster_inbound_messages", "Whole inbound messages, by whose number it is.", ["owned"])
 carrier_bound = Gauge("muster_carrier_bound", "1 while the bind to the carrier stands.")
 bulks_parked = Counter("muster_bulks_parked", "Sends parked: two facts contradict each other, a person must look.")

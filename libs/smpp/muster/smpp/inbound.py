@@ -45,6 +45,11 @@ class DeliverQueue:
         self.failed = 0
         self.refused = 0
 
+    @property
+    def waiting(self) -> int:
+        """How many came in and are not in the handler's hands yet."""
+        return len(self._waiting)
+
     def offer(self, delivers: list[Deliver]) -> None:
         """Take what just came in; what exceeds the bound is answered ESME_RX_T_APPN."""
         room = max(0, self._waiting_max - len(self._waiting))

@@ -89,7 +89,7 @@ class Session(asyncio.Protocol):
         self._heard_at = loop.time()
         self._stopping = False
         self._reason = ""
-        self._delivers = DeliverQueue(
+        self.delivers = DeliverQueue(
             on_deliver, self._write, waiting_max=options.deliver_waiting_max, batch_max=options.deliver_batch_max
         )
         self._on_late_response = on_late_response
@@ -155,7 +155,7 @@ class Session(asyncio.Protocol):
         self._deadlines.cancel()
         if self._beat is not None:
             self._beat.cancel()
-        self._delivers.forget()
+        self.delivers.forget()
         reason = UnknownReason.CLOSED if self._stopping else UnknownReason.CONNECTION_LOST
         self.counts.unknown += self._window.fail_all(reason)
         self._quiet.set()
@@ -284,7 +284,7 @@ class Session(asyncio.Protocol):
         if late and self._on_late_response is not None:
             self._on_late_response(late)
         if delivers:
-            self._delivers.offer(delivers)
+            self.delivers.offer(delivers)
         if self._decoder.error is not None:
             self._drop(f"protocol error: {self._decoder.error}")
 
@@ -366,7 +366,7 @@ class Session(asyncio.Protocol):
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(timeout_s / 2):
                     await self._quiet.wait()
-                    await self._delivers.idle()
+                    await self.delivers.idle()
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(timeout_s / 2):
                     self._write(encode(Unbind(self._window.take_sequences(1))))

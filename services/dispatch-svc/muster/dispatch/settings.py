@@ -48,6 +48,11 @@ class DispatchSettings(ServiceSettings):
     dispatch_account_repeat_s: float = Field(default=3600.0, gt=0)
     dispatch_sweep_s: float = Field(default=0.25, gt=0)
     dispatch_sweep_chunks: int = Field(default=50, ge=1)
+    dispatch_delivers_batch_max: int = Field(default=2_000, ge=1, description="deliver_sm stored at once")
+    dispatch_delivers_slow_min: int = Field(
+        default=10_000, ge=1, description="unstored ones, from which nothing is sent"
+    )
+    dispatch_delivers_waiting_max: int = Field(default=50_000, ge=1, description="unstored ones; more are refused")
     dispatch_receipts_linger_s: float = Field(default=0.1, ge=0)
     dispatch_receipts_linger_min: int = Field(default=50, ge=1, description="receipts at once that are worth lingering")
     dispatch_ids_kept_s: float = Field(default=3600.0, gt=0)

@@ -30,12 +30,21 @@ class Bind:
         self._stopping = False
         self.session: Session | None = None
         self.number = random.getrandbits(62)
+        metrics.delivers_waiting.set_function(lambda: self.session.delivers.waiting if self.session else 0)
+        metrics.delivers_refused.set_function(lambda: self.session.delivers.refused if self.session else 0)
 
     @property
     def free_slots(self) -> int:
-        """How many parts may be written now; 0 while there is no bind."""
+        """How many parts may be written now; 0 while there is no bind, or more comes in than can be stored: what is
+        sent comes back as receipts, and not every carrier brings again what was refused."""
         session = self.session
-        return session.free_slots if session is not None and session.bound else 0
+        if (
+            session is None
+            or not session.bound
+            or session.delivers.waiting >= self._settings.dispatch_delivers_slow_min
+        ):
+            return 0
+        return session.free_slots
 
     async def run(self) -> None:
         """Bind, and bind again whenever the session ends."""
@@ -75,7 +84,8 @@ class Bind:
             window=settings.carrier_window,
             enquire_link_interval_s=settings.carrier_enquire_link_s,
             response_timeout_s=settings.carrier_response_timeout_s,
-            deliver_batch_max=2_000,
+            deliver_batch_max=settings.dispatch_delivers_batch_max,
+            deliver_waiting_max=settings.dispatch_delivers_waiting_max,
         )
         return await Session.connect(
             settings.carrier_host,

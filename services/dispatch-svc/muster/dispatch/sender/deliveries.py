@@ -79,7 +79,7 @@ class Deliveries:
 
     async def on_deliver(self, batch: list[Deliver]) -> None:
         """Store a batch. When there are many, the next ones are let gather while these wait for their answer: a
-        transaction costs as much for ten receipts as for a thousand."""
+        transaction costs as much for ten receipts as for a thousand. Behind a full batch they have gathered already."""
         began = clock.monotonic()
         read = [(deliver, read_receipt(deliver)) for deliver in batch]
         receipts = [(deliver, receipt) for deliver, receipt in read if receipt is not None]
@@ -90,8 +90,9 @@ class Deliveries:
         refused = await self._inbox.take([deliver for deliver, receipt in read if receipt is None])
         if refused:
             raise SomeNotTaken(refused)
-        if len(receipts) >= self._settings.dispatch_receipts_linger_min:
-            await asyncio.sleep(max(0.0, self._settings.dispatch_receipts_linger_s - (clock.monotonic() - began)))
+        settings = self._settings
+        if len(receipts) >= settings.dispatch_receipts_linger_min and len(batch) < settings.dispatch_delivers_batch_max:
+            await asyncio.sleep(max(0.0, settings.dispatch_receipts_linger_s - (clock.monotonic() - began)))
 
     async def _take(self, receipts: Sequence[tuple[Deliver, CarrierReceipt]]) -> None:
         found: dict[ReceiptHome, list[tuple[int, Receipt, str, int]]] = defaultdict(list)
