@@ -21,7 +21,7 @@ from muster.kit.pg import Database
 from muster.kit.testing import eventually
 from muster.local.carrier.server import Carrier
 
-ACCEPTED, UNKNOWN = common_pb2.LEFT_ACCEPTED, common_pb2.LEFT_UNKNOWN
+ACCEPTED, UNKNOWN, REJECTED = common_pb2.LEFT_ACCEPTED, common_pb2.LEFT_UNKNOWN, common_pb2.LEFT_REJECTED
 SCRIPT = Path(__file__).parent / "failing_sender.py"
 
 
@@ -99,6 +99,27 @@ async def test_a_sender_whose_lease_ran_out_while_it_slept_is_fenced_and_its_ans
 
     assert await world.lefts(db, send) == {ACCEPTED: 10}
     assert Counter(carrier.stats.by_destination.values()) == {1: 10}
+    await world.assert_laws(db)
+
+
+@pytest.mark.parametrize("throttled", [0.0, 0.5])
+async def test_answers_that_come_after_a_lost_lease_was_noticed_still_count(
+    throttled: float, db: Database, carrier: Carrier
+) -> None:
+    send = Send(recipients=40)
+    await world.queue(db, send)
+    carrier.use(replace(carrier.options, response_delay_ms=1_000, throttle_ratio=throttled, receipt_loss=1.0))
+
+    # Two windows: the answers of the first are recorded, and the loss is noticed, while the second is on the wire.
+    conf = world.settings(carrier_port=carrier.port, carrier_window=20, dispatch_record_s=0.5)
+    async with world.sending(db, conf):
+        await eventually(lambda: submitted(carrier, 40))
+        assert not await sweeps.recover_account(db, "smpp", every=True)
+        await eventually(partial(world.closed, db, send))
+
+    left, taken = await world.lefts(db, send), len(carrier.stats.by_destination)
+    assert left == Counter({ACCEPTED: taken, REJECTED: 40 - taken}), "of each it is known whether it was taken"
+    assert set(carrier.stats.by_destination.values()) == {1}
     await world.assert_laws(db)
 
 

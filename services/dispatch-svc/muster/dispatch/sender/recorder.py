@@ -20,6 +20,8 @@ from muster.kit.pg import Tx
 log = observe.logger(__name__)
 
 _ENDINGS = frozenset(reason.value for reason in SLOT_OF_REASON)
+# What an answer makes of a part that is unknown by now: one that was certainly not taken is not sent again on its own.
+_KNOWN = {Slot.ACCEPTED: Slot.ACCEPTED, Slot.REJECTED: Slot.REJECTED, Slot.RETRY: Slot.REJECTED}
 
 
 class Recorder:
@@ -102,11 +104,16 @@ class Recorder:
         return Retry(key.chunk, key.attempt + 1, why, job.retries(), delay_s)
 
     def _lost(self, job: Job) -> None:
-        """Somebody else took the lease: what covered our writes is unknown there, but we know better."""
+        """Somebody else took the lease: what covered our writes is unknown there, but we know better, at the latest
+        when all that is on the wire has its answer."""
+        if job.in_flight:
+            job.dirty_at = None
+            self._shared.leave(job, "lost")
+            return
         del self._shared.jobs[job.claimed.key.chunk]
         for slot, (old, new) in enumerate(zip(job.stored, job.slots, strict=True)):
-            if old != new and new in (Slot.ACCEPTED, Slot.REJECTED):
-                self._resolver.add(job.claimed.key.chunk, slot, Slot(new), job.carrier_ids[slot])
+            if old != new and new in _KNOWN:
+                self._resolver.add(job.claimed.key.chunk, slot, _KNOWN[Slot(new)], job.carrier_ids[slot])
 
     async def watch(self) -> None:
         """Hear of stops and pauses while waiting for answers, and keep the leases."""
