@@ -225,6 +225,20 @@ def test_what_customers_wrote_is_shown_as_it_stands_and_steers_no_terminal(run: 
     assert r"[/b] :smile: \x1b[31m\nx" + "y" * 200 in ran.out
 
 
+def test_a_narrow_terminal_cuts_no_id_and_no_figure_and_times_are_read_to_the_second(
+    run: Run, api: Api, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bulk = {"id": "01a2199b-2a24-7f6a-97f3-5b153042c2ba", "credits_used": 1_234_567, "state": "closed"}
+    bulk["created_at"] = "2026-11-26T20:45:28.996146Z"
+    api.answers["/v1/bulk-sms"] = (200, {"items": [bulk], "next_cursor": None})
+    for name, value in {"FORCE_COLOR": "1", "TTY_COMPATIBLE": "1", "COLUMNS": "100", "NO_COLOR": "1"}.items():
+        monkeypatch.setenv(name, value)
+    shown = run("bulk", "list").out
+    assert "2026-11-26 20:45:28" in shown
+    assert "1,234,567" in shown
+    assert "…" not in shown
+
+
 def test_an_id_stays_one_segment_of_the_path_whatever_it_holds(run: Run, api: Api) -> None:
     assert run("bulk", "stop", "../a?b\x01\udcff").code == 1
     assert api.asked[-1][:2] == ("POST", "/v1/bulk-sms/..%2Fa%3Fb%01%EF%BF%BD/stop")

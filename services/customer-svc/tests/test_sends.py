@@ -184,7 +184,8 @@ async def test_a_stop_before_the_plan_ends_it_with_a_withdrawal(salon: Any) -> N
     await salon.plan()
     assert [fact.message.bulk_id for fact in await salon.said("BulkSmsWithdrawn")] == [bulk_id]
     assert await salon.said("BulkSmsRequested", "BulkRecipientsAttached") == []
-    assert (await salon.bulk(bulk_id))["state"] == "closed"
+    stopped = await salon.bulk(bulk_id)
+    assert (stopped["state"], stopped["stop_reason"]) == ("closed", "stopped")
 
 
 async def test_a_stop_after_the_request_withdraws_nothing_and_all_chunks_are_said(salon: Any) -> None:

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import Any
 from uuid import UUID, uuid4
 
-from muster.events.v1.bulk_pb2 import BulkSmsAccounted, BulkSmsRequested
+from muster.events.v1.bulk_pb2 import BulkSmsAccounted, BulkSmsRequested, BulkSmsWithdrawn
 from muster.events.v1.recipients_pb2 import BulkRecipientsAttached, SmsReceived
 from muster.events.v1.replies_pb2 import OptOutReceived, ReplyReceived
 from muster.events.v1.sms_pb2 import SmsDispatched, SmsStatusChanged
@@ -33,6 +33,9 @@ class Send:
             sender="Muster",
             requested_at_unix_ms=TIME_MS,
         )
+
+    def withdrawn(self) -> BulkSmsWithdrawn:
+        return BulkSmsWithdrawn(**self.ids, reason="stopped", at_unix_ms=TIME_MS)
 
     def dispatched(
         self, lefts: Sequence[int], version: int = 1, *, first: int = 1, at_ms: int = TIME_MS, **replace: Any

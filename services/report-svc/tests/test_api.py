@@ -6,7 +6,7 @@ from uuid import uuid4
 
 import httpx
 import pytest
-from report_world import ACCEPTED, DELIVERED, REJECTED, SUBMITTING, UNKNOWN, Send
+from report_world import ACCEPTED, DELIVERED, REJECTED, SUBMITTING, TIME_MS, UNKNOWN, Send
 
 from muster.events import NIL_TENANT
 from muster.kit.auth import Caller, Role
@@ -96,6 +96,17 @@ async def test_a_message_is_shown_with_its_person_its_end_and_its_replies(
     rejected = await get(http, f"/v1/messages/{sends[0].bulk}-2")
     assert (rejected["status"], rejected["carrier_status"], rejected["replies"]) == ("rejected", "0x00000045", [])
     assert (await get(http, f"/v1/messages/{sends[1].bulk}-1"))["number"] is None
+
+
+async def test_no_status_is_older_than_its_message_though_the_carrier_dates_receipts_to_the_minute(
+    db: Database, http: httpx.AsyncClient
+) -> None:
+    send, sent_ms = Send(TENANT), TIME_MS + 60_000
+    await hear(db, send.requested(1), send.dispatched([ACCEPTED], at_ms=sent_ms), send.receipts([DELIVERED]))
+
+    found = await get(http, f"/v1/messages/{send.bulk}-1")
+
+    assert (found["status"], found["status_at"]) == ("delivered", found["sent_at"])
 
 
 FILTERS: list[tuple[dict[str, str], list[int]]] = [

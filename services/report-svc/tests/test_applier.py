@@ -148,7 +148,7 @@ async def table_hash(db: Database, send: Send, inbound: UUID) -> str:
 
 
 async def test_types_that_nobody_here_hears_are_covered_and_skipped(db: Database) -> None:
-    await apply(db, [record(3, Send().requested(1), headers=[("ce_type", b"BulkSmsWithdrawn")])])
+    await apply(db, [record(3, Send().requested(1), headers=[("ce_type", b"BulkSmsControlled")])])
 
     assert await covered(db) == [(3, 3)]
     assert await parked(db) == []

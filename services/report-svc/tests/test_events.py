@@ -100,6 +100,17 @@ async def test_a_refused_send_ends_its_stream_though_it_is_never_closed(db: Data
         assert await stream(http, send) == ["progress", "end"]
 
 
+async def test_a_send_that_was_stopped_while_it_was_planned_is_closed_and_ends_its_stream(db: Database) -> None:
+    send = Send(TENANT)
+    await hear(db, send.withdrawn(), send.withdrawn())
+
+    async with client(db) as http:
+        path = f"/v1/bulk-sms/{send.bulk}/progress"
+        found = (await http.get(path, headers={"Accept": "application/json"})).json()
+        assert (found["closed"], found["recipients"]) == (True, 0)
+        assert await stream(http, send) == ["progress", "end"]
+
+
 async def test_a_stream_ends_without_a_last_word_when_its_time_is_over(db: Database) -> None:
     send = Send(TENANT)
     await hear(db, send.requested(2), send.dispatched([SUBMITTING, STOPPED]))

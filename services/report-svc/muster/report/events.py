@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 from typing import Any, Final
 from uuid import UUID
 
-from muster.events.v1.bulk_pb2 import BulkSmsAccounted, BulkSmsRequested
+from muster.events.v1.bulk_pb2 import BulkSmsAccounted, BulkSmsRequested, BulkSmsWithdrawn
 from muster.events.v1.recipients_pb2 import BulkRecipientsAttached, SmsReceived
 from muster.events.v1.replies_pb2 import OptOutReceived, ReplyReceived
 from muster.events.v1.sms_pb2 import SmsDispatched, SmsStatusChanged
@@ -123,6 +123,11 @@ def accounted(received: Received[BulkSmsAccounted]) -> tuple[Any, ...]:
     """tenant, bulk, version, closed."""
     m = received.message
     return *bulk_of(m), m.version, m.closed
+
+
+def withdrawn(received: Received[BulkSmsWithdrawn]) -> tuple[Any, ...]:
+    """As `accounted`, of a send that ended before it was requested: nobody accounts for it."""
+    return *bulk_of(received.message), 1, True
 
 
 def recipients(received: Received[BulkRecipientsAttached], bulk_no: int) -> tuple[Any, ...]:

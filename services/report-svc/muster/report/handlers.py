@@ -38,6 +38,12 @@ async def on_bulk_sms_accounted(tx: Tx, batch: Batch) -> None:
     await projection.save_accounted(tx, _in_order(events.accounted(received) for received in batch))
 
 
+async def on_bulk_sms_withdrawn(tx: Tx, batch: Batch) -> None:
+    """A send was stopped before anything of it left customer-svc."""
+    await projection.numbers(tx, map(_bulk, batch))
+    await projection.save_accounted(tx, _in_order(events.withdrawn(received) for received in batch))
+
+
 async def on_bulk_recipients_attached(tx: Tx, batch: Batch) -> None:
     """Who gets what."""
     numbers = await projection.numbers(tx, map(_bulk, batch))
@@ -64,6 +70,7 @@ HANDLERS: Mapping[str, Handler] = {
     "SmsDispatched": on_sms_dispatched,
     "SmsStatusChanged": on_sms_status_changed,
     "BulkSmsRequested": on_bulk_sms_requested,
+    "BulkSmsWithdrawn": on_bulk_sms_withdrawn,
     "BulkSmsAccounted": on_bulk_sms_accounted,
     "BulkRecipientsAttached": on_bulk_recipients_attached,
     "ReplyReceived": on_reply_received,

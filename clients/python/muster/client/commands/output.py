@@ -1,8 +1,9 @@
 """How commands print: a line of JSON for programs, or a table for people."""
 
 import json
+import re
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Annotated, Any
+from typing import Annotated, Any, Final, Literal
 
 import typer
 from rich.console import Console, RenderableType
@@ -13,6 +14,8 @@ AsJson = Annotated[bool, typer.Option("--json", help="print JSON, for programs")
 
 # Into a file or a pipe a line is as long as it needs to be.
 _UNBOUNDED_COLUMNS = 1_000_000
+# People read a time to the second; programs get it as the API said it.
+_TIME: Final = re.compile(r"^(\d{4}-\d\d-\d\d)T(\d\d:\d\d:\d\d)(?:\.\d+)?(?:Z|\+00:00)$")
 
 
 def show(answer: Mapping[str, Any], *, as_json: bool) -> None:
@@ -33,8 +36,16 @@ def show_rows(rows: Iterable[Mapping[str, Any]], columns: Sequence[str], *, as_j
         for row in rows:
             print(json.dumps(row))
         return
-    table = Table(*(name.replace("_", " ") for name in columns))
-    for row in rows:
+    shown = list(rows)
+    table = Table()
+    for name in columns:
+        values = [row.get(name) for row in shown]
+        # Where the terminal is narrow a long value goes on in the next line, whole: an id that is cut is of no use.
+        counted = any(isinstance(value, int) for value in values)
+        timed = any(_TIME.fullmatch(str(value)) for value in values)
+        justify: Literal["left", "right"] = "right" if counted else "left"
+        table.add_column(name.replace("_", " "), overflow="fold", no_wrap=counted or timed, justify=justify)
+    for row in shown:
         table.add_row(*(_cell(row.get(name)) for name in columns))
     _print(table)
 
@@ -57,4 +68,6 @@ def _words(value: object) -> str:
     if isinstance(value, dict):
         told = value.get("detail")
         return str(told) if told else ", ".join(f"{name.replace('_', ' ')} {n}" for name, n in value.items() if n)
-    return f"{value:,}" if isinstance(value, int) and not isinstance(value, bool) else str(value)
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return f"{value:,}" if isinstance(value, int) else _TIME.sub(r"\1 \2 UTC", str(value))

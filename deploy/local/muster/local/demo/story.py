@@ -26,6 +26,7 @@ OFFER = (
 )
 SECOND = "Hi {{first_name|there}}, last day of our spring offer. STOP to opt out"
 REPLIES = ("Yes please, Thursday at 3?", "Who is this?", "Can I bring my daughter?", "Thanks! See you")
+COUNTED = ("parts", "credits", "available", "reserved", "consumed", "checked", "violations")
 RECEIPTS_WAIT_S = 60.0
 STEP_WAIT_S = 30.0
 POLL_S = 0.1
@@ -241,26 +242,33 @@ def _ended(business: Business, bulk_id: str) -> dict[str, Any] | None:
 
 def _show_report(business: Business) -> None:
     rows = list(business.caller.report())
-    table = Table(
-        "sent", "number", "status", "parts", "credits", "text", title=f"SMS Detail Report ({len(rows):,} rows)"
-    )
+    table = _table(f"SMS Detail Report ({len(rows):,} rows)", "sent", "number", "status", "parts", "credits")
+    table.add_column("text", no_wrap=True)
     for row in (*rows[:3], *rows[-3:]):
-        cells = (row["number"], row["status"], row["parts"], row["credits"], (row["text"] or "")[:40])
+        cells = (row["number"], row["status"], row["parts"], row["credits"], row["text"])
         table.add_row(_time(row["sent_at"]), *(str(cell) if cell is not None else "" for cell in cells))
     console.print(table)
 
 
 def _show_statement(business: Business) -> None:
-    table = Table("at", "kind", "credits", "available", "reserved", "consumed", title="Credit statement")
+    table = _table("Credit statement", "at", "kind", "credits", "available", "reserved", "consumed")
     for entry in business.caller.pages("/v1/credits/statement"):
         members = ("credits", "available_after", "reserved_after", "consumed_after")
         table.add_row(_time(entry["at"]), entry["kind"], *(f"{entry[member]:,}" for member in members))
     console.print(table)
 
 
+def _table(title: str, *names: str) -> Table:
+    """A table of narrow columns, none of which is cut where the terminal is narrow."""
+    table = Table(title=title)
+    for name in names:
+        table.add_column(name, no_wrap=True, min_width=len(name), justify="right" if name in COUNTED else "left")
+    return table
+
+
 def _time(moment: str | None) -> str:
-    """A time of the API, to the second."""
-    return moment[:19].replace("T", " ") if moment else ""
+    """A time of the API, in UTC, without the day: the whole demo is over in seconds."""
+    return moment[11:19] if moment else ""
 
 
 def _account(
@@ -270,9 +278,10 @@ def _account(
     _show_report(salon)
     _show_statement(salon)
     laws = settled_laws(operator, STEP_WAIT_S)
-    table = Table("law", "says", "checked", "violations", title="The laws")
+    table = _table("The laws", "law", "checked", "violations")
+    table.add_column("says")
     for law in laws:
-        table.add_row(law.name, LAWS[law.name], f"{law.checked:,}", str(law.violation_count))
+        table.add_row(law.name, f"{law.checked:,}", f"{law.violation_count:,}", LAWS[law.name])
     console.print(table)
     mails = world.get(run["mail_url"]).raise_for_status().json()
     return of_business(salon, operator, mails) | of_laws(laws) | {"other": of_business(barber, operator, mails)}

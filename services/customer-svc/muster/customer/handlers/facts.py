@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from functools import partial
+from typing import Final
 from uuid import UUID
 
 from muster.customer import events
@@ -29,6 +30,9 @@ from muster.kit import clock, observe
 from muster.kit.consumer import Handler, Received
 from muster.kit.outbox import emit
 from muster.kit.pg import Tx
+
+# Why a send ended, in the words of dispatch-svc.
+STOPPED: Final = "stopped"
 
 log = observe.logger(__name__)
 
@@ -100,9 +104,9 @@ async def _withdraw(tx: Tx, tenant_id: UUID, bulk_id: UUID, causation: UUID) -> 
     if bulk is None or bulk["phase"] == Phase.REQUESTED:
         return
     if bulk["phase"] in (Phase.PLANNING, Phase.NEEDS_CONFIRMATION):
-        await bulks.set_phase(tx, tenant_id, bulk_id, Phase.WITHDRAWN, None)
+        await bulks.withdraw(tx, tenant_id, bulk_id, STOPPED)
     # A refused send is answered too: dispatch-svc has made a row for the stop, which only this ends.
-    await emit(tx, events.bulk_withdrawn(tenant_id, bulk_id, "stopped", clock.now(), causation))
+    await emit(tx, events.bulk_withdrawn(tenant_id, bulk_id, STOPPED, clock.now(), causation))
 
 
 async def on_credits_topped_up(tx: Tx, batch: Sequence[Received[CreditsToppedUp]]) -> None:

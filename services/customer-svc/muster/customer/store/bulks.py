@@ -122,6 +122,16 @@ async def set_phase(tx: Tx, tenant_id: UUID, bulk_id: UUID, phase: str, problem:
     await tx.execute(_PHASE, tenant_id, bulk_id, phase, _json(problem))
 
 
+_WITHDRAW = """
+UPDATE bulk SET phase = 'withdrawn', problem = NULL, stop_reason = $3 WHERE tenant_id = $1 AND bulk_id = $2
+"""
+
+
+async def withdraw(tx: Tx, tenant_id: UUID, bulk_id: UUID, reason: str) -> None:
+    """End a send that was not requested yet, and keep why."""
+    await tx.execute(_WITHDRAW, tenant_id, bulk_id, reason)
+
+
 _FROZEN = """
 UPDATE bulk SET customers = $3, recipients = $4, chunks = $5, left_out = $6::text::jsonb
 WHERE tenant_id = $1 AND bulk_id = $2

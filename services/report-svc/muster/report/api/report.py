@@ -131,7 +131,8 @@ def _row(row: Any, person: tuple[int, str, int] | None, replies: list[ReplyOut])
         kind=domain.name_of(domain.KINDS, row["kind"]),
         message_class=domain.name_of(domain.CLASSES, row["message_class"]),
         sent_at=row["sent_at"],
-        status_at=row["receipt_at"] or row["sent_at"],
+        # Carriers date receipts by their own clock and often to the minute: no status is older than its message.
+        status_at=max((at for at in (row["sent_at"], row["receipt_at"]) if at), default=None),
         number=f"+{number}" if number else None,
         text=text,
         customer_id=str(customer) if customer else None,
