@@ -211,3 +211,17 @@ def test_throttling_halves_the_rate_once_and_it_recovers_to_its_ceiling() -> Non
     assert rate.current == pytest.approx(50, rel=0.1)
     rate.allowance(60.0)
     assert rate.current == 100
+
+
+def test_a_carrier_that_refuses_at_any_rate_is_written_to_all_the_same_and_is_soon_forgiven() -> None:
+    rate = Rate(0, 0.0)
+    written = 0
+    for tick in range(1, 601):
+        parts = rate.allowance(tick / 10)
+        rate.spend(parts, tick / 10)
+        rate.throttled(tick / 10)
+        written += parts if tick > 500 else 0
+
+    assert 100 <= written <= 300, "in ten seconds, after fifty of refusals"
+    rate.allowance(90.0)
+    assert rate.current > 10_000

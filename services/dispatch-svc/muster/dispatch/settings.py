@@ -41,7 +41,7 @@ class DispatchSettings(ServiceSettings):
     dispatch_guard_s: float = Field(default=2.0, gt=0, description="an intent older than this writes nothing")
     dispatch_record_s: float = Field(default=0.1, gt=0, description="outcomes are recorded at least this often")
     dispatch_retry_s_min: float = Field(default=0.5, gt=0)
-    dispatch_retry_s_max: float = Field(default=60.0, gt=0)
+    dispatch_retry_s_max: float = Field(default=5.0, gt=0, description="a busy carrier is asked again this often")
     dispatch_held_s: float = Field(default=60.0, gt=0, description="how often a held message is looked at again")
     dispatch_stop_wait_s: float = Field(default=2.0, gt=0, description="how long a stop waits for exact counts")
     dispatch_unknown_kept_s: float = Field(default=72 * 3600.0, gt=0)

@@ -4,8 +4,9 @@ from typing import Final
 
 # An unlimited carrier that throttles is not faster than this.
 _UNLIMITED: Final = 100_000.0
-_RISE_PER_S: Final = 1.10
-_RATE_MIN: Final = 5.0
+# A storm is soon over; and some carriers refuse a share of all that they get, at whatever rate.
+_RISE_PER_S: Final = 1.25
+_RATE_MIN: Final = 20.0
 # One storm of refusals is one sign, however many answers it has.
 _HALVE_EVERY_S: Final = 0.5
 WINDOW_S: Final = 0.5
