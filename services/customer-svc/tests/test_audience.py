@@ -2,9 +2,17 @@
 
 import random
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any
+from uuid import uuid4
 
+import asyncpg
 import pytest
+
+from muster.customer.domain.audience import Audience
+from muster.customer.domain.pricing import MergeText
+from muster.customer.domain.tariff import Reach
+from muster.customer.store.audience import count_audience, freeze_audience, missing_rows
 
 TEXT = "Hello {{first_name}}, {{pet}} is due"
 
@@ -167,3 +175,42 @@ async def test_the_dearer_rate_of_a_country_is_in_the_quote_and_the_prices(salon
         ("AU", [1], [1]),
         ("NZ", [2], [3]),
     ]
+
+
+class Explained:
+    """A transaction that also keeps how PostgreSQL goes about each query."""
+
+    def __init__(self, tx: Any) -> None:
+        self.tx = tx
+        self.plans: list[str] = []
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.tx, name)
+
+    async def fetch(self, sql: str, *arguments: Any) -> Any:
+        lines = await self.tx.fetch(f"EXPLAIN {sql}", *arguments)
+        self.plans.append("\n".join(line[0] for line in lines))
+        return await self.tx.fetch(sql, *arguments)
+
+
+async def test_customers_that_the_statistics_do_not_know_are_not_judged_pair_by_pair(salon: Any) -> None:
+    admin = await asyncpg.connect(salon.admin_dsn)
+    for table in ("customer", "customer_number", "suppression"):
+        await admin.execute(f"ALTER TABLE {table} SET (autovacuum_enabled = false); ANALYZE {table}")
+    await admin.close()
+    await salon.load("".join(f"Ana{i},S,0412{i:06},yes\n" for i in range(500)))
+    text, reach = MergeText.read("Hi {{first_name}}"), Reach(("AU",), (), others=False)
+    assert isinstance(text, MergeText)
+
+    async with salon.db.worker() as tx:
+        explained: Any = Explained(tx)
+        asked = (salon.tenant_id, Audience(), text, reach)
+        counted = await count_audience(explained, *asked, marketing=True)
+        await missing_rows(explained, *asked, marketing=True, limit=5)
+        seen = (counted.snapshot, datetime.now(UTC))
+        bulk = (salon.tenant_id, uuid4(), Audience(), text, reach)
+        frozen = await freeze_audience(explained, *bulk, marketing=True, home="AU", seen=seen, chunk_max=500)
+
+    assert (counted.customers, frozen.recipients) == (500, 500)
+    assert len(explained.plans) == 3
+    assert not [plan for plan in explained.plans if "Nested Loop" in plan]

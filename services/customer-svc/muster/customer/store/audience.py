@@ -87,6 +87,10 @@ FROM frozen GROUP BY reason
 """
 )
 
+# Statistics know nothing of customers that were just imported: the planner expects one, joins by nested loops, and
+# 4,000 customers take 26 s instead of 20 ms. All joins here are of whole tenants.
+_WHOLE_TENANTS: Final = "SET LOCAL enable_nestloop = off"
+
 # A value of letters and digits costs what as many letters "a" cost: with these grouped, codes and names come to a few
 # classes. All other values stand for themselves.
 _REPRESENTATIVE: Final = "CASE WHEN {value} ~ '^[A-Za-z0-9]+$' THEN repeat('a', length({value})) ELSE {value} END"
@@ -112,6 +116,7 @@ async def count_audience(
     left_out: dict[Reason, int] = {}
     classes = []
     customers, snapshot = 0, ""
+    await tx.execute(_WHOLE_TENANTS)
     for row in await tx.fetch(sql, *arguments, None, None):
         customers += row["customers"]
         snapshot = row["snapshot"]
@@ -151,6 +156,7 @@ async def freeze_audience(
         missing=_missing(text), joined=_joined(_values(text)), joined_aggregate=aggregate, chunk_max=int(chunk_max)
     )
     arguments = _arguments(tenant_id, audience, text, reach, marketing)
+    await tx.execute(_WHOLE_TENANTS)
     rows = await tx.fetch(sql, *arguments, *seen, bulk_id, home)
     counts = {Reason(row["reason"]): row["customers"] for row in rows}
     chunks = next((row["chunks"] for row in rows if row["reason"] == Reason.NONE), 0)
@@ -174,6 +180,7 @@ async def missing_rows(
     """The first customers that a blank merge field leaves out: id, name and the fields that are blank."""
     values = ", ".join(_value(text, name) for name in text.required)
     sql = _MISSING_ROWS.format(missing=_missing(text), joined="''", values=values)
+    await tx.execute(_WHOLE_TENANTS)
     rows = await tx.fetch(sql, *_arguments(tenant_id, audience, text, reach, marketing), None, None, limit)
     return [
         {
