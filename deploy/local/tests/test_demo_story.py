@@ -1,8 +1,11 @@
 """The demo's steps, with the product and the carrier played by a few lines."""
 
+import io
 from typing import Any, cast
 
 import httpx
+import pytest
+from rich.console import Console
 
 from muster.client import Muster
 from muster.local.demo import story
@@ -84,3 +87,28 @@ def test_a_send_that_ended_before_it_was_asked_for_credits_moved_none() -> None:
     other = {"bulk_id": FIRST, **dict.fromkeys(MONEY, 7)}
     send = of_send(SECOND, cast(Muster, Product(CarrierPlayed())), [other])
     assert [send[f"credits_{member}"] for member in MONEY] == [0, 0, 0, 0]
+
+
+class Teller:
+    """A caller with a report of one message and a statement of one entry."""
+
+    def report(self) -> list[dict[str, Any]]:
+        row = {"number": "+447471889540", "status": "undelivered", "parts": 1, "credits": 10}
+        return [row | {"text": "A long text. " * 9, "sent_at": "2026-11-26T19:10:03.141Z"}]
+
+    def pages(self, _: str) -> list[dict[str, Any]]:
+        after = {"available_after": 10_000, "reserved_after": 1_000, "consumed_after": 2_904}
+        return [{"at": "2026-11-26T19:10:04.141Z", "kind": "pending", "credits": 1_904} | after]
+
+
+def test_a_terminal_of_80_columns_shows_every_time_number_and_figure_whole(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(story, "console", Console(width=80, file=io.StringIO()))
+    business = Business("Salon", "t1", cast(Muster, Teller()), "r@salon.example", {}, {}, [])
+
+    story._show_report(business)
+    story._show_statement(business)
+
+    shown = story.console.file.getvalue()
+    for whole in ("19:10:03", "+447471889540", "undelivered", "19:10:04", "pending", "10,000", "2,904"):
+        assert whole in shown
+    assert all(len(line) <= 80 for line in shown.splitlines())

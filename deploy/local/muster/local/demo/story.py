@@ -27,6 +27,8 @@ OFFER = (
 SECOND = "Hi {{first_name|there}}, last day of our spring offer. STOP to opt out"
 REPLIES = ("Yes please, Thursday at 3?", "Who is this?", "Can I bring my daughter?", "Thanks! See you")
 COUNTED = ("parts", "credits", "available", "reserved", "consumed", "checked", "violations")
+# Of the report's table: time, number, "undelivered", parts and credits, with the lines between them.
+OTHER_COLUMNS_WIDTH = 8 + 13 + 11 + 5 + 7 + 19
 RECEIPTS_WAIT_S = 60.0
 STEP_WAIT_S = 30.0
 POLL_S = 0.1
@@ -189,7 +191,8 @@ def _replies(business: Business, run: dict[str, Any], world: httpx.Client) -> No
     mails = _until("the e-mails to the reception", lambda: _mails(business, run, world, len(texts)))
     _until("the opt-out", lambda: len(list(business.caller.pages("/v1/suppressions"))) == 1)
     for reply in business.caller.pages("/v1/replies"):
-        console.print(f"  reply: {reply['text']!r} read as {reply['verdict']}, to the message {reply['message_id']}")
+        seq = reply["message_id"].rpartition("-")[2]
+        console.print(f"  reply: {reply['text']!r}, read as {reply['verdict'].replace('_', '-')}, to message {seq}")
     console.print(f"  {len(mails)} e-mails at {business.reception}, for example: {mails[0]['subject']!r}")
 
 
@@ -243,7 +246,7 @@ def _ended(business: Business, bulk_id: str) -> dict[str, Any] | None:
 def _show_report(business: Business) -> None:
     rows = list(business.caller.report())
     table = _table(f"SMS Detail Report ({len(rows):,} rows)", "sent", "number", "status", "parts", "credits")
-    table.add_column("text", no_wrap=True)
+    table.add_column("text", no_wrap=True, max_width=max(len("text"), console.width - OTHER_COLUMNS_WIDTH))
     for row in (*rows[:3], *rows[-3:]):
         cells = (row["number"], row["status"], row["parts"], row["credits"], row["text"])
         table.add_row(_time(row["sent_at"]), *(str(cell) if cell is not None else "" for cell in cells))
