@@ -13,6 +13,7 @@ import pytest
 from dispatch_world import Send
 
 from muster.dispatch.api import ROUTERS
+from muster.dispatch.handlers import sweeps
 from muster.events import NIL_TENANT
 from muster.events.v1 import common_pb2
 from muster.events.v1.bulk_pb2 import BulkSmsWithdrawn
@@ -118,6 +119,27 @@ async def test_a_stop_answers_stopping_while_the_carrier_owes_answers(
     assert answer.json()["state"] == "stopping"
     assert len(carrier.stats.by_destination) == 10
     assert await world.money(db, send) == (100, 10, 90, 0)
+
+
+async def test_a_stopped_send_is_not_closed_while_unknown_outcomes_hold_its_credits(
+    db: Database, carrier: Carrier, http: httpx.AsyncClient
+) -> None:
+    send = Send(recipients=100, tenant_id=TENANT)
+    await world.queue(db, send)
+    carrier.use(replace(carrier.options, response_delay_ms=10_000))
+    async with world.sending(db, world.settings(carrier_port=carrier.port, carrier_window=10)) as running:
+        await eventually(lambda: submitted(carrier, 10))
+        await running.kill()
+    await sweeps.recover_account(db, "smpp", every=True)
+
+    answer = await control(http, send.bulk_id, "stop")
+
+    body = answer.json()
+    assert (answer.status_code, body["state"]) == (200, "stopping")
+    assert (body["counts"]["unknown"], body["counts"]["stopped"]) == (10, 90)
+    assert body["credits"] == {"reserved": 100, "used": 0, "released": 90, "held": 10}
+    again = await control(http, send.bulk_id, "stop")
+    assert (again.status_code, again.json()["state"]) == (200, "stopping")
 
 
 async def test_a_paused_send_goes_on_where_it_was_and_nobody_gets_it_twice(

@@ -56,7 +56,10 @@ class Credits(Model):
 
 
 class ControlOut(Model):
-    """How a send stands after a control. Counts are exact unless the state is `stopping`."""
+    """How a send stands after a control. Counts are exact unless the status is 202.
+
+    `stopping` with status 200: nothing leaves any more, and outcomes that are unknown still hold their credits.
+    """
 
     id: UUID
     state: str
@@ -173,16 +176,16 @@ async def _read(tx: Tx, key: SagaKey) -> tuple[ControlOut, bool]:
         queued=0 if over else unsent - on_wire,
         submitting=on_wire,
     )
-    return _answer(key.bulk_id, bulk, counts, leased=leased), leased
+    return _answer(key.bulk_id, bulk, counts, unsettled=leased or tally.unknown > 0), leased
 
 
-def _answer(bulk_id: UUID, bulk: Bulk, counts: Counts, *, leased: bool) -> ControlOut:
+def _answer(bulk_id: UUID, bulk: Bulk, counts: Counts, *, unsettled: bool) -> ControlOut:
     totals = bulk.totals
     reserved = bulk.reserved or 0
     said = bulk.account_version > 0
     return ControlOut(
         id=bulk_id,
-        state=_state(bulk, leased=leased),
+        state=_state(bulk, unsettled=unsettled),
         control_version=bulk.control_version,
         recipients=bulk.recipients,
         counts=counts,
@@ -195,9 +198,9 @@ def _answer(bulk_id: UUID, bulk: Bulk, counts: Counts, *, leased: bool) -> Contr
     )
 
 
-def _state(bulk: Bulk, *, leased: bool) -> str:
+def _state(bulk: Bulk, *, unsettled: bool) -> str:
     if bulk.state in (State.CLOSED, State.REFUSED):
         return bulk.state.value
     if bulk.ending:
-        return "stopping" if leased else State.CLOSED.value
+        return "stopping" if unsettled else State.CLOSED.value
     return "paused" if bulk.paused else bulk.state.value
