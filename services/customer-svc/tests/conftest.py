@@ -88,8 +88,9 @@ class Salon:
             return await facts(tx, *types)
 
     async def hear(self, handler: Any, *messages: Any) -> None:
-        """Apply events."""
-        await apply(self.db, handler, *messages)
+        """Apply events, and the same again, as a consumer does that died before it knew of its commit."""
+        for _ in range(2):
+            await apply(self.db, handler, *messages)
 
     async def count(self, table: str) -> int:
         """Rows of a table, of all tenants, seen behind the roles."""
