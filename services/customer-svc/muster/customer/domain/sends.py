@@ -100,7 +100,7 @@ def costs_more(quoted: int, planned: int) -> Problem:
 
 def credits_short(asked: int, shortfall: int, reason: str) -> Problem:
     """credit-svc set nothing aside."""
-    detail = f"The send needs {asked} credits; {shortfall} are missing."
+    detail = f"The send needs {asked} credits, {shortfall} more than the account has."
     if reason == "closed":
         detail = "The account is closed: it reserves nothing more."
     return _problem("credits_short", "Too few credits", detail) | {
