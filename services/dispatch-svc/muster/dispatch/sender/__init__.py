@@ -6,12 +6,12 @@ from typing import Any
 from muster.dispatch.failpoint import Failpoint
 from muster.dispatch.sender.binds import Bind
 from muster.dispatch.sender.book import Book
-from muster.dispatch.sender.deliveries import Deliveries
+from muster.dispatch.sender.deliveries import JOIN_EVERY_S, Deliveries
 from muster.dispatch.sender.feeder import Feeder
 from muster.dispatch.sender.inbound import Inbox
 from muster.dispatch.sender.rate import Rate
 from muster.dispatch.sender.recorder import Recorder
-from muster.dispatch.sender.resolver import Resolver
+from muster.dispatch.sender.resolver import EVERY_S, Resolver
 from muster.dispatch.sender.shared import Shared
 from muster.dispatch.settings import DispatchSettings
 from muster.kit import clock
@@ -54,8 +54,8 @@ class Sender:
             ("bind", self.bind.run()),
             ("recorder", self.recorder.run()),
             ("watch", self.recorder.watch()),
-            ("resolver", self.resolver.run()),
-            ("joiner", self.deliveries.run()),
+            ("resolver", repeat("resolver", EVERY_S, self.resolver.flush)),
+            ("joiner", repeat("joiner", JOIN_EVERY_S, self.deliveries.join)),
             ("receipts", self.deliveries.until_broken()),
             ("late-parts", repeat("late-parts", self.shared.settings.dispatch_parts_look_s, self.inbox.take_late)),
         )

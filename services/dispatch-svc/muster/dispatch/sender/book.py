@@ -61,6 +61,14 @@ class Place(NamedTuple):
     slot: int
 
 
+class Candidate(NamedTuple):
+    """Where a receipt may belong, and the id that is kept under; `sure`, or to be checked against the number."""
+
+    plain: str
+    place: Place
+    sure: bool
+
+
 class Book:
     """Carrier id -> place; and receipts whose id was not known when they came: `early` are those of them whose id has
     come since."""
@@ -141,21 +149,20 @@ class Book:
             if not expected:
                 self._expected.pop(candidate, None)
 
-    def may_be_another(self, plain: str) -> bool:
+    def _may_be_another(self, plain: str) -> bool:
         """Whether an id of digits alone may be the hexadecimal spelling of one message and the decimal one of another,
         since this carrier writes hexadecimal somewhere: then the number decides."""
         self._hexadecimal = self._hexadecimal or (not plain.isdigit() and is_hexadecimal(plain))
         return self._hexadecimal and plain.isdigit()
 
-    def find(self, receipt_id: str) -> list[tuple[str, Place]]:
-        """Where a receipt may belong, likeliest first, as (id it is kept under, place). All but one that is written as
-        the response was must be checked against the number."""
+    def find(self, receipt_id: str) -> list[Candidate]:
+        """Where a receipt may belong, likeliest first."""
         plain = normalise_id(receipt_id)
         at = self._at(plain)
-        if at is not None and not self.may_be_another(plain):
-            return [(plain, at)]
+        if at is not None and not self._may_be_another(plain):
+            return [Candidate(plain, at, sure=True)]
         others = ((candidate, self._at(candidate)) for candidate in id_candidates(receipt_id))
-        return [(candidate, place) for candidate, place in others if place is not None]
+        return [Candidate(candidate, place, sure=False) for candidate, place in others if place is not None]
 
     def _at(self, plain: str) -> Place | None:
         for ids in reversed(self._ids):

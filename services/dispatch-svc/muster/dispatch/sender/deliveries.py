@@ -13,7 +13,7 @@ from muster.dispatch.domain.slots import Slot
 from muster.dispatch.sender.book import WAITING_MAX, Book, Place, ReceiptHome
 from muster.dispatch.sender.inbound import Inbox
 from muster.dispatch.sender.resolver import Resolver
-from muster.dispatch.sender.shared import AWAY, Shared
+from muster.dispatch.sender.shared import Shared
 from muster.dispatch.store import receipts as store
 from muster.dispatch.store.receipts import UnknownPart, WaitingReceipt
 from muster.kit import clock, metrics, observe
@@ -34,7 +34,7 @@ _STATES: Final = {
     ReceiptState.REJECTED: Receipt.REJECTED,
     ReceiptState.SKIPPED: Receipt.UNDELIVERED,
 }
-_JOIN_EVERY_S: Final = 0.5
+JOIN_EVERY_S: Final = 0.5
 _UNKNOWN_WITHIN: Final = timedelta(seconds=60)
 _REBUILD_PAGE: Final = 500
 _DATES_MAX: Final = 5_000
@@ -119,13 +119,9 @@ class Deliveries:
 
     def _place(self, receipt_id: str, number: str) -> tuple[str, Place] | None:
         """The message of a receipt; where the id is written in another base, only if the number is the same."""
-        candidates = self._book.find(receipt_id)
-        plain = normalise_id(receipt_id)
-        if len(candidates) == 1 and candidates[0][0] == plain and not self._book.may_be_another(plain):
-            return candidates[0]
-        for plain, place in candidates:
+        for plain, place, sure in self._book.find(receipt_id):
             home = place.home
-            if self._hash(home, number) == home.hashes[home.owners[place.slot]]:
+            if sure or self._hash(home, number) == home.hashes[home.owners[place.slot]]:
                 return plain, place
         return None
 
@@ -196,15 +192,6 @@ class Deliveries:
         await self.broken
 
     # -- joining ------------------------------------------------------------------------------------------------------
-
-    async def run(self) -> None:
-        """Join receipts that wait with what has become known, until cancelled."""
-        while True:
-            await asyncio.sleep(_JOIN_EVERY_S)
-            try:
-                await self.join()
-            except AWAY as error:
-                log.warning("sender.database_away", why=type(error).__name__)
 
     async def join(self) -> None:
         """Early receipts whose id has come; receipts of ids that left memory; receipts that resolve an unknown."""

@@ -13,11 +13,11 @@ from muster.dispatch.sender.binds import Bind
 from muster.dispatch.sender.book import Book
 from muster.dispatch.sender.job import Job, Window
 from muster.dispatch.sender.rate import WINDOW_S
-from muster.dispatch.sender.shared import AWAY, Shared, wait
+from muster.dispatch.sender.shared import Shared, wait
 from muster.dispatch.store import queue, suppressions
 from muster.dispatch.store.queue import Intent, Standing
 from muster.kit import clock, metrics, observe
-from muster.kit.pg import Tx
+from muster.kit.pg import RETRIABLE, Tx
 from muster.smpp import Accepted, NotSent, Outcome, Session
 
 log = observe.logger(__name__)
@@ -41,7 +41,7 @@ class Feeder:
         while True:
             try:
                 fed = await self._step()
-            except AWAY as error:
+            except RETRIABLE as error:
                 log.warning("sender.database_away", why=type(error).__name__)
                 fed, self._poll_s = False, self._settings.dispatch_poll_s_max
             if not fed:

@@ -8,7 +8,7 @@ from uuid import UUID
 from muster.dispatch import events
 from muster.dispatch.events import ALL, MARKETING, Inbound
 from muster.dispatch.sender.binds import Bind
-from muster.dispatch.sender.shared import AWAY, Shared
+from muster.dispatch.sender.shared import Shared
 from muster.dispatch.store import inbound as store
 from muster.dispatch.store import suppressions
 from muster.dispatch.store.inbound import Message, Part, PartKey
@@ -16,7 +16,7 @@ from muster.events import NIL_TENANT
 from muster.kit import clock, metrics, observe
 from muster.kit.ids import uuid7
 from muster.kit.outbox import emit
-from muster.kit.pg import Tx
+from muster.kit.pg import RETRIABLE, Tx
 from muster.kit.settings import secret
 from muster.smpp import Deliver, read_concat
 from muster.text import Verdict, decode, number_hash, read_reply
@@ -49,7 +49,7 @@ class Inbox:
             try:
                 async with self._shared.db.worker() as tx:
                     await self._take(tx, deliver)
-            except AWAY as error:
+            except RETRIABLE as error:
                 log.warning("sender.database_away", why=type(error).__name__)
                 return refused + [other.sequence for other in delivers[at:]]
             except Exception as error:

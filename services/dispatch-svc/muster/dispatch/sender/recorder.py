@@ -11,11 +11,11 @@ from muster.dispatch.handlers.outcomes import Change
 from muster.dispatch.sender.feeder import why_leave
 from muster.dispatch.sender.job import Job
 from muster.dispatch.sender.resolver import Resolver
-from muster.dispatch.sender.shared import AWAY, Shared, wait
+from muster.dispatch.sender.shared import Shared, wait
 from muster.dispatch.store import queue
 from muster.dispatch.store.queue import Release, Retry
 from muster.kit import clock, observe
-from muster.kit.pg import Tx
+from muster.kit.pg import RETRIABLE, Tx
 
 log = observe.logger(__name__)
 
@@ -38,7 +38,7 @@ class Recorder:
             await wait(self._shared.record, self._settings.dispatch_record_s / 2)
             try:
                 await self.record_due()
-            except AWAY as error:
+            except RETRIABLE as error:
                 log.warning("sender.database_away", why=type(error).__name__)
 
     async def record_due(self) -> None:
@@ -130,7 +130,7 @@ class Recorder:
             try:
                 async with shared.db.worker() as tx:
                     found = await queue.standings(tx, list(jobs), shared.owner)
-            except AWAY:
+            except RETRIABLE:
                 continue
             for key, job in jobs.items():
                 if shared.jobs.get(key) is job and (why := why_leave(job, found.get(key))):
@@ -142,7 +142,7 @@ class Recorder:
             async with shared.exclusive, shared.db.worker() as tx:
                 await queue.release_orphans(tx, settings.carrier_account, shared.owner, list(shared.jobs))
                 await queue.renew(tx, settings.carrier_account, shared.owner, settings.dispatch_lease_s)
-        except AWAY as error:
+        except RETRIABLE as error:
             log.warning("sender.database_away", why=type(error).__name__)
 
     async def close(self, timeout_s: float) -> None:

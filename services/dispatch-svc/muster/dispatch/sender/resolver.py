@@ -1,6 +1,5 @@
 """Unknown outcomes that have become known: by a late answer, or by a receipt that only one message fits."""
 
-import asyncio
 from collections.abc import Mapping
 
 from muster.dispatch.domain.slots import Slot
@@ -8,15 +7,13 @@ from muster.dispatch.events import ChunkKey
 from muster.dispatch.handlers import outcomes
 from muster.dispatch.handlers.outcomes import Change
 from muster.dispatch.sender.job import Job
-from muster.dispatch.sender.shared import AWAY, Shared
+from muster.dispatch.sender.shared import Shared
 from muster.dispatch.store import chunks
 from muster.dispatch.store.chunks import Home
-from muster.kit import clock, observe
+from muster.kit import clock
 from muster.smpp import Accepted, LateResponse, NotSent, Rejected
 
-log = observe.logger(__name__)
-
-_EVERY_S = 0.2
+EVERY_S = 0.2
 Found = dict[int, tuple[Slot, str]]
 
 
@@ -43,15 +40,6 @@ class Resolver:
             elif isinstance(outcome, Rejected | NotSent):
                 # Certainly not taken; after the word that it is unknown, nothing is sent again on its own.
                 self.add(job.claimed.key.chunk, slot, Slot.REJECTED, "")
-
-    async def run(self) -> None:
-        """Apply until cancelled."""
-        while True:
-            await asyncio.sleep(_EVERY_S)
-            try:
-                await self.flush()
-            except AWAY as error:
-                log.warning("sender.database_away", why=type(error).__name__)
 
     async def flush(self) -> None:
         """Apply what was found out so far."""

@@ -10,10 +10,7 @@ from muster.dispatch.sender.job import Job
 from muster.dispatch.sender.rate import Rate
 from muster.dispatch.settings import DispatchSettings
 from muster.kit.ids import uuid7
-from muster.kit.pg import RETRIABLE, Database
-
-# The database is away or busy: what was to be done is done the next time.
-AWAY = RETRIABLE
+from muster.kit.pg import Database
 
 
 @dataclass(slots=True)
