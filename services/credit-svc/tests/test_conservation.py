@@ -11,8 +11,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from muster.credit import domain, handlers
-from muster.credit.domain import Account, Granted, GrantStep, Key, Partial, Request, Reservation, TopUp, Totals
+from muster.credit import handlers
+from muster.credit.domain.account import Account
+from muster.credit.domain.reservations import Batch, Key, Partial, Request, Reservation, Totals, account_for, decide
+from muster.credit.domain.top_ups import Granted, GrantStep, TopUp, grant, take_back
 from muster.credit.store import laws, ledger
 from muster.events.v1.bulk_pb2 import (
     PARTIAL_RULE_FIRST_N,
@@ -79,15 +81,15 @@ class Ledger:
     def apply(self, operation: object) -> None:
         match operation:
             case [Request(), *_]:
-                self._keep(domain.decide({NOBODY: self.account}, self.rows, operation))
+                self._keep(decide({NOBODY: self.account}, self.rows, operation))
             case [Totals(), *_]:
-                self._keep(domain.account_for({NOBODY: self.account}, self.rows, operation))
+                self._keep(account_for({NOBODY: self.account}, self.rows, operation))
             case TopUp():
-                self._step(domain.grant(self.account, self.grants.get(operation.top_up_id), operation))
+                self._step(grant(self.account, self.grants.get(operation.top_up_id), operation))
             case Reversal():
-                self._step(domain.take_back(self.account, self.grants.get(operation.top_up_id), "mistake", ""))
+                self._step(take_back(self.account, self.grants.get(operation.top_up_id), "mistake", ""))
 
-    def _keep(self, batch: domain.Batch) -> None:
+    def _keep(self, batch: Batch) -> None:
         self.account = batch.accounts.get(NOBODY, self.account)
         self.rows |= batch.reservations
         self.answers += batch.answers

@@ -5,27 +5,20 @@ from uuid import UUID
 
 import pytest
 
-from muster.credit.domain import (
-    GRANTED_MAX,
-    Account,
+from muster.credit.domain.account import GRANTED_MAX, Account, Kind
+from muster.credit.domain.reservations import (
     Answer,
-    Granted,
-    GrantRefused,
-    GrantStep,
-    Kind,
     Partial,
     Refusal,
     Request,
     Reservation,
-    TopUp,
     Totals,
     account_for,
     decide,
-    grant,
     reserve,
     settle,
-    take_back,
 )
+from muster.credit.domain.top_ups import Granted, GrantRefused, GrantStep, TopUp, grant, take_back
 
 TENANT, BULK, OTHER = UUID(int=1), UUID(int=2), UUID(int=3)
 RICH = Account(TENANT, granted=100, available=100, version=1)

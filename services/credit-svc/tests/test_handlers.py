@@ -8,7 +8,8 @@ import asyncpg
 import pytest
 
 from muster.credit import handlers
-from muster.credit.domain import Account, Granted, TopUp
+from muster.credit.domain.account import Account
+from muster.credit.domain.top_ups import Granted, TopUp
 from muster.credit.store import ledger, rates
 from muster.events import NIL_TENANT
 from muster.events.v1.bulk_pb2 import (

@@ -3,7 +3,9 @@
 from typing import TypeAlias
 from uuid import UUID
 
-from muster.credit.domain import CREDITS_MAX, Answer, Entry, Kind, Partial, Rate, Request, Reservation, Totals
+from muster.credit.domain.account import CREDITS_MAX, Entry, Kind
+from muster.credit.domain.rates import Rate
+from muster.credit.domain.reservations import Answer, Partial, Request, Reservation, Totals
 from muster.events import NIL_TENANT, key_of_tenant
 from muster.events.v1.bulk_pb2 import PARTIAL_RULE_FIRST_N, BulkSmsAccounted, BulkSmsRequested
 from muster.events.v1.credits_pb2 import CreditsRefused, CreditsReserved, CreditsSettled, CreditsToppedUp

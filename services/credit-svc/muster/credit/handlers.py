@@ -3,8 +3,9 @@
 from collections.abc import Sequence
 from uuid import UUID
 
-from muster.credit import domain, events
-from muster.credit.domain import Granted, GrantRefused, TopUp
+from muster.credit import events
+from muster.credit.domain import reservations, top_ups
+from muster.credit.domain.top_ups import Granted, GrantRefused, TopUp
 from muster.credit.store import ledger, rates
 from muster.kit.outbox import emit
 from muster.kit.pg import Tx
@@ -22,7 +23,7 @@ async def on_bulk_sms_requested(tx: Tx, batch: Sequence[events.RequestHeard]) ->
     requests = [events.request_of(received) for received in batch]
     accounts = await ledger.lock_accounts(tx, {request.tenant_id for request in requests})
     known = await ledger.reservations(tx, {(request.tenant_id, request.bulk_id) for request in requests})
-    done = domain.decide(accounts, known, requests)
+    done = reservations.decide(accounts, known, requests)
     await ledger.save(tx, done)
     answers = zip(done.answers, batch, strict=True)
     await emit(tx, *(events.answered(row, received.event_id) for row, received in answers))
@@ -33,7 +34,7 @@ async def on_bulk_sms_accounted(tx: Tx, batch: Sequence[events.TotalsHeard]) -> 
     totals = [events.totals_of(received) for received in batch]
     accounts = await ledger.lock_accounts(tx, {total.tenant_id for total in totals})
     known = await ledger.reservations(tx, {(total.tenant_id, total.bulk_id) for total in totals})
-    done = domain.account_for(accounts, known, totals)
+    done = reservations.account_for(accounts, known, totals)
     await ledger.save(tx, done)
     answers = zip(done.answers, batch, strict=True)
     await emit(tx, *(events.settled(row, received.event_id) for row, received in answers))
@@ -42,7 +43,7 @@ async def on_bulk_sms_accounted(tx: Tx, batch: Sequence[events.TotalsHeard]) -> 
 async def top_up(tx: Tx, wanted: TopUp) -> Granted | GrantRefused:
     """Grant credits, in a request for that tenant."""
     account = await ledger.lock_account(tx, wanted.tenant_id)
-    step = domain.grant(account, await ledger.find_top_up(tx, wanted.tenant_id, wanted.top_up_id), wanted)
+    step = top_ups.grant(account, await ledger.find_top_up(tx, wanted.tenant_id, wanted.top_up_id), wanted)
     if isinstance(step, GrantRefused):
         return step
     if step.entry is not None:
@@ -54,7 +55,7 @@ async def top_up(tx: Tx, wanted: TopUp) -> Granted | GrantRefused:
 async def reverse_top_up(tx: Tx, tenant_id: UUID, top_up_id: UUID, reason: str, actor: str) -> Granted | GrantRefused:
     """Take a grant back, in a request for that tenant."""
     account = await ledger.lock_account(tx, tenant_id)
-    step = domain.take_back(account, await ledger.find_top_up(tx, tenant_id, top_up_id), reason, actor)
+    step = top_ups.take_back(account, await ledger.find_top_up(tx, tenant_id, top_up_id), reason, actor)
     if isinstance(step, GrantRefused):
         return step
     if step.entry is not None:

@@ -10,7 +10,8 @@ from fastapi import APIRouter, Path, Request, Response
 from pydantic import Field, StringConstraints
 
 from muster.credit import handlers
-from muster.credit.domain import CREDITS_MAX, CREDITS_MIN, Granted, GrantRefused, Kind, TopUp
+from muster.credit.domain.account import CREDITS_MAX, CREDITS_MIN, Kind
+from muster.credit.domain.top_ups import Granted, GrantRefused, TopUp
 from muster.credit.settings import CreditSettings
 from muster.credit.store import ledger
 from muster.kit import audit, clock

@@ -6,7 +6,7 @@ from typing import Annotated
 from fastapi import APIRouter, Response
 from pydantic import AfterValidator, Field
 
-from muster.credit.domain import ANY_COUNTRY, Rate
+from muster.credit.domain.rates import ANY_COUNTRY, Rate
 from muster.credit.store import rates as store
 from muster.kit import audit
 from muster.kit.auth import ANY_TENANT_ROLE, Caller, Role, Tx, requires, tenant_tx

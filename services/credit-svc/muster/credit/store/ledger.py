@@ -4,7 +4,9 @@ from collections.abc import Collection, Iterable, Sequence
 from typing import Any
 from uuid import UUID
 
-from muster.credit.domain import Account, Answer, Batch, Entry, Granted, Key, Kind, Reservation, TopUp
+from muster.credit.domain.account import Account, Entry, Kind
+from muster.credit.domain.reservations import Answer, Batch, Key, Reservation
+from muster.credit.domain.top_ups import Granted, TopUp
 from muster.kit.pg import Tx
 
 _ADD_ACCOUNTS = """

@@ -2,7 +2,7 @@
 
 from datetime import datetime
 
-from muster.credit.domain import Rate
+from muster.credit.domain.rates import Rate
 from muster.kit.pg import Tx
 
 # The version in force is the highest of those that have begun.

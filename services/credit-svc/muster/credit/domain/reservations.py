@@ -1,33 +1,15 @@
-"""The rules of the prepaid ledger: pending, post and void on one account per tenant. Pure.
+"""What sends ask for, are given, use and give back: pending, post and void. Pure.
 
-Every amount is in credits, a whole number. At every version of an account
-`granted + owed = available + reserved + consumed`, and for every send `reserved = used + released + held`.
-What comes back to an account pays what it owes first, so nothing is available while something is owed.
+For every send `reserved = used + released + held`.
 """
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
-from datetime import datetime
 from enum import StrEnum
 from typing import TypeAlias, TypeVar
 from uuid import UUID
 
-CREDITS_MIN = 1
-CREDITS_MAX = 10**12
-# An account's grants together: far below 2^63, so that no sum of its columns can overflow.
-GRANTED_MAX = 10**17
-ANY_COUNTRY = "*"
-
-
-class Kind(StrEnum):
-    """What an entry of the statement did."""
-
-    TOP_UP = "top_up"
-    REVERSAL = "reversal"
-    PENDING = "pending"
-    POST = "post"
-    VOID = "void"
-    REFUND = "refund"
+from muster.credit.domain.account import Account, Entry, Kind, move
 
 
 class Answer(StrEnum):
@@ -50,38 +32,6 @@ class Partial(StrEnum):
 
     NOTHING = "nothing"
     FIRST_N = "first_n"
-
-
-@dataclass(frozen=True, slots=True)
-class Account:
-    """A tenant's credits. `closed`: the tenant is, so nothing more is reserved."""
-
-    tenant_id: UUID
-    granted: int = 0
-    owed: int = 0
-    available: int = 0
-    reserved: int = 0
-    consumed: int = 0
-    version: int = 0
-    closed: bool = False
-
-    @property
-    def conservation(self) -> int:
-        """Credits made out of nothing; 0 unless the ledger is broken."""
-        return self.granted + self.owed - self.available - self.reserved - self.consumed
-
-
-@dataclass(frozen=True, slots=True)
-class Entry:
-    """One line of the statement: `account` is what it left behind, whose version numbers it."""
-
-    kind: Kind
-    credits: int
-    account: Account
-    bulk_id: UUID | None = None
-    reason: str = ""
-    reference: str = ""
-    actor: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,54 +92,6 @@ class Totals:
 
 
 @dataclass(frozen=True, slots=True)
-class TopUp:
-    """An operator grants credits. `top_up_id` is the operation: made once, whatever is repeated."""
-
-    tenant_id: UUID
-    top_up_id: UUID
-    credits: int
-    reason: str = ""
-    reference: str = ""
-    actor: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Granted:
-    """A grant that was made, with what was available after it and, where it was taken back, after that."""
-
-    top_up: TopUp
-    available: int
-    reversed_available: int | None = None
-
-
-class GrantRefused(StrEnum):
-    """Why a grant was not made or taken back."""
-
-    UNKNOWN_TENANT = "unknown_tenant"
-    UNKNOWN_TOP_UP = "unknown_top_up"
-    OTHER_TOP_UP = "other_top_up"
-    BEYOND_LIMIT = "beyond_limit"
-
-
-@dataclass(frozen=True, slots=True)
-class GrantStep:
-    """The grant as it now stands; without an entry where it stood so before."""
-
-    granted: Granted
-    entry: Entry | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Rate:
-    """Credits for one part to a country (ISO 3166-1 alpha-2, or ANY_COUNTRY for those without one of their own)."""
-
-    country: str
-    version: int
-    credits_per_part: int
-    valid_from: datetime
-
-
-@dataclass(frozen=True, slots=True)
 class Step:
     """What one operation leaves: the account, the reservation (which holds the answer) and the new entries."""
 
@@ -242,7 +144,7 @@ def reserve(account: Account, known: Reservation | None, request: Request) -> St
         return Step(account, _refused(asked, account))
     if credits == 0:
         return Step(account, _reserved(asked, account, 0))
-    entry = _move(account, Kind.PENDING, credits, row.bulk_id, available=-credits, reserved=credits)
+    entry = move(account, Kind.PENDING, credits, row.bulk_id, available=-credits, reserved=credits)
     return Step(entry.account, _reserved(asked, entry.account, credits), (entry,))
 
 
@@ -259,35 +161,6 @@ def settle(account: Account, known: Reservation | None, totals: Totals) -> Step:
     entries = _entries(account, row, after)
     left = entries[-1].account if entries else account
     return Step(left, replace(after, settled_version=left.version, settled_available=left.available), entries)
-
-
-def grant(account: Account | None, known: Granted | None, wanted: TopUp) -> GrantStep | GrantRefused:
-    """Grant credits, which pay what is owed first; the same grant again changes nothing."""
-    if known is not None:
-        same = replace(wanted, actor=known.top_up.actor) == known.top_up
-        return GrantStep(known) if same else GrantRefused.OTHER_TOP_UP
-    if account is None:
-        return GrantRefused.UNKNOWN_TENANT
-    if account.granted + wanted.credits > GRANTED_MAX:
-        return GrantRefused.BEYOND_LIMIT
-    paid = min(account.owed, wanted.credits)
-    back = wanted.credits - paid
-    moved = _move(account, Kind.TOP_UP, wanted.credits, granted=wanted.credits, owed=-paid, available=back)
-    entry = replace(moved, reason=wanted.reason, reference=wanted.reference, actor=wanted.actor)
-    return GrantStep(Granted(wanted, entry.account.available), entry)
-
-
-def take_back(account: Account | None, known: Granted | None, reason: str, actor: str) -> GrantStep | GrantRefused:
-    """Reverse a grant, once: what is available goes, the rest is owed and blocks sends."""
-    if known is None or account is None:
-        return GrantRefused.UNKNOWN_TOP_UP
-    if known.reversed_available is not None:
-        return GrantStep(known)
-    credits = known.top_up.credits
-    taken = min(account.available, credits)
-    moved = _move(account, Kind.REVERSAL, credits, granted=-credits, owed=credits - taken, available=-taken)
-    entry = replace(moved, reason=reason, reference=known.top_up.reference, actor=actor)
-    return GrantStep(replace(known, reversed_available=entry.account.available), entry)
 
 
 def _fold(
@@ -359,41 +232,17 @@ def _brought_to(row: Reservation, totals: Totals) -> Reservation:
 def _entries(account: Account, before: Reservation, after: Reservation) -> tuple[Entry, ...]:
     entries = []
     if posted := after.used - before.used:
-        entries.append(_move(account, Kind.POST, posted, after.bulk_id, reserved=-posted, consumed=posted))
+        entries.append(move(account, Kind.POST, posted, after.bulk_id, reserved=-posted, consumed=posted))
         account = entries[-1].account
     if voided := after.released - before.released:
         paid = min(account.owed, voided)
         back = voided - paid
-        entries.append(_move(account, Kind.VOID, voided, after.bulk_id, owed=-paid, available=back, reserved=-voided))
+        entries.append(move(account, Kind.VOID, voided, after.bulk_id, owed=-paid, available=back, reserved=-voided))
         account = entries[-1].account
     if refunded := after.refunded - before.refunded:
         paid = min(account.owed, refunded)
         back = refunded - paid
         entries.append(
-            _move(account, Kind.REFUND, refunded, after.bulk_id, owed=-paid, available=back, consumed=-refunded)
+            move(account, Kind.REFUND, refunded, after.bulk_id, owed=-paid, available=back, consumed=-refunded)
         )
     return tuple(entries)
-
-
-def _move(
-    account: Account,
-    kind: Kind,
-    credits: int,
-    bulk_id: UUID | None = None,
-    *,
-    granted: int = 0,
-    owed: int = 0,
-    available: int = 0,
-    reserved: int = 0,
-    consumed: int = 0,
-) -> Entry:
-    after = replace(
-        account,
-        granted=account.granted + granted,
-        owed=account.owed + owed,
-        available=account.available + available,
-        reserved=account.reserved + reserved,
-        consumed=account.consumed + consumed,
-        version=account.version + 1,
-    )
-    return Entry(kind, credits, after, bulk_id)
