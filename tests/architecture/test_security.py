@@ -25,6 +25,7 @@ SENDING = {
     ("POST", "/v1/bulk-sms/{bulk_id}/stop"),
     ("POST", "/v1/bulk-sms/{bulk_id}/pause"),
     ("POST", "/v1/bulk-sms/{bulk_id}/resume"),
+    ("POST", "/v1/bulk-sms/{bulk_id}/unknown"),
     ("POST", "/v1/messages"),
 }
 OPERATORS = ("/v1/ops/", "/v1/tenants", "/v1/carriers", "/v1/senders", "/v1/credits/top-ups")

@@ -36,6 +36,7 @@ OWNERS = {
     f"/v1/bulk-sms/{ID}/stop": "dispatch",
     f"/v1/bulk-sms/{ID}/pause": "dispatch",
     f"/v1/bulk-sms/{ID}/resume": "dispatch",
+    f"/v1/bulk-sms/{ID}/unknown": "dispatch",
     f"/v1/bulk-sms/{ID}/progress": "report",
     "/v1/schedules": "customer",
     "/v1/messages": "customer",

@@ -81,8 +81,8 @@ class Send:
             text_index=index,
         )
 
-    def accounted(self, version: int, *, closed: bool) -> BulkSmsAccounted:
-        return BulkSmsAccounted(**self.ids, version=version, closed=closed)
+    def accounted(self, version: int, *, closed: bool, refunded: int = 0) -> BulkSmsAccounted:
+        return BulkSmsAccounted(**self.ids, version=version, closed=closed, refunded=refunded)
 
     def answers(self, inbound: UUID, seq: int = 1) -> tuple[SmsReceived, ReplyReceived, OptOutReceived]:
         """A customer's STOP: what was written, what it answers, and that it is an opt-out."""

@@ -118,6 +118,16 @@ async def test_a_lower_or_the_same_version_changes_nothing(db: Database) -> None
     assert await state(db) == before
 
 
+async def test_what_failed_messages_gave_back_stands_beside_the_send_and_rises_after_its_end(db: Database) -> None:
+    send = Send()
+    await hear(db, send.requested(2), send.dispatched([ACCEPTED, ACCEPTED]), send.accounted(1, closed=True))
+
+    await hear(db, send.accounted(3, closed=True, refunded=2), send.accounted(2, closed=True, refunded=1))
+
+    [row] = await rows_of(db, "bulk")
+    assert (row["closed"], row["refunded"]) == (True, 2)
+
+
 async def test_a_receipt_before_its_dispatch_is_counted_once(db: Database) -> None:
     send = Send()
     await hear(db, send.receipts([DELIVERED, EXPIRED]))

@@ -62,7 +62,7 @@ async def test_every_role_is_held_to_its_routes(service: Any, operator: str, bus
 
 
 async def test_a_tenant_is_made_told_and_recorded(service: Any, operator: str, salon: dict[str, Any]) -> None:
-    wanted = {**salon, "quiet_hours": {"from": "20:00", "to": "08:30"}, "unknown_rule": "ask"}
+    wanted = {**salon, "quiet_hours": {"from": "20:00", "to": "08:30"}, "unknown_rule": "ask", "failed_rule": "release"}
     made = await service.call(operator, "POST", "/v1/tenants", json=wanted)
     assert made.status_code == 201
     tenant = made.json()
@@ -116,6 +116,7 @@ async def test_a_repeated_creation_makes_one_tenant(service: Any, operator: str,
         ({"quiet_hours": {"from": "20:00", "to": "20:00"}}, "quiet_hours"),
         ({"quiet_hours": {"from_": "20:00", "from": "20:00", "to": "08:00"}}, "quiet_hours.from_"),
         ({"unknown_rule": "guess"}, "unknown_rule"),
+        ({"failed_rule": "ask"}, "failed_rule"),
         ({"closed": True}, "closed"),
         ({"surprise": 1}, "surprise"),
     ],

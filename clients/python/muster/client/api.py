@@ -195,6 +195,14 @@ class Muster:
         """`stop`, `pause` or `resume` a send; a stop answers with exact counts, or with the state `stopping`."""
         return cast(dict[str, Any], self.post(_send_path(bulk_id, act), {}))
 
+    def unknown(self, bulk_id: str) -> Iterator[dict[str, Any]]:
+        """Messages of a send of which nobody knows whether the carrier took them."""
+        return self.pages(_send_path(bulk_id, "unknown"))
+
+    def answer_unknown(self, bulk_id: str, answer: str) -> dict[str, Any]:
+        """`charge` or `release` what is unknown of a send, where the rule of the business is to ask."""
+        return cast(dict[str, Any], self.post(_send_path(bulk_id, "unknown"), {"answer": answer}))
+
     def progress(self, bulk_id: str) -> shapes.Progress:
         """Live numbers of a send, from the report."""
         return cast(shapes.Progress, self.get(_send_path(bulk_id, "progress")))

@@ -36,6 +36,7 @@ ROUTES = (
     Route("/v1/bulk-sms/{id}/stop", "dispatch"),
     Route("/v1/bulk-sms/{id}/pause", "dispatch"),
     Route("/v1/bulk-sms/{id}/resume", "dispatch"),
+    Route("/v1/bulk-sms/{id}/unknown", "dispatch"),
     Route("/v1/bulk-sms/{id}/progress", "report"),
     Route("/v1/bulk-sms/**", "customer"),
     Route("/v1/messages", "customer"),

@@ -21,6 +21,8 @@ from muster.events.v1.replies_pb2 import OptOutReceived as OptOutReceived
 from muster.events.v1.replies_pb2 import ReplyReceived as ReplyReceived
 from muster.events.v1.suppressions_pb2 import PersonErased as PersonErased
 from muster.events.v1.suppressions_pb2 import SuppressionChanged as SuppressionChanged
+from muster.events.v1.tenants_pb2 import FAILED_RULE_RELEASE as FAILED_RULE_RELEASE
+from muster.events.v1.tenants_pb2 import UNKNOWN_RULE_ASK as UNKNOWN_RULE_ASK
 from muster.events.v1.tenants_pb2 import UNKNOWN_RULE_CHARGE as UNKNOWN_RULE_CHARGE
 from muster.events.v1.tenants_pb2 import TenantChanged as TenantChanged
 from muster.kit.outbox import Fact, Lane

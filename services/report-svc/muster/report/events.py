@@ -120,14 +120,14 @@ def requested(received: Received[BulkSmsRequested]) -> tuple[Any, ...]:
 
 
 def accounted(received: Received[BulkSmsAccounted]) -> tuple[Any, ...]:
-    """tenant, bulk, version, closed."""
+    """tenant, bulk, version, closed, credits refunded."""
     m = received.message
-    return *bulk_of(m), m.version, m.closed
+    return *bulk_of(m), m.version, m.closed, m.refunded
 
 
 def withdrawn(received: Received[BulkSmsWithdrawn]) -> tuple[Any, ...]:
     """As `accounted`, of a send that ended before it was requested: nobody accounts for it."""
-    return *bulk_of(received.message), 1, True
+    return *bulk_of(received.message), 1, True, 0
 
 
 def recipients(received: Received[BulkRecipientsAttached], bulk_no: int) -> tuple[Any, ...]:

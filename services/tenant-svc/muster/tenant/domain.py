@@ -39,6 +39,13 @@ class UnknownRule(StrEnum):
     ASK = "ask"
 
 
+class FailedRule(StrEnum):
+    """What becomes of the credits of messages that the carrier took and a receipt says have failed."""
+
+    CHARGE = "charge"
+    RELEASE = "release"
+
+
 @dataclass(frozen=True, slots=True)
 class Settings:
     """What a tenant decides. Quiet hours are minutes after midnight in its time zone; equal: none."""
@@ -54,6 +61,7 @@ class Settings:
     unknown_rule: UnknownRule
     at_least_once: bool
     closed: bool = False
+    failed_rule: FailedRule = FailedRule.CHARGE
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,6 +6,8 @@ from uuid import UUID
 from muster.events import key_of_tenant
 from muster.events.v1.audit_pb2 import ActRecorded
 from muster.events.v1.tenants_pb2 import (
+    FAILED_RULE_CHARGE,
+    FAILED_RULE_RELEASE,
     UNKNOWN_RULE_ASK,
     UNKNOWN_RULE_CHARGE,
     UNKNOWN_RULE_RELEASE,
@@ -13,7 +15,7 @@ from muster.events.v1.tenants_pb2 import (
 )
 from muster.kit.consumer import Poison, Received
 from muster.kit.outbox import Fact
-from muster.tenant.domain import Act, Tenant, UnknownRule
+from muster.tenant.domain import Act, FailedRule, Tenant, UnknownRule
 
 ActHeard = Received[ActRecorded]
 
@@ -22,6 +24,7 @@ _RULES = {
     UnknownRule.RELEASE: UNKNOWN_RULE_RELEASE,
     UnknownRule.ASK: UNKNOWN_RULE_ASK,
 }
+_FAILED_RULES = {FailedRule.CHARGE: FAILED_RULE_CHARGE, FailedRule.RELEASE: FAILED_RULE_RELEASE}
 
 
 def changed(tenant: Tenant) -> Fact:
@@ -41,6 +44,7 @@ def changed(tenant: Tenant) -> Fact:
         closed=settings.closed,
         unknown_rule=_RULES[settings.unknown_rule],
         at_least_once=settings.at_least_once,
+        failed_rule=_FAILED_RULES[settings.failed_rule],
     )
     return Fact(message, key=key_of_tenant(tenant.tenant_id), subject=f"tenant/{tenant.tenant_id}")
 

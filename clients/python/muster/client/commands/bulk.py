@@ -104,6 +104,20 @@ def pause(bulk_id: str, as_json: AsJson = False) -> None:  # noqa: FBT002
 
 
 @app.command()
+def unknown(
+    bulk_id: str,
+    answer: Annotated[str, typer.Option(help="charge or release them for good, where your rule is to ask")] = "",
+    as_json: AsJson = False,  # noqa: FBT002
+) -> None:
+    """Messages of a send of which nobody knows whether the carrier took them, and the credits that they hold."""
+    with Muster(Connection.from_environment()) as muster:
+        if answer:
+            show(muster.answer_unknown(bulk_id, answer), as_json=as_json)
+        else:
+            show_rows(muster.unknown(bulk_id), ("seq", "parts", "credits", "submitted_at"), as_json=as_json)
+
+
+@app.command()
 def resume(bulk_id: str, as_json: AsJson = False) -> None:  # noqa: FBT002
     """Resume a paused send; nobody gets it twice."""
     _control(bulk_id, "resume", as_json=as_json)

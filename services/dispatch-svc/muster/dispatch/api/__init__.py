@@ -1,5 +1,5 @@
-"""The HTTP edge: stop, pause and resume for those who send; carriers, senders and laws for the operator."""
+"""The HTTP edge: stop, pause, resume and answer for those who send; carriers, senders and laws for the operator."""
 
-from muster.dispatch.api import controls, ops
+from muster.dispatch.api import controls, ops, unknowns
 
-ROUTERS = (controls.router, *ops.ROUTERS)
+ROUTERS = (controls.router, unknowns.router, *ops.ROUTERS)

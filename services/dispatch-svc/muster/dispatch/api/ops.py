@@ -134,6 +134,11 @@ async def _reserved(tx: Tx) -> LawResult:
 
 def _used(newest: Sequence[Record], ended: Sequence[Record]) -> LawResult:
     wrong = [_violation(row, "used is not the sum of its chunks") for row in ended if row["used"] != row["chunk_used"]]
+    wrong += [
+        _violation(row, "refunded is not the sum of its chunks")
+        for row in ended
+        if row["refunded"] != row["chunk_refunded"]
+    ]
     for row in newest:
         sums = slots.sums(row["parts"], read_recipients(row["plain"]).prices, row["slots"])
         if sums.used != row["used"] or sums.accepted != row["accepted"] or sums.unknown != row["unknown"]:

@@ -23,11 +23,12 @@ class Tally:
     used: int = 0
     unknown_credits: int = 0
     on_wire_credits: int = 0
+    refunded: int = 0
 
 
 @dataclass(frozen=True, slots=True)
 class Totals:
-    """What BulkSmsAccounted says. reserved = used + released + held."""
+    """What BulkSmsAccounted says. reserved = used + released + held; refunded is a part of used."""
 
     used: int = 0
     released: int = 0
@@ -68,6 +69,7 @@ def totals(reserved: int, tally: Tally, reason: Reason) -> Totals | None:
         used=tally.used,
         released=released,
         held=held,
+        refunded=tally.refunded,
         accepted=tally.accepted,
         unknown=tally.unknown,
         rejected=tally.rejected,
@@ -79,4 +81,4 @@ def totals(reserved: int, tally: Tally, reason: Reason) -> Totals | None:
 
 def never_falls(before: Totals, after: Totals) -> bool:
     """Whether `after` may follow `before`: what was used or given back stays so."""
-    return after.used >= before.used and after.released >= before.released
+    return after.used >= before.used and after.released >= before.released and after.refunded >= before.refunded

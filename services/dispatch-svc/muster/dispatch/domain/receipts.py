@@ -2,7 +2,9 @@
 
 from collections.abc import Sequence
 from enum import IntEnum
-from typing import Final
+from typing import Final, NamedTuple
+
+from muster.dispatch.domain.slots import Slot, credits_of
 
 
 class Receipt(IntEnum):
@@ -27,6 +29,35 @@ def merged(states: bytes) -> Receipt:
         if failure in states:
             return failure
     return Receipt.DELIVERED if states and states.count(Receipt.DELIVERED) == len(states) else Receipt.NONE
+
+
+class Refund(NamedTuple):
+    """Credits that failed messages of a chunk give back; `final` unless a receipt there is has no outcome beside it."""
+
+    credits: int
+    final: bool
+
+
+_FAILED_OCTETS: Final = bytes(sorted(_WORST_FIRST))
+_CHARGED: Final = frozenset((Slot.ACCEPTED, Slot.CHARGED))
+# A receipt can be stored before the outcome of the part that it is about.
+_NOT_YET: Final = frozenset((Slot.QUEUED, Slot.RETRY, Slot.UNKNOWN))
+
+
+def failures(receipts: bytes) -> int:
+    """How many parts have failed."""
+    return len(receipts) - len(receipts.translate(None, _FAILED_OCTETS))
+
+
+def refund(parts: bytes, prices: Sequence[int], slots: bytes, receipts: bytes) -> Refund:
+    """What the charged parts of a chunk cost that a receipt says have failed: money is decided part by part."""
+    credits, final, start = 0, True, 0
+    for count, price in zip(parts, prices, strict=True):
+        failed = [slots[at] for at in range(start, start + count) if receipts[at] in _FAILED_OCTETS]
+        start += count
+        credits += credits_of(price, count, sum(1 for state in failed if state in _CHARGED))
+        final = final and _NOT_YET.isdisjoint(failed)
+    return Refund(credits, final)
 
 
 def apply(receipts: bytearray, said: Sequence[tuple[int, Receipt]]) -> list[int]:

@@ -224,6 +224,15 @@ def recover(slots: bytes, order: Sequence[int] | None, intent_upto: int) -> byte
     return bytes(after)
 
 
+def unknown_of(parts: bytes, prices: Sequence[int], slots: bytes) -> list[tuple[int, int, int]]:
+    """(position, parts, credits) of each message of which a part is unknown and waits to be charged or released."""
+    found = []
+    for position, _, states in _messages(parts, slots, slots):
+        if waiting := states.count(Slot.UNKNOWN):
+            found.append((position, waiting, credits_of(prices[position], parts[position], waiting)))
+    return found
+
+
 def settle(slots: bytes, *, charge: bool) -> bytes:
     """The slots after what stayed unknown was charged or released for good."""
     return slots.replace(bytes((Slot.UNKNOWN,)), bytes((Slot.CHARGED if charge else Slot.RELEASED,)))

@@ -3,20 +3,26 @@
 Each answers True where there is more to do at once.
 """
 
+from collections.abc import Mapping
+from uuid import UUID
+
 from muster.dispatch import events
 from muster.dispatch.domain import slots
-from muster.dispatch.domain.saga import SendByPassed, Swept
+from muster.dispatch.domain.receipts import Refund, refund
+from muster.dispatch.domain.saga import Moved, SendByPassed, Swept
 from muster.dispatch.domain.slots import SLOT_OF_REASON, Reason, Slot
-from muster.dispatch.events import UNKNOWN_RULE_CHARGE
+from muster.dispatch.events import UNKNOWN_RULE_CHARGE, ChunkKey
 from muster.dispatch.handlers import outcomes
 from muster.dispatch.handlers.sagas import advance_locked, apply_facts
-from muster.dispatch.store import chunks, endings, platform, receipts, sagas
+from muster.dispatch.store import chunks, endings, platform, receipts, refunds, sagas
+from muster.dispatch.store.chunks import Home
 from muster.dispatch.store.sagas import SagaKey
 from muster.kit import clock
 from muster.kit.outbox import emit
 from muster.kit.pg import Database, Tx
 
 _AT_ONCE = 100
+_LATER_S = 5.0
 
 
 async def end_past_send_by(db: Database) -> bool:
@@ -70,17 +76,52 @@ async def settle_unknowns(db: Database, kept_s: float) -> bool:
     """Outcomes that stayed unknown: the tenant's rule charges or releases them for good."""
     async with db.worker() as tx:
         aged = await chunks.with_aged_unknowns(tx, kept_s, _AT_ONCE)
-        if not aged:
-            return False
-        rules = await platform.unknown_rules(tx, {key.tenant_id for key in aged})
-        homes = await chunks.lock(tx, aged)
-        changes = [
-            outcomes.changed(home, slots.settle(home.slots, charge=rules.get(key.tenant_id) == UNKNOWN_RULE_CHARGE))
-            for key, home in homes.items()
-        ]
-        await outcomes.store(tx, changes)
-        await outcomes.tell_sagas(tx, changes)
+        if aged:
+            rules = await platform.unknown_rules(tx, {key.tenant_id for key in aged})
+            given = await refunds.answers(tx, aged)
+            await _settle(tx, {key: _is_charged(key, rules, given) for key in aged})
     return len(aged) == _AT_ONCE
+
+
+def _is_charged(key: ChunkKey, rules: Mapping[UUID, int], given: Mapping[SagaKey, str]) -> bool:
+    answer = given.get(SagaKey(key.tenant_id, key.bulk_id))
+    return answer == "charge" if answer else rules.get(key.tenant_id) == UNKNOWN_RULE_CHARGE
+
+
+async def settle_answered(db: Database) -> bool:
+    """Outcomes that are unknown of sends for which somebody was asked and has answered."""
+    async with db.worker() as tx:
+        answered = await refunds.answered(tx, _AT_ONCE)
+        if answered:
+            await _settle(tx, {key: answer == "charge" for key, answer in answered.items()})
+    return len(answered) == _AT_ONCE
+
+
+async def _settle(tx: Tx, charged: Mapping[ChunkKey, bool]) -> None:
+    homes = await chunks.lock(tx, charged)
+    changes = [outcomes.changed(home, slots.settle(home.slots, charge=charged[key])) for key, home in homes.items()]
+    await outcomes.store(tx, changes)
+    await outcomes.tell_sagas(tx, changes)
+
+
+def _refund(home: Home) -> Refund:
+    each = home.recipients
+    return refund(each.parts, each.prices, home.slots, home.receipts or bytes(len(home.slots)))
+
+
+async def refund_failed(db: Database) -> bool:
+    """Messages that a receipt says have failed, of tenants that do not pay for them: also of closed sends."""
+    async with db.worker() as tx:
+        due = await refunds.due(tx, _AT_ONCE)
+        if not due:
+            return False
+        homes = await chunks.lock(tx, due)
+        found = {key: _refund(home) for key, home in homes.items()}
+        await refunds.save(tx, {key: one.credits for key, one in found.items()})
+        later = [key for key, one in found.items() if not one.final]
+        await refunds.drop_due(tx, [key for key, one in found.items() if one.final], later, _LATER_S)
+        await apply_facts(tx, {SagaKey(key.tenant_id, key.bulk_id): [Moved()] for key in found})
+    return len(due) == _AT_ONCE
 
 
 async def repeat_accounts(db: Database, every_s: float) -> bool:

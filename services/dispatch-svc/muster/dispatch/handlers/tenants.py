@@ -33,4 +33,5 @@ def _tenant(event: TenantChanged) -> Tenant:
         unknown_rule=event.unknown_rule,
         at_least_once=event.at_least_once,
         closed=event.closed,
+        failed_rule=event.failed_rule,
     )

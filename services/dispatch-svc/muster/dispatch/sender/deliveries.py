@@ -15,6 +15,7 @@ from muster.dispatch.sender.inbound import Inbox
 from muster.dispatch.sender.resolver import Resolver
 from muster.dispatch.sender.shared import Shared
 from muster.dispatch.store import receipts as store
+from muster.dispatch.store import refunds
 from muster.dispatch.store.receipts import UnknownPart, WaitingReceipt
 from muster.kit import clock, metrics, observe
 from muster.kit.outbox import Fact, emit
@@ -173,6 +174,7 @@ class Deliveries:
                 mine = await store.save(tx, [(home.key, receipts, home.said + 1) for home, receipts, _ in news])
                 if len(mine) < len(news):
                     self._give_up()
+                await refunds.add_due(tx, [home.key for home, after, _ in news if _fails_more(home, after)])
                 await emit(tx, *_facts(news))
             await store.keep_waiting(tx, account, waiting)
             await store.drop_waiting(tx, account, joined)
@@ -311,6 +313,10 @@ def _applied(home: ReceiptHome, said: Sequence[Said]) -> tuple[bytes, list[Said]
         if merged is state and merged is not known:
             words[at] = (home.seq[at], merged, error, done_ms)
     return bytes(receipts), list(words.values())
+
+
+def _fails_more(home: ReceiptHome, after: bytes) -> bool:
+    return domain.failures(after) > domain.failures(home.receipts)
 
 
 def _facts(news: Sequence[tuple[ReceiptHome, bytes, list[Said]]]) -> list[Fact]:

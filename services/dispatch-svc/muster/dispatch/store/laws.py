@@ -36,9 +36,11 @@ async def unbalanced(tx: Tx) -> tuple[int, list[Record]]:
 
 
 _USED: Final = """
-SELECT s.tenant_id, s.bulk_id, s.used, s.accepted, s.recipients, s.unknown, s.rejected, s.stopped, s.suppressed, c.*
+SELECT s.tenant_id, s.bulk_id, s.used, s.refunded, s.accepted, s.recipients, s.unknown, s.rejected, s.stopped,
+    s.suppressed, c.*
 FROM saga s CROSS JOIN LATERAL (
-    SELECT coalesce(sum(c.used), 0) AS chunk_used, coalesce(sum(c.recipients), 0) AS chunk_recipients,
+    SELECT coalesce(sum(c.used), 0) AS chunk_used, coalesce(sum(c.refunded), 0) AS chunk_refunded,
+        coalesce(sum(c.recipients), 0) AS chunk_recipients,
         coalesce(sum(c.open), 0) AS chunk_open, coalesce(sum(c.accepted), 0) AS chunk_accepted
     FROM chunk c WHERE c.tenant_id = s.tenant_id AND c.bulk_id = s.bulk_id) c
 WHERE s.state IN ('closed', 'refused') AND s.updated_at < kit_now() - interval '2 seconds'

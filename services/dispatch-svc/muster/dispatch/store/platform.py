@@ -11,7 +11,7 @@ from muster.kit.pg import Record, Tx
 
 @dataclass(frozen=True, slots=True)
 class Tenant:
-    """What dispatch-svc keeps of a tenant. `unknown_rule` is a number of UnknownRule of the events."""
+    """What dispatch-svc keeps of a tenant. `unknown_rule` and `failed_rule` are numbers of the events."""
 
     tenant_id: UUID
     version: int
@@ -19,12 +19,15 @@ class Tenant:
     unknown_rule: int
     at_least_once: bool
     closed: bool
+    failed_rule: int
 
 
 _APPLY: Final = """
-INSERT INTO tenant (tenant_id, version, sender, unknown_rule, at_least_once, closed) VALUES ($1, $2, $3, $4, $5, $6)
+INSERT INTO tenant (tenant_id, version, sender, unknown_rule, at_least_once, closed, failed_rule)
+VALUES ($1, $2, $3, $4, $5, $6, $7)
 ON CONFLICT (tenant_id) DO UPDATE SET version = EXCLUDED.version, sender = EXCLUDED.sender,
-    unknown_rule = EXCLUDED.unknown_rule, at_least_once = EXCLUDED.at_least_once, closed = EXCLUDED.closed
+    unknown_rule = EXCLUDED.unknown_rule, at_least_once = EXCLUDED.at_least_once, closed = EXCLUDED.closed,
+    failed_rule = EXCLUDED.failed_rule
 WHERE tenant.version < EXCLUDED.version
 RETURNING true
 """
@@ -35,6 +38,7 @@ async def apply_tenant(tx: Tx, tenant: Tenant) -> bool:
     applied = await tx.fetchval(
         _APPLY,
         *(tenant.tenant_id, tenant.version, tenant.sender, tenant.unknown_rule, tenant.at_least_once, tenant.closed),
+        tenant.failed_rule,
     )
     return applied is not None
 

@@ -147,6 +147,7 @@ CROSS JOIN LATERAL (
         coalesce(sum(c.suppressed), 0) AS suppressed, coalesce(sum(c.short), 0) AS short,
         coalesce(sum(c.open), 0) AS open, coalesce(sum(c.used), 0)::bigint AS used,
         coalesce(sum(c.unknown_credits), 0)::bigint AS unknown_credits,
+        coalesce(sum(c.refunded), 0)::bigint AS refunded,
         coalesce(sum(c.open_credits) FILTER (WHERE EXISTS (
             SELECT FROM attempt a WHERE a.tenant_id = c.tenant_id AND a.bulk_id = c.bulk_id AND a.chunk = c.chunk
                 AND a.state = 1)), 0)::bigint AS on_wire_credits

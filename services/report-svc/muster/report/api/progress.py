@@ -26,7 +26,10 @@ router = APIRouter(prefix="/v1", tags=["report"])
 
 
 class ProgressOut(Model):
-    """Messages by end; each is counted once, so that they sum to `recipients`."""
+    """Messages by end; each is counted once, so that they sum to `recipients`.
+
+    `credits_refunded` is what failed messages gave back by the rule of the business.
+    """
 
     id: UUID
     recipients: int
@@ -42,6 +45,7 @@ class ProgressOut(Model):
     unknown: int
     replies: int
     opt_outs: int
+    credits_refunded: int
     rate_per_s: float
     closed: bool
     updated_at: datetime | None
@@ -144,6 +148,7 @@ async def _progress(tx: Tx, tenant_id: UUID, bulk_id: UUID, settings: ReportSett
         recipients=recipients,
         replies=row.get("replies", 0),
         opt_outs=row.get("opt_outs", 0),
+        credits_refunded=row.get("refunded", 0),
         rate_per_s=_rate(sum(counts), row.get("first_at"), row.get("last_at")),
         closed=closed,
         updated_at=row.get("last_at"),

@@ -123,13 +123,13 @@ async def save_requested(tx: Tx, rows: Sequence[tuple[Any, ...]]) -> None:
 
 
 _ACCOUNTED: Final = """
-UPDATE bulk SET accounted_version = $3, closed = $4
+UPDATE bulk SET accounted_version = $3, closed = $4, refunded = $5
 WHERE tenant_id = $1 AND bulk_id = $2 AND accounted_version < $3
 """
 
 
 async def save_accounted(tx: Tx, rows: Sequence[tuple[Any, ...]]) -> None:
-    """Whether a send has ended."""
+    """Whether a send has ended, and what came back of it for failed messages."""
     await tx.executemany(_ACCOUNTED, rows)
 
 

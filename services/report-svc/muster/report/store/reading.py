@@ -109,7 +109,7 @@ async def replies(tx: Tx, tenant_id: UUID, messages: Sequence[tuple[UUID, int]])
 
 
 _PROGRESS: Final = """
-SELECT recipients, counts, first_at, last_at, closed,
+SELECT recipients, counts, first_at, last_at, closed, refunded,
     (SELECT count(*) FROM reply r WHERE r.tenant_id = b.tenant_id AND r.bulk_id = b.bulk_id) AS replies,
     (SELECT count(*) FROM reply r WHERE r.tenant_id = b.tenant_id AND r.bulk_id = b.bulk_id AND opted_out) AS opt_outs
 FROM bulk b WHERE tenant_id = $1 AND bulk_id = $2

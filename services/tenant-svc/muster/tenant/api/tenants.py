@@ -20,7 +20,7 @@ from muster.kit.pg import Tx
 from muster.kit.problems import not_found
 from muster.tenant import domain, events, store
 from muster.tenant.api.wrong import refuse
-from muster.tenant.domain import Settings, Tenant, UnknownRule
+from muster.tenant.domain import FailedRule, Settings, Tenant, UnknownRule
 
 router = APIRouter(prefix="/v1")
 
@@ -54,6 +54,7 @@ class TenantIn(Model):
     reception_email: Text = ""
     quiet_hours: QuietHours | None = None
     unknown_rule: UnknownRule = UnknownRule.RELEASE
+    failed_rule: FailedRule = FailedRule.CHARGE
     at_least_once: Flag = False
 
 
@@ -68,6 +69,7 @@ class SettingsChange(Model):
     reception_email: Text = ""
     quiet_hours: QuietHours | None = None
     unknown_rule: UnknownRule = UnknownRule.RELEASE
+    failed_rule: FailedRule = FailedRule.CHARGE
     at_least_once: Flag = False
 
 
@@ -90,6 +92,7 @@ class TenantOut(Model):
     reception_email: str
     quiet_hours: QuietHours | None
     unknown_rule: UnknownRule
+    failed_rule: FailedRule
     at_least_once: bool
     closed: bool
     created_at: datetime
@@ -233,6 +236,7 @@ def _out(tenant: Tenant) -> TenantOut:
         reception_email=settings.reception_email,
         quiet_hours=_quiet_hours(settings.quiet_from_minute, settings.quiet_to_minute),
         unknown_rule=settings.unknown_rule,
+        failed_rule=settings.failed_rule,
         at_least_once=settings.at_least_once,
         closed=settings.closed,
         created_at=tenant.created_at,
