@@ -1,6 +1,5 @@
 """Messages of which nobody knows whether the carrier took them: what they hold, and the answer of who was asked."""
 
-from collections.abc import Iterator
 from datetime import datetime
 from typing import Annotated, Any, Literal, NamedTuple
 from uuid import UUID
@@ -145,10 +144,8 @@ def _own(request: Request, caller: Caller, bulk_id: UUID) -> DispatchSettings:
     return settings
 
 
-def _places(chunks: list[UnknownChunk]) -> Iterator[_Place]:
-    for chunk in chunks:
-        for position, parts, credits in unknown_of(chunk.parts, chunk.prices, chunk.slots):
-            yield _Place(chunk, position, parts, credits)
+def _places(chunks: list[UnknownChunk]) -> list[_Place]:
+    return [_Place(chunk, *found) for chunk in chunks for found in unknown_of(chunk.parts, chunk.prices, chunk.slots)]
 
 
 def _at(place: _Place) -> tuple[int, int]:
