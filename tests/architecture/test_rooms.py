@@ -17,7 +17,7 @@ OTHERS = {
     "report-svc": {"stream"},
     "reply-svc": {"mail"},
 }
-LIBRARIES = {"text", "events", "kit", "smpp"}
+LIBRARIES = {"text", "events", "kit", "laws", "smpp"}
 
 
 def name_of(service: Path) -> str:

@@ -5,7 +5,9 @@ from typing import Any
 
 import pytest
 
-from muster.client.laws import COUNTS, LAWS, MONEY, SERVICES, Law, check_laws
+from muster.client.laws import SERVICES, Law, check_laws
+from muster.laws.across import COUNTS, MONEY
+from muster.laws.result import LAWS
 
 NOTHING = dict.fromkeys((*MONEY, *COUNTS), 0)
 

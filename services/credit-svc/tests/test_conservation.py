@@ -24,6 +24,7 @@ from muster.events.v1.bulk_pb2 import (
 )
 from muster.kit.pg import Database, Tx
 from muster.kit.testing import apply, facts
+from muster.laws.ledger import granted
 
 BULKS = [UUID(int=number) for number in range(1, 5)]
 GRANTS = [UUID(int=number) for number in range(11, 14)]
@@ -188,11 +189,10 @@ async def check(tx: Tx, tenant: UUID, book: Ledger) -> None:
     assert [rows[key].held for key in sorted(rows)] == [
         book.rows[NOBODY, bulk].held for bulk in BULKS if (NOBODY, bulk) in book.rows
     ]
-    for account in await laws.accounts_with_entries(tx):
-        assert (account["conserved"], account["gapless"], account["summed"], account["last_equal"]) == (True,) * 4
-    _, broken, unequal = await laws.bulks_checked(tx)
-    assert [row for row in broken if not row["excess"]] == []
-    assert unequal == []
+    assert granted(await laws.accounts(tx)).violations == []
+    _, unlike = await laws.sends_unlike(tx)
+    assert [one for one in unlike if not one.excess] == []
+    assert await laws.wallets_unlike(tx) == []
     said = [fact for fact in await facts(tx, "CreditsReserved", "CreditsRefused") if fact.tenant_id == tenant]
     first = {fact.message.bulk_id: fact.message for fact in reversed(said)}
     assert all(fact.message == first[fact.message.bulk_id] for fact in said)

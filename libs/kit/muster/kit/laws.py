@@ -1,7 +1,6 @@
 """Each service tells how far its data keeps the laws of the design: GET /v1/ops/{service}/laws, for the operator."""
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import Annotated, Any, cast
 from uuid import UUID
 
@@ -14,45 +13,7 @@ from muster.kit.http import Model
 from muster.kit.pages import CursorText, Limit, Page, decode_cursor, page_of
 from muster.kit.pg import Tx
 from muster.kit.tokens import Role
-
-_VIOLATIONS_SHOWN_MAX = 100
-
-
-@dataclass(frozen=True, slots=True)
-class Violation:
-    """One place where a law does not hold. Ids only."""
-
-    tenant_id: str
-    detail: str
-    bulk_id: str | None = None
-    message: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class LawResult:
-    """What the check of one law found: how many things were looked at, and which broke it.
-
-    `violation_count` where only the first of many are in `violations`.
-    """
-
-    law: str
-    checked: int
-    violations: list[Violation] = field(default_factory=list)
-    violation_count: int | None = None
-
-    @property
-    def count(self) -> int:
-        """How many violations there are."""
-        return len(self.violations) if self.violation_count is None else self.violation_count
-
-    def document(self) -> dict[str, Any]:
-        """The JSON object of this law; at most 100 violations are shown."""
-        shown = [
-            {"tenant_id": one.tenant_id, "bulk_id": one.bulk_id, "message": one.message, "detail": one.detail}
-            for one in self.violations[:_VIOLATIONS_SHOWN_MAX]
-        ]
-        return {"law": self.law, "checked": self.checked, "violations": shown, "violation_count": self.count}
-
+from muster.laws.result import LawResult
 
 Law = Callable[[Tx], Awaitable[list[LawResult]]]
 """Checks laws in a worker transaction."""

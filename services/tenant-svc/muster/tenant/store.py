@@ -8,6 +8,7 @@ from typing import Any
 from uuid import UUID
 
 from muster.kit.pg import Record, Tx
+from muster.laws.system import Reference
 from muster.tenant.domain import Act, ApiKey, Credential, FailedRule, Member, Settings, SigningKey, Tenant, UnknownRule
 
 _SETTINGS = (
@@ -313,13 +314,13 @@ WHERE t.tenant_id IS NULL AND m.role <> 'operator' LIMIT 100
 """
 
 
-async def crossings(tx: Tx) -> tuple[int, list[tuple[UUID, str]]]:
-    """(keys and users looked at, (tenant, what crosses)), as the worker."""
+async def crossings(tx: Tx) -> tuple[int, list[Reference]]:
+    """How many keys and users there are, and those that belong to another tenant or to none, as the worker."""
     checked: int = await tx.fetchval(_LAW_SIZE)
     keys_found = [
-        (row["tenant_id"], f"api key {row['key_id']}: user of another tenant") for row in await tx.fetch(_STRANGERS)
+        Reference(row["tenant_id"], f"API key {row['key_id']}", row["of_tenant"]) for row in await tx.fetch(_STRANGERS)
     ]
-    users_found = [(row["tenant_id"], f"user {row['user_id']}: no such tenant") for row in await tx.fetch(_HOMELESS)]
+    users_found = [Reference(row["tenant_id"], f"user {row['user_id']}") for row in await tx.fetch(_HOMELESS)]
     return checked, keys_found + users_found
 
 

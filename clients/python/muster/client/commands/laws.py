@@ -7,7 +7,8 @@ import typer
 
 from muster.client.api import Connection, Muster
 from muster.client.commands.output import AsJson, show_rows
-from muster.client.laws import LAWS, Law, check_laws
+from muster.client.laws import Law, check_laws
+from muster.laws.result import LAWS
 
 PAUSE_S = 0.5
 

@@ -17,7 +17,7 @@ from rich.table import Table
 
 from muster.client import ApiError, Connection, Muster
 from muster.client.commands.laws import settled_laws
-from muster.client.laws import LAWS
+from muster.laws.result import LAWS
 from muster.local.demo.figures import PAGE, Business, disagreements, of_business, of_laws
 from muster.local.demo.people import AU, GB, Country, customers_csv, subscriber
 

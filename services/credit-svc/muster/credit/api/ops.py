@@ -1,12 +1,14 @@
 """For the operator: how far the laws hold in the ledger, and the sums of each send."""
 
-from typing import Any
+from dataclasses import replace
 from uuid import UUID
 
 from muster.credit.store import laws
 from muster.kit.auth import Tx
 from muster.kit.http import Model
-from muster.kit.laws import LawResult, Violation, laws_router, sums_router
+from muster.kit.laws import laws_router, sums_router
+from muster.laws import ledger, system
+from muster.laws.result import LawResult, together
 
 
 class BulkSums(Model):
@@ -25,35 +27,14 @@ class BulkSums(Model):
 
 async def check_laws(tx: Tx) -> list[LawResult]:
     """Laws 1, 2 and 7 over the whole ledger."""
-    return [await _granted(tx), await _reserved(tx), await _tenant(tx)]
-
-
-async def _granted(tx: Tx) -> LawResult:
-    rows = await laws.accounts_with_entries(tx)
-    promises = ("conserved", "gapless", "summed", "last_equal")
-    broken = [(row, [name for name in promises if not row[name]]) for row in rows]
-    violations = [Violation(str(row["tenant_id"]), f"not {', '.join(names)}") for row, names in broken if names]
-    return LawResult("granted", sum(1 + row["entries"] for row in rows), violations)
-
-
-async def _reserved(tx: Tx) -> LawResult:
-    count, broken, unequal = await laws.bulks_checked(tx)
-    violations = [Violation(str(row["tenant_id"]), _detail(row), bulk_id=str(row["bulk_id"])) for row in broken]
-    violations += [Violation(str(row["tenant_id"]), _detail(row)) for row in unequal]
-    return LawResult("reserved", count, violations)
-
-
-async def _tenant(tx: Tx) -> LawResult:
-    count, crossing = await laws.rows_crossing(tx)
-    violations = [
-        Violation(str(row["tenant_id"]), row["what"], bulk_id=row["bulk_id"] and str(row["bulk_id"]))
-        for row in crossing
+    count, unlike = await laws.sends_unlike(tx)
+    uneven = await laws.wallets_unlike(tx)
+    rows, crossing = await laws.rows_crossing(tx)
+    return [
+        ledger.granted(await laws.accounts(tx)),
+        together("reserved", (ledger.reserved(unlike, count), replace(ledger.wallets(uneven), checked=0))),
+        system.tenant(crossing, rows),
     ]
-    return LawResult("tenant", count, violations)
-
-
-def _detail(row: dict[str, Any]) -> str:
-    return ", ".join(f"{name} {value}" for name, value in row.items() if not name.endswith("_id"))
 
 
 ROUTERS = (sums_router("credit", BulkSums, laws.bulks), laws_router("credit", check_laws))

@@ -9,27 +9,24 @@ from muster.customer.store import plans
 from muster.kit.auth import Caller, Role, requires
 from muster.kit.desk import Desk
 from muster.kit.http import Model
-from muster.kit.laws import LawResult, Violation, laws_router
+from muster.kit.laws import laws_router
 from muster.kit.pages import CursorText, Page, decode_cursor, page_of
 from muster.kit.pg import Record, Tx
+from muster.laws import sending, system
+from muster.laws.result import LawResult
 
 _LIMIT_MAX = 5_000
 
 
 async def check(tx: Tx) -> list[LawResult]:
     """once: who is texted and who is left out are the audience, and what was published is what was planned; tenant."""
-    rows = await plans.membership_sums(tx)
-    violations = [
-        Violation(str(row["tenant_id"]), detail, bulk_id=str(row["bulk_id"])) for row in rows for detail in _wrong(row)
+    return [
+        sending.planned(map(_planned, await plans.membership_sums(tx))),
+        system.tenant(await plans.crossed_tenants(tx), await plans.count_bulks(tx)),
     ]
-    crossed = [
-        Violation(str(row["tenant_id"]), f"{row['name']} of the tenant {row['other']}", bulk_id=str(row["bulk_id"]))
-        for row in await plans.crossed_tenants(tx)
-    ]
-    return [LawResult("once", len(rows), violations), LawResult("tenant", await plans.count_bulks(tx), crossed)]
 
 
-def _wrong(row: Record) -> list[str]:
+def _planned(row: Record) -> sending.Planned:
     pairs = [
         ("audience", row["customers"], "recipients + left out", row["accounted"]),
         ("audience", row["customers"], "frozen", row["frozen_customers"] or 0),
@@ -41,7 +38,7 @@ def _wrong(row: Record) -> list[str]:
             ("recipients", row["recipients"], "published", row["said_recipients"]),
             ("credits", row["credits"], "published credits", row["said_credits"]),
         ]
-    return [f"{name} {value}, {other_name} {other}" for name, value, other_name, other in pairs if value != other]
+    return sending.Planned(row["tenant_id"], row["bulk_id"], pairs)
 
 
 router = APIRouter()

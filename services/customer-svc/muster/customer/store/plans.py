@@ -5,6 +5,7 @@ from uuid import UUID
 
 from muster.customer.domain.planning import FrozenChunk, Totals
 from muster.kit.pg import Record, Tx
+from muster.laws.system import Reference
 
 _HASH_BYTES = 17
 
@@ -132,17 +133,17 @@ async def membership_sums(tx: Tx) -> list[Record]:
 
 
 _CROSSED = """
-SELECT b.tenant_id, b.bulk_id, t.name, t.tenant_id AS other FROM bulk b JOIN (
-    SELECT DISTINCT 'plan_frozen' AS name, tenant_id, bulk_id FROM plan_frozen
+SELECT b.tenant_id, b.bulk_id, t.what, t.tenant_id AS owner FROM bulk b JOIN (
+    SELECT DISTINCT 'plan_frozen' AS what, tenant_id, bulk_id FROM plan_frozen
     UNION ALL SELECT 'plan', tenant_id, bulk_id FROM plan
     UNION ALL SELECT 'quote', tenant_id, used_by FROM quote WHERE used_by IS NOT NULL
 ) t ON t.bulk_id = b.bulk_id AND t.tenant_id <> b.tenant_id
 """
 
 
-async def crossed_tenants(tx: Tx) -> list[Record]:
+async def crossed_tenants(tx: Tx) -> list[Reference]:
     """Rows of one tenant that belong to a send of another (worker)."""
-    return await tx.fetch(_CROSSED)
+    return [Reference(**row) for row in await tx.fetch(_CROSSED)]
 
 
 async def count_bulks(tx: Tx) -> int:

@@ -8,6 +8,9 @@ from muster.dispatch.events import ChunkKey
 from muster.dispatch.store.chunks import key_columns, key_of
 from muster.events import NIL_TENANT
 from muster.kit.pg import Record, Tx
+from muster.laws.ledger import Send
+from muster.laws.sending import Bar, Ended
+from muster.laws.system import OVERDUE_MAX_S, UNANSWERED_MAX_S, Progress, Reference
 
 _BULKS: Final = """
 SELECT tenant_id, bulk_id, state, coalesce(reserved, 0) AS reserved, used, released, held, refunded,
@@ -23,33 +26,39 @@ async def bulks(tx: Tx, after: tuple[UUID, UUID] | None, limit: int) -> list[dic
     return [dict(row) for row in await tx.fetch(_BULKS, *(after or (NIL_TENANT, NIL_TENANT)), limit)]
 
 
-_RESERVED: Final = """
-SELECT tenant_id, bulk_id, reserved, used, released, held FROM saga
-WHERE account_version > 0 AND reserved IS DISTINCT FROM used + released + held LIMIT 101
+# The sends that law 2 has something to say about: a test holds this against the law.
+UNLIKE: Final = """
+coalesce(reserved, 0) <> used + released + held
+    OR least(coalesce(reserved, 0), used, released, held, refunded) < 0 OR refunded > used
+    OR state IN ('closed', 'refused') AND held <> 0
 """
+_SENDS: Final = f"""
+SELECT tenant_id, bulk_id, coalesce(reserved, 0) AS reserved, used, released, held, refunded,
+    state IN ('closed', 'refused') AS closed
+FROM saga WHERE account_version > 0 AND ({UNLIKE}) LIMIT 101
+"""  # noqa: S608 - the condition is the constant above
 _ACCOUNTED: Final = "SELECT count(*) FROM saga WHERE account_version > 0 AND tenant_id IS NOT NULL"
 
 
-async def unbalanced(tx: Tx) -> tuple[int, list[Record]]:
+async def sends_unlike(tx: Tx) -> tuple[int, list[Send]]:
     """How many sends have totals, and which do not balance."""
-    return await tx.fetchval(_ACCOUNTED), await tx.fetch(_RESERVED)
+    return await tx.fetchval(_ACCOUNTED), [Send(**row) for row in await tx.fetch(_SENDS)]
 
 
-_USED: Final = """
-SELECT s.tenant_id, s.bulk_id, s.used, s.refunded, s.accepted, s.recipients, s.unknown, s.rejected, s.stopped,
-    s.suppressed, c.*
+_ENDED: Final = """
+SELECT s.tenant_id, s.bulk_id, s.used, s.refunded, s.accepted, s.unknown, s.rejected, s.stopped, s.suppressed, c.*
 FROM saga s CROSS JOIN LATERAL (
-    SELECT coalesce(sum(c.used), 0) AS chunk_used, coalesce(sum(c.refunded), 0) AS chunk_refunded,
-        coalesce(sum(c.recipients), 0) AS chunk_recipients,
-        coalesce(sum(c.open), 0) AS chunk_open, coalesce(sum(c.accepted), 0) AS chunk_accepted
+    SELECT coalesce(sum(c.used), 0)::bigint AS chunks_used, coalesce(sum(c.refunded), 0)::bigint AS chunks_refunded,
+        coalesce(sum(c.accepted), 0) AS chunks_accepted,
+        coalesce(sum(c.recipients), 0) AS chunks_recipients, coalesce(sum(c.open), 0) AS chunks_open
     FROM chunk c WHERE c.tenant_id = s.tenant_id AND c.bulk_id = s.bulk_id) c
 WHERE s.state IN ('closed', 'refused') AND s.updated_at < kit_now() - interval '2 seconds'
 """
 
 
-async def ended(tx: Tx) -> list[Record]:
+async def ended(tx: Tx) -> list[Ended]:
     """Ended sends beside the sums of their chunks."""
-    return await tx.fetch(_USED)
+    return [Ended(**row) for row in await tx.fetch(_ENDED)]
 
 
 _NEWEST: Final = """
@@ -82,39 +91,46 @@ async def intents(tx: Tx, keys: Collection[ChunkKey]) -> dict[ChunkKey, list[Rec
 
 
 _BARRED: Final = """
-SELECT tenant_id, number_hash, scope, changed_at AS since, NULL::timestamptz AS until FROM suppression WHERE suppressed
-UNION ALL SELECT tenant_id, number_hash, scope, created_at, released_at FROM hold
+SELECT tenant_id, number_hash AS number, scope, extract(epoch FROM changed_at)::float8 AS since, NULL::float8 AS until
+FROM suppression WHERE suppressed
+UNION ALL SELECT tenant_id, number_hash, scope, extract(epoch FROM created_at)::float8,
+    extract(epoch FROM released_at)::float8
+FROM hold
 """
 
 
-async def bars(tx: Tx) -> list[Record]:
+async def bars(tx: Tx) -> list[Bar]:
     """Who may not be texted, from when to when: suppressions that stand, and all holds."""
-    return await tx.fetch(_BARRED)
+    return [Bar(**row) for row in await tx.fetch(_BARRED)]
 
 
 _CROSSING: Final = """
-SELECT c.tenant_id, c.bulk_id FROM chunk c JOIN saga s ON s.bulk_id = c.bulk_id AND s.tenant_id <> c.tenant_id LIMIT 101
+SELECT c.tenant_id, 'a chunk' AS what, s.tenant_id AS owner, c.bulk_id
+FROM chunk c JOIN saga s ON s.bulk_id = c.bulk_id AND s.tenant_id <> c.tenant_id LIMIT 101
 """
 _CHILDREN: Final = "SELECT count(*) FROM chunk WHERE tenant_id IS NOT NULL"
 
 
-async def crossing(tx: Tx) -> tuple[int, list[Record]]:
+async def crossing(tx: Tx) -> tuple[int, list[Reference]]:
     """How many chunks there are, and which belong to another tenant's send."""
-    return await tx.fetchval(_CHILDREN), await tx.fetch(_CROSSING)
+    return await tx.fetchval(_CHILDREN), [Reference(**row) for row in await tx.fetch(_CROSSING)]
 
 
-_UNBOUNDED: Final = """
-SELECT tenant_id, bulk_id, CASE WHEN parked <> '' THEN 'parked: ' || parked
-    WHEN account_version > settled_version AND accounted_at < kit_now() - interval '2 hours' THEN 'totals not answered'
-    ELSE 'not ended long after send_by' END AS why
-FROM saga WHERE parked <> ''
-    OR (state NOT IN ('closed', 'refused') AND send_by < kit_now() - interval '5 minutes' AND held = 0)
-    OR (account_version > settled_version AND accounted_at < kit_now() - interval '2 hours')
-LIMIT 101
-"""
+# The sends that law 8 has something to say about: a test holds the condition against the law.
+UNBOUNDED: Final = "parked <> '' OR NOT ended AND held = 0 AND overdue_s > $1 OR unanswered_s > $2"
+_UNBOUNDED: Final = f"""
+SELECT * FROM (
+    SELECT tenant_id, bulk_id, state IN ('closed', 'refused') AS ended, parked, held,
+        coalesce(extract(epoch FROM kit_now() - send_by), 0)::float8 AS overdue_s,
+        CASE WHEN account_version > settled_version
+            THEN coalesce(extract(epoch FROM kit_now() - accounted_at), 0)::float8 ELSE 0 END AS unanswered_s
+    FROM saga) s
+WHERE {UNBOUNDED} LIMIT 101 -- tenant_id: of all of them
+"""  # noqa: S608 - the condition is the constant above
 _SAGAS: Final = "SELECT count(*) FROM saga WHERE tenant_id IS NOT NULL"
 
 
-async def unbounded(tx: Tx) -> tuple[int, list[Record]]:
+async def unbounded(tx: Tx) -> tuple[int, list[Progress]]:
     """How many sends there are, and which do not come to their end."""
-    return await tx.fetchval(_SAGAS), await tx.fetch(_UNBOUNDED)
+    found = await tx.fetch(_UNBOUNDED, OVERDUE_MAX_S, UNANSWERED_MAX_S)
+    return await tx.fetchval(_SAGAS), [Progress(**row) for row in found]

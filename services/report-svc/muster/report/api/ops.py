@@ -5,7 +5,9 @@ from uuid import UUID
 
 from muster.kit.auth import Tx
 from muster.kit.http import Model
-from muster.kit.laws import LawResult, Violation, laws_router, sums_router
+from muster.kit.laws import laws_router, sums_router
+from muster.laws import report, system
+from muster.laws.result import LawResult
 from muster.report import domain
 from muster.report.store import reading
 
@@ -33,26 +35,23 @@ class BulkSums(Model):
 async def check_laws(tx: Tx) -> list[LawResult]:
     """Laws 6 and 7 over the whole report; the live counts are held against a recount of the rows."""
     rows = await reading.bulks(tx, None, None)
-    broken = [(row, why) for row in rows if (why := _broken(row))]
-    violations = [Violation(str(row["tenant_id"]), why, bulk_id=str(row["bulk_id"])) for row, why in broken]
-    crossing = [
-        Violation(str(row["tenant_id"]), f"{row['messages']} rows", bulk_id=str(row["bulk_id"]))
-        for row in await reading.crossing(tx)
-    ]
-    checked = sum(1 + row["recipients"] for row in rows)
-    return [LawResult("report", checked, violations), LawResult("tenant", checked, crossing)]
+    reported = report.report(map(_rows, rows))
+    return [reported, system.tenant(await reading.crossing(tx), reported.checked)]
 
 
-def _broken(row: dict[str, Any]) -> str:
-    """What is wrong with a send's rows; an empty string if nothing is."""
-    counts = row["counts"]
-    if sum(counts) != row["recipients"] or counts[domain.ENDS["delivered"]] != row["delivered"]:
-        return f"live counts {counts} are not those of its {row['recipients']} rows"
-    if row["closed"] and (row["queued"] or row["submitting"]):
-        return f"closed with {row['queued']} queued and {row['submitting']} submitting"
-    if row["closed"] and row["recipients"] != row["asked"]:
-        return f"closed with {row['recipients']} rows for {row['asked']} recipients"
-    return ""
+def _rows(row: dict[str, Any]) -> report.Rows:
+    return report.Rows(
+        tenant_id=row["tenant_id"],
+        bulk_id=row["bulk_id"],
+        closed=row["closed"],
+        asked=row["asked"],
+        rows=row["recipients"],
+        queued=row["queued"],
+        submitting=row["submitting"],
+        delivered=row["delivered"],
+        live=sum(row["counts"]),
+        live_delivered=row["counts"][domain.ENDS["delivered"]],
+    )
 
 
 ROUTERS = (sums_router("report", BulkSums, reading.bulks), laws_router("report", check_laws))

@@ -7,6 +7,7 @@ from typing import Any, Final
 from uuid import UUID
 
 from muster.kit.pg import Record, Tx
+from muster.laws.system import Reference
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,11 +144,12 @@ async def bulks(tx: Tx, after: tuple[UUID, UUID] | None, limit: int | None) -> l
 
 
 _CROSSING: Final = """
-SELECT m.tenant_id, b.bulk_id, count(*) AS messages FROM message m JOIN bulk b USING (bulk_no)
-WHERE b.tenant_id <> m.tenant_id GROUP BY 1, 2 LIMIT 100
+SELECT m.tenant_id, b.tenant_id AS owner, b.bulk_id, count(*) AS messages FROM message m JOIN bulk b USING (bulk_no)
+WHERE b.tenant_id <> m.tenant_id GROUP BY 1, 2, 3 LIMIT 101
 """
 
 
-async def crossing(tx: Tx) -> list[Record]:
+async def crossing(tx: Tx) -> list[Reference]:
     """Rows of one tenant under another's send; there must be none."""
-    return await tx.fetch(_CROSSING)
+    rows = await tx.fetch(_CROSSING)
+    return [Reference(row["tenant_id"], f"{row['messages']} rows", row["owner"], row["bulk_id"]) for row in rows]
