@@ -63,6 +63,7 @@ WHERE f.contype = 'f' AND NOT a.attnum = ANY (f.conkey)
 ORDER BY 1
 """
 SAID_TO_BE_GLOBAL = {
+    "credit": ["unique payment_of_one_tenant"],  # a payment that is told of two tenants is refused
     "tenant": ["unique api_key_client_id"],  # who asks for a token has not said yet whose it is
 }
 OWNED = """
@@ -103,9 +104,13 @@ def test_every_route_is_for_some_roles_or_said_to_be_public():
     assert [route for route, roles in ROLES.items() if not roles] == []
 
 
-def test_nothing_is_public_but_the_token_and_the_keys_that_verify_it():
+def test_nothing_is_public_but_tokens_the_keys_that_verify_them_and_what_is_signed():
     public = {route for route, roles in ROLES.items() if roles == PUBLIC}
-    assert public == {("POST", "/v1/token"), ("GET", "/.well-known/jwks.json")}
+    assert public == {
+        ("POST", "/v1/token"),
+        ("GET", "/.well-known/jwks.json"),
+        ("POST", "/v1/credits/payments/webhook"),  # who calls is known by a signature
+    }
 
 
 @pytest.mark.parametrize("route", sorted(SENDING), ids=" ".join)
@@ -119,7 +124,10 @@ def test_every_other_write_to_sends_and_messages_is_in_that_list_too():
 
 
 def test_what_runs_the_platform_is_for_the_operator_alone():
-    theirs = [route for route in ROLES if route[1].startswith(OPERATORS)] + [("PUT", "/v1/rates")]
+    theirs = [route for route in ROLES if route[1].startswith(OPERATORS)] + [
+        ("PUT", "/v1/rates"),
+        ("POST", "/v1/credits/prices"),
+    ]
     assert {ROLES[route] for route in theirs} == {frozenset({Role.OPERATOR})}
     assert {path.split("/")[3] for _, path in theirs if path.startswith("/v1/ops/")} == set(SERVICES)
 

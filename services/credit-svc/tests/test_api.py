@@ -9,6 +9,7 @@ import pytest
 
 from muster.credit import handlers
 from muster.credit.api import ROUTERS
+from muster.credit.domain.account import Tenant
 from muster.credit.settings import CreditSettings
 from muster.credit.store import ledger
 from muster.events import NIL_TENANT
@@ -39,7 +40,7 @@ class Verifier:
 async def db(service_database: Callable[[str], Awaitable[Database]]) -> Database:
     db = await service_database("credit")
     async with db.worker() as tx:
-        await ledger.save_tenants(tx, [(TENANT, 1, False), (OTHER, 1, False)])
+        await ledger.save_tenants(tx, [Tenant(TENANT, 1), Tenant(OTHER, 1)])
     return db
 
 

@@ -184,7 +184,9 @@ async def test_a_suppression_of_everything_reaches_what_a_marketing_one_does_not
 def test_everything_the_registry_gives_us_has_a_handler() -> None:
     heard = {event for topic in consumed_by("dispatch") for event in topic.events}
 
-    assert set(HANDLERS) == heard - {"CreditsToppedUp"}, "what customers top up is not our business"
+    assert set(HANDLERS) == heard - {"CreditsToppedUp", "CreditsLow", "AutomaticTopUpFailed"}, (
+        "what customers top up is not our business"
+    )
 
 
 async def test_credits_for_a_send_nobody_has_heard_of_make_its_row(db: Database) -> None:

@@ -22,7 +22,7 @@ from muster.kit.pg import Database
 from muster.kit.testing import apply, eventually
 from muster.reply import handlers
 from muster.reply.domain import Forward, Line, Verdict
-from muster.reply.mail import HeaderRefused, Postman, Postmark, Relay, compose, reply_address
+from muster.reply.mail import HeaderRefused, Postman, Postmark, Relay, compose, replies, reply_address
 from muster.reply.store import emails
 
 MARK = Postmark("replies@muster.example", bytes(32))
@@ -179,9 +179,9 @@ async def db(service_database: Callable[[str], Awaitable[Database]]) -> Database
     return await service_database("reply")
 
 
-def postman(db: Database, port: int) -> Postman:
+def postman(db: Database, port: int) -> Postman[Forward]:
     relay = Relay(f"127.0.0.1:{port}", "", "", timeout_s=5)
-    return Postman(db, relay, MARK, handlers.told, at_once=10, lease_s=60, poll_s=0.05)
+    return Postman(db, relay, MARK, replies(handlers.told), at_once=10, lease_s=60, poll_s=0.05)
 
 
 async def reply(db: Database, text: str, reception: str = "desk@rosa.example") -> tuple[UUID, UUID]:

@@ -74,6 +74,12 @@ emails = Counter(
 )
 emails_pending = Gauge("muster_emails_pending", "E-mails that are queued and not sent yet.")
 
+# --- Money (credit-svc) ---
+payment_calls = Counter(
+    "muster_payment_calls", "Calls of the payment provider: applied, ignored, refused or unsigned.", ["outcome"]
+)
+charges = Counter("muster_charges", "Attempts at automatic top-ups, by outcome: paid, failed, open.", ["outcome"])
+
 # --- Carriers (dispatch-svc) ---
 submits = Counter("muster_submits", "submit_sm written to a carrier.")
 receipts = Counter("muster_receipts", "Final receipts: joined to their message, or kept waiting for it.", ["found"])

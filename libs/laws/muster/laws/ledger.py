@@ -57,6 +57,8 @@ EFFECTS: Final[Mapping[str, Effect]] = {
     "post": Effect(reserved=-1, consumed=1),
     "void": Effect(reserved=-1),
     "refund": Effect(consumed=-1),
+    "transfer_out": Effect(granted=-1),
+    "transfer_in": Effect(granted=1),
 }
 
 
@@ -97,7 +99,8 @@ def _not_granted(account: Account, said: Statement) -> list[str]:
             f"granted {account.granted} + owed {account.owed} is not available {account.available}"
             f" + reserved {account.reserved} + consumed {account.consumed} at version {account.version}"
         )
-    if min(account.granted, account.owed, account.available, account.reserved, account.consumed) < 0:
+    # Granted may be: of what was transferred to others, the top-up that it came from may be taken back.
+    if min(account.owed, account.available, account.reserved, account.consumed) < 0:
         why.append(f"a figure is below zero at version {account.version}")
     if account.owed and account.available:
         why.append(f"{account.available} are available while {account.owed} are owed")

@@ -3,12 +3,20 @@
 from typing import TypeAlias
 from uuid import UUID
 
-from muster.credit.domain.account import CREDITS_MAX, Entry, Kind
+from muster.credit.domain.account import CREDITS_MAX, Entry, Kind, Tenant
 from muster.credit.domain.rates import Rate
 from muster.credit.domain.reservations import Answer, Partial, Request, Reservation, Totals
+from muster.credit.domain.watch import Low
 from muster.events import NIL_TENANT, key_of_tenant
 from muster.events.v1.bulk_pb2 import PARTIAL_RULE_FIRST_N, BulkSmsAccounted, BulkSmsRequested
-from muster.events.v1.credits_pb2 import CreditsRefused, CreditsReserved, CreditsSettled, CreditsToppedUp
+from muster.events.v1.credits_pb2 import (
+    AutomaticTopUpFailed,
+    CreditsLow,
+    CreditsRefused,
+    CreditsReserved,
+    CreditsSettled,
+    CreditsToppedUp,
+)
 from muster.events.v1.platform_pb2 import RatesChanged
 from muster.events.v1.tenants_pb2 import TenantChanged
 from muster.kit.consumer import Poison, Received
@@ -52,10 +60,16 @@ def totals_of(received: TotalsHeard) -> Totals:
     )
 
 
-def tenant_of(received: TenantHeard) -> tuple[UUID, int, bool]:
-    """(tenant id, version, closed) of a tenant."""
+def tenant_of(received: TenantHeard) -> Tenant:
+    """What of a tenant decides about its credits."""
     message = received.message
-    return _uuid(message.tenant_id), message.version, message.closed
+    return Tenant(
+        tenant_id=_uuid(message.tenant_id),
+        version=message.version,
+        closed=message.closed,
+        time_zone=message.time_zone,
+        parent_id=_uuid(message.parent_tenant_id) if message.parent_tenant_id else None,
+    )
 
 
 def answered(row: Reservation, causation: UUID) -> Fact:
@@ -88,17 +102,36 @@ def settled(row: Reservation, causation: UUID) -> Fact:
 
 
 def topped_up(top_up_id: UUID, entry: Entry) -> Fact:
-    """A grant, or its reversal as a negative one."""
+    """A grant or what was transferred here; its reversal and what was transferred from here as negative ones."""
     left = entry.account
     message = CreditsToppedUp(
         tenant_id=str(left.tenant_id),
         top_up_id=str(top_up_id),
-        credits=-entry.credits if entry.kind is Kind.REVERSAL else entry.credits,
+        credits=-entry.credits if entry.kind in (Kind.REVERSAL, Kind.TRANSFER_OUT) else entry.credits,
         available=left.available,
         account_version=left.version,
         source=entry.kind,
     )
     return Fact(message, key_of_tenant(left.tenant_id))
+
+
+def low(found: Low) -> Fact:
+    """What is available fell below the tenant's threshold."""
+    message = CreditsLow(
+        tenant_id=str(found.tenant_id),
+        threshold=found.threshold,
+        available=found.available,
+        account_version=found.account_version,
+    )
+    return Fact(message, key_of_tenant(found.tenant_id))
+
+
+def top_up_failed(tenant_id: UUID, charge_id: UUID, amount: int, currency: str, reason: str) -> Fact:
+    """An automatic top-up came to nothing."""
+    message = AutomaticTopUpFailed(
+        tenant_id=str(tenant_id), charge_id=str(charge_id), amount=amount, currency=currency, reason=reason
+    )
+    return Fact(message, key_of_tenant(tenant_id))
 
 
 def rate_changed(rate: Rate) -> Fact:

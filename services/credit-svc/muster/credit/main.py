@@ -3,6 +3,8 @@
 from collections.abc import Awaitable, Callable
 
 from muster.credit import events, handlers
+from muster.credit.payment.charger import Charger
+from muster.credit.payment.port import HttpProvider
 from muster.credit.settings import CreditSettings
 from muster.kit.pg import Database, Tx
 from muster.kit.process import Process
@@ -38,8 +40,19 @@ async def worker(process: Process[CreditSettings]) -> None:
     )
     poll_s = settings.credit_rate_poll_s
     process.supervise("rates", repeat("rates.say", poll_s, lambda: _say(db, handlers.say_new_rates)))
+    process.supervise("charges", repeat("charges.due", settings.credit_charge_poll_s, _charger(process, db).charge_due))
     process.ready()
     await process.stopped()
+
+
+def _charger(process: Process[CreditSettings], db: Database) -> Charger:
+    settings = process.settings
+    provider = None
+    if settings.credit_payment_url:
+        token = settings.credit_payment_token.get_secret_value()
+        provider = HttpProvider(settings.credit_payment_url, token, settings.credit_payment_timeout_s)
+        process.on_stop(provider.close)
+    return Charger(db, provider, lease_s=settings.credit_charge_lease_s, given_up_h=settings.credit_charge_given_up_h)
 
 
 async def _say(db: Database, rates: Callable[[Tx], Awaitable[object]]) -> None:

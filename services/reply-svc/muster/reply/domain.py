@@ -1,7 +1,7 @@
 """What a reply answers and asks for, and what follows from it. Pure."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Final
@@ -235,6 +235,49 @@ class Forward:
     doubtful: bool
     attempts: int
     conversation: tuple[Line, ...] = ()
+
+    @property
+    def letter_id(self) -> UUID:
+        """What names the letter."""
+        return self.inbound_id
+
+    @property
+    def since(self) -> datetime:
+        """When what it is about happened."""
+        return self.received_at
+
+
+class NoticeKind(StrEnum):
+    """What a letter about credits is about."""
+
+    CREDITS_LOW = "credits_low"
+    TOP_UP_FAILED = "top_up_failed"
+
+
+@dataclass(frozen=True, slots=True)
+class Notice:
+    """A letter about credits on its way to a reception: all that it says. `letter_id` names what happened."""
+
+    tenant_id: UUID
+    letter_id: UUID
+    kind: NoticeKind
+    since: datetime
+    recipient: str = ""
+    threshold: int = 0
+    available: int = 0
+    amount: int = 0
+    currency: str = ""
+    reason: str = ""
+    attempts: int = 0
+    tenant_name: str = ""
+    time_zone: str = "UTC"
+
+
+def addressed(notice: Notice, tenant: Tenant) -> Notice | None:
+    """The letter with the tenant's address on it; None where there is nobody to tell."""
+    if not tenant.reception_email or tenant.closed:
+        return None
+    return replace(notice, recipient=tenant.reception_email)
 
 
 class Mailed(StrEnum):

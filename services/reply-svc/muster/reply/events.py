@@ -5,10 +5,11 @@ from collections.abc import Collection, Set
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Final, TypeAlias
-from uuid import UUID
+from uuid import UUID, uuid5
 
 from muster.events import key_of_number
 from muster.events.v1 import common_pb2, recipients_pb2, replies_pb2
+from muster.events.v1.credits_pb2 import AutomaticTopUpFailed, CreditsLow
 from muster.events.v1.recipients_pb2 import AnswerRequested, BulkRecipientsAttached, SmsReceived
 from muster.events.v1.replies_pb2 import OptOutReceived, ReplyReceived
 from muster.events.v1.sms_pb2 import SmsDispatched
@@ -16,7 +17,7 @@ from muster.events.v1.suppressions_pb2 import PersonErased
 from muster.events.v1.tenants_pb2 import TenantChanged
 from muster.kit.consumer import Poison, Received
 from muster.kit.outbox import Fact
-from muster.reply.domain import Answer, AnswerReason, Inbound, Reply, Scope, Tenant, Verdict
+from muster.reply.domain import Answer, AnswerReason, Inbound, Notice, NoticeKind, Reply, Scope, Tenant, Verdict
 
 ChunkHeard: TypeAlias = Received[BulkRecipientsAttached]
 DispatchHeard: TypeAlias = Received[SmsDispatched]
@@ -24,7 +25,10 @@ InboundHeard: TypeAlias = Received[SmsReceived]
 ErasureHeard: TypeAlias = Received[PersonErased]
 TenantHeard: TypeAlias = Received[TenantChanged]
 
-HEARD = ("tenants", "suppressions", "sms", "inbound")
+LowHeard: TypeAlias = Received[CreditsLow]
+FailedTopUpHeard: TypeAlias = Received[AutomaticTopUpFailed]
+
+HEARD = ("tenants", "suppressions", "sms", "inbound", "credits")
 HEARD_CHUNKS = ("bulk-recipients", "bulk-recipients-small")
 """Read by a consumer of their own, so that a giant send does not stand before a reply."""
 
@@ -199,6 +203,36 @@ def tenant_of(received: TenantHeard) -> Tenant:
         allow_sms_replies=message.allow_sms_replies,
         reception_email=message.reception_email,
         closed=message.closed,
+    )
+
+
+def low_of(received: LowHeard) -> Notice:
+    """What of a fall below a threshold is told; the account's version names it."""
+    message = received.message
+    tenant_id = _uuid(message.tenant_id)
+    return Notice(
+        tenant_id=tenant_id,
+        letter_id=uuid5(tenant_id, f"credits-low/{message.account_version}"),
+        kind=NoticeKind.CREDITS_LOW,
+        since=_moment(received.time_unix_ms),
+        threshold=message.threshold,
+        available=message.available,
+    )
+
+
+def failed_top_up_of(received: FailedTopUpHeard) -> Notice:
+    """What of an automatic top-up that failed is told; the charge names it."""
+    message = received.message
+    tenant_id = _uuid(message.tenant_id)
+    return Notice(
+        tenant_id=tenant_id,
+        letter_id=uuid5(tenant_id, f"top-up-failed/{_uuid(message.charge_id)}"),
+        kind=NoticeKind.TOP_UP_FAILED,
+        since=_moment(received.time_unix_ms),
+        amount=message.amount,
+        currency=message.currency,
+        # PostgreSQL stores every character but this one.
+        reason=message.reason.replace("\0", ""),
     )
 
 

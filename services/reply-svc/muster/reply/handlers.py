@@ -8,8 +8,8 @@ from uuid import UUID
 from muster.kit.outbox import emit
 from muster.kit.pg import Tx
 from muster.reply import domain, events
-from muster.reply.domain import Attribution, Forward, Inbound, Known, Line, Reply, Scope, Sent, Tenant, Verdict
-from muster.reply.store import emails, inbox, sent
+from muster.reply.domain import Attribution, Forward, Inbound, Known, Line, Notice, Reply, Scope, Sent, Tenant, Verdict
+from muster.reply.store import emails, inbox, notices, sent
 
 _CANDIDATES_MAX = 8
 _TOLD_LINES_MAX = 6
@@ -49,6 +49,16 @@ async def on_sms_received(tx: Tx, batch: Sequence[events.InboundHeard]) -> None:
     await emails.add(tx, replies)
     said = zip(replies, new.values(), strict=True)
     await emit(tx, *(fact for reply, (_, event_id) in said for fact in events.facts_of(reply, event_id)))
+
+
+async def on_credits_low(tx: Tx, batch: Sequence[events.LowHeard]) -> None:
+    """Write to the receptions of those whose credits fell below what they set, once for each fall."""
+    await _notify(tx, [events.low_of(received) for received in batch])
+
+
+async def on_automatic_top_up_failed(tx: Tx, batch: Sequence[events.FailedTopUpHeard]) -> None:
+    """Write to the receptions of those whose automatic top-up came to nothing, once for each."""
+    await _notify(tx, [events.failed_top_up_of(received) for received in batch])
 
 
 async def on_person_erased(tx: Tx, batch: Sequence[events.ErasureHeard]) -> None:
@@ -111,6 +121,12 @@ async def decide(tx: Tx, tenant_id: UUID, inbound_id: UUID, verdict: Verdict, sc
     )
     await emit(tx, *events.facts_of(reply, inbound_id))
     return True
+
+
+async def _notify(tx: Tx, found: Sequence[Notice]) -> None:
+    tenants = await sent.tenants(tx, {notice.tenant_id for notice in found})
+    to = (domain.addressed(one, tenants.get(one.tenant_id, Tenant(one.tenant_id))) for one in found)
+    await notices.add(tx, [one for one in to if one is not None])
 
 
 def _read(batch: Sequence[events.InboundHeard]) -> list[tuple[events.InboundHeard, Inbound]]:

@@ -8,8 +8,9 @@ from muster.kit.repeat import repeat
 from muster.kit.service import connect, main, serve_api, start_consumer, start_relay
 from muster.kit.settings import secret
 from muster.reply import events, handlers
-from muster.reply.mail import Postman, Postmark
+from muster.reply.mail import Postman, Postmark, about_credits, replies
 from muster.reply.mail import Relay as MailRelay
+from muster.reply.mail.bag import Bag, P
 from muster.reply.settings import ReplySettings
 from muster.reply.store import sent
 
@@ -31,14 +32,19 @@ async def worker(process: Process[ReplySettings]) -> None:
     settings = process.settings
     db = await connect(process)
     relay = start_relay(process, db)
-    postman = _postman(db, settings)
+    postman = _postman(db, settings, replies(handlers.told))
     process.supervise("mail", postman.run())
     process.on_stop(postman.stop)
+    teller = _postman(db, settings, about_credits())
+    process.supervise("mail.credits", teller.run())
+    process.on_stop(teller.stop)
 
     def committed(types: Sequence[str]) -> None:
         if "SmsReceived" in types:
             relay.wake()
             postman.wake()
+        if {"CreditsLow", "AutomaticTopUpFailed"} & set(types):
+            teller.wake()
 
     start_consumer(
         process,
@@ -49,6 +55,8 @@ async def worker(process: Process[ReplySettings]) -> None:
             "PersonErased": handlers.on_person_erased,
             "SmsDispatched": handlers.on_sms_dispatched,
             "SmsReceived": handlers.on_sms_received,
+            "CreditsLow": handlers.on_credits_low,
+            "AutomaticTopUpFailed": handlers.on_automatic_top_up_failed,
         },
         batch_max=settings.reply_batch_max,
         after_commit=committed,
@@ -70,7 +78,7 @@ async def worker(process: Process[ReplySettings]) -> None:
     await process.stopped()
 
 
-def _postman(db: Database, settings: ReplySettings) -> Postman:
+def _postman(db: Database, settings: ReplySettings, bag: Bag[P]) -> Postman[P]:
     relay = MailRelay(
         settings.smtp, settings.smtp_username, settings.smtp_password.get_secret_value(), settings.reply_mail_timeout_s
     )
@@ -79,7 +87,7 @@ def _postman(db: Database, settings: ReplySettings) -> Postman:
         db,
         relay,
         mark,
-        handlers.told,
+        bag,
         at_once=settings.reply_mail_at_once,
         lease_s=settings.reply_mail_lease_s,
         poll_s=settings.reply_mail_poll_s,

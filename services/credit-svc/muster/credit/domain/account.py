@@ -9,6 +9,8 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 from uuid import UUID
 
+from muster.credit.domain.caps import NO_CAPS, Caps
+
 CREDITS_MIN = 1
 CREDITS_MAX = 10**12
 # An account's grants together: far below 2^63, so that no sum of its columns can overflow.
@@ -24,11 +26,28 @@ class Kind(StrEnum):
     POST = "post"
     VOID = "void"
     REFUND = "refund"
+    TRANSFER_OUT = "transfer_out"
+    TRANSFER_IN = "transfer_in"
+
+
+@dataclass(frozen=True, slots=True)
+class Tenant:
+    """What of a tenant decides about its credits."""
+
+    tenant_id: UUID
+    version: int
+    closed: bool = False
+    time_zone: str = "UTC"
+    parent_id: UUID | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Account:
-    """A tenant's credits. `closed`: the tenant is, so nothing more is reserved."""
+    """A tenant's credits. `closed`: the tenant is, so nothing more is granted or reserved. `parent_id`: its reseller.
+
+    `granted` is what came in less what went out again; it is negative where more was transferred to others, and then
+    taken back, than is left.
+    """
 
     tenant_id: UUID
     granted: int = 0
@@ -38,6 +57,8 @@ class Account:
     consumed: int = 0
     version: int = 0
     closed: bool = False
+    parent_id: UUID | None = None
+    caps: Caps = NO_CAPS
 
     @property
     def conservation(self) -> int:
@@ -69,8 +90,9 @@ def move(
     available: int = 0,
     reserved: int = 0,
     consumed: int = 0,
+    caps: Caps | None = None,
 ) -> Entry:
-    """The next entry of an account, with the account that it leaves."""
+    """The next entry of an account, with the account that it leaves; `caps` where it counts towards them."""
     after = replace(
         account,
         granted=account.granted + granted,
@@ -79,5 +101,6 @@ def move(
         reserved=account.reserved + reserved,
         consumed=account.consumed + consumed,
         version=account.version + 1,
+        caps=caps or account.caps,
     )
     return Entry(kind, credits, after, bulk_id)

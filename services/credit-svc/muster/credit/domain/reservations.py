@@ -5,6 +5,7 @@ For every send `reserved = used + released + held`.
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
+from datetime import date
 from enum import StrEnum
 from typing import TypeAlias, TypeVar
 from uuid import UUID
@@ -24,6 +25,7 @@ class Refusal(StrEnum):
 
     SHORT = "short"
     OWED = "owed"
+    CAPPED = "capped"
     CLOSED = "closed"
 
 
@@ -60,6 +62,7 @@ class Reservation:
     excess: int = 0
     settled_version: int = 0
     settled_available: int = 0
+    reserved_on: date = date.min
 
     @property
     def held(self) -> int:
@@ -144,7 +147,8 @@ def reserve(account: Account, known: Reservation | None, request: Request) -> St
         return Step(account, _refused(asked, account))
     if credits == 0:
         return Step(account, _reserved(asked, account, 0))
-    entry = move(account, Kind.PENDING, credits, row.bulk_id, available=-credits, reserved=credits)
+    caps = account.caps.reserved(credits)
+    entry = move(account, Kind.PENDING, credits, row.bulk_id, available=-credits, reserved=credits, caps=caps)
     return Step(entry.account, _reserved(asked, entry.account, credits), (entry,))
 
 
@@ -187,9 +191,16 @@ def _fold(
 def _to_reserve(account: Account, request: Request) -> int | None:
     if account.closed or account.owed:
         return None
-    if request.credits <= account.available:
+    limit = _limit(account)
+    if request.credits <= limit:
         return request.credits
-    return account.available or None if request.partial is Partial.FIRST_N else None
+    return limit or None if request.partial is Partial.FIRST_N else None
+
+
+def _limit(account: Account) -> int:
+    """How much may be reserved at most: what is available, within the caps."""
+    room = account.caps.room
+    return account.available if room is None else min(account.available, room)
 
 
 def _reserved(row: Reservation, account: Account, credits: int) -> Reservation:
@@ -197,21 +208,30 @@ def _reserved(row: Reservation, account: Account, credits: int) -> Reservation:
         row,
         answer=Answer.RESERVED,
         reserved=credits,
+        reserved_on=account.caps.today,
         answered_version=account.version,
         answered_available=account.available,
     )
 
 
 def _refused(row: Reservation, account: Account) -> Reservation:
-    reason = Refusal.CLOSED if account.closed else Refusal.OWED if account.owed else Refusal.SHORT
     return replace(
         row,
         answer=Answer.REFUSED,
-        shortfall=0 if account.closed else max(0, row.asked + account.owed - account.available),
-        reason=reason,
+        shortfall=0 if account.closed else max(0, row.asked + account.owed - _limit(account)),
+        reason=_why_refused(account),
         answered_version=account.version,
         answered_available=account.available,
     )
+
+
+def _why_refused(account: Account) -> Refusal:
+    """The first thing to be put right: a top-up would not help where a cap is what binds."""
+    if account.closed:
+        return Refusal.CLOSED
+    if account.owed:
+        return Refusal.OWED
+    return Refusal.CAPPED if _limit(account) < account.available else Refusal.SHORT
 
 
 def _brought_to(row: Reservation, totals: Totals) -> Reservation:
@@ -237,12 +257,14 @@ def _entries(account: Account, before: Reservation, after: Reservation) -> tuple
     if voided := after.released - before.released:
         paid = min(account.owed, voided)
         back = voided - paid
-        entries.append(move(account, Kind.VOID, voided, after.bulk_id, owed=-paid, available=back, reserved=-voided))
+        caps = account.caps.came_back(voided, after.reserved_on)
+        moved = {"owed": -paid, "available": back, "reserved": -voided}
+        entries.append(move(account, Kind.VOID, voided, after.bulk_id, caps=caps, **moved))
         account = entries[-1].account
     if refunded := after.refunded - before.refunded:
         paid = min(account.owed, refunded)
         back = refunded - paid
-        entries.append(
-            move(account, Kind.REFUND, refunded, after.bulk_id, owed=-paid, available=back, consumed=-refunded)
-        )
+        caps = account.caps.came_back(refunded, after.reserved_on)
+        moved = {"owed": -paid, "available": back, "consumed": -refunded}
+        entries.append(move(account, Kind.REFUND, refunded, after.bulk_id, caps=caps, **moved))
     return tuple(entries)

@@ -21,11 +21,16 @@ class TopUp:
 
 @dataclass(frozen=True, slots=True)
 class Granted:
-    """A grant that was made, with what was available after it and, where it was taken back, after that."""
+    """A grant that was made, with what was available after it.
+
+    `taken` is what of it was taken back (a payment may be refunded in parts); `reversed_available` is what was
+    available after it was taken back as a whole.
+    """
 
     top_up: TopUp
     available: int
     reversed_available: int | None = None
+    taken: int = 0
 
 
 class GrantRefused(StrEnum):
@@ -35,6 +40,7 @@ class GrantRefused(StrEnum):
     UNKNOWN_TOP_UP = "unknown_top_up"
     OTHER_TOP_UP = "other_top_up"
     BEYOND_LIMIT = "beyond_limit"
+    CLOSED = "closed"
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +58,8 @@ def grant(account: Account | None, known: Granted | None, wanted: TopUp) -> Gran
         return GrantStep(known) if same else GrantRefused.OTHER_TOP_UP
     if account is None:
         return GrantRefused.UNKNOWN_TENANT
+    if account.closed:
+        return GrantRefused.CLOSED
     if account.granted + wanted.credits > GRANTED_MAX:
         return GrantRefused.BEYOND_LIMIT
     paid = min(account.owed, wanted.credits)
@@ -62,13 +70,28 @@ def grant(account: Account | None, known: Granted | None, wanted: TopUp) -> Gran
 
 
 def take_back(account: Account | None, known: Granted | None, reason: str, actor: str) -> GrantStep | GrantRefused:
-    """Reverse a grant, once: what is available goes, the rest is owed and blocks sends."""
+    """Reverse what is left of a grant, once: what is available goes, the rest is owed and blocks sends.
+
+    Also where the account is closed: what was not paid for must not be there when it is opened again.
+    """
     if known is None or account is None:
         return GrantRefused.UNKNOWN_TOP_UP
     if known.reversed_available is not None:
         return GrantStep(known)
-    credits = known.top_up.credits
+    step = take_back_part(account, known, known.top_up.credits, reason, known.top_up.reference, actor)
+    return replace(step, granted=replace(step.granted, reversed_available=_left(account, step).available))
+
+
+def take_back_part(account: Account, known: Granted, up_to: int, reason: str, reference: str, actor: str) -> GrantStep:
+    """Bring what was taken back of a grant to `up_to` credits in all; it never falls."""
+    credits = min(up_to, known.top_up.credits) - known.taken
+    if credits <= 0:
+        return GrantStep(known)
     taken = min(account.available, credits)
     moved = move(account, Kind.REVERSAL, credits, granted=-credits, owed=credits - taken, available=-taken)
-    entry = replace(moved, reason=reason, reference=known.top_up.reference, actor=actor)
-    return GrantStep(replace(known, reversed_available=entry.account.available), entry)
+    entry = replace(moved, reason=reason, reference=reference, actor=actor)
+    return GrantStep(replace(known, taken=known.taken + credits), entry)
+
+
+def _left(account: Account, step: GrantStep) -> Account:
+    return step.entry.account if step.entry else account

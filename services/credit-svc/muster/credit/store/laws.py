@@ -11,7 +11,8 @@ from muster.laws.system import Reference
 _ACCOUNTS: Final = """
 WITH said AS (
     SELECT tenant_id, count(*) AS lines, max(account_version) AS last,
-        sum(CASE kind WHEN 'top_up' THEN credits WHEN 'reversal' THEN -credits ELSE 0 END) AS granted,
+        sum(CASE kind WHEN 'top_up' THEN credits WHEN 'transfer_in' THEN credits
+            WHEN 'reversal' THEN -credits WHEN 'transfer_out' THEN -credits ELSE 0 END) AS granted,
         sum(CASE kind WHEN 'post' THEN credits WHEN 'refund' THEN -credits ELSE 0 END) AS consumed,
         sum(CASE kind WHEN 'pending' THEN credits WHEN 'post' THEN -credits WHEN 'void' THEN -credits ELSE 0 END)
             AS reserved

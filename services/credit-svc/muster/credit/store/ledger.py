@@ -1,19 +1,28 @@
 """SQL of the ledger. Batches span tenants and run as the worker; what takes one tenant_id runs in its request."""
+# ruff: noqa: S608 - only a column list of this file is joined into statements
 
 from collections.abc import Collection, Iterable, Sequence
+from datetime import date, datetime
+from functools import cache
 from typing import Any
 from uuid import UUID
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from muster.credit.domain.account import Account, Entry, Kind
+from muster.credit.domain.account import Account, Entry, Kind, Tenant
+from muster.credit.domain.caps import Caps
 from muster.credit.domain.reservations import Answer, Batch, Key, Reservation
 from muster.credit.domain.top_ups import Granted, TopUp
 from muster.kit.pg import Tx
 
+_ACCOUNT = """
+tenant_id, granted, owed, available, reserved, consumed, version, closed, parent_id, time_zone, cap_daily, cap_monthly,
+    used_on, used_daily, used_monthly, kit_now() AS now
+"""
 _ADD_ACCOUNTS = """
 INSERT INTO account (tenant_id) SELECT unnest($1::uuid[]) ORDER BY 1 ON CONFLICT (tenant_id) DO NOTHING
 """
-_LOCK_ACCOUNTS = """
-SELECT tenant_id, granted, owed, available, reserved, consumed, version, closed
+_LOCK_ACCOUNTS = f"""
+SELECT {_ACCOUNT}
 FROM account WHERE tenant_id = ANY($1::uuid[]) ORDER BY tenant_id FOR NO KEY UPDATE
 """
 
@@ -30,7 +39,8 @@ async def lock_accounts(tx: Tx, tenant_ids: Collection[UUID]) -> dict[UUID, Acco
 
 _RESERVATIONS = """
 SELECT tenant_id, bulk_id, answer, asked, reserved, shortfall, reason, send_by_ms, answered_version, answered_available,
-    used, released, refunded, version, closed, excess, settled_version, settled_available FROM reservation
+    used, released, refunded, version, closed, excess, settled_version, settled_available,
+    reserved_on FROM reservation
 WHERE (tenant_id, bulk_id) IN (SELECT * FROM unnest($1::uuid[], $2::uuid[]))
 """
 
@@ -45,15 +55,16 @@ async def reservations(tx: Tx, keys: Collection[Key]) -> dict[Key, Reservation]:
 _SAVE_ACCOUNTS = """
 UPDATE account a
 SET granted = v.granted, owed = v.owed, available = v.available, reserved = v.reserved, consumed = v.consumed,
-    version = v.version
-FROM unnest($1::uuid[], $2::bigint[], $3::bigint[], $4::bigint[], $5::bigint[], $6::bigint[], $7::bigint[])
-    AS v (tenant_id, granted, owed, available, reserved, consumed, version)
+    version = v.version, used_on = v.used_on, used_daily = v.used_daily, used_monthly = v.used_monthly
+FROM unnest($1::uuid[], $2::bigint[], $3::bigint[], $4::bigint[], $5::bigint[], $6::bigint[], $7::bigint[], $8::date[],
+    $9::bigint[], $10::bigint[])
+    AS v (tenant_id, granted, owed, available, reserved, consumed, version, used_on, used_daily, used_monthly)
 WHERE a.tenant_id = v.tenant_id
 """
 
 
 async def _save_accounts(tx: Tx, accounts: Iterable[Account]) -> None:
-    rows = [(a.tenant_id, a.granted, a.owed, a.available, a.reserved, a.consumed, a.version) for a in accounts]
+    rows = [_account_row(account) for account in accounts]
     if rows:
         await tx.execute(_SAVE_ACCOUNTS, *_columns(rows))
 
@@ -73,17 +84,18 @@ async def _add_entries(tx: Tx, entries: Sequence[Entry]) -> None:
 
 _SAVE_RESERVATIONS = """
 INSERT INTO reservation (tenant_id, bulk_id, answer, asked, reserved, shortfall, reason, send_by_ms, answered_version,
-    answered_available, used, released, refunded, version, closed, excess, settled_version, settled_available, held)
+    answered_available, used, released, refunded, version, closed, excess, settled_version, settled_available, held,
+    reserved_on)
 SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::text[], $4::bigint[], $5::bigint[], $6::bigint[], $7::text[],
     $8::bigint[], $9::bigint[], $10::bigint[], $11::bigint[], $12::bigint[], $13::bigint[], $14::bigint[],
-    $15::boolean[], $16::bigint[], $17::bigint[], $18::bigint[], $19::bigint[])
+    $15::boolean[], $16::bigint[], $17::bigint[], $18::bigint[], $19::bigint[], $20::date[])
 ON CONFLICT (tenant_id, bulk_id) DO UPDATE
 SET answer = excluded.answer, asked = excluded.asked, reserved = excluded.reserved, shortfall = excluded.shortfall,
     reason = excluded.reason, send_by_ms = excluded.send_by_ms, answered_version = excluded.answered_version,
     answered_available = excluded.answered_available, used = excluded.used, released = excluded.released,
     held = excluded.held, refunded = excluded.refunded, version = excluded.version, closed = excluded.closed,
     excess = excluded.excess, settled_version = excluded.settled_version,
-    settled_available = excluded.settled_available
+    settled_available = excluded.settled_available, reserved_on = excluded.reserved_on
 """
 
 
@@ -96,16 +108,18 @@ async def save(tx: Tx, batch: Batch) -> None:
 
 
 _SAVE_TENANTS = """
-INSERT INTO account AS a (tenant_id, tenant_version, closed)
-SELECT * FROM unnest($1::uuid[], $2::bigint[], $3::boolean[]) ORDER BY 1
-ON CONFLICT (tenant_id) DO UPDATE SET tenant_version = excluded.tenant_version, closed = excluded.closed
+INSERT INTO account AS a (tenant_id, tenant_version, closed, time_zone, parent_id)
+SELECT * FROM unnest($1::uuid[], $2::bigint[], $3::boolean[], $4::text[], $5::uuid[]) ORDER BY 1
+ON CONFLICT (tenant_id) DO UPDATE SET tenant_version = excluded.tenant_version, closed = excluded.closed,
+    time_zone = excluded.time_zone, parent_id = excluded.parent_id
 WHERE a.tenant_version < excluded.tenant_version
 """
 
 
-async def save_tenants(tx: Tx, tenants: Iterable[tuple[UUID, int, bool]]) -> None:
-    """Note (tenant id, version, closed) of each tenant, at most once each; a version not higher changes nothing."""
-    await tx.execute(_SAVE_TENANTS, *_columns(sorted(tenants)))
+async def save_tenants(tx: Tx, tenants: Iterable[Tenant]) -> None:
+    """Note what is known of each tenant, at most once each; a version not higher changes nothing."""
+    rows = [(one.tenant_id, one.version, one.closed, one.time_zone, one.parent_id) for one in tenants]
+    await tx.execute(_SAVE_TENANTS, *_columns(sorted(rows, key=lambda row: row[0])))
 
 
 _IS_KNOWN = "SELECT EXISTS (SELECT FROM account WHERE tenant_id = $1)"
@@ -116,8 +130,8 @@ async def is_known(tx: Tx, tenant_id: UUID) -> bool:
     return bool(await tx.fetchval(_IS_KNOWN, tenant_id))
 
 
-_LOCK_ACCOUNT = """
-SELECT tenant_id, granted, owed, available, reserved, consumed, version, closed
+_LOCK_ACCOUNT = f"""
+SELECT {_ACCOUNT}
 FROM account WHERE tenant_id = $1 FOR NO KEY UPDATE
 """
 
@@ -136,14 +150,15 @@ VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
 
 async def add_top_up(tx: Tx, tenant_id: UUID, grant: TopUp, entry: Entry) -> None:
     """Store a grant with its entry and the account it left."""
-    await _apply(tx, entry)
+    await apply(tx, entry)
     left = entry.account
     key = (tenant_id, grant.top_up_id, left.version, grant.credits)
     await tx.execute(_ADD_TOP_UP, *key, grant.reason, grant.reference, grant.actor, left.available)
 
 
 _TOP_UP = """
-SELECT credits, reason, reference, actor, available_after, reversed_available
+SELECT credits, reason, reference, actor, available_after, reversed_available,
+    CASE WHEN reversed_version IS NULL THEN taken_back ELSE credits END AS taken
 FROM top_up WHERE tenant_id = $1 AND top_up_id = $2
 """
 
@@ -154,27 +169,35 @@ async def find_top_up(tx: Tx, tenant_id: UUID, top_up_id: UUID) -> Granted | Non
     if row is None:
         return None
     top_up = TopUp(tenant_id, top_up_id, row["credits"], row["reason"], row["reference"], row["actor"])
-    return Granted(top_up, row["available_after"], row["reversed_available"])
+    return Granted(top_up, row["available_after"], row["reversed_available"], row["taken"])
 
 
 _MARK_REVERSED = """
-UPDATE top_up SET reversed_version = $3, reversed_available = $4 WHERE tenant_id = $1 AND top_up_id = $2
+UPDATE top_up SET reversed_version = $3, reversed_available = $4, taken_back = $5
+WHERE tenant_id = $1 AND top_up_id = $2
 """
+_MARK_TAKEN = "UPDATE top_up SET taken_back = $3 WHERE tenant_id = $1 AND top_up_id = $2"
 
 
-async def add_reversal(tx: Tx, tenant_id: UUID, top_up_id: UUID, entry: Entry) -> None:
-    """Store the reversal of a grant, whose account must be locked."""
-    await _apply(tx, entry)
-    await tx.execute(_MARK_REVERSED, tenant_id, top_up_id, entry.account.version, entry.account.available)
+async def save_taken_back(tx: Tx, tenant_id: UUID, granted: Granted, left: Account, entry: Entry | None) -> None:
+    """Store what was taken back of a grant, as a whole or in part; `left` is its locked account as it then is."""
+    if entry is not None:
+        await apply(tx, entry)
+    top_up_id = granted.top_up.top_up_id
+    if granted.reversed_available is None:
+        await tx.execute(_MARK_TAKEN, tenant_id, top_up_id, granted.taken)
+    else:
+        await tx.execute(_MARK_REVERSED, tenant_id, top_up_id, left.version, left.available, granted.taken)
 
 
-async def _apply(tx: Tx, entry: Entry) -> None:
-    await _save_accounts(tx, [entry.account])
-    await _add_entries(tx, [entry])
+async def apply(tx: Tx, *entries: Entry) -> None:
+    """Store entries of different accounts, which must be locked, with what they leave."""
+    await _save_accounts(tx, [entry.account for entry in entries])
+    await _add_entries(tx, entries)
 
 
-_BALANCE = """
-SELECT tenant_id, granted, owed, available, reserved, consumed, version, closed FROM account WHERE tenant_id = $1
+_BALANCE = f"""
+SELECT {_ACCOUNT} FROM account WHERE tenant_id = $1
 """
 
 
@@ -201,7 +224,39 @@ def _columns(rows: Sequence[tuple[Any, ...]]) -> list[list[Any]]:
 
 
 def _account(row: Any) -> Account:
-    return Account(**row)
+    values = dict(row)
+    today = _today(values.pop("now"), values.pop("time_zone"))
+    caps = Caps(*(values.pop(name) for name in ("cap_daily", "cap_monthly", "used_on", "used_daily", "used_monthly")))
+    return Account(**values, caps=caps.at(today))
+
+
+def _today(now: datetime, time_zone: str) -> date:
+    return now.astimezone(_zone(time_zone)).date()
+
+
+@cache
+def _zone(name: str) -> ZoneInfo:
+    """tenant-svc takes names of zones alone; one that this machine does not know is UTC."""
+    try:
+        return ZoneInfo(name)
+    except (ZoneInfoNotFoundError, ValueError):
+        return ZoneInfo("UTC")
+
+
+def _account_row(account: Account) -> tuple[Any, ...]:
+    caps = account.caps
+    return (
+        account.tenant_id,
+        account.granted,
+        account.owed,
+        account.available,
+        account.reserved,
+        account.consumed,
+        account.version,
+        caps.today,
+        caps.used_daily,
+        caps.used_monthly,
+    )
 
 
 def _reservation(row: Any) -> Reservation:
@@ -230,6 +285,7 @@ def _reservation_row(row: Reservation) -> tuple[Any, ...]:
         row.settled_version,
         row.settled_available,
         row.held,
+        row.reserved_on,
     )
 
 

@@ -11,7 +11,7 @@ from typing import Final
 from uuid import UUID
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from muster.reply.domain import Forward, Line, Verdict
+from muster.reply.domain import Forward, Line, Notice, NoticeKind, Verdict
 
 _ADDRESS: Final = re.compile(r"[A-Za-z0-9.!#$%&'*+/?^_`{|}~-]{1,64}@[A-Za-z0-9](?:[A-Za-z0-9.-]{0,251}[A-Za-z0-9])?")
 _NUMBER: Final = re.compile(r"\+?\d{1,20}")
@@ -31,6 +31,10 @@ _EXPLAINED: Final = {
 }
 _DOUBT: Final = "More than one of your messages fits; the newest was taken."
 _TOKEN_BYTES: Final = 10
+_SUBJECTS: Final = {
+    NoticeKind.CREDITS_LOW: "Your SMS credits are low",
+    NoticeKind.TOP_UP_FAILED: "An automatic top-up of your SMS credits failed",
+}
 
 
 class HeaderRefused(Exception):
@@ -61,16 +65,33 @@ class Letter:
 
 def compose(forward: Forward, mark: Postmark) -> Letter:
     """The letter for a reply, the same at each attempt; HeaderRefused where an address is not one."""
-    if not _ADDRESS.fullmatch(forward.recipient):
+    return _letter(forward.recipient, _headers(forward, mark), _body(forward), mark)
+
+
+def compose_notice(notice: Notice, mark: Postmark) -> Letter:
+    """The letter about credits, the same at each attempt; HeaderRefused where an address is not one."""
+    headers = {
+        "From": f"Muster <{mark.sender}>",
+        "To": notice.recipient,
+        "Subject": _SUBJECTS[notice.kind],
+        "Date": format_datetime(notice.since),
+        "Message-ID": f"<{notice.letter_id.hex}@{mark.domain}>",
+        "Auto-Submitted": "auto-generated",
+    }
+    return _letter(notice.recipient, headers, _notice_body(notice), mark)
+
+
+def _letter(recipient: str, headers: dict[str, str], body: str, mark: Postmark) -> Letter:
+    if not _ADDRESS.fullmatch(recipient):
         raise HeaderRefused("To")
     message = EmailMessage(policy=SMTP)
-    for name, value in _headers(forward, mark).items():
+    for name, value in headers.items():
         # An encoded word can decode to a line break and so to more headers: none, and no control characters.
         if not (value.isascii() and value.isprintable()) or "=?" in value:
             raise HeaderRefused(name)
         message[name] = value
-    message.set_content(_body(forward), cte="base64")
-    return Letter(mark.sender, forward.recipient, message.as_bytes())
+    message.set_content(body, cte="base64")
+    return Letter(mark.sender, recipient, message.as_bytes())
 
 
 def _headers(forward: Forward, mark: Postmark) -> dict[str, str]:
@@ -108,6 +129,21 @@ def _body(forward: Forward) -> str:
         lines += ["----", "Before that, newest first:", ""]
         lines += [_line(line, forward, zone) for line in forward.conversation]
     return "\n".join(lines)
+
+
+def _notice_body(notice: Notice) -> str:
+    who = f"{notice.tenant_name} has" if notice.tenant_name else "You have"
+    at = _time(notice.since, _zone(notice.time_zone))
+    if notice.kind is NoticeKind.CREDITS_LOW:
+        return (
+            f"{who} {notice.available} credits left (on {at}), fewer than the {notice.threshold} below which you want "
+            "to be told.\n\nYou are told again when they have risen above that and fallen once more.\n"
+        )
+    return (
+        f"An automatic top-up of {notice.amount} {notice.currency} (in its smallest unit, such as cents) failed on "
+        f"{at}: {notice.reason}\n\nIt is not tried again by itself before your credits have risen and fallen once "
+        "more. Top up by hand, or look at your means of payment and your monthly maximum.\n"
+    )
 
 
 def _line(line: Line, forward: Forward, zone: ZoneInfo) -> str:

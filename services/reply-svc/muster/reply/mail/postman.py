@@ -5,25 +5,22 @@ At least once: a crash between the relay's answer and the note sends a letter ag
 
 import asyncio
 from collections import deque
-from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, Generic
 
 from aiosmtplib import SMTP
 from aiosmtplib.errors import SMTPException, SMTPRecipientsRefused, SMTPResponseException
 
 from muster.kit import clock, metrics, observe
-from muster.kit.pg import RETRIABLE, Database, Tx
-from muster.reply.domain import Forward, Mailed, pause_s
-from muster.reply.mail.letter import HeaderRefused, Postmark, compose
+from muster.kit.pg import RETRIABLE, Database
+from muster.reply.domain import Mailed, pause_s
+from muster.reply.mail.bag import Bag, P
+from muster.reply.mail.letter import HeaderRefused, Postmark
 from muster.reply.store import emails
 
 log = observe.logger(__name__)
 
-
 _PERMANENT: Final = 500
-Tell = Callable[[Tx, Forward], Awaitable[Forward]]
-"""Adds to a reply what its letter says besides."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,15 +45,15 @@ class Relay:
         )
 
 
-class Postman:
-    """Sends what is in the queue of e-mails, in as many processes as there are."""
+class Postman(Generic[P]):
+    """Sends the letters of one bag, in as many processes as there are."""
 
     def __init__(
         self,
         db: Database,
         relay: Relay,
         mark: Postmark,
-        tell: Tell,
+        bag: Bag[P],
         *,
         at_once: int,
         lease_s: float,
@@ -65,7 +62,7 @@ class Postman:
         self._db = db
         self._relay = relay
         self._mark = mark
-        self._tell = tell
+        self._bag = bag
         self._at_once = at_once
         self._lease_s = lease_s
         self._poll_s = poll_s
@@ -104,37 +101,37 @@ class Postman:
     async def send_due(self) -> int:
         """Send what is due now, at most one lease; how many were tried."""
         async with self._db.worker() as tx:
-            leased = await emails.lease(tx, self._at_once, self._lease_s)
-            forwards = deque([await self._tell(tx, forward) for forward in leased])
+            leased = await self._bag.lease(tx, self._at_once, self._lease_s)
+            posts = deque([await self._bag.tell(tx, post) for post in leased])
             metrics.emails_pending.set(await emails.pending(tx))
-        if forwards:
-            await self._deliver(forwards)
+        if posts:
+            await self._deliver(posts)
         return len(leased)
 
-    async def _deliver(self, forwards: deque[Forward]) -> None:
+    async def _deliver(self, posts: deque[P]) -> None:
         """One connection for all. Those that it does not come to, also for the sake of the lease, are put back."""
         until = clock.monotonic() + self._lease_s / 2
         connected = False
         try:
             async with self._relay.connect() as smtp:
                 connected = True
-                while forwards and clock.monotonic() < until:
+                while posts and clock.monotonic() < until:
                     async with asyncio.timeout(self._lease_s / 4):
-                        mailed, error = await self._send(smtp, forwards[0])
-                    await self._note(forwards.popleft(), mailed, error)
+                        mailed, error = await self._send(smtp, posts[0])
+                    await self._note(posts.popleft(), mailed, error)
         except (SMTPException, OSError, TimeoutError) as error:
             log.warning("mail.no_relay", exc_info=error)
             # One at which the connection breaks each time must not keep those behind it.
-            broken = 1 if connected else len(forwards)
-            for _ in range(min(broken, len(forwards))):
+            broken = 1 if connected else len(posts)
+            for _ in range(min(broken, len(posts))):
                 mailed = Mailed.LATER if connected else Mailed.NO_RELAY
-                await self._note(forwards.popleft(), mailed, type(error).__name__)
-        for forward in forwards:
-            await self._put_back(forward)
+                await self._note(posts.popleft(), mailed, type(error).__name__)
+        for post in posts:
+            await self._put_back(post)
 
-    async def _send(self, smtp: SMTP, forward: Forward) -> tuple[Mailed, str]:
+    async def _send(self, smtp: SMTP, post: P) -> tuple[Mailed, str]:
         try:
-            letter = compose(forward, self._mark)
+            letter = self._bag.compose(post, self._mark)
         except HeaderRefused as refused:
             return Mailed.REFUSED, f"header {refused}"
         try:
@@ -145,21 +142,21 @@ class Postman:
             return _refused(error.code)
         return Mailed.SENT, ""
 
-    async def _note(self, forward: Forward, mailed: Mailed, error: str) -> None:
+    async def _note(self, post: P, mailed: Mailed, error: str) -> None:
         """A note on an e-mail that an earlier one has ended changes nothing."""
-        key = (forward.tenant_id, forward.inbound_id, forward.attempts)
-        pause = pause_s(forward.attempts, clock.now() - forward.received_at, mailed)
+        key = (post.tenant_id, post.letter_id, post.attempts)
+        pause = pause_s(post.attempts, clock.now() - post.since, mailed)
         ended = "sent" if mailed is Mailed.SENT else "failed"
         async with self._db.worker() as tx:
             if pause is not None:
-                await emails.postpone(tx, *key, pause, error)
+                await self._bag.postpone(tx, *key, pause, error)
             else:
-                await emails.end(tx, *key, ended, error)
+                await self._bag.end(tx, *key, ended, error)
         metrics.emails.labels("later" if pause is not None else ended).inc()
 
-    async def _put_back(self, forward: Forward) -> None:
+    async def _put_back(self, post: P) -> None:
         async with self._db.worker() as tx:
-            await emails.postpone(tx, forward.tenant_id, forward.inbound_id, forward.attempts, 0, "")
+            await self._bag.postpone(tx, post.tenant_id, post.letter_id, post.attempts, 0, "")
 
     async def _rest(self) -> None:
         try:

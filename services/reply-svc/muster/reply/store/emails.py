@@ -79,11 +79,14 @@ async def drop_erased(tx: Tx, tenant_id: UUID) -> None:
     await tx.execute(_DROP, tenant_id)
 
 
-_PENDING = "SELECT count(tenant_id) FROM email WHERE state = 'due'"
+_PENDING = """
+SELECT (SELECT count(tenant_id) FROM email WHERE state = 'due')
+    + (SELECT count(tenant_id) FROM notice WHERE state = 'due')
+"""
 
 
 async def pending(tx: Tx) -> int:
-    """How many e-mails are not sent yet."""
+    """How many e-mails are not sent yet, of whatever kind."""
     return int(await tx.fetchval(_PENDING))
 
 

@@ -6,6 +6,7 @@ from uuid import UUID
 from muster.credit import events
 from muster.credit.domain import reservations, top_ups
 from muster.credit.domain.top_ups import Granted, GrantRefused, TopUp
+from muster.credit.handlers.low import follow
 from muster.credit.store import ledger, rates
 from muster.kit.outbox import emit
 from muster.kit.pg import Tx
@@ -13,8 +14,8 @@ from muster.kit.pg import Tx
 
 async def on_tenant_changed(tx: Tx, batch: Sequence[events.TenantHeard]) -> None:
     """A tenant has an account; a closed tenant reserves no more."""
-    # Sorted by version within a tenant: the last one stands.
-    latest = {tenant[0]: tenant for tenant in sorted(events.tenant_of(received) for received in batch)}
+    tenants = sorted(map(events.tenant_of, batch), key=lambda tenant: tenant.version)
+    latest = {tenant.tenant_id: tenant for tenant in tenants}  # the last one of each stands
     await ledger.save_tenants(tx, latest.values())
 
 
@@ -25,6 +26,7 @@ async def on_bulk_sms_requested(tx: Tx, batch: Sequence[events.RequestHeard]) ->
     known = await ledger.reservations(tx, {(request.tenant_id, request.bulk_id) for request in requests})
     done = reservations.decide(accounts, known, requests)
     await ledger.save(tx, done)
+    await follow(tx, done.entries)
     answers = zip(done.answers, batch, strict=True)
     await emit(tx, *(events.answered(row, received.event_id) for row, received in answers))
 
@@ -36,6 +38,7 @@ async def on_bulk_sms_accounted(tx: Tx, batch: Sequence[events.TotalsHeard]) -> 
     known = await ledger.reservations(tx, {(total.tenant_id, total.bulk_id) for total in totals})
     done = reservations.account_for(accounts, known, totals)
     await ledger.save(tx, done)
+    await follow(tx, done.entries)
     answers = zip(done.answers, batch, strict=True)
     await emit(tx, *(events.settled(row, received.event_id) for row, received in answers))
 
@@ -49,18 +52,23 @@ async def top_up(tx: Tx, wanted: TopUp) -> Granted | GrantRefused:
     if step.entry is not None:
         await ledger.add_top_up(tx, wanted.tenant_id, wanted, step.entry)
         await emit(tx, events.topped_up(wanted.top_up_id, step.entry))
+        await follow(tx, [step.entry])
     return step.granted
 
 
 async def reverse_top_up(tx: Tx, tenant_id: UUID, top_up_id: UUID, reason: str, actor: str) -> Granted | GrantRefused:
     """Take a grant back, in a request for that tenant."""
     account = await ledger.lock_account(tx, tenant_id)
-    step = top_ups.take_back(account, await ledger.find_top_up(tx, tenant_id, top_up_id), reason, actor)
-    if isinstance(step, GrantRefused):
-        return step
+    known = await ledger.find_top_up(tx, tenant_id, top_up_id)
+    step = top_ups.take_back(account, known, reason, actor)
+    if isinstance(step, GrantRefused) or account is None:
+        return GrantRefused.UNKNOWN_TOP_UP
+    if step.granted != known:
+        left = step.entry.account if step.entry else account
+        await ledger.save_taken_back(tx, tenant_id, step.granted, left, step.entry)
     if step.entry is not None:
-        await ledger.add_reversal(tx, tenant_id, top_up_id, step.entry)
         await emit(tx, events.topped_up(top_up_id, step.entry))
+        await follow(tx, [step.entry])
     return step.granted
 
 

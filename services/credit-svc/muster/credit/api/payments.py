@@ -1,0 +1,251 @@
+"""What money is in credits, and the payment provider's signed calls."""
+
+import json
+from datetime import datetime
+from typing import Annotated, Any, Literal, NoReturn, TypeVar
+from uuid import UUID
+
+from fastapi import APIRouter, Request, Response
+from fastapi.exceptions import RequestValidationError
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
+
+from muster.credit.api.amounts import Credits, Currency, MinorUnits
+from muster.credit.domain.payments import Failed, Paid, Payment, PaymentRefused, Price, Return
+from muster.credit.domain.signature import TOLERANCE_S, verify
+from muster.credit.handlers import money
+from muster.credit.settings import CreditSettings
+from muster.credit.store import payments as store
+from muster.kit import audit, clock, metrics
+from muster.kit.auth import ANY_TENANT_ROLE, Caller, Role, Tx, public, requires, tenant_tx
+from muster.kit.desk import Desk
+from muster.kit.http import Model, Moment, allow
+from muster.kit.idempotency import Once, idempotent
+from muster.kit.outbox import emit
+from muster.kit.pages import Page
+from muster.kit.problems import Problem, conflict, not_found, unprocessable
+
+router = APIRouter(prefix="/v1/credits", tags=["credits"])
+
+_BODY_BYTES_MAX = 65_536
+_PRICE_MAX = 10**9
+Id = Annotated[str, StringConstraints(pattern=r"^[\x21-\x7e]{1,255}$")]
+
+
+class PriceIn(Model):
+    """`credits` for each `minor_units` of a currency, from `valid_from` (or now) on."""
+
+    currency: Currency
+    minor_units: Annotated[MinorUnits, Field(le=_PRICE_MAX)]
+    credits: Annotated[Credits, Field(le=_PRICE_MAX)]
+    valid_from: Moment | None = None
+
+
+class PriceOut(Model):
+    """A row of the price table; the newest that has begun is in force."""
+
+    currency: str
+    minor_units: int
+    credits: int
+    valid_from: datetime
+
+
+class _Told(BaseModel):
+    """What a provider says: fields that are not known here are its own business."""
+
+    model_config = ConfigDict(extra="ignore", frozen=True, hide_input_in_errors=True)
+
+
+M = TypeVar("M", bound=_Told)
+
+
+class _Succeeded(_Told):
+    tenant_id: UUID
+    payment_id: Id
+    amount: MinorUnits
+    currency: Currency
+    charge_id: UUID | None = None
+
+
+class _Returned(_Told):
+    tenant_id: UUID
+    payment_id: Id
+    return_id: Id
+    amount: MinorUnits
+    currency: Currency
+
+
+class _Failed(_Told):
+    tenant_id: UUID
+    charge_id: UUID
+    reason: Annotated[str, StringConstraints(max_length=100, pattern=r"^[\x20-\x7e]*$")] = "failed"
+
+
+class _Call(_Told):
+    type: Annotated[str, StringConstraints(min_length=1, max_length=100)]
+    timestamp: Moment
+    data: dict[str, Any]
+
+
+class ReceivedOut(Model):
+    """What a call was taken for, and the credits that it granted or took back: the same each time it comes."""
+
+    outcome: Literal["granted", "taken_back", "noted", "ignored"]
+    credits: int = 0
+
+
+@router.get("/prices")
+async def read_prices(
+    _: Annotated[Caller, requires(*ANY_TENANT_ROLE, Role.OPERATOR)], tx: Annotated[Tx, tenant_tx]
+) -> Page[PriceOut]:
+    """The whole price table by currency and time, past and to come; all on one page."""
+    return Page(items=[_price(one) for one in await store.prices(tx)])
+
+
+@router.post("/prices", status_code=201, response_model=PriceOut)
+async def add_price(
+    body: PriceIn,
+    caller: Annotated[Caller, requires(Role.OPERATOR)],
+    tx: Annotated[Tx, tenant_tx],
+    once: Annotated[Once, idempotent],
+) -> Response:
+    """Set what a currency is worth from now or a later moment on. Rows are never changed: payments refer to them."""
+
+    async def make() -> tuple[int, PriceOut]:
+        told = (body.minor_units, body.credits, caller.user_id)
+        price = await store.add_price(tx, body.currency, body.valid_from, *told)
+        if price is None:
+            await _refuse_price(tx, body)
+        assert price is not None
+        await emit(tx, audit.record(caller, "set", "price", f"{price.currency}/{price.valid_from:%Y-%m-%dT%H:%M:%SZ}"))
+        return 201, _price(price)
+
+    return await once.answer(tx, caller, body, make)
+
+
+@router.post(
+    "/payments/webhook",
+    dependencies=[allow(body_bytes_max=_BODY_BYTES_MAX)],
+    openapi_extra={
+        "requestBody": {
+            "required": True,
+            "description": "`payment.succeeded`, `payment.refunded`, `payment.disputed`, `payment.failed`, signed by "
+            "Standard Webhooks: `webhook-id`, `webhook-timestamp`, `webhook-signature`",
+            "content": {"application/json": {"schema": {"type": "object"}}},
+        }
+    },
+)
+@public
+async def receive_payment(request: Request) -> ReceivedOut:
+    """A call of the payment provider. Each payment is granted once, whatever the id of the call is."""
+    body = await request.body()
+    _verified(request, body)
+    try:
+        told = _read(body)
+        answer = ReceivedOut(outcome="ignored") if told is None else await _apply(request, told)
+    except (Problem, RequestValidationError):
+        metrics.payment_calls.labels("refused").inc()
+        raise
+    metrics.payment_calls.labels("ignored" if told is None else "applied").inc()
+    return answer
+
+
+def _verified(request: Request, body: bytes) -> None:
+    settings: CreditSettings = request.app.state.settings
+    call_id, at, signatures = (request.headers.get(f"webhook-{name}", "") for name in ("id", "timestamp", "signature"))
+    wrong = verify(settings.webhook_keys, call_id, at, signatures, body, clock.unix_ms() / 1000)
+    if wrong is not None:
+        metrics.payment_calls.labels("unsigned").inc()
+        detail = f"Not a call of the payment provider within {TOLERANCE_S} s: {wrong}."
+        raise Problem(401, "signature_refused", "The signature does not hold", detail, reason=wrong)
+
+
+def _read(body: bytes) -> Payment | Return | Failed | None:
+    return _told(_checked(_Call, _json(body)))
+
+
+def _told(call: _Call) -> Payment | Return | Failed | None:
+    match call.type:
+        case "payment.succeeded":
+            if call.timestamp.timestamp() > clock.unix_ms() / 1000 + TOLERANCE_S:
+                raise unprocessable("timestamp", "in_the_future", "must not be in the future")
+            paid = _checked(_Succeeded, call.data, "data")
+            return Payment(paid.tenant_id, paid.payment_id, paid.amount, paid.currency, call.timestamp, paid.charge_id)
+        case "payment.refunded" | "payment.disputed":
+            back = _checked(_Returned, call.data, "data")
+            why = "refund" if call.type == "payment.refunded" else "chargeback"
+            return Return(back.tenant_id, back.payment_id, back.return_id, back.amount, back.currency, why)
+        case "payment.failed":
+            failed = _checked(_Failed, call.data, "data")
+            return Failed(failed.tenant_id, failed.charge_id, failed.reason)
+    return None
+
+
+def _json(body: bytes) -> Any:
+    try:
+        return json.loads(body)
+    except (ValueError, RecursionError) as error:
+        errors = [{"field": "body", "code": "malformed_json", "message": "is not JSON"}]
+        raise Problem(422, "malformed_json", "The body is not JSON", errors=errors) from error
+
+
+def _checked(model: type[M], given: Any, *within: str) -> M:
+    """What was given as a model; a problem names each field that is wrong, as with any other body."""
+    try:
+        return model.model_validate(given)
+    except ValidationError as error:
+        found = error.errors(include_url=False, include_input=False)
+        raise RequestValidationError([{**one, "loc": ("body", *within, *one["loc"])} for one in found]) from error
+
+
+async def _apply(request: Request, told: Payment | Return | Failed) -> ReceivedOut:
+    desk: Desk = request.app.state.desk
+    match told:
+        case Payment():
+            taken = await desk.ask(lambda tx: money.take_payment(tx, told))
+            if isinstance(taken, Paid):
+                return ReceivedOut(outcome="granted", credits=taken.credits)
+            _refuse(taken)
+        case Return():
+            credits = await desk.ask(lambda tx: money.take_return(tx, told))
+            if isinstance(credits, int):
+                return ReceivedOut(outcome="taken_back", credits=credits)
+            _refuse(credits)
+        case Failed():
+            await desk.ask(lambda tx: money.note_failure(tx, told))
+    return ReceivedOut(outcome="noted")
+
+
+async def _refuse_price(tx: Tx, body: PriceIn) -> NoReturn:
+    if body.valid_from is not None and not await store.has_price(tx, body.currency, body.valid_from):
+        raise unprocessable("valid_from", "in_the_past", "must not be in the past: payments were made by what was then")
+    raise conflict("price_exists", "There is a price from that moment already", "Rows are never changed.")
+
+
+def _price(price: Price) -> PriceOut:
+    return PriceOut(
+        currency=price.currency, minor_units=price.minor_units, credits=price.credits, valid_from=price.valid_from
+    )
+
+
+def _refuse(refused: PaymentRefused) -> NoReturn:
+    match refused:
+        case PaymentRefused.UNKNOWN_TENANT:
+            raise not_found("tenant")
+        case PaymentRefused.UNKNOWN_PAYMENT:
+            raise not_found("payment")
+        case PaymentRefused.CLOSED:
+            raise conflict("account_closed", "The account is closed", field="data.tenant_id")
+        case PaymentRefused.OTHER_PAYMENT:
+            raise conflict("payment_differs", "This payment was told otherwise before", field="data.payment_id")
+        case PaymentRefused.OTHER_RETURN:
+            raise conflict("return_differs", "This return was told otherwise before", field="data.return_id")
+        case PaymentRefused.NO_PRICE:
+            raise unprocessable("data.currency", refused, "has no price in credits at that time")
+        case PaymentRefused.OTHER_CURRENCY:
+            raise unprocessable("data.currency", refused, "is not the payment's")
+        case PaymentRefused.TOO_SMALL:
+            raise unprocessable("data.amount", refused, "is less than one credit costs")
+        case PaymentRefused.TOO_LARGE:
+            raise unprocessable("data.amount", refused, "is more than an account can hold")
+        case PaymentRefused.BEYOND_PAYMENT:
+            raise unprocessable("data.amount", refused, "is more than is left of the payment")
