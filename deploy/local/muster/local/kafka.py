@@ -7,6 +7,8 @@ import struct
 import subprocess
 import uuid
 from base64 import urlsafe_b64encode
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from muster.local.jars import jars
@@ -18,27 +20,28 @@ _STOP_LIMIT_S = 5.0
 _MAIN, _TOOL = "kafka.Kafka", "kafka.tools.StorageTool"
 _PROPERTIES_NAME, _LOG4J_NAME = "server.properties", "log4j2.properties"
 
-# A laptop's node: one replica of everything, few threads and small buffers, seldom awake while nothing happens.
+# A laptop's node: few threads and small buffers, seldom awake while nothing happens.
 _PROPERTIES = """\
 process.roles=broker,controller
-node.id=1
+node.id={node}
 controller.listener.names=CONTROLLER
-controller.quorum.voters=1@127.0.0.1:{controller_port}
-listeners=PLAINTEXT://127.0.0.1:{port},CONTROLLER://127.0.0.1:{controller_port}
-advertised.listeners=PLAINTEXT://127.0.0.1:{port}
-listener.security.protocol.map=PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT
+controller.quorum.voters={voters}
+listeners={listeners},CONTROLLER://127.0.0.1:{controller_port}
+advertised.listeners={advertised}
+listener.security.protocol.map={protocols},CONTROLLER:PLAINTEXT
+inter.broker.listener.name=PLAINTEXT
 log.dirs=data
 auto.create.topics.enable=false
 num.partitions=6
-default.replication.factor=1
-min.insync.replicas=1
-offsets.topic.replication.factor=1
+default.replication.factor={replicas}
+min.insync.replicas={in_sync}
+offsets.topic.replication.factor={replicas}
 offsets.topic.num.partitions=6
-transaction.state.log.replication.factor=1
-transaction.state.log.min.isr=1
+transaction.state.log.replication.factor={replicas}
+transaction.state.log.min.isr={in_sync}
 transaction.state.log.num.partitions=3
-share.coordinator.state.topic.replication.factor=1
-share.coordinator.state.topic.min.isr=1
+share.coordinator.state.topic.replication.factor={replicas}
+share.coordinator.state.topic.min.isr={in_sync}
 share.coordinator.state.topic.num.partitions=3
 # A broker that was killed may register again only when its last session is over.
 broker.session.timeout.ms=3000
@@ -69,18 +72,40 @@ rootLogger.appenderRef.out.ref=out
 """
 
 
+@dataclass(frozen=True)
+class Quorum:
+    """A node's place among several: its number from 1, all controllers' ports, and the id of their cluster."""
+
+    node: int
+    controller_ports: Sequence[int]
+    cluster: str
+
+
 class Kafka:
-    """One node over one directory: `start`, use `bootstrap`, `stop`. It keeps what it holds between starts."""
+    """One node over one directory: `start`, use `bootstrap`, `stop`. It keeps what it holds between starts.
+
+    `quorum` makes it one of several nodes. `doors` are more listeners, each with the port where it listens and the
+    port that it tells its clients to come to: that of a proxy, say.
+    """
 
     name = "kafka"
 
     def __init__(
-        self, directory: Path, *, port: int | None = None, controller_port: int | None = None, log: Path | None = None
+        self,
+        directory: Path,
+        *,
+        port: int | None = None,
+        controller_port: int | None = None,
+        log: Path | None = None,
+        quorum: Quorum | None = None,
+        doors: Mapping[str, tuple[int, int]] | None = None,
     ) -> None:
+        self._doors = dict(doors or {})
         self.directory = directory
         self.port = port or free_port()
         self.controller_port = controller_port or free_port({self.port})
         self.log = log or directory / "kafka.log"
+        self._quorum = quorum or Quorum(1, (self.controller_port,), new_cluster_id())
         self._process: subprocess.Popen[bytes] | None = None
 
     @property
@@ -91,14 +116,27 @@ class Kafka:
     def prepare(self) -> None:
         """Write the configuration and format the log folder where there is none; PartError if that fails."""
         self.directory.mkdir(parents=True, exist_ok=True)
-        properties = _PROPERTIES.format(port=self.port, controller_port=self.controller_port)
-        (self.directory / _PROPERTIES_NAME).write_text(properties)
+        (self.directory / _PROPERTIES_NAME).write_text(self._properties())
         (self.directory / _LOG4J_NAME).write_text(_LOG4J)
         if (self.directory / "data" / "meta.properties").exists():
             return
-        cluster = urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")
-        tool = self._java(_TOOL, "format", f"--cluster-id={cluster}", "-c", _PROPERTIES_NAME)
+        tool = self._java(_TOOL, "format", f"--cluster-id={self._quorum.cluster}", "-c", _PROPERTIES_NAME)
         run_to_end(self.name, "formatting its log folder", tool, self.log, _START_LIMIT_S)
+
+    def _properties(self) -> str:
+        doors = {"PLAINTEXT": (self.port, self.port), **self._doors}
+        nodes = enumerate(self._quorum.controller_ports, 1)
+        count = len(self._quorum.controller_ports)
+        return _PROPERTIES.format(
+            node=self._quorum.node,
+            voters=",".join(f"{node}@127.0.0.1:{port}" for node, port in nodes),
+            listeners=",".join(f"{name}://127.0.0.1:{port}" for name, (port, _) in doors.items()),
+            advertised=",".join(f"{name}://127.0.0.1:{told}" for name, (_, told) in doors.items()),
+            protocols=",".join(f"{name}:PLAINTEXT" for name in doors),
+            controller_port=self.controller_port,
+            replicas=min(3, count),
+            in_sync=2 if count >= 3 else 1,
+        )
 
     def command(self) -> Command:
         """How to start the node over the prepared directory."""
@@ -142,6 +180,11 @@ class Kafka:
         )
         # In its folder, with names that have no commas or blanks. In the locale C, Java cannot open a path with an ö.
         return Command(argv, {"LC_ALL": "C.UTF-8"}, cwd=self.directory)
+
+
+def new_cluster_id() -> str:
+    """A random id for a new cluster."""
+    return urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")
 
 
 def controller_id(host: str, port: int) -> int:

@@ -11,7 +11,7 @@ from typing import Any, Self
 from urllib.parse import urlsplit, urlunsplit
 
 from muster.local import caddy, seed
-from muster.local.kafka import Kafka
+from muster.local.kafka import Kafka, Quorum, new_cluster_id
 from muster.local.postgres import Postgres, check_given
 from muster.local.probes import http_ok
 from muster.local.process import Command
@@ -32,6 +32,10 @@ class Stack:
     `run` is the content of `run.json`. MUSTER_KAFKA and MUSTER_POSTGRES name servers to use instead of our own;
     `carrier` (with host, port, system_id, password, control_url) one instead of the simulator.
     `env` is added to every service's environment. Use it from the main thread: see `process.spawn`.
+
+    For tests that break it: `kafka_nodes` of Kafka (`kafka.1` and so on where it is more than one), `detour` answers
+    through which port a service reaches a server ("kafka", "postgres", "carrier") at a port, `back_off_max_s` is how
+    long a part that keeps dying is left dead, and `arm` gives a part another environment when it starts next.
     """
 
     def __init__(
@@ -44,6 +48,9 @@ class Stack:
         env: Mapping[str, str] | None = None,
         carrier_arguments: Sequence[str] = (),
         carrier: Mapping[str, Any] | None = None,
+        kafka_nodes: int = 1,
+        detour: Callable[[str, str, int], int] | None = None,
+        back_off_max_s: float = 10.0,
     ) -> None:
         self.var = var
         self.run: dict[str, Any] = {}
@@ -54,6 +61,10 @@ class Stack:
         self._env = dict(env or {})
         self._carrier_arguments = carrier_arguments
         self._carrier_given = carrier
+        self._kafka_nodes = kafka_nodes
+        self._detour = detour
+        self._back_off_max_s = back_off_max_s
+        self._armed: dict[str, dict[str, str]] = {}
         self._lock = Lock(var)
         self._external_kafka = os.environ.get("MUSTER_KAFKA")
         self._external_postgres = os.environ.get("MUSTER_POSTGRES")
@@ -62,8 +73,12 @@ class Stack:
         self._lock.acquire()
         (self.var / "run.json").unlink(missing_ok=True)  # of a run that was killed: nothing in it is true any more
         self._ports, self._secrets = Ports(self.var), Secrets(self.var)
-        self._supervisor = Supervisor(
-            self.var / "log", say=self._say, on_change=self._write_run, keep_open=(self._lock.fd,)
+        self.supervisor = Supervisor(
+            self.var / "log",
+            say=self._say,
+            on_change=self._write_run,
+            keep_open=(self._lock.fd,),
+            back_off_max_s=self._back_off_max_s,
         )
         try:
             await self._start()
@@ -79,7 +94,7 @@ class Stack:
 
     def pid(self, name: str) -> int:
         """The process id of a part now."""
-        return self._supervisor.pids()[name]
+        return self.supervisor.pids()[name]
 
     def kill(self, name: str) -> None:
         """Kill a part with SIGKILL; the supervisor starts it again."""
@@ -87,28 +102,38 @@ class Stack:
 
     async def wait_ready(self, name: str) -> None:
         """Wait until a part serves (again); PartError after its limit."""
-        await self._supervisor.wait_ready(name)
+        await self.supervisor.wait_ready(name)
 
     def restarts(self, name: str) -> int:
         """How often a part was started again."""
-        return self._supervisor.restarts[name]
+        return self.supervisor.restarts[name]
+
+    def arm(self, name: str, **env: str) -> None:
+        """Give a part these variables too when it starts next, and only then."""
+        self._armed[name] = env
+
+    async def add(self, service: str, role: str, number: int) -> str:
+        """Start one more process of a service; its name."""
+        part = self._service(service, role, number)
+        await self.supervisor.start(part)
+        return part.name
 
     async def _start(self) -> None:
         if self._external_postgres:
             await asyncio.to_thread(check_given, self._postgres())
-        await self._supervisor.start(*self._stores(), self._mail(), *self._carrier())
+        await self.supervisor.start(*self._stores(), self._mail(), *self._carrier())
         if self._services:
             await self._prepare_stores()
         apis = {service: self._ports[f"{service}.api.0.http"] for service in self._services}
         services = [self._service(service, role) for service in self._services for role in ROLES[service]]
-        await self._supervisor.start(*services, self._caddy(apis))
+        await self.supervisor.start(*services, self._caddy(apis))
         if self._with_tenant:
             await seed.ensure_tenant(self.run, self.var, self._secrets)
         self._is_up = True
         self._write_run()
 
     async def _stop(self) -> None:
-        await self._supervisor.stop()
+        await self.supervisor.stop()
         (self.var / "run.json").unlink(missing_ok=True)
         self._ports.close()
         self._lock.release()
@@ -116,24 +141,34 @@ class Stack:
     # The parts.
 
     def _stores(self) -> list[Part]:
-        parts = []
-        if not self._external_kafka:
-            kafka = Kafka(
-                self.var / "kafka",
-                port=self._ports["kafka"],
-                controller_port=self._ports["kafka.controller"],
-                log=self._supervisor.log("kafka"),
-            )
-            parts.append(Part("kafka", kafka.command, kafka.why_not_ready, Stage.STORE, 120, kafka.prepare))
+        parts = [] if self._external_kafka else [self._node(node) for node in range(1, self._kafka_nodes + 1)]
         if not self._external_postgres:
             postgres = Postgres(
                 self.var / "postgres",
                 port=self._ports["postgres"],
                 password=self._secrets["postgres"],
-                log=self._supervisor.log("postgres"),
+                log=self.supervisor.log("postgres"),
             )
             parts.append(Part("postgres", postgres.command, postgres.why_not_ready, Stage.STORE, 60, postgres.prepare))
         return parts
+
+    def _node(self, node: int) -> Part:
+        names = _kafka_names(self._kafka_nodes)
+        name = names[node - 1]
+        quorum = None
+        if len(names) > 1:
+            cluster = self._secrets.get("kafka.cluster", new_cluster_id)
+            quorum = Quorum(node, tuple(self._ports[f"{one}.controller"] for one in names), cluster)
+        doors = {service.upper(): self._ports[f"{name}.{service}"] for service in self._services if self._detour}
+        kafka = Kafka(
+            self.var / name,
+            port=self._ports[name],
+            controller_port=self._ports[f"{name}.controller"],
+            log=self.supervisor.log(name),
+            quorum=quorum,
+            doors={door: (port, self._through(door.lower(), name, port)) for door, port in doors.items()},
+        )
+        return Part(name, kafka.command, kafka.why_not_ready, Stage.STORE, 120, kafka.prepare)
 
     def _mail(self) -> Part:
         smtp, http = self._ports["mail.smtp"], self._ports["mail.http"]
@@ -156,23 +191,24 @@ class Stack:
         command = caddy.command(self.var / "caddy", port, apis)
         return Part("caddy", lambda: command, http_ok(port, "/"), Stage.EDGE)
 
-    def _service(self, service: str, role: str) -> Part:
-        name = f"{service}.{role}.0"
+    def _service(self, service: str, role: str, number: int = 0) -> Part:
+        name = f"{service}.{role}.{number}"
         metrics = self._ports[f"{name}.metrics"]
         env = {**self._service_env(service), "MUSTER_METRICS_PORT": str(metrics)}
         if role == "api":
             env["MUSTER_HTTP_PORT"] = str(self._ports[f"{name}.http"])
-        command = Command(module(f"muster.{service}.main", role), env)
-        return Part(name, lambda: command, http_ok(metrics, "/health/ready"))
+        argv = module(f"muster.{service}.main", role)
+        return Part(name, lambda: Command(argv, env | self._armed.pop(name, {})), http_ok(metrics, "/health/ready"))
 
     async def _prepare_stores(self) -> None:
         registry = str(files("muster.events") / "topics.yaml")
         size = "--fitting" if self._external_kafka else "--laptop"
-        commands = {"topics": Command(module("muster.kit.topics", registry, size), {"MUSTER_KAFKA": self._kafka})}
+        words = (registry, size, *(("--replicas", str(self._kafka_nodes)) if self._kafka_nodes > 1 else ()))
+        commands = {"topics": Command(module("muster.kit.topics", *words), {"MUSTER_KAFKA": self._kafka})}
         for service in self._services:
             env = {**self._service_env(service), "MUSTER_POSTGRES": self._postgres(), "MUSTER_METRICS_PORT": "0"}
             commands[f"{service}.migrate"] = Command(module(f"muster.{service}.main", "migrate"), env)
-        await self._supervisor.run_once(commands)
+        await self.supervisor.run_once(commands)
         self._say("  topics and databases")
 
     # What the parts are told.
@@ -183,7 +219,26 @@ class Stack:
 
     @property
     def _kafka(self) -> str:
-        return self._external_kafka or f"{HOST}:{self._ports['kafka']}"
+        names = _kafka_names(self._kafka_nodes)
+        return self._external_kafka or ",".join(f"{HOST}:{self._ports[name]}" for name in names)
+
+    def _through(self, service: str, server: str, port: int) -> int:
+        """The port by which a service reaches a server: its own, where nothing stands between."""
+        return self._detour(service, server, port) if self._detour else port
+
+    def _kafka_for(self, service: str) -> str:
+        if self._external_kafka or self._detour is None:
+            return self._kafka
+        doors = [(name, self._ports[f"{name}.{service}"]) for name in _kafka_names(self._kafka_nodes)]
+        return ",".join(f"{HOST}:{self._through(service, name, port)}" for name, port in doors)
+
+    def _database(self, service: str, role: str) -> str:
+        """The address of a service's database, for one of its roles."""
+        dsn = self._postgres(f"{service}_{role}", self._secrets[f"{service}_{role}"], service)
+        if self._external_postgres:
+            return dsn
+        port = self._ports["postgres"]
+        return dsn.replace(f"@{HOST}:{port}/", f"@{HOST}:{self._through(service, 'postgres', port)}/")
 
     def _postgres(self, user: str = "", password: str = "", database: str = "") -> str:
         """The address of the server: as the superuser where no user is named, of his database where none is."""
@@ -201,7 +256,7 @@ class Stack:
             "PYTHONUNBUFFERED": "1",
             "MUSTER_KAFKA_SESSION_TIMEOUT_MS": "3000",  # a killed worker is replaced within seconds; clusters keep 45 s
             "MALLOC_ARENA_MAX": "2",  # glibc gives each thread an arena of its own, which idle processes do not need
-            "MUSTER_KAFKA": self._kafka,
+            "MUSTER_KAFKA": self._kafka_for(service),
             "MUSTER_HTTP_HOST": HOST,
             "MUSTER_BASE_URL": self._url,
             "MUSTER_JWKS_URL": f"http://{HOST}:{self._ports['tenant.api.0.http']}/.well-known/jwks.json",
@@ -210,8 +265,7 @@ class Stack:
             "MUSTER_SMTP": f"{HOST}:{self._ports['mail.smtp']}",
         }
         for role in ("app", "worker"):
-            password = self._secrets[f"{service}_{role}"]
-            env[f"MUSTER_DATABASE_{role.upper()}"] = self._postgres(f"{service}_{role}", password, service)
+            env[f"MUSTER_DATABASE_{role.upper()}"] = self._database(service, role)
         if service == "tenant":
             operator = self._operator()
             env["MUSTER_OPERATOR_CLIENT_ID"] = operator["client_id"]
@@ -233,11 +287,13 @@ class Stack:
 
     def _carrier_env(self) -> dict[str, str]:
         account = self._carrier_account()
+        if self._carrier_given is None:
+            account["port"] = self._through("dispatch", "carrier", account["port"])
         return {f"MUSTER_CARRIER_{key.upper()}": str(account[key]) for key in ("host", "port", "system_id", "password")}
 
     def _write_run(self) -> None:
         """`run.json`: where everything is and what its process ids are; there from when all of it runs."""
-        pids = self._supervisor.pids()
+        pids = self.supervisor.pids()
         people = seed.read(self.var)
         self.run.update(
             url=self._url,
@@ -258,3 +314,7 @@ class Stack:
         )
         if self._is_up:
             write_json(self.var / "run.json", self.run)
+
+
+def _kafka_names(nodes: int) -> list[str]:
+    return ["kafka"] if nodes == 1 else [f"kafka.{node}" for node in range(1, nodes + 1)]

@@ -54,7 +54,7 @@ class _Child:
 
 class Supervisor:
     """Keeps parts running. `say` prints a line; `on_change` is called whenever a process id changed; each process
-    inherits the open files `keep_open`.
+    inherits the open files `keep_open`. `codes` has the exit codes of each part that ended by itself, in their order.
 
     All processes are started from the thread that runs the event loop, which must be the main thread: see
     `process.spawn`.
@@ -67,8 +67,12 @@ class Supervisor:
         say: Callable[[str], None] = print,
         on_change: Callable[[], None] = lambda: None,
         keep_open: tuple[int, ...] = (),
+        back_off_max_s: float = _BACK_OFF_MAX_S,
     ) -> None:
         self.restarts: Counter[str] = Counter()
+        self.codes: dict[str, list[int]] = {}
+        self._back_off_max_s = back_off_max_s
+        self._held: set[str] = set()
         self._logs = logs
         self._say = say
         self._on_change = on_change
@@ -125,6 +129,20 @@ class Supervisor:
                 raise PartError(failure(name, f"not ready after {part.limit_s:.0f} s: {reason}", self.log(name)))
             await asyncio.sleep(_POLL_S)
 
+    def hold(self, name: str) -> None:
+        """Leave a part dead from when it dies until `release`."""
+        self._held.add(name)
+
+    def release(self, name: str) -> None:
+        """Start a part again that was held."""
+        self._held.discard(name)
+
+    async def end(self, name: str) -> None:
+        """End one part for good, as `stop` would."""
+        child = self._children.pop(name)
+        await _end([child], _STOP_LIMIT_S[child.part.stage])
+        self._on_change()
+
     async def stop(self) -> None:
         """End all parts, stage by stage; who does not end in time is killed."""
         if self._watching is not None:
@@ -168,9 +186,10 @@ class Supervisor:
             await asyncio.sleep(_POLL_S)
             for name, child in list(self._children.items()):
                 if child.restart_at is None:
-                    if child.process.poll() is not None:
-                        self._plan_restart(name, child, f"ended with code {child.process.returncode}")
-                elif time.monotonic() >= child.restart_at:
+                    if (code := child.process.poll()) is not None:
+                        self.codes.setdefault(name, []).append(code)
+                        self._plan_restart(name, child, f"ended with code {code}")
+                elif time.monotonic() >= child.restart_at and name not in self._held:
                     self._restart(name, child)
             self._tell_change()
 
@@ -178,7 +197,7 @@ class Supervisor:
         now = time.monotonic()
         child.failures = 1 if now - child.started > _STEADY_S else child.failures + 1
         # A power that no float could hold is never computed: who fails for days is still asked every ten seconds.
-        wait_s = min(_BACK_OFF_MAX_S, _BACK_OFF_FIRST_S * 2 ** min(child.failures - 1, 16))
+        wait_s = min(self._back_off_max_s, _BACK_OFF_FIRST_S * 2 ** min(child.failures - 1, 16))
         child.restart_at = now + wait_s
         where = f" (log: {self.log(name)})" if child.failures > 1 else ""
         self._say(f"  {name} {reason}; starting it again in {wait_s:g} s{where}")

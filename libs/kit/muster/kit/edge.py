@@ -16,7 +16,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from muster.kit import clock, metrics, observe
+from muster.kit import clock, failpoint, metrics, observe
 from muster.kit.outbox import traceparent
 from muster.kit.problems import MEDIA_TYPE, Problem, unavailable
 from muster.kit.settings import HttpSettings
@@ -27,6 +27,7 @@ _KEY = "muster.edge"
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 _TRACEPARENT = re.compile(r"00-(?!0{32})([0-9a-f]{32})-(?!0{16})[0-9a-f]{16}-([0-9a-f]{2})")
 _SLOW_S = 2.0
+_WRITES = frozenset({"POST", "PUT", "PATCH", "DELETE"})
 _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 
 
@@ -92,7 +93,7 @@ class Edge:
         self._in_flight += 1
         metrics.http_in_flight.inc()
         try:
-            await self._bounded(state, scope, receive, _headed(state, send))
+            await self._bounded(state, scope, receive, _headed(state, send, scope))
         finally:
             self._in_flight -= 1
             metrics.http_in_flight.dec()
@@ -136,10 +137,12 @@ def _counted(state: Exchange, receive: Receive) -> Receive:
     return counted
 
 
-def _headed(state: Exchange, send: Send) -> Send:
+def _headed(state: Exchange, send: Send, scope: Scope) -> Send:
     async def headed(message: Message) -> None:
         if message["type"] == "http.response.start":
             state.status = message["status"]
+            if state.status < 300 and scope["method"] in _WRITES:
+                failpoint.hit("http.before_answer")
             if state.timeout is not None and not state.timeout.expired():
                 state.timeout.reschedule(None)  # a stream may take as long as its reader likes
             headers = MutableHeaders(scope=message)

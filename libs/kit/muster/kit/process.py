@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, Generic, NoReturn, TypeVar
 
 import uvloop
 
-from muster.kit import health, metrics, observe
+from muster.kit import failpoint, health, metrics, observe
 from muster.kit.settings import ServiceSettings
 
 if TYPE_CHECKING:
@@ -134,6 +134,7 @@ class Process(Generic[S]):
         while True:
             due = loop.time() + _BEAT_S
             await asyncio.sleep(_BEAT_S)
+            failpoint.hit("loop.stall")
             self._beat = loop.time()
             lag = max(0.0, self._beat - due)
             metrics.loop_lag_seconds.set(lag)
@@ -145,6 +146,7 @@ class Process(Generic[S]):
 def run(main: Callable[[Process[S]], Awaitable[None]], settings: S) -> NoReturn:
     """Run `main` on uvloop until it returns or the process is told to stop, then leave the process (SystemExit)."""
     observe.configure(settings.log_level)
+    failpoint.arm(settings.failpoint)
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         code = runner.run(_run(main, settings))
     sys.exit(code)

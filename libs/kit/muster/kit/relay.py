@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import asyncpg
 import structlog
 
-from muster.kit import clock, metrics
+from muster.kit import clock, failpoint, metrics
 from muster.kit.clock import rfc3339
 from muster.kit.outbox import Lane
 from muster.kit.pg import RETRIABLE, Database, Record
@@ -145,6 +145,7 @@ class Relay:
 
     async def _publish(self, connection: "Connection", lane: Lane, rows: Sequence[Record], source: str) -> None:
         await self._producer.publish([to_wire(row, source) for row in rows])
+        failpoint.hit("relay.after_ack")
         await connection.execute(_DELETE, int(lane), [row["id"] for row in rows])
         for topic, n in Counter(row["topic"] for row in rows).items():
             metrics.outbox_published.labels(topic=topic).inc(n)

@@ -6,9 +6,9 @@ show in a repr, a log or an error.
 """
 
 import os
-from typing import Literal, TypeVar
+from typing import Literal, Self, TypeVar
 
-from pydantic import Field, SecretStr
+from pydantic import Field, SecretStr, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 
@@ -69,6 +69,14 @@ class ServiceSettings(HttpSettings):
     token_cache_max: int = Field(default=10_000, ge=1)
 
     idempotency_kept_h: int = Field(default=168, ge=24)
+
+    failpoint: str = Field(default="", description="<point>:exit, :stop or :sleep=<s>; in development alone")
+
+    @model_validator(mode="after")
+    def _no_failpoint_in_production(self) -> Self:
+        if self.failpoint and self.environment == "production":
+            raise ValueError("a failpoint is armed in production")
+        return self
 
 
 _Settings = TypeVar("_Settings", bound=BaseSettings)

@@ -35,11 +35,11 @@ class Wanted:
     config: Mapping[str, str]
 
 
-def wanted_topics(registry: Mapping[str, Topic], *, laptop: bool) -> list[Wanted]:
-    """The registered topics and `<group>-dlq` for each consumer in it."""
+def wanted_topics(registry: Mapping[str, Topic], *, laptop: bool, replicas: int = 0) -> list[Wanted]:
+    """The registered topics and `<group>-dlq` for each consumer in it. `replicas`: not as the size has it."""
     size = "laptop" if laptop else "cluster"
-    replication = 1 if laptop else REPLICAS
-    durable = {} if laptop else {"min.insync.replicas": "2"}
+    replication = replicas or (1 if laptop else REPLICAS)
+    durable = {} if replication < REPLICAS else {"min.insync.replicas": "2"}
     registered = [
         Wanted(topic.name, topic.partitions[size], replication, _config(topic) | durable) for topic in registry.values()
     ]
@@ -150,12 +150,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     size = parser.add_mutually_exclusive_group()
     size.add_argument("--laptop", action="store_true", help="few partitions and one replica")
     size.add_argument("--fitting", action="store_true", help=f"the same where there are fewer than {REPLICAS} brokers")
+    parser.add_argument("--replicas", type=int, default=0, choices=range(REPLICAS + 1), help="0 is as the size has it")
     parser.add_argument("--kafka", default=os.environ.get("MUSTER_KAFKA", "127.0.0.1:9092"), help="host:port")
     options = parser.parse_args(arguments)
     registry = read_registry(options.registry.read_text(encoding="utf-8"))
     try:
         laptop = options.laptop or (options.fitting and asyncio.run(is_small(options.kafka)))
-        differences = asyncio.run(ensure(options.kafka, wanted_topics(registry, laptop=laptop)))
+        wanted = wanted_topics(registry, laptop=laptop, replicas=options.replicas)
+        differences = asyncio.run(ensure(options.kafka, wanted))
     except (KafkaError, OSError) as error:
         differences = [f"Kafka at {options.kafka}: {error}"]
     for line in differences:

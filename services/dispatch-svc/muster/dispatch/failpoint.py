@@ -1,32 +1,18 @@
-"""Points where a test lets the process die or wait: MUSTER_FAILPOINT=dispatch.after_intent:exit.
+"""Where a sender can be let die, wait or be stopped: see the kit's failpoint."""
 
-Settings refuse to start with one armed where MUSTER_PRODUCTION=1. Only failpoints of this service's name are looked at.
-"""
-
-import os
-import time
 from typing import Final
 
-POINTS: Final = ("after_intent", "after_write", "after_response", "before_record")
+from muster.kit import failpoint
+
+POINTS: Final = ("before_intent", "after_intent", "after_write", "after_response", "before_record")
 
 
-class Failpoint:
-    """What is armed, if anything: `exit`, or `sleep=<seconds>` (blocking: the process is as if stopped), once."""
+class Failpoint(failpoint.Failpoint):
+    """What is armed of the sender's points: MUSTER_FAILPOINT=dispatch.after_intent:exit."""
 
     def __init__(self, armed: str = "") -> None:
-        point, _, act = armed.partition(":")
-        service, _, self._point = point.partition(".")
-        if service != "dispatch":
-            self._point = ""
-        elif self._point not in POINTS or not (act == "exit" or act.startswith("sleep=")):
-            raise ValueError(f"no such failpoint: {armed!r}")
-        self._act = act
+        super().__init__(armed, [f"dispatch.{point}" for point in POINTS])
 
     def hit(self, point: str) -> None:
-        """Die or wait here if this is the armed point."""
-        if point != self._point:
-            return
-        self._point = ""
-        if self._act == "exit":
-            os._exit(86)
-        time.sleep(float(self._act.removeprefix("sleep=")))
+        """Die, stop or wait here if this is the armed point, and its time."""
+        super().hit(f"dispatch.{point}")

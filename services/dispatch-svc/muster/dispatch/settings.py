@@ -1,8 +1,8 @@
 """Settings of dispatch-svc; every limit is here."""
 
-from typing import Literal, Self
+from typing import Literal
 
-from pydantic import Field, SecretStr, model_validator
+from pydantic import Field, SecretStr
 
 from muster.kit.settings import ServiceSettings
 
@@ -60,11 +60,3 @@ class DispatchSettings(ServiceSettings):
     dispatch_parts_wait_s: float = Field(default=120.0, gt=0, description="then a reply is read without its rest")
     dispatch_parts_look_s: float = Field(default=15.0, gt=0)
     dispatch_stop_s: float = Field(default=8.0, gt=0, description="how long the sender waits for answers when it ends")
-
-    failpoint: str = Field(default="", description="dispatch.<point>:exit or :sleep=<s>; in development alone")
-
-    @model_validator(mode="after")
-    def _no_failpoint_in_production(self) -> Self:
-        if self.failpoint and self.environment == "production":
-            raise ValueError("a failpoint is armed in production")
-        return self

@@ -18,7 +18,7 @@ import structlog
 from aiokafka import ConsumerRecord
 
 from muster.events import NIL_TENANT
-from muster.kit import metrics
+from muster.kit import failpoint, metrics
 from muster.kit.consumer.decode import decode, event_id_of, headers_of, type_of
 from muster.kit.consumer.offsets import Partition, advance, was_advanced
 from muster.kit.consumer.received import Handler, Poison, Received
@@ -143,6 +143,8 @@ class Applier:
             else:
                 types = []
                 await emit_raw(tx, parked(self._group, batch[0], reason))
+            failpoint.hit("consumer.before_commit")
+        failpoint.hit("consumer.after_commit")
         self._committed(work.partition, last.offset + 1, batch, types)
         self._count(batch[0], len(batch), reason)
 

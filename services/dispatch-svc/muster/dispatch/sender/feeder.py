@@ -145,6 +145,7 @@ class Feeder:
             free -= len(window.slots)
         if not wanted:
             return []
+        self._shared.failpoint.hit("before_intent")
         intents = [Intent(job.claimed.key, window.upto, job.counter) for job, window in wanted]
         granted = await queue.intend(tx, intents, self._shared.owner, self._settings.dispatch_lease_s)
         refused = [job for job, _ in wanted if job.claimed.key.chunk not in granted]

@@ -1,0 +1,45 @@
+"""The short selection of `make chaos`: the same rows, on one stack, with the same judgement."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from chaos import rows
+from chaos.registry import ROWS
+
+pytestmark = pytest.mark.e2e
+ROOT = Path(__file__).parents[2]
+SHORT = sorted(number for number, row in ROWS.items() if row.short)
+assert rows.__all__, "importing the rows registers them"
+
+
+@pytest.fixture(scope="module")
+def outcome() -> dict[str, Any]:
+    """What each row of one run came to, and what the run printed."""
+    command = [sys.executable, "-m", "tests.chaos.run"]
+    env = {**os.environ, "SHORT": "1", "ROW": ""}
+    done = subprocess.run(command, cwd=ROOT, env=env, check=False, capture_output=True, text=True)
+    last = done.stdout.rstrip().rpartition("\n")[2]
+    assert last.startswith("{"), done.stdout + done.stderr
+    return {row["row"]: row for row in json.loads(last)["rows"]}
+
+
+@pytest.mark.parametrize("number", SHORT)
+def test_every_law_holds_after_the_fault_of_a_row_has_fired(outcome: dict[str, Any], number: str) -> None:
+    row = outcome[number]
+    assert not row["problem"], row["problem"]
+    assert sum(row["fired"].values()) >= ROWS[number].fires
+    assert len(row["checked"]) == 8
+
+
+def test_a_row_that_there_is_not_is_refused() -> None:
+    command = [sys.executable, "-m", "tests.chaos.run"]
+    env = {**os.environ, "ROW": "2 99"}
+    done = subprocess.run(command, cwd=ROOT, env=env, check=False, capture_output=True, text=True)
+    assert done.returncode == 2
+    assert "'99'" in done.stderr
