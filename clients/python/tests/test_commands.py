@@ -262,3 +262,37 @@ def test_a_dearer_total_is_agreed_to_by_its_figure(run: Run, api: Api) -> None:
     api.answers["/v1/bulk-sms/b/confirm"] = (202, {"id": "b", "state": "planning"})
     assert run("bulk", "confirm", "b", "12").code == 0
     assert api.asked[-1] == ("POST", "/v1/bulk-sms/b/confirm", {"credits": 12})
+
+
+def test_an_operator_lists_dead_letters_of_every_service_and_replays_one_with_a_reason(run: Run, api: Api) -> None:
+    one = {"id": "l1", "type": "BulkSmsRequested", "topic": "bulk-sms", "reason": "Poison: no key", "attempts": 0}
+    empty: dict[str, Any] = {"items": [], "next_cursor": None}
+    for service in ("tenant", "customer", "dispatch", "reply", "report"):
+        api.answers[f"/v1/ops/{service}/dead-letters"] = (200, empty)
+    api.answers["/v1/ops/credit/dead-letters"] = (200, {"items": [one], "next_cursor": None})
+    api.answers["/v1/ops/credit/dead-letters/l1/replay"] = (200, {**one, "state": "replayed"})
+    api.answers["/v1/ops/credit/dead-letters/l1/drop"] = (409, {"title": "It was replayed already"})
+
+    listed = run("ops", "dead-letters", "list", "--json")
+    replayed = run("ops", "dead-letters", "replay", "credit", "l1", "--reason", "mended", "--json")
+    dropped = run("ops", "dead-letters", "drop", "credit", "l1", "--reason", "twice")
+
+    assert listed.answers == [{"service": "credit", **one}]
+    assert (replayed.code, replayed.answers[0]["state"]) == (0, "replayed")
+    assert (dropped.code, dropped.err) == (1, "muster: 409 It was replayed already\n")
+    assert ("POST", "/v1/ops/credit/dead-letters/l1/replay", {"reason": "mended"}) in api.asked
+    assert run("ops", "dead-letters", "replay", "credit", "l1").code == 2
+
+
+def test_an_operator_sees_what_is_halted_and_resumes_it(run: Run, api: Api) -> None:
+    halted = {"topic": "bulk-sms", "partition": 3, "halted": "log_mismatch", "reason": "the log starts at 50"}
+    api.answers["/v1/ops/report/consumers"] = (200, {"items": [halted], "next_cursor": None})
+    api.answers["/v1/ops/report/consumers/resume"] = (200, {"topic": "bulk-sms", "partitions": [3]})
+
+    shown = run("ops", "consumers", "--service", "report", "--halted", "--json")
+    resumed = run("ops", "resume", "report", "bulk-sms", "--reason", "known", "--accept-loss", "--json")
+
+    assert shown.answers == [{"service": "report", **halted}]
+    assert resumed.answers == [{"topic": "bulk-sms", "partitions": [3]}]
+    assert api.asked[-1][2] == {"topic": "bulk-sms", "partition": None, "reason": "known", "accept_loss": True}
+    assert "/v1/ops/report/consumers?halted=true" in [path for _, path, _ in api.asked]

@@ -5,6 +5,7 @@ from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
+from muster.kit import metrics
 from muster.kit.consumer.received import Received
 from muster.kit.pg import Tx
 
@@ -24,6 +25,7 @@ async def first_time(tx: Tx, consumer: str, events: Sequence[Received[Any]]) -> 
         if event.event_id in fresh:
             fresh.discard(event.event_id)
             found.append(event)
+    metrics.consumer_duplicates.labels(group=consumer, cause="inbox").inc(len(events) - len(found))
     return found
 
 

@@ -68,6 +68,35 @@ consumer_retries = Counter("muster_consumer_retries", "Batches tried again, by c
 consumer_fenced = Counter("muster_consumer_fenced", "Batches rolled back: another epoch owns the partition.", ["group"])
 consumer_assignments = Counter("muster_consumer_assignments", "Partitions taken over after a rebalance.", ["group"])
 
+consumer_halted = Gauge(
+    "muster_consumer_halted",
+    "Partitions that are read no further until an operator resumes them; must be 0. Alert: `muster ops consumers` says"
+    " why and `muster ops resume` goes on.",
+    ["group", "topic"],
+)
+consumer_topics_missing = Gauge(
+    "muster_consumer_topics_missing",
+    "1 while the broker does not know a topic that is heard; must be 0. Alert: it was deleted, or the broker is new.",
+    ["group", "topic"],
+)
+consumer_duplicates = Counter(
+    "muster_consumer_duplicates",
+    "Events that came again and changed nothing: held off by the inbox, by the offset that a commit stored whose answer"
+    " was lost, or, where a relay repeats itself, by the key or version of what they say.",
+    ["group", "cause"],
+)
+dead_letters_waiting = Gauge(
+    "muster_dead_letters_waiting",
+    "Dead letters that nobody has replayed or dropped. Alert: `muster ops dead-letters list` shows them.",
+    ["group"],
+)
+dead_letters_oldest_seconds = Gauge(
+    "muster_dead_letters_oldest_seconds", "Age of the oldest dead letter that waits for an operator.", ["group"]
+)
+dead_letters_decided = Counter(
+    "muster_dead_letters_decided", "Dead letters by what an operator's act made of them.", ["group", "outcome"]
+)
+
 # --- E-mails to receptions (reply-svc) ---
 emails = Counter(
     "muster_emails", "Attempts to send an e-mail, by outcome: sent, later or failed for good.", ["outcome"]

@@ -133,13 +133,18 @@ def describe(error: BaseException) -> list[str]:
     return lines
 
 
-def _head(error: BaseException) -> str:
+def kind_of(error: BaseException) -> str:
+    """Which error it is, with the names that a database gives, and nothing of what it says."""
     kind = type(error)
-    if kind.__module__.split(".")[0] in _QUOTING_MODULES:
-        names = ("sqlstate", "constraint_name", "table_name")
-        known = [f"{name}={value}" for name in names if (value := getattr(error, name, None))]
-        return " ".join([f"{kind.__module__}.{kind.__qualname__}", *known])
-    return f"{kind.__module__}.{kind.__qualname__}: {str(error)[:_MESSAGE_CHARS_MAX]}"
+    names = ("sqlstate", "constraint_name", "table_name")
+    known = [f"{name}={value}" for name in names if (value := getattr(error, name, None))]
+    return " ".join([f"{kind.__module__}.{kind.__qualname__}", *known])
+
+
+def _head(error: BaseException) -> str:
+    if type(error).__module__.split(".")[0] in _QUOTING_MODULES:
+        return kind_of(error)
+    return f"{type(error).__module__}.{type(error).__qualname__}: {str(error)[:_MESSAGE_CHARS_MAX]}"
 
 
 class _Bridge(logging.Handler):

@@ -6,6 +6,7 @@ if __name__ == "__main__":
 
 import sys
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
 from pydantic import ValidationError
@@ -15,6 +16,7 @@ from muster.kit.migrate import migrate as apply_migrations
 from muster.kit.migrate import password_of
 from muster.kit.pg import Database
 from muster.kit.process import Process, run, serve_http
+from muster.kit.repeat import repeat
 from muster.kit.settings import ServiceSettings, load, secret
 
 if TYPE_CHECKING:
@@ -22,6 +24,9 @@ if TYPE_CHECKING:
 
     from muster.kit.consumer.received import Handler
     from muster.kit.relay import Relay
+
+_LETTERS_EVERY_S = 5.0
+_LETTERS_KEPT = timedelta(days=90)
 
 S = TypeVar("S", bound=ServiceSettings)
 
@@ -91,7 +96,10 @@ def serve_api(process: Process[Any], db: Database, routers: Sequence["APIRouter"
 def start_relay(
     process: Process[Any], db: Database, *, on_lead: Callable[[], Awaitable[object]] | None = None
 ) -> "Relay":
-    """Publish the outbox of the service, both lanes, for as long as the process lives. `on_lead`: see Relay."""
+    """Publish the outbox of the service, both lanes, for as long as the process lives; and watch what is parked.
+
+    `on_lead`: see Relay.
+    """
     from muster.kit.outbox import Lane
     from muster.kit.producer import Producer
     from muster.kit.relay import Relay
@@ -100,7 +108,17 @@ def start_relay(
     process.on_stop(producer.stop)
     relay = Relay(db, producer, tuple(Lane), source=observe.service(), on_lead=on_lead)
     process.supervise("relay", relay.run(), stop=relay.stop)
+    process.supervise("dead-letters", repeat("dead-letters.watch", _LETTERS_EVERY_S, lambda: _watch_letters(db)))
     return relay
+
+
+async def _watch_letters(db: Database) -> None:
+    """Say how many wait for an operator; forget those that were decided long ago."""
+    from muster.kit.consumer import letters
+
+    async with db.worker() as tx:
+        await letters.measure(tx, observe.service())
+        await letters.forget(tx, _LETTERS_KEPT)
 
 
 def start_consumer(

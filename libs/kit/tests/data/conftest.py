@@ -98,7 +98,7 @@ def make(db: Database, kafka_server: str, group: str) -> Callable[..., Consumer]
 
     def consumer(topic: str, handler: Any = hear, **options: Any) -> Consumer:
         handlers = options.pop("handlers", {"BulkSmsRequested": handler})
-        options = {"settings": QUICK, "compacted": frozenset[str](), **options}
-        return Consumer(db, bootstrap=kafka_server, group=group, topics=[topic], handlers=handlers, **options)
+        options = {"settings": QUICK, "compacted": frozenset[str](), "topics": [topic], **options}
+        return Consumer(db, bootstrap=kafka_server, group=group, handlers=handlers, **options)
 
     return consumer

@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -12,17 +11,13 @@ from aiokafka.admin.records_to_delete import RecordsToDelete
 from aiokafka.errors import KafkaError
 
 from muster.events.v1.bulk_pb2 import BulkSmsRequested
-from muster.kit.consumer import (
-    LogMismatch,
-    Received,
-    wait_until_read,
-)
+from muster.kit import metrics
+from muster.kit.consumer import Received, halts, wait_until_read
 from muster.kit.ids import uuid7
 from muster.kit.pg import Database, Tx
 from muster.kit.producer import Producer, WireRecord
 from muster.kit.testing import eventually
 
-from .conftest import QUICK
 from .log import TENANT, Make, NewTopic, Running, hear, heard, offsets, wire
 
 
@@ -112,6 +107,7 @@ async def test_a_log_that_is_not_the_one_that_was_read_halts_the_consumer(
     new_topic: NewTopic,
     make: Make,
     group: str,
+    running: Running,
     next_offset: int,
     known: bool,
     why: str,
@@ -123,35 +119,101 @@ async def test_a_log_that_is_not_the_one_that_was_read_halts_the_consumer(
     if next_offset == 1:
         await delete_before(kafka_server, topic, 2)
 
-    with pytest.raises(
-        LogMismatch, match=f"group {group}, topic {topic}, partition 0, next offset {next_offset}: {why}"
-    ):
-        await asyncio.wait_for(make(topic).run(), 30)
+    running(make(topic).run())
 
+    halt = await eventually(lambda: halt_of(db, group))
+
+    assert (halt["kind"], halt["topic"], halt["partition"]) == ("log_mismatch", topic, 0)
+    assert halt["reason"].startswith(f"next offset {next_offset}: {why}")
     assert await heard(db) == {}
     assert [row[2] for row in await offsets(db, group)] == [next_offset]
+    assert metrics.consumer_halted.labels(group=group, topic=topic)._value.get() == 1
 
 
-async def test_a_topic_that_is_deleted_and_made_again_under_a_running_consumer_halts_it(
-    db: Database, kafka_server: str, producer: Producer, new_topic: NewTopic, make: Make, group: str
+@pytest.mark.parametrize("grown_to", [2, 40], ids=["shorter than the one before", "grown beyond it"])
+async def test_a_topic_that_is_deleted_and_made_again_under_a_running_consumer_halts_it_until_the_loss_is_accepted(
+    db: Database,
+    kafka_server: str,
+    producer: Producer,
+    new_topic: NewTopic,
+    make: Make,
+    group: str,
+    running: Running,
+    grown_to: int,
 ) -> None:
-    """Kafka's client would begin at the new start and say nothing."""
+    """Kafka's client would begin at the new start, or read on at the old place, and say nothing."""
     topic = await new_topic()
     await producer.publish([wire(n, topic) for n in range(6)])
-    consumer = make(topic, settings=replace(QUICK, metadata_age_ms_max=500))
-    run = asyncio.create_task(consumer.run())
+    consumer = make(topic)
+    running(consumer.run())
     await consumer.wait_until_read([topic])
 
-    admin = AIOKafkaAdminClient(bootstrap_servers=kafka_server)
-    await admin.start()
-    await admin.delete_topics([topic])
-    await admin.close()
+    await delete(kafka_server, topic)
     await made_again(new_topic, topic)
-    await publish_anew(kafka_server, [wire(n, topic) for n in range(2)])
+    await publish_anew(kafka_server, [wire(100 + n, topic) for n in range(grown_to)])
 
-    with pytest.raises(LogMismatch, match=rf"group {group}, topic {topic}, partition 0, next offset 6: the log"):
-        await asyncio.wait_for(run, 30)
-    assert await heard(db) == dict.fromkeys(range(6), 1)
+    halt = await eventually(lambda: halt_of(db, group))
+    assert halt["kind"] == "log_mismatch"
+    assert halt["reason"].startswith("next offset ")
+    before = {n: times for n, times in (await heard(db)).items() if n < 100}
+    assert before == dict.fromkeys(range(6), 1)
+
+    async with db.worker() as tx:
+        [found] = await halts.find(tx, group, topic, None)
+        await halts.resume(tx, group, topic, found)
+    await eventually(lambda: all_known(db, [*range(6), *range(100, 100 + grown_to)]))
+    assert await halt_of(db, group) is None
+
+
+async def test_a_halt_outlives_the_process_and_the_other_partitions_flow(
+    db: Database,
+    kafka_server: str,
+    producer: Producer,
+    new_topic: NewTopic,
+    make: Make,
+    group: str,
+    running: Running,
+) -> None:
+    topic = await new_topic(partitions=2)
+    async with db.worker() as tx:
+        await halts.halt(tx, group, TopicPartition(topic, 0), halts.HaltKind.POISON_FLOOD, "by a process before")
+    await producer.publish([wire(n, topic, bulk=f"b{n}") for n in range(12)])
+    running(make(topic).run())
+
+    async def rest_is_read() -> bool:
+        return [row[0] for row in await offsets(db, group)] == [1] and (await offsets(db, group))[0][2] > 0
+
+    await eventually(rest_is_read)
+    async with db.worker() as tx:
+        [found] = await halts.find(tx, group, topic, 0)
+        await halts.resume(tx, group, topic, found)
+    await wait_until_read(db, bootstrap=kafka_server, group=group, topics=[topic])
+    assert sum(row[2] for row in await offsets(db, group)) == 12
+
+
+async def test_retention_that_overtook_us_is_read_on_from_the_start_of_the_log_once_its_loss_is_accepted(
+    db: Database,
+    kafka_server: str,
+    producer: Producer,
+    new_topic: NewTopic,
+    make: Make,
+    group: str,
+    running: Running,
+) -> None:
+    topic = await new_topic()
+    await producer.publish([wire(n, topic) for n in range(6)])
+    await store_offset(db, group, topic, 1, uuid7())
+    await delete_before(kafka_server, topic, 4)
+    running(make(topic).run())
+    await eventually(lambda: halt_of(db, group))
+    async with db.worker() as tx:
+        [found] = await halts.find(tx, group, topic, None)
+        await halts.resume(tx, group, topic, found)
+
+    await wait_until_read(db, bootstrap=kafka_server, group=group, topics=[topic])
+
+    assert await heard(db) == {4: 1, 5: 1}
+    assert await halt_of(db, group) is None
 
 
 @pytest.mark.parametrize("next_offset", [3, 9], ids=["another record before it", "beyond the end"])
@@ -170,6 +232,22 @@ async def test_a_compacted_topic_in_doubt_is_read_again_from_its_start(
 
 async def _all_heard(db: Database, n: int) -> bool:
     return await heard(db) == dict.fromkeys(range(n), 1)
+
+
+async def halt_of(db: Database, group: str) -> Any:
+    async with db.worker() as tx:
+        return await tx.fetchrow("SELECT * FROM consumer_halt WHERE consumer_group = $1", group)
+
+
+async def all_known(db: Database, chunks: list[int]) -> bool:
+    return set(await heard(db)) == set(chunks)
+
+
+async def delete(bootstrap: str, topic: str) -> None:
+    admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap)
+    await admin.start()
+    await admin.delete_topics([topic])
+    await admin.close()
 
 
 async def store_offset(db: Database, group: str, topic: str, next_offset: int, event_id: Any) -> None:

@@ -2,17 +2,31 @@
 
 import asyncio
 from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
 from uuid import uuid4
 
 import asyncpg
 import pytest
+from aiokafka.record.default_records import _DefaultRecordBatchBuilderPy
 
 from muster.events.v1.bulk_pb2 import BulkSmsRequested
-from muster.kit.consumer import ConsumerSettings, Poison, PoisonFlood, PoisonLimit, Received
+from muster.kit.consumer import Poison, PoisonLimit, Received, halts
 from muster.kit.pg import Database, Overloaded, Tx
 from muster.kit.producer import Producer
+from muster.kit.testing import eventually
 
-from .log import NULL, Make, NewTopic, Running, hear, heard, offsets, wire
+from .conftest import QUICK
+from .log import NULL, Make, NewTopic, Running, hear, heard, read, wire
+
+
+class AsBytes(str):
+    """A header's name that goes out as the bytes that it was made of."""
+
+    __slots__ = ()
+
+    def encode(self, encoding: str = "utf-8", errors: str = "surrogateescape") -> bytes:
+        return super().encode(encoding, "surrogateescape")
 
 
 async def test_poison_is_parked_with_its_offset_in_one_transaction_and_others_flow(
@@ -67,19 +81,75 @@ async def test_poison_is_parked_with_its_offset_in_one_transaction_and_others_fl
     assert "DataError" in parked[-1]["why"]
 
 
-async def test_too_much_poison_stops_the_consumer(
-    producer: Producer, new_topic: NewTopic, make: Make, db: Database, group: str
+async def test_too_much_poison_halts_its_partition_for_good_and_the_others_flow(
+    producer: Producer, new_topic: NewTopic, make: Make, db: Database, group: str, running: Running
 ) -> None:
-    topic = await new_topic()
-    await producer.publish([wire(1, topic, value=b"\xff") for _ in range(10)])
-    consumer = make(topic, settings=ConsumerSettings(3_000, poison=PoisonLimit(count_min=4)))
+    """Until an operator resumes it: also across restarts, and without parking twenty more at each."""
+    bad, good = await new_topic(), await new_topic()
+    await producer.publish([wire(1, bad, value=b"\xff") for _ in range(10)])
+    settings = replace(QUICK, poison=PoisonLimit(count_min=4))
+    consumer = make(bad, topics=[bad, good], settings=settings)
+    run = asyncio.create_task(consumer.run())
 
-    with pytest.raises(PoisonFlood, match="4 of the last 4 records"):
-        await asyncio.wait_for(consumer.run(), 30)
+    async def is_halted() -> Any:
+        async with db.worker() as tx:
+            return await tx.fetchrow("SELECT * FROM consumer_halt WHERE consumer_group = $1", group)
 
+    halt = await eventually(is_halted)
+    await producer.publish([wire(7, good)])
+    await consumer.wait_until_read([good])
+    await consumer.stop()
+    await asyncio.wait_for(run, 10)
+    again = make(bad, topics=[bad, good], settings=settings)
+    running(again.run())
+    await producer.publish([wire(8, good)])
+    await again.wait_until_read([good])
+
+    assert (halt["kind"], halt["topic"]) == ("poison_flood", bad)
+    assert halt["reason"].startswith(f"4 of the last 4 records of {bad} could not be applied; the last: Poison: not a")
     async with db.worker() as tx:
         assert await tx.fetchval("SELECT count(*) FROM outbox WHERE topic = $1", f"{group}-dlq") == 4
-    assert await offsets(db, group) == [(0, 1, 4)]
+        assert await tx.fetchval("SELECT count(*) FROM dead_letter WHERE consumer_group = $1", group) == 4
+        [found] = await halts.find(tx, group, bad, None)
+        await halts.resume(tx, group, bad, found)
+    await eventually(is_halted)
+    async with db.worker() as tx:
+        assert await tx.fetchval("SELECT count(*) FROM dead_letter WHERE consumer_group = $1", group) == 8
+    assert await heard(db) == {7: 1, 8: 1}
+
+
+async def test_a_header_whose_name_is_not_utf_8_ends_nobody_and_costs_no_other_record(
+    producer: Producer,
+    new_topic: NewTopic,
+    make: Make,
+    db: Database,
+    running: Running,
+    kafka_server: str,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """aiokafka decodes names strictly, raises at that record for ever, and loses what it had of other partitions."""
+    topic = await new_topic(partitions=3)
+    odd = wire(50, topic, bulk="odd")
+    odd = replace(odd, headers=[*odd.headers, (AsBytes("na\udcffme"), b"x"), ("gr\u00fc\u00df", b"y")])
+    # The other builder is compiled, and asks nobody how a name is encoded.
+    for module in ("message_accumulator", "producer"):
+        name = f"aiokafka.producer.{module}.DefaultRecordBatchBuilder"
+        monkeypatch.setattr(name, _DefaultRecordBatchBuilderPy)
+    for start in (0, 20):
+        await producer.publish([wire(n, topic, bulk=f"b{n % 5}") for n in range(start, start + 20)])
+        await producer.publish([odd])
+    consumer = make(topic)
+    running(consumer.run())
+    await consumer.wait_until_read([topic])
+
+    counts: dict[int, int] = {}
+    for bulk in range(5):
+        counts |= await heard(db, f"b{bulk}")
+    assert counts == dict.fromkeys(range(40), 1)
+    assert await heard(db, "odd") == {50: 2}
+    [record] = [one for one in await read(kafka_server, topic, 42) if one.key == b"odd"][:1]
+    assert dict(record.headers)["na\\xffme"] == b"x"
+    assert dict(record.headers)["gr\u00fc\u00df"] == b"y"
 
 
 async def test_what_is_transient_is_tried_again_in_smaller_batches_and_a_bug_is_not(

@@ -30,11 +30,7 @@ async def worker(process: Process[CreditSettings]) -> None:
         process,
         db,
         topics=events.HEARD,
-        handlers={
-            "TenantChanged": handlers.on_tenant_changed,
-            "BulkSmsRequested": handlers.on_bulk_sms_requested,
-            "BulkSmsAccounted": handlers.on_bulk_sms_accounted,
-        },
+        handlers=handlers.HANDLERS,
         batch_max=settings.credit_batch_max,
         after_commit=lambda _: relay.wake(),
     )

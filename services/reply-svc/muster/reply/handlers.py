@@ -1,10 +1,11 @@
 """What this service does on each event: load, decide, save, emit. One batch is one transaction."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
+from muster.kit.consumer import Handler
 from muster.kit.outbox import emit
 from muster.kit.pg import Tx
 from muster.reply import domain, events
@@ -184,3 +185,14 @@ async def _blank_chunks(tx: Tx, tenant_id: UUID, key: int, until: datetime) -> N
     for row in await sent.chunks_to_blank(tx, tenant_id, key, until):
         payload = events.without(row["payload"], row["places"])
         await sent.replace_payload(tx, tenant_id, row["bulk_id"], row["chunk"], payload)
+
+
+HANDLERS: Mapping[str, Handler] = {
+    "TenantChanged": on_tenant_changed,
+    "PersonErased": on_person_erased,
+    "SmsDispatched": on_sms_dispatched,
+    "SmsReceived": on_sms_received,
+    "BulkRecipientsAttached": on_bulk_recipients_attached,
+    "CreditsLow": on_credits_low,
+    "AutomaticTopUpFailed": on_automatic_top_up_failed,
+}

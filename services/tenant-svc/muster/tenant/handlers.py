@@ -1,7 +1,8 @@
 """What tenant-svc does on each event."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
+from muster.kit.consumer import Handler
 from muster.kit.outbox import emit
 from muster.kit.pg import Tx
 from muster.tenant import events, store
@@ -21,3 +22,6 @@ async def say_again(tx: Tx, younger_than_s: int) -> int:
     tenants = await store.recently_changed(tx, younger_than_s)
     await emit(tx, *(events.changed(tenant) for tenant in tenants))
     return len(tenants)
+
+
+HANDLERS: Mapping[str, Handler] = {"ActRecorded": on_act_recorded}

@@ -2,9 +2,10 @@
 
 from muster.kit.consumer.apply import PoisonFlood, PoisonLimit
 from muster.kit.consumer.decode import decode
-from muster.kit.consumer.loop import Consumer, ConsumerSettings
+from muster.kit.consumer.loop import Consumer
 from muster.kit.consumer.offsets import Fenced, LogMismatch
 from muster.kit.consumer.received import Handler, Poison, Received
+from muster.kit.consumer.settings import ConsumerSettings
 from muster.kit.consumer.watch import wait_until_read
 
 __all__ = [

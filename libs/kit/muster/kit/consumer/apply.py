@@ -1,7 +1,7 @@
 """Applies a batch of one partition: one transaction with its offset; three outcomes besides success.
 
-Poison is parked, record by record. What is transient is tried again with back-off and smaller batches. A bug ends the
-process.
+Poison is parked, record by record; a flood of it halts the partition. What is transient is tried again with back-off
+and smaller batches. A bug ends the process.
 """
 
 import asyncio
@@ -11,41 +11,69 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from itertools import groupby, islice
 from typing import Any
-from uuid import UUID
 
 import asyncpg
 import structlog
 from aiokafka import ConsumerRecord
 
-from muster.events import NIL_TENANT
 from muster.kit import failpoint, metrics
 from muster.kit.consumer.decode import decode, event_id_of, headers_of, type_of
+from muster.kit.consumer.halts import HaltKind, halt
+from muster.kit.consumer.letters import park, reason_of
 from muster.kit.consumer.offsets import Partition, advance, was_advanced
 from muster.kit.consumer.received import Handler, Poison, Received
-from muster.kit.outbox import RECORD_BYTES_MAX, Raw, emit_raw, traceparent
+from muster.kit.outbox import traceparent
 from muster.kit.pg import RETRIABLE, Database, Tx
 
 _RETRY_MIN_S, _RETRY_MAX_S = 0.1, 5.0
-# What of a record is parked, so that it always fits: nothing of ours comes near.
-_KEY_BYTES_PARKED_MAX = 65_536
-_VALUE_BYTES_PARKED_MAX = RECORD_BYTES_MAX - _KEY_BYTES_PARKED_MAX
-_HEADERS_PARKED_MAX, _HEADER_CHARS_PARKED_MAX = 50, 1_000
 _BY_DATA = (Poison, asyncpg.DataError, asyncpg.IntegrityConstraintViolationError)
 
 log = structlog.get_logger(__name__)
 
 
 class PoisonFlood(Exception):
-    """So many records cannot be applied that the fault is rather here than in them: the consumer stops."""
+    """So many records of a topic cannot be applied that the fault is rather here than in them: its partition halts."""
 
 
 @dataclass(frozen=True, slots=True)
 class PoisonLimit:
-    """Stop when at least `count_min` of the last `window` records, and more than `ratio_max` of them, were poison."""
+    """Halt when at least `count_min` of the last `window` records, and more than `ratio_max` of them, were poison."""
 
     window: int = 1000
     count_min: int = 20
     ratio_max: float = 0.1
+
+
+class PoisonGauge:
+    """Of each topic, how many of the last records were poison: where they are too many, each partition that brings
+    another one halts, and those that bring none flow on.
+    """
+
+    def __init__(self, limit: PoisonLimit) -> None:
+        self._limit = limit
+        self._recent: dict[str, deque[bool]] = {}
+
+    def note_good(self, topic: str, n: int) -> None:
+        """These were applied."""
+        self._of(topic).extend([False] * min(n, self._limit.window))
+
+    def note_poison(self, topic: str) -> None:
+        """One more was parked."""
+        self._of(topic).append(True)
+
+    def overflow(self, topic: str) -> str:
+        """What one more would be too many of; an empty string if it would not."""
+        recent = self._of(topic)
+        bad, seen = sum(recent) + 1, min(len(recent) + 1, self._limit.window)
+        too_many = bad >= self._limit.count_min and bad > self._limit.ratio_max * seen
+        return f"{bad} of the last {seen} records of {topic} could not be applied" if too_many else ""
+
+    def forget(self, topic: str) -> None:
+        """An operator has resumed it: count anew."""
+        self._recent.pop(topic, None)
+
+    def _of(self, topic: str) -> deque[bool]:
+        return self._recent.setdefault(topic, deque(maxlen=self._limit.window))
 
 
 @dataclass(slots=True)
@@ -70,7 +98,7 @@ class _Work:
     def suspect(self, batch: Sequence[ConsumerRecord], error: Exception) -> None:
         """Something in the batch is poison: try one by one, and park the one that it is."""
         if len(batch) == 1:
-            self.reasons[batch[0].offset] = f"{type(error).__name__}: {error}"
+            self.reasons[batch[0].offset] = reason_of(error)
         self.singly_until = batch[-1].offset + 1
 
     def fell_through(self, batch: Sequence[ConsumerRecord]) -> None:
@@ -95,14 +123,14 @@ class Applier:
         self._group = group
         self._handlers = handlers
         self._batch_max = batch_max
-        self._limit = limit
-        self._recent: deque[bool] = deque(maxlen=limit.window)
+        self.poison = PoisonGauge(limit)
         self._after_commit = after_commit
 
     async def apply(self, partition: Partition, records: Sequence[ConsumerRecord]) -> None:
         """Apply records that follow the stored offset; returns early when the partition is revoked.
 
-        Raises Fenced, PoisonFlood, and whatever a handler raises that is neither poison nor transient.
+        Raises Fenced, PoisonFlood once the partition is halted, and whatever a handler raises that is neither poison
+        nor transient.
         """
         work, pause = _Work(partition, deque(records)), _RETRY_MIN_S
         while batch := work.next_batch():
@@ -119,13 +147,14 @@ class Applier:
 
     async def _attempt(self, work: _Work, batch: Sequence[ConsumerRecord]) -> None:
         if work.doubtful_offset is not None and await self._was_committed(work.partition, work.doubtful_offset):
+            metrics.consumer_duplicates.labels(group=self._group, cause="commit").inc(len(batch))
             self._committed(work.partition, work.doubtful_offset, batch, sorted(self._handlers))
             return
         work.doubtful_offset = None
         try:
             await self._transaction(work, batch)
         except Exception as error:
-            if not _is_poison(error):
+            if not is_poison(error):
                 raise
             work.suspect(batch, error)
 
@@ -135,18 +164,32 @@ class Applier:
 
     async def _transaction(self, work: _Work, batch: Sequence[ConsumerRecord]) -> None:
         last, reason = batch[-1], work.reasons.get(batch[0].offset)
+        types: list[str] = []
+        flood = ""
         async with self._db.worker() as tx:
             # First, so that a zombie loses before it works, and one who takes over waits until this is decided.
             await advance(tx, self._group, work.partition, last.offset + 1, event_id_of(last))
             if reason is None:
                 types = await self._handle(tx, batch)
-            else:
-                types = []
-                await emit_raw(tx, parked(self._group, batch[0], reason))
+            elif await park(tx, self._group, batch[0], reason):
+                flood = await self._halt_if_flooded(tx, work.partition, reason)
             failpoint.hit("consumer.before_commit")
         failpoint.hit("consumer.after_commit")
         self._committed(work.partition, last.offset + 1, batch, types)
-        self._count(batch[0], len(batch), reason)
+        if repeated := work.partition.seen.repeated(headers_of(record).get("ce_id") for record in batch):
+            metrics.consumer_duplicates.labels(group=self._group, cause="key").inc(repeated)
+        if reason is None:
+            self.poison.note_good(last.topic, len(batch))
+        else:
+            self._say_parked(batch[0], reason)
+        if flood:
+            raise PoisonFlood(flood)
+
+    async def _halt_if_flooded(self, tx: Tx, partition: Partition, reason: str) -> str:
+        flood = self.poison.overflow(partition.tp.topic)
+        if flood:
+            await halt(tx, self._group, partition.tp, HaltKind.POISON_FLOOD, f"{flood}; the last: {reason}")
+        return flood
 
     async def _handle(self, tx: Tx, batch: Sequence[ConsumerRecord]) -> list[str]:
         """Call the handlers for each run of events of one type, in order; the types that were applied."""
@@ -169,23 +212,14 @@ class Applier:
         if types and self._after_commit is not None:
             self._after_commit(types)
 
-    def _count(self, first: ConsumerRecord, n: int, reason: str | None) -> None:
-        """Take note of good and bad ones; PoisonFlood when there are too many of these."""
-        if reason is None:
-            self._recent.extend([False] * n)
-            return
-        metrics.consumer_poison.labels(group=self._group, topic=first.topic).inc()
-        where = f"{first.topic}/{first.partition}@{first.offset}"
+    def _say_parked(self, record: ConsumerRecord, reason: str) -> None:
+        self.poison.note_poison(record.topic)
+        metrics.consumer_poison.labels(group=self._group, topic=record.topic).inc()
+        where = f"{record.topic}/{record.partition}@{record.offset}"
         log.error("consumer.poison", group=self._group, record=where, reason=reason)
-        self._recent.append(True)
-        bad = sum(self._recent)
-        if bad >= self._limit.count_min and bad > self._limit.ratio_max * len(self._recent):
-            raise PoisonFlood(
-                f"{self._group}: {bad} of the last {len(self._recent)} records; the last is {where}: {reason}"
-            )
 
 
-def _is_poison(error: Exception) -> bool:
+def is_poison(error: Exception) -> bool:
     """The data is at fault. asyncpg's own error for an argument that does not fit its type is an InterfaceError too."""
     return isinstance(error, _BY_DATA) or (isinstance(error, asyncpg.InterfaceError) and isinstance(error, ValueError))
 
@@ -203,39 +237,3 @@ def _trace_of(events: Sequence[Received[Any]]) -> Iterator[None]:
         yield
     finally:
         traceparent.reset(token)
-
-
-def parked(group: str, record: ConsumerRecord, reason: str) -> Raw:
-    """The record for the dead-letter topic: as it came, with where it came from and why it is there."""
-    ours = {
-        "dlq_topic": record.topic,
-        "dlq_partition": str(record.partition),
-        "dlq_offset": str(record.offset),
-        "dlq_reason": _storable(reason),
-    }
-    headers = islice(headers_of(record).items(), _HEADERS_PARKED_MAX)
-    theirs = {_storable(name): _storable(value.decode(errors="backslashreplace")) for name, value in headers}
-    value = record.value or b""
-    if len(value) > _VALUE_BYTES_PARKED_MAX:
-        value, ours["dlq_cut_from_bytes"] = value[:_VALUE_BYTES_PARKED_MAX], str(len(value))
-    return Raw(
-        topic=f"{group}-dlq",
-        key=(record.key or b"")[:_KEY_BYTES_PARKED_MAX],
-        value=value,
-        type=theirs.get("ce_type", ""),
-        tenant_id=_tenant(theirs.get("tenant", "")),
-        causation=theirs.get("ce_id", ""),
-        headers={f"original_{name}": text for name, text in theirs.items()} | ours,
-    )
-
-
-def _storable(text: str) -> str:
-    """PostgreSQL has no NUL in a text: what cannot be stored could never be parked, and would be tried for ever."""
-    return text[:_HEADER_CHARS_PARKED_MAX].replace("\0", "\\0")
-
-
-def _tenant(text: str) -> UUID:
-    try:
-        return UUID(text)
-    except ValueError:
-        return NIL_TENANT

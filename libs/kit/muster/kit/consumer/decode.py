@@ -1,7 +1,7 @@
 """A record of the log as an event, and what is known about a record that is none."""
 
-from collections.abc import Iterable
-from typing import Any
+from collections.abc import Callable, Iterable
+from typing import Any, TypeVar
 from uuid import UUID
 
 from aiokafka import ConsumerRecord
@@ -12,6 +12,7 @@ from muster.kit import clock
 from muster.kit.consumer.received import Poison, Received
 
 Headers = dict[str, bytes]
+T = TypeVar("T")
 
 
 def headers_of(record: ConsumerRecord) -> Headers:
@@ -38,18 +39,16 @@ def decode(record: ConsumerRecord) -> Received[Any]:
     headers = headers_of(record)
     event_type = type_of(headers)
     if event_type not in TYPES:
-        raise Poison(f"unknown event type {event_type!r}")
+        raise Poison("an event type that is not in the catalog")
     if not record.key:
         raise Poison("no key")
     message: Any = TYPES[event_type]()
     try:
         message.ParseFromString(record.value or b"")
-        event_id, tenant_id = UUID(_text(headers, "ce_id")), UUID(_text(headers, "tenant"))
-        time_unix_ms = clock.parse_rfc3339(_text(headers, "ce_time"))
     except DecodeError as error:
-        raise Poison(f"not a {event_type}: {error}") from error
-    except ValueError as error:
-        raise Poison(f"header: {error}") from error
+        raise Poison(f"not a {event_type}") from error
+    event_id, tenant_id = _parsed(headers, "ce_id", UUID), _parsed(headers, "tenant", UUID)
+    time_unix_ms = _parsed(headers, "ce_time", clock.parse_rfc3339)
     if message.tenant_id != str(tenant_id):
         raise Poison("the tenant of the header is not the tenant of the message")
     return Received(
@@ -71,6 +70,13 @@ def _text(headers: Headers, name: str) -> str:
     if name not in headers:
         raise Poison(f"no header {name}")
     return _optional(headers, name)
+
+
+def _parsed(headers: Headers, name: str, parse: Callable[[str], T]) -> T:
+    try:
+        return parse(_text(headers, name))
+    except ValueError as error:
+        raise Poison(f"header {name} is not what it should be") from error
 
 
 def _optional(headers: Headers, name: str) -> str:

@@ -8,61 +8,35 @@ import asyncio
 from collections import defaultdict
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
-from typing import Any, TypeVar
+from typing import Any, NoReturn, TypeVar
 
 import structlog
 from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener, ConsumerRecord, TopicPartition
-from aiokafka.coordinator.assignors.roundrobin import RoundRobinPartitionAssignor
 from aiokafka.errors import KafkaError
 
 from muster.events import TOPICS
 from muster.kit import clock, metrics
-from muster.kit.closing import cancelled, closed
-from muster.kit.consumer.apply import Applier, PoisonLimit
+from muster.kit.closing import cancelled
+from muster.kit.consumer import halts
+from muster.kit.consumer.apply import Applier, PoisonFlood
+from muster.kit.consumer.client import end_client, new_client
 from muster.kit.consumer.decode import event_id_of
-from muster.kit.consumer.offsets import Fenced, LogMismatch, Partition, Verdict, judge, rewind, take_over
+from muster.kit.consumer.halts import HaltKind
+from muster.kit.consumer.offsets import Fenced, LogMismatch, Partition, Verdict, hold, judge, rewind, take_over
 from muster.kit.consumer.received import Handler
+from muster.kit.consumer.settings import ConsumerSettings
+from muster.kit.consumer.topic_ids import TopicWatch, topic_ids
 from muster.kit.consumer.watch import wait_until_read
 from muster.kit.pg import RETRIABLE, Database
 
-STOP_LIMIT_S = 5.0
 _POLL_MS = 1000
 _REPORT_S = 5.0
+# How soon a topic that was made again is noticed, and that an operator has resumed what is halted.
+_CHECK_S = 2.0
 _RETRY_MIN_S, _RETRY_MAX_S = 0.2, 5.0
 T = TypeVar("T")
 
 log = structlog.get_logger(__name__)
-
-
-@dataclass(frozen=True, slots=True)
-class ConsumerSettings:
-    """45 s let a cluster's broker restart without a rebalance; one machine and tests want 6 s or less."""
-
-    session_timeout_ms: int = 45_000
-    fetch_wait_ms_max: int = 5_000
-    partition_fetch_bytes_max: int = 4 * 1024 * 1024
-    fetch_bytes_max: int = 16 * 1024 * 1024
-    partitions_at_once: int = 4
-    metadata_age_ms_max: int = 60_000
-    poison: PoisonLimit = field(default_factory=PoisonLimit)
-
-    @property
-    def rebalance_timeout_ms(self) -> int:
-        """How long the group waits for a member that does not come to a rebalance, such as one that died with it."""
-        return min(60_000, 3 * self.session_timeout_ms)
-
-    @property
-    def request_timeout_ms(self) -> int:
-        """Longer than a rebalance may take: aiokafka gives up on a JoinGroup as on any other request, and then asks
-        again from the beginning, which the others wait for in turn.
-        """
-        return self.rebalance_timeout_ms + 5_000
-
-    @property
-    def heartbeat_interval_ms(self) -> int:
-        """A third of the session: two may be lost; at most 3 s, which is how soon a rebalance is heard of."""
-        return min(3_000, self.session_timeout_ms // 3)
 
 
 class Consumer:
@@ -97,15 +71,21 @@ class Consumer:
         self._held: dict[TopicPartition, Partition] = {}
         # Assigned and not taken over yet, with the time before which that is not tried.
         self._waiting: dict[TopicPartition, float] = {}
+        # Of these, those that wait for an operator.
+        self._halted: set[TopicPartition] = set()
+        self._watch = TopicWatch(group, topics)
         self._assignment = 0
         self._signal, self._stopping, self._idle = asyncio.Event(), asyncio.Event(), asyncio.Event()
         self._idle.set()
 
     async def run(self) -> None:
-        """Consume until `stop`. Raises LogMismatch, PoisonFlood and the bugs of handlers; what passes is waited out."""
+        """Consume until `stop`. Raises the bugs of handlers; what passes is waited out.
+
+        A flood of poison and a log that is not the one that was read halt their partition until an operator resumes it.
+        """
         pause = _RETRY_MIN_S
         while not self._stopping.is_set():
-            kafka = self._new()
+            kafka = new_client(self._bootstrap, self._group, self._settings)
             try:
                 await self._or_stop(kafka.start())
                 if self._stopping.is_set():
@@ -123,7 +103,7 @@ class Consumer:
                 pause = min(pause * 2, _RETRY_MAX_S)
             finally:
                 self.revoke()
-                await _end(kafka)
+                await end_client(kafka)
 
     async def stop(self) -> None:
         """End after the batches in hand; `run` returns then."""
@@ -149,6 +129,7 @@ class Consumer:
             partition.revoked = True
         self._held.clear()
         self._waiting.clear()
+        self._halted.clear()
 
     async def idle(self) -> None:
         """Until what was begun is decided; not for ever: compare-and-set holds without this."""
@@ -158,7 +139,7 @@ class Consumer:
     # --- the loop ---
 
     async def _consume(self, kafka: AIOKafkaConsumer) -> None:
-        report = clock.monotonic() + _REPORT_S
+        report, check = clock.monotonic() + _REPORT_S, clock.monotonic() + _CHECK_S
         while not self._stopping.is_set():
             if any(due <= clock.monotonic() for due in self._waiting.values()):
                 await self._take_over(kafka)
@@ -168,6 +149,9 @@ class Consumer:
             if clock.monotonic() >= report:
                 await self._report(kafka)
                 report = clock.monotonic() + _REPORT_S
+            if clock.monotonic() >= check:
+                await self._check_topics(kafka)
+                check = clock.monotonic() + _CHECK_S
 
     async def _fetch(self, kafka: AIOKafkaConsumer) -> dict[TopicPartition, list[ConsumerRecord]]:
         """What has arrived; nothing when a second is over, or something else is to be done."""
@@ -211,7 +195,12 @@ class Consumer:
             else:
                 await self._applier.apply(partition, records)
         except Fenced as fenced:
-            self._lose(kafka, partition, fenced)
+            metrics.consumer_fenced.labels(group=self._group).inc()
+            log.warning("consumer.fenced", group=self._group, partition=str(fenced))
+            self._lose(kafka, partition)
+        except (PoisonFlood, LogMismatch) as why:
+            self._say_halted(partition.tp, why)
+            self._lose(kafka, partition)
 
     def _doubt(self, partition: Partition, records: Sequence[ConsumerRecord]) -> str:
         """Why these records cannot follow what was read, empty if they do; the applier skips those before."""
@@ -229,24 +218,40 @@ class Consumer:
         return ""
 
     async def _reread(self, kafka: AIOKafkaConsumer, partition: Partition, why: str) -> None:
-        """From the start of the log: a compacted topic holds versions. What else is in doubt halts the consumer."""
-        if not partition.compacted:
-            raise LogMismatch(self._group, partition.tp, partition.next_offset, why)
-        log.warning("consumer.reread", group=self._group, topic=partition.tp.topic, why=why)
-        starts = await kafka.beginning_offsets([partition.tp])
+        """From the start of the log: a compacted topic holds versions. What else is in doubt is halted: LogMismatch."""
         try:
+            if not partition.compacted:
+                await self._halt(partition, why)
+            log.warning("consumer.reread", group=self._group, topic=partition.tp.topic, why=why)
+            starts, ids = await kafka.beginning_offsets([partition.tp]), await topic_ids(kafka._client, self._topics)
             async with self._db.worker() as tx:
-                await rewind(tx, self._group, partition, starts[partition.tp])
+                await rewind(tx, self._group, partition, starts[partition.tp], ids.get(partition.tp.topic))
         except RETRIABLE as error:
             raise Fenced(f"not rewound: {error!r}") from error
         partition.next_offset = starts[partition.tp]
+        partition.topic_id = ids.get(partition.tp.topic, partition.topic_id)
         if not partition.revoked:
             kafka.seek(partition.tp, partition.next_offset)
 
-    def _lose(self, kafka: AIOKafkaConsumer, partition: Partition, why: Fenced) -> None:
-        """Another process took it over, and the group will tell us soon. If not, it is ours: take it over again."""
-        metrics.consumer_fenced.labels(group=self._group).inc()
-        log.warning("consumer.fenced", group=self._group, partition=str(why))
+    async def _halt(self, partition: Partition, why: str) -> NoReturn:
+        reason = f"next offset {partition.next_offset}: {why}"
+        async with self._db.worker() as tx:
+            await hold(tx, self._group, partition)
+            await halts.halt(tx, self._group, partition.tp, HaltKind.LOG_MISMATCH, reason)
+        raise LogMismatch(reason)
+
+    def _say_halted(self, tp: TopicPartition, why: Exception) -> None:
+        log.error("consumer.halted", group=self._group, topic=tp.topic, partition=tp.partition, why=str(why))
+        self._halted.add(tp)
+        self._show_halts()
+
+    def _show_halts(self) -> None:
+        for topic in self._topics:
+            n = sum(tp.topic == topic for tp in self._halted)
+            metrics.consumer_halted.labels(group=self._group, topic=topic).set(n)
+
+    def _lose(self, kafka: AIOKafkaConsumer, partition: Partition) -> None:
+        """Read no further. If the group does not take it from us meanwhile, it is ours: take it over again."""
         if not partition.revoked:
             partition.revoked = True
             del self._held[partition.tp]
@@ -258,26 +263,47 @@ class Consumer:
     async def _take_over(self, kafka: AIOKafkaConsumer) -> None:
         """Begin an epoch of each waiting partition, judge it, and let its records come."""
         assignment = self._assignment
-        tps = [tp for tp, due in self._waiting.items() if due <= clock.monotonic()]
+        due = [tp for tp, at in self._waiting.items() if at <= clock.monotonic()]
         try:
+            async with self._db.worker() as tx:
+                halted = await halts.halted(tx, self._group, due)
+            tps = self._without_halted(due, halted)
+            if not tps:
+                return
             starts, ends = await kafka.beginning_offsets(tps), await kafka.end_offsets(tps)
+            ids = await topic_ids(kafka._client, self._topics)
             if assignment != self._assignment:
                 return
             async with self._db.worker() as tx:
-                taken = await take_over(tx, self._group, starts)
+                taken = await take_over(tx, self._group, starts, ids)
         except RETRIABLE as error:
             log.warning("consumer.takeover_failed", group=self._group, error=repr(error))
-            self._waiting.update(dict.fromkeys(tps, clock.monotonic() + 1))
+            self._waiting.update(dict.fromkeys((tp for tp in due if tp in self._waiting), clock.monotonic() + 1))
             return
         if assignment != self._assignment:
             return
         metrics.consumer_assignments.labels(group=self._group).inc(len(tps))
-        for tp, (epoch, next_offset, event_id) in taken.items():
-            partition = Partition(tp, epoch, next_offset, event_id, tp.topic in self._compacted, self._batch_max)
-            await self._begin(kafka, partition, starts[tp], ends[tp])
+        for tp, (epoch, next_offset, event_id, topic_id) in taken.items():
+            partition = Partition(
+                *(tp, epoch, next_offset, event_id, topic_id), tp.topic in self._compacted, self._batch_max
+            )
+            judged = (Verdict.LOST, "") if tp in halted else judge(partition, starts[tp], ends[tp], ids.get(tp.topic))
+            await self._begin(kafka, partition, *judged)
 
-    async def _begin(self, kafka: AIOKafkaConsumer, partition: Partition, log_start: int, log_end: int) -> None:
-        verdict, why = judge(partition, log_start, log_end)
+    def _without_halted(
+        self, due: Sequence[TopicPartition], halted: Mapping[TopicPartition, bool]
+    ) -> list[TopicPartition]:
+        """Those that may be read; the others are asked for again in a moment."""
+        standing = {tp for tp, loss_accepted in halted.items() if not loss_accepted}
+        for tp in self._halted.intersection(due) - standing:
+            log.warning("consumer.resumed", group=self._group, topic=tp.topic, partition=tp.partition)
+            self._applier.poison.forget(tp.topic)
+        self._halted = self._halted.difference(due) | standing
+        self._waiting.update(dict.fromkeys(standing, clock.monotonic() + _CHECK_S))
+        self._show_halts()
+        return [tp for tp in due if tp not in standing]
+
+    async def _begin(self, kafka: AIOKafkaConsumer, partition: Partition, verdict: Verdict, why: str) -> None:
         if partition.tp not in self._waiting:
             return
         partition.verified = verdict is not Verdict.VERIFY
@@ -285,14 +311,50 @@ class Consumer:
         try:
             if verdict is Verdict.DOUBT:
                 await self._reread(kafka, partition, why)
+            if verdict is Verdict.LOST:
+                await self._accept_loss(kafka, partition)
         except Fenced as fenced:
             log.warning("consumer.takeover_failed", group=self._group, error=str(fenced))
             self._waiting[partition.tp] = clock.monotonic() + 1
+            return
+        except LogMismatch as halted:
+            self._say_halted(partition.tp, halted)
+            self._waiting[partition.tp] = clock.monotonic() + _CHECK_S
             return
         # A rebalance may have come meanwhile.
         if self._waiting.pop(partition.tp, None) is not None:
             self._held[partition.tp] = partition
             kafka.resume(partition.tp)
+
+    async def _accept_loss(self, kafka: AIOKafkaConsumer, partition: Partition) -> None:
+        """The operator has accepted that what is not in this log any more is lost: read it from its start."""
+        tp = partition.tp
+        try:
+            starts, ids = await kafka.beginning_offsets([tp]), await topic_ids(kafka._client, self._topics)
+            async with self._db.worker() as tx:
+                await rewind(tx, self._group, partition, starts[tp], ids.get(tp.topic))
+                await halts.lift(tx, self._group, tp)
+        except RETRIABLE as error:
+            raise Fenced(f"not rewound: {error!r}") from error
+        partition.next_offset, partition.event_id = starts[tp], None
+        partition.topic_id = ids.get(tp.topic, partition.topic_id)
+        kafka.seek(tp, partition.next_offset)
+
+    async def _check_topics(self, kafka: AIOKafkaConsumer) -> None:
+        """A topic that was made again is judged anew."""
+        try:
+            ids = await self._watch.look(kafka._client)
+        except (KafkaError, OSError) as error:
+            log.info("consumer.topics_not_checked", group=self._group, error=repr(error))
+            return
+        if ids.keys() - kafka._client.cluster.topics():
+            # It was made after aiokafka had last asked, and would be read a minute from now.
+            kafka._client.force_metadata_update()
+        for tp, partition in list(self._held.items()):
+            if partition.topic_id is not None and ids.get(tp.topic, partition.topic_id) != partition.topic_id:
+                log.error("consumer.topic_made_again", group=self._group, topic=tp.topic, partition=tp.partition)
+                self._lose(kafka, partition)
+                self._waiting[tp] = clock.monotonic()
 
     # --- the rest ---
 
@@ -320,26 +382,6 @@ class Consumer:
         finally:
             await cancelled((task, stopping))
 
-    def _new(self) -> AIOKafkaConsumer:
-        settings = self._settings
-        return AIOKafkaConsumer(
-            bootstrap_servers=self._bootstrap,
-            group_id=self._group,
-            client_id=f"muster-{self._group}",
-            enable_auto_commit=False,
-            # Where aiokafka resets on its own, the offsets that come show it, and the consumer halts.
-            auto_offset_reset="earliest",
-            partition_assignment_strategy=(RoundRobinPartitionAssignor,),
-            session_timeout_ms=settings.session_timeout_ms,
-            heartbeat_interval_ms=settings.heartbeat_interval_ms,
-            rebalance_timeout_ms=settings.rebalance_timeout_ms,
-            request_timeout_ms=settings.request_timeout_ms,
-            fetch_max_wait_ms=settings.fetch_wait_ms_max,
-            max_partition_fetch_bytes=settings.partition_fetch_bytes_max,
-            fetch_max_bytes=settings.fetch_bytes_max,
-            metadata_max_age_ms=settings.metadata_age_ms_max,
-        )
-
 
 class _Listener(ConsumerRebalanceListener):  # type: ignore[misc]
     def __init__(self, consumer: Consumer, kafka: AIOKafkaConsumer) -> None:
@@ -353,22 +395,3 @@ class _Listener(ConsumerRebalanceListener):  # type: ignore[misc]
     async def on_partitions_assigned(self, assigned: set[TopicPartition]) -> None:
         self._kafka.pause(*assigned)
         self._consumer.assigned(assigned)
-
-
-async def _end(kafka: AIOKafkaConsumer) -> None:
-    """In order if the broker lets us and nobody hurries; else what would go on trying is ended here."""
-    in_order = False
-    try:
-        in_order = await closed(kafka.stop(), STOP_LIMIT_S)
-    finally:
-        if not in_order:
-            await _cut(kafka)
-
-
-async def _cut(kafka: AIOKafkaConsumer) -> None:
-    if (coordinator := kafka._coordinator) is not None:
-        tasks = (coordinator._coordination_task, coordinator._heartbeat_task, coordinator._commit_refresh_task)
-        await cancelled(task for task in tasks if task is not None)
-    if kafka._fetcher is not None:
-        await closed(kafka._fetcher.close(), 1)
-    await closed(kafka._client.close(), 1)

@@ -2,6 +2,7 @@
 takeover against what the log holds.
 """
 
+from collections import deque
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import Enum, auto
@@ -11,19 +12,22 @@ from aiokafka import TopicPartition
 
 from muster.kit.pg import Tx
 
+_SEEN_MAX = 1_000  # twice what a relay publishes at once
 _TAKE_OVER = """
-INSERT INTO consumer_offset (consumer_group, topic, partition, epoch, next_offset)
-SELECT $1, topic, partition, 1, log_start
-FROM unnest($2::text[], $3::int[], $4::bigint[]) AS taken (topic, partition, log_start) ORDER BY topic, partition
-ON CONFLICT (consumer_group, topic, partition) DO UPDATE SET epoch = consumer_offset.epoch + 1, updated_at = kit_now()
-RETURNING topic, partition, epoch, next_offset, event_id
+INSERT INTO consumer_offset (consumer_group, topic, partition, epoch, next_offset, topic_id)
+SELECT $1, topic, partition, 1, log_start, topic_id
+FROM unnest($2::text[], $3::int[], $4::bigint[], $5::uuid[]) AS taken (topic, partition, log_start, topic_id)
+ORDER BY topic, partition
+ON CONFLICT (consumer_group, topic, partition) DO UPDATE SET epoch = consumer_offset.epoch + 1, updated_at = kit_now(),
+    topic_id = coalesce(consumer_offset.topic_id, excluded.topic_id)
+RETURNING topic, partition, epoch, next_offset, event_id, topic_id
 """
 _ADVANCE = """
 UPDATE consumer_offset SET next_offset = $6, event_id = $7, updated_at = kit_now()
 WHERE consumer_group = $1 AND topic = $2 AND partition = $3 AND epoch = $4 AND next_offset = $5
 """
 _REWIND = """
-UPDATE consumer_offset SET next_offset = $5, event_id = NULL, updated_at = kit_now()
+UPDATE consumer_offset SET next_offset = $5, event_id = NULL, topic_id = coalesce($6, topic_id), updated_at = kit_now()
 WHERE consumer_group = $1 AND topic = $2 AND partition = $3 AND epoch = $4
 """
 _STANDING = "SELECT epoch, next_offset FROM consumer_offset WHERE consumer_group = $1 AND topic = $2 AND partition = $3"
@@ -37,8 +41,28 @@ class Fenced(Exception):
 class LogMismatch(Exception):
     """The log is not the one that the stored offset belongs to; a person must decide. Never a silent reset."""
 
-    def __init__(self, group: str, tp: TopicPartition, next_offset: int, why: str) -> None:
-        super().__init__(f"group {group}, topic {tp.topic}, partition {tp.partition}, next offset {next_offset}: {why}")
+
+class SeenIds:
+    """The event ids of the last records of a partition: who publishes again what was not acknowledged repeats them."""
+
+    def __init__(self, kept_max: int = _SEEN_MAX) -> None:
+        self._order: deque[bytes] = deque(maxlen=kept_max)
+        self._known: set[bytes] = set()
+
+    def repeated(self, ids: Iterable[bytes | None]) -> int:
+        """How many of these came before; they count as seen from now on."""
+        count = 0
+        for event_id in ids:
+            if event_id is None:
+                continue
+            if event_id in self._known:
+                count += 1
+                continue
+            if len(self._order) == self._order.maxlen:
+                self._known.discard(self._order[0])
+            self._order.append(event_id)
+            self._known.add(event_id)
+        return count
 
 
 @dataclass(slots=True)
@@ -49,10 +73,12 @@ class Partition:
     epoch: int
     next_offset: int
     event_id: UUID | None
+    topic_id: UUID | None
     compacted: bool
     batch_max: int
     verified: bool = False
     revoked: bool = field(default=False)
+    seen: SeenIds = field(default_factory=SeenIds)
 
 
 class Verdict(Enum):
@@ -61,14 +87,17 @@ class Verdict(Enum):
     START = auto()
     VERIFY = auto()
     DOUBT = auto()
+    LOST = auto()
 
 
-def judge(partition: Partition, log_start: int, log_end: int) -> tuple[Verdict, str]:
+def judge(partition: Partition, log_start: int, log_end: int, topic_id: UUID | None) -> tuple[Verdict, str]:
     """Whether the log can be the one that was read up to `next_offset`, with the reason where not.
 
     VERIFY asks for the id of the record before. Where none is stored there is nothing to compare: after a record
     without id, and where a person has set the offset.
     """
+    if topic_id is not None and topic_id != partition.topic_id:
+        return Verdict.DOUBT, f"the log is of another topic of this name ({topic_id}): it was deleted and made again"
     if log_end < partition.next_offset:
         return Verdict.DOUBT, f"the log ends at {log_end}: it was truncated, or deleted and made again"
     if log_start > partition.next_offset:
@@ -79,15 +108,19 @@ def judge(partition: Partition, log_start: int, log_end: int) -> tuple[Verdict, 
 
 
 async def take_over(
-    tx: Tx, group: str, log_starts: Mapping[TopicPartition, int]
-) -> dict[TopicPartition, tuple[int, int, UUID | None]]:
-    """Begin a new epoch of each partition: (epoch, next offset, id of the event before it). New ones start the log."""
+    tx: Tx, group: str, log_starts: Mapping[TopicPartition, int], topic_ids: Mapping[str, UUID]
+) -> dict[TopicPartition, tuple[int, int, UUID | None, UUID | None]]:
+    """Begin a new epoch of each partition: (epoch, next offset, id of the event before it, id of its topic).
+
+    New ones start the log that is there.
+    """
     tps = list(log_starts)
-    rows = await tx.fetch(
-        _TAKE_OVER, group, [tp.topic for tp in tps], [tp.partition for tp in tps], [log_starts[tp] for tp in tps]
-    )
+    columns = ([tp.topic for tp in tps], [tp.partition for tp in tps], [log_starts[tp] for tp in tps])
+    rows = await tx.fetch(_TAKE_OVER, group, *columns, [topic_ids.get(tp.topic) for tp in tps])
     return {
-        TopicPartition(row["topic"], row["partition"]): (row["epoch"], row["next_offset"], row["event_id"])
+        TopicPartition(row["topic"], row["partition"]): (
+            *(row["epoch"], row["next_offset"], row["event_id"], row["topic_id"]),
+        )
         for row in rows
     }
 
@@ -103,10 +136,17 @@ async def advance(tx: Tx, group: str, partition: Partition, next_offset: int, ev
         raise Fenced(f"{group} {partition.tp.topic}/{partition.tp.partition} at {partition.next_offset}")
 
 
-async def rewind(tx: Tx, group: str, partition: Partition, log_start: int) -> None:
-    """Read this partition again from the start of its log; Fenced if another epoch owns it."""
+async def hold(tx: Tx, group: str, partition: Partition) -> None:
+    """Lock the partition's row until the end of this transaction; Fenced if another epoch owns it."""
+    row = await tx.fetchrow(_STANDING + " FOR UPDATE", group, partition.tp.topic, partition.tp.partition)
+    if row is None or row["epoch"] != partition.epoch:
+        raise Fenced(f"{group} {partition.tp.topic}/{partition.tp.partition}")
+
+
+async def rewind(tx: Tx, group: str, partition: Partition, log_start: int, topic_id: UUID | None) -> None:
+    """Read this partition from the start of the log that is there; Fenced if another epoch owns it."""
     tp = partition.tp
-    if await tx.execute(_REWIND, group, tp.topic, tp.partition, partition.epoch, log_start) != "UPDATE 1":
+    if await tx.execute(_REWIND, group, tp.topic, tp.partition, partition.epoch, log_start, topic_id) != "UPDATE 1":
         raise Fenced(f"{group} {tp.topic}/{tp.partition}")
 
 

@@ -3,10 +3,12 @@
 from dataclasses import replace
 from uuid import UUID
 
+from muster.credit.handlers import HANDLERS
 from muster.credit.store import laws
 from muster.kit.auth import Tx
 from muster.kit.http import Model
 from muster.kit.laws import laws_router, sums_router
+from muster.kit.ops import ops_router
 from muster.laws import ledger, system
 from muster.laws.result import LawResult, together
 
@@ -37,4 +39,8 @@ async def check_laws(tx: Tx) -> list[LawResult]:
     ]
 
 
-ROUTERS = (sums_router("credit", BulkSums, laws.bulks), laws_router("credit", check_laws))
+ROUTERS = (
+    sums_router("credit", BulkSums, laws.bulks),
+    laws_router("credit", check_laws),
+    ops_router("credit", lambda _: HANDLERS),
+)

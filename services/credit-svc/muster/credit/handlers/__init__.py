@@ -1,6 +1,6 @@
 """What this service does on each event: load, decide, save, emit. One batch is one transaction and one group commit."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from uuid import UUID
 
 from muster.credit import events
@@ -8,6 +8,7 @@ from muster.credit.domain import reservations, top_ups
 from muster.credit.domain.top_ups import Granted, GrantRefused, TopUp
 from muster.credit.handlers.low import follow
 from muster.credit.store import ledger, rates
+from muster.kit.consumer import Handler
 from muster.kit.outbox import emit
 from muster.kit.pg import Tx
 
@@ -81,3 +82,10 @@ async def say_all_rates(tx: Tx) -> None:
 async def say_new_rates(tx: Tx) -> None:
     """Publish the rates that came into force."""
     await emit(tx, *map(events.rate_changed, await rates.take_unsaid_rates(tx)))
+
+
+HANDLERS: Mapping[str, Handler] = {
+    "TenantChanged": on_tenant_changed,
+    "BulkSmsRequested": on_bulk_sms_requested,
+    "BulkSmsAccounted": on_bulk_sms_accounted,
+}

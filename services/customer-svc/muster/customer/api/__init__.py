@@ -1,6 +1,21 @@
 """The HTTP API of customer-svc."""
 
+from typing import TYPE_CHECKING
+
 from muster.customer.api import customers, imports, laws, quotes, sends, suppressions, texts
+from muster.customer.handlers import facts
+from muster.kit.ops import ops_router
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from muster.customer.settings import CustomerSettings
+    from muster.kit.consumer import Handler
+
+
+def _handlers(settings: "CustomerSettings") -> "Mapping[str, Handler]":
+    return facts.handlers(settings.bulk_id_key_bytes)
+
 
 ROUTERS = (
     imports.router,  # before customers: /v1/customers/imports is no id
@@ -10,4 +25,5 @@ ROUTERS = (
     quotes.router,
     sends.router,
     laws.router,
+    ops_router("customer", _handlers),
 )

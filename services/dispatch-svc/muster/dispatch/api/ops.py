@@ -7,10 +7,12 @@ from fastapi import APIRouter
 
 from muster.dispatch.api.laws import check_laws
 from muster.dispatch.events import Sender
+from muster.dispatch.handlers import HANDLERS
 from muster.dispatch.store import laws, platform
 from muster.kit.auth import Caller, Role, Tx, requires, tenant_tx
 from muster.kit.http import Model
 from muster.kit.laws import laws_router, sums_router
+from muster.kit.ops import ops_router
 from muster.kit.pages import CursorText, Limit, Page, decode_cursor, page_of
 
 router = APIRouter(prefix="/v1", tags=["ops"])
@@ -103,4 +105,9 @@ def _sender(one: Sender) -> SenderOut:
     )
 
 
-ROUTERS = (router, sums_router("dispatch", BulkSums, laws.bulks), laws_router("dispatch", check_laws))
+ROUTERS = (
+    router,
+    sums_router("dispatch", BulkSums, laws.bulks),
+    laws_router("dispatch", check_laws),
+    ops_router("dispatch", lambda _: HANDLERS),
+)

@@ -6,9 +6,11 @@ from uuid import UUID
 from muster.kit.auth import Tx
 from muster.kit.http import Model
 from muster.kit.laws import laws_router, sums_router
+from muster.kit.ops import ops_router
 from muster.laws import report, system
 from muster.laws.result import LawResult
 from muster.report import domain
+from muster.report.handlers import ALSO_POISON, HANDLERS
 from muster.report.store import reading
 
 
@@ -54,4 +56,8 @@ def _rows(row: dict[str, Any]) -> report.Rows:
     )
 
 
-ROUTERS = (sums_router("report", BulkSums, reading.bulks), laws_router("report", check_laws))
+ROUTERS = (
+    sums_router("report", BulkSums, reading.bulks),
+    laws_router("report", check_laws),
+    ops_router("report", lambda _: HANDLERS, ALSO_POISON),
+)

@@ -23,7 +23,7 @@ from muster.report.domain import Range, gaps
 from muster.report.events import HEARD
 from muster.report.settings import ReportSettings
 from muster.report.store import offsets
-from muster.report.stream.applier import GROUP, apply, record_of
+from muster.report.stream.applier import GROUP, Halted, apply, record_of
 
 _READ_MS: Final = 1_000
 _READ_RECORDS: Final = 100
@@ -105,7 +105,10 @@ class Auditor:
                 break
             records = [record_of(one) for one in found if first <= one.offset <= last]
             if records:
-                await apply(self._db, records)
+                try:
+                    await apply(self._db, records, wait=False)
+                except Halted:
+                    return applied  # An operator decides about this topic; the others are gone through meanwhile.
                 metrics.report_audited_records.labels(topic=tp.topic).inc(len(records))
             applied += len(records)
         async with self._db.worker() as tx:

@@ -1,6 +1,16 @@
 """The HTTP edge of tenant-svc: tokens and their keys, tenants, users, API keys, the audit log."""
 
+from muster.kit.ops import ops_router
 from muster.tenant.api import audit, keys, tenants, tokens, users
 from muster.tenant.api.laws import laws
+from muster.tenant.handlers import HANDLERS
 
-ROUTERS = (tokens.router, tenants.router, users.router, keys.router, audit.router, laws)
+ROUTERS = (
+    tokens.router,
+    tenants.router,
+    users.router,
+    keys.router,
+    audit.router,
+    laws,
+    ops_router("tenant", lambda _: HANDLERS),
+)

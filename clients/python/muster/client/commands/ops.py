@@ -1,0 +1,113 @@
+"""`muster ops`: what an operator decides about events that could not be applied."""
+
+from collections.abc import Iterator
+from enum import StrEnum
+from typing import Annotated, Any
+from urllib.parse import quote
+
+import typer
+
+from muster.client.api import Connection, Muster
+from muster.client.commands.output import AsJson, show, show_rows
+
+app = typer.Typer(no_args_is_help=True, help="For operators: dead letters and halted consumers.")
+letters = typer.Typer(no_args_is_help=True, help="Events that a service could not apply.")
+app.add_typer(letters, name="dead-letters")
+
+
+class Service(StrEnum):
+    """Whose events they are."""
+
+    TENANT = "tenant"
+    CUSTOMER = "customer"
+    CREDIT = "credit"
+    DISPATCH = "dispatch"
+    REPLY = "reply"
+    REPORT = "report"
+
+
+class State(StrEnum):
+    """What has become of a letter."""
+
+    WAITING = "waiting"
+    REPLAYED = "replayed"
+    DROPPED = "dropped"
+
+
+OneService = Annotated[Service | None, typer.Option(help="of this service only")]
+Reason = Annotated[str, typer.Option(help="why, for the audit log")]
+
+
+def _rows(muster: Muster, service: Service | None, below: str, **query: str | int | None) -> Iterator[dict[str, Any]]:
+    for one in [service] if service else Service:
+        for row in muster.pages(f"/v1/ops/{one}/{below}", **query):
+            yield {"service": str(one), **row}
+
+
+@letters.command("list")
+def list_letters(
+    service: OneService = None,
+    state: Annotated[State, typer.Option(help="what has become of them")] = State.WAITING,
+    topic: Annotated[str | None, typer.Option(help="from this topic only")] = None,
+    as_json: AsJson = False,  # noqa: FBT002
+) -> None:
+    """Dead letters of all services or one, newest first."""
+    with Muster(Connection.from_environment(operator=True)) as muster:
+        rows = _rows(muster, service, "dead-letters", state=str(state), topic=topic)
+        columns = ("service", "id", "parked_at", "type", "topic", "partition", "offset", "attempts", "reason")
+        show_rows(rows, columns, as_json=as_json)
+
+
+@letters.command("show")
+def show_letter(service: Service, letter_id: str, as_json: AsJson = False) -> None:  # noqa: FBT002
+    """One of them: where it stood, why it is there, and the ids that it holds; no numbers, no texts."""
+    with Muster(Connection.from_environment(operator=True)) as muster:
+        show(muster.get(_path(service, letter_id)), as_json=as_json)
+
+
+@letters.command("replay")
+def replay_letter(service: Service, letter_id: str, reason: Reason, as_json: AsJson = False) -> None:  # noqa: FBT002
+    """Apply it as its consumer would, once; exit 1 where it still cannot be applied."""
+    with Muster(Connection.from_environment(operator=True)) as muster:
+        show(muster.post(_path(service, letter_id) + "/replay", {"reason": reason}), as_json=as_json)
+
+
+@letters.command("drop")
+def drop_letter(service: Service, letter_id: str, reason: Reason, as_json: AsJson = False) -> None:  # noqa: FBT002
+    """Give it up: it is never applied, and what it holds is forgotten."""
+    with Muster(Connection.from_environment(operator=True)) as muster:
+        show(muster.post(_path(service, letter_id) + "/drop", {"reason": reason}), as_json=as_json)
+
+
+@app.command()
+def consumers(
+    service: OneService = None,
+    halted: Annotated[bool, typer.Option("--halted", help="only what is halted")] = False,  # noqa: FBT002
+    as_json: AsJson = False,  # noqa: FBT002
+) -> None:
+    """How far each service has read each partition, and what is halted and why."""
+    with Muster(Connection.from_environment(operator=True)) as muster:
+        rows = _rows(muster, service, "consumers", halted="true" if halted else None)
+        columns = ("service", "topic", "partition", "next_offset", "updated_at", "halted", "loss_accepted", "reason")
+        show_rows(rows, columns, as_json=as_json)
+
+
+@app.command()
+def resume(
+    service: Service,
+    topic: str,
+    reason: Reason,
+    partition: Annotated[int | None, typer.Option(help="this one only; all that are halted unless said")] = None,
+    accept_loss: Annotated[  # noqa: FBT002
+        bool, typer.Option("--accept-loss", help="what the log does not hold any more is lost")
+    ] = False,
+    as_json: AsJson = False,  # noqa: FBT002
+) -> None:
+    """Read on where a consumer is halted."""
+    body = {"topic": topic, "partition": partition, "reason": reason, "accept_loss": accept_loss}
+    with Muster(Connection.from_environment(operator=True)) as muster:
+        show(muster.post(f"/v1/ops/{service}/consumers/resume", body), as_json=as_json)
+
+
+def _path(service: Service, letter_id: str) -> str:
+    return f"/v1/ops/{service}/dead-letters/{quote(letter_id, safe='') or '-'}"

@@ -1,0 +1,52 @@
+"""aiokafka's consumer as we use it: made with our settings, and ended whatever state the broker is in."""
+
+from aiokafka import AIOKafkaConsumer
+from aiokafka.coordinator.assignors.roundrobin import RoundRobinPartitionAssignor
+
+from muster.kit.closing import cancelled, closed
+from muster.kit.consumer import lenient
+from muster.kit.consumer.settings import ConsumerSettings
+
+STOP_LIMIT_S = 5.0
+
+lenient.install()
+
+
+def new_client(bootstrap: str, group: str, settings: ConsumerSettings) -> AIOKafkaConsumer:
+    """Not started yet; subscribes to nothing."""
+    return AIOKafkaConsumer(
+        bootstrap_servers=bootstrap,
+        group_id=group,
+        client_id=f"muster-{group}",
+        enable_auto_commit=False,
+        # Where aiokafka resets on its own, the offsets that come show it, and the consumer halts.
+        auto_offset_reset="earliest",
+        partition_assignment_strategy=(RoundRobinPartitionAssignor,),
+        session_timeout_ms=settings.session_timeout_ms,
+        heartbeat_interval_ms=settings.heartbeat_interval_ms,
+        rebalance_timeout_ms=settings.rebalance_timeout_ms,
+        request_timeout_ms=settings.request_timeout_ms,
+        fetch_max_wait_ms=settings.fetch_wait_ms_max,
+        max_partition_fetch_bytes=settings.partition_fetch_bytes_max,
+        fetch_max_bytes=settings.fetch_bytes_max,
+        metadata_max_age_ms=settings.metadata_age_ms_max,
+    )
+
+
+async def end_client(kafka: AIOKafkaConsumer) -> None:
+    """In order if the broker lets us and nobody hurries; else what would go on trying is ended here."""
+    in_order = False
+    try:
+        in_order = await closed(kafka.stop(), STOP_LIMIT_S)
+    finally:
+        if not in_order:
+            await _cut(kafka)
+
+
+async def _cut(kafka: AIOKafkaConsumer) -> None:
+    if (coordinator := kafka._coordinator) is not None:
+        tasks = (coordinator._coordination_task, coordinator._heartbeat_task, coordinator._commit_refresh_task)
+        await cancelled(task for task in tasks if task is not None)
+    if kafka._fetcher is not None:
+        await closed(kafka._fetcher.close(), 1)
+    await closed(kafka._client.close(), 1)
