@@ -1,9 +1,10 @@
 """`make bench`: measure the whole product and print one JSON object as the last line.
 
-BENCH names the bench (send), BENCH_RECIPIENTS its size (several, with commas between, are measured one after the
-other, each on a system of its own), BENCH_CARRIER=host:port an SMPP server that is not ours, PEERS a command that
-prints the JSON lines of other systems, measured in the same run. Ends with 0; with 2 for a value that will not do;
-with 1 and the reason where something did not come to its end in time, or a law was broken.
+BENCH names the bench (send; ledger: reservations and settlements a second), BENCH_RECIPIENTS the size of a send
+(several, with commas between, are measured one after the other, each on a system of its own), BENCH_CARRIER=host:port
+an SMPP server that is not ours, PEERS a command that prints the JSON lines of other systems, measured in the same run.
+Ends with 0; with 2 for a value that will not do; with 1 and the reason where something did not come to its end in time,
+or a law was broken.
 """
 
 import asyncio
@@ -15,7 +16,7 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from bench import send
+from bench import ledger, send
 from bench.peers import PeersFailed, ratios, run_peers
 from bench.wanted import Refused, Wanted
 from muster.client import ApiError
@@ -32,6 +33,8 @@ def main() -> int:
         return 2
     try:
         peers = run_peers(wanted.peers)
+        if wanted.bench == "ledger":
+            return of_ledger(peers)
         runs = [asyncio.run(measured(wanted, size)) for size in wanted.sizes]
     except (PeersFailed, PartError, send.NotEnded, ApiError) as failed:
         print(f"bench: {failed}", file=sys.stderr)
@@ -47,6 +50,14 @@ async def measured(wanted: Wanted, size: int) -> dict[str, Any]:
     with tempfile.TemporaryDirectory(prefix="muster-bench-") as folder:
         async with Stack(Path(folder), say=lambda line: print(line, file=sys.stderr), carrier=account(wanted)) as stack:
             return await asyncio.to_thread(send.measure, stack, size)
+
+
+def of_ledger(peers: list[dict[str, Any]]) -> int:
+    """The ledger alone, on a database of its own."""
+    run = asyncio.run(ledger.measure())
+    for one in (*peers, run):
+        print(json.dumps(one))
+    return broken([run])
 
 
 def account(wanted: Wanted) -> dict[str, Any] | None:
@@ -71,14 +82,18 @@ def marginal(runs: list[dict[str, Any]]) -> dict[str, Any]:
 def broken(runs: list[dict[str, Any]]) -> int:
     """1 if any law was broken in any run, or checked on nothing."""
     wrong = {
-        (run["recipients"], name): (violations, run["laws_checked"][name])
+        (_what(run), name): (violations, run["laws_checked"][name])
         for run in runs
         for name, violations in run["laws"].items()
         if violations or not run["laws_checked"][name]
     }
-    for (recipients, name), (violations, checked) in wrong.items():
-        print(f"bench: law {name!r} with {recipients} recipients: {violations} of {checked} wrong", file=sys.stderr)
+    for (what, name), (violations, checked) in wrong.items():
+        print(f"bench: law {name!r} {what}: {violations} of {checked} wrong", file=sys.stderr)
     return 1 if wrong else 0
+
+
+def _what(run: dict[str, Any]) -> str:
+    return f"with {run['recipients']} recipients" if "recipients" in run else f"of the {run['bench']}"
 
 
 if __name__ == "__main__":

@@ -7,7 +7,7 @@ import socket
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-BENCHES = ("send",)
+BENCHES = ("send", "ledger")
 RECIPIENTS_MAX = 1_000_000
 CONNECT_TIMEOUT_S = 5.0
 

@@ -1,0 +1,208 @@
+"""BENCH=ledger: reservations and their settlements a second, on one hot account and on many cold ones.
+
+Ours is what the worker does with what Kafka hands it: one transaction for a batch of events of any accounts, with the
+answers in the outbox. Beside it, in the same run on the same server, stands one `SELECT ... FOR UPDATE` transaction for
+each operation, in plain SQL, without an outbox and with as many connections as it likes.
+"""
+
+import asyncio
+import sys
+import tempfile
+import time
+from collections.abc import Awaitable, Callable, Iterator
+from itertools import cycle, islice
+from pathlib import Path
+from typing import Any
+from uuid import UUID, uuid4
+
+from muster.credit import handlers
+from muster.credit.api.ops import check_laws
+from muster.credit.domain.top_ups import TopUp
+from muster.credit.settings import CreditSettings
+from muster.events.v1.bulk_pb2 import BulkSmsAccounted, BulkSmsRequested
+from muster.events.v1.tenants_pb2 import TenantChanged
+from muster.kit.consumer import Received
+from muster.kit.ids import uuid7
+from muster.kit.migrate import migrate
+from muster.kit.pg import Database
+from muster.kit.testing import PASSWORD, role_dsn
+from muster.local.postgres import Postgres
+
+COLD = 1_000
+PAIRS_MAX = 100_000
+SECONDS = 5.0
+BATCH = CreditSettings.model_fields["credit_batch_max"].default
+CREDITS = 3
+GRANT = 10**9
+SINGLE_CONNECTIONS = 16
+
+Pair = tuple[UUID, UUID]
+"""(tenant id, bulk id) of a send that is reserved and then settled."""
+
+
+async def measure() -> dict[str, Any]:
+    """All of it, on a PostgreSQL of its own that is as durable as the product's."""
+    with tempfile.TemporaryDirectory(prefix="muster-bench-") as folder:
+        Path(folder).chmod(0o711)
+        server = Postgres(Path(folder))
+        server.prepare()
+        server.start()
+        try:
+            return await _measured(server)
+        finally:
+            server.stop()
+
+
+async def _measured(server: Postgres) -> dict[str, Any]:
+    found: dict[str, Any] = {"bench": "ledger", "batch": BATCH, "single_connections": SINGLE_CONNECTIONS}
+    laws: dict[str, int] = {}
+    checked: dict[str, int] = {}
+    for name, accounts in (("hot", 1), ("cold", COLD)):
+        db = await _database(server, f"ledger_{name}")
+        try:
+            tenants = await _tenants(db, accounts)
+            ours = await _rate(lambda pairs: _grouped(db, pairs), tenants, BATCH)
+            single = await _rate(lambda pairs: _single(db, pairs), tenants, SINGLE_CONNECTIONS)
+            found[name] = {"accounts": accounts, "pairs_per_s": ours, "single_pairs_per_s": single}
+            found[name]["ratio"] = round(ours / single, 1)
+            async with db.worker() as tx:
+                for law in await check_laws(tx):
+                    laws[law.law] = laws.get(law.law, 0) + len(law.violations)
+                    checked[law.law] = checked.get(law.law, 0) + law.checked
+        finally:
+            await db.close()
+        print(f"{name}: {found[name]}", file=sys.stderr)
+    return found | {"laws": laws, "laws_checked": checked}
+
+
+async def _database(server: Postgres, name: str) -> Database:
+    secrets = {"app_password": PASSWORD, "worker_password": PASSWORD}
+    await migrate(server.dsn(), "credit", database=name, **secrets)
+    app, worker = (role_dsn(server.dsn(name), f"credit_{role}") for role in ("app", "worker"))
+    # Who waits for a hot row waits long: that is what is measured, and no fault.
+    return await Database.connect(app, worker, worker_pool_max=SINGLE_CONNECTIONS, lock_timeout_ms=30_000)
+
+
+async def _tenants(db: Database, count: int) -> list[UUID]:
+    tenants = [uuid4() for _ in range(count)]
+    async with db.worker() as tx:
+        await handlers.on_tenant_changed(tx, [_heard(TenantChanged(tenant_id=str(one), version=1)) for one in tenants])
+    for tenant in tenants:
+        async with db.request(tenant) as tx:
+            await handlers.top_up(tx, TopUp(tenant, uuid4(), GRANT, "bench"))
+    return tenants
+
+
+async def _rate(work: Callable[[list[Pair]], Awaitable[None]], tenants: list[UUID], at_once: int) -> int:
+    """Pairs a second, for some seconds after a first batch that warms everything up."""
+    pairs = _pairs(tenants)
+    await work(next(pairs(at_once)))
+    done, began = 0, time.monotonic()
+    for some in pairs(at_once):
+        await work(some)
+        done += len(some)
+        if time.monotonic() - began > SECONDS or done >= PAIRS_MAX:
+            break
+    return round(done / (time.monotonic() - began))
+
+
+def _pairs(tenants: list[UUID]) -> Callable[[int], Iterator[list[Pair]]]:
+    turns = cycle(tenants)
+
+    def in_batches(size: int) -> Iterator[list[Pair]]:
+        while True:
+            yield [(tenant, uuid7()) for tenant in islice(turns, size)]
+
+    return in_batches
+
+
+# -- ours -------------------------------------------------------------------------------------------------------------
+
+
+async def _grouped(db: Database, pairs: list[Pair]) -> None:
+    """One transaction reserves for all of them, one settles them."""
+    async with db.worker() as tx:
+        await handlers.on_bulk_sms_requested(tx, [_heard(_requested(*pair)) for pair in pairs])
+    async with db.worker() as tx:
+        await handlers.on_bulk_sms_accounted(tx, [_heard(_accounted(*pair)) for pair in pairs])
+
+
+def _requested(tenant_id: UUID, bulk_id: UUID) -> BulkSmsRequested:
+    return BulkSmsRequested(tenant_id=str(tenant_id), bulk_id=str(bulk_id), credits=CREDITS)
+
+
+def _accounted(tenant_id: UUID, bulk_id: UUID) -> BulkSmsAccounted:
+    ids = {"tenant_id": str(tenant_id), "bulk_id": str(bulk_id)}
+    return BulkSmsAccounted(**ids, version=1, used=CREDITS - 1, released=1, closed=True)
+
+
+def _heard(message: Any) -> Received[Any]:
+    """As the consumer hands it over: read from its bytes."""
+    read = type(message).FromString(message.SerializeToString())
+    tenant_id = UUID(read.tenant_id)
+    return Received(
+        message=read,
+        event_id=uuid7(),
+        tenant_id=tenant_id,
+        correlation="",
+        causation="",
+        time_unix_ms=0,
+        topic="",
+        partition=0,
+        offset=0,
+        key=b"",
+    )
+
+
+# -- beside it --------------------------------------------------------------------------------------------------------
+
+_LOCK = """
+SELECT granted, owed, available, reserved, consumed, version FROM account WHERE tenant_id = $1 FOR UPDATE
+"""
+_MOVE = """
+UPDATE account SET available = available + $2, reserved = reserved + $3, consumed = consumed + $4, version = version + 1
+WHERE tenant_id = $1
+"""
+_ENTRY = """
+INSERT INTO entry (tenant_id, account_version, kind, credits, bulk_id, granted_after, owed_after, available_after,
+    reserved_after, consumed_after) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)
+"""
+_RESERVE = """
+INSERT INTO reservation (tenant_id, bulk_id, answer, asked, reserved, held) VALUES ($1, $2, 'reserved', $3, $3, $3)
+"""
+_KNOWN = "SELECT reserved, used, released, version FROM reservation WHERE tenant_id = $1 AND bulk_id = $2"
+_SETTLE = """
+UPDATE reservation SET used = $3, released = $4, held = 0, version = 1, closed = true
+WHERE tenant_id = $1 AND bulk_id = $2
+"""
+
+
+async def _single(db: Database, pairs: list[Pair]) -> None:
+    """A transaction for each operation, all at the same time."""
+    await asyncio.gather(*(_reserve_and_settle(db, *pair) for pair in pairs))
+
+
+async def _reserve_and_settle(db: Database, tenant_id: UUID, bulk_id: UUID) -> None:
+    async with db.worker() as tx:
+        at = await _moved(tx, tenant_id, bulk_id, None, "pending", -CREDITS, CREDITS, 0)
+        await tx.execute(_RESERVE, tenant_id, bulk_id, CREDITS)
+    async with db.worker() as tx:
+        at = await _moved(tx, tenant_id, bulk_id, None, "post", 0, 1 - CREDITS, CREDITS - 1)
+        await tx.fetchrow(_KNOWN, tenant_id, bulk_id)
+        await _moved(tx, tenant_id, bulk_id, at, "void", 1, -1, 0)
+        await tx.execute(_SETTLE, tenant_id, bulk_id, CREDITS - 1, 1)
+
+
+async def _moved(
+    tx: Any, tenant_id: UUID, bulk_id: UUID, at: Any, kind: str, available: int, reserved: int, consumed: int
+) -> dict[str, int]:
+    """Move credits of an account, which is locked here unless it is known (`at`), and write the entry."""
+    row = dict(at or await tx.fetchrow(_LOCK, tenant_id))
+    row["available"] += available
+    row["reserved"] += reserved
+    row["consumed"] += consumed
+    row["version"] += 1
+    after = [row[name] for name in ("granted", "owed", "available", "reserved", "consumed")]
+    await tx.execute(_MOVE, tenant_id, available, reserved, consumed)
+    await tx.execute(_ENTRY, tenant_id, row["version"], kind, abs(reserved), bulk_id, *after)
+    return row
