@@ -5,7 +5,7 @@ Every amount is in credits, a whole number. At every version of an account
 available while something is owed.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from enum import StrEnum
 from uuid import UUID
 
@@ -93,14 +93,17 @@ def move(
     caps: Caps | None = None,
 ) -> Entry:
     """The next entry of an account, with the account that it leaves; `caps` where it counts towards them."""
-    after = replace(
-        account,
+    # Made anew rather than by `replace`, which takes twice the time: this is what each operation does.
+    after = Account(
+        tenant_id=account.tenant_id,
         granted=account.granted + granted,
         owed=account.owed + owed,
         available=account.available + available,
         reserved=account.reserved + reserved,
         consumed=account.consumed + consumed,
         version=account.version + 1,
+        closed=account.closed,
+        parent_id=account.parent_id,
         caps=caps or account.caps,
     )
     return Entry(kind, credits, after, bulk_id)

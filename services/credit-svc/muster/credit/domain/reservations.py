@@ -139,17 +139,14 @@ def reserve(account: Account, known: Reservation | None, request: Request) -> St
     row = known or Reservation(request.tenant_id, request.bulk_id)
     if row.answer is not None:
         return Step(account, row)
-    asked = replace(row, asked=request.credits, send_by_ms=request.send_by_ms)
-    if row.closed:
-        return Step(account, _reserved(asked, account, 0))
-    credits = _to_reserve(account, request)
+    credits = 0 if row.closed else _to_reserve(account, request)
     if credits is None:
-        return Step(account, _refused(asked, account))
+        return Step(account, _refused(row, request, account))
     if credits == 0:
-        return Step(account, _reserved(asked, account, 0))
+        return Step(account, _reserved(row, request, account, 0))
     caps = account.caps.reserved(credits)
     entry = move(account, Kind.PENDING, credits, row.bulk_id, available=-credits, reserved=credits, caps=caps)
-    return Step(entry.account, _reserved(asked, entry.account, credits), (entry,))
+    return Step(entry.account, _reserved(row, request, entry.account, credits), (entry,))
 
 
 def settle(account: Account, known: Reservation | None, totals: Totals) -> Step:
@@ -161,10 +158,24 @@ def settle(account: Account, known: Reservation | None, totals: Totals) -> Step:
     row = known or Reservation(totals.tenant_id, totals.bulk_id)
     if totals.version <= row.version:
         return Step(account, row)
-    after = _brought_to(row, totals)
-    entries = _entries(account, row, after)
+    closed = row.closed or totals.closed
+    used = min(max(row.used, totals.used), row.reserved - row.released)
+    released = row.reserved - used if closed else min(max(row.released, totals.released), row.reserved - used)
+    refunded = min(max(row.refunded, totals.refunded), used)
+    entries = _entries(account, row, used, released, refunded)
     left = entries[-1].account if entries else account
-    return Step(left, replace(after, settled_version=left.version, settled_available=left.available), entries)
+    after = replace(
+        row,
+        used=used,
+        released=released,
+        refunded=refunded,
+        version=totals.version,
+        closed=closed,
+        excess=max(0, totals.used - used),
+        settled_version=left.version,
+        settled_available=left.available,
+    )
+    return Step(left, after, entries)
 
 
 def _fold(
@@ -203,9 +214,11 @@ def _limit(account: Account) -> int:
     return account.available if room is None else min(account.available, room)
 
 
-def _reserved(row: Reservation, account: Account, credits: int) -> Reservation:
+def _reserved(row: Reservation, request: Request, account: Account, credits: int) -> Reservation:
     return replace(
         row,
+        asked=request.credits,
+        send_by_ms=request.send_by_ms,
         answer=Answer.RESERVED,
         reserved=credits,
         reserved_on=account.caps.today,
@@ -214,11 +227,13 @@ def _reserved(row: Reservation, account: Account, credits: int) -> Reservation:
     )
 
 
-def _refused(row: Reservation, account: Account) -> Reservation:
+def _refused(row: Reservation, request: Request, account: Account) -> Reservation:
     return replace(
         row,
+        asked=request.credits,
+        send_by_ms=request.send_by_ms,
         answer=Answer.REFUSED,
-        shortfall=0 if account.closed else max(0, row.asked + account.owed - _limit(account)),
+        shortfall=0 if account.closed else max(0, request.credits + account.owed - _limit(account)),
         reason=_why_refused(account),
         answered_version=account.version,
         answered_available=account.available,
@@ -234,37 +249,20 @@ def _why_refused(account: Account) -> Refusal:
     return Refusal.CAPPED if _limit(account) < account.available else Refusal.SHORT
 
 
-def _brought_to(row: Reservation, totals: Totals) -> Reservation:
-    used = min(max(row.used, totals.used), row.reserved - row.released)
-    closed = row.closed or totals.closed
-    released = row.reserved - used if closed else min(max(row.released, totals.released), row.reserved - used)
-    return replace(
-        row,
-        used=used,
-        released=released,
-        refunded=min(max(row.refunded, totals.refunded), used),
-        version=totals.version,
-        closed=closed,
-        excess=max(0, totals.used - used),
-    )
-
-
-def _entries(account: Account, before: Reservation, after: Reservation) -> tuple[Entry, ...]:
+def _entries(account: Account, row: Reservation, used: int, released: int, refunded: int) -> tuple[Entry, ...]:
     entries = []
-    if posted := after.used - before.used:
-        entries.append(move(account, Kind.POST, posted, after.bulk_id, reserved=-posted, consumed=posted))
+    if posted := used - row.used:
+        entries.append(move(account, Kind.POST, posted, row.bulk_id, reserved=-posted, consumed=posted))
         account = entries[-1].account
-    if voided := after.released - before.released:
+    if voided := released - row.released:
         paid = min(account.owed, voided)
-        back = voided - paid
-        caps = account.caps.came_back(voided, after.reserved_on)
-        moved = {"owed": -paid, "available": back, "reserved": -voided}
-        entries.append(move(account, Kind.VOID, voided, after.bulk_id, caps=caps, **moved))
+        caps = account.caps.came_back(voided, row.reserved_on)
+        moved = {"owed": -paid, "available": voided - paid, "reserved": -voided}
+        entries.append(move(account, Kind.VOID, voided, row.bulk_id, caps=caps, **moved))
         account = entries[-1].account
-    if refunded := after.refunded - before.refunded:
-        paid = min(account.owed, refunded)
-        back = refunded - paid
-        caps = account.caps.came_back(refunded, after.reserved_on)
-        moved = {"owed": -paid, "available": back, "consumed": -refunded}
-        entries.append(move(account, Kind.REFUND, refunded, after.bulk_id, caps=caps, **moved))
+    if back := refunded - row.refunded:
+        paid = min(account.owed, back)
+        caps = account.caps.came_back(back, row.reserved_on)
+        moved = {"owed": -paid, "available": back - paid, "consumed": -back}
+        entries.append(move(account, Kind.REFUND, back, row.bulk_id, caps=caps, **moved))
     return tuple(entries)

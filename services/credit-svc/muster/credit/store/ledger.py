@@ -56,8 +56,8 @@ _SAVE_ACCOUNTS = """
 UPDATE account a
 SET granted = v.granted, owed = v.owed, available = v.available, reserved = v.reserved, consumed = v.consumed,
     version = v.version, used_on = v.used_on, used_daily = v.used_daily, used_monthly = v.used_monthly
-FROM unnest($1::uuid[], $2::bigint[], $3::bigint[], $4::bigint[], $5::bigint[], $6::bigint[], $7::bigint[], $8::date[],
-    $9::bigint[], $10::bigint[])
+FROM unnest($1::uuid[], $2::text::bigint[], $3::text::bigint[], $4::text::bigint[], $5::text::bigint[],
+    $6::text::bigint[], $7::text::bigint[], $8::date[], $9::text::bigint[], $10::text::bigint[])
     AS v (tenant_id, granted, owed, available, reserved, consumed, version, used_on, used_daily, used_monthly)
 WHERE a.tenant_id = v.tenant_id
 """
@@ -72,8 +72,9 @@ async def _save_accounts(tx: Tx, accounts: Iterable[Account]) -> None:
 _ADD_ENTRIES = """
 INSERT INTO entry (tenant_id, account_version, kind, credits, bulk_id, granted_after, owed_after, available_after,
     reserved_after, consumed_after, reason, reference, actor)
-SELECT * FROM unnest($1::uuid[], $2::bigint[], $3::text[], $4::bigint[], $5::uuid[], $6::bigint[], $7::bigint[],
-    $8::bigint[], $9::bigint[], $10::bigint[], $11::text[], $12::text[], $13::text[])
+SELECT * FROM unnest($1::uuid[], $2::text::bigint[], $3::text[], $4::text::bigint[], $5::uuid[], $6::text::bigint[],
+    $7::text::bigint[], $8::text::bigint[], $9::text::bigint[], $10::text::bigint[], $11::text[], $12::text[],
+    $13::text[])
 """
 
 
@@ -86,9 +87,10 @@ _SAVE_RESERVATIONS = """
 INSERT INTO reservation (tenant_id, bulk_id, answer, asked, reserved, shortfall, reason, send_by_ms, answered_version,
     answered_available, used, released, refunded, version, closed, excess, settled_version, settled_available, held,
     reserved_on)
-SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::text[], $4::bigint[], $5::bigint[], $6::bigint[], $7::text[],
-    $8::bigint[], $9::bigint[], $10::bigint[], $11::bigint[], $12::bigint[], $13::bigint[], $14::bigint[],
-    $15::boolean[], $16::bigint[], $17::bigint[], $18::bigint[], $19::bigint[], $20::date[])
+SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::text[], $4::text::bigint[], $5::text::bigint[], $6::text::bigint[],
+    $7::text[], $8::text::bigint[], $9::text::bigint[], $10::text::bigint[], $11::text::bigint[],
+    $12::text::bigint[], $13::text::bigint[], $14::text::bigint[], $15::boolean[], $16::text::bigint[],
+    $17::text::bigint[], $18::text::bigint[], $19::text::bigint[], $20::date[])
 ON CONFLICT (tenant_id, bulk_id) DO UPDATE
 SET answer = excluded.answer, asked = excluded.asked, reserved = excluded.reserved, shortfall = excluded.shortfall,
     reason = excluded.reason, send_by_ms = excluded.send_by_ms, answered_version = excluded.answered_version,
@@ -109,7 +111,7 @@ async def save(tx: Tx, batch: Batch) -> None:
 
 _SAVE_TENANTS = """
 INSERT INTO account AS a (tenant_id, tenant_version, closed, time_zone, parent_id)
-SELECT * FROM unnest($1::uuid[], $2::bigint[], $3::boolean[], $4::text[], $5::uuid[]) ORDER BY 1
+SELECT * FROM unnest($1::uuid[], $2::text::bigint[], $3::boolean[], $4::text[], $5::uuid[]) ORDER BY 1
 ON CONFLICT (tenant_id) DO UPDATE SET tenant_version = excluded.tenant_version, closed = excluded.closed,
     time_zone = excluded.time_zone, parent_id = excluded.parent_id
 WHERE a.tenant_version < excluded.tenant_version
@@ -219,8 +221,13 @@ async def statement(tx: Tx, tenant_id: UUID, before: int | None, limit: int) -> 
     return [dict(row) for row in await tx.fetch(_STATEMENT, tenant_id, before, limit)]
 
 
-def _columns(rows: Sequence[tuple[Any, ...]]) -> list[list[Any]]:
-    return [list(column) for column in zip(*rows, strict=True)]
+def _columns(rows: Sequence[tuple[Any, ...]]) -> list[Any]:
+    """Rows as columns. Whole numbers go as the text of an array: asyncpg looks at each element of a list for long."""
+    return [_numbers(column) if type(column[0]) is int else list(column) for column in zip(*rows, strict=True)]
+
+
+def _numbers(column: Sequence[int]) -> str:
+    return f"{{{','.join(map(str, column))}}}"
 
 
 def _account(row: Any) -> Account:
