@@ -1,0 +1,172 @@
+"""`make sim`: many seeds on all cores. Exit code 1 and the seeds where anything was broken; the last line is JSON.
+
+SEEDS (100), FIRST (1) and JOBS (the cores) are read from the environment. The result file, sim.json in the folder of
+running state, is what docs/proof.md is made from.
+"""
+
+import json
+import os
+import subprocess
+import sys
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final
+
+from tests.simulation.faults import KINDS
+from tests.simulation.server import make_databases, server
+from tests.simulation.worker import Worker
+
+_SUMS: Final = ("transitions", "statements", "records", "accepted", "sends", "simulated_s")
+# With so many seeds, a kind of fault that never happened is one that does not work.
+ALL_KINDS_FROM: Final = 300
+_SHOWN: Final = 40
+
+
+@dataclass(slots=True)
+class Result:
+    """What a run of seeds came to."""
+
+    first: int
+    seeds: int = 0
+    sums: Counter[str] = field(default_factory=Counter)
+    fired: Counter[str] = field(default_factory=Counter)
+    checked: Counter[str] = field(default_factory=Counter)
+    failures: list[dict[str, Any]] = field(default_factory=list)
+    seconds: float = 0.0
+    jobs: int = 1
+
+    def add(self, outcome: dict[str, Any]) -> None:
+        """Count one seed."""
+        self.seeds += 1
+        self.sums.update({name: outcome[name] for name in _SUMS})
+        self.fired.update(outcome["fired"])
+        self.checked.update(outcome["checked"])
+        if outcome["wrong"]:
+            self.failures.append({name: outcome[name] for name in ("seed", "wrong", "last", "digest")})
+
+    @property
+    def idle(self) -> list[str]:
+        """Kinds of faults that should have happened in so many seeds and did not, and laws that were not checked."""
+        if self.seeds < ALL_KINDS_FROM:
+            return []
+        return sorted(set(KINDS) - set(self.fired)) + sorted(law for law, times in self.checked.items() if not times)
+
+    def document(self) -> dict[str, Any]:
+        """As JSON."""
+        sums = {name: round(self.sums[name]) for name in _SUMS}
+        return {
+            "commit": commit(), "first": self.first, "seeds": self.seeds, **sums,
+            "faults": dict(sorted(self.fired.items())),
+            "checked": dict(sorted(self.checked.items())), "idle": self.idle, "jobs": self.jobs,
+            "seconds": round(self.seconds, 1),
+            "failures": [{"seed": one["seed"], "wrong": one["wrong"][:5]} for one in self.failures],
+        }  # fmt: skip
+
+
+def commit() -> str:
+    """The commit that is simulated; "+" where files were changed since."""
+
+    def git(*words: str) -> str:
+        return subprocess.run(("git", *words), capture_output=True, text=True, check=False).stdout.strip()
+
+    return git("rev-parse", "--short", "HEAD") + ("+" if git("status", "--porcelain", "--untracked-files=no") else "")
+
+
+@contextmanager
+def workers(count: int, fault: str = "") -> Iterator[list[Worker]]:
+    """Workers over one server, each with its own databases."""
+    with server() as admin_dsn:
+        suffixes = [str(at) for at in range(count)]
+        make_databases(admin_dsn, suffixes)
+        found = [Worker(admin_dsn, suffix, fault) for suffix in suffixes]
+        try:
+            yield found
+        finally:
+            for worker in found:
+                worker.close()
+
+
+def run(seeds: Sequence[int], found: Sequence[Worker], each: Callable[[dict[str, Any]], bool]) -> None:
+    """Give the seeds to the workers, in order, as each gets free. `each` gets every outcome; false ends the run."""
+    left, lock, errors = iter(seeds), threading.Lock(), list[BaseException]()
+    going = True
+
+    def serve(worker: Worker) -> None:
+        nonlocal going
+        try:
+            while going:
+                with lock:
+                    seed = next(left, None)
+                if seed is None:
+                    return
+                outcome = worker.simulate(seed)
+                with lock:
+                    going = each(outcome) and going
+        except BaseException as error:
+            going = False
+            errors.append(error)
+
+    threads = [threading.Thread(target=serve, args=(worker,)) for worker in found]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    if errors:
+        raise errors[0]
+
+
+def run_all(first: int, count: int, jobs: int, progress: Callable[[Result], None]) -> Result:
+    """Every seed, whatever fails."""
+    result, began = Result(first, jobs=jobs), time.monotonic()
+
+    def each(outcome: dict[str, Any]) -> bool:
+        result.add(outcome)
+        result.seconds = time.monotonic() - began
+        progress(result)
+        return True
+
+    with workers(jobs) as found:
+        run(range(first, first + count), found, each)
+    result.failures.sort(key=lambda one: one["seed"])
+    return result
+
+
+def _progress(count: int) -> Callable[[Result], None]:
+    step = 1 if sys.stderr.isatty() else max(1, count // 20)
+
+    def show(result: Result) -> None:
+        if result.seeds % step == 0 or result.seeds == count:
+            left = (count - result.seeds) * result.seconds / result.seeds
+            bar = "#" * (30 * result.seeds // count)
+            line = f"[{bar:<30}] {result.seeds}/{count} seeds, {len(result.failures)} failed, {left:.0f} s left"
+            print(line, end="\r" if sys.stderr.isatty() and result.seeds < count else "\n", file=sys.stderr, flush=True)
+
+    return show
+
+
+def main() -> int:
+    """Run what the environment asks for."""
+    first, count = int(os.environ.get("FIRST", "1")), int(os.environ.get("SEEDS", "100"))
+    jobs = int(os.environ.get("JOBS", "0")) or os.cpu_count() or 1
+    if count < 1 or first < 0 or not 1 <= jobs <= 16:
+        print("SEEDS must be at least 1, FIRST at least 0, JOBS 1 to 16", file=sys.stderr)
+        return 2
+    result = run_all(first, count, min(jobs, count), _progress(count))
+    for failure in result.failures:
+        print(f"seed {failure['seed']}:", *failure["wrong"], *failure["last"][-_SHOWN:], sep="\n  ")
+        print(f"  again: .venv/bin/python -m tests.simulation --seed {failure['seed']} --trace")
+    document = result.document()
+    var = Path(os.environ.get("MUSTER_VAR", "var"))
+    var.mkdir(parents=True, exist_ok=True)
+    (var / "sim.json").write_text(json.dumps(document, indent=1) + "\n")
+    print(json.dumps(document))
+    return 1 if result.failures or result.idle else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,44 @@
+"""A PostgreSQL for the simulation, with databases of its own for each worker of a run."""
+
+import asyncio
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from muster.kit.migrate import migrate
+from muster.kit.testing import PASSWORD
+from muster.local.postgres import Postgres, run_sql
+from tests.simulation.database import SERVICES
+
+_PREFIX = "muster-sim-"
+_SETTINGS = ("autovacuum = off", "max_wal_size = '4GB'", "checkpoint_timeout = '1h'", "wal_level = minimal")
+
+
+@contextmanager
+def server() -> Iterator[str]:
+    """The superuser's address of a fresh server; gone after the block."""
+    folder = Path(tempfile.mkdtemp(prefix=_PREFIX))
+    folder.chmod(0o711)
+    postgres = Postgres(folder, durable=False)
+    postgres.start()
+    try:
+        for setting in _SETTINGS:
+            run_sql(postgres.dsn(), f"ALTER SYSTEM SET {setting}")
+        run_sql(postgres.dsn(), "SELECT pg_reload_conf()")
+        yield postgres.dsn()
+    finally:
+        postgres.stop()
+        postgres.remove()
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def make_databases(admin_dsn: str, suffixes: list[str]) -> None:
+    """Migrated databases of all services for each suffix."""
+    for service in SERVICES:
+        template = f"{service}_template"
+        passwords = {"app_password": PASSWORD, "worker_password": PASSWORD}
+        asyncio.run(migrate(admin_dsn, service, None, database=template, **passwords))
+        for suffix in suffixes:
+            run_sql(admin_dsn, f'CREATE DATABASE "{service}_{suffix}" TEMPLATE "{template}"')

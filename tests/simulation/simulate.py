@@ -1,0 +1,90 @@
+"""One seed, from empty databases to its verdict."""
+
+import asyncio
+import gc
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from tests.simulation.database import Cluster
+from tests.simulation.loop import DYING_S, Stuck
+from tests.simulation.oracles import judge
+from tests.simulation.services import installed, quiet, specs
+from tests.simulation.story import Story
+from tests.simulation.world import World
+
+
+@dataclass(slots=True)
+class Outcome:
+    """What became of one seed."""
+
+    seed: int
+    wrong: list[str] = field(default_factory=list)
+    checked: dict[str, int] = field(default_factory=dict)
+    fired: dict[str, int] = field(default_factory=dict)
+    digest: str = ""
+    last: list[str] = field(default_factory=list)
+    transitions: int = 0
+    statements: int = 0
+    records: int = 0
+    accepted: int = 0
+    sends: int = 0
+    simulated_s: float = 0.0
+    seconds: float = 0.0
+
+    def document(self) -> dict[str, Any]:
+        """As JSON."""
+        return asdict(self)
+
+
+def simulate(seed: int, cluster: Cluster, every: Callable[[str], None] | None = None) -> Outcome:
+    """Run one history."""
+    began = time.perf_counter()
+    quiet()
+    cluster.empty(str(seed))
+    world = World(str(seed), cluster, every)
+    outcome = Outcome(seed)
+    # Collected between seeds only: when a cycle is freed must not depend on what ran before.
+    gc.collect()
+    gc.freeze()
+    gc.disable()
+    try:
+        with installed(world, chunk_max=world.rng("chunks").choice((2, 3, 500))):
+            try:
+                world.loop.run_until_complete(world.loop.create_task(_history(world, outcome), context=world.context))
+            finally:
+                _end(world)
+    except Stuck:
+        outcome.wrong.append("everybody waits for ever")
+    except AssertionError as error:
+        outcome.wrong.append(f"not as it must be: {error}")
+    finally:
+        gc.enable()
+        world.loop.close()
+    outcome.digest, outcome.last, outcome.transitions = world.trace.digest, list(world.trace.last), world.trace.lines
+    outcome.statements, outcome.accepted = world.statements, len(world.carrier.taken)
+    outcome.records = sum(len(log.records) for log in world.broker.logs.values())
+    outcome.fired = dict(world.faults.fired)
+    outcome.simulated_s, outcome.seconds = world.loop.time(), time.perf_counter() - began
+    return outcome
+
+
+async def _history(world: World, outcome: Outcome) -> None:
+    for name, spec in specs().items():
+        world.add(name, spec)
+    story = Story(world)
+    ended = await story.tell()
+    if not ended:
+        outcome.wrong.append("law bounded: not every send has come to its end, or not every event was applied")
+    outcome.sends = len(story.sends)
+    wrong, outcome.checked = await judge(world, story)
+    outcome.wrong += wrong
+
+
+def _end(world: World) -> None:
+    """Nothing of it goes on."""
+    world.specs.clear()
+    for node in world.started:
+        world.loop.kill(node)
+    world.loop.run_until_complete(asyncio.sleep(DYING_S))

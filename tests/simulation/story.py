@@ -1,0 +1,189 @@
+"""What people do in one history: businesses with a few customers, sends, controls, opt-outs; then calm, and the end."""
+
+import asyncio
+from collections.abc import Coroutine
+from dataclasses import dataclass, field
+from random import Random
+from typing import Any, Final
+from uuid import UUID
+
+from tests.simulation.client import OPERATOR, admin, ask
+from tests.simulation.world import World
+
+CALM_S: Final = 18.0
+QUIET_LIMIT_S: Final = 600.0
+_LOOK_S: Final = 3.0
+_SETTLED: Final = """
+SELECT (SELECT count(*) FROM saga WHERE state NOT IN ('closed', 'refused'))
+     + (SELECT count(*) FROM saga WHERE account_version > settled_version)
+"""
+
+
+@dataclass(slots=True)
+class Send:
+    """A send that somebody asked for. `mark` begins its text; the times are of answers that promised something."""
+
+    tenant: "Tenant"
+    mark: str
+    bulk_id: str
+    stopped_at: float | None = None
+    silent: list[tuple[float, float]] = field(default_factory=list)
+
+
+@dataclass(slots=True)
+class Tenant:
+    """A business and its customers' numbers."""
+
+    id: UUID
+    sender: str
+    numbers: list[str]
+
+
+class Story:
+    """Acts for everybody, by the seed."""
+
+    def __init__(self, world: World) -> None:
+        self._world = world
+        self._rng: Random = world.rng("story")
+        self.tenants: list[Tenant] = []
+        self.sends: list[Send] = []
+        self.granted = 0
+
+    async def tell(self) -> bool:
+        """From the first tenant to the last settlement; False if it does not end within the bound."""
+        world, rng = self._world, self._rng
+        for at in range(rng.choice((1, 2))):
+            await self._open(at)
+        await self._until(self._quiet, 60.0)
+        world.faults.start()
+        acts: list[Coroutine[Any, Any, None]] = []
+        for tenant in self.tenants:
+            acts += [self._send(tenant, at) for at in range(rng.choice((1, 1, 2)))]
+            acts += [self._opt_out(tenant) for _ in range(rng.choice((0, 1, 2)))]
+            acts += [self._grant(tenant) for _ in range(rng.choice((0, 0, 1)))]
+        world.loop.call_later(CALM_S, self._calm, context=world.context)
+        acts.append(self._disturb())
+        await asyncio.gather(*acts)
+        await asyncio.sleep(max(0.0, CALM_S + 5.0 - world.loop.time()))
+        return await self._until(self._settled, QUIET_LIMIT_S)
+
+    # -- acts ---------------------------------------------------------------------------------------------------------
+
+    async def _open(self, at: int) -> None:
+        rng = self._rng
+        sender = f"+6140000000{at}"
+        body = {
+            "name": f"Salon {at}", "country": "AU", "time_zone": "UTC", "sender": sender,
+            "allow_sms_replies": rng.random() < 0.5, "reception_email": "desk@salon.example",
+            "unknown_rule": rng.choice(("release", "charge")),
+        }  # fmt: skip
+        made = await self._ask(OPERATOR, "POST", "/v1/tenants", body, service="tenant", expect=201)
+        count = rng.randrange(3, 11)
+        numbers = [f"+6141{at}{rng.randrange(100):02d}{number:04d}" for number in range(count)]
+        tenant = Tenant(UUID(made["id"]), sender, numbers)
+        self.tenants.append(tenant)
+        await self._grant(tenant)
+        rows = "".join(f"P{n},{number},{'no' if rng.random() < 0.1 else 'yes'}\n" for n, number in enumerate(numbers))
+        content = f"first name,mobile,allow bulk sms\n{rows}".encode()
+        await self._ask(
+            admin(tenant.id), "POST", "/v1/customers/imports", content, service="customer", content_type="text/csv",
+            expect=201,
+        )  # fmt: skip
+
+    async def _grant(self, tenant: Tenant) -> None:
+        credits = self._rng.choice((4, 30, 100))
+        body = {"tenant_id": str(tenant.id), "credits": credits, "reason": "paid"}
+        await asyncio.sleep(self._rng.uniform(0.0, 3.0))
+        await self._ask(OPERATOR, "POST", "/v1/credits/top-ups", body, service="credit", expect=201)
+        self.granted += credits
+
+    async def _send(self, tenant: Tenant, at: int) -> None:
+        world, rng, token = self._world, self._rng, admin(tenant.id)
+        mark = f"Offer {at} of {tenant.sender}"
+        await asyncio.sleep(rng.uniform(0.0, 4.0))
+        quote = await self._ask(
+            token, "POST", "/v1/quotes", {"text": f"{mark} for {{{{first_name}}}}. STOP to opt out",
+            "audience": {"all": True}}, service="customer", expect=201,
+        )  # fmt: skip
+        if not quote["recipients"]:
+            return
+        body = {"quote_id": quote["id"], "partial": rng.choice(("nothing", "first_n"))}
+        made = await self._ask(token, "POST", "/v1/bulk-sms", body, service="customer", expect=202)
+        send = Send(tenant, mark, made["id"])
+        self.sends.append(send)
+        story = rng.choice(("none", "none", "stop", "pause", "pause and stop"))
+        if story != "none":
+            await asyncio.sleep(rng.choice((0.0, 0.2, 1.0, 3.0)) * rng.random() * 2)
+        if "pause" in story:
+            if (since := await self._control(send, "pause")) is not None:
+                await asyncio.sleep(rng.uniform(0.5, 6.0))
+                send.silent.append((since, world.loop.time()))
+            if "stop" not in story:
+                await self._control(send, "resume")
+        if "stop" in story:
+            send.stopped_at = await self._control(send, "stop")
+
+    async def _control(self, send: Send, word: str) -> float | None:
+        """When it was answered with exact counts, from which moment nothing may leave."""
+        path = f"/v1/bulk-sms/{send.bulk_id}/{word}"
+        status, _ = await ask(
+            self._world, admin(send.tenant.id), "POST", path, {}, service="dispatch", key=f"{word}-{send.bulk_id}"
+        )
+        assert status in (200, 202, 409), f"{word}: {status}"
+        return self._world.loop.time() if status == 200 else None
+
+    async def _opt_out(self, tenant: Tenant) -> None:
+        world, rng = self._world, self._rng
+        number = rng.choice(tenant.numbers)
+        await asyncio.sleep(rng.uniform(0.0, 9.0))
+        if rng.random() < 0.5:
+            world.carrier.inbound(number, tenant.sender, rng.choice(("STOP", "Stop please", "thanks!")))
+        else:
+            body = {"number": number, "scope": rng.choice(("marketing", "all"))}
+            await self._ask(admin(tenant.id), "POST", "/v1/suppressions", body, service="customer", expect=201)
+
+    async def _disturb(self) -> None:
+        """What hits from outside, at any moment: the carrier hangs up, somebody restarts a process."""
+        world, rng = self._world, self._rng
+        for _ in range(rng.choice((0, 1, 2, 3))):
+            await asyncio.sleep(rng.uniform(0.5, 8.0))
+            if rng.random() < 0.5:
+                world.faults.fired["carrier hung up"] += 1
+                world.carrier.disconnect()
+            else:
+                node = rng.choice(sorted(world.alive(), key=lambda one: one.name))
+                world.faults.fired["killed at any moment"] += 1
+                world.crash(node)
+
+    def _calm(self) -> None:
+        self._world.faults.calm()
+        self._world.end_surplus()
+
+    # -- quiet --------------------------------------------------------------------------------------------------------
+
+    async def _ask(self, token: str, method: str, path: str, body: Any, *, expect: int, **options: Any) -> Any:
+        key = f"{path}-{self._rng.getrandbits(64):x}"
+        status, found = await ask(self._world, token, method, path, body, key=key, **options)
+        assert status == expect, f"{method} {path}: {status} {found}"
+        return found
+
+    async def _until(self, condition: Any, limit_s: float) -> bool:
+        until = self._world.loop.time() + limit_s
+        while not condition():
+            if self._world.loop.time() > until:
+                return False
+            await asyncio.sleep(_LOOK_S)
+        return True
+
+    def _settled(self) -> bool:
+        """Every send has its end, its settlement is heard, and nothing is on its way."""
+        return not self._world.cluster.look("dispatch", _SETTLED)[0][0] and self._quiet()
+
+    def _quiet(self) -> bool:
+        """All processes live, all outboxes are empty, all events are applied, and the carrier has nothing to bring."""
+        world = self._world
+        if world.carrier.waiting or len(world.alive()) < len(world.specs):
+            return False
+        if any(world.cluster.look(service, "SELECT FROM outbox LIMIT 1") for service in world.services()):
+            return False
+        return world.lag() == 0
