@@ -4,9 +4,9 @@ import argparse
 import os
 import sys
 
-from tests.simulation.database import Cluster
-from tests.simulation.server import make_databases, server
-from tests.simulation.simulate import simulate
+from simulation.database import Cluster
+from simulation.server import make_databases, server
+from simulation.simulate import simulate
 
 
 def main() -> int:

@@ -19,7 +19,7 @@ from muster.events import TOPICS
 from muster.kit.producer import PublishFailed, WireRecord
 
 if TYPE_CHECKING:
-    from tests.simulation.world import World
+    from simulation.world import World
 
 SESSION_S: Final = 6.0
 _PARTITIONS: Final = 2

@@ -20,7 +20,7 @@ from muster.smpp.pdu import (
 )
 
 if TYPE_CHECKING:
-    from tests.simulation.world import World
+    from simulation.world import World
 
 PORT: Final = 2775
 THROTTLED: Final = 0x58

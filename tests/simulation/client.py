@@ -8,7 +8,7 @@ from uuid import UUID
 from muster.events import NIL_TENANT
 
 if TYPE_CHECKING:
-    from tests.simulation.world import World
+    from simulation.world import World
 
 OPERATOR: Final = f"{NIL_TENANT}:operator"
 _ANSWER_LIMIT_S: Final = 40.0

@@ -19,7 +19,7 @@ from muster.kit.pg import Database
 from muster.kit.testing import role_dsn
 
 if TYPE_CHECKING:
-    from tests.simulation.world import World
+    from simulation.world import World
 
 SERVICES = ("tenant", "customer", "credit", "dispatch", "reply", "report")
 _SERVER = {

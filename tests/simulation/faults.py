@@ -7,8 +7,8 @@ from random import Random
 from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
-    from tests.simulation.loop import Node
-    from tests.simulation.world import World
+    from simulation.loop import Node
+    from simulation.world import World
 
 # Probability of each kind: of processes by statement, of the bus by publication or record, of the carrier by submit or
 # receipt. A seed takes some kinds and leaves others, and is wilder or milder.

@@ -5,8 +5,8 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from tests.simulation.loop import Node
-    from tests.simulation.world import World
+    from simulation.loop import Node
+    from simulation.world import World
 
 
 class Transport(asyncio.Transport):

@@ -5,9 +5,9 @@ from collections.abc import Iterator
 from typing import Any, Final
 
 from muster.client import laws
-from tests.simulation.client import OPERATOR, ask
-from tests.simulation.story import Send, Story
-from tests.simulation.world import World
+from simulation.client import OPERATOR, ask
+from simulation.story import Send, Story
+from simulation.world import World
 
 _ACCEPTED, _UNKNOWN = 2, 3
 _ON_ITS_WAY_S: Final = 0.02

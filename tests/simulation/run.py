@@ -17,9 +17,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
-from tests.simulation.faults import KINDS
-from tests.simulation.server import make_databases, server
-from tests.simulation.worker import Worker
+from simulation.faults import KINDS
+from simulation.server import make_databases, server
+from simulation.worker import Worker
 
 _SUMS: Final = ("transitions", "statements", "records", "accepted", "sends", "simulated_s")
 # With so many seeds, a kind of fault that never happened is one that does not work.

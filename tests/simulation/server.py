@@ -10,7 +10,7 @@ from pathlib import Path
 from muster.kit.migrate import migrate
 from muster.kit.testing import PASSWORD
 from muster.local.postgres import Postgres, run_sql
-from tests.simulation.database import SERVICES
+from simulation.database import SERVICES
 
 _PREFIX = "muster-sim-"
 _SETTINGS = ("autovacuum = off", "max_wal_size = '4GB'", "checkpoint_timeout = '1h'", "wal_level = minimal")

@@ -37,11 +37,11 @@ from muster.report.settings import ReportSettings
 from muster.report.stream import applier
 from muster.tenant.api import ROUTERS as TENANT_ROUTERS
 from muster.tenant.settings import TenantSettings
-from tests.simulation.broker import SimConsumer, SimProducer
-from tests.simulation.carrier import PORT
-from tests.simulation.database import SimDatabase
-from tests.simulation.faults import RESPONSE_TIMEOUT_S
-from tests.simulation.world import START_US, Spec, World
+from simulation.broker import SimConsumer, SimProducer
+from simulation.carrier import PORT
+from simulation.database import SimDatabase
+from simulation.faults import RESPONSE_TIMEOUT_S
+from simulation.world import START_US, Spec, World
 
 KEY: Final = bytes(range(32)).hex()
 ID_KEY: Final = bytes(range(32, 64)).hex()

@@ -7,12 +7,12 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from tests.simulation.database import Cluster
-from tests.simulation.loop import DYING_S, Stuck
-from tests.simulation.oracles import judge
-from tests.simulation.services import installed, quiet, specs
-from tests.simulation.story import Story
-from tests.simulation.world import World
+from simulation.database import Cluster
+from simulation.loop import DYING_S, Stuck
+from simulation.oracles import judge
+from simulation.services import installed, quiet, specs
+from simulation.story import Story
+from simulation.world import World
 
 
 @dataclass(slots=True)
@@ -76,7 +76,7 @@ async def _history(world: World, outcome: Outcome) -> None:
     story = Story(world)
     ended = await story.tell()
     if not ended:
-        outcome.wrong.append("law bounded: not every send has come to its end, or not every event was applied")
+        outcome.wrong.append(f"law bounded: {story.unsettled()}")
     outcome.sends = len(story.sends)
     wrong, outcome.checked = await judge(world, story)
     outcome.wrong += wrong

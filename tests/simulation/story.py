@@ -7,15 +7,15 @@ from random import Random
 from typing import Any, Final
 from uuid import UUID
 
-from tests.simulation.client import OPERATOR, admin, ask
-from tests.simulation.world import World
+from simulation.client import OPERATOR, admin, ask
+from simulation.world import World
 
 CALM_S: Final = 18.0
 QUIET_LIMIT_S: Final = 600.0
 _LOOK_S: Final = 3.0
-_SETTLED: Final = """
-SELECT (SELECT count(*) FROM saga WHERE state NOT IN ('closed', 'refused'))
-     + (SELECT count(*) FROM saga WHERE account_version > settled_version)
+_UNSETTLED: Final = """
+SELECT bulk_id, state, ending, parked, reserved, held, unknown, account_version, settled_version FROM saga
+WHERE state NOT IN ('closed', 'refused') OR account_version > settled_version
 """
 
 
@@ -50,7 +50,7 @@ class Story:
         self.granted = 0
 
     async def tell(self) -> bool:
-        """From the first tenant to the last settlement; False if it does not end within the bound."""
+        """From the first tenant to the last settlement; False if that does not come within the bound."""
         world, rng = self._world, self._rng
         for at in range(rng.choice((1, 2))):
             await self._open(at)
@@ -177,13 +177,24 @@ class Story:
 
     def _settled(self) -> bool:
         """Every send has its end, its settlement is heard, and nothing is on its way."""
-        return not self._world.cluster.look("dispatch", _SETTLED)[0][0] and self._quiet()
+        return not self.unsettled()
 
     def _quiet(self) -> bool:
+        return not self._moving()
+
+    def unsettled(self) -> str:
+        """What has not come to its end, empty if all has."""
+        rows = self._world.cluster.look("dispatch", _UNSETTLED)
+        return "; ".join(", ".join(f"{name} {value}" for name, value in row.items()) for row in rows) or self._moving()
+
+    def _moving(self) -> str:
         """All processes live, all outboxes are empty, all events are applied, and the carrier has nothing to bring."""
         world = self._world
-        if world.carrier.waiting or len(world.alive()) < len(world.specs):
-            return False
-        if any(world.cluster.look(service, "SELECT FROM outbox LIMIT 1") for service in world.services()):
-            return False
-        return world.lag() == 0
+        if world.carrier.waiting:
+            return f"the carrier still brings {world.carrier.waiting}"
+        if len(world.alive()) < len(world.specs):
+            return "not every process lives"
+        for service in world.services():
+            if world.cluster.look(service, "SELECT FROM outbox LIMIT 1"):
+                return f"the outbox of {service} is not empty"
+        return world.lag()

@@ -10,8 +10,9 @@ import sys
 from importlib import import_module
 from typing import IO, Any, cast
 
-from tests.simulation.database import Cluster
-from tests.simulation.simulate import simulate
+from simulation import TESTS
+from simulation.database import Cluster
+from simulation.simulate import simulate
 
 
 class Worker:
@@ -21,7 +22,7 @@ class Worker:
         command = [sys.executable, "-m", "tests.simulation.worker", admin_dsn, suffix, fault]
         environment = {**os.environ, "PYTHONHASHSEED": "0"}
         self._process = subprocess.Popen(
-            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment
+            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment, cwd=TESTS.parent
         )
 
     def simulate(self, seed: int) -> dict[str, Any]:
@@ -49,7 +50,7 @@ class Worker:
 def main(admin_dsn: str, suffix: str, fault: str) -> None:
     """Work until standard input ends."""
     if fault:
-        import_module("tests.simulation.mutants").apply(fault)
+        import_module("simulation.mutants").apply(fault)
     cluster = Cluster(admin_dsn, suffix)
     for line in sys.stdin:
         outcome = simulate(int(line), cluster).document()

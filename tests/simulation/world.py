@@ -11,13 +11,13 @@ from typing import Any, Final
 from aiokafka import TopicPartition
 
 from muster.kit.process import Process, _end_main, _until_done
-from tests.simulation.broker import SESSION_S, Broker
-from tests.simulation.carrier import Carrier
-from tests.simulation.database import Cluster, Connection, Crashed
-from tests.simulation.faults import Faults
-from tests.simulation.loop import NODE, Node, SimLoop
-from tests.simulation.network import Network
-from tests.simulation.trace import Trace
+from simulation.broker import SESSION_S, Broker
+from simulation.carrier import Carrier
+from simulation.database import Cluster, Connection, Crashed
+from simulation.faults import Faults
+from simulation.loop import NODE, Node, SimLoop
+from simulation.network import Network
+from simulation.trace import Trace
 
 START_US: Final = 1_768_442_400_000_000  # 2026-01-15T02:00:00Z
 _RESTART_S: Final = (0.3, 3.0)
@@ -196,14 +196,14 @@ class World:
         """All of them."""
         return sorted({spec.service for spec in self.specs.values()})
 
-    def lag(self) -> int:
-        """How many records are not applied yet, over all groups."""
-        left = 0
+    def lag(self) -> str:
+        """What is not applied yet, over all groups; empty if all is."""
         for name, group in self.broker.groups.items():
             topics = {topic for member in group.members for topic in member.topics}
             read = dict(group.committed)
             if name != "report":
                 rows = self.cluster.look(name, "SELECT topic, partition, next_offset FROM consumer_offset")
                 read = {TopicPartition(row[0], row[1]): row[2] for row in rows}
-            left += self.broker.lag(topics, read)
-        return left
+            if lag := self.broker.lag(topics, read):
+                return f"{name} has not applied {lag} records"
+        return ""

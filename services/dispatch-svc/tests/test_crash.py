@@ -7,6 +7,7 @@ from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
+from unittest.mock import AsyncMock
 
 import dispatch_world as world
 import pytest
@@ -14,7 +15,8 @@ from dispatch_world import Send
 
 from muster.dispatch.failpoint import POINTS, Failpoint
 from muster.dispatch.handlers import sweeps
-from muster.dispatch.store import queue
+from muster.dispatch.sender.recorder import Recorder
+from muster.dispatch.store import queue, suppressions
 from muster.events.v1 import common_pb2
 from muster.kit.ids import uuid7
 from muster.kit.pg import Database
@@ -67,6 +69,30 @@ async def all_said(db: Database, send: Send) -> bool:
 
 async def arrived_are_accepted(db: Database, send: Send, carrier: Carrier) -> bool:
     return (await world.lefts(db, send))[ACCEPTED] == len(carrier.stats.by_destination)
+
+
+async def test_a_chunk_that_a_suppression_emptied_counts_as_done_though_its_sender_died_before_it_said_so(
+    db: Database, carrier: Carrier, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    send = Send(recipients=1)
+    await world.queue(db, send)
+    number_hash = world.hash_of(send.tenant_id, send.numbers[0])
+    async with db.worker() as tx:
+        await suppressions.lock_tenants(tx, {send.tenant_id})
+        await suppressions.apply(tx, [suppressions.Change(send.tenant_id, number_hash, 1, True, 1, None)])
+        await suppressions.raise_counters(tx, {send.tenant_id})
+    conf = world.settings(carrier_port=carrier.port)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Recorder, "record_due", AsyncMock())
+        async with world.sending(db, conf) as running:
+            await eventually(lambda: all_said(db, send))
+            await running.kill()
+    async with world.sending(db, conf):
+        await eventually(partial(world.closed, db, send))
+
+    assert carrier.stats.by_destination == {}
+    assert await world.money(db, send) == (1, 0, 1, 0)
 
 
 async def test_a_sender_that_slept_between_intent_and_write_writes_nothing(db: Database, carrier: Carrier) -> None:

@@ -20,18 +20,23 @@ from muster.kit.pg import Tx
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """A chunk's slots after something happened to them. `errors`: the carrier's command_status by position."""
+    """A chunk's slots after something happened to them. `errors`: the carrier's command_status by position.
+
+    `leased`: the lease goes on. The chunk is done when that ends, in the transaction that lets its saga know: a sender
+    that dies in between would leave a done chunk that nobody counts.
+    """
 
     home: Home
     after: bytes
     errors: Mapping[int, int]
     carrier_ids: str | None
     submitted: bool
+    leased: bool = False
 
     @property
     def done(self) -> bool:
-        """Whether nothing of it is open."""
-        return Slot.QUEUED not in self.after and Slot.RETRY not in self.after
+        """Whether nothing of it is open, nor held by a sender."""
+        return not self.leased and Slot.QUEUED not in self.after and Slot.RETRY not in self.after
 
 
 def changed(home: Home, after: bytes) -> Change:

@@ -107,7 +107,7 @@ class Feeder:
     async def _store(self, tx: Tx, jobs: Sequence[Job]) -> list[tuple[Job, Change, int]]:
         """Store what is not to be written with the intent that passes over it: after a crash it is not taken for
         unknown."""
-        changes = [(job, job.change()) for job in jobs if job.marked]
+        changes = [(job, job.change(leased=True)) for job in jobs if job.marked]
         if not changes:
             return []
         versions = await outcomes.store(tx, [change for _, change in changes])

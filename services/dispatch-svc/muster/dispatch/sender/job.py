@@ -268,11 +268,16 @@ class Job:
         """Whose message a slot belongs to."""
         return self._owners[slot]
 
-    def change(self) -> Change:
-        """What there is to record now."""
+    def change(self, *, leased: bool) -> Change:
+        """What there is to record now; `leased` where its lease does not end with that."""
         ids = "\n".join(self.carrier_ids) if any(self.carrier_ids) else None
         return Change(
-            home=self.home, after=bytes(self.slots), errors=self.errors, carrier_ids=ids, submitted=self.submitted
+            home=self.home,
+            after=bytes(self.slots),
+            errors=self.errors,
+            carrier_ids=ids,
+            submitted=self.submitted,
+            leased=leased,
         )
 
     def recorded(self, change: Change, said: int) -> None:

@@ -78,7 +78,7 @@ class Recorder:
         """What is stored of a job; one whose send has ended ends what it did not write."""
         if job.finished and job.leaving in _ENDINGS:
             job.slots[:] = slots.end_open(bytes(job.slots), SLOT_OF_REASON[Reason(job.leaving)])
-        return job.change()
+        return job.change(leased=not job.finished)
 
     async def _end(self, tx: Tx, ended: Sequence[tuple[Job, Change]]) -> None:
         if not ended:
