@@ -14,10 +14,11 @@ from muster.kit.http import create_app
 from muster.kit.pg import Database
 from muster.tenant.api import ROUTERS
 from muster.tenant.api.keyring import Keyring
-from muster.tenant.main import put_operator
+from muster.tenant.main import put_operators
 from muster.tenant.settings import TenantSettings
 
 OPERATOR = {"client_id": "operator", "client_secret": "the-operator-s-secret"}
+SECOND = {"client_id": "second", "client_secret": "another-person-s-secret"}
 SALON = {
     "name": "Salon Ω",
     "country": "AU",
@@ -71,9 +72,10 @@ class Business:
 
 @pytest.fixture
 async def service(service_database: Callable[..., Awaitable[Database]]) -> AsyncIterator[Service]:
-    settings = TenantSettings(operator_client_secret=OPERATOR["client_secret"], hash_key="11" * 32)
+    second = f"{SECOND['client_id']}:{SECOND['client_secret']}"
+    settings = TenantSettings(operator_client_secret=OPERATOR["client_secret"], operators=second, hash_key="11" * 32)
     db = await service_database("tenant")
-    await put_operator(db, settings)
+    await put_operators(db, settings)
     keyring = Keyring(settings)
     await keyring.refresh(db)
     verifier = Verifier.of(settings, fetch=keyring.fetch)
@@ -88,6 +90,11 @@ async def service(service_database: Callable[..., Awaitable[Database]]) -> Async
 @pytest.fixture
 def operator_key() -> dict[str, str]:
     return OPERATOR
+
+
+@pytest.fixture
+def second_operator_key() -> dict[str, str]:
+    return SECOND
 
 
 @pytest.fixture

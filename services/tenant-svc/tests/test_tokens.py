@@ -15,7 +15,7 @@ from muster.events import NIL_TENANT
 from muster.kit import clock
 from muster.tenant import store
 from muster.tenant.api.keyring import Keyring
-from muster.tenant.main import put_operator
+from muster.tenant.main import put_operators
 from muster.tenant.settings import TenantSettings
 
 FORM = "application/x-www-form-urlencoded"
@@ -179,7 +179,7 @@ async def test_a_new_seal_key_makes_a_new_signing_key_and_old_tokens_still_hold(
 
 
 async def test_the_operator_s_secret_follows_the_environment(service: Any, operator_key: dict[str, str]) -> None:
-    await put_operator(service.db, TenantSettings(operator_client_secret="another", hash_key="11" * 32))
+    await put_operators(service.db, TenantSettings(operator_client_secret="another", hash_key="11" * 32))
     assert await service.try_token(operator_key) == 401
     assert await service.try_token({**operator_key, "client_secret": "another"}) == 200
 

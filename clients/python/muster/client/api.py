@@ -44,8 +44,10 @@ class Connection:
     client_secret: str
 
     @classmethod
-    def from_environment(cls, *, operator: bool = False) -> Self:
+    def from_environment(cls, *, operator: bool = False, second: bool = False) -> Self:
         """`MUSTER_URL`, `MUSTER_CLIENT_ID`, `MUSTER_CLIENT_SECRET`, else `run.json` of a local Muster.
+
+        There it is its first tenant, its operator, or its second operator, who confirms what one alone may not.
 
         NotConnected says what is missing.
         """
@@ -56,9 +58,9 @@ class Connection:
         path = Path(os.environ.get("MUSTER_VAR") or "var") / "run.json"
         try:
             run = json.loads(path.read_text(encoding="utf-8"))
-            if not operator and not run["tenants"]:
+            if not (operator or second) and not run["tenants"]:
                 raise NotConnected(f"{path} names no tenant yet")
-            who = run["operator"] if operator else run["tenants"][0]
+            who = run["second_operator"] if second else run["operator"] if operator else run["tenants"][0]
             return cls(given[0] or run["url"], given[1] or who["client_id"], given[2] or who["client_secret"])
         except FileNotFoundError as error:
             missing = f"set {', '.join(names)}, or run Muster here (`make run` writes {path})"
@@ -99,6 +101,11 @@ class Muster:
         """The JSON of a POST; `key` is the idempotency key, a fresh one by default."""
         headers = {"Idempotency-Key": key or str(uuid.uuid4()), "Content-Type": "application/json"}
         return self._call("POST", path, content=json.dumps(body), headers=headers)
+
+    def patch(self, path: str, body: object, *, key: str | None = None) -> Any:
+        """The JSON of a PATCH; `key` is the idempotency key, a fresh one by default."""
+        headers = {"Idempotency-Key": key or str(uuid.uuid4()), "Content-Type": "application/json"}
+        return self._call("PATCH", path, content=json.dumps(body), headers=headers)
 
     def pages(self, path: str, **query: str | int | None) -> Iterator[dict[str, Any]]:
         """Every item of a listing, page by page."""
@@ -169,9 +176,27 @@ class Muster:
         return cast(shapes.Credits, self.get("/v1/credits"))
 
     def top_up(self, tenant_id: str, credits: int, *, reason: str, reference: str) -> shapes.TopUp:
-        """Grant credits to a tenant, as the operator."""
+        """Grant credits to a tenant, as the operator; above the limit of one person the answer has a `state`, and a
+        second operator confirms it."""
         body = {"tenant_id": tenant_id, "credits": credits, "reason": reason, "reference": reference}
         return cast(shapes.TopUp, self.post("/v1/credits/top-ups", body))
+
+    def decide_top_up(self, tenant_id: str, top_up_id: str, act: str, *, reason: str | None = None) -> dict[str, Any]:
+        """As an operator: `confirmation` (not by who asked for it), `rejection` or `reversal` with a reason."""
+        body = {"tenant_id": tenant_id, **({"reason": reason} if reason is not None else {})}
+        path = f"/v1/credits/top-ups/{_segment(top_up_id)}/{act}"
+        return cast(dict[str, Any], self.post(path, body))
+
+    def transfer(
+        self, from_id: str, to_id: str, credits: int, *, reason: str, key: str | None = None
+    ) -> dict[str, Any]:
+        """Move credits between a reseller and a sub-account; repeated with the same key they move once."""
+        body = {"from_tenant_id": from_id, "to_tenant_id": to_id, "credits": credits, "reason": reason}
+        return cast(dict[str, Any], self.post("/v1/credits/transfers", body, key=key))
+
+    def change_wallet(self, **changes: object) -> dict[str, Any]:
+        """Set caps, the alert and automatic top-ups; None ends one, what is left out stays."""
+        return cast(dict[str, Any], self.patch("/v1/credits/settings", changes))
 
     # Sends
 
@@ -214,7 +239,11 @@ class Muster:
 
 def _send_path(bulk_id: str, *below: str) -> str:
     """The path of a send; an id stays one segment of it whatever it holds."""
-    return "/".join(("/v1/bulk-sms", quote(_encodable(bulk_id), safe="") or "-", *below))
+    return "/".join(("/v1/bulk-sms", _segment(bulk_id), *below))
+
+
+def _segment(given: str) -> str:
+    return quote(_encodable(given), safe="") or "-"
 
 
 def _encodable(text: str) -> str:

@@ -270,12 +270,17 @@ class Stack:
             operator = self._operator()
             env["MUSTER_OPERATOR_CLIENT_ID"] = operator["client_id"]
             env["MUSTER_OPERATOR_CLIENT_SECRET"] = operator["client_secret"]
+            env["MUSTER_OPERATORS"] = "{client_id}:{client_secret}".format(**self._second_operator())
         if service == "dispatch":
             env |= self._carrier_env()
         return env | self._env
 
     def _operator(self) -> dict[str, str]:
         return {"client_id": "operator", "client_secret": self._secrets["operator"]}
+
+    def _second_operator(self) -> dict[str, str]:
+        """Another person: who confirms what one alone may not grant."""
+        return {"client_id": "second-operator", "client_secret": self._secrets["second_operator"]}
 
     def _carrier_account(self) -> dict[str, Any]:
         if self._carrier_given is not None:
@@ -303,6 +308,7 @@ class Stack:
             mail_url=f"http://{HOST}:{self._ports['mail.http']}/",
             carrier=self._carrier_account(),
             operator=self._operator(),
+            second_operator=self._second_operator(),
             tenants=people["tenants"],
             users=people["users"],
             metrics={

@@ -62,6 +62,7 @@ class Settings:
     at_least_once: bool
     closed: bool = False
     failed_rule: FailedRule = FailedRule.CHARGE
+    parent_id: UUID | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,6 +167,19 @@ def check_settings(settings: Settings) -> list[Wrong]:
         _check_reception(settings),
     )
     return [wrong for wrong in found if wrong]
+
+
+def check_parent(tenant_id: UUID, parent_id: UUID | None, parent: Tenant | None) -> Wrong | None:
+    """Whether a tenant can be the sub-account of that one: of another that is there and is no sub-account itself."""
+    if parent_id is None:
+        return None
+    if parent_id == tenant_id:
+        return Wrong("parent_id", "parent_is_itself", "must be another tenant")
+    if parent is None:
+        return Wrong("parent_id", "parent_not_known", "is no tenant")
+    if parent.settings.parent_id is not None:
+        return Wrong("parent_id", "parent_is_a_sub_account", "is a sub-account itself")
+    return None
 
 
 def check_member(name: str, email: str | None, role: str) -> list[Wrong]:

@@ -45,6 +45,7 @@ def changed(tenant: Tenant) -> Fact:
         unknown_rule=_RULES[settings.unknown_rule],
         at_least_once=settings.at_least_once,
         failed_rule=_FAILED_RULES[settings.failed_rule],
+        parent_tenant_id=str(settings.parent_id or ""),
     )
     return Fact(message, key=key_of_tenant(tenant.tenant_id), subject=f"tenant/{tenant.tenant_id}")
 

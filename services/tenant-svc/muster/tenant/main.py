@@ -54,20 +54,30 @@ async def worker(process: Process[TenantSettings]) -> None:
 
 
 async def migrate(process: Process[TenantSettings]) -> None:
-    """Make or bring up to date: the database, the operator's credentials, the first signing key."""
+    """Make or bring up to date: the database, the operators' credentials, the first signing key."""
     from muster.tenant.api.keyring import Keyring
 
     await apply_migrations(process)
     db = await connect(process)
-    await put_operator(db, process.settings)
+    await put_operators(db, process.settings)
     await Keyring(process.settings).refresh(db)
 
 
-async def put_operator(db: Database, settings: TenantSettings) -> None:
-    """The operator's user and API key, as the environment says; only the secret's hash is stored."""
-    secret_hash = sha256(secret(settings.operator_client_secret, "operator_client_secret").encode()).digest()
+async def put_operators(db: Database, settings: TenantSettings) -> None:
+    """The operators and their API keys, as the environment says; only the secrets' hashes are stored.
+
+    Who is not named any more has no access: nobody but the environment makes a second person.
+    """
+    first = secret(settings.operator_client_secret, "operator_client_secret")
+    named = [(_OPERATOR, _OPERATOR_KEY, settings.operator_client_id, first)]
+    for client_id, client_secret in settings.more_operators.items():
+        urn = f"urn:muster:operator/{client_id}"
+        named.append((uuid5(NAMESPACE_URL, urn), uuid5(NAMESPACE_URL, f"{urn}/key"), client_id, client_secret))
     async with db.request(NIL_TENANT) as tx:
-        await store.put_operator(tx, NIL_TENANT, _OPERATOR, _OPERATOR_KEY, settings.operator_client_id, secret_hash)
+        for user_id, key_id, client_id, client_secret in named:
+            hashed = sha256(client_secret.encode()).digest()
+            await store.put_operator(tx, NIL_TENANT, user_id, key_id, client_id, hashed)
+        await store.end_operators(tx, NIL_TENANT, [user_id for user_id, *_ in named])
 
 
 if __name__ == "__main__":

@@ -1,8 +1,12 @@
 """What tenant-svc reads from its environment, and its limits."""
 
-from pydantic import Field, SecretStr
+import re
+
+from pydantic import Field, SecretStr, field_validator
 
 from muster.kit.settings import ServiceSettings, secret
+
+_OPERATOR = re.compile(r"[A-Za-z0-9._-]{1,100}:[\x21-\x7e]{20,200}")
 
 
 class TenantSettings(ServiceSettings):
@@ -10,6 +14,10 @@ class TenantSettings(ServiceSettings):
 
     operator_client_id: str = Field(default="operator", min_length=1, max_length=100)
     operator_client_secret: SecretStr = SecretStr("")
+    operators: SecretStr = Field(
+        default=SecretStr(""),
+        description="more operators, client_id:secret of 20 characters or more, by spaces: what needs a second person",
+    )
     hash_key: SecretStr = SecretStr("")
     tenant_seal_key: SecretStr | None = Field(
         default=None, description="hex, 32 bytes or more; seals signing keys; derived from the hash key where unset"
@@ -23,6 +31,21 @@ class TenantSettings(ServiceSettings):
     tenant_said_again_s: int = Field(default=3_600, ge=0, description="settings this young are said again at start")
     tenant_api_keys_max: int = Field(default=100, ge=1, description="live API keys of one tenant")
     tenant_users_max: int = Field(default=10_000, ge=1)
+
+    @field_validator("operators")
+    @classmethod
+    def _are_operators(cls, given: SecretStr) -> SecretStr:
+        found = given.get_secret_value().split()
+        if not all(_OPERATOR.fullmatch(one) for one in found):
+            raise ValueError("must be client_id:secret by spaces, each secret of 20 to 200 characters")
+        if len({one.partition(":")[0] for one in found}) < len(found):
+            raise ValueError("must name each client id once")
+        return given
+
+    @property
+    def more_operators(self) -> dict[str, str]:
+        """Client id -> secret of the operators besides the first."""
+        return dict(one.split(":", 1) for one in self.operators.get_secret_value().split())
 
     @property
     def seal_secret(self) -> bytes:

@@ -13,12 +13,12 @@ from muster.tenant.domain import Act, ApiKey, Credential, FailedRule, Member, Se
 
 _SETTINGS = (
     "name, country, time_zone, sender, allow_sms_replies, reception_email, quiet_from_minute, quiet_to_minute, "
-    "unknown_rule, at_least_once, closed, failed_rule"
+    "unknown_rule, at_least_once, closed, failed_rule, parent_id"
 )
 _TENANT = f"tenant_id, version, {_SETTINGS}, created_at, updated_at"
 
 _ADD_TENANT = f"""
-INSERT INTO tenant (tenant_id, {_SETTINGS}) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)
+INSERT INTO tenant (tenant_id, {_SETTINGS}) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)
 RETURNING {_TENANT}
 """
 
@@ -49,7 +49,7 @@ async def lock_tenant(tx: Tx, tenant_id: UUID) -> Tenant | None:
 _SAVE_TENANT = f"""
 UPDATE tenant SET version = version + 1, updated_at = kit_now(), name = $2, country = $3, time_zone = $4, sender = $5,
     allow_sms_replies = $6, reception_email = $7, quiet_from_minute = $8, quiet_to_minute = $9, unknown_rule = $10,
-    at_least_once = $11, closed = $12, failed_rule = $13
+    at_least_once = $11, closed = $12, failed_rule = $13, parent_id = $14
 WHERE tenant_id = $1
 RETURNING {_TENANT}
 """
@@ -220,7 +220,7 @@ async def note_use(tx: Tx, tenant_id: UUID, key_id: UUID) -> None:
 
 
 _PUT_OPERATOR = """
-INSERT INTO member (tenant_id, user_id, name, role) VALUES ($1, $2, 'Operator', 'operator')
+INSERT INTO member (tenant_id, user_id, name, role) VALUES ($1, $2, $3, 'operator')
 ON CONFLICT (tenant_id, user_id) DO UPDATE SET active = true
 """
 
@@ -232,9 +232,19 @@ ON CONFLICT (tenant_id, key_id) DO UPDATE SET client_id = $4, secret_hash = $5, 
 
 
 async def put_operator(tx: Tx, tenant_id: UUID, user_id: UUID, key_id: UUID, client_id: str, secret: bytes) -> None:
-    """The operator and the API key of the environment, made or brought up to date."""
-    await tx.execute(_PUT_OPERATOR, tenant_id, user_id)
+    """An operator and the API key of the environment, made or brought up to date."""
+    await tx.execute(_PUT_OPERATOR, tenant_id, user_id, client_id)
     await tx.execute(_PUT_OPERATOR_KEY, tenant_id, key_id, user_id, client_id, secret)
+
+
+_END_OPERATORS = """
+UPDATE member SET active = false WHERE tenant_id = $1 AND role = 'operator' AND user_id <> ALL($2::uuid[])
+"""
+
+
+async def end_operators(tx: Tx, tenant_id: UUID, but: Sequence[UUID]) -> None:
+    """End the access of all operators but these."""
+    await tx.execute(_END_OPERATORS, tenant_id, list(but))
 
 
 _ADD_ACTS = """

@@ -138,7 +138,8 @@ async def _owner(tx: Tx, caller: Caller, tenant_id: UUID, body: KeyIn, users_max
     if user_id is None:
         return await new_member(tx, caller, tenant_id, None, body.name, body.role or Role.ADMIN, users_max)
     member = await store.find_member(tx, tenant_id, user_id)
-    if member is None:
+    # A key of another operator's would let one person be two, where a second one is asked for.
+    if member is None or (member.role == Role.OPERATOR and str(member.user_id) != caller.user_id):
         raise not_found("user")
     if not member.active:
         raise conflict("user_inactive", "This user has no access", "Give it back first: its keys get no token.")

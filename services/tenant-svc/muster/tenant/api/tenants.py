@@ -74,9 +74,10 @@ class SettingsChange(Model):
 
 
 class TenantChange(SettingsChange):
-    """The operator may also close a tenant, or open it again."""
+    """The operator may also close a tenant or open it again, and make it the sub-account of a reseller (null: none)."""
 
     closed: Flag = False
+    parent_id: UUID | None = None
 
 
 class TenantOut(Model):
@@ -95,6 +96,7 @@ class TenantOut(Model):
     failed_rule: FailedRule
     at_least_once: bool
     closed: bool
+    parent_id: UUID | None
     created_at: datetime
     updated_at: datetime
 
@@ -157,7 +159,12 @@ async def change_tenant(
     begin: Annotated[Begin, tx_of_tenant],
     once: Annotated[Once, idempotent],
 ) -> Response:
-    """Change a tenant's settings, close it, or open it again."""
+    """Change a tenant's settings, close it or open it again, or give it a reseller, who can transfer credits to it."""
+    if body.parent_id is not None:
+        async with begin(body.parent_id) as tx:
+            parent = await store.find_tenant(tx, body.parent_id)
+        wrong = domain.check_parent(tenant_id, body.parent_id, parent)
+        refuse([wrong] if wrong else [])
     async with begin(tenant_id) as tx:
         return await once.answer(tx, caller, body, lambda: _change(tx, caller, tenant_id, body), tenant_id=tenant_id)
 
@@ -239,6 +246,7 @@ def _out(tenant: Tenant) -> TenantOut:
         failed_rule=settings.failed_rule,
         at_least_once=settings.at_least_once,
         closed=settings.closed,
+        parent_id=settings.parent_id,
         created_at=tenant.created_at,
         updated_at=tenant.updated_at,
     )

@@ -1,0 +1,2 @@
+-- The reseller whose sub-account a tenant is.
+ALTER TABLE tenant ADD COLUMN parent_id uuid;
