@@ -10,6 +10,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, Final
+from uuid import NAMESPACE_URL, uuid5
 from zlib import crc32
 
 from aiokafka import TopicPartition
@@ -142,6 +143,32 @@ async def _close() -> None:
     """Of what aiokafka has inside."""
 
 
+class Client:
+    """What the kit asks of the client inside of a consumer: the ids of topics."""
+
+    def __init__(self, world: "World") -> None:
+        self._world = world
+        self.cluster = self
+
+    def get_random_node(self) -> int:
+        """There is one."""
+        return 0
+
+    def topics(self) -> set[str]:
+        """Those that the client knows."""
+        return {tp.topic for tp in self._world.broker.logs}
+
+    async def send(self, _node: int, request: Any) -> Any:
+        """The answer to a request for metadata; there is no other."""
+        await asyncio.sleep(0.002)
+        known = self.topics()
+        ids = [(0, name, uuid5(NAMESPACE_URL, name)) for name in request._topics if name in known]
+        return SimpleNamespace(topics=ids)
+
+    async def close(self) -> None:
+        """Nothing is held."""
+
+
 class SimConsumer:
     """The face of `aiokafka.AIOKafkaConsumer`, as far as the kit looks at it."""
 
@@ -153,7 +180,8 @@ class SimConsumer:
         self.topics: frozenset[str] = frozenset()
         self.stopped = False
         self._broker = self.world.broker
-        self._fetcher = self._client = SimpleNamespace(_prefetch_backoff=0, close=_close)
+        self._fetcher = SimpleNamespace(_prefetch_backoff=0, close=_close)
+        self._client = Client(self.world)
         self._coordinator = None
         self._listener: Any = None
         self._assigned: set[TopicPartition] = set()

@@ -91,6 +91,8 @@ class Network:
         node = self._world.here()
         self._world.check(node)
         if port not in self.listeners:
+            # A seam that is not ours any more: production code reaches for the outside world.
+            self._world.deaths.append(f"{node.name} connects to port {port}")
             raise ConnectionRefusedError(f"nobody listens on {port}")
         protocol, theirs = factory(), self.listeners[port]()
         near, far = Transport(self._world, node, protocol), Transport(self._world, None, theirs)

@@ -16,6 +16,7 @@ import muster.credit.main as credit
 import muster.customer.main as customer
 import muster.customer.planner
 import muster.dispatch.main as dispatch
+import muster.kit.consumer.client
 import muster.kit.consumer.loop
 import muster.kit.consumer.watch
 import muster.kit.http
@@ -29,6 +30,7 @@ import muster.tenant.main as tenant
 from muster.credit.settings import CreditSettings
 from muster.customer.settings import CustomerSettings
 from muster.dispatch.settings import DispatchSettings
+from muster.events import TOPICS
 from muster.kit import clock, observe
 from muster.kit.auth import Caller, Role
 from muster.kit.service import connect, serve_api, start_relay
@@ -117,10 +119,10 @@ class _FromCommitted:
 
 
 async def _stream(db: Any) -> None:
-    kafka = muster.kit.consumer.loop.AIOKafkaConsumer(group_id=applier.GROUP)
+    kafka = muster.kit.consumer.client.AIOKafkaConsumer(group_id=applier.GROUP)
     await kafka.start()
     acknowledged = kafka.world.broker.groups[applier.GROUP].committed
-    topics = [name for name, topic in muster.kit.consumer.loop.TOPICS.items() if "report" in topic.consumers]
+    topics = [name for name, topic in TOPICS.items() if "report" in topic.consumers]
     kafka.subscribe(topics, listener=_FromCommitted(kafka, acknowledged))
     while True:
         for tp, records in (await kafka.getmany(timeout_ms=5_000)).items():
@@ -194,7 +196,7 @@ def installed(world: World, chunk_max: int) -> Iterator[None]:
         (muster.kit.service, "Database", Databases),
         (muster.kit.service, "serve_http", serve_http),
         (muster.kit.producer, "Producer", SimProducer.of(world)),
-        (muster.kit.consumer.loop, "AIOKafkaConsumer", kafka),
+        (muster.kit.consumer.client, "AIOKafkaConsumer", kafka),
         (muster.kit.consumer.watch, "AIOKafkaConsumer", kafka),
         (muster.kit.http, "create_app", _app),
         (muster.kit.tokens.Verifier, "of", lambda *_, **__: Verifier()),
