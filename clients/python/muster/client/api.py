@@ -5,6 +5,7 @@ import os
 import time
 import uuid
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -69,6 +70,9 @@ class Connection:
             raise NotConnected(f"{path} is not what `make run` writes ({type(error).__name__}: {error})") from error
 
 
+Query = str | int | list[str] | None
+
+
 class Muster:
     """The API as one caller sees it. Every method raises ApiError where the API refuses; use it as a context."""
 
@@ -93,9 +97,9 @@ class Muster:
 
     # The plain calls
 
-    def get(self, path: str, **query: str | int | None) -> Any:
+    def get(self, path: str, **query: Query) -> Any:
         """The JSON of a GET; query members that are None are left out."""
-        return self._call("GET", path, params={k: _encodable(str(v)) for k, v in query.items() if v is not None})
+        return self._call("GET", path, params=_params(query))
 
     def post(self, path: str, body: object = None, *, key: str | None = None) -> Any:
         """The JSON of a POST; `key` is the idempotency key, a fresh one by default."""
@@ -107,7 +111,17 @@ class Muster:
         headers = {"Idempotency-Key": key or str(uuid.uuid4()), "Content-Type": "application/json"}
         return self._call("PATCH", path, content=json.dumps(body), headers=headers)
 
-    def pages(self, path: str, **query: str | int | None) -> Iterator[dict[str, Any]]:
+    @contextmanager
+    def download(self, path: str, media_type: str, **query: Query) -> Iterator[httpx.Response]:
+        """A GET whose answer is a file of any length, to be read as it comes."""
+        headers = {"Authorization": f"Bearer {self._fresh_token()}", "Accept": media_type}
+        with self._http.stream("GET", path, params=_params(query), headers=headers) as response:
+            if not response.is_success:
+                response.read()
+                self._answer(response)
+            yield response
+
+    def pages(self, path: str, **query: Query) -> Iterator[dict[str, Any]]:
         """Every item of a listing, page by page."""
         cursor: str | None = None
         while True:
@@ -235,6 +249,18 @@ class Muster:
     def report(self, **filters: str | int | None) -> Iterator[shapes.ReportRow]:
         """Rows of the SMS Detail Report."""
         return cast(Iterator[shapes.ReportRow], self.pages("/v1/reports/sms", **filters))
+
+
+def _params(query: Mapping[str, Query]) -> httpx.QueryParams:
+    """Members of a query that are given; a list is one member for each of its values."""
+    return httpx.QueryParams(
+        [
+            (name, _encodable(str(one)))
+            for name, value in query.items()
+            if value is not None
+            for one in (value if isinstance(value, list) else [value])
+        ]
+    )
 
 
 def _send_path(bulk_id: str, *below: str) -> str:

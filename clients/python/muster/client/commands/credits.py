@@ -1,13 +1,18 @@
 """`muster credits`: the account, its statement, and top-ups by the operator."""
 
-from typing import Annotated
+import re
+from pathlib import Path
+from typing import Annotated, Final
 
 import typer
 
-from muster.client.api import Connection, Muster
+from muster.client.api import Connection, Muster, Query
+from muster.client.commands.exporting import save
 from muster.client.commands.output import AsJson, show, show_rows
 
 app = typer.Typer(no_args_is_help=True, help="Credits: balance, statement, top-up.")
+STATEMENT: Final = "/v1/credits/statement"
+_DAY: Final = re.compile(r"\d{4}-\d\d-\d\d")
 
 
 @app.command("show")
@@ -18,12 +23,32 @@ def balance(as_json: AsJson = False) -> None:  # noqa: FBT002
 
 
 @app.command()
-def statement(as_json: AsJson = False) -> None:  # noqa: FBT002
-    """Every entry with the balance after it."""
+def statement(
+    since: Annotated[str | None, typer.Option("--from", help="from this day or time on: 2026-11-01")] = None,
+    until: Annotated[str | None, typer.Option("--to", help="before this day or time")] = None,
+    kind: Annotated[
+        list[str] | None, typer.Option(help="top_up, pending, post, void, refund …; several times for several")
+    ] = None,
+    bulk: Annotated[str | None, typer.Option(help="of this send alone")] = None,
+    reference: Annotated[str | None, typer.Option(help="with this reference")] = None,
+    export: Annotated[Path | None, typer.Option(help="write all of it to this file, .csv or .jsonl")] = None,
+    as_json: AsJson = False,  # noqa: FBT002
+) -> None:
+    """Every entry with the balance after it, newest first; as a file, oldest first."""
+    query: dict[str, Query] = {"from": _moment(since), "to": _moment(until), "kind": kind or None}
+    query |= {"bulk_id": bulk, "reference": reference}
     with Muster(Connection.from_environment()) as muster:
-        rows = muster.pages("/v1/credits/statement")
+        if export is not None:
+            lines = save(muster, STATEMENT, export, query)
+            show({"file": str(export), "entries": lines}, as_json=as_json)
+            return
         columns = ("at", "kind", "credits", "available_after", "reserved_after", "consumed_after", "bulk_id", "reason")
-        show_rows(rows, columns, as_json=as_json)
+        show_rows(muster.pages(STATEMENT, **query), columns, as_json=as_json)
+
+
+def _moment(written: str | None) -> str | None:
+    """A day is its first moment in UTC."""
+    return f"{written}T00:00:00Z" if written and _DAY.fullmatch(written) else written
 
 
 @app.command("top-up")

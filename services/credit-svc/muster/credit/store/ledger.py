@@ -209,18 +209,6 @@ async def balance(tx: Tx, tenant_id: UUID) -> Account:
     return _account(row) if row else Account(tenant_id)
 
 
-_STATEMENT = """
-SELECT account_version, at, kind, credits, bulk_id, available_after, reserved_after, consumed_after, owed_after, reason,
-    reference
-FROM entry WHERE tenant_id = $1 AND ($2::bigint IS NULL OR account_version < $2) ORDER BY account_version DESC LIMIT $3
-"""
-
-
-async def statement(tx: Tx, tenant_id: UUID, before: int | None, limit: int) -> list[dict[str, Any]]:
-    """The newest `limit` entries of a tenant below the account version `before`."""
-    return [dict(row) for row in await tx.fetch(_STATEMENT, tenant_id, before, limit)]
-
-
 def _columns(rows: Sequence[tuple[Any, ...]]) -> list[Any]:
     """Rows as columns. Whole numbers go as the text of an array: asyncpg looks at each element of a list for long."""
     return [_numbers(column) if type(column[0]) is int else list(column) for column in zip(*rows, strict=True)]
