@@ -63,9 +63,9 @@ async def read_statement(
     begin: Annotated[Begin, tx_of_tenant],
     kind: Annotated[list[Kind] | None, Query(max_length=20, description="of these kinds alone")] = None,
     bulk_id: UUID | None = None,
-    since: Annotated[Moment | None, Query(alias="from", description="from this time on")] = None,
-    until: Annotated[Moment | None, Query(alias="to", description="before this time")] = None,
-    reference: Annotated[str | None, Query(max_length=200, description="with exactly this reference")] = None,
+    since: Annotated[Moment | None, Query(alias="from", description="no earlier than this")] = None,
+    until: Annotated[Moment | None, Query(alias="to", description="earlier than this")] = None,
+    reference: Annotated[str | None, Query(max_length=200, description="whose reference is exactly this")] = None,
     limit: Limit = 50,
     cursor: CursorText = None,
 ) -> Any:
