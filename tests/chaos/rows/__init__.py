@@ -1,5 +1,5 @@
 """The rows of the list of faults, by what they break. Importing this registers them."""
 
-from chaos.rows import crashes
+from chaos.rows import broker, crashes, events, readers
 
-__all__ = ["crashes"]
+__all__ = ["broker", "crashes", "events", "readers"]

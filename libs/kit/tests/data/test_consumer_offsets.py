@@ -72,6 +72,24 @@ async def test_a_zombie_in_the_middle_of_a_batch_rolls_back(
     assert await heard(db) == dict.fromkeys(range(6), 1)
 
 
+async def test_a_partition_that_a_sleeping_process_holds_keeps_no_other_from_being_taken_over(
+    db: Database, kafka_server: str, producer: Producer, new_topic: NewTopic, make: Make, group: str, running: Running
+) -> None:
+    topic = await new_topic(partitions=2)
+    await producer.publish([wire(n, topic, bulk=f"b{n}") for n in range(12)])
+    await store_offset(db, group, topic, 0, None)
+
+    async def other_is_read() -> bool:
+        return any(partition == 1 and next_offset > 0 for partition, _, next_offset in await offsets(db, group))
+
+    async with db.worker() as asleep:
+        await asleep.execute("SELECT FROM consumer_offset WHERE consumer_group = $1 FOR UPDATE", group)
+        running(make(topic).run())
+        await eventually(other_is_read)
+        assert (await offsets(db, group))[0] == (0, 1, 0)
+    await wait_until_read(db, bootstrap=kafka_server, group=group, topics=[topic])
+
+
 async def test_nothing_is_delivered_before_a_partition_is_taken_over(
     db: Database, producer: Producer, new_topic: NewTopic, make: Make, group: str, running: Running
 ) -> None:

@@ -22,14 +22,14 @@ from muster.kit.consumer.apply import Applier, PoisonFlood
 from muster.kit.consumer.client import end_client, new_client
 from muster.kit.consumer.decode import event_id_of
 from muster.kit.consumer.halts import HaltKind
-from muster.kit.consumer.offsets import Fenced, LogMismatch, Partition, Verdict, hold, judge, rewind, take_over
+from muster.kit.consumer.offsets import Fenced, LogMismatch, Partition, Verdict, free_of, hold, judge, rewind, take_over
 from muster.kit.consumer.received import Handler
 from muster.kit.consumer.settings import ConsumerSettings
 from muster.kit.consumer.topic_ids import TopicWatch, topic_ids
 from muster.kit.consumer.watch import wait_until_read
 from muster.kit.pg import RETRIABLE, Database
 
-_POLL_MS = 1000
+_POLL_MS, _BUSY_POLL_MS = 1000, 100
 _REPORT_S = 5.0
 # How soon a topic that was made again is noticed, and that an operator has resumed what is halted.
 _CHECK_S = 2.0
@@ -155,7 +155,7 @@ class Consumer:
 
     async def _fetch(self, kafka: AIOKafkaConsumer) -> dict[TopicPartition, list[ConsumerRecord]]:
         """What has arrived; nothing when a second is over, or something else is to be done."""
-        fetching = asyncio.ensure_future(kafka.getmany(timeout_ms=_POLL_MS))
+        fetching = asyncio.ensure_future(kafka.getmany(timeout_ms=_BUSY_POLL_MS if self._waiting else _POLL_MS))
         signal = asyncio.ensure_future(self._signal.wait())
         try:
             await asyncio.wait({fetching, signal}, return_when=asyncio.FIRST_COMPLETED)
@@ -275,7 +275,8 @@ class Consumer:
             if assignment != self._assignment:
                 return
             async with self._db.worker() as tx:
-                taken = await take_over(tx, self._group, starts, ids)
+                tps = await free_of(tx, self._group, tps)
+                taken = await take_over(tx, self._group, {tp: starts[tp] for tp in tps}, ids)
         except RETRIABLE as error:
             log.warning("consumer.takeover_failed", group=self._group, error=repr(error))
             self._waiting.update(dict.fromkeys((tp for tp in due if tp in self._waiting), clock.monotonic() + 1))

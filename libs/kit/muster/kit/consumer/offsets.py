@@ -22,6 +22,15 @@ ON CONFLICT (consumer_group, topic, partition) DO UPDATE SET epoch = consumer_of
     topic_id = coalesce(consumer_offset.topic_id, excluded.topic_id)
 RETURNING topic, partition, epoch, next_offset, event_id, topic_id
 """
+_FREE = """
+SELECT a.topic, a.partition FROM unnest($2::text[], $3::int[]) AS a (topic, partition)
+WHERE NOT EXISTS (SELECT FROM consumer_offset o
+    WHERE o.consumer_group = $1 AND o.topic = a.topic AND o.partition = a.partition)
+UNION ALL
+SELECT topic, partition FROM (
+    SELECT topic, partition FROM consumer_offset JOIN unnest($2::text[], $3::int[]) AS a (topic, partition)
+        USING (topic, partition) WHERE consumer_group = $1 FOR UPDATE OF consumer_offset SKIP LOCKED) free
+"""
 _ADVANCE = """
 UPDATE consumer_offset SET next_offset = $6, event_id = $7, updated_at = kit_now()
 WHERE consumer_group = $1 AND topic = $2 AND partition = $3 AND epoch = $4 AND next_offset = $5
@@ -105,6 +114,17 @@ def judge(partition: Partition, log_start: int, log_end: int, topic_id: UUID | N
     if log_start == partition.next_offset or partition.event_id is None:
         return Verdict.START, ""
     return Verdict.VERIFY, ""
+
+
+async def free_of(tx: Tx, group: str, tps: Iterable[TopicPartition]) -> list[TopicPartition]:
+    """Those of the partitions that no transaction of another process holds; locked.
+
+    One that sleeps in the middle of a batch keeps its partition until the database ends it, and no other partition.
+    """
+    asked = list(tps)
+    rows = await tx.fetch(_FREE, group, [tp.topic for tp in asked], [tp.partition for tp in asked])
+    found = {TopicPartition(row["topic"], row["partition"]) for row in rows}
+    return [tp for tp in asked if tp in found]
 
 
 async def take_over(
