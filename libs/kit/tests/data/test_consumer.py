@@ -6,9 +6,11 @@ from typing import Any
 
 import pytest
 from aiokafka import AIOKafkaConsumer
+from aiokafka.coordinator.assignors.roundrobin import RoundRobinPartitionAssignor
 
 from muster.events.v1.bulk_pb2 import BulkSmsRequested, BulkSmsWithdrawn
 from muster.kit.consumer import Consumer, ConsumerSettings, Received
+from muster.kit.consumer.client import new_client
 from muster.kit.pg import Database, Tx
 from muster.kit.producer import Producer
 from muster.kit.testing import eventually
@@ -199,3 +201,13 @@ async def test_the_knob_that_keeps_slow_partitions_in_the_fetch_is_there(kafka_s
         assert kafka._fetcher._prefetch_backoff == 0.1
     finally:
         await kafka.stop()
+
+
+async def test_nothing_is_committed_to_kafka_by_itself_and_members_agree_on_one_assignor() -> None:
+    """What is committed on its own is what nobody applied; several assignors need not have one in common."""
+    kafka = new_client("127.0.0.1:1", "g", ConsumerSettings())
+    assert not kafka._enable_auto_commit
+    assert kafka._partition_assignment_strategy == (RoundRobinPartitionAssignor,)
+    assert kafka._group_instance_id is None
+    assert kafka._session_timeout_ms >= 3 * kafka._heartbeat_interval_ms
+    await kafka.stop()

@@ -123,3 +123,15 @@ async def test_stop_is_bounded_when_the_broker_died_under_an_idempotent_producer
     await asyncio.wait_for(producer.stop(), 5)
 
     assert inner._sender.sender_task.done()
+
+
+async def test_a_producer_waits_for_all_replicas_and_sends_large_batches(
+    producer: Producer, new_topic: NewTopic, kafka_server: str
+) -> None:
+    """aiokafka's default is 16 KiB: at one request for each partition in flight a chunk would take five round trips."""
+    await producer.start()
+    inner = producer._inner
+    assert inner is not None
+    assert inner._txn_manager is not None
+    assert inner._sender._acks == -1
+    assert inner._message_accumulator._batch_size >= 256 * 1024

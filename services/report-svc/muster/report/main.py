@@ -21,6 +21,7 @@ async def worker(process: Process[ReportSettings]) -> None:
     """Project events into rows with Faust, audit what it skipped, and publish what is parked."""
     from muster.report.stream.agents import Processor
     from muster.report.stream.auditor import Auditor
+    from muster.report.stream.watch import Watch
 
     settings = process.settings
     db = await connect(process)
@@ -29,6 +30,7 @@ async def worker(process: Process[ReportSettings]) -> None:
     process.supervise("stream", processor.run())
     process.on_stop(processor.stop)
     process.supervise("auditor", Auditor(settings, db).run())
+    process.supervise("watch", Watch(settings, db).run())
     process.ready()
     await process.stopped()
 

@@ -22,6 +22,7 @@ SELECT h.topic, h.partition, h.loss_accepted FROM consumer_halt h
 JOIN unnest($2::text[], $3::int[]) AS asked (topic, partition) USING (topic, partition) WHERE consumer_group = $1
 """
 _LIFT = "DELETE FROM consumer_halt WHERE consumer_group = $1 AND topic = $2 AND partition = $3"
+_LIFT_ALL = "DELETE FROM consumer_halt WHERE consumer_group = $1 AND topic = $2"
 _FIND = """
 SELECT partition, kind, reason, loss_accepted FROM consumer_halt
 WHERE consumer_group = $1 AND topic = $2 AND ($3::int IS NULL OR partition = $3) ORDER BY partition FOR UPDATE
@@ -68,6 +69,11 @@ async def halted(tx: Tx, group: str, tps: Collection[TopicPartition]) -> Mapping
 async def lift(tx: Tx, group: str, tp: TopicPartition) -> None:
     """Read on."""
     await tx.execute(_LIFT, group, tp.topic, tp.partition)
+
+
+async def lift_all(tx: Tx, group: str, topic: str) -> None:
+    """Read on in all of a topic."""
+    await tx.execute(_LIFT_ALL, group, topic)
 
 
 async def find(tx: Tx, group: str, topic: str, partition: int | None) -> list[Halt]:

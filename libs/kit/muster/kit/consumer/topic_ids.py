@@ -11,6 +11,7 @@ from typing import Any
 from uuid import UUID
 
 import structlog
+from aiokafka.client import AIOKafkaClient
 from aiokafka.errors import NodeNotReadyError
 from aiokafka.protocol.abstract import AbstractType
 from aiokafka.protocol.api import Request, RequestStruct, Response
@@ -127,6 +128,15 @@ class TopicWatch:
         self._group = group
         self._topics = tuple(topics)
         self._missing: set[str] = set()
+
+    async def look_at(self, bootstrap: str) -> dict[str, UUID]:
+        """As `look`, by a connection of its own."""
+        client = AIOKafkaClient(bootstrap_servers=bootstrap)
+        try:
+            await client.bootstrap()
+            return await self.look(client)
+        finally:
+            await client.close()
 
     async def look(self, client: Any) -> dict[str, UUID]:
         """As topic_ids."""

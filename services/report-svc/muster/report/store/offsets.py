@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from typing import Final
+from uuid import UUID
 
 from muster.kit.pg import Tx
 from muster.report.domain import Range, union
@@ -54,3 +55,25 @@ async def torn(tx: Tx) -> dict[tuple[str, int], list[Range]]:
         (row["topic"], row["partition"]): list(zip(row["firsts"], row["lasts"], strict=True))
         for row in await tx.fetch(_TORN)
     }
+
+
+_TOPICS: Final = "SELECT topic, topic_id FROM heard_topic"
+_SAVE_TOPIC: Final = """
+INSERT INTO heard_topic (topic, topic_id) VALUES ($1, $2) ON CONFLICT (topic) DO UPDATE SET topic_id = $2
+"""
+_FORGET: Final = "DELETE FROM applied_range WHERE topic = $1"
+
+
+async def topics(tx: Tx) -> dict[str, UUID]:
+    """Which topic the offsets are of, by its name."""
+    return {row["topic"]: row["topic_id"] for row in await tx.fetch(_TOPICS)}
+
+
+async def save_topic(tx: Tx, topic: str, topic_id: UUID) -> None:
+    """From now on the offsets are of this one."""
+    await tx.execute(_SAVE_TOPIC, topic, topic_id)
+
+
+async def forget(tx: Tx, topic: str) -> None:
+    """Nothing of this topic counts as applied any more."""
+    await tx.execute(_FORGET, topic)
