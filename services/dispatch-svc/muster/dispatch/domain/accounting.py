@@ -1,6 +1,6 @@
 """A send in credits: what was used, what goes back, what is still held. Pure sums."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from muster.dispatch.domain.slots import Reason
 
@@ -82,3 +82,24 @@ def totals(reserved: int, tally: Tally, reason: Reason) -> Totals | None:
 def never_falls(before: Totals, after: Totals) -> bool:
     """Whether `after` may follow `before`: what was used or given back stays so."""
     return after.used >= before.used and after.released >= before.released and after.refunded >= before.refunded
+
+
+def all_ended(after: Totals, tally: Tally, recipients: int) -> Totals:
+    """The totals of a send that has ended: what is queued or never came will not leave, so it counts as stopped."""
+    others = after.accepted + after.unknown + after.rejected + after.suppressed
+    return replace(after, stopped=max(tally.stopped + tally.open, recipients - others))
+
+
+def nearest(before: Totals, reserved: int, tally: Tally, reason: Reason, *, may_hold: bool) -> Totals:
+    """The totals nearest to chunks that contradict what was reserved or said: nothing falls, nothing is above it."""
+    used = min(max(before.used, tally.used), reserved - before.released)
+    left = reserved - before.released - used if may_hold else 0
+    held = min(tally.unknown_credits + tally.on_wire_credits, left)
+    return replace(
+        counts_only(tally),
+        used=used,
+        released=reserved - used - held,
+        held=held,
+        refunded=min(max(before.refunded, tally.refunded), used),
+        reason=reason,
+    )
