@@ -267,14 +267,17 @@ def accounted(tenant_id: UUID, bulk_id: UUID, bulk: Bulk, *, closed: bool, at_un
             suppressed=totals.suppressed,
             stop_reason=totals.reason.value,
             at_unix_ms=at_unix_ms,
+            last_submit_unix_ms=totals.last_submit_ms,
         ),
         key=key_of_tenant(tenant_id),
         correlation=str(bulk_id),
     )
 
 
-def controlled(tenant_id: UUID, bulk_id: UUID, bulk: Bulk, control: Control, *, user_id: str, at_unix_ms: int) -> Fact:
-    """BulkSmsControlled: a person has stopped, paused or resumed a send."""
+def controlled(
+    tenant_id: UUID, bulk_id: UUID, bulk: Bulk, control: Control, *, user_id: str, reason: str, at_unix_ms: int
+) -> Fact:
+    """BulkSmsControlled: a send was stopped, paused or resumed, by a person or for the `reason` that is a code."""
     return Fact(
         bulk_pb2.BulkSmsControlled(
             tenant_id=str(tenant_id),
@@ -282,6 +285,7 @@ def controlled(tenant_id: UUID, bulk_id: UUID, bulk: Bulk, control: Control, *, 
             control_version=bulk.control_version,
             control=_CONTROL[control],
             user_id=user_id,
+            reason=reason,
             at_unix_ms=at_unix_ms,
         ),
         key=key_of_tenant(tenant_id),

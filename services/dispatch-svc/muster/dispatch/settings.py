@@ -46,6 +46,10 @@ class DispatchSettings(ServiceSettings):
     dispatch_stop_wait_s: float = Field(default=2.0, gt=0, description="how long a stop waits for exact counts")
     dispatch_unknown_kept_s: float = Field(default=72 * 3600.0, gt=0)
     dispatch_account_repeat_s: float = Field(default=3600.0, gt=0)
+    dispatch_silent_kept_s: float = Field(
+        default=31 * 24 * 3600.0, gt=0, description="then a send ends of which nobody said until when it may be sent"
+    )
+    dispatch_waits_look_s: float = Field(default=15.0, gt=0, description="how often what waits is counted")
     dispatch_sweep_s: float = Field(default=0.25, gt=0)
     dispatch_sweep_chunks: int = Field(default=50, ge=1)
     dispatch_delivers_batch_max: int = Field(default=2_000, ge=1, description="deliver_sm stored at once")

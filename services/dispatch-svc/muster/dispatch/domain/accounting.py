@@ -10,7 +10,7 @@ class Tally:
     """The chunks of a bulk added up. Counts are messages; the rest is credits.
 
     `on_wire_credits` belongs to open messages whose chunk some sender holds: it may yet be used.
-    `short` are the messages stopped for want of credits.
+    `short` are the messages stopped for want of credits; `last_submit_ms` is when the last unknown one was submitted.
     """
 
     accepted: int = 0
@@ -24,6 +24,7 @@ class Tally:
     unknown_credits: int = 0
     on_wire_credits: int = 0
     refunded: int = 0
+    last_submit_ms: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +41,7 @@ class Totals:
     stopped: int = 0
     suppressed: int = 0
     reason: Reason = Reason.NONE
+    last_submit_ms: int = 0
 
 
 NOTHING = Totals()
@@ -76,6 +78,7 @@ def totals(reserved: int, tally: Tally, reason: Reason) -> Totals | None:
         stopped=tally.stopped,
         suppressed=tally.suppressed,
         reason=reason or (Reason.CREDITS if tally.short else Reason.NONE),
+        last_submit_ms=tally.last_submit_ms,
     )
 
 

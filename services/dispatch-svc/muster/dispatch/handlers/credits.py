@@ -13,7 +13,9 @@ from muster.kit.pg import Tx
 
 async def on_credits_reserved(tx: Tx, batch: Sequence[Received[CreditsReserved]]) -> None:
     """Credits are set aside: chunks may be claimed."""
-    await _apply(tx, [(event.message, Reserved(event.message.credits)) for event in batch])
+    await _apply(
+        tx, [(event.message, Reserved(event.message.credits, event.message.send_by_unix_ms)) for event in batch]
+    )
 
 
 async def on_credits_refused(tx: Tx, batch: Sequence[Received[CreditsRefused]]) -> None:

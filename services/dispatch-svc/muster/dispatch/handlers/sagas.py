@@ -6,6 +6,7 @@ from muster.dispatch import events
 from muster.dispatch.domain.saga import (
     Alarm,
     Bulk,
+    Control,
     Effect,
     Fact,
     SayAccounted,
@@ -32,9 +33,14 @@ async def apply_facts(tx: Tx, facts: Mapping[SagaKey, Sequence[Fact]], *, user_i
 
 
 async def advance_locked(
-    tx: Tx, before: Mapping[SagaKey, Bulk], facts: Mapping[SagaKey, Sequence[Fact]], *, user_id: str = ""
+    tx: Tx,
+    before: Mapping[SagaKey, Bulk],
+    facts: Mapping[SagaKey, Sequence[Fact]],
+    *,
+    user_id: str = "",
+    by_operator: bool = False,
 ) -> dict[SagaKey, Bulk]:
-    """The same for sagas that are locked already."""
+    """The same for sagas that are locked already. `by_operator`: of the platform, not by a person of the tenant's."""
     after: dict[SagaKey, Bulk] = dict(before)
     effects: list[tuple[SagaKey, Effect, Bulk]] = []
     to_sum = []
@@ -47,7 +53,7 @@ async def advance_locked(
         for key, tally in (await sagas.tallies(tx, to_sum)).items():
             _advance_all(after, key, (Summed(tally),), effects)
     await sagas.save(tx, {key: bulk for key, bulk in after.items() if bulk != before[key]})
-    await emit(tx, *_said(effects, user_id))
+    await emit(tx, *_said(effects, user_id, "operator" if by_operator else ""))
     return after
 
 
@@ -63,7 +69,7 @@ def _advance_all(
     return sum_up
 
 
-def _said(effects: Sequence[tuple[SagaKey, Effect, Bulk]], user_id: str) -> list[Said]:
+def _said(effects: Sequence[tuple[SagaKey, Effect, Bulk]], user_id: str, reason: str) -> list[Said]:
     now = clock.unix_ms()
     said = []
     for (tenant_id, bulk_id), effect, bulk in effects:
@@ -71,7 +77,10 @@ def _said(effects: Sequence[tuple[SagaKey, Effect, Bulk]], user_id: str) -> list
             case SayAccounted(closed):
                 said.append(events.accounted(tenant_id, bulk_id, bulk, closed=closed, at_unix_ms=now))
             case SayControlled(control):
-                said.append(events.controlled(tenant_id, bulk_id, bulk, control, user_id=user_id, at_unix_ms=now))
+                # Who shows the send must know that nobody's resume lets a parked one go on.
+                why = "parked" if bulk.parked and control is not Control.STOP else reason
+                who = {"user_id": user_id, "reason": why}
+                said.append(events.controlled(tenant_id, bulk_id, bulk, control, **who, at_unix_ms=now))
             case Alarm(why):
                 metrics.bulks_parked.inc()
                 log.error("bulk.parked", tenant_id=str(tenant_id), bulk_id=str(bulk_id), why=why)

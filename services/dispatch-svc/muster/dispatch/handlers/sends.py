@@ -41,7 +41,11 @@ async def on_bulk_recipients_attached(tx: Tx, batch: Sequence[Received[BulkRecip
     new = {chunk.key: chunk for chunk in (_new_chunk(event.message, accounts) for event in batch)}
     added = await chunks.add(tx, list(new.values()))
     before = await sagas.lock(tx, list(added))
-    arrived = {key: [Arrived(before[key].arrived + count)] for key, count in added.items()}
+    until = {SagaKey(one.key.tenant_id, one.key.bulk_id): one.send_by for one in new.values()}
+    arrived = {
+        key: [Arrived(before[key].arrived + count, round(until[key].timestamp() * 1000))]
+        for key, count in added.items()
+    }
     await advance_locked(tx, before, arrived)
 
 

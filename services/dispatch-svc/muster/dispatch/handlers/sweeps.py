@@ -4,6 +4,7 @@ Each answers True where there is more to do at once.
 """
 
 from collections.abc import Mapping
+from typing import Final
 from uuid import UUID
 
 from muster.dispatch import events
@@ -11,30 +12,34 @@ from muster.dispatch.domain import slots
 from muster.dispatch.domain.receipts import Refund, refund
 from muster.dispatch.domain.saga import Moved, SendByPassed, Swept
 from muster.dispatch.domain.slots import SLOT_OF_REASON, Reason, Slot
+from muster.dispatch.domain.waits import PATIENCE_S
 from muster.dispatch.events import UNKNOWN_RULE_CHARGE, ChunkKey
 from muster.dispatch.handlers import outcomes
 from muster.dispatch.handlers.sagas import advance_locked, apply_facts
 from muster.dispatch.store import chunks, endings, platform, receipts, refunds, sagas
 from muster.dispatch.store.chunks import Home
 from muster.dispatch.store.sagas import SagaKey
-from muster.kit import clock
+from muster.kit import clock, metrics
 from muster.kit.outbox import emit
 from muster.kit.pg import Database, Tx
 
 _AT_ONCE = 100
 _LATER_S = 5.0
+# A send may take 30 days at most: what was not requested by then will not be.
+SILENT_S: Final = 31 * 24 * 3600.0
 
 
-async def end_past_send_by(db: Database) -> bool:
-    """Sends and single chunks whose time is over, by the database's clock."""
+async def end_past_send_by(db: Database, silent_s: float = SILENT_S) -> bool:
+    """Sends and single chunks whose time is over, by the database's clock. `silent_s`: of sends of which nobody has
+    said until when."""
     async with db.worker() as tx:
-        over = await sagas.past_send_by(tx, _AT_ONCE)
+        over = await sagas.past_send_by(tx, silent_s, _AT_ONCE)
         await apply_facts(tx, {key: [SendByPassed()] for key in over})
     async with db.worker() as tx:
         taken = await endings.lock_over(tx, _AT_ONCE)
         if taken:
             await outcomes.end_queued(tx, taken, Slot.SEND_BY)
-    return len(over) == _AT_ONCE or len(taken) == _AT_ONCE
+    return len(over) >= _AT_ONCE or len(taken) == _AT_ONCE
 
 
 async def sweep_ended(db: Database, chunks_max: int) -> bool:
@@ -142,4 +147,15 @@ async def drop_old(db: Database, waiting_s: float) -> bool:
     """What was kept for a while only."""
     async with db.worker() as tx:
         await receipts.drop_old(tx, waiting_s, waiting_s)
+    return False
+
+
+async def count_waits(db: Database) -> bool:
+    """Show how many sends wait for what, and for how long the oldest of them does."""
+    async with db.worker() as tx:
+        found = await sagas.waits(tx)
+    for wait in PATIENCE_S:
+        count, oldest_s = found.get(wait, (0, 0.0))
+        metrics.sends_waiting.labels(wait).set(count)
+        metrics.sends_waiting_oldest_seconds.labels(wait).set(oldest_s)
     return False

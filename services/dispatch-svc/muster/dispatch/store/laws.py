@@ -50,7 +50,8 @@ SELECT s.tenant_id, s.bulk_id, s.used, s.refunded, s.accepted, s.unknown, s.reje
 FROM saga s CROSS JOIN LATERAL (
     SELECT coalesce(sum(c.used), 0)::bigint AS chunks_used, coalesce(sum(c.refunded), 0)::bigint AS chunks_refunded,
         coalesce(sum(c.accepted), 0) AS chunks_accepted,
-        coalesce(sum(c.recipients), 0) AS chunks_recipients, coalesce(sum(c.open), 0) AS chunks_open
+        greatest(coalesce(sum(c.recipients), 0), s.recipients) AS chunks_recipients,
+        coalesce(sum(c.open), 0) AS chunks_open
     FROM chunk c WHERE c.tenant_id = s.tenant_id AND c.bulk_id = s.bulk_id) c
 WHERE s.state IN ('closed', 'refused') AND s.updated_at < kit_now() - interval '2 seconds'
 """
@@ -123,7 +124,7 @@ SELECT * FROM (
     SELECT tenant_id, bulk_id, state IN ('closed', 'refused') AS ended, parked, held,
         coalesce(extract(epoch FROM kit_now() - send_by), 0)::float8 AS overdue_s,
         CASE WHEN account_version > settled_version
-            THEN coalesce(extract(epoch FROM kit_now() - accounted_at), 0)::float8 ELSE 0 END AS unanswered_s
+            THEN coalesce(extract(epoch FROM kit_now() - unsettled_since), 0)::float8 ELSE 0 END AS unanswered_s
     FROM saga) s
 WHERE {UNBOUNDED} LIMIT 101 -- tenant_id: of all of them
 """  # noqa: S608 - the condition is the constant above

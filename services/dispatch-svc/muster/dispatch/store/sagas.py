@@ -8,6 +8,7 @@ from uuid import UUID
 from muster.dispatch.domain.accounting import Tally, Totals
 from muster.dispatch.domain.saga import Bulk, State
 from muster.dispatch.domain.slots import Reason
+from muster.dispatch.domain.waits import wait_of
 from muster.kit.pg import Record, Tx
 
 
@@ -26,7 +27,7 @@ SELECT * FROM unnest($1::uuid[], $2::uuid[]) ON CONFLICT DO NOTHING
 _COLUMNS: Final = """
 tenant_id, bulk_id, state, control_version, paused, ending, overdue, requested, recipients, chunks, asked, send_by,
 reserved, arrived, done, used, released, held, refunded, accepted, unknown, rejected, stopped, suppressed, reason,
-account_version, settled_version, sweep, parked
+account_version, settled_version, sweep, parked, withdrawn, given_up, last_submit_ms
 """
 
 _LOCK: Final = f"""
@@ -75,6 +76,8 @@ def _bulk(row: Record) -> Bulk:
         settled_version=row["settled_version"],
         sweep=row["sweep"],
         parked=row["parked"],
+        withdrawn=row["withdrawn"],
+        given_up=row["given_up"],
     )
 
 
@@ -90,6 +93,7 @@ def _totals(row: Record) -> Totals:
         stopped=row["stopped"],
         suppressed=row["suppressed"],
         reason=Reason(row["reason"]),
+        last_submit_ms=row["last_submit_ms"],
     )
 
 
@@ -100,15 +104,18 @@ UPDATE saga s SET
     reserved = n.reserved, arrived = n.arrived, done = n.done, used = n.used, released = n.released, held = n.held,
     refunded = n.refunded, accepted = n.accepted, unknown = n.unknown, rejected = n.rejected, stopped = n.stopped,
     suppressed = n.suppressed, reason = n.reason, account_version = n.account_version,
-    settled_version = n.settled_version, sweep = n.sweep, parked = n.parked, updated_at = kit_now(),
+    settled_version = n.settled_version, sweep = n.sweep, parked = n.parked, withdrawn = n.withdrawn,
+    given_up = n.given_up, last_submit_ms = n.last_submit_ms, wait = n.wait, updated_at = kit_now(),
+    wait_since = CASE WHEN n.wait <> s.wait THEN kit_now() ELSE s.wait_since END,
+    unsettled_since = CASE WHEN n.account_version > n.settled_version THEN coalesce(s.unsettled_since, kit_now()) END,
     accounted_at = CASE WHEN n.account_version > s.account_version THEN kit_now() ELSE s.accounted_at END
 FROM unnest($1::uuid[], $2::uuid[], $3::text[], $4::int[], $5::bool[], $6::text[], $7::bool[], $8::bool[], $9::int[],
     $10::int[], $11::bigint[], $12::timestamptz[], $13::bigint[], $14::int[], $15::int[], $16::bigint[], $17::bigint[],
     $18::bigint[], $19::bigint[], $20::int[], $21::int[], $22::int[], $23::int[], $24::int[], $25::text[], $26::int[],
-    $27::int[], $28::bool[], $29::text[])
+    $27::int[], $28::bool[], $29::text[], $30::bool[], $31::bool[], $32::bigint[], $33::text[])
 AS n(tenant_id, bulk_id, state, control_version, paused, ending, overdue, requested, recipients, chunks, asked, send_by,
     reserved, arrived, done, used, released, held, refunded, accepted, unknown, rejected, stopped, suppressed, reason,
-    account_version, settled_version, sweep, parked)
+    account_version, settled_version, sweep, parked, withdrawn, given_up, last_submit_ms, wait)
 WHERE s.tenant_id = n.tenant_id AND s.bulk_id = n.bulk_id
 """
 
@@ -126,7 +133,8 @@ def _row(key: SagaKey, bulk: Bulk) -> tuple[Any, ...]:
         *(bulk.overdue, bulk.requested, bulk.recipients, bulk.chunks, bulk.asked, from_unix_ms(bulk.send_by_unix_ms)),
         *(bulk.reserved, bulk.arrived, bulk.done, totals.used, totals.released, totals.held, totals.refunded),
         *(totals.accepted, totals.unknown, totals.rejected, totals.stopped, totals.suppressed, totals.reason.value),
-        *(bulk.account_version, bulk.settled_version, bulk.sweep, bulk.parked),
+        *(bulk.account_version, bulk.settled_version, bulk.sweep, bulk.parked, bulk.withdrawn, bulk.given_up),
+        *(totals.last_submit_ms, wait_of(bulk).value),
     )
 
 
@@ -147,6 +155,8 @@ CROSS JOIN LATERAL (
         coalesce(sum(c.suppressed), 0) AS suppressed, coalesce(sum(c.short), 0) AS short,
         coalesce(sum(c.open), 0) AS open, coalesce(sum(c.used), 0)::bigint AS used,
         coalesce(sum(c.unknown_credits), 0)::bigint AS unknown_credits,
+        coalesce(extract(epoch FROM max(c.submitted_at) FILTER (WHERE c.unknown_credits > 0)) * 1000, 0)::bigint
+            AS last_submit_ms,
         coalesce(sum(c.refunded), 0)::bigint AS refunded,
         coalesce(sum(c.open_credits) FILTER (WHERE EXISTS (
             SELECT FROM attempt a WHERE a.tenant_id = c.tenant_id AND a.bulk_id = c.bulk_id AND a.chunk = c.chunk
@@ -166,14 +176,18 @@ async def tallies(tx: Tx, keys: Collection[SagaKey]) -> dict[SagaKey, Tally]:
 
 
 _DUE_SEND_BY: Final = """
-SELECT tenant_id, bulk_id FROM saga
-WHERE send_by <= kit_now() AND NOT overdue AND state NOT IN ('closed', 'refused') ORDER BY send_by LIMIT $1
+(SELECT tenant_id, bulk_id FROM saga
+WHERE send_by <= kit_now() AND NOT overdue AND state NOT IN ('closed', 'refused') ORDER BY send_by LIMIT $1)
+UNION ALL
+(SELECT tenant_id, bulk_id FROM saga
+WHERE send_by IS NULL AND created_at < kit_now() - make_interval(secs => $2) AND NOT overdue
+    AND state NOT IN ('closed', 'refused') ORDER BY created_at LIMIT $1)
 """
 
 
-async def past_send_by(tx: Tx, limit: int) -> list[SagaKey]:
-    """Sends whose time is over by the database's clock."""
-    return [SagaKey(*row) for row in await tx.fetch(_DUE_SEND_BY, limit)]
+async def past_send_by(tx: Tx, silent_s: float, limit: int) -> list[SagaKey]:
+    """Sends whose time is over by the database's clock; also those of which nobody said until when for so long."""
+    return [SagaKey(*row) for row in await tx.fetch(_DUE_SEND_BY, limit, silent_s)]
 
 
 _UNSETTLED: Final = """
@@ -196,3 +210,29 @@ _TO_SWEEP: Final = "SELECT tenant_id, bulk_id FROM saga WHERE sweep ORDER BY ten
 async def to_sweep(tx: Tx, limit: int) -> list[SagaKey]:
     """Ended sends of which chunks may still be queued."""
     return [SagaKey(*row) for row in await tx.fetch(_TO_SWEEP, limit)]
+
+
+_WAITS: Final = """
+SELECT wait, count(*), extract(epoch FROM kit_now() - min(wait_since))::float8 AS oldest_s FROM saga
+WHERE wait <> '' GROUP BY wait -- tenant_id: of all of them
+"""
+
+
+async def waits(tx: Tx) -> dict[str, tuple[int, float]]:
+    """How many sends wait for what, and for how many seconds the oldest of them does."""
+    return {row["wait"]: (row["count"], row["oldest_s"]) for row in await tx.fetch(_WAITS)}
+
+
+_STUCK: Final = """
+SELECT s.tenant_id, s.bulk_id, s.state, s.wait, s.wait_since, s.parked, s.ending, s.send_by, s.recipients, s.chunks,
+    s.arrived, s.done, coalesce(s.reserved, 0) AS reserved, s.held, s.account_version, s.settled_version
+FROM saga s JOIN unnest($1::text[], $2::float8[]) AS w(wait, patience_s) USING (wait)
+WHERE s.wait <> '' AND s.wait_since <= kit_now() - make_interval(secs => w.patience_s)
+    AND (s.tenant_id, s.bulk_id) > ($3, $4)
+ORDER BY s.tenant_id, s.bulk_id LIMIT $5
+"""
+
+
+async def stuck(tx: Tx, patience_s: Mapping[str, float], after: tuple[UUID, UUID], limit: int) -> list[Record]:
+    """Sends that wait for longer than is given for that kind of wait, in order of tenant and id."""
+    return await tx.fetch(_STUCK, list(patience_s), list(patience_s.values()), *after, limit)
