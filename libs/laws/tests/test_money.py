@@ -10,11 +10,13 @@ from muster.laws.ledger import (
     Movement,
     Send,
     Statement,
+    Transfer,
     Wallet,
     conserved,
     granted,
     reserved,
     statement_of,
+    transfers,
     wallets,
 )
 
@@ -35,6 +37,15 @@ def test_an_account_is_what_its_statement_says() -> None:
     assert all(conserved(one.after) for one in STORY)
     result = granted([(BACK, statement_of(STORY)), (Account("new"), Statement())])
     assert (result.law, result.checked, result.violations) == ("granted", 6, [])
+
+
+def test_a_transfer_has_two_sides() -> None:
+    wrong = [Transfer("t", 5, 5, 0), Transfer("t", 5, 0, 5), Transfer("t", 5, 10, 10), Transfer("t", 0, 5, 5)]
+
+    result = transfers([Transfer("t", 5, 5, 5), *wrong])
+
+    assert (result.law, result.checked, len(result.violations)) == ("granted", 5, 4)
+    assert result.violations[0].detail == "transferred 5, gone 5, come 0"
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,7 @@
 """The whole product on one machine: `async with Stack(var) as stack`."""
 
 import asyncio
+import base64
 import os
 import signal
 from collections.abc import Callable, Mapping, Sequence
@@ -271,12 +272,18 @@ class Stack:
             env["MUSTER_OPERATOR_CLIENT_ID"] = operator["client_id"]
             env["MUSTER_OPERATOR_CLIENT_SECRET"] = operator["client_secret"]
             env["MUSTER_OPERATORS"] = "{client_id}:{client_secret}".format(**self._second_operator())
+        if service == "credit":
+            env["MUSTER_CREDIT_WEBHOOK_SECRETS"] = self._webhook_secret()
         if service == "dispatch":
             env |= self._carrier_env()
         return env | self._env
 
     def _operator(self) -> dict[str, str]:
         return {"client_id": "operator", "client_secret": self._secrets["operator"]}
+
+    def _webhook_secret(self) -> str:
+        """What whoever plays the payment provider signs with."""
+        return "whsec_" + base64.b64encode(bytes.fromhex(self._secrets["payment_webhook"])).decode()
 
     def _second_operator(self) -> dict[str, str]:
         """Another person: who confirms what one alone may not grant."""
@@ -309,6 +316,7 @@ class Stack:
             carrier=self._carrier_account(),
             operator=self._operator(),
             second_operator=self._second_operator(),
+            payment_webhook_secret=self._webhook_secret(),
             tenants=people["tenants"],
             users=people["users"],
             metrics={

@@ -115,6 +115,30 @@ def _not_granted(account: Account, said: Statement) -> list[str]:
 
 
 @dataclass(frozen=True, slots=True)
+class Transfer:
+    """Credits moved between two accounts, beside what went out of the one and came into the other by its lines."""
+
+    tenant_id: Id
+    credits: int
+    gone: int
+    come: int
+
+
+def transfers(every: Iterable[Transfer], checked: int | None = None) -> LawResult:
+    """Law 1 over two accounts: what went out of one came into the other, once.
+
+    `checked` where these are those of so many that a database could not rule out.
+    """
+    all_ = list(every)
+    wrong = [
+        found(one.tenant_id, f"transferred {one.credits}, gone {one.gone}, come {one.come}")
+        for one in all_
+        if not one.credits == one.gone == one.come
+    ]
+    return LawResult("granted", len(all_) if checked is None else checked, wrong)
+
+
+@dataclass(frozen=True, slots=True)
 class Send:
     """The credits of one send. `excess` is what was said to be used beyond what was reserved."""
 

@@ -129,3 +129,23 @@ async def test_a_storm_of_transfers_both_ways_with_sends_between_loses_and_makes
     assert sum(one.available + one.reserved for one in accounts) == 2_000
     assert all(one.available >= 0 for one in accounts)
     await world.check()
+
+
+async def test_a_side_of_a_transfer_that_is_missing_breaks_the_first_law(world: World) -> None:
+    await world.top_up(world.tenant, 100)
+    await move(world, "admin", world.tenant, world.shop, 60)
+    path = "/v1/ops/credit/laws"
+    headers = {"Authorization": "Bearer op"}
+    fine = (await world.http.get(path, headers=headers)).json()["laws"][0]
+    async with world.db.worker() as tx:
+        await tx.execute(
+            "INSERT INTO transfer VALUES ($1, $2, $1, $3, 5, 'x', 'x', 0, 0)", world.tenant, uuid4(), world.shop
+        )
+
+    broken = (await world.http.get(path, headers=headers)).json()["laws"][0]
+
+    assert (fine["law"], fine["checked"], fine["violation_count"]) == ("granted", 7, 0)
+    assert (broken["checked"], [one["detail"] for one in broken["violations"]]) == (
+        8,
+        ["transferred 5, gone 0, come 0"],
+    )

@@ -31,9 +31,10 @@ async def check_laws(tx: Tx) -> list[LawResult]:
     """Laws 1, 2 and 7 over the whole ledger."""
     count, unlike = await laws.sends_unlike(tx)
     uneven = await laws.wallets_unlike(tx)
+    moved, lopsided = await laws.transfers_unlike(tx)
     rows, crossing = await laws.rows_crossing(tx)
     return [
-        ledger.granted(await laws.accounts(tx)),
+        together("granted", (ledger.granted(await laws.accounts(tx)), ledger.transfers(lopsided, moved))),
         together("reserved", (ledger.reserved(unlike, count), replace(ledger.wallets(uneven), checked=0))),
         system.tenant(crossing, rows),
     ]

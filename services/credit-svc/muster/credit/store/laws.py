@@ -4,7 +4,7 @@ from typing import Any, Final
 from uuid import UUID
 
 from muster.kit.pg import Record, Tx
-from muster.laws.ledger import Account, Send, Statement, Wallet
+from muster.laws.ledger import Account, Send, Statement, Transfer, Wallet
 from muster.laws.system import Reference
 
 # Each account, its entries added up, and what the last of them left behind.
@@ -47,6 +47,28 @@ def _statement(row: Record) -> Statement:
         consumed=row["said_consumed"],
         left=Account(row["tenant_id"], *(row[name] for name in after)) if row["account_version"] else None,
     )
+
+
+# Both lines of a transfer refer to it; a line that refers to none is unlike too.
+_TRANSFERS: Final = """
+WITH said AS (
+    SELECT reference, min(tenant_id::text)::uuid AS tenant_id,
+        sum(credits) FILTER (WHERE kind = 'transfer_out') AS gone,
+        sum(credits) FILTER (WHERE kind = 'transfer_in') AS come
+    FROM entry WHERE kind IN ('transfer_out', 'transfer_in') GROUP BY reference
+)
+SELECT coalesce(t.from_tenant, said.tenant_id) AS tenant_id, coalesce(t.credits, 0) AS credits,
+    coalesce(said.gone, 0)::bigint AS gone, coalesce(said.come, 0)::bigint AS come
+FROM transfer t FULL JOIN said ON said.reference = t.transfer_id::text
+WHERE (t.credits, t.credits) IS DISTINCT FROM (said.gone, said.come) LIMIT 101
+"""
+_COUNT_TRANSFERS: Final = "SELECT count(tenant_id) FROM transfer"
+
+
+async def transfers_unlike(tx: Tx) -> tuple[int, list[Transfer]]:
+    """How many transfers there are, and those whose two sides do not fit."""
+    count = await tx.fetchval(_COUNT_TRANSFERS)
+    return count, [Transfer(**row) for row in await tx.fetch(_TRANSFERS)]
 
 
 # The sends that law 2 has something to say about: a test holds this against the law.

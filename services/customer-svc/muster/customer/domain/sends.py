@@ -101,6 +101,10 @@ def costs_more(quoted: int, planned: int) -> Problem:
 def credits_short(asked: int, shortfall: int, reason: str) -> Problem:
     """credit-svc set nothing aside."""
     detail = f"The send needs {asked} credits, {shortfall} more than the account has."
+    if reason == "owed":
+        detail = f"The account owes credits: with those, the send needs {shortfall} more than it has."
+    if reason == "capped":
+        detail = f"The send needs {asked} credits, {shortfall} more than the business's own cap leaves for now."
     if reason == "closed":
         detail = "The account is closed: it reserves nothing more."
     return _problem("credits_short", "Too few credits", detail) | {
