@@ -26,7 +26,7 @@ class CreditSettings(ServiceSettings):
         default="", description="where automatic top-ups are charged; empty: there are none"
     )
     credit_payment_token: SecretStr = SecretStr("")
-    credit_payment_timeout_s: float = Field(default=10.0, gt=0, le=60)
+    credit_payment_timeout_s: float = Field(default=10.0, gt=0, le=30)
     credit_charge_poll_s: float = Field(default=2.0, gt=0, le=60, description="a charge is made within this time")
     credit_charge_lease_s: float = Field(default=120.0, ge=60, le=3_600, description="so late after a crash")
     credit_charge_given_up_h: float = Field(

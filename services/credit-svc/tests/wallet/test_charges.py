@@ -5,11 +5,12 @@ import json
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from typing import Any
+from uuid import uuid4
 
 import pytest
 
 from muster.credit.payment.charger import Charger, pause_s
-from muster.credit.payment.port import Became, HttpProvider, read
+from muster.credit.payment.port import Became, Charge, HttpProvider, read
 from muster.kit import clock
 from muster.kit.testing import facts
 
@@ -257,6 +258,9 @@ async def test_automatic_top_ups_that_cannot_work_are_refused_with_their_field(w
         (200, b"\xff", Became.OPEN),
         (302, b"{}", Became.OPEN),
         (400, b"", Became.FAILED),
+        (402, b"", Became.FAILED),
+        (401, b"", Became.OPEN),
+        (404, b"", Became.OPEN),
         (409, b"", Became.OPEN),
         (429, b"", Became.OPEN),
         (500, b'{"status": "succeeded", "payment_id": "p"}', Became.OPEN),
@@ -268,3 +272,19 @@ def test_only_what_is_certain_is_an_outcome(status: int, answer: bytes, became: 
 
 def test_it_is_asked_for_later_and_later_and_never_later_than_ten_minutes() -> None:
     assert [pause_s(n) for n in (1, 2, 3, 20, 1_000)] == [2, 4, 8, 600, 600]
+
+
+async def test_an_answer_that_drips_is_given_up_within_the_time_for_all_of_it() -> None:
+    async def drip(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 100000\r\n\r\n")
+        while not writer.is_closing():
+            writer.write(b" ")
+            await asyncio.sleep(0.02)
+
+    async with await asyncio.start_server(drip, "127.0.0.1", 0) as server:
+        url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/"
+        port = HttpProvider(url, "", timeout_s=0.2)
+        outcome = await port.charge(Charge(uuid4(), uuid4(), 5, "EUR"))
+        await port.close()
+
+    assert (outcome.became, outcome.reason) == (Became.OPEN, "TimeoutError")

@@ -86,6 +86,7 @@ async def test_two_confirmations_at_once_grant_once_and_answer_the_same(world: W
     assert {answer.status_code for answer in answers} == {201}
     assert len({answer.text for answer in answers}) == 1
     assert await world.entries(world.tenant) == [("top_up", 1_001)]
+    assert await acts(world) == [("ask-top-up", "op"), ("confirm-top-up", "op2")]
     await world.check()
 
 

@@ -20,7 +20,7 @@ from muster.kit.desk import Desk
 from muster.kit.http import Model
 from muster.kit.idempotency import Once, idempotent
 from muster.kit.ids import uuid7
-from muster.kit.outbox import emit
+from muster.kit.outbox import Fact, emit
 from muster.kit.pages import CursorText, Limit, Page, decode_cursor, page_of
 from muster.kit.problems import conflict, forbidden, not_found, unprocessable
 
@@ -115,9 +115,9 @@ async def top_up(
             if isinstance(done, GrantRefused):
                 _refuse(done)
             if isinstance(done, Granted):
-                await _record(tx, caller, "top-up", body.tenant_id, top_up_id)
+                await emit(tx, _act(caller, "top-up", body.tenant_id, top_up_id))
                 return 201, _granted(done, done.available)
-            await _record(tx, caller, "ask-top-up", body.tenant_id, top_up_id)
+            await emit(tx, _act(caller, "ask-top-up", body.tenant_id, top_up_id))
             return 202, _as_asked(done)
 
         return await once.answer(tx, caller, body, make, tenant_id=body.tenant_id)
@@ -156,12 +156,12 @@ async def confirm_top_up(
     async with begin(body.tenant_id) as tx:
 
         async def make() -> tuple[int, TopUpOut]:
-            done = await approving.confirm(tx, body.tenant_id, top_up_id, caller.user_id)
+            act = _act(caller, "confirm-top-up", body.tenant_id, top_up_id)
+            done = await approving.confirm(tx, body.tenant_id, top_up_id, caller.user_id, act)
             if isinstance(done, NotDecided):
                 _not_decided(done)
             if isinstance(done, GrantRefused):
                 _refuse(done)
-            await _record(tx, caller, "confirm-top-up", body.tenant_id, top_up_id)
             return 201, _granted(done, done.available)
 
         return await once.answer(tx, caller, body, make, tenant_id=body.tenant_id)
@@ -179,10 +179,10 @@ async def reject_top_up(
     async with begin(body.tenant_id) as tx:
 
         async def make() -> tuple[int, WaitingOut]:
-            done = await approving.reject(tx, body.tenant_id, top_up_id, caller.user_id, body.reason)
+            act = _act(caller, "reject-top-up", body.tenant_id, top_up_id, body.reason)
+            done = await approving.reject(tx, body.tenant_id, top_up_id, caller.user_id, body.reason, act)
             if isinstance(done, NotDecided):
                 _not_decided(done)
-            await _record(tx, caller, "reject-top-up", body.tenant_id, top_up_id, body.reason)
             return 201, _waiting(done)
 
         return await once.answer(tx, caller, body, make, tenant_id=body.tenant_id)
@@ -203,14 +203,14 @@ async def reverse_top_up(
             done = await handlers.reverse_top_up(tx, body.tenant_id, top_up_id, body.reason, caller.user_id)
             if isinstance(done, GrantRefused):
                 _refuse(done)
-            await _record(tx, caller, "reverse", body.tenant_id, top_up_id)
+            await emit(tx, _act(caller, "reverse", body.tenant_id, top_up_id))
             return 201, _granted(done, done.reversed_available or 0)
 
         return await once.answer(tx, caller, body, make, tenant_id=body.tenant_id)
 
 
-async def _record(tx: Tx, caller: Caller, act: str, tenant_id: UUID, top_up_id: UUID, reason: str = "") -> None:
-    await emit(tx, audit.record(caller, act, "top-up", str(top_up_id), reason, tenant_id=tenant_id))
+def _act(caller: Caller, act: str, tenant_id: UUID, top_up_id: UUID, reason: str = "") -> Fact:
+    return audit.record(caller, act, "top-up", str(top_up_id), reason, tenant_id=tenant_id)
 
 
 async def _until_known(begin: Begin, tenant_id: UUID, settings: CreditSettings) -> None:

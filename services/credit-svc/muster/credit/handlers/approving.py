@@ -9,6 +9,7 @@ from muster.credit.domain.approvals import NotDecided, State
 from muster.credit.domain.top_ups import Granted, GrantRefused, TopUp
 from muster.credit.store import approvals as store
 from muster.credit.store import ledger
+from muster.kit.outbox import Fact, emit
 from muster.kit.pg import Tx
 
 
@@ -26,8 +27,10 @@ async def ask(tx: Tx, wanted: TopUp, limit: int, within_h: int) -> Granted | Gra
     return await store.add(tx, wanted.tenant_id, wanted, within_h)
 
 
-async def confirm(tx: Tx, tenant_id: UUID, top_up_id: UUID, person: str) -> Granted | GrantRefused | NotDecided:
-    """A second person agrees: now it is granted, once."""
+async def confirm(
+    tx: Tx, tenant_id: UUID, top_up_id: UUID, person: str, act: Fact
+) -> Granted | GrantRefused | NotDecided:
+    """A second person agrees: now it is granted, once, and the act is told."""
     await ledger.lock_account(tx, tenant_id)
     row = await store.find(tx, tenant_id, top_up_id)
     approval = store.approval_of(row) if row else None
@@ -37,17 +40,24 @@ async def confirm(tx: Tx, tenant_id: UUID, top_up_id: UUID, person: str) -> Gran
     done = await handlers.top_up(tx, approval.top_up)
     if isinstance(done, Granted) and approval.state is State.AWAITING:
         await store.decide(tx, tenant_id, top_up_id, State.CONFIRMED, person)
+        await emit(tx, act)
     return done
 
 
-async def reject(tx: Tx, tenant_id: UUID, top_up_id: UUID, person: str, reason: str) -> dict[str, Any] | NotDecided:
-    """A person, also the one who asked, says no: it will never be granted."""
+async def reject(
+    tx: Tx, tenant_id: UUID, top_up_id: UUID, person: str, reason: str, act: Fact
+) -> dict[str, Any] | NotDecided:
+    """A person, also the one who asked, says no: it will never be granted. Said again it is answered the same."""
     await ledger.lock_account(tx, tenant_id)
     row = await store.find(tx, tenant_id, top_up_id)
-    refused = approvals.may_reject(store.approval_of(row) if row else None)
-    if refused is not None:
-        return refused
+    approval = store.approval_of(row) if row else None
+    refused = approvals.may_reject(approval)
+    if refused is not None or row is None or approval is None:
+        return refused or NotDecided.UNKNOWN
+    if approval.state is State.REJECTED:
+        return row
     await store.decide(tx, tenant_id, top_up_id, State.REJECTED, person, reason)
+    await emit(tx, act)
     found = await store.find(tx, tenant_id, top_up_id)
     assert found is not None
     return found

@@ -23,7 +23,7 @@ async def follow(tx: Tx, entries: Sequence[Entry]) -> None:
 
 
 async def _top_up(tx: Tx, wanted: Wanted) -> None:
-    spent = await watch.charged(tx, wanted.tenant_id, wanted.month)
+    spent = await watch.charged(tx, wanted.tenant_id, wanted.month, wanted.currency)
     if spent + wanted.amount <= wanted.monthly_max:
         await watch.intend(tx, wanted.tenant_id, wanted)
         return

@@ -1,5 +1,6 @@
 """The payment port: what a provider is asked, and the one adapter, over HTTP, that the settings describe."""
 
+import asyncio
 import json
 import re
 from dataclasses import dataclass
@@ -13,8 +14,8 @@ ANSWER_BYTES_MAX: Final = 65_536
 REASON_CHARS_MAX: Final = 100
 _ID: Final = re.compile(r"[\x21-\x7e]{1,255}")
 _UNPRINTABLE: Final = re.compile(r"[^\x20-\x7e]")
-# Where the same question may be answered otherwise later.
-_ASK_AGAIN: Final = frozenset({408, 409, 425, 429})
+# A certain no. Every other answer of this kind is about our asking (a token, an address, a rate), not about the money.
+_REFUSED: Final = frozenset({400, 402, 410, 422})
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +62,7 @@ class HttpProvider:
         # No proxy and no redirect: the token goes where the settings say, and nowhere else.
         self._http = httpx.AsyncClient(timeout=timeout_s, headers=headers, trust_env=False, follow_redirects=False)
         self._url = url
+        self._timeout_s = timeout_s
 
     async def close(self) -> None:
         """Give the connections back."""
@@ -76,9 +78,13 @@ class HttpProvider:
         }
         headers = {"Idempotency-Key": str(charge.charge_id)}
         try:
-            async with self._http.stream("POST", self._url, json=body, headers=headers) as response:
+            # Over all of it: httpx bounds each step, and an answer may come in many.
+            async with (
+                asyncio.timeout(self._timeout_s),
+                self._http.stream("POST", self._url, json=body, headers=headers) as response,
+            ):
                 return read(response.status_code, await _bounded(response))
-        except httpx.HTTPError as error:
+        except (httpx.HTTPError, TimeoutError) as error:
             return Outcome(Became.OPEN, reason=type(error).__name__)
 
 
@@ -86,7 +92,7 @@ def read(status: int, answer: bytes) -> Outcome:
     """What an answer of the provider says; one that cannot be understood says nothing."""
     said = _object(answer)
     reason = _UNPRINTABLE.sub("?", str(said.get("reason") or f"HTTP {status}"))[:REASON_CHARS_MAX]
-    if 400 <= status < 500 and status not in _ASK_AGAIN:
+    if status in _REFUSED:
         return Outcome(Became.FAILED, reason=reason)
     if not 200 <= status < 300:
         return Outcome(Became.OPEN, reason=reason)

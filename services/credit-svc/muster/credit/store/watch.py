@@ -49,13 +49,14 @@ async def save(tx: Tx, tenant_id: UUID, one: Watch) -> None:
 
 # What may still be paid counts: only a charge that failed gives its money back to the month.
 _CHARGED = """
-SELECT coalesce(sum(amount), 0)::bigint FROM charge WHERE tenant_id = $1 AND month = $2 AND state <> 'failed'
+SELECT coalesce(sum(amount), 0)::bigint FROM charge WHERE tenant_id = $1 AND month = $2 AND currency = $3
+    AND state <> 'failed'
 """
 
 
-async def charged(tx: Tx, tenant_id: UUID, month: str) -> int:
-    """Minor units charged in a month, or about to be; ask only with the account locked."""
-    total: int = await tx.fetchval(_CHARGED, tenant_id, month)
+async def charged(tx: Tx, tenant_id: UUID, month: str, currency: str) -> int:
+    """Minor units of a currency charged in a month, or about to be; ask only with the account locked."""
+    total: int = await tx.fetchval(_CHARGED, tenant_id, month, currency)
     return total
 
 
