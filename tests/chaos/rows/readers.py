@@ -11,8 +11,8 @@ from chaos.storm import Storm
 
 FIRST, OTHERS = "credit.worker.0", (1, 2)
 ROUNDS, ROUND_S = 5, 5
-# The session of a consumer is 3 s here, and a transaction that nobody speaks in is ended after 20 s.
-ZOMBIE_S = 26
+SESSION_S = 3  # as the stack sets it
+ZOMBIE_S = 26  # a transaction that nobody speaks in is ended after 20 s
 STALL_S = 20
 
 
@@ -57,22 +57,34 @@ def members_come_and_go(chaos: Chaos) -> None:
     chaos.check_when_quiet(storm.balances)
 
 
-@row("23", "a zombie consumer: stopped in a batch, past its session, and woken after another took over", fires=2)
+@row("23", "a zombie consumer: stopped in a batch, past its session, and woken after another took over", fires=4)
 def a_zombie_wakes(chaos: Chaos) -> None:
     """Its compare-and-set fails or its transaction is gone: it rolls back, and what it had in hand is applied once."""
-    for armed in ("consumer.before_commit:stop@3", "consumer.after_commit:stop@3"):
-        with more_workers(chaos, 1):
-            chaos.arm(**{FIRST: armed})
-            with Storm(chaos, tenants=2, pause_s=0.1) as storm:
-                pid = chaos.until_stopped(FIRST)
-                before = epochs(chaos)
-                time.sleep(ZOMBIE_S)
-                must(epochs(chaos) > before, "another took its partitions over while it slept")
-                chaos.thaw(pid)
-                goes_on(storm)
-                beaten = metric(chaos, FIRST, "consumer_fenced_total") + metric(chaos, FIRST, "consumer_retries_total")
-                chaos.fired["zombies that lost"] += int(beaten > 0)
+    for point, asleep_s in (("before_commit", ZOMBIE_S), ("after_commit", 2 * SESSION_S)):
+        chaos.arm(**{FIRST: f"consumer.{point}:stop@3"})
+        with Storm(chaos, tenants=2, pause_s=0.1) as storm:
+            sleeps_and_wakes(chaos, storm, asleep_s)
         chaos.check_when_quiet(storm.balances)
+
+
+def sleeps_and_wakes(chaos: Chaos, storm: Storm, asleep_s: float) -> None:
+    """The first worker stops itself; another comes; then it is woken."""
+    pid = chaos.until_stopped(FIRST)
+    before = epochs(chaos)
+    with more_workers(chaos, 1):
+        time.sleep(asleep_s)
+        must(epochs(chaos) > before, "another took its partitions over while it slept")
+        chaos.thaw(pid)
+        joined = metric(chaos, FIRST, "consumer_assignments_total")
+        goes_on(storm)
+        eventually(lambda: lost(chaos, joined), "who slept finds out that it lost")
+    chaos.fired["zombies that lost"] += 1
+
+
+def lost(chaos: Chaos, joined: float) -> float:
+    """How often the first worker was told that it owns a partition no more, has no transaction, or must join anew."""
+    told = [metric(chaos, FIRST, f"consumer_{name}_total") for name in ("fenced", "retries")]
+    return sum(told) + metric(chaos, FIRST, "consumer_assignments_total") - joined
 
 
 @row("24", "an event loop that stands still for 20 s", fires=1)
