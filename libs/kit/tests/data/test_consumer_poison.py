@@ -118,6 +118,30 @@ async def test_too_much_poison_halts_its_partition_for_good_and_the_others_flow(
     assert await heard(db) == {7: 1, 8: 1}
 
 
+async def test_what_is_resumed_does_not_wait_behind_a_fetch_that_waits_for_records(
+    producer: Producer, new_topic: NewTopic, make: Make, db: Database, group: str, running: Running
+) -> None:
+    """A broker answers a connection in order: each question of a takeover would wait as long as the fetch does."""
+    topic = await new_topic(partitions=3)
+    await producer.publish([wire(n, topic, value=b"\xff") for n in range(6)])
+    settings = replace(QUICK, fetch_wait_ms_max=8_000, poison=PoisonLimit(count_min=4))
+    running(make(topic, settings=settings).run())
+
+    async def parked(n: int) -> bool:
+        async with db.worker() as tx:
+            return bool(await tx.fetchval("SELECT count(*) = $1 FROM dead_letter", n))
+
+    async def is_halted() -> bool:
+        async with db.worker() as tx:
+            return bool(await halts.find(tx, group, topic, None))
+
+    await eventually(is_halted)
+    async with db.worker() as tx:
+        [found] = await halts.find(tx, group, topic, None)
+        await halts.resume(tx, group, topic, found)
+    await eventually(lambda: parked(6))
+
+
 async def test_a_header_whose_name_is_not_utf_8_ends_nobody_and_costs_no_other_record(
     producer: Producer,
     new_topic: NewTopic,

@@ -1,11 +1,15 @@
 """aiokafka's consumer as we use it: made with our settings, and ended whatever state the broker is in."""
 
+import copy
+from typing import Any
+
 from aiokafka import AIOKafkaConsumer
 from aiokafka.coordinator.assignors.roundrobin import RoundRobinPartitionAssignor
 
 from muster.kit.closing import cancelled, closed
 from muster.kit.consumer import lenient
 from muster.kit.consumer.settings import ConsumerSettings
+from muster.kit.consumer.topic_ids import ASIDE
 
 STOP_LIMIT_S = 5.0
 
@@ -31,6 +35,29 @@ def new_client(bootstrap: str, group: str, settings: ConsumerSettings) -> AIOKaf
         fetch_max_bytes=settings.fetch_bytes_max,
         metadata_max_age_ms=settings.metadata_age_ms_max,
     )
+
+
+class _Aside:
+    """The client, by connections of their own for what `send` sends."""
+
+    def __init__(self, client: Any) -> None:
+        self._client = client
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._client, name)
+
+    async def send(self, node: int, request: Any) -> Any:
+        return await self._client.send(node, request, group=ASIDE)
+
+
+def ask_aside(kafka: AIOKafkaConsumer) -> None:
+    """Ask for offsets by connections of their own, once it is started.
+
+    A broker answers a connection in order: behind a fetch that waits for records, each question waits as long.
+    """
+    stand_in = copy.copy(kafka._fetcher)
+    stand_in._client = _Aside(kafka._client)
+    kafka._fetcher._proc_offset_request = stand_in._proc_offset_request
 
 
 async def end_client(kafka: AIOKafkaConsumer) -> None:

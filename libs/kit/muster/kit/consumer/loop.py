@@ -19,7 +19,7 @@ from muster.kit import clock, metrics
 from muster.kit.closing import cancelled
 from muster.kit.consumer import halts
 from muster.kit.consumer.apply import Applier, PoisonFlood
-from muster.kit.consumer.client import end_client, new_client
+from muster.kit.consumer.client import ask_aside, end_client, new_client
 from muster.kit.consumer.decode import event_id_of
 from muster.kit.consumer.halts import HaltKind
 from muster.kit.consumer.offsets import Fenced, LogMismatch, Partition, Verdict, free_of, hold, judge, rewind, take_over
@@ -94,6 +94,7 @@ class Consumer:
                 # for the other partitions alone, and the slow one is left out for as long as that question waits:
                 # with a handler of 250 ms and waits of 5 s, the median event came 3.9 s late instead of 0.6 s.
                 kafka._fetcher._prefetch_backoff = 3600
+                ask_aside(kafka)
                 kafka.subscribe(self._topics, listener=_Listener(self, kafka))
                 pause = _RETRY_MIN_S
                 await self._consume(kafka)

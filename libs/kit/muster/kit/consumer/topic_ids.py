@@ -28,6 +28,7 @@ from aiokafka.protocol.types import (
 from muster.kit import metrics
 
 _API_KEY, _API_VERSION = 3, 10
+ASIDE = 2  # aiokafka keeps a connection for each of its groups 0 and 1, and for any other that it is given
 _NAME = CompactString("utf-8")
 
 log = structlog.get_logger(__name__)
@@ -115,7 +116,7 @@ async def topic_ids(client: Any, topics: Iterable[str]) -> dict[str, UUID]:
     if node is None:
         raise NodeNotReadyError("no broker is known")
     try:
-        answer = await client.send(node, _TopicIds(topics))
+        answer = await client.send(node, _TopicIds(topics), group=ASIDE)
     except NotImplementedError:
         return {}
     return {name: topic_id for code, name, topic_id, *_ in answer.topics if code == 0}
