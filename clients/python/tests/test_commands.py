@@ -296,3 +296,20 @@ def test_an_operator_sees_what_is_halted_and_resumes_it(run: Run, api: Api) -> N
     assert resumed.answers == [{"topic": "bulk-sms", "partitions": [3]}]
     assert api.asked[-1][2] == {"topic": "bulk-sms", "partition": None, "reason": "known", "accept_loss": True}
     assert "/v1/ops/report/consumers?halted=true" in [path for _, path, _ in api.asked]
+
+
+def test_an_operator_lists_stuck_sends_and_resolves_one_with_a_reason(run: Run, api: Api) -> None:
+    row = {"tenant_id": "t", "bulk_id": "b", "waits_for": "chunks", "since": "2026-11-26T10:00:00Z", "state": "sending"}
+    api.answers["/v1/ops/dispatch/stuck"] = (200, {"items": [row], "next_cursor": None})
+    api.answers["/v1/ops/dispatch/bulks/t/b/resolution"] = (200, {"state": "closed", "action": "end"})
+
+    listed = run("ops", "stuck", "--waits-for", "chunks", "--older-than-s", "60", "--json")
+    ended = run("ops", "resolve", "t", "b", "end", "--reason", "lost for good", "--json")
+
+    assert listed.answers == [row]
+    assert "/v1/ops/dispatch/stuck?waits_for=chunks&older_than_s=60" in [path for _, path, _ in api.asked]
+    assert ended.answers[0]["state"] == "closed"
+    asked = {"action": "end", "reason": "lost for good"}
+    assert ("POST", "/v1/ops/dispatch/bulks/t/b/resolution", asked) in api.asked
+    assert run("ops", "resolve", "t", "b", "end").code == 2
+    assert run("ops", "resolve", "t", "b", "burn", "--reason", "why").code == 2

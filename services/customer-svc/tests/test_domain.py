@@ -288,6 +288,8 @@ def test_the_state_of_a_send_is_defined_for_everything_that_can_be_heard() -> No
         (Heard(Phase.REQUESTED, control="resume", dispatched=True), "sending"),
         (Heard(Phase.REQUESTED, credits_refused=True), "refused"),
         (Heard(Phase.REFUSED, control="stop"), "refused"),
+        (Heard(Phase.REQUESTED, control="resume", dispatched=True, parked=True), "paused"),
+        (Heard(Phase.REQUESTED, control="stop", parked=True), "stopping"),
     ],
 )
 def test_the_state_of_a_send(heard: Heard, state: str) -> None:

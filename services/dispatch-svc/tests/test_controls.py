@@ -138,6 +138,7 @@ async def test_a_stopped_send_is_not_closed_while_unknown_outcomes_hold_its_cred
     assert (answer.status_code, body["state"]) == (200, "stopping")
     assert (body["counts"]["unknown"], body["counts"]["stopped"]) == (10, 90)
     assert body["credits"] == {"reserved": 100, "used": 0, "released": 90, "held": 10}
+    assert body["note"].startswith("10 credits are held for messages of which the carrier has not said")
     again = await control(http, send.bulk_id, "stop")
     assert (again.status_code, again.json()["state"]) == (200, "stopping")
 

@@ -204,6 +204,7 @@ def account_of(message: BulkSmsAccounted) -> Account:
         *(message.used, message.released, message.held, message.refunded, message.closed),
         *(message.accepted, message.unknown, message.rejected, message.stopped, message.suppressed),
         message.stop_reason,
+        message.last_submit_unix_ms,
     )
 
 

@@ -194,6 +194,9 @@ async def _refuse(tx: Tx, plan: Plan, problem: Problem) -> Plan:
     assert bulk is not None
     if bulk["phase"] == Phase.PLANNING:
         await bulks.set_phase(tx, plan.tenant_id, plan.bulk_id, Phase.REFUSED, problem)
+        if bulk["control_version"]:
+            # dispatch-svc has made a row for the control, which only this ends.
+            await emit(tx, events.bulk_withdrawn(plan.tenant_id, plan.bulk_id, problem["code"], clock.now(), None))
         log.info("plan.refused", bulk_id=str(plan.bulk_id), code=problem["code"], at=clock.unix_ms())
     return replace(plan, step="done")
 

@@ -31,6 +31,10 @@ class CustomerSettings(ServiceSettings):
         default=60, ge=0, description="suppressions of the last minutes are said again by a new relay"
     )
 
+    dispatch_unknown_kept_s: float = Field(
+        default=72 * 3600.0, gt=0, description="the same as dispatch-svc's: for how long an outcome may be unknown"
+    )
+
     @property
     def hash_key_bytes(self) -> bytes:
         """The key of number hashes; ValueError where it is not set or not hexadecimal."""

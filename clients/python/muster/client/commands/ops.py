@@ -1,4 +1,4 @@
-"""`muster ops`: what an operator decides about events that could not be applied."""
+"""`muster ops`: what an operator decides about events that could not be applied, and about sends that wait too long."""
 
 from collections.abc import Iterator
 from enum import StrEnum
@@ -10,7 +10,7 @@ import typer
 from muster.client.api import Connection, Muster
 from muster.client.commands.output import AsJson, show, show_rows
 
-app = typer.Typer(no_args_is_help=True, help="For operators: dead letters and halted consumers.")
+app = typer.Typer(no_args_is_help=True, help="For operators: dead letters, halted consumers and stuck sends.")
 letters = typer.Typer(no_args_is_help=True, help="Events that a service could not apply.")
 app.add_typer(letters, name="dead-letters")
 
@@ -32,6 +32,27 @@ class State(StrEnum):
     WAITING = "waiting"
     REPLAYED = "replayed"
     DROPPED = "dropped"
+
+
+class Wait(StrEnum):
+    """What a stuck send waits for."""
+
+    PARKED = "parked"
+    PAUSED = "paused"
+    REQUEST = "request"
+    CREDITS = "credits"
+    CHUNKS = "chunks"
+    OUTCOMES = "outcomes"
+    SETTLEMENT = "settlement"
+
+
+class Action(StrEnum):
+    """What can be done about it."""
+
+    UNPARK = "unpark"
+    END = "end"
+    GIVE_UP_CHUNKS = "give_up_chunks"
+    SAY_TOTALS = "say_totals"
 
 
 OneService = Annotated[Service | None, typer.Option(help="of this service only")]
@@ -107,6 +128,38 @@ def resume(
     body = {"topic": topic, "partition": partition, "reason": reason, "accept_loss": accept_loss}
     with Muster(Connection.from_environment(operator=True)) as muster:
         show(muster.post(f"/v1/ops/{service}/consumers/resume", body), as_json=as_json)
+
+
+@app.command()
+def stuck(
+    waits_for: Annotated[Wait | None, typer.Option(help="only sends that wait for this")] = None,
+    older_than_s: Annotated[
+        int | None,
+        typer.Option(min=0, help="waiting longer than these seconds; as each kind of wait is given unless said"),
+    ] = None,
+    as_json: AsJson = False,  # noqa: FBT002
+) -> None:
+    """Sends of all tenants that wait longer than they should, for what and since when."""
+    with Muster(Connection.from_environment(operator=True)) as muster:
+        wait = str(waits_for) if waits_for else None
+        rows = muster.pages("/v1/ops/dispatch/stuck", waits_for=wait, older_than_s=older_than_s)
+        columns = ("tenant_id", "bulk_id", "waits_for", "since", "state", "parked", "chunks", "chunks_arrived", "held")
+        show_rows(rows, columns, as_json=as_json)
+
+
+@app.command()
+def resolve(
+    tenant_id: str,
+    bulk_id: str,
+    action: Action,
+    reason: Reason,
+    as_json: AsJson = False,  # noqa: FBT002
+) -> None:
+    """Do something about a send that waits too long: let it go on, end it, give up chunks, or say its totals again."""
+    path = "/".join(quote(one, safe="") or "-" for one in (tenant_id, bulk_id))
+    with Muster(Connection.from_environment(operator=True)) as muster:
+        body = {"action": str(action), "reason": reason}
+        show(muster.post(f"/v1/ops/dispatch/bulks/{path}/resolution", body), as_json=as_json)
 
 
 def _path(service: Service, letter_id: str) -> str:

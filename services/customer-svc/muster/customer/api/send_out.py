@@ -1,12 +1,22 @@
 """A send as the API shows it."""
 
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
 import orjson
 
-from muster.customer.domain.sends import Heard, Phase, State, state_of
+from muster.customer.domain.sends import (
+    Cut,
+    Heard,
+    Phase,
+    Problem,
+    State,
+    cut_short,
+    held_back,
+    outcomes_unknown,
+    state_of,
+)
 from muster.customer.events import MessageClass, MessageKind, Partial
 from muster.kit.http import Model
 from muster.kit.pg import Record
@@ -46,24 +56,30 @@ class BulkOut(Model):
     counts: CountsOut
     stop_reason: str
     problem: dict[str, Any] | None
+    waiting_for: dict[str, Any] | None
     partial: str
     send_by: datetime
     created_at: datetime
     created_by: str
 
 
-def bulk_out(row: Record) -> BulkOut:
-    """A stored send with its state. Its problem: the plan's, else the ledger's."""
+def bulk_out(row: Record, unknown_kept_s: float) -> BulkOut:
+    """A stored send with its state. Its problem: the plan's, else the ledger's, else why it was cut short.
+
+    `unknown_kept_s`: for how long outcomes may stay unknown.
+    """
     heard = Heard(
         Phase(row["phase"]),
         credits_refused=row["credits_refused"] is not None,
         control=row["control"],
+        parked=row["control_reason"] == "parked",
         dispatched=row["dispatched"],
         closed=row["closed"],
     )
+    state = state_of(heard)
     return BulkOut(
         id=row["bulk_id"],
-        state=state_of(heard),
+        state=state,
         kind=MessageKind(row["kind"]).name.lower(),
         message_class=MessageClass(row["message_class"]).name.lower(),
         quote_id=row["quote_id"],
@@ -82,12 +98,38 @@ def bulk_out(row: Record) -> BulkOut:
         left_out=_json(row["left_out"]),
         counts=CountsOut(**{name: row[name] for name in CountsOut.model_fields}),
         stop_reason=row["stop_reason"],
-        problem=_json(row["problem"]) or _json(row["credits_refused"]),
+        problem=_json(row["problem"]) or _json(row["credits_refused"]) or _problem(row, state),
+        waiting_for=_waiting_for(row, state, unknown_kept_s),
         partial=Partial(row["partial"]).name.lower(),
         send_by=row["send_by"],
         created_at=row["created_at"],
         created_by=row["created_by"],
     )
+
+
+def _problem(row: Record, state: State) -> Problem | None:
+    if state is State.PAUSED and row["control_reason"] == "parked":
+        return held_back()
+    if state is not State.CLOSED:
+        return None
+    return cut_short(
+        Cut(
+            recipients=row["recipients"] or 0,
+            stopped=row["stopped"],
+            reason=row["stop_reason"],
+            reserved=row["credits_reserved"] is not None,
+            control=row["control"],
+            by_operator=row["control_reason"] == "operator",
+        )
+    )
+
+
+def _waiting_for(row: Record, state: State, unknown_kept_s: float) -> Problem | None:
+    """What keeps a send open of which nothing more leaves."""
+    if state not in (State.SENDING, State.STOPPING, State.PAUSED) or not row["last_submit_ms"]:
+        return None
+    until = datetime.fromtimestamp(row["last_submit_ms"] / 1000 + unknown_kept_s, UTC)
+    return outcomes_unknown(row["unknown"], row["credits_held"], until)
 
 
 def _held(row: Record) -> int:

@@ -87,6 +87,7 @@ async def send(
 
 @router.get("/bulk-sms")
 async def list_sends(
+    request: Request,
     caller: Annotated[Caller, requires(*ANY_TENANT_ROLE)],
     tx: Annotated[Tx, tenant_tx],
     limit: Limit = 50,
@@ -97,7 +98,7 @@ async def list_sends(
     before = decode_cursor(cursor, {"id": UUID})["id"] if cursor else None
     number = MessageKind[kind.upper()] if kind else None
     rows = await bulks.page_of_bulks(tx, caller.tenant_id, before, number, limit + 1)
-    return page_of(rows, limit, bulk_out, lambda row: {"id": row["bulk_id"]})
+    return page_of(rows, limit, lambda row: _out(request, row), lambda row: {"id": row["bulk_id"]})
 
 
 @router.get("/bulk-sms/{bulk_id}")
@@ -108,7 +109,7 @@ async def get_send(
     tx: Annotated[Tx, tenant_tx],
 ) -> BulkOut:
     """A send as it stands."""
-    return bulk_out(await _bulk(request, tx, caller, bulk_id))
+    return _out(request, await _bulk(request, tx, caller, bulk_id))
 
 
 @router.post("/bulk-sms/{bulk_id}/confirm", status_code=202, response_model=BulkOut)
@@ -134,7 +135,7 @@ async def confirm(
         await bulks.confirm_credits(tx, caller.tenant_id, bulk_id, body.credits)
         await plans.restart_plan(tx, caller.tenant_id, bulk_id, "add_up")
         await emit(tx, audit.record(caller, "send-confirmed", "bulk-sms", str(bulk_id)))
-        return 202, bulk_out(await _bulk(request, tx, caller, bulk_id))
+        return 202, _out(request, await _bulk(request, tx, caller, bulk_id))
 
     return await once.answer(tx, caller, body, make)
 
@@ -163,6 +164,10 @@ async def _bulk(request: Request, tx: Tx, caller: Caller, bulk_id: UUID, *, lock
     if bulk is None:
         raise not_found("bulk-sms")
     return bulk
+
+
+def _out(request: Request, bulk: Record) -> BulkOut:
+    return bulk_out(bulk, settings_of(request).dispatch_unknown_kept_s)
 
 
 async def _send(request: Request, tx: Tx, caller: Caller, body: BulkIn) -> BulkOut:
@@ -196,7 +201,7 @@ async def _send(request: Request, tx: Tx, caller: Caller, body: BulkIn) -> BulkO
     await plans.add_plan(tx, caller.tenant_id, bulk_id, bulk.lane)
     await quotes.use_quote(tx, caller.tenant_id, quote.quote_id, bulk_id)
     await emit(tx, audit.record(caller, "send-requested", "bulk-sms", str(bulk_id)))
-    return bulk_out(await _bulk(request, tx, caller, bulk_id))
+    return _out(request, await _bulk(request, tx, caller, bulk_id))
 
 
 def _usable(quote: Quote) -> None:

@@ -45,6 +45,7 @@ class Heard:
     control: str = ""
     dispatched: bool = False
     closed: bool = False
+    parked: bool = False
 
 
 def state_of(heard: Heard) -> State:
@@ -57,7 +58,7 @@ def state_of(heard: Heard) -> State:
         return State.STOPPING
     if heard.phase is not Phase.REQUESTED:
         return State(heard.phase.value)
-    if heard.control == "pause":
+    if heard.control == "pause" or heard.parked:
         return State.PAUSED
     return State.SENDING if heard.dispatched else State.WAITING
 
@@ -122,6 +123,59 @@ def plan_failed() -> Problem:
 def text_refused(message: str) -> Problem:
     """A text that could be sent when it was quoted cannot be sent any more."""
     return _problem("text_refused", "The text cannot be sent", message)
+
+
+def held_back() -> Problem:
+    """Facts about it contradict each other."""
+    detail = (
+        "What was heard of this send contradicts itself, so nothing more of it leaves until an operator has looked. "
+        "It can be stopped, and ends at its send_by in any case."
+    )
+    return _problem("parked", "The send is held back", detail)
+
+
+@dataclass(frozen=True, slots=True)
+class Cut:
+    """A closed send: how many of its messages were stopped, the word of dispatch-svc for why, and who ended it."""
+
+    recipients: int
+    stopped: int
+    reason: str
+    reserved: bool
+    control: str
+    by_operator: bool
+
+
+def cut_short(cut: Cut) -> Problem | None:
+    """Why a send was closed before all of it had left; None where it was not, or its own people have stopped it."""
+    if not cut.stopped:
+        return None
+    some = f"{cut.stopped} of {cut.recipients} messages were not sent"
+    back = "their credits came back"
+    if cut.reason == "send_by" and not cut.reserved:
+        return _problem(
+            "credits_unanswered", "No credits were set aside in time", f"{some}: the ledger did not answer by send_by."
+        )
+    if cut.reason == "send_by":
+        return _problem("send_by_passed", "Its time was over", f"{some} by send_by; {back}.")
+    if cut.reason == "credits":
+        return _problem("credits_for_some", "Too few credits for all of it", f"{some}, for want of credits.")
+    if cut.by_operator:
+        return _problem(
+            "ended_by_operator", "The operator has ended this send", f"{some}; {back}. The audit log says why."
+        )
+    if cut.control != "stop":
+        return _problem("incomplete", "Part of the send was lost on its way", f"{some}; {back}.")
+    return None
+
+
+def outcomes_unknown(messages: int, credits: int, until: datetime) -> Problem:
+    """Why a send is still open though nothing more of it leaves."""
+    detail = (
+        f"The carrier has not said what became of {messages} messages. They hold {credits} credits until it does, at "
+        f"the latest until {until:%Y-%m-%d %H:%M} UTC."
+    )
+    return {"code": "unknown_outcomes", "detail": detail, "messages": messages, "credits": credits, "until": until}
 
 
 def _problem(code: str, title: str, detail: str) -> dict[str, Any]:

@@ -94,18 +94,21 @@ async def on_bulk_sms_controlled(tx: Tx, batch: Sequence[Received[BulkSmsControl
     for received in batch:
         tenant_id, bulk_id = events.ids_of(received.message)
         control = events.control_of(received.message)
-        await bulks.save_control(tx, tenant_id, bulk_id, received.message.control_version, control)
-        if control == "stop":
-            await _withdraw(tx, tenant_id, bulk_id, received.event_id)
+        version, reason = received.message.control_version, received.message.reason
+        await bulks.save_control(tx, tenant_id, bulk_id, version, control, reason)
+        await _withdraw(tx, tenant_id, bulk_id, received.event_id, stop=control == "stop")
 
 
-async def _withdraw(tx: Tx, tenant_id: UUID, bulk_id: UUID, causation: UUID) -> None:
+async def _withdraw(tx: Tx, tenant_id: UUID, bulk_id: UUID, causation: UUID, *, stop: bool) -> None:
     bulk = await bulks.lock_bulk(tx, tenant_id, bulk_id)
-    if bulk is None or bulk["phase"] == Phase.REQUESTED:
+    if bulk is not None and bulk["phase"] == Phase.REQUESTED:
         return
-    if bulk["phase"] in (Phase.PLANNING, Phase.NEEDS_CONFIRMATION):
+    if bulk is not None and bulk["phase"] in (Phase.PLANNING, Phase.NEEDS_CONFIRMATION):
+        if not stop:
+            return
         await bulks.withdraw(tx, tenant_id, bulk_id, STOPPED)
-    # A refused send is answered too: dispatch-svc has made a row for the stop, which only this ends.
+    # One that was refused, or that is not here, is answered too: an id is told only after its send was stored, so this
+    # one will never be requested, and dispatch-svc has made a row for the control, which only this ends.
     await emit(tx, events.bulk_withdrawn(tenant_id, bulk_id, STOPPED, clock.now(), causation))
 
 

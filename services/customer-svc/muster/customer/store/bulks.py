@@ -89,7 +89,8 @@ _SELECT = f"""
 SELECT tenant_id, bulk_id, kind, message_class, lane, quote_id, answer_id, sender, text, partial, send_by,
     reference_base, created_at, created_by, phase, credits_confirmed, customers, recipients, chunks, parts, credits,
     credits_reserved, control_version, control, account_version, credits_used, credits_released, credits_held,
-    credits_refunded, accepted, unknown, rejected, stopped, suppressed, stop_reason, closed, dispatched, {_JSON}
+    credits_refunded, accepted, unknown, rejected, stopped, suppressed, stop_reason, closed, dispatched,
+    control_reason, last_submit_ms, {_JSON}
 FROM bulk WHERE tenant_id = $1 """  # noqa: S608 - constants alone
 _BULK = _SELECT + "AND bulk_id = $2"
 _BULK_LOCKED = _BULK + " FOR UPDATE"
@@ -167,13 +168,14 @@ async def confirm_credits(tx: Tx, tenant_id: UUID, bulk_id: UUID, credits_confir
 
 
 _CONTROLLED = """
-UPDATE bulk SET control_version = $3, control = $4 WHERE tenant_id = $1 AND bulk_id = $2 AND control_version < $3
+UPDATE bulk SET control_version = $3, control = $4, control_reason = $5
+WHERE tenant_id = $1 AND bulk_id = $2 AND control_version < $3
 """
 
 
-async def save_control(tx: Tx, tenant_id: UUID, bulk_id: UUID, version: int, control: str) -> None:
-    """Keep the control ("stop", "pause", "resume") of the highest version."""
-    await tx.execute(_CONTROLLED, tenant_id, bulk_id, version, control)
+async def save_control(tx: Tx, tenant_id: UUID, bulk_id: UUID, version: int, control: str, reason: str) -> None:
+    """Keep the control ("stop", "pause", "resume") of the highest version, with its code."""
+    await tx.execute(_CONTROLLED, tenant_id, bulk_id, version, control, reason)
 
 
 _RESERVED = """
@@ -215,12 +217,13 @@ class Account:
     stopped: int
     suppressed: int
     stop_reason: str
+    last_submit_ms: int
 
 
 _ACCOUNTED = """
 UPDATE bulk SET account_version = $3, credits_used = $4, credits_released = $5, credits_held = $6,
     credits_refunded = $7, closed = closed OR $8, accepted = $9, unknown = $10, rejected = $11, stopped = $12,
-    suppressed = $13, stop_reason = $14
+    suppressed = $13, stop_reason = $14, last_submit_ms = $15
 WHERE tenant_id = $1 AND bulk_id = $2 AND account_version < $3
 """
 
@@ -231,7 +234,7 @@ async def save_account(tx: Tx, account: Account) -> None:
         _ACCOUNTED,
         *(account.tenant_id, account.bulk_id, account.version, account.used, account.released, account.held),
         *(account.refunded, account.closed, account.accepted, account.unknown, account.rejected, account.stopped),
-        *(account.suppressed, account.stop_reason),
+        *(account.suppressed, account.stop_reason, account.last_submit_ms),
     )
 
 

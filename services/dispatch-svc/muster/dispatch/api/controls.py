@@ -1,6 +1,7 @@
 """Stop, pause and resume a send."""
 
 import asyncio
+from datetime import UTC, datetime
 from typing import Annotated, Any, Final
 from uuid import UUID
 
@@ -8,6 +9,7 @@ from fastapi import APIRouter, Request, Response
 from fastapi.responses import JSONResponse
 from pydantic import Field
 
+from muster.dispatch.domain.accounting import Tally
 from muster.dispatch.domain.saga import Bulk, Control, Controlled, State
 from muster.dispatch.handlers.sagas import advance_locked
 from muster.dispatch.settings import DispatchSettings
@@ -58,7 +60,8 @@ class Credits(Model):
 class ControlOut(Model):
     """How a send stands after a control. Counts are exact unless the status is 202.
 
-    `stopping` with status 200: nothing leaves any more, and outcomes that are unknown still hold their credits.
+    `stopping` with status 200: nothing leaves any more, and outcomes that are unknown still hold their credits; `note`
+    says how many, and until when at the latest. It also says where an operator must look before a send goes on.
     """
 
     id: UUID
@@ -67,6 +70,7 @@ class ControlOut(Model):
     recipients: int
     counts: Counts
     credits: Credits
+    note: str | None = None
 
 
 @router.post("/{bulk_id}/stop", response_model=ControlOut)
@@ -129,7 +133,8 @@ async def _control(
 
         replay = await once.answer(tx, caller, body, make)
     # What counts is how it stands now, also for a repeated request.
-    answer, exact = await _standing(begin, caller.tenant_id, bulk_id, settings.dispatch_stop_wait_s)
+    limits = (settings.dispatch_stop_wait_s, settings.dispatch_unknown_kept_s)
+    answer, exact = await _standing(begin, caller.tenant_id, bulk_id, *limits)
     response = JSONResponse(answer.model_dump(mode="json"), 200 if exact else 202)
     if "Idempotent-Replayed" in replay.headers:
         response.headers["Idempotent-Replayed"] = "true"
@@ -145,12 +150,14 @@ async def _advance(tx: Tx, caller: Caller, bulk_id: UUID, control: Control, reas
     await emit(tx, audit.record(caller, control.value, "bulk-sms", str(bulk_id), reason))
 
 
-async def _standing(begin: Begin, tenant_id: UUID, bulk_id: UUID, wait_s: float) -> tuple[ControlOut, bool]:
+async def _standing(
+    begin: Begin, tenant_id: UUID, bulk_id: UUID, wait_s: float, kept_s: float
+) -> tuple[ControlOut, bool]:
     """How a send stands, once no sender holds any of it, or after `wait_s`."""
     deadline = clock.monotonic() + wait_s
     while True:
         async with begin(tenant_id) as tx:
-            answer, leased = await _read(tx, SagaKey(tenant_id, bulk_id))
+            answer, leased = await _read(tx, SagaKey(tenant_id, bulk_id), kept_s)
         if not leased or answer.state not in ("stopping", "paused"):
             return answer, True
         if clock.monotonic() > deadline:
@@ -158,7 +165,7 @@ async def _standing(begin: Begin, tenant_id: UUID, bulk_id: UUID, wait_s: float)
         await asyncio.sleep(_POLL_S)
 
 
-async def _read(tx: Tx, key: SagaKey) -> tuple[ControlOut, bool]:
+async def _read(tx: Tx, key: SagaKey, kept_s: float) -> tuple[ControlOut, bool]:
     leased = await endings.has_leased(tx, *key)
     bulk = await sagas.read(tx, *key)
     tally = (await sagas.tallies(tx, [key]))[key]
@@ -176,10 +183,23 @@ async def _read(tx: Tx, key: SagaKey) -> tuple[ControlOut, bool]:
         queued=0 if over else unsent - on_wire,
         submitting=on_wire,
     )
-    return _answer(key.bulk_id, bulk, counts, unsettled=leased or tally.unknown > 0), leased
+    held = bool(tally.unknown_credits)
+    until = datetime.fromtimestamp(tally.last_submit_ms / 1000 + kept_s, UTC) if held else None
+    return _answer(key.bulk_id, bulk, counts, _note(bulk, tally, until), unsettled=leased or held), leased
 
 
-def _answer(bulk_id: UUID, bulk: Bulk, counts: Counts, *, unsettled: bool) -> ControlOut:
+def _note(bulk: Bulk, tally: Tally, until: datetime | None) -> str | None:
+    if bulk.parked and not bulk.ending and not bulk.ended:
+        return "What was heard of this send contradicts itself: nothing of it leaves until an operator has looked."
+    if until is None:
+        return None
+    return (
+        f"{tally.unknown_credits} credits are held for messages of which the carrier has not said what became of them, "
+        f"at the latest until {until:%Y-%m-%d %H:%M} UTC."
+    )
+
+
+def _answer(bulk_id: UUID, bulk: Bulk, counts: Counts, note: str | None, *, unsettled: bool) -> ControlOut:
     totals = bulk.totals
     reserved = bulk.reserved or 0
     said = bulk.account_version > 0
@@ -195,6 +215,7 @@ def _answer(bulk_id: UUID, bulk: Bulk, counts: Counts, *, unsettled: bool) -> Co
             released=totals.released,
             held=totals.held if said else reserved,
         ),
+        note=note,
     )
 
 
@@ -203,4 +224,4 @@ def _state(bulk: Bulk, *, unsettled: bool) -> str:
         return bulk.state.value
     if bulk.ending:
         return "stopping" if unsettled else State.CLOSED.value
-    return "paused" if bulk.paused else bulk.state.value
+    return "paused" if bulk.paused or bulk.parked else bulk.state.value
