@@ -86,6 +86,48 @@ class _Call(_Told):
     data: dict[str, Any]
 
 
+_TEXT: dict[str, Any] = {"type": "string"}
+_WHOLE: dict[str, Any] = {
+    "type": "integer",
+    "minimum": 1,
+    "description": "in minor units of the currency, such as cents",
+}
+_DATA: dict[str, Any] = {
+    "tenant_id": {"type": "string", "format": "uuid"},
+    "payment_id": {**_TEXT, "description": "of succeeded, refunded and disputed: the provider's, the same for ever"},
+    "return_id": {**_TEXT, "description": "of refunded and disputed: the provider's name of what went back"},
+    "charge_id": {**_TEXT, "format": "uuid", "description": "of what an automatic top-up asked for; needed by failed"},
+    "amount": _WHOLE,
+    "currency": {**_TEXT, "pattern": "^[A-Z]{3}$"},
+    "reason": {**_TEXT, "description": "of failed"},
+}
+_DOCUMENTED: dict[str, Any] = {
+    "parameters": [
+        {"name": name, "in": "header", "required": True, "schema": _TEXT}
+        for name in ("webhook-id", "webhook-timestamp", "webhook-signature")
+    ],
+    "requestBody": {
+        "required": True,
+        "content": {
+            "application/json": {
+                "schema": {
+                    "type": "object",
+                    "required": ["type", "timestamp", "data"],
+                    "properties": {
+                        "type": {
+                            **_TEXT,
+                            "description": "payment.succeeded, .refunded, .disputed or .failed; others are ignored",
+                        },
+                        "timestamp": {**_TEXT, "format": "date-time", "description": "when it happened"},
+                        "data": {"type": "object", "required": ["tenant_id"], "properties": _DATA},
+                    },
+                }
+            }
+        },
+    },
+}
+
+
 class ReceivedOut(Model):
     """What a call was taken for, and the credits that it granted or took back: the same each time it comes."""
 
@@ -122,21 +164,14 @@ async def add_price(
     return await once.answer(tx, caller, body, make)
 
 
-@router.post(
-    "/payments/webhook",
-    dependencies=[allow(body_bytes_max=_BODY_BYTES_MAX)],
-    openapi_extra={
-        "requestBody": {
-            "required": True,
-            "description": "`payment.succeeded`, `payment.refunded`, `payment.disputed`, `payment.failed`, signed by "
-            "Standard Webhooks: `webhook-id`, `webhook-timestamp`, `webhook-signature`",
-            "content": {"application/json": {"schema": {"type": "object"}}},
-        }
-    },
-)
+@router.post("/payments/webhook", dependencies=[allow(body_bytes_max=_BODY_BYTES_MAX)], openapi_extra=_DOCUMENTED)
 @public
 async def receive_payment(request: Request) -> ReceivedOut:
-    """A call of the payment provider. Each payment is granted once, whatever the id of the call is."""
+    """A call of the payment provider, signed as Standard Webhooks asks, at most five minutes old.
+
+    Each payment is granted once by its own id, whatever the id of the call is; a call that comes again is answered the
+    same. A refund or a dispute of a payment that was not told of yet is 404: told again later it is taken.
+    """
     body = await request.body()
     _verified(request, body)
     try:
