@@ -275,16 +275,52 @@ def test_it_is_asked_for_later_and_later_and_never_later_than_ten_minutes() -> N
 
 
 async def test_an_answer_that_drips_is_given_up_within_the_time_for_all_of_it() -> None:
+    ended = asyncio.Event()
+
     async def drip(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 100000\r\n\r\n")
-        while not writer.is_closing():
+        asked = asyncio.create_task(reader.read())  # until the one who asked hangs up
+        while not asked.done():
             writer.write(b" ")
-            await asyncio.sleep(0.02)
+            await asyncio.wait([asked], timeout=0.02)
+        await asyncio.gather(asked, return_exceptions=True)
+        writer.close()
+        ended.set()
 
     async with await asyncio.start_server(drip, "127.0.0.1", 0) as server:
-        url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/"
-        port = HttpProvider(url, "", timeout_s=0.2)
+        port = HttpProvider(f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/", "", timeout_s=0.2)
         outcome = await port.charge(Charge(uuid4(), uuid4(), 5, "EUR"))
         await port.close()
+        await asyncio.wait_for(ended.wait(), 20)
 
     assert (outcome.became, outcome.reason) == (Became.OPEN, "TimeoutError")
+
+
+async def test_success_and_failure_of_one_charge_told_at_once_end_it_as_paid(world: World) -> None:
+    await wanted(world)
+    await world.reserve(world.tenant, 70)
+    charge = (await world.ask("staff", "GET", "/charges")).json()["items"][0]["id"]
+    ids = {"tenant_id": str(world.tenant), "charge_id": charge}
+    paid = {**ids, "payment_id": "pay_1", "amount": 500, "currency": "EUR"}
+    at = clock.now().isoformat()
+
+    answers = await world.at_once(
+        *(world.told({"type": "payment.succeeded", "timestamp": at, "data": paid}) for _ in range(4)),
+        *(world.told({"type": "payment.failed", "timestamp": at, "data": ids}) for _ in range(4)),
+    )
+
+    assert {answer.status_code for answer in answers} == {200}
+    assert await charges(world) == [("paid", "")]
+    assert (await world.account(world.tenant)).available == 80
+
+
+async def test_a_reversal_by_the_operator_is_a_fall_too(world: World, provider: Provider, port: HttpProvider) -> None:
+    await wanted(world)
+    grant = await world.top_up(world.tenant, 10)
+    await world.reserve(world.tenant, 70)
+    body = {"tenant_id": str(world.tenant), "reason": "mistake"}
+
+    await world.ask("op", "POST", f"/top-ups/{grant}/reversal", body)
+    await charger(world, port).charge_due()
+
+    assert (len(provider.taken), (await world.account(world.tenant)).available) == (1, 80)

@@ -27,6 +27,8 @@ async def take_payment(tx: Tx, told: Payment) -> Paid | PaymentRefused:
     known = await store.lock_payment(tx, told.payment_id)
     if known is not None and not payments.same_payment(known, told):
         return PaymentRefused.OTHER_PAYMENT
+    # The account before the charge, here as everywhere: two calls about one charge never wait for each other.
+    account = await ledger.lock_account(tx, told.tenant_id)
     if told.charge_id is not None:
         await watch.end_paid(tx, told.tenant_id, told.charge_id, told.payment_id)
     if known is not None:
@@ -35,7 +37,6 @@ async def take_payment(tx: Tx, told: Payment) -> Paid | PaymentRefused:
     if isinstance(credits, PaymentRefused):
         return credits
     wanted = TopUp(told.tenant_id, told.top_up_id, credits, "payment", told.payment_id, PROVIDER)
-    account = await ledger.lock_account(tx, told.tenant_id)
     step = top_ups.grant(account, await ledger.find_top_up(tx, told.tenant_id, told.top_up_id), wanted)
     if isinstance(step, GrantRefused):
         return _REFUSED[step]
