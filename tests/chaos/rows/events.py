@@ -85,6 +85,7 @@ def what_cannot_be_applied(chaos: Chaos) -> None:
         resume_until_read(chaos, service)
         drop_all(chaos, service)
     chaos.check_when_quiet(storm.balances)
+    chaos.check_when_quiet(lambda: audited(chaos, {"consumer.resumed"}))
 
 
 @row("29", "a topic deleted and made again; retention that overtook a reader", fires=3)
@@ -112,6 +113,7 @@ def the_log_is_another(chaos: Chaos) -> None:
     must(all("log starts at" in one["reason"] for one in halted(chaos, "credit")), "and says so")
     accept(chaos, "credit", "bulk-sms")
     chaos.check_when_quiet(storm.balances)
+    chaos.check_when_quiet(lambda: audited(chaos, {"consumer.loss-accepted"}))
 
 
 # -- the operator -----------------------------------------------------------------------------------------------------
@@ -181,6 +183,12 @@ def drop_all(chaos: Chaos, service: str) -> None:
         dropped = chaos.operator.post(f"{path}/{letter}/drop", {"reason": "chaos"})
         must(dropped["state"] == "dropped", f"it is dropped: {dropped}")
     must(parked(chaos, service) == {}, "none waits")
+
+
+def audited(chaos: Chaos, acts: set[str]) -> None:
+    """The operator's acts are in the audit log, with their reason."""
+    found = {one["act"]: one["reason"] for one in chaos.operator.pages("/v1/audit")}
+    must(all(found.get(act) == "chaos" for act in acts), f"the acts are audited: {found}")
 
 
 def lag_but_of(chaos: Chaos, service: str) -> dict[str, int]:

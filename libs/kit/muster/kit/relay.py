@@ -105,6 +105,7 @@ class Relay:
                 pause = min(pause * 2, RETRY_MAX_S)
             finally:
                 metrics.relay_leader.labels(lane=lane.name).set(0)
+                _forget_measures(lane)
 
     async def _stand_by(self, connection: "Connection", lane: Lane) -> None:
         """Ask again and again: a statement that waits for the lock would keep vacuum from the whole database."""
@@ -179,6 +180,13 @@ def to_wire(row: Record, source: str) -> WireRecord:
     if row["headers"]:
         headers += [(name, value.encode()) for name, value in json.loads(row["headers"]).items()]
     return WireRecord(row["topic"], row["key"], row["value"], headers)
+
+
+def _forget_measures(lane: Lane) -> None:
+    """What waits is told by who leads: an old figure of another process would hide that nobody does."""
+    for metric in (metrics.outbox_pending, metrics.outbox_oldest_seconds):
+        if (lane.name,) in metric._metrics:
+            metric.remove(lane.name)
 
 
 async def _measure(connection: "Connection", lane: Lane) -> None:

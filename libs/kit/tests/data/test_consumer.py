@@ -9,6 +9,7 @@ from aiokafka import AIOKafkaConsumer
 from aiokafka.coordinator.assignors.roundrobin import RoundRobinPartitionAssignor
 
 from muster.events.v1.bulk_pb2 import BulkSmsRequested, BulkSmsWithdrawn
+from muster.kit import metrics
 from muster.kit.consumer import Consumer, ConsumerSettings, Received
 from muster.kit.consumer.client import new_client
 from muster.kit.pg import Database, Tx
@@ -77,7 +78,13 @@ async def test_in_a_batch_of_several_types_each_handler_gets_its_own_events_alon
 
 
 async def test_a_commit_whose_answer_was_lost_is_not_applied_twice(
-    db: Database, producer: Producer, new_topic: NewTopic, make: Make, running: Running, monkeypatch: pytest.MonkeyPatch
+    db: Database,
+    producer: Producer,
+    new_topic: NewTopic,
+    make: Make,
+    group: str,
+    running: Running,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     topic = await new_topic()
     await producer.publish([wire(chunk, topic) for chunk in range(10)])
@@ -99,7 +106,22 @@ async def test_a_commit_whose_answer_was_lost_is_not_applied_twice(
     await consumer.wait_until_read([topic])
 
     assert lost == [0]
+    assert metrics.consumer_duplicates.labels(group=group, cause="commit")._value.get() == 10
     assert await heard(db) == dict.fromkeys(range(20), 1)
+
+
+async def test_what_a_relay_says_again_is_counted(
+    db: Database, producer: Producer, new_topic: NewTopic, make: Make, group: str, running: Running
+) -> None:
+    topic = await new_topic()
+    records = [wire(chunk, topic) for chunk in range(30)]
+    for said in (records, records[10:], [wire(99, topic)]):
+        await producer.publish(said)
+    consumer = make(topic)
+    running(consumer.run())
+    await consumer.wait_until_read([topic])
+
+    assert metrics.consumer_duplicates.labels(group=group, cause="key")._value.get() == 20
 
 
 async def test_a_rebalance_loses_nothing_and_doubles_nothing(

@@ -38,6 +38,7 @@ async def test_a_zombie_is_fenced_by_compare_and_set(
 
     assert await heard(db) == {1: 1, 2: 1}
     assert await offsets(db, group) == [(0, 3, 2)]
+    assert metrics.consumer_fenced.labels(group=group)._value.get() == 1
 
 
 async def test_a_zombie_in_the_middle_of_a_batch_rolls_back(

@@ -8,9 +8,10 @@ import httpx
 import pytest
 
 from muster.events import NIL_TENANT
+from muster.kit import metrics
 from muster.kit.auth import Caller, Role
 from muster.kit.consumer import Poison, Received, halts
-from muster.kit.consumer.letters import Stored, park
+from muster.kit.consumer.letters import Stored, measure, park
 from muster.kit.http import create_app
 from muster.kit.ops import ops_router
 from muster.kit.pg import Database, Tx
@@ -167,6 +168,26 @@ async def test_a_letter_is_dropped_with_a_reason_and_forgets_what_it_held(
     assert (await http.get(f"{PATH}/{letter}", headers=by())).json()["ids"] == {}
     assert await acts(db) == [("dead-letter.dropped", letter, WHY["reason"])]
     assert (await http.post(f"{PATH}/{letter}/replay", json=WHY, headers=by())).status_code == 409
+
+
+async def test_how_many_letters_wait_and_for_how_long_is_told(http: httpx.AsyncClient, db: Database) -> None:
+    async def told() -> tuple[float, float]:
+        async with db.worker() as tx:
+            await measure(tx, "notes")
+        found = (metrics.dead_letters_waiting, metrics.dead_letters_oldest_seconds)
+        return found[0].labels(group="notes")._value.get(), found[1].labels(group="notes")._value.get()
+
+    assert await told() == (0, 0)
+    letters = [await parked(db, chunk) for chunk in (1, 2)]
+    async with db.worker() as tx:
+        await tx.execute("UPDATE dead_letter SET parked_at = parked_at - interval '1 hour' WHERE log_offset = 1")
+    waiting, oldest_s = await told()
+    assert waiting == 2
+    assert 3_600 <= oldest_s < 3_700
+    before = metrics.dead_letters_decided.labels(group="notes", outcome="dropped")._value.get()
+    await http.post(f"{PATH}/{letters[0]}/drop", json=WHY, headers=by())
+    assert (await told())[0] == 1
+    assert metrics.dead_letters_decided.labels(group="notes", outcome="dropped")._value.get() == before + 1
 
 
 async def test_a_record_that_is_read_again_is_parked_once(db: Database) -> None:

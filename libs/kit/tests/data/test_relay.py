@@ -4,6 +4,7 @@ from typing import Any
 import asyncpg
 import pytest
 
+from muster.kit import metrics
 from muster.kit.consumer.decode import decode, event_id_of, headers_of
 from muster.kit.outbox import Fact, Lane, emit
 from muster.kit.pg import Database
@@ -182,6 +183,42 @@ async def test_what_cannot_be_published_stays_and_is_tried_again(
     assert len(await read(kafka_server, topic, 1)) == 1
     assert producer.refusals < 0
     await producer.stop()
+
+
+async def test_who_leads_tells_what_waits_and_how_old_the_oldest_is_and_nobody_else_does(
+    db: Database, running: Running
+) -> None:
+    class Refuses(Producer):
+        async def publish(self, records: Any) -> None:
+            raise PublishFailed("no")
+
+    def told() -> dict[str, float]:
+        return {
+            name: metric.labels(lane="SMALL")._value.get()
+            for name, metric in (("pending", metrics.outbox_pending), ("oldest", metrics.outbox_oldest_seconds))
+            if ("SMALL",) in metric._metrics
+        }
+
+    async with db.worker() as tx:
+        await emit(tx, *(fact(chunk, "t") for chunk in range(3)))
+        await tx.execute("DELETE FROM outbox WHERE id = 1")
+        columns = "lane, event_id, tenant_id, topic, key, value, type, time_unix_ms"
+        await tx.execute(
+            f"INSERT INTO outbox ({columns}) SELECT {columns.replace('time_unix_ms', 'time_unix_ms - 3600000')}"
+            " FROM outbox WHERE id = 2"
+        )
+        await tx.execute("DELETE FROM outbox WHERE id = 2")
+    relay = Relay(db, Refuses("nowhere:1"), (Lane.SMALL,))
+    run = running(relay.run())
+
+    async def is_told() -> bool:
+        return told().get("pending") == 2
+
+    await eventually(is_told)
+    assert 3_600 <= told()["oldest"] < 3_700
+    await relay.stop()
+    await asyncio.wait_for(run, 10)
+    assert told() == {}
 
 
 async def test_a_batch_is_bounded_in_bytes_and_always_moves(db: Database, running: Running) -> None:

@@ -147,8 +147,9 @@ class Applier:
 
     async def _attempt(self, work: _Work, batch: Sequence[ConsumerRecord]) -> None:
         if work.doubtful_offset is not None and await self._was_committed(work.partition, work.doubtful_offset):
-            metrics.consumer_duplicates.labels(group=self._group, cause="commit").inc(len(batch))
-            self._committed(work.partition, work.doubtful_offset, batch, sorted(self._handlers))
+            applied = [record for record in work.rest if record.offset < work.doubtful_offset]
+            metrics.consumer_duplicates.labels(group=self._group, cause="commit").inc(len(applied))
+            self._committed(work.partition, work.doubtful_offset, applied, sorted(self._handlers))
             return
         work.doubtful_offset = None
         try:
