@@ -106,6 +106,11 @@ class Muster:
         headers = {"Idempotency-Key": key or str(uuid.uuid4()), "Content-Type": "application/json"}
         return self._call("POST", path, content=json.dumps(body), headers=headers)
 
+    def put(self, path: str, body: object, *, key: str | None = None) -> Any:
+        """The JSON of a PUT; `key` is the idempotency key, a fresh one by default."""
+        headers = {"Idempotency-Key": key or str(uuid.uuid4()), "Content-Type": "application/json"}
+        return self._call("PUT", path, content=json.dumps(body), headers=headers)
+
     def patch(self, path: str, body: object, *, key: str | None = None) -> Any:
         """The JSON of a PATCH; `key` is the idempotency key, a fresh one by default."""
         headers = {"Idempotency-Key": key or str(uuid.uuid4()), "Content-Type": "application/json"}

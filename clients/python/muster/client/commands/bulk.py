@@ -1,7 +1,7 @@
 """`muster send` and `muster bulk`: quote, confirm, watch, stop."""
 
 import time
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import typer
 from rich.console import Console
@@ -22,6 +22,10 @@ def send(
         str, typer.Argument(help="the text, with merge fields such as {{first_name|there}}; - for standard input")
     ],
     tag: Annotated[str | None, typer.Option(help="only customers with this tag")] = None,
+    partial: Annotated[
+        Literal["nothing", "first_n"],
+        typer.Option(help="where credits are short: send nothing, or to the first whom they cover"),
+    ] = "nothing",
     yes: Annotated[bool, typer.Option("--yes", "-y", help="send without asking")] = False,  # noqa: FBT002
     watch: Annotated[bool, typer.Option(help="show progress until the send ends")] = True,  # noqa: FBT002
     as_json: AsJson = False,  # noqa: FBT002
@@ -35,7 +39,7 @@ def send(
             f"Send to {quote['recipients']:,} for {quote['credits']:,} credits?", err=True
         ):
             raise typer.Exit(1)
-        bulk = muster.send(quote["id"])
+        bulk = muster.send(quote["id"], partial=partial)
         if watch:
             follow(muster, bulk["id"], quote["recipients"])
         ended = muster.bulk(bulk["id"])

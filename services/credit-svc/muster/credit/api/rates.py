@@ -8,12 +8,13 @@ from pydantic import AfterValidator, Field
 
 from muster.credit.domain.rates import ANY_COUNTRY, Rate
 from muster.credit.store import rates as store
-from muster.kit import audit
+from muster.kit import audit, clock
 from muster.kit.auth import ANY_TENANT_ROLE, Caller, Role, Tx, requires, tenant_tx
 from muster.kit.http import Int, Model, Moment
 from muster.kit.idempotency import Once, idempotent
 from muster.kit.outbox import emit
 from muster.kit.pages import Page
+from muster.kit.problems import unprocessable
 from muster.text import is_region
 
 router = APIRouter(prefix="/v1/rates", tags=["credits"])
@@ -62,9 +63,11 @@ async def put_rate(
     tx: Annotated[Tx, tenant_tx],
     once: Annotated[Once, idempotent],
 ) -> Response:
-    """Set a country's rate. Quotes that were given keep theirs."""
+    """Set a country's rate, from now on or from a time to come. Quotes that were given keep theirs."""
 
     async def make() -> tuple[int, RateOut]:
+        if body.valid_from is not None and body.valid_from < clock.now():
+            raise unprocessable("valid_from", "in_the_past", "is in the past; without it a rate is valid from now on")
         rate = await store.add_rate(tx, body.country, body.credits_per_part, body.valid_from, caller.user_id)
         await emit(tx, audit.record(caller, "set", "rate", f"{rate.country}/{rate.version}"))
         return 200, _out(rate)
