@@ -18,8 +18,8 @@ from uuid import UUID, uuid4
 
 from bench.cpu import cpu_s
 from muster.credit import handlers
-from muster.credit.api.ops import check_laws
 from muster.credit.domain.top_ups import TopUp
+from muster.credit.handlers.laws import check_laws
 from muster.credit.settings import CreditSettings
 from muster.events.v1.bulk_pb2 import BulkSmsAccounted, BulkSmsRequested
 from muster.events.v1.tenants_pb2 import TenantChanged

@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 from typing import Any
 from uuid import UUID, uuid4
 
-from muster.dispatch.api.laws import check_laws
 from muster.dispatch.handlers import HANDLERS, sweeps
+from muster.dispatch.handlers.laws import check_laws
 from muster.dispatch.handlers.routes import say_platform
 from muster.dispatch.sender import Sender
 from muster.dispatch.settings import DispatchSettings

@@ -6,10 +6,10 @@ from uuid import UUID
 
 from fastapi import APIRouter, Request
 
-from muster.kit import metrics
 from muster.kit.auth import Caller, requires
 from muster.kit.desk import Desk
 from muster.kit.http import Model
+from muster.kit.law_watch import note
 from muster.kit.pages import CursorText, Limit, Page, decode_cursor, page_of
 from muster.kit.pg import Tx
 from muster.kit.tokens import Role
@@ -36,9 +36,7 @@ def laws_router(service: str, check: Law, sums: Sums = _no_sums) -> APIRouter:
 
     async def work(tx: Tx) -> dict[str, Any]:
         results = await check(tx)
-        for result in results:
-            metrics.law_checked.labels(result.law).set(result.checked)
-            metrics.law_violations.labels(result.law).set(result.count)
+        note(results)
         return {"laws": [result.document() for result in results], **await sums(tx)}
 
     @router.get(f"/v1/ops/{service}/laws", name=f"{service}_laws", summary="How far the laws hold here")

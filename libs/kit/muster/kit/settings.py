@@ -69,6 +69,9 @@ class ServiceSettings(HttpSettings):
     token_cache_max: int = Field(default=10_000, ge=1)
 
     idempotency_kept_h: int = Field(default=168, ge=24)
+    laws_watch_s: float = Field(
+        default=60.0, ge=1, le=86_400, description="a worker checks its laws for the metrics this often"
+    )
 
     failpoint: str = Field(default="", description="<point>:exit, :stop or :sleep=<s>; in development alone")
 

@@ -3,9 +3,11 @@
 from collections.abc import Awaitable, Callable
 
 from muster.credit import events, handlers
+from muster.credit.handlers.laws import check_laws
 from muster.credit.payment.charger import Charger
 from muster.credit.payment.port import HttpProvider
 from muster.credit.settings import CreditSettings
+from muster.kit.law_watch import watch_laws
 from muster.kit.pg import Database, Tx
 from muster.kit.process import Process
 from muster.kit.repeat import repeat
@@ -37,6 +39,7 @@ async def worker(process: Process[CreditSettings]) -> None:
     poll_s = settings.credit_rate_poll_s
     process.supervise("rates", repeat("rates.say", poll_s, lambda: _say(db, handlers.say_new_rates)))
     process.supervise("charges", repeat("charges.due", settings.credit_charge_poll_s, _charger(process, db).charge_due))
+    process.supervise("laws", watch_laws(db, check_laws, settings.laws_watch_s))
     process.ready()
     await process.stopped()
 

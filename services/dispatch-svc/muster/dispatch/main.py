@@ -6,10 +6,12 @@ from contextlib import AsyncExitStack
 from typing import Final, NoReturn
 
 from muster.dispatch.handlers import HANDLERS, sweeps
+from muster.dispatch.handlers.laws import check_laws
 from muster.dispatch.handlers.routes import say_platform
 from muster.dispatch.settings import DispatchSettings
 from muster.dispatch.store import accounts
 from muster.kit.consumer import wait_until_read
+from muster.kit.law_watch import watch_laws
 from muster.kit.pg import Database
 from muster.kit.process import Process
 from muster.kit.repeat import repeat
@@ -46,6 +48,7 @@ async def worker(process: Process[DispatchSettings]) -> None:
     db = await connect(process)
     relay = start_relay(process, db, on_lead=lambda: _say_platform(db, settings))
     start_consumer(process, db, topics=HEARD, handlers=HANDLERS, after_commit=lambda _: relay.wake())
+    process.supervise("laws", watch_laws(db, check_laws, settings.laws_watch_s))
     for name, every_s, sweep in _sweeps(db, settings):
         process.supervise(name, repeat(name, every_s, sweep, pause_s=_MORE_S))
     process.ready()

@@ -1,5 +1,6 @@
 """The processes of report-svc: `python -m muster.report.main api|worker|migrate`; worker: the stream processor."""
 
+from muster.kit.law_watch import watch_laws
 from muster.kit.process import Process
 from muster.kit.service import connect, main, serve_api, start_relay
 from muster.report.settings import ReportSettings
@@ -19,6 +20,7 @@ async def api(process: Process[ReportSettings]) -> None:
 
 async def worker(process: Process[ReportSettings]) -> None:
     """Project events into rows with Faust, audit what it skipped, and publish what is parked."""
+    from muster.report.api.ops import check_laws
     from muster.report.stream.agents import Processor
     from muster.report.stream.auditor import Auditor
     from muster.report.stream.watch import Watch
@@ -30,6 +32,7 @@ async def worker(process: Process[ReportSettings]) -> None:
     process.supervise("stream", processor.run())
     process.on_stop(processor.stop)
     process.supervise("auditor", Auditor(settings, db).run())
+    process.supervise("laws", watch_laws(db, check_laws, settings.laws_watch_s))
     process.supervise("watch", Watch(settings, db).run())
     process.ready()
     await process.stopped()

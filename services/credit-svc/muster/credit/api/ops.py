@@ -1,16 +1,13 @@
 """For the operator: how far the laws hold in the ledger, and the sums of each send."""
 
-from dataclasses import replace
 from uuid import UUID
 
 from muster.credit.handlers import HANDLERS
+from muster.credit.handlers.laws import check_laws
 from muster.credit.store import laws
-from muster.kit.auth import Tx
 from muster.kit.http import Model
 from muster.kit.laws import laws_router, sums_router
 from muster.kit.ops import ops_router
-from muster.laws import ledger, system
-from muster.laws.result import LawResult, together
 
 
 class BulkSums(Model):
@@ -25,19 +22,6 @@ class BulkSums(Model):
     refunded: int
     closed: bool
     version: int
-
-
-async def check_laws(tx: Tx) -> list[LawResult]:
-    """Laws 1, 2 and 7 over the whole ledger."""
-    count, unlike = await laws.sends_unlike(tx)
-    uneven = await laws.wallets_unlike(tx)
-    moved, lopsided = await laws.transfers_unlike(tx)
-    rows, crossing = await laws.rows_crossing(tx)
-    return [
-        together("granted", (ledger.granted(await laws.accounts(tx)), ledger.transfers(lopsided, moved))),
-        together("reserved", (ledger.reserved(unlike, count), replace(ledger.wallets(uneven), checked=0))),
-        system.tenant(crossing, rows),
-    ]
 
 
 ROUTERS = (

@@ -5,9 +5,9 @@ from uuid import UUID
 
 from fastapi import APIRouter
 
-from muster.dispatch.api.laws import check_laws
 from muster.dispatch.events import Sender
 from muster.dispatch.handlers import HANDLERS
+from muster.dispatch.handlers.laws import check_laws
 from muster.dispatch.store import laws, platform
 from muster.kit.auth import Caller, Role, Tx, requires, tenant_tx
 from muster.kit.http import Model

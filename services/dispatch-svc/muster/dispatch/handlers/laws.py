@@ -7,8 +7,7 @@ from typing import Final
 from muster.dispatch.events import CLASS_MARKETING, MARKETING, read_recipients
 from muster.dispatch.store import laws
 from muster.dispatch.store.chunks import key_of
-from muster.kit.auth import Tx
-from muster.kit.pg import Record
+from muster.kit.pg import Record, Tx
 from muster.laws import ledger, sending, system
 from muster.laws.result import LawResult, together
 from muster.laws.sending import WRITTEN, Chunk, Writing, by_number
