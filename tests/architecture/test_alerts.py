@@ -1,0 +1,66 @@
+"""Alerts: each reads metrics that exist, begins where patience ends, and says what to do in the runbook."""
+
+import re
+from pathlib import Path
+from typing import Any, get_args
+
+import pytest
+import yaml
+from prometheus_client import Counter
+from prometheus_client.metrics import MetricWrapperBase
+
+from muster.client.commands.ops import Action as Commands
+from muster.dispatch.api.stuck import Action
+from muster.dispatch.domain.waits import PATIENCE_S
+from muster.kit import metrics
+
+DOCS = Path(__file__).resolve().parents[2] / "docs"
+RULES: list[dict[str, Any]] = [
+    rule
+    for group in yaml.safe_load((DOCS / "alerts.yaml").read_text(encoding="utf-8"))["groups"]
+    for rule in group["rules"]
+]
+METRICS = {
+    one._name + ("_total" if isinstance(one, Counter) else ""): one
+    for one in vars(metrics).values()
+    if isinstance(one, MetricWrapperBase)
+}
+# The forms that are used: an aggregate of one selector beside a number.
+EXPRESSION = re.compile(r'(?:max|sum)\((?P<metric>\w+)(?:\{(?P<label>\w+)="(?P<value>[\w-]+)"\})?\) > (?P<bound>\d+)')
+
+
+def read(rule: dict[str, Any]) -> re.Match[str]:
+    found = EXPRESSION.fullmatch(rule["expr"])
+    assert found is not None, rule["expr"]
+    return found
+
+
+@pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule["alert"])
+def test_an_alert_reads_a_metric_that_exists_by_a_label_that_it_has(rule: dict[str, Any]) -> None:
+    assert set(rule) == {"alert", "expr", "for", "labels", "annotations"}
+    assert re.fullmatch(r"\d+[smh]", rule["for"])
+    assert rule["labels"]["severity"] in ("page", "ticket")
+    found = read(rule)
+    metric = METRICS[found["metric"]]
+    assert [label for label in [found["label"]] if label] == list(metric._labelnames)
+
+
+@pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule["alert"])
+def test_an_alert_says_what_it_is_and_has_a_section_of_the_runbook(rule: dict[str, Any]) -> None:
+    assert rule["annotations"]["summary"].endswith(".")
+    file, _, anchor = rule["annotations"]["runbook"].partition("#")
+    text = (DOCS.parent / file).read_text(encoding="utf-8")
+    sections = dict(re.findall(r"^## (\S+)\n\n(.+)", text, re.M))
+    assert anchor == rule["alert"].lower()
+    assert sections[rule["alert"]]
+
+
+def test_every_kind_of_wait_has_an_alert_that_begins_where_the_list_of_stuck_sends_does() -> None:
+    bounds = {read(rule)["value"]: int(read(rule)["bound"]) for rule in RULES if "sends_waiting" in rule["expr"]}
+    assert bounds == {wait.value: patience_s for wait, patience_s in PATIENCE_S.items()}
+
+
+def test_the_runbook_names_every_action_and_no_other() -> None:
+    text = (DOCS / "runbook.md").read_text(encoding="utf-8")
+    table = set(re.findall(r"^\| `(\w+)` \|", text, re.M))
+    assert table == set(get_args(Action)) == {one.value for one in Commands}
