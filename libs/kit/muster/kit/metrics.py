@@ -37,6 +37,11 @@ parts_alive = Gauge("muster_parts_alive", "1 while a supervised part of the proc
 # --- Laws (kit.laws): must be 0 ---
 law_violations = Gauge("muster_law_violations", "Violations of a law at its last check; must be 0.", ["law"])
 law_checked = Gauge("muster_law_checked", "What the last check of a law looked at.", ["law"])
+settlements_beyond_reservation = Counter(
+    "muster_settlements_beyond_reservation",
+    "Sends said to have used more than is reserved, which is not charged; must be 0. Alert: `muster laws` names the"
+    " send and by how much.",
+)
 ledger_conservation_credits = Gauge(
     "muster_ledger_conservation_credits", "Credits made out of nothing or lost, over all accounts; must be 0."
 )

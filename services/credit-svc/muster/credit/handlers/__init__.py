@@ -5,12 +5,16 @@ from uuid import UUID
 
 from muster.credit import events
 from muster.credit.domain import reservations, top_ups
+from muster.credit.domain.reservations import Batch, Key, Reservation
 from muster.credit.domain.top_ups import Granted, GrantRefused, TopUp
 from muster.credit.handlers.low import follow
 from muster.credit.store import ledger, rates
+from muster.kit import metrics, observe
 from muster.kit.consumer import Handler
 from muster.kit.outbox import emit
 from muster.kit.pg import Tx
+
+log = observe.logger(__name__)
 
 
 async def on_tenant_changed(tx: Tx, batch: Sequence[events.TenantHeard]) -> None:
@@ -39,9 +43,20 @@ async def on_bulk_sms_accounted(tx: Tx, batch: Sequence[events.TotalsHeard]) -> 
     known = await ledger.reservations(tx, {(total.tenant_id, total.bulk_id) for total in totals})
     done = reservations.account_for(accounts, known, totals)
     await ledger.save(tx, done)
+    _alarm(known, done)
     await follow(tx, done.entries)
     answers = zip(done.answers, batch, strict=True)
     await emit(tx, *(events.settled(row, received.event_id) for row, received in answers))
+
+
+def _alarm(known: Mapping[Key, Reservation], done: Batch) -> None:
+    """What was said to be used beyond a reservation is not charged; law 2 names it until it is put right."""
+    for key, row in done.reservations.items():
+        before = known.get(key)
+        if row.excess > (before.excess if before else 0):
+            metrics.settlements_beyond_reservation.inc()
+            ids = {"tenant_id": str(row.tenant_id), "bulk_id": str(row.bulk_id)}
+            log.error("settlement.beyond_reservation", **ids, reserved=row.reserved, excess=row.excess)
 
 
 async def top_up(tx: Tx, wanted: TopUp) -> Granted | GrantRefused:
