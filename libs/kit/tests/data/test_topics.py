@@ -2,8 +2,11 @@ from pathlib import Path
 from uuid import uuid4
 
 import pytest
+from aiokafka.client import AIOKafkaClient
+from aiokafka.errors import NodeNotReadyError
 
 from muster.events import TOPICS
+from muster.kit.consumer.topic_ids import topic_ids
 from muster.kit.topics import Wanted, ensure, main, wanted_topics
 
 REGISTRY = """
@@ -73,3 +76,22 @@ def test_a_command_with_differences_fails_and_says_them(
 
     assert main([str(registry), "--laptop", "--kafka", kafka_server]) == 1
     assert f"{name}: retention.ms is 216000000, 36000000 wanted" in capsys.readouterr().err
+
+
+async def test_which_topic_it_is_is_asked_of_whichever_broker_answers(kafka_server: str) -> None:
+    """One of three may be down: nobody who takes partitions over may depend on which one chance chooses."""
+    name = f"t-{uuid4().hex[:12]}"
+    assert await ensure(kafka_server, [Wanted(name, 1, 1, {})]) == []
+    client = AIOKafkaClient(bootstrap_servers=kafka_server)
+    await client.bootstrap()
+    try:
+        [node] = client.cluster.brokers()
+        dead = [node._replace(nodeId=number, port=1) for number in (97, 98)]
+        client.cluster._brokers = {one.nodeId: one for one in (*dead, node)}
+        found = await topic_ids(client, [name, "nobody-knows-it"])
+        assert found.keys() == {name}
+        client.cluster._brokers = {one.nodeId: one for one in dead}
+        with pytest.raises(NodeNotReadyError):
+            await topic_ids(client, [name])
+    finally:
+        await client.close()

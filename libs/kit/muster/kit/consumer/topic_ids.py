@@ -12,7 +12,7 @@ from uuid import UUID
 
 import structlog
 from aiokafka.client import AIOKafkaClient
-from aiokafka.errors import NodeNotReadyError
+from aiokafka.errors import KafkaError, NodeNotReadyError
 from aiokafka.protocol.abstract import AbstractType
 from aiokafka.protocol.api import Request, RequestStruct, Response
 from aiokafka.protocol.types import (
@@ -112,14 +112,24 @@ async def topic_ids(client: Any, topics: Iterable[str]) -> dict[str, UUID]:
 
     Empty where the broker is older than ids.
     """
-    node = client.get_random_node()
-    if node is None:
-        raise NodeNotReadyError("no broker is known")
-    try:
-        answer = await client.send(node, _TopicIds(topics), group=ASIDE)
-    except NotImplementedError:
-        return {}
-    return {name: topic_id for code, name, topic_id, *_ in answer.topics if code == 0}
+    failed: KafkaError = NodeNotReadyError("no broker is known")
+    for node in _nodes(client):
+        try:
+            answer = await client.send(node, _TopicIds(topics), group=ASIDE)
+        except NotImplementedError:
+            return {}
+        except KafkaError as error:
+            failed = error
+        else:
+            return {name: topic_id for code, name, topic_id, *_ in answer.topics if code == 0}
+    raise failed
+
+
+def _nodes(client: Any) -> list[int]:
+    """Those first that are connected: one that is down costs a time-out."""
+    nodes = [broker.nodeId for broker in client.cluster.brokers()]
+    connected = {node for (node, _), connection in client._conns.items() if connection.connected()}
+    return sorted(nodes, key=lambda node: node not in connected)
 
 
 class TopicWatch:
