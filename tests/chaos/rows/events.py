@@ -19,7 +19,7 @@ from chaos.rows.broker import read_all
 from chaos.rows.readers import goes_on
 from chaos.storm import Storm
 from muster.client import ApiError
-from muster.events import TOPICS
+from muster.events import TOPICS, TYPES
 from muster.kit.topics import ensure, wanted_topics
 
 # What the services have decided, without the times at which they last looked at it.
@@ -69,9 +69,11 @@ def what_cannot_be_applied(chaos: Chaos) -> None:
         records = chaos.run(read_all(chaos.stack.run["kafka"], "credits"))
         good = next(one for one in records if dict(one.headers)["ce_type"] == b"CreditsReserved")
         chaos.run(publish(chaos.stack.run["kafka"], "credits", poison_of(good)))
-        chaos.fired["poison"] += 5
+        chaos.run(publish(chaos.stack.run["kafka"], "bulk-progress", [unknown_enum(good)]))
+        chaos.fired["poison"] += 6
         kinds = {"random bytes", "1 MB", "no key"}
         eventually(lambda: kinds <= set(parked(chaos, "dispatch").values()), "each kind is parked by dispatch")
+        kinds.add("unknown enum")  # nobody else asks for it
         eventually(lambda: kinds <= set(parked(chaos, "customer").values()), "and by customer")
         goes_on(storm)
         flood = [altered(good, value=os.urandom(40), kind="flood") for _ in range(FLOOD)]
@@ -246,6 +248,16 @@ def poison_of(good: ConsumerRecord) -> list[ConsumerRecord]:
         altered(good, kind="unknown type", headers={"ce_type": b"CreditsEvaporated"}),
         altered(good, kind="no key", key=None),
     ]
+
+
+def unknown_enum(good: ConsumerRecord) -> ConsumerRecord:
+    """A control of a send that no version of ours has."""
+    reserved: Any = TYPES["CreditsReserved"].FromString(good.value)
+    control: Any = TYPES["BulkSmsControlled"](
+        tenant_id=reserved.tenant_id, bulk_id=reserved.bulk_id, control_version=99, control=99
+    )
+    value = control.SerializeToString()
+    return altered(good, kind="unknown enum", value=value, headers={"ce_type": b"BulkSmsControlled"})
 
 
 async def publish(kafka: str, topic: str, records: Iterable[ConsumerRecord]) -> None:
