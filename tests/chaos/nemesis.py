@@ -65,6 +65,7 @@ class Chaos:
         self._frozen: set[int] = set()
         self._afterwards: list[Callable[[], None]] = []
         self._duplicates = 0
+        self._seen: Counter[str] = Counter()
         who = stack.run["operator"]
         self.http = httpx.Client(timeout=20)
         self.world = World(
@@ -176,9 +177,9 @@ class Chaos:
 
     def until_fired(self, name: str, within_s: float = 60.0) -> None:
         """Wait until a part has died by the failpoint that was armed, and serves again without one."""
-        before = self.fired[f"failpoint {name}"]
-        seen = eventually(lambda: self._died_of_it(name) > before and self._died_of_it(name), f"{name} fires", within_s)
-        self.fired[f"failpoint {name}"] = seen
+        seen = eventually(lambda: max(0, self._died_of_it(name) - self._seen[name]), f"{name} fires", within_s)
+        self._seen[name] += seen
+        self.fired[f"failpoint {name}"] += seen
         self.until_ready(name)
 
     def _died_of_it(self, name: str) -> int:

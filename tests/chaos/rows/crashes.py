@@ -1,12 +1,16 @@
 """Processes that die by kill -9: at a random moment, or at a point that matters."""
 
+import time
 import uuid
 from collections.abc import Callable
 from typing import Any
 
+from chaos.events import ends, repeated_with_the_same_id_only
 from chaos.nemesis import Chaos, must
 from chaos.registry import row
-from chaos.storm import open_tenant, tenant_balances
+from chaos.storm import Storm, open_tenant, tenant_balances
+
+BACK_S = 10.0
 
 
 @row("2", "crash after commit, before the HTTP answer", fires=3, short=True)
@@ -26,6 +30,43 @@ def crash_before_the_answer(chaos: Chaos) -> None:
     stop = f"/v1/bulk-sms/{bulk['id']}/stop"
     dies_and_answers(chaos, "dispatch.api.0", lambda key: ask.post(stop, {}, key=key))
     chaos.check_when_quiet(lambda: tenant_balances(chaos, tenant))
+
+
+@row("1", "kill -9 of credit-svc at a random point, again and again, during a storm of reservations", fires=50)
+def credit_dies_again_and_again(chaos: Chaos) -> None:
+    """No credit is lost or made, and the same request gives the same answer."""
+    start = ends(chaos)
+    kills = 200 if chaos.full else 50
+    with Storm(chaos, tenants=4, recipients=3, top_up_ratio=0.6) as storm:
+        for _ in range(kills // 2):
+            for name in ("credit.worker.0", "credit.api.0"):
+                chaos.until_ended(name, chaos.kill(name))
+            chaos.until_ready("credit.worker.0", "credit.api.0")
+            time.sleep(chaos.random.uniform(0, 3.0))  # the moment is what chance decides
+
+    def check() -> None:
+        storm.balances()
+        repeated_with_the_same_id_only(chaos, start)
+        must(storm.done["top-up again"] > 0, f"requests were repeated: {storm.done}")
+
+    chaos.check_when_quiet(check)
+
+
+@row("13", "PostgreSQL killed and restarted, 20 times", fires=20)
+def postgres_dies_again_and_again(chaos: Chaos) -> None:
+    """The services are back within ten seconds of its being back, and no saga is left half done."""
+    longest = 0.0
+    with Storm(chaos, tenants=2) as storm:
+        for _ in range(20):
+            chaos.until_ended("postgres", chaos.kill("postgres"))
+            chaos.until_ready("postgres")
+            began = time.monotonic()
+            chaos.until_ready(*chaos.services())
+            chaos.patiently(lambda: storm.tenants[0].business.ask.credits(), "credits are told", BACK_S)
+            longest = max(longest, time.monotonic() - began)
+            must(longest <= BACK_S, f"the services are back within {BACK_S:g} s: {longest:.1f} s")
+            time.sleep(chaos.random.uniform(0, 1.0))  # the moment is what chance decides
+    chaos.check_when_quiet(storm.balances)
 
 
 def dies_and_answers(chaos: Chaos, process: str, write: Callable[[str], Any]) -> Any:

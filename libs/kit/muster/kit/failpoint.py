@@ -13,6 +13,7 @@ from collections.abc import Collection
 from typing import Final
 
 KIT_POINTS: Final = (
+    "relay.before_send",
     "relay.after_ack",
     "http.before_answer",
     "consumer.before_commit",

@@ -145,6 +145,7 @@ class Relay:
                 pause = min(pause * 2, RETRY_MAX_S)
 
     async def _publish(self, connection: "Connection", lane: Lane, rows: Sequence[Record], source: str) -> None:
+        failpoint.hit("relay.before_send")
         await self._producer.publish([to_wire(row, source) for row in rows])
         failpoint.hit("relay.after_ack")
         await connection.execute(_DELETE, int(lane), [row["id"] for row in rows])
