@@ -3,16 +3,17 @@
 import asyncio
 from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack
-from typing import Final, NoReturn
+from typing import TYPE_CHECKING, Final, TypeVar
 
 from muster.dispatch.handlers import HANDLERS, sweeps
 from muster.dispatch.handlers.laws import check_laws
 from muster.dispatch.handlers.routes import say_platform
 from muster.dispatch.settings import DispatchSettings
 from muster.dispatch.store import accounts
+from muster.kit import observe
 from muster.kit.consumer import wait_until_read
 from muster.kit.law_watch import watch_laws
-from muster.kit.pg import Database
+from muster.kit.pg import RETRIABLE, Database
 from muster.kit.process import Process
 from muster.kit.repeat import repeat
 from muster.kit.service import connect, main, serve_api, start_consumer, start_relay
@@ -27,6 +28,12 @@ HEARD: Final = (
     "bulk-recipients-small",
     "replies",
 )
+if TYPE_CHECKING:
+    from muster.dispatch.store.accounts import Connection
+
+T = TypeVar("T")
+log = observe.logger(__name__)
+
 _SLOW_S: Final = 5.0
 _MORE_S: Final = 0.02
 _LOCK_POLL_S: Final = 0.3
@@ -84,10 +91,10 @@ async def sender(process: Process[DispatchSettings]) -> None:
     settings = process.settings
     db = await connect(process)
     await _own_account(process, db, settings.carrier_account)
-    while await sweeps.recover_account(db, settings.carrier_account, every=True):
+    while await _patiently(lambda: sweeps.recover_account(db, settings.carrier_account, every=True)):
         pass
     parts = Sender(db, settings)
-    await parts.load()
+    await _patiently(parts.load)
     process.on_stop(parts.bind.stop)
     for name, work in parts.carrier():
         process.supervise(name, work)
@@ -100,20 +107,42 @@ async def sender(process: Process[DispatchSettings]) -> None:
 
 
 async def _own_account(process: Process[DispatchSettings], db: Database, account: str) -> None:
-    """Wait until this process is the one owner of a carrier account, by an advisory lock on a connection of its own; it
-    ends when the connection does, and gives the account up last of all."""
+    """Wait until this process is the one owner of a carrier account, by an advisory lock on a connection of its own.
+
+    It ends, in order, when the connection does, and gives the account up last of all.
+    """
     stack = AsyncExitStack()
-    connection = await stack.enter_async_context(db.dedicated())
     process.on_stop(stack.aclose)
-    while not await accounts.try_own(connection, account):  # noqa: ASYNC110 - the lock of a database has no event
-        await asyncio.sleep(_LOCK_POLL_S)
 
-    async def own() -> NoReturn:
-        while True:
-            await accounts.still_own(connection)
-            await asyncio.sleep(_LOCK_WATCH_S)
+    async def take() -> "Connection":
+        await stack.aclose()  # what a try before this one has left
+        connection = await stack.enter_async_context(db.dedicated())
+        while not await accounts.try_own(connection, account):  # noqa: ASYNC110 - a database's lock has no event
+            await asyncio.sleep(_LOCK_POLL_S)
+        return connection
 
+    async def own() -> None:
+        try:
+            while True:
+                await accounts.still_own(connection)
+                await asyncio.sleep(_LOCK_WATCH_S)
+        except RETRIABLE as error:
+            # Another may own the account by now. Nothing is wrong here: whoever starts this process starts it again.
+            log.warning("sender.account_lost", account=account, why=type(error).__name__)
+            process.stop()
+
+    connection = await _patiently(take)
     process.supervise("account", own())
+
+
+async def _patiently(step: Callable[[], Awaitable[T]]) -> T:
+    """A step of the start, tried again while the database is away."""
+    while True:
+        try:
+            return await step()
+        except RETRIABLE as error:
+            log.warning("sender.database_away", why=type(error).__name__)
+            await asyncio.sleep(_LOCK_POLL_S)
 
 
 if __name__ == "__main__":

@@ -146,12 +146,15 @@ class Recorder:
             log.warning("sender.database_away", why=type(error).__name__)
 
     async def close(self, timeout_s: float) -> None:
-        """Write nothing more, wait for answers, record, and give the rest back."""
+        """Write nothing more, wait for answers, record, and give the rest back, also to a database that comes back."""
         shared = self._shared
         shared.closing = True
         for job in list(shared.jobs.values()):
             shared.leave(job, "closing")
         deadline = clock.monotonic() + timeout_s
         while shared.jobs and clock.monotonic() < deadline:
-            await self.record_due()
+            try:
+                await self.record_due()
+            except RETRIABLE as error:  # what it does not take in time is found by the next sender, as after a crash
+                log.warning("sender.database_away", why=type(error).__name__)
             await asyncio.sleep(0.02)
