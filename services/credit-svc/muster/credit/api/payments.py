@@ -156,8 +156,7 @@ async def add_price(
         told = (body.minor_units, body.credits, caller.user_id)
         price = await store.add_price(tx, body.currency, body.valid_from, *told)
         if price is None:
-            await _refuse_price(tx, body)
-        assert price is not None
+            return 201, _price(await _set_before(tx, body))
         await emit(tx, audit.record(caller, "set", "price", f"{price.currency}/{price.valid_from:%Y-%m-%dT%H:%M:%SZ}"))
         return 201, _price(price)
 
@@ -250,10 +249,14 @@ async def _apply(request: Request, told: Payment | Return | Failed) -> ReceivedO
     return ReceivedOut(outcome="noted")
 
 
-async def _refuse_price(tx: Tx, body: PriceIn) -> NoReturn:
-    if body.valid_from is not None and not await store.has_price(tx, body.currency, body.valid_from):
+async def _set_before(tx: Tx, body: PriceIn) -> Price:
+    """The same row, where it was set before, however long ago."""
+    price = await store.find_price(tx, body.currency, body.valid_from) if body.valid_from else None
+    if price is None:
         raise unprocessable("valid_from", "in_the_past", "must not be in the past: payments were made by what was then")
-    raise conflict("price_exists", "There is a price from that moment already", "Rows are never changed.")
+    if (price.minor_units, price.credits) != (body.minor_units, body.credits):
+        raise conflict("price_exists", "There is another price from that moment", "Rows are never changed.")
+    return price
 
 
 def _price(price: Price) -> PriceOut:

@@ -24,7 +24,7 @@ SELECT $1, coalesce($2::timestamptz, kit_now()), $3, $4, $5 WHERE $2::timestampt
 ON CONFLICT (currency, valid_from) DO NOTHING
 RETURNING currency, valid_from, minor_units, credits
 """
-_HAS_PRICE = "SELECT EXISTS (SELECT FROM price WHERE currency = $1 AND valid_from = $2)"
+_FIND_PRICE = "SELECT currency, valid_from, minor_units, credits FROM price WHERE currency = $1 AND valid_from = $2"
 
 
 async def add_price(
@@ -35,9 +35,10 @@ async def add_price(
     return Price(**row) if row else None
 
 
-async def has_price(tx: Tx, currency: str, valid_from: datetime) -> bool:
-    """Whether there is a price from that very moment."""
-    return bool(await tx.fetchval(_HAS_PRICE, currency, valid_from))
+async def find_price(tx: Tx, currency: str, valid_from: datetime) -> Price | None:
+    """The price from that very moment, where there is one."""
+    row = await tx.fetchrow(_FIND_PRICE, currency, valid_from)
+    return Price(**row) if row else None
 
 
 # Over tenants, and before the account's lock everywhere: who tells of a payment twice at once waits here.
