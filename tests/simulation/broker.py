@@ -17,6 +17,7 @@ from aiokafka import TopicPartition
 from aiokafka.structs import ConsumerRecord
 
 from muster.events import TOPICS
+from muster.kit.consumer.topic_ids import ASIDE
 from muster.kit.producer import PublishFailed, WireRecord
 
 if TYPE_CHECKING:
@@ -149,17 +150,19 @@ class Client:
     def __init__(self, world: "World") -> None:
         self._world = world
         self.cluster = self
+        self._conns: dict[Any, Any] = {}
 
-    def get_random_node(self) -> int:
+    def brokers(self) -> list[Any]:
         """There is one."""
-        return 0
+        return [SimpleNamespace(nodeId=0)]
 
     def topics(self) -> set[str]:
         """Those that the client knows."""
         return {tp.topic for tp in self._world.broker.logs}
 
-    async def send(self, _node: int, request: Any) -> Any:
+    async def send(self, _node: int, request: Any, *, group: int) -> Any:
         """The answer to a request for metadata; there is no other."""
+        assert group == ASIDE, "not behind a fetch that waits"
         await asyncio.sleep(0.002)
         known = self.topics()
         ids = [(0, name, uuid5(NAMESPACE_URL, name)) for name in request._topics if name in known]
@@ -180,7 +183,7 @@ class SimConsumer:
         self.topics: frozenset[str] = frozenset()
         self.stopped = False
         self._broker = self.world.broker
-        self._fetcher = SimpleNamespace(_prefetch_backoff=0, close=_close)
+        self._fetcher = SimpleNamespace(_prefetch_backoff=0, close=_close, _proc_offset_request=None)
         self._client = Client(self.world)
         self._coordinator = None
         self._listener: Any = None
