@@ -10,6 +10,7 @@ from muster.dispatch import events
 from muster.dispatch.domain import receipts as domain
 from muster.dispatch.domain.receipts import Receipt
 from muster.dispatch.domain.slots import Slot
+from muster.dispatch.events import ChunkKey
 from muster.dispatch.sender.book import WAITING_MAX, Book, Place, ReceiptHome
 from muster.dispatch.sender.inbound import Inbox
 from muster.dispatch.sender.resolver import Resolver
@@ -19,7 +20,7 @@ from muster.dispatch.store import refunds
 from muster.dispatch.store.receipts import UnknownPart, WaitingReceipt
 from muster.kit import clock, metrics, observe
 from muster.kit.outbox import Fact, emit
-from muster.kit.pg import Tx
+from muster.kit.pg import RETRIABLE, Tx
 from muster.kit.settings import secret
 from muster.smpp import Deliver, ReceiptState, SomeNotTaken, id_candidates, normalise_id, read_receipt
 from muster.smpp import Receipt as CarrierReceipt
@@ -59,6 +60,8 @@ class Deliveries:
         # What is said of a chunk follows what was said before: one transaction at a time.
         self._storing = asyncio.Lock()
         self._dates: dict[str, datetime | None] = {}
+        # Chunks whose receipts were written in a transaction that was not answered: it may have been committed.
+        self._unsure: dict[ChunkKey, ReceiptHome] = {}
         self.broken: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
     async def load(self) -> None:
@@ -161,7 +164,13 @@ class Deliveries:
     ) -> None:
         """One transaction for all: receipts of chunks with what is said of them, and those that wait."""
         async with self._storing:
-            await self._store_alone(found, waiting, joined)
+            if self._unsure:
+                await self._look_again()
+            try:
+                await self._store_alone(found, waiting, joined)
+            except RETRIABLE:
+                self._unsure.update({home.key: home for home in found})
+                raise
 
     async def _store_alone(
         self, found: dict[ReceiptHome, list[Said]], waiting: Sequence[WaitingReceipt], joined: Sequence[str]
@@ -182,6 +191,18 @@ class Deliveries:
             home.receipts = receipts
             home.said += 1
             self._book.forget_if_complete(home)
+
+    async def _look_again(self) -> None:
+        """What became of writes that were not answered: each is there, or it is not."""
+        async with self._shared.db.worker() as tx:
+            there = await store.homes(tx, list(self._unsure))
+        for now in there:
+            home = self._unsure[now.key]
+            if now.receipts_said > home.said + 1:
+                self._give_up()
+            home.receipts, home.said = now.receipts or home.receipts, now.receipts_said
+            self._book.forget_if_complete(home)
+        self._unsure.clear()
 
     def _give_up(self) -> None:
         error = TakenOver("receipts of this account are written by somebody else")
