@@ -1,7 +1,9 @@
 """PostgreSQL goes away while it commits: whether it did is not known, and both answers are survived."""
 
+from collections import Counter
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -11,6 +13,7 @@ import pytest
 from dispatch_world import Send
 
 from muster.dispatch.events import ChunkKey
+from muster.dispatch.handlers import outcomes
 from muster.dispatch.sender import deliveries
 from muster.events.v1 import common_pb2
 from muster.kit.pg import Database, Tx
@@ -19,7 +22,7 @@ from muster.local.carrier.server import Carrier
 
 
 class Flaky:
-    """A database whose answer to a commit that stored receipts is lost, each other time; `commits`: it was one."""
+    """A database whose answers to commits are lost, each other time of those marked; `commits`: they were made."""
 
     def __init__(self, db: Database, *, commits: bool) -> None:
         self._db = db
@@ -72,6 +75,34 @@ async def test_receipts_whose_commit_was_not_answered_are_stored_once_and_nobody
         rows: list[Any] = await tx.fetch("SELECT receipts_said FROM chunk")
     words = await world.said(db, "SmsStatusChanged")
     assert sum(row["receipts_said"] for row in rows) == len(words), "each word has a version of its own"
+    await world.assert_laws(db)
+
+
+@pytest.mark.parametrize("commits", [True, False], ids=["it committed", "it did not"])
+async def test_what_is_said_after_an_unanswered_commit_has_a_higher_version(
+    db: Database, carrier: Carrier, monkeypatch: pytest.MonkeyPatch, commits: bool
+) -> None:
+    send = Send(recipients=60, chunk_size=20)
+    await world.queue(db, send)
+    store = outcomes.store
+    flaky = Flaky(db, commits=commits)
+
+    async def stored(tx: Tx, changes: Sequence[outcomes.Change]) -> dict[ChunkKey, int]:
+        flaky.stores(tx)
+        return await store(tx, changes)
+
+    monkeypatch.setattr(outcomes, "store", stored)
+    carrier.use(replace(carrier.options, response_delay_ms=30))
+    async with world.sending(db, world.settings(carrier_port=carrier.port, carrier_window=7)) as running:
+        running.sender.shared.db = flaky  # type: ignore[assignment]
+        await eventually(partial(world.closed, db, send))
+
+    assert flaky.lost > 0
+    assert await world.lefts(db, send) == {common_pb2.LEFT_ACCEPTED: 60}
+    assert set(carrier.stats.by_destination.values()) == {1}
+    words = await world.said(db, "SmsDispatched")
+    said = Counter((seq, version) for word in words for seq, version in zip(word.seq, word.version, strict=True))
+    assert set(said.values()) == {1}, "no two words on a message have one version"
     await world.assert_laws(db)
 
 

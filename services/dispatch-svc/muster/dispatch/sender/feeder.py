@@ -125,10 +125,15 @@ class Feeder:
         began = clock.monotonic()
         async with shared.exclusive:
             jobs = [job for job in jobs if job.more and shared.jobs.get(job.claimed.key.chunk) is job]
-            async with shared.db.worker() as tx:
-                await queue.share_tenants(tx, {job.claimed.key.chunk.tenant_id for job in jobs})
-                writes = await self._intend(tx, jobs, room)
-                stored = await self._store(tx, jobs)
+            try:
+                async with shared.db.worker() as tx:
+                    await queue.share_tenants(tx, {job.claimed.key.chunk.tenant_id for job in jobs})
+                    writes = await self._intend(tx, jobs, room)
+                    stored = await self._store(tx, jobs)
+            except RETRIABLE:
+                for job in jobs:
+                    job.unanswered()
+                raise
             self._stored(stored)
         await self._write(writes, began)
 

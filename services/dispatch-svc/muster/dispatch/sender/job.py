@@ -1,7 +1,7 @@
 """An attempt that this sender has leased, in memory: what to write next, and what became of it."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from muster.dispatch.domain.slots import Slot
@@ -279,6 +279,10 @@ class Job:
             submitted=self.submitted,
             leased=leased,
         )
+
+    def unanswered(self) -> None:
+        """Whether a change was stored is not known: what is said next has a version above what may have been said."""
+        self.home = replace(self.home, said=self.home.said + 1)
 
     def recorded(self, change: Change, said: int) -> None:
         """`change` is stored; what came meanwhile is still to be."""

@@ -58,13 +58,18 @@ class Recorder:
         shared = self._shared
         async with shared.exclusive:
             jobs = [job for job in jobs if shared.jobs.get(job.claimed.key.chunk) is job]
-            async with shared.db.worker() as tx:
-                mine = await queue.lock_leases(tx, [job.claimed.key for job in jobs], shared.owner)
-                kept = [job for job in jobs if job.claimed.key.chunk in mine]
-                ended = [job for job in kept if job.finished]
-                changes = [(job, self._change(job)) for job in kept]
-                versions = await outcomes.store(tx, [change for _, change in changes])
-                await self._end(tx, [(job, change) for job, change in changes if job in ended])
+            try:
+                async with shared.db.worker() as tx:
+                    mine = await queue.lock_leases(tx, [job.claimed.key for job in jobs], shared.owner)
+                    kept = [job for job in jobs if job.claimed.key.chunk in mine]
+                    ended = [job for job in kept if job.finished]
+                    changes = [(job, self._change(job)) for job in kept]
+                    versions = await outcomes.store(tx, [change for _, change in changes])
+                    await self._end(tx, [(job, change) for job, change in changes if job in ended])
+            except RETRIABLE:
+                for job in jobs:
+                    job.unanswered()
+                raise
             for job, change in changes:
                 job.recorded(change, versions[change.home.key])
                 job.dirty_at = clock.monotonic() if job.changed else None
