@@ -1,5 +1,6 @@
 """Between the wire and the domain: the only file here that knows protobuf."""
 
+from functools import lru_cache
 from typing import TypeAlias
 from uuid import UUID
 
@@ -150,6 +151,7 @@ def _of_bulk(message: CreditsReserved | CreditsRefused | CreditsSettled, row: Re
     return Fact(message, key_of_tenant(row.tenant_id), correlation=str(row.bulk_id), causation=str(causation))
 
 
+@lru_cache(maxsize=10_000)
 def _uuid(text: str) -> UUID:
     try:
         return UUID(text)

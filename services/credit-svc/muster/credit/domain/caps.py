@@ -37,17 +37,15 @@ class Caps:
 
     def reserved(self, credits: int) -> "Caps":
         """Credits were reserved today."""
-        return replace(self, used_daily=self.used_daily + credits, used_monthly=self.used_monthly + credits)
+        # Made anew rather than by `replace`, which takes twice the time: each reservation does it.
+        return Caps(self.daily, self.monthly, self.today, self.used_daily + credits, self.used_monthly + credits)
 
     def came_back(self, credits: int, reserved_on: date) -> "Caps":
         """Credits that were reserved on a day came back today."""
         daily = credits if reserved_on == self.today else 0
         monthly = credits if _month(reserved_on) == _month(self.today) else 0
-        return replace(
-            self,
-            used_daily=max(0, self.used_daily - daily),
-            used_monthly=max(0, self.used_monthly - monthly),
-        )
+        used = max(0, self.used_daily - daily), max(0, self.used_monthly - monthly)
+        return Caps(self.daily, self.monthly, self.today, *used)
 
     def too_low(self, daily: int | None, monthly: int | None) -> str | None:
         """Which of these caps would be below what is already used: "daily_cap", "monthly_cap"; None where neither."""
