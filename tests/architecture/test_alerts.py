@@ -25,8 +25,13 @@ METRICS = {
     for one in vars(metrics).values()
     if isinstance(one, MetricWrapperBase)
 }
-# The forms that are used: an aggregate of one selector beside a number.
-EXPRESSION = re.compile(r'(?:max|sum)\((?P<metric>\w+)(?:\{(?P<label>\w+)="(?P<value>[\w-]+)"\})?\) > (?P<bound>\d+)')
+# The forms that are used: an aggregate of one selector, or how much a counter grew, beside a number.
+EXPRESSION = re.compile(
+    r"(?:(?:max|sum)(?: by \((?P<by>[\w, ]+)\) )?|increase)"
+    r'\((?P<metric>\w+)(?:\{(?P<label>\w+)="(?P<value>[\w-]+)"\})?(?:\[\d+m\])?\) (?:>|==) (?P<bound>\d+)'
+)
+TARGET = {"job", "instance"}
+"""What Prometheus itself says of whom it asked."""
 
 
 def read(rule: dict[str, Any]) -> re.Match[str]:
@@ -42,7 +47,10 @@ def test_an_alert_reads_a_metric_that_exists_by_a_label_that_it_has(rule: dict[s
     assert rule["labels"]["severity"] in ("page", "ticket")
     found = read(rule)
     metric = METRICS[found["metric"]]
-    assert [label for label in [found["label"]] if label] == list(metric._labelnames)
+    named = {found["label"], *(found["by"] or "").split(", ")} - {None, ""} - TARGET
+    shown = set(re.findall(r"\$labels\.(\w+)", rule["annotations"]["summary"])) - TARGET
+    assert named <= set(metric._labelnames)
+    assert shown <= named
 
 
 @pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule["alert"])
