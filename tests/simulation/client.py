@@ -82,12 +82,22 @@ async def _serve(app: Any, scope: Any, octets: bytes, answer: "asyncio.Future[tu
 async def ask(world: "World", token: str, method: str, path: str, body: Any = None, **options: Any) -> tuple[int, Any]:
     """As a client that tries again, with the same key, for as long as it does not get an answer."""
     for _ in range(_TRIES_MAX):
-        try:
-            status, found = await call(world, token, method, path, body, **options)
-        except NoAnswer:
-            status, found = 0, None
+        status, found = await _try(world, world.faults.of_request(), token, method, path, body, **options)
         world.trace.add("client", f"{method} {options['service']}", status)
         if status and status < 500:
             return status, found
         await asyncio.sleep(_RETRY_S)
     raise AssertionError(f"{method} {path}: no answer after {_TRIES_MAX} tries")
+
+
+async def _try(world: "World", fault: str, *asked: Any, **options: Any) -> tuple[int, Any]:
+    """One request, or two at once where somebody is impatient; status 0 where no answer arrives."""
+    count = 2 if fault == "asked twice at once" else 1
+    calls = [asyncio.ensure_future(call(world, *asked, **options)) for _ in range(count)]
+    answers = await asyncio.gather(*calls, return_exceptions=True)
+    for answer in reversed(answers):
+        if not isinstance(answer, BaseException) and fault != "answer lost":
+            return answer
+        if isinstance(answer, BaseException) and not isinstance(answer, NoAnswer):
+            raise answer
+    return 0, None

@@ -68,8 +68,20 @@ class Backend:
             events._set_running_loop(running)
 
     def call(self, method: str, *args: Any, **options: Any) -> Any:
-        """A method of the connection."""
-        return self.run(getattr(self.real, method)(*args, **options))
+        """A method of the connection, driven by hand: a task and its turns would cost as much as the statement."""
+        running, loop = events._get_running_loop(), self._loop
+        work = getattr(self.real, method)(*args, **options)
+        events._set_running_loop(loop)
+        try:
+            while True:
+                waited = work.send(None)
+                waited._asyncio_future_blocking = False
+                while not waited.done():
+                    loop._run_once()  # type: ignore[attr-defined]
+        except StopIteration as done:
+            return done.value
+        finally:
+            events._set_running_loop(running)
 
     def renew(self, seed: str) -> None:
         """As a connection that was just made."""
@@ -99,11 +111,17 @@ class Cluster:
         for service, admin in self._admins.items():
             # Entries of the ledger refuse to be emptied, but for whom triggers are off.
             admin.call("execute", f"{_KIT_NOW}; SET session_replication_role = replica")
-            # What migrations brought is brought again for each seed.
-            self._brought[service] = [row["relname"] for row in admin.call("fetch", _FILLED, _KEPT)]
-            admin.call("execute", "CREATE SCHEMA IF NOT EXISTS brought")
-            for name in self._brought[service]:
-                admin.call("execute", f"CREATE TABLE brought.{name} AS TABLE public.{name}")
+            self._brought[service] = self._keep(admin)
+
+    @staticmethod
+    def _keep(admin: Backend) -> list[str]:
+        """Copy what migrations brought, once: it is brought again for each seed. The names of these tables."""
+        if not admin.call("fetchval", "SELECT to_regnamespace('brought')"):
+            admin.call("execute", "CREATE SCHEMA brought")
+            for row in admin.call("fetch", _FILLED, _KEPT):
+                admin.call("execute", f"CREATE TABLE brought.{row['relname']} AS TABLE public.{row['relname']}")
+        rows = admin.call("fetch", "SELECT relname FROM pg_class WHERE relnamespace = 'brought'::regnamespace")
+        return sorted(row["relname"] for row in rows)
 
     def empty(self, seed: str) -> None:
         """As migrated, for the next seed."""
@@ -144,7 +162,7 @@ class Cluster:
         """Close all connections."""
         for backend in [*self._admins.values(), *(one for free in self._free.values() for one in free)]:
             with suppress(OSError, asyncpg.PostgresError, asyncpg.InterfaceError):
-                backend.call("close", timeout=2)
+                backend.run(backend.real.close(timeout=2))
         self._loop.close()
 
 

@@ -16,6 +16,7 @@ KINDS: Final[Mapping[str, float]] = {
     "crash before a statement": 0.003,
     "crash after a statement": 0.003,
     "crash after a commit": 0.01,
+    "frozen after a commit": 0.015,
     "commit lost, done": 0.012,
     "commit lost, undone": 0.012,
     "connection cut": 0.003,
@@ -30,6 +31,8 @@ KINDS: Final[Mapping[str, float]] = {
     "published, not acknowledged": 0.03,
     "not published": 0.03,
     "record delayed": 0.08,
+    "answer lost": 0.08,
+    "asked twice at once": 0.08,
     "submit dropped with its connection": 0.02,
     "submit taken, connection dropped": 0.03,
     "submit never answered": 0.03,
@@ -114,12 +117,18 @@ class Faults:
 
     async def after(self, node: "Node", tag: str) -> None:
         """After a statement: its answer takes a moment."""
-        kind = self._one_of("crash after a commit" if tag == "COMMIT" else "crash after a statement")
+        committed = ("crash after a commit", "frozen after a commit")
+        kind = self._one_of(*committed) if tag == "COMMIT" else self._one_of("crash after a statement")
         if tag == "publish" and (published := self._one_of("crash after publishing")):
             kind = published
         if kind:
             self._world.trace.add(node.name, tag, kind)
-            self._world.crash(node)
+            if kind == "frozen after a commit":
+                # As between an intent and its write: the longest that a lease lasts, and longer.
+                self._world.freeze(node, self._rng.uniform(1.0, 9.0))
+                await asyncio.sleep(0)
+            else:
+                self._world.crash(node)
             return
         await asyncio.sleep(self._rng.uniform(0.0002, 0.002))
 
@@ -162,6 +171,12 @@ class Faults:
     def batch(self, most: int) -> int:
         """How many records a poll gives."""
         return self._rng.choice((1, 2, 5, most)) if self._rates else most
+
+    # -- people -------------------------------------------------------------------------------------------------------
+
+    def of_request(self) -> str:
+        """What happens to a request: its answer is lost on the way, or an impatient person asks twice."""
+        return self._one_of("answer lost", "asked twice at once")
 
     # -- the network and the carrier ----------------------------------------------------------------------------------
 

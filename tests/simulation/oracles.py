@@ -28,9 +28,15 @@ async def judge(world: World, story: Story) -> tuple[list[str], dict[str, int]]:
         checked[law.name] += law.checked
         wrong += [f"law {law.name}: {violation}" for violation in law.violations]
     checked["carrier"] = len(world.carrier.taken)
-    wrong += [*_twice(world), *_after_stop(world, story), *_against_report(world), *_granted(world, story)]
+    wrong += [
+        *_twice(world),
+        *_after_stop(world, story),
+        *_against_report(world),
+        *_granted(world, story),
+        *_asked(world, story),
+    ]
     wrong += [f"a process died of a bug: {death}" for death in world.deaths if not _may_die(death)]
-    wrong += [f"a dead letter: {reason}" for reason in _dead_letters(world)]
+    wrong += _set_aside(world)
     return wrong, dict(checked)
 
 
@@ -93,6 +99,14 @@ def _granted(world: World, story: Story) -> Iterator[str]:
         yield f"{story.granted} credits were granted, and the ledger has {granted}"
 
 
+def _asked(world: World, story: Story) -> Iterator[str]:
+    """One confirmation makes one send, however often it is repeated."""
+    made = {str(row[0]) for row in world.cluster.look("customer", "SELECT bulk_id FROM bulk WHERE kind = 1")}
+    asked = {send.bulk_id for send in story.sends}
+    if made != asked:
+        yield f"{len(asked)} sends were confirmed, and there are {len(made)}"
+
+
 def _may_die(death: str) -> bool:
     """What a process is meant to end for: its lock, its lease or its account is another's."""
     return any(
@@ -101,8 +115,9 @@ def _may_die(death: str) -> bool:
     )
 
 
-def _dead_letters(world: World) -> Iterator[str]:
-    for tp, log in world.broker.logs.items():
-        if tp.topic.endswith("-dlq"):
-            for record in log.records:
-                yield f"{tp.topic}: {dict(record.headers).get('dlq_reason', b'').decode()}"
+def _set_aside(world: World) -> Iterator[str]:
+    """Nothing is poison here, and no log is ever another."""
+    for service in world.services():
+        for table in ("dead_letter", "consumer_halt"):
+            for row in world.cluster.look(service, f"SELECT * FROM {table} LIMIT 3"):
+                yield f"{service} has a {table}: {dict(row)}"[:500]

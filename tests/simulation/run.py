@@ -78,17 +78,23 @@ def commit() -> str:
 
 
 @contextmanager
-def workers(count: int, fault: str = "") -> Iterator[list[Worker]]:
-    """Workers over one server, each with its own databases."""
+def databases(count: int) -> Iterator[list[tuple[str, str]]]:
+    """Where so many workers work: a server for all and databases for each."""
     with server() as admin_dsn:
         suffixes = [str(at) for at in range(count)]
         make_databases(admin_dsn, suffixes)
-        found = [Worker(admin_dsn, suffix, fault) for suffix in suffixes]
-        try:
-            yield found
-        finally:
-            for worker in found:
-                worker.close()
+        yield [(admin_dsn, suffix) for suffix in suffixes]
+
+
+@contextmanager
+def workers(places: Sequence[tuple[str, str]], fault: str = "") -> Iterator[list[Worker]]:
+    """A worker for each place, with this fault in the code where one is named."""
+    found = [Worker(*place, fault) for place in places]
+    try:
+        yield found
+    finally:
+        for worker in found:
+            worker.close()
 
 
 def run(seeds: Sequence[int], found: Sequence[Worker], each: Callable[[dict[str, Any]], bool]) -> None:
@@ -120,9 +126,11 @@ def run(seeds: Sequence[int], found: Sequence[Worker], each: Callable[[dict[str,
         raise errors[0]
 
 
-def run_all(first: int, count: int, jobs: int, progress: Callable[[Result], None]) -> Result:
+def run_all(
+    first: int, count: int, places: Sequence[tuple[str, str]], progress: Callable[[Result], None] = lambda _: None
+) -> Result:
     """Every seed, whatever fails."""
-    result, began = Result(first, jobs=jobs), time.monotonic()
+    result, began = Result(first, jobs=len(places)), time.monotonic()
 
     def each(outcome: dict[str, Any]) -> bool:
         result.add(outcome)
@@ -130,7 +138,7 @@ def run_all(first: int, count: int, jobs: int, progress: Callable[[Result], None
         progress(result)
         return True
 
-    with workers(jobs) as found:
+    with workers(places) as found:
         run(range(first, first + count), found, each)
     result.failures.sort(key=lambda one: one["seed"])
     return result
@@ -139,7 +147,13 @@ def run_all(first: int, count: int, jobs: int, progress: Callable[[Result], None
 def _progress(count: int) -> Callable[[Result], None]:
     step = 1 if sys.stderr.isatty() else max(1, count // 20)
 
+    told = 0
+
     def show(result: Result) -> None:
+        nonlocal told
+        for failure in result.failures[told:]:
+            told += 1
+            print(f"seed {failure['seed']}: {failure['wrong'][0][:300]}", file=sys.stderr, flush=True)
         if result.seeds % step == 0 or result.seeds == count:
             left = (count - result.seeds) * result.seconds / result.seeds
             bar = "#" * (30 * result.seeds // count)
@@ -156,7 +170,8 @@ def main() -> int:
     if count < 1 or first < 0 or not 1 <= jobs <= 16:
         print("SEEDS must be at least 1, FIRST at least 0, JOBS 1 to 16", file=sys.stderr)
         return 2
-    result = run_all(first, count, min(jobs, count), _progress(count))
+    with databases(min(jobs, count)) as places:
+        result = run_all(first, count, places, _progress(count))
     for failure in result.failures:
         print(f"seed {failure['seed']}:", *failure["wrong"], *failure["last"][-_SHOWN:], sep="\n  ")
         print(f"  again: .venv/bin/python -m tests.simulation --seed {failure['seed']} --trace")

@@ -60,7 +60,8 @@ def specs() -> dict[str, Spec]:
     customers = CustomerSettings(**keys, bulk_id_key=ID_KEY, customer_plan_idle_ms=3_000)
     dispatching = DispatchSettings(
         **keys, bulk_id_key=ID_KEY, carrier_port=PORT, carrier_response_timeout_s=RESPONSE_TIMEOUT_S, carrier_window=20,
-        dispatch_lease_s=LEASE_S, dispatch_poll_s_max=3.0, dispatch_watch_s=0.5, dispatch_sweep_s=1.5,
+        dispatch_lease_s=LEASE_S, dispatch_poll_s_min=0.3,
+        dispatch_poll_s_max=3.0, dispatch_watch_s=0.5, dispatch_sweep_s=1.5,
         dispatch_unknown_kept_s=UNKNOWN_KEPT_S, dispatch_account_repeat_s=10.0, dispatch_ids_kept_s=20.0,
         dispatch_receipts_linger_min=3, dispatch_held_s=5.0,
     )  # fmt: skip
@@ -202,7 +203,8 @@ def installed(world: World, chunk_max: int) -> Iterator[None]:
         (muster.kit.tokens.Verifier, "of", lambda *_, **__: Verifier()),
         (observe, "service", lambda: world.here().service),
         (reply, "MailRelay", type("MailRelay", (Relay,), {"world": world})),
-        (muster.kit.relay, "POLL_MAX_S", 2.0),
+        (muster.kit.relay, "POLL_MIN_S", 0.4),
+        (muster.kit.relay, "POLL_MAX_S", 6.0),
         (muster.kit.consumer.loop, "_POLL_MS", 5_000),
         (muster.customer.planner, "CHUNK_RECIPIENTS_MAX", chunk_max),
         (os, "urandom", urandom.randbytes),

@@ -10,7 +10,7 @@ from uuid import UUID
 from simulation.client import OPERATOR, admin, ask
 from simulation.world import World
 
-CALM_S: Final = 18.0
+CALM_S: Final = 16.0
 QUIET_LIMIT_S: Final = 600.0
 _LOOK_S: Final = 3.0
 _UNSETTLED: Final = """
@@ -52,8 +52,11 @@ class Story:
     async def tell(self) -> bool:
         """From the first tenant to the last settlement; False if that does not come within the bound."""
         world, rng = self._world, self._rng
-        for at in range(rng.choice((1, 2))):
-            await self._open(at)
+        made = [await self._open(at) for at in range(rng.choice((1, 2)))]
+        await self._until(self._quiet, 60.0)
+        self.tenants += made
+        for tenant in self.tenants:
+            await self._fill(tenant)
         await self._until(self._quiet, 60.0)
         world.faults.start()
         acts: list[Coroutine[Any, Any, None]] = []
@@ -64,12 +67,12 @@ class Story:
         world.loop.call_later(CALM_S, self._calm, context=world.context)
         acts.append(self._disturb())
         await asyncio.gather(*acts)
-        await asyncio.sleep(max(0.0, CALM_S + 5.0 - world.loop.time()))
+        await asyncio.sleep(max(0.0, CALM_S + 3.0 - world.loop.time()))
         return await self._until(self._settled, QUIET_LIMIT_S)
 
     # -- acts ---------------------------------------------------------------------------------------------------------
 
-    async def _open(self, at: int) -> None:
+    async def _open(self, at: int) -> Tenant:
         rng = self._rng
         sender = f"+6140000000{at}"
         body = {
@@ -78,12 +81,15 @@ class Story:
             "unknown_rule": rng.choice(("release", "charge")),
         }  # fmt: skip
         made = await self._ask(OPERATOR, "POST", "/v1/tenants", body, service="tenant", expect=201)
-        count = rng.randrange(3, 11)
+        count = rng.randrange(4, 15)
         numbers = [f"+6141{at}{rng.randrange(100):02d}{number:04d}" for number in range(count)]
-        tenant = Tenant(UUID(made["id"]), sender, numbers)
-        self.tenants.append(tenant)
+        return Tenant(UUID(made["id"]), sender, numbers)
+
+    async def _fill(self, tenant: Tenant) -> None:
+        """Give it credits and customers."""
         await self._grant(tenant)
-        rows = "".join(f"P{n},{number},{'no' if rng.random() < 0.1 else 'yes'}\n" for n, number in enumerate(numbers))
+        allowed = [(n, number, self._rng.random() > 0.1) for n, number in enumerate(tenant.numbers)]
+        rows = "".join(f"P{n},{number},{'yes' if allows else 'no'}\n" for n, number, allows in allowed)
         content = f"first name,mobile,allow bulk sms\n{rows}".encode()
         await self._ask(
             admin(tenant.id), "POST", "/v1/customers/imports", content, service="customer", content_type="text/csv",
@@ -91,7 +97,7 @@ class Story:
         )  # fmt: skip
 
     async def _grant(self, tenant: Tenant) -> None:
-        credits = self._rng.choice((4, 30, 100))
+        credits = self._rng.choice((6, 40, 100, 100))
         body = {"tenant_id": str(tenant.id), "credits": credits, "reason": "paid"}
         await asyncio.sleep(self._rng.uniform(0.0, 3.0))
         await self._ask(OPERATOR, "POST", "/v1/credits/top-ups", body, service="credit", expect=201)
@@ -111,7 +117,7 @@ class Story:
         made = await self._ask(token, "POST", "/v1/bulk-sms", body, service="customer", expect=202)
         send = Send(tenant, mark, made["id"])
         self.sends.append(send)
-        story = rng.choice(("none", "none", "stop", "pause", "pause and stop"))
+        story = rng.choice(("none", "none", "none", "stop", "pause", "pause and stop"))
         if story != "none":
             await asyncio.sleep(rng.choice((0.0, 0.2, 1.0, 3.0)) * rng.random() * 2)
         if "pause" in story:

@@ -1,14 +1,67 @@
-"""Level 2 of the proof: the real services under seeded faults, and the seeds that once found something."""
+"""Level 2 of the proof: the real services under seeded faults, replayed exactly, and faults that must be found."""
 
-from simulation.run import workers
+import os
+import threading
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from simulation.mutants import FAULTS
+from simulation.run import ALL_KINDS_FROM, databases, run, run_all, workers
+
+Places = list[tuple[str, str]]
+FOUND_WITHIN_SEEDS = 40
 
 
-def test_a_seed_replays_exactly() -> None:
+@pytest.fixture(scope="module")
+def places() -> Iterator[Places]:
+    with databases(max(2, min(os.cpu_count() or 1, 4))) as found:
+        yield found
+
+
+def test_a_seed_replays_exactly(places: Places) -> None:
     # In another worker, with other databases, and after other seeds: nothing of that may show.
-    with workers(2) as (one, other):
+    with workers(places[:2]) as (one, other):
         first = [one.simulate(seed) for seed in (5, 6)]
         second = [other.simulate(seed) for seed in (7, 6, 5)][1:]
     for again, before in zip(reversed(second), first, strict=True):
-        assert before["transitions"] > 500
+        assert (before["wrong"], before["transitions"] > 500) == ([], True)
         assert (again["digest"], again["transitions"]) == (before["digest"], before["transitions"])
     assert first[0]["digest"] != first[1]["digest"]
+
+
+@pytest.mark.timeout(1_800)
+def test_three_hundred_seeds_keep_every_law_and_every_kind_of_fault_happens(places: Places) -> None:
+    result = run_all(1, ALL_KINDS_FROM, places)
+    assert [(one["seed"], one["wrong"]) for one in result.failures] == []
+    assert result.idle == []
+
+
+@pytest.mark.timeout(1_800)
+def test_each_deliberate_fault_in_the_real_code_is_found(places: Places) -> None:
+    assert len(FAULTS) >= 10
+    found: dict[str, Any] = {}
+    left = iter(sorted(FAULTS))
+    lock = threading.Lock()
+
+    def hunt(place: tuple[str, str]) -> None:
+        while True:
+            with lock:
+                fault = next(left, None)
+            if fault is None:
+                return
+            with workers([place], fault) as searching:
+                run(range(1, FOUND_WITHIN_SEEDS + 1), searching, lambda outcome, fault=fault: keep(fault, outcome))
+
+    def keep(fault: str, outcome: dict[str, Any]) -> bool:
+        if outcome["wrong"]:
+            found[fault] = outcome["seed"]
+        return not outcome["wrong"]
+
+    hunters = [threading.Thread(target=hunt, args=(place,)) for place in places]
+    for hunter in hunters:
+        hunter.start()
+    for hunter in hunters:
+        hunter.join()
+    assert sorted(FAULTS) == sorted(found)

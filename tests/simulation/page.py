@@ -1,0 +1,72 @@
+"""The section of docs/proof.md on the simulation, made from a result file: python -m tests.simulation.page FILE.
+
+A run with failures, with kinds of faults that never happened, or of changed files is refused: the page shows proof.
+"""
+
+import json
+import sys
+from pathlib import Path
+from typing import Any, Final
+
+PAGE: Final = Path(__file__).parents[2] / "docs" / "proof.md"
+_BEGIN, _END = (
+    "<!-- made by tests/simulation/page.py from page.md: begin -->",
+    "<!-- made by tests/simulation/page.py from page.md: end -->",
+)
+_HEAD: Final = "# The proof\n\n"
+
+_TEXT: Final = Path(__file__).with_name("page.md")
+
+
+class Refused(Exception):
+    """This run proves nothing."""
+
+
+def section(result: dict[str, Any], mutants: list[str]) -> str:
+    """The section of a run; Refused where it broke something, left something out, or belongs to no commit."""
+    if result["failures"] or result["idle"]:
+        raise Refused(
+            f"{len(result['failures'])} seeds failed; never happened: {', '.join(result['idle']) or 'nothing'}"
+        )
+    if result["commit"].endswith("+"):
+        raise Refused("files were changed since the commit")
+    figures = {
+        **result,
+        "last": result["first"] + result["seeds"] - 1,
+        "hours": result["simulated_s"] // 3600,
+        "minutes": round(result["seconds"] / 60),
+        "checked": _rows(result["checked"]),
+        "faults": _rows(result["faults"]),
+        "mutants": "; ".join(mutants),
+    }
+    return _TEXT.read_text(encoding="utf-8").format(**figures)
+
+
+def _rows(counts: dict[str, int]) -> str:
+    return "\n".join(f"| {name} | {times:,} |" for name, times in counts.items())
+
+
+def placed(page: str, made: str) -> str:
+    """The page with this section instead of the one before, or at its end."""
+    block = f"{_BEGIN}\n{made}{_END}\n"
+    if _BEGIN not in page:
+        return f"{page.rstrip()}\n\n{block}" if page.strip() else f"{_HEAD}{block}"
+    before, _, rest = page.partition(_BEGIN)
+    return before + block + rest.partition(f"{_END}\n")[2]
+
+
+def main(file: str) -> int:
+    """Exit code 1 where the run is refused."""
+    from simulation.mutants import FAULTS
+
+    try:
+        made = section(json.loads(Path(file).read_text()), sorted(FAULTS))
+    except Refused as why:
+        print(why, file=sys.stderr)
+        return 1
+    PAGE.write_text(placed(PAGE.read_text() if PAGE.exists() else "", made))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1]))
