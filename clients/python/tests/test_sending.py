@@ -1,0 +1,74 @@
+"""`muster send` and `muster bulk unknown`: what is asked of the API."""
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+import httpx
+import pytest
+
+from muster.client import Connection, Muster
+from muster.client.commands import bulk, main
+
+Run = Callable[..., int]
+BULK = "0198f2a0-0000-7000-8000-000000000001"
+
+
+@pytest.fixture
+def asked(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, str, Any]]:
+    """What the command asks of an API that knows one send."""
+    seen: list[tuple[str, str, Any]] = []
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        path, body = request.url.path, json.loads(request.content) if request.content else None
+        if path == "/v1/token":
+            return httpx.Response(200, json={"access_token": "t", "expires_in": 900})
+        seen.append((request.method, path, body))
+        if path.endswith("/unknown"):
+            message = {"seq": 3, "parts": 1, "credits": 2, "submitted_at": "2026-11-26T20:00:00Z"}
+            given = {"id": BULK, "answer": "charge", "messages": 1, "credits": 2}
+            return httpx.Response(200, json=given if body else {"items": [message], "next_cursor": None})
+        return httpx.Response(200, json={"id": BULK, "recipients": 2, "credits": 2, "state": "closed"})
+
+    def muster(_: Connection) -> Muster:
+        return Muster(Connection("http://muster", "id", "secret"), transport=httpx.MockTransport(answer))
+
+    for name in ("URL", "CLIENT_ID", "CLIENT_SECRET"):
+        monkeypatch.setenv(f"MUSTER_{name}", "http://muster")
+    monkeypatch.setattr(bulk, "Muster", muster)
+    return seen
+
+
+def run(*arguments: str) -> int:
+    with pytest.raises(SystemExit) as ended:
+        main(arguments)
+    return int(ended.value.code or 0)
+
+
+@pytest.mark.parametrize(
+    ("options", "partial"),
+    [((), "nothing"), (("--partial", "first_n"), "first_n"), (("--partial", "nothing"), "nothing")],
+)
+def test_a_send_says_what_is_wanted_where_credits_are_short(
+    asked: list[tuple[str, str, Any]], options: tuple[str, ...], partial: str
+) -> None:
+    assert run("send", "Hello", "--yes", "--no-watch", "--json", *options) == 0
+
+    assert [body["partial"] for method, path, body in asked if (method, path) == ("POST", "/v1/bulk-sms")] == [partial]
+
+
+def test_a_choice_that_there_is_none_asks_nothing(asked: list[tuple[str, str, Any]]) -> None:
+    assert run("send", "Hello", "--yes", "--partial", "some") == 2
+    assert asked == []
+
+
+def test_unknown_messages_are_listed_and_answered(
+    asked: list[tuple[str, str, Any]], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run("bulk", "unknown", BULK, "--json") == 0
+    assert json.loads(capsys.readouterr().out)["seq"] == 3
+    assert run("bulk", "unknown", BULK, "--answer", "charge", "--json") == 0
+    assert json.loads(capsys.readouterr().out)["answer"] == "charge"
+
+    path = f"/v1/bulk-sms/{BULK}/unknown"
+    assert asked == [("GET", path, None), ("POST", path, {"answer": "charge"})]
