@@ -16,7 +16,9 @@ from hypothesis import strategies as st
 from muster.dispatch.api import ROUTERS
 from muster.dispatch.domain.receipts import Receipt, failures, refund
 from muster.dispatch.domain.slots import Slot
+from muster.dispatch.events import ChunkKey
 from muster.dispatch.handlers import sweeps
+from muster.dispatch.store import refunds
 from muster.events import NIL_TENANT
 from muster.events.v1.tenants_pb2 import (
     FAILED_RULE_CHARGE,
@@ -169,6 +171,34 @@ async def test_a_receipt_stored_before_its_outcome_is_refunded_when_the_outcome_
         assert await tx.fetchval("SELECT refunded FROM chunk WHERE tenant_id = $1", send.tenant_id) == 1
         assert await tx.fetchval("SELECT count(*) FROM refund_due WHERE tenant_id = $1", send.tenant_id) == 0
     assert waits
+
+
+async def test_a_chunk_that_somebody_holds_is_counted_later_and_keeps_no_other_waiting(db: Database) -> None:
+    held, free = Send(recipients=3), Send(recipients=3, first_number=61_412_000_000)
+    for send in (held, free):
+        await world.queue(db, send)
+        await world.hear(db, world.tenant(send, 2, failed_rule=FAILED_RULE_RELEASE))
+        async with db.worker() as tx:
+            await tx.execute(
+                "UPDATE chunk SET receipts = '\\x020102', slots = '\\x010101', used = 3, accepted = 3, open = 0"
+                " WHERE bulk_id = $1",
+                send.bulk_id,
+            )
+            await refunds.add_due(tx, [ChunkKey(send.tenant_id, send.bulk_id, 1)])
+
+    async with db.worker() as holder:
+        await holder.execute("SELECT FROM chunk WHERE bulk_id = $1 FOR UPDATE", held.bulk_id)
+        await sweeps.refund_failed(db)
+        assert (await refunded(db, held), await refunded(db, free)) == (0, 2)
+    await sweeps.refund_failed(db)
+
+    assert (await refunded(db, held), await refunded(db, free)) == (2, 2)
+
+
+async def refunded(db: Database, send: Send) -> int:
+    async with db.worker() as tx:
+        found: int = await tx.fetchval("SELECT refunded FROM chunk WHERE bulk_id = $1", send.bulk_id)
+    return found
 
 
 # -- unknown ----------------------------------------------------------------------------------------------------------

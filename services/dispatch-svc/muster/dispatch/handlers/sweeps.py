@@ -117,16 +117,15 @@ def _refund(home: Home) -> Refund:
 async def refund_failed(db: Database) -> bool:
     """Messages that a receipt says have failed, of tenants that do not pay for them: also of closed sends."""
     async with db.worker() as tx:
-        due = await refunds.due(tx, _AT_ONCE)
-        if not due:
+        homes = await refunds.lock_due(tx, _AT_ONCE)
+        if not homes:
             return False
-        homes = await chunks.lock(tx, due)
         found = {key: _refund(home) for key, home in homes.items()}
         await refunds.save(tx, {key: one.credits for key, one in found.items()})
         later = [key for key, one in found.items() if not one.final]
         await refunds.drop_due(tx, [key for key, one in found.items() if one.final], later, _LATER_S)
         await apply_facts(tx, {SagaKey(key.tenant_id, key.bulk_id): [Moved()] for key in found})
-    return len(due) == _AT_ONCE
+    return len(homes) == _AT_ONCE
 
 
 async def repeat_accounts(db: Database, every_s: float) -> bool:

@@ -7,7 +7,7 @@ from typing import Final
 from uuid import UUID
 
 from muster.dispatch.events import FAILED_RULE_RELEASE, ChunkKey, read_recipients
-from muster.dispatch.store.chunks import key_columns, key_of
+from muster.dispatch.store.chunks import HOME_COLUMNS, Home, home_of, key_columns, key_of
 from muster.dispatch.store.sagas import SagaKey
 from muster.kit.pg import Tx
 
@@ -26,14 +26,18 @@ async def add_due(tx: Tx, keys: Collection[ChunkKey]) -> None:
         await tx.execute(_ADD, *key_columns(keys), FAILED_RULE_RELEASE)
 
 
-_DUE: Final = """
-SELECT tenant_id, bulk_id, chunk FROM refund_due WHERE due_at <= kit_now() ORDER BY due_at LIMIT $1
-"""
+# A chunk that somebody holds has its turn later: who stores receipts locks chunks in an order of its own, so nobody may
+# wait for one with others in hand.
+_LOCK_DUE: Final = f"""
+SELECT {HOME_COLUMNS} FROM refund_due d JOIN chunk c USING (tenant_id, bulk_id, chunk)
+JOIN chunk_body b USING (tenant_id, bulk_id, chunk)
+WHERE d.due_at <= kit_now() ORDER BY d.due_at LIMIT $1 FOR NO KEY UPDATE OF c SKIP LOCKED
+"""  # noqa: S608 - the columns are a constant
 
 
-async def due(tx: Tx, limit: int) -> list[ChunkKey]:
-    """Chunks whose refunds are to be counted; lock them before their receipts are read."""
-    return [key_of(row) for row in await tx.fetch(_DUE, limit)]
+async def lock_due(tx: Tx, limit: int) -> dict[ChunkKey, Home]:
+    """Lock chunks whose refunds are to be counted, with their receipts as they are then."""
+    return {home.key: home for home in map(home_of, await tx.fetch(_LOCK_DUE, limit))}
 
 
 _SAVE: Final = """
