@@ -25,9 +25,9 @@ from muster.customer.handlers import facts as customer
 from muster.customer.store import bulks
 from muster.customer.store.bulks import NewBulk, Total
 from muster.dispatch import handlers as dispatch
-from muster.dispatch.api.laws import check_laws
 from muster.dispatch.domain.saga import Control, Controlled
 from muster.dispatch.handlers import sweeps
+from muster.dispatch.handlers.laws import check_laws
 from muster.dispatch.handlers.sagas import apply_facts
 from muster.dispatch.store import queue
 from muster.dispatch.store.queue import Intent

@@ -1,6 +1,7 @@
 """The road of a send inside customer-svc: quote, confirm, plan, and what is said of it."""
 
 import asyncio
+import time
 from typing import Any
 from uuid import uuid4
 
@@ -15,6 +16,7 @@ from muster.events.v1.bulk_pb2 import CONTROL_PAUSE, CONTROL_STOP, BulkSmsAccoun
 from muster.events.v1.credits_pb2 import CreditsRefused, CreditsReserved, CreditsToppedUp
 from muster.events.v1.platform_pb2 import RatesChanged
 from muster.events.v1.sms_pb2 import SmsDispatched
+from muster.kit import clock
 from muster.kit.outbox import Lane
 
 TEXT = "Hello {{first_name}}, come in. STOP to opt out"
@@ -139,6 +141,38 @@ async def test_a_plan_above_the_quote_goes_back_to_the_user_and_says_nothing(sal
     assert requested.message.credits == 3
     again = await salon.ask("POST", f"/v1/bulk-sms/{bulk_id}/confirm", {"credits": 3})
     assert (again.status_code, again.json()["code"]) == (409, "nothing_to_confirm")
+
+
+async def test_what_a_send_costs_cannot_be_agreed_to_after_its_time(salon: Any) -> None:
+    await salon.load("Ana,Smith,0412000001,yes\n")
+    quote = await salon.quote("Hello {{first_name}}")
+    [ana] = (await salon.ask("GET", "/v1/customers?search=Ana")).json()["items"]
+    await salon.ask("PATCH", f"/v1/customers/{ana['id']}", {"first_name": "A" * 190})
+    bulk_id = await salon.send(quote["id"])
+    await salon.plan()
+
+    two_days_ns = 2 * 24 * 3600 * 10**9
+    with clock.replaced(lambda: time.time_ns() + two_days_ns, time.monotonic):
+        late = await salon.ask("POST", f"/v1/bulk-sms/{bulk_id}/confirm", {"credits": 2})
+
+    assert (late.status_code, late.json()["code"]) == (409, "too_late")
+    assert await salon.said("BulkSmsRequested") == []
+
+
+async def test_a_control_of_a_send_that_is_refused_or_not_here_is_answered_so_that_nothing_waits_for_it(
+    salon: Any,
+) -> None:
+    await salon.load("Ana,Smith,0412000001,yes\n")
+    quote = await salon.quote("Hello")
+    await salon.ask("POST", "/v1/suppressions", {"number": "0412 000 001"})
+    refused, unknown = await salon.send(quote["id"]), str(uuid4())
+
+    for bulk_id in (refused, unknown):
+        await salon.hear(handlers.on_bulk_sms_controlled, controlled(salon, bulk_id, CONTROL_PAUSE))
+    assert {one.message.bulk_id for one in await salon.said("BulkSmsWithdrawn")} == {unknown}
+    await salon.plan()
+
+    assert {one.message.bulk_id for one in await salon.said("BulkSmsWithdrawn")} == {unknown, refused}
 
 
 async def test_a_plan_that_finds_nobody_is_refused_and_says_nothing(salon: Any) -> None:

@@ -128,6 +128,8 @@ async def confirm(
         if bulk["phase"] != Phase.NEEDS_CONFIRMATION:
             detail = f"Its phase is {bulk['phase']}; only one that needs_confirmation can be confirmed."
             raise conflict("nothing_to_confirm", "This send does not wait for a confirmation", detail)
+        if bulk["send_by"] <= clock.now():
+            raise conflict("too_late", "The time of this send is over", "Nothing of it may be sent after its send_by.")
         if body.credits < bulk["credits"]:
             raise unprocessable(
                 "credits", "too_few", f"the send costs {bulk['credits']} credits", credits=bulk["credits"]

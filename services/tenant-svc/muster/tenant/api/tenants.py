@@ -30,6 +30,10 @@ Text = Annotated[str, Field(max_length=_TEXT_CHARS_MAX)]
 TimeOfDay = Annotated[str, Field(pattern=r"^([01][0-9]|2[0-3]):[0-5][0-9]$", examples=["20:00"])]
 
 
+# An unknown outcome is never sent again on its own, whatever is chosen here.
+_NOT_YET = "kept for later: nothing acts on it, and no message is ever sent twice"
+
+
 class QuietHours(Model):
     """From when to when nothing is sent, in the tenant's time zone; may go over midnight."""
 
@@ -55,7 +59,7 @@ class TenantIn(Model):
     quiet_hours: QuietHours | None = None
     unknown_rule: UnknownRule = UnknownRule.RELEASE
     failed_rule: FailedRule = FailedRule.CHARGE
-    at_least_once: Flag = False
+    at_least_once: Flag = Field(default=False, description=_NOT_YET)
 
 
 class SettingsChange(Model):
@@ -70,7 +74,7 @@ class SettingsChange(Model):
     quiet_hours: QuietHours | None = None
     unknown_rule: UnknownRule = UnknownRule.RELEASE
     failed_rule: FailedRule = FailedRule.CHARGE
-    at_least_once: Flag = False
+    at_least_once: Flag = Field(default=False, description=_NOT_YET)
 
 
 class TenantChange(SettingsChange):
@@ -94,7 +98,7 @@ class TenantOut(Model):
     quiet_hours: QuietHours | None
     unknown_rule: UnknownRule
     failed_rule: FailedRule
-    at_least_once: bool
+    at_least_once: bool = Field(description=_NOT_YET)
     closed: bool
     parent_id: UUID | None
     created_at: datetime
