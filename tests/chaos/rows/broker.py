@@ -22,7 +22,7 @@ BLACKHOLE_S = 90
 @row("18", "Kafka killed with -9 and started again, 20 times", fires=KILLS)
 def kafka_dies_again_and_again(chaos: Chaos) -> None:
     """Relays try again, producers recover, consumers go on where their transactions say."""
-    with Storm(chaos, tenants=2, pause_s=0.2) as storm:
+    with Storm(chaos, tenants=2, recipients=5, pause_s=2.0) as storm:
         for _ in range(KILLS * 3 if chaos.full else KILLS):
             chaos.crash("kafka")
             time.sleep(chaos.random.uniform(0.2, 1.5))
@@ -33,7 +33,7 @@ def kafka_dies_again_and_again(chaos: Chaos) -> None:
 @row("19", "partitions without a leader for longer than any request waits", fires=3, nodes=3)
 def leaders_are_gone(chaos: Chaos) -> None:
     """The producer is replaced; nothing is lost, and nothing is reordered for a key."""
-    with Storm(chaos, tenants=2, pause_s=0.2) as storm:
+    with Storm(chaos, tenants=2, recipients=5, pause_s=1.0) as storm:
         eventually(lambda: storm.done["send"] > 4, "the storm sends")
         for name in ("kafka.2", "kafka.3"):
             chaos.keep_dead(name)
@@ -51,7 +51,7 @@ def leaders_are_gone(chaos: Chaos) -> None:
 @row("21", "90 s blackhole between services and Kafka, both ways or answers only", fires=2)
 def kafka_cannot_be_reached(chaos: Chaos) -> None:
     """What was said comes twice at most, and nothing has a double effect."""
-    with Storm(chaos, tenants=2, pause_s=0.5) as storm:
+    with Storm(chaos, tenants=2, recipients=5, pause_s=1.0) as storm:
         eventually(lambda: storm.done["send"] > 4, "the storm sends")
         for service, fault in (("credit", BLACKHOLE), ("dispatch", NO_ANSWERS)):
             for proxy in chaos.proxies.to("kafka", service):

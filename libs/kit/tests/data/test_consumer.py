@@ -151,6 +151,35 @@ async def _are_shared(*consumers: Consumer) -> bool:
     return all(len(consumer._held) == 2 for consumer in consumers)
 
 
+async def test_a_consumer_whose_group_does_not_answer_while_the_broker_does_is_made_anew(
+    db: Database, producer: Producer, new_topic: NewTopic, make: Make, running: Running, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Seen when a broker was killed again and again: aiokafka's coordinator waits for ever, and fetches go on."""
+    topic, wedged, commit = await new_topic(), list[AIOKafkaConsumer](), AIOKafkaConsumer.commit
+
+    async def hangs_at_first(kafka: AIOKafkaConsumer, offsets: Any) -> None:
+        if not wedged:
+            wedged.append(kafka)
+        if kafka in wedged:
+            await asyncio.Event().wait()
+        await commit(kafka, offsets)
+
+    monkeypatch.setattr(AIOKafkaConsumer, "commit", hangs_at_first)
+    monkeypatch.setattr("muster.kit.consumer.loop._REPORT_S", 0.1)
+    consumer = make(topic)
+    running(consumer.run())
+    await producer.publish([wire(1, topic)])
+    await consumer.wait_until_read([topic])
+
+    async def is_replaced() -> bool:
+        return bool(wedged) and wedged[0]._closed
+
+    await eventually(is_replaced)
+    await producer.publish([wire(2, topic)])
+    await consumer.wait_until_read([topic])
+    assert await heard(db) == {1: 1, 2: 1}
+
+
 async def test_a_restart_goes_on_where_the_transaction_says(
     db: Database, producer: Producer, new_topic: NewTopic, make: Make, group: str
 ) -> None:

@@ -1,15 +1,18 @@
 """aiokafka's consumer as we use it: made with our settings, and ended whatever state the broker is in."""
 
 import copy
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from aiokafka import AIOKafkaConsumer
+from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener, TopicPartition
 from aiokafka.coordinator.assignors.roundrobin import RoundRobinPartitionAssignor
 
 from muster.kit.closing import cancelled, closed
 from muster.kit.consumer import lenient
 from muster.kit.consumer.settings import ConsumerSettings
 from muster.kit.consumer.topic_ids import ASIDE
+
+if TYPE_CHECKING:
+    from muster.kit.consumer.loop import Consumer
 
 STOP_LIMIT_S = 5.0
 
@@ -58,6 +61,22 @@ def ask_aside(kafka: AIOKafkaConsumer) -> None:
     stand_in = copy.copy(kafka._fetcher)
     stand_in._client = _Aside(kafka._client)
     kafka._fetcher._proc_offset_request = stand_in._proc_offset_request
+
+
+class Listener(ConsumerRebalanceListener):  # type: ignore[misc]
+    """Tells the loop what the group decides, and holds back what comes before it was taken over."""
+
+    def __init__(self, consumer: "Consumer", kafka: AIOKafkaConsumer) -> None:
+        self._consumer = consumer
+        self._kafka = kafka
+
+    async def on_partitions_revoked(self, revoked: set[TopicPartition]) -> None:
+        self._consumer.revoke()
+        await self._consumer.idle()
+
+    async def on_partitions_assigned(self, assigned: set[TopicPartition]) -> None:
+        self._kafka.pause(*assigned)
+        self._consumer.assigned(assigned)
 
 
 async def end_client(kafka: AIOKafkaConsumer) -> None:

@@ -11,7 +11,7 @@ from contextlib import suppress
 from typing import Any, NoReturn, TypeVar
 
 import structlog
-from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener, ConsumerRecord, TopicPartition
+from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
 from aiokafka.errors import KafkaError
 
 from muster.events import TOPICS
@@ -19,7 +19,7 @@ from muster.kit import clock, metrics
 from muster.kit.closing import cancelled
 from muster.kit.consumer import halts
 from muster.kit.consumer.apply import Applier, PoisonFlood
-from muster.kit.consumer.client import ask_aside, end_client, new_client
+from muster.kit.consumer.client import Listener, ask_aside, end_client, new_client
 from muster.kit.consumer.decode import event_id_of
 from muster.kit.consumer.halts import HaltKind
 from muster.kit.consumer.offsets import Fenced, LogMismatch, Partition, Verdict, free_of, hold, judge, rewind, take_over
@@ -31,6 +31,7 @@ from muster.kit.pg import RETRIABLE, Database
 
 _POLL_MS, _BUSY_POLL_MS = 1000, 100
 _REPORT_S = 5.0
+_UNANSWERED_MAX = 3
 # How soon a topic that was made again is noticed, and that an operator has resumed what is halted.
 _CHECK_S = 2.0
 _RETRY_MIN_S, _RETRY_MAX_S = 0.2, 5.0
@@ -74,6 +75,7 @@ class Consumer:
         # Of these, those that wait for an operator.
         self._halted: set[TopicPartition] = set()
         self._watch = TopicWatch(group, topics)
+        self._reachable, self._unanswered = False, 0
         self._assignment = 0
         self._signal, self._stopping, self._idle = asyncio.Event(), asyncio.Event(), asyncio.Event()
         self._idle.set()
@@ -95,7 +97,7 @@ class Consumer:
                 # with a handler of 250 ms and waits of 5 s, the median event came 3.9 s late instead of 0.6 s.
                 kafka._fetcher._prefetch_backoff = 3600
                 ask_aside(kafka)
-                kafka.subscribe(self._topics, listener=_Listener(self, kafka))
+                kafka.subscribe(self._topics, listener=Listener(self, kafka))
                 pause = _RETRY_MIN_S
                 await self._consume(kafka)
             except (KafkaError, OSError) as error:
@@ -347,8 +349,10 @@ class Consumer:
         try:
             ids = await self._watch.look(kafka._client)
         except (KafkaError, OSError) as error:
+            self._reachable = False
             log.info("consumer.topics_not_checked", group=self._group, error=repr(error))
             return
+        self._reachable = True
         if ids.keys() - kafka._client.cluster.topics():
             # It was made after aiokafka had last asked, and would be read a minute from now.
             kafka._client.force_metadata_update()
@@ -361,18 +365,27 @@ class Consumer:
     # --- the rest ---
 
     async def _report(self, kafka: AIOKafkaConsumer) -> None:
-        """Lag as a metric; offsets to Kafka too, for those who watch lag there: nobody starts from them."""
+        """Lag as a metric; offsets to Kafka too, for those who watch lag there: nobody starts from them.
+
+        KafkaError where the group has not answered for long while the broker does: aiokafka's coordinator hangs at
+        times after the broker was away, and then nobody would ever hear of a rebalance again.
+        """
         lags: dict[str, int] = defaultdict(int)
         for tp, partition in self._held.items():
             lags[tp.topic] += max(0, (kafka.highwater(tp) or 0) - partition.next_offset)
         for topic in self._topics:
             metrics.consumer_lag.labels(group=self._group, topic=topic).set(lags[topic])
         offsets = {tp: partition.next_offset for tp, partition in self._held.items()}
-        if offsets:
-            try:
+        try:
+            if offsets:
                 await asyncio.wait_for(kafka.commit(offsets), 1)
-            except (KafkaError, TimeoutError) as error:
-                log.info("consumer.offsets_not_shown", group=self._group, error=repr(error))
+            self._unanswered = 0
+        except (KafkaError, TimeoutError) as error:
+            self._unanswered = self._unanswered + 1 if self._reachable else 0
+            log.info("consumer.offsets_not_shown", group=self._group, error=repr(error))
+            if self._unanswered >= _UNANSWERED_MAX:
+                self._unanswered = 0
+                raise KafkaError("the group does not answer, and the broker does") from error
 
     async def _or_stop(self, work: Coroutine[Any, Any, T]) -> None:
         """Do this, unless we are stopped."""
@@ -383,17 +396,3 @@ class Consumer:
                 task.result()
         finally:
             await cancelled((task, stopping))
-
-
-class _Listener(ConsumerRebalanceListener):  # type: ignore[misc]
-    def __init__(self, consumer: Consumer, kafka: AIOKafkaConsumer) -> None:
-        self._consumer = consumer
-        self._kafka = kafka
-
-    async def on_partitions_revoked(self, revoked: set[TopicPartition]) -> None:
-        self._consumer.revoke()
-        await self._consumer.idle()
-
-    async def on_partitions_assigned(self, assigned: set[TopicPartition]) -> None:
-        self._kafka.pause(*assigned)
-        self._consumer.assigned(assigned)
