@@ -93,3 +93,9 @@ def gaps(covered: Iterable[Range], start: int, end: int) -> list[Range]:
     if at < end:
         found.append((at, end - 1))
     return found
+
+
+def takes(stored: int, said: int) -> bool:
+    """Whether a row of the report takes what is said under a version: what it has is older. The upserts of
+    store/projection.py decide so where the rows are; a test holds them together."""
+    return said > stored

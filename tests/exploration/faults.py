@@ -1,0 +1,195 @@
+"""Deliberate faults: each one changes one function of an imported core, and the explorer has to find it.
+
+A fault is text of the function's source and what stands there instead. The changed function's code is put into the
+function that everybody has already imported, so nobody goes on with the old one. Text that is not there exactly once
+means that the core has moved on: FaultDoesNotApply, never a fault that silently does nothing.
+"""
+
+import importlib
+import inspect
+import textwrap
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from types import FunctionType
+from typing import Final
+
+
+class FaultDoesNotApply(Exception):
+    """The function is not what it was when the fault was written."""
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """`changes` are pairs of source text in the function `target` ("module:function"); `law` is what it breaks, and
+    `world` the smallest world of the explorer in which it shows."""
+
+    name: str
+    target: str
+    changes: tuple[tuple[str, str], ...]
+    law: str
+    world: str
+
+    def function(self) -> FunctionType:
+        """The function as it is imported."""
+        module, _, name = self.target.partition(":")
+        found = importlib.import_module(module)
+        for part in name.split("."):
+            found = getattr(found, part, None)
+        if not isinstance(found, FunctionType):
+            raise FaultDoesNotApply(f"{self.name}: there is no function {self.target}")
+        return found
+
+    def source(self) -> str:
+        """The function's source with the fault in it."""
+        text = textwrap.dedent(inspect.getsource(self.function()))
+        for old, new in self.changes:
+            if text.count(old) != 1:
+                raise FaultDoesNotApply(f"{self.name}: {old!r} is {text.count(old)} times in {self.target}")
+            text = text.replace(old, new)
+        return text
+
+    @contextmanager
+    def applied(self) -> Iterator[None]:
+        """The core with the fault in it, until the end of the block."""
+        function = self.function()
+        namespace: dict[str, Callable[..., object]] = {}
+        exec(compile(self.source(), f"<fault: {self.name}>", "exec"), function.__globals__, namespace)
+        changed = namespace[function.__name__]
+        assert isinstance(changed, FunctionType)
+        sound = function.__code__
+        function.__code__ = changed.__code__
+        try:
+            yield
+        finally:
+            function.__code__ = sound
+
+
+_LEDGER: Final = "muster.credit.domain.reservations"
+_DISPATCH: Final = "muster.dispatch.domain"
+
+FAULTS: Final = (
+    Fault(
+        "a request for credits that was answered is answered anew",
+        f"{_LEDGER}:reserve",
+        (("if row.answer is not None:", "if row.answer is not None and row.closed:"),),
+        law="reserved",
+        world="send",
+    ),
+    Fault(
+        "a reservation does not look at what is available",
+        f"{_LEDGER}:_limit",
+        (("account.available if room is None", "account.granted if room is None"),),
+        law="granted",
+        world="wallet",
+    ),
+    Fault(
+        "a settlement that was overtaken is applied as well",
+        f"{_LEDGER}:settle",
+        (
+            ("if totals.version <= row.version:", "if totals.version < 0:"),
+            (
+                "min(max(row.released, totals.released), row.reserved - used)",
+                "min(totals.released, row.reserved - used)",
+            ),
+        ),
+        law="granted",
+        world="send",
+    ),
+    Fault(
+        "a stop releases twice",
+        f"{_LEDGER}:settle",
+        (("min(max(row.released, totals.released), row.reserved - used)", "row.released + totals.released"),),
+        law="reserved",
+        world="send",
+    ),
+    Fault(
+        "a settlement forgets the unknown",
+        f"{_DISPATCH}.accounting:totals",
+        (("held = tally.unknown_credits + tally.on_wire_credits", "held = tally.on_wire_credits"),),
+        law="bounded",
+        world="send",
+    ),
+    Fault(
+        "a send is closed while credits are held",
+        f"{_DISPATCH}.saga:_ends",
+        (("else not held", "else True"),),
+        law="reserved",
+        world="send",
+    ),
+    Fault(
+        "a reservation that comes after the end is not answered",
+        f"{_DISPATCH}.saga:advance",
+        (
+            (
+                "says: tuple[Says, ...] = cell.says",
+                "says: tuple[Says, ...] = () if bulk.ending and isinstance(fact, Reserved) else cell.says",
+            ),
+        ),
+        law="reserved",
+        world="send",
+    ),
+    Fault(
+        "a completion is counted twice",
+        f"{_DISPATCH}.saga:_take_done",
+        (("done=fact.chunks", "done=fact.chunks + 1"),),
+        law="bounded",
+        world="send",
+    ),
+    Fault(
+        "an intent does not ask whether its send goes on",
+        f"{_DISPATCH}.leases:may_intend",
+        (("and bulk.claimable", "and not bulk.parked"),),
+        law="submit",
+        world="sender",
+    ),
+    Fault(
+        "an intent does not ask whose lease it is",
+        f"{_DISPATCH}.leases:may_intend",
+        (("return leased and same_epoch and", "return"),),
+        law="used",
+        world="sender",
+    ),
+    Fault(
+        "an intent does not look at the clock",
+        f"{_DISPATCH}.leases:may_intend",
+        (("not over and ", ""),),
+        law="submit",
+        world="sender",
+    ),
+    Fault(
+        "what an intent covered goes back to the queue",
+        f"{_DISPATCH}.slots:recover",
+        (("after[slot] = Slot.UNKNOWN", "after[slot] = Slot.RETRY"),),
+        law="used",
+        world="sender",
+    ),
+    Fault(
+        "a stop ends what is unknown as well",
+        f"{_DISPATCH}.slots:end_open",
+        (("slots.translate(_translation(to))", "slots.translate(_translation(to)).replace(b'\\x02', bytes((to,)))"),),
+        law="used",
+        world="sender",
+    ),
+    Fault(
+        "a receipt overwrites a final one",
+        f"{_DISPATCH}.receipts:apply",
+        ((" and receipts[slot] == Receipt.NONE", ""),),
+        law="once",
+        world="report",
+    ),
+    Fault(
+        "the report takes lower versions",
+        "muster.report.domain:takes",
+        (("said > stored", "said != stored"),),
+        law="report",
+        world="report",
+    ),
+    Fault(
+        "the report counts a message again that it knows",
+        "muster.report.domain:deltas",
+        (("delta[before] -= count", "delta[before] -= 0"),),
+        law="report",
+        world="report",
+    ),
+)
