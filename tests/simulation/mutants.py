@@ -15,8 +15,7 @@ import muster.kit.relay as relay
 from muster.dispatch.domain import slots
 from muster.dispatch.domain.slots import Slot
 from muster.dispatch.sender.job import Job
-from muster.dispatch.settings import DispatchSettings
-from muster.dispatch.store import endings, suppressions
+from muster.dispatch.store import suppressions
 from muster.dispatch.store.suppressions import Barred
 from muster.smpp import Unknown
 
@@ -71,23 +70,6 @@ def _suppressions_are_not_joined() -> None:
         return barred
 
     _function(suppressions, "barred", make)
-
-
-def _a_stop_waits_for_no_lease() -> None:
-    def make(_: Any) -> Any:
-        async def has_leased(*_args: Any) -> bool:
-            return False
-
-        return has_leased
-
-    _function(endings, "has_leased", make)
-
-
-def _an_old_intent_is_written() -> None:
-    field = DispatchSettings.model_fields["dispatch_guard_s"]
-    assert field.default == 2.0
-    field.default = 1e9
-    DispatchSettings.model_rebuild(force=True)
 
 
 def _a_reservation_forgets_its_answer() -> None:
@@ -150,8 +132,6 @@ FAULTS: Final[Mapping[str, Callable[[], None]]] = {
     "no answer is taken for a no": _no_answer_is_taken_for_a_no,
     "unknown is never settled": _unknown_is_never_settled,
     "suppressions are not joined": _suppressions_are_not_joined,
-    "a stop waits for no lease": _a_stop_waits_for_no_lease,
-    "an old intent is written": _an_old_intent_is_written,
     "a reservation forgets its answer": _a_reservation_forgets_its_answer,
     "a settlement takes any version": _a_settlement_takes_any_version,
     "what was not published is deleted": _what_was_not_published_is_deleted,
