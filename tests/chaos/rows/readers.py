@@ -42,9 +42,9 @@ def goes_on(storm: Storm) -> None:
 @row("22", "a rebalance storm: one consumer, three, one, each 5 s, with a slow one among them", fires=2 * ROUNDS)
 def members_come_and_go(chaos: Chaos) -> None:
     """Nothing is lost, and what is replayed is absorbed."""
-    before = epochs(chaos)
+    storm, before = Storm(chaos, tenants=2, pause_s=0.05), epochs(chaos)
     chaos.arm(**{FIRST: "consumer.before_commit:sleep=4@20"})
-    with Storm(chaos, tenants=2, pause_s=0.05) as storm:
+    with storm:
         for round_no in range(ROUNDS):
             with more_workers(chaos, *OTHERS) as names:
                 time.sleep(ROUND_S)
@@ -60,9 +60,11 @@ def members_come_and_go(chaos: Chaos) -> None:
 @row("23", "a zombie consumer: stopped in a batch, past its session, and woken after another took over", fires=4)
 def a_zombie_wakes(chaos: Chaos) -> None:
     """Its compare-and-set fails or its transaction is gone: it rolls back, and what it had in hand is applied once."""
-    for point, asleep_s in (("before_commit", ZOMBIE_S), ("after_commit", 2 * SESSION_S)):
+    storms = [Storm(chaos, tenants=2, pause_s=0.1) for _ in range(2)]  # a business is opened while all is well
+    naps = (("before_commit", ZOMBIE_S), ("after_commit", 2 * SESSION_S))
+    for storm, (point, asleep_s) in zip(storms, naps, strict=True):
         chaos.arm(**{FIRST: f"consumer.{point}:stop@3"})
-        with Storm(chaos, tenants=2, pause_s=0.1) as storm:
+        with storm:
             sleeps_and_wakes(chaos, storm, asleep_s)
         chaos.check_when_quiet(storm.balances)
 
@@ -90,10 +92,11 @@ def lost(chaos: Chaos, joined: float) -> float:
 @row("24", "an event loop that stands still for 20 s", fires=1)
 def a_loop_stalls(chaos: Chaos) -> None:
     """The watchdog says so, another takes over meanwhile, and who stalled is fenced as a zombie is."""
+    storm = Storm(chaos, tenants=2, pause_s=0.1)
     with more_workers(chaos, 1):
         chaos.arm(**{FIRST: f"loop.stall:sleep={STALL_S}@8"})
         before = epochs(chaos)
-        with Storm(chaos, tenants=2, pause_s=0.1) as storm:
+        with storm:
             stalls = eventually(lambda: metric(chaos, FIRST, "loop_stalls_total"), "the watchdog says so", 60.0)
             goes_on(storm)
         chaos.fired["stalls"] += int(stalls)
