@@ -131,8 +131,12 @@ class Chaos:
 
     def until_ready(self, *names: str, within_s: float = 60.0) -> None:
         """Wait until these parts serve (again)."""
+        until = time.monotonic() + within_s
         for name in names:
-            self.run(self.stack.wait_ready(name), within_s)
+            try:
+                self.run(self.stack.wait_ready(name), max(0.1, until - time.monotonic()))
+            except TimeoutError as error:
+                raise Broken(f"not within {within_s:g} s: {name} is ready") from error
 
     def crash(self, name: str) -> None:
         """kill -9, and wait until it serves again."""

@@ -1,8 +1,9 @@
 """`make chaos`: break the running product on purpose, row by row of the list of faults, and check the laws each time.
 
 ROW="5" or ROW="1 5 13" runs those rows alone, FULL=1 kills more often, SHORT=1 is the selection of `make test`,
-SEED=n chooses the moments. A progress line for each row; then a table, and one JSON object as the last line. Ends with
-0; with 2 for a row that there is not; with 1 where a row found something, or its fault did not fire.
+SEED=n chooses the moments. A progress line for each row; then a table, and one JSON object as the last line, which is
+also written to chaos.json in the folder that MUSTER_VAR names. Ends with 0; with 2 for a row that there is not; with 1
+where a row found something, or its fault did not fire.
 """
 
 import asyncio
@@ -10,6 +11,7 @@ import json
 import os
 import shutil
 import signal
+import subprocess
 import sys
 import tempfile
 import threading
@@ -34,6 +36,7 @@ from chaos.storm import works_again
 from muster.client import ApiError
 from muster.local.process import PartError
 from muster.local.stack import Stack
+from muster.local.var import folder, write_json
 
 # What makes a test of minutes out of hours: short sessions, leases and waits. Nothing here weakens a guarantee.
 ENV = {
@@ -177,6 +180,12 @@ def table(results: Sequence[Result]) -> str:
     return "\n".join(lines)
 
 
+def commit() -> str:
+    """What was tried: the commit, with a + where files differ from it; "" where there is no repository."""
+    words = ["git", "describe", "--always", "--dirty=+"]
+    return subprocess.run(words, check=False, capture_output=True, text=True).stdout.strip()
+
+
 def main() -> int:
     """Run what the environment asks for; the exit code."""
     began = time.monotonic()
@@ -196,7 +205,10 @@ def main() -> int:
         return 130
     print(table(results))
     seconds = round(time.monotonic() - began)
-    print(json.dumps({"seconds": seconds, **options, "rows": [asdict(one) for one in results]}))
+    found = {"commit": commit(), "seconds": seconds, **options, "rows": [asdict(one) for one in results]}
+    folder().mkdir(mode=0o711, parents=True, exist_ok=True)
+    write_json(folder() / "chaos.json", found)
+    print(json.dumps(found))
     return 1 if any(one.problem for one in results) else 0
 
 

@@ -12,7 +12,7 @@ import pytest
 from chaos import rows
 from chaos.registry import ROWS
 
-pytestmark = pytest.mark.e2e
+pytestmark = [pytest.mark.e2e, pytest.mark.timeout(600)]  # the first of them waits for all rows
 ROOT = Path(__file__).parents[2]
 SHORT = sorted(number for number, row in ROWS.items() if row.short)
 assert rows.__all__, "importing the rows registers them"

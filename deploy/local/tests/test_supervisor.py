@@ -58,6 +58,34 @@ async def test_a_killed_part_is_started_again_and_counted(supervisor, said):
     assert any("a ended with code -9" in line for line in said)
 
 
+async def test_a_held_part_stays_dead_until_it_is_released_and_one_that_was_ended_does_not_come_back(supervisor):
+    await supervisor.start(fake("a"), fake("b"))
+    before = supervisor.pids()
+    supervisor.hold("a")
+    for name in ("a", "b"):
+        os.kill(before[name], signal.SIGKILL)
+    await new_pid(supervisor, "b", before["b"])
+    assert supervisor.pids()["a"] == before["a"]
+    assert supervisor.codes == {"a": [-9], "b": [-9]}
+
+    supervisor.release("a")
+    await new_pid(supervisor, "a", before["a"])
+    await supervisor.end("b")
+
+    assert set(supervisor.pids()) == {"a"}
+
+
+async def test_no_part_is_left_dead_for_longer_than_the_longest_wait(tmp_path, said):
+    supervisor = Supervisor(tmp_path, say=said.append, back_off_max_s=0.01)
+    await supervisor.start(fake("a"))
+    for _ in range(3):
+        pid = supervisor.pids()["a"]
+        os.kill(pid, signal.SIGKILL)
+        await new_pid(supervisor, "a", pid)
+    await supervisor.stop()
+    assert sum("starting it again in 0.01 s" in line for line in said) == 3
+
+
 async def test_each_start_and_restart_is_told_so_that_process_ids_can_be_written_down(tmp_path):
     seen: list[dict[str, int]] = []
     supervisor = Supervisor(tmp_path, say=lambda _: None, on_change=lambda: seen.append(supervisor.pids()))

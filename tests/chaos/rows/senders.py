@@ -38,7 +38,7 @@ def dies_around_an_intent(chaos: Chaos) -> None:
         tenant_balances(chaos, tenant)
 
 
-@row("6", "kill -9 of a sender after the write, before the response", short=True)
+@row("6", "kill -9 of a sender after the write, before the response")
 def dies_after_the_write(chaos: Chaos) -> None:
     """Unknown; a receipt resolves it; where none comes it is never sent again."""
     chaos.carrier_does(response_delay_ms=1_500, receipt_delay_ms=2_500, receipt_loss=0.5)

@@ -10,7 +10,7 @@ from muster.local.var import InUseError, Lock, folder
 # What Muster makes in the folder of running state. Nothing else is removed: MUSTER_VAR may name any folder.
 _OURS = (
     *("kafka", "kafka.[0-9]", "postgres", "caddy", "log"),
-    *("ports.json", "secrets.json", "people.json", "run.json", "demo.json", ".*.json.*"),
+    *("ports.json", "secrets.json", "people.json", "run.json", "demo.json", "chaos.json", ".*.json.*"),
     "lock",
 )
 
