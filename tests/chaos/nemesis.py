@@ -119,8 +119,9 @@ class Chaos:
         return [name for name in names if not roles or name.split(".")[1] in roles]
 
     def kill(self, name: str, number: signal.Signals = signal.SIGKILL) -> int:
-        """Send a signal to a part; its process id."""
+        """Send a signal to a part that runs; its process id."""
         pid = self.stack.pid(name)
+        must(is_our_child(pid), f"{name} runs, and can be sent {number.name}")
         os.kill(pid, number)
         self.fired[f"{number.name} {name}"] += 1
         return pid
@@ -128,6 +129,10 @@ class Chaos:
     def until_ended(self, name: str, pid: int, within_s: float = 30.0) -> None:
         """Wait until that process of a part is gone."""
         eventually(lambda: not Path(f"/proc/{pid}").exists() or _is_zombie(pid), f"{name} ({pid}) ends", within_s)
+
+    def until_started(self, name: str, pid: int) -> None:
+        """Wait until a part whose process was `pid` has another one, which may only just start."""
+        eventually(lambda: self.stack.pid(name) != pid, f"{name} is started again")
 
     def until_ready(self, *names: str, within_s: float = 60.0) -> None:
         """Wait until these parts serve (again)."""
@@ -258,11 +263,21 @@ class Chaos:
         self.http.close()
 
 
+def is_our_child(pid: int) -> bool:
+    """Whether this is a process that we started: its number may be another's, once it was waited for."""
+    return _status(pid)[1:2] == [str(os.getpid())]
+
+
 def _state(pid: int) -> str:
+    return (_status(pid) or [""])[0]
+
+
+def _status(pid: int) -> list[str]:
+    """State, parent and so on of a process; [] where there is none."""
     try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
-    except FileNotFoundError:
-        return ""
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    except (FileNotFoundError, ProcessLookupError):
+        return []
 
 
 def _is_zombie(pid: int) -> bool:

@@ -38,11 +38,12 @@ def credit_dies_again_and_again(chaos: Chaos) -> None:
     start = ends(chaos)
     kills = 200 if chaos.full else 50
     with Storm(chaos, tenants=4, recipients=3, top_up_ratio=0.6) as storm:
-        for _ in range(kills // 2):
-            for name in ("credit.worker.0", "credit.api.0"):
-                chaos.until_ended(name, chaos.kill(name))
-            chaos.until_ready("credit.worker.0", "credit.api.0")
-            time.sleep(chaos.random.uniform(0, 3.0))  # the moment is what chance decides
+        for _ in range(kills):
+            name = chaos.random.choice(("credit.worker.0", "credit.api.0"))
+            chaos.until_started(name, chaos.kill(name))
+            if chaos.random.random() < 0.7:  # else it may die while it starts
+                chaos.until_ready(name)
+            time.sleep(chaos.random.uniform(0, 2.5))  # the moment is what chance decides
 
     def check() -> None:
         storm.balances()

@@ -4,7 +4,7 @@ import os
 import signal
 import time
 
-from chaos.nemesis import Chaos, eventually
+from chaos.nemesis import Chaos, eventually, is_our_child
 from chaos.registry import row
 from chaos.storm import Storm
 
@@ -40,11 +40,11 @@ def everybody_ends(chaos: Chaos, state: str) -> None:
         chaos.stack.supervisor.hold(name)
     told = {}
     for name in names:
-        try:
-            told[name] = chaos.stack.pid(name)
-            os.kill(told[name], signal.SIGTERM)
-        except ProcessLookupError:  # it had ended by itself, and is held
+        pid = chaos.stack.pid(name)
+        if not is_our_child(pid):  # it had ended by itself, and is held
             continue
+        os.kill(pid, signal.SIGTERM)
+        told[name] = pid
         chaos.fired[f"SIGTERM {state}"] += 1
     until = time.monotonic() + OUT_S
     for name, pid in told.items():
