@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from chaos import rows
+from chaos.page import BEGIN, END, written
 from chaos.registry import ROWS
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(600)]  # the first of them waits for all rows
@@ -43,3 +44,14 @@ def test_a_row_that_there_is_not_is_refused() -> None:
     done = subprocess.run(command, cwd=ROOT, env=env, check=False, capture_output=True, text=True)
     assert done.returncode == 2
     assert "'99'" in done.stderr
+
+
+def test_the_figures_of_a_run_are_written_between_their_marks_and_nowhere_else() -> None:
+    row = {"row": "2", "says": "a crash", "seconds": 19.5, "fired": {"a": 3}, "checked": {"once": 1_200}, "problem": ""}
+    page = written(
+        f"before\n{BEGIN}\nstale\n{END}\nafter", {"commit": "c", "seed": 1, "full": False, "seconds": 60, "rows": [row]}
+    )
+    assert page.startswith(f"before\n{BEGIN}\nCommit c")
+    assert "| 2 | a crash | 3 | 20 | 1,200 | holds |" in page
+    assert page.endswith(f"{END}\nafter")
+    assert "stale" not in page
