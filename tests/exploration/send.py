@@ -20,6 +20,7 @@ from .ledger import NO_RESERVATION, Ledger, Operation, figures_of_bulk
 
 REQUESTED, GIVEN_UP = 64, 128
 PAUSE, RESUME, STOP = 1, 2, 4
+_ACTS = {PAUSE: "a pause", RESUME: "a resume", STOP: "a stop"}
 
 
 class Local(NamedTuple):
@@ -61,7 +62,8 @@ class SendWorld:
             "of them kept for a second delivery": copies,
             "unknown at a time in a chunk": unknown,
             "events lost": losses,
-            "controls": "each once",
+            "controls": ", ".join(name for bit, name in _ACTS.items() if acts & bit) or "none",
+            "crashes of a sender": "at any lease" if crashes else "none",
             "credits offered": " or ".join(map(str, offers)),
         }
         self.withheld = 0

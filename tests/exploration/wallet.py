@@ -24,9 +24,18 @@ class WalletWorld:
     name = "wallet"
 
     def __init__(
-        self, credits: int = 4, *, in_flight: int = 3, copies: int = 1, acts: int = STOP, unknown: int = 1
+        self,
+        credits: int = 4,
+        *,
+        in_flight: int = 3,
+        copies: int = 1,
+        acts: int = STOP,
+        unknown: int = 1,
+        crashes: bool = True,
     ) -> None:
-        self.send = SendWorld((3,), acts=acts, losses=0, in_flight=in_flight, copies=copies, unknown=unknown)
+        self.send = SendWorld(
+            (3,), acts=acts, losses=0, in_flight=in_flight, copies=copies, unknown=unknown, crashes=crashes
+        )
         self.bounds = {"sends": 2, "wallets": 1, "credits": credits} | {
             name: value for name, value in self.send.bounds.items() if name not in ("sends", "credits offered")
         }

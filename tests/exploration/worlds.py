@@ -13,7 +13,10 @@ STATES_MAX: Final = 4_000_000
 
 WHOLE: Final[Mapping[str, Callable[[], World]]] = {
     "wallet": lambda: WalletWorld(in_flight=2, copies=1, unknown=0),
+    "wallet, three in flight": lambda: WalletWorld(in_flight=3, copies=1, unknown=0, acts=0, crashes=False),
     "send": lambda: SendWorld((2, 1), acts=STOP, losses=0, in_flight=2, offers=(3,)),
+    "send, three in flight": lambda: SendWorld((3,), acts=STOP, losses=0, in_flight=3),
+    "send, paused, events lost": lambda: SendWorld((3,), losses=1, in_flight=2, unknown=0),
     "sender": lambda: SenderWorld(crashes=2, fates=(TAKEN, TAKEN_SILENT, THROTTLED)),
     "report": lambda: ReportWorld(in_flight=3),
 }
@@ -21,6 +24,7 @@ WHOLE: Final[Mapping[str, Callable[[], World]]] = {
 
 TESTED: Final[Mapping[str, Callable[[], World]]] = {
     "wallet": lambda: WalletWorld(in_flight=2, copies=0, unknown=0),
+    "wallet, three in flight": lambda: WalletWorld(in_flight=3, copies=0, unknown=0, acts=0, crashes=False),
     "send": lambda: SendWorld((2, 1), acts=STOP, losses=0, in_flight=2, unknown=0, offers=(3,)),
     "sender": lambda: SenderWorld(crashes=1, fates=(TAKEN, TAKEN_SILENT)),
     "report": lambda: ReportWorld(in_flight=2),
