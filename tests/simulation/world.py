@@ -161,6 +161,7 @@ class World:
         self.loop.freeze(node, seconds)
         if seconds > SESSION_S:
             self.loop.call_later(SESSION_S, self._expel, node, context=self.context)
+        if seconds > SESSION_S or node.expelled:
             self.loop.call_later(seconds + 0.5, self._expel, node, context=self.context)
 
     def _expel(self, node: Node) -> None:

@@ -117,10 +117,10 @@ def test_run_json_says_where_everything_is_and_only_its_owner_may_read_it(runnin
     run = running.run
     assert set(run) == {
         *("url", "kafka", "postgres", "smtp", "mail_url", "carrier", "operator"),
-        *("tenants", "users", "metrics", "processes"),
+        *("tenants", "users", "metrics", "processes", "second_operator", "payment_webhook_secret"),
     }
     assert set(run["carrier"]) == {"host", "port", "system_id", "password", "control_url"}
-    assert set(run["operator"]) == {"client_id", "client_secret"}
+    assert set(run["operator"]) == set(run["second_operator"]) == {"client_id", "client_secret"}
     assert set(run["processes"]) == PARTS
     assert {process.pid for process in running.below} >= set(run["processes"].values())
     assert (running.var / "run.json").stat().st_mode & 0o777 == 0o600

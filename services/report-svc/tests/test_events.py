@@ -54,7 +54,7 @@ async def stream(http: httpx.AsyncClient, send: Send) -> list[str]:
 
 
 def looked(over: bool = False, **numbers: int) -> Looked:
-    zeros = dict.fromkeys((*domain.ENDS, "recipients", "replies", "opt_outs"), 0)
+    zeros = dict.fromkeys((*domain.ENDS, "recipients", "replies", "opt_outs", "credits_refunded"), 0)
     return ProgressOut(
         id=TENANT, rate_per_s=0, closed=over, updated_at=None, **{**zeros, "recipients": 1, **numbers}
     ), over

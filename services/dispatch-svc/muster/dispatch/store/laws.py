@@ -12,10 +12,11 @@ from muster.laws.ledger import Send
 from muster.laws.sending import Bar, Ended
 from muster.laws.system import OVERDUE_MAX_S, UNANSWERED_MAX_S, Progress, Reference
 
+# Closed for who compares is a send that has ended and of which nothing is left in the queue to be said of.
 _BULKS: Final = """
 SELECT tenant_id, bulk_id, state, coalesce(reserved, 0) AS reserved, used, released, held, refunded,
-    state IN ('closed', 'refused') AS closed, recipients, accepted, unknown, rejected, stopped, suppressed,
-    account_version AS version, settled_version, parked,
+    state IN ('closed', 'refused') AND NOT sweep AS closed, recipients, accepted, unknown, rejected, stopped,
+    suppressed, account_version AS version, settled_version, parked,
     greatest(recipients - accepted - unknown - rejected - stopped - suppressed, 0) AS queued, 0 AS submitting
 FROM saga WHERE (tenant_id, bulk_id) > ($1, $2) ORDER BY tenant_id, bulk_id LIMIT $3
 """
@@ -53,7 +54,7 @@ FROM saga s CROSS JOIN LATERAL (
         greatest(coalesce(sum(c.recipients), 0), s.recipients) AS chunks_recipients,
         coalesce(sum(c.open), 0) AS chunks_open
     FROM chunk c WHERE c.tenant_id = s.tenant_id AND c.bulk_id = s.bulk_id) c
-WHERE s.state IN ('closed', 'refused') AND s.updated_at < kit_now() - interval '2 seconds'
+WHERE s.state IN ('closed', 'refused') AND NOT s.sweep AND s.updated_at < kit_now() - interval '2 seconds'
 """
 
 
