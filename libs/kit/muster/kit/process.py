@@ -149,6 +149,18 @@ def run(main: Callable[[Process[S]], Awaitable[None]], settings: S) -> NoReturn:
     failpoint.arm(settings.failpoint)
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         code = runner.run(_run(main, settings))
+    _leave(code)
+
+
+def _leave(code: int) -> NoReturn:
+    """End the interpreter, which would wait for ever for a thread that a library has left behind: Faust's, whose loop
+    is closed while Kafka is away, goes on asking for it."""
+    alive = (thread for thread in threading.enumerate() if thread is not threading.main_thread())
+    if left := [thread.name for thread in alive if not thread.daemon]:
+        log.warning("process.threads_left", threads=left)
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(code)
     sys.exit(code)
 
 

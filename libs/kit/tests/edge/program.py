@@ -2,6 +2,7 @@
 
 import asyncio
 import sys
+import threading
 import time
 
 from muster.kit import process as kit_process
@@ -80,6 +81,12 @@ async def hanging(process: Process[ServiceSettings]) -> None:
         time.sleep(600)  # noqa: ASYNC251 - a part that blocks the loop for good
 
     process.on_stop(hang)
+    await until(process)
+
+
+async def leaving(process: Process[ServiceSettings]) -> None:
+    """A thread of a library that never ends."""
+    threading.Thread(target=threading.Event().wait, name="theirs").start()
     await until(process)
 
 
