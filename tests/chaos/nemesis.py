@@ -65,6 +65,7 @@ class Chaos:
         self._frozen: set[int] = set()
         self._afterwards: list[Callable[[], None]] = []
         self._duplicates = 0
+        self.carrier_forgot = False
         self._seen: Counter[str] = Counter()
         who = stack.run["operator"]
         self.http = httpx.Client(timeout=20)
@@ -94,6 +95,7 @@ class Chaos:
         for proxy in self.proxies:
             proxy.fired.clear()
         self._duplicates = self.carrier("GET", "/stats?destinations=0")["duplicates"]
+        self.carrier_forgot = False
 
     def all_fired(self) -> Counter[str]:
         """What fired since the row began, that of the proxies too."""
@@ -152,6 +154,8 @@ class Chaos:
     def keep_dead(self, name: str) -> None:
         """kill -9, and leave it dead until `revive`."""
         self.stack.supervisor.hold(name)
+        if name == "carrier":  # what it counted goes with it
+            self.carrier_forgot, self._duplicates = True, 0
         self.until_ended(name, self.kill(name))
 
     def revive(self, *names: str) -> None:

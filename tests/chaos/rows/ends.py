@@ -5,6 +5,7 @@ import signal
 import time
 
 from chaos.nemesis import Chaos, eventually, is_our_child
+from chaos.quiet import wait_until_quiet
 from chaos.registry import row
 from chaos.storm import Storm
 
@@ -30,6 +31,7 @@ def ends_when_told(chaos: Chaos) -> None:
             if dead:
                 chaos.revive(dead)
             chaos.until_ready(*chaos.services(), within_s=120)
+        wait_until_quiet(chaos)  # the next storm's businesses are heard of by all
         chaos.check_when_quiet(storm.balances)
 
 

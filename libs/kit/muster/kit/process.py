@@ -144,24 +144,15 @@ class Process(Generic[S]):
 
 
 def run(main: Callable[[Process[S]], Awaitable[None]], settings: S) -> NoReturn:
-    """Run `main` on uvloop until it returns or the process is told to stop, then leave the process (SystemExit)."""
+    """Run `main` on uvloop until it returns or the process is told to stop, then leave the process."""
     observe.configure(settings.log_level)
     failpoint.arm(settings.failpoint)
-    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        code = runner.run(_run(main, settings))
-    _leave(code)
-
-
-def _leave(code: int) -> NoReturn:
-    """End the interpreter, which would wait for ever for a thread that a library has left behind: Faust's, whose loop
-    is closed while Kafka is away, goes on asking for it."""
-    alive = (thread for thread in threading.enumerate() if thread is not threading.main_thread())
-    if left := [thread.name for thread in alive if not thread.daemon]:
-        log.warning("process.threads_left", threads=left)
-        sys.stdout.flush()
-        sys.stderr.flush()
-        os._exit(code)
-    sys.exit(code)
+    code = asyncio.Runner(loop_factory=uvloop.new_event_loop).run(_run(main, settings))
+    # All that is ours has ended in order. The interpreter, and the close of a loop, would wait for tasks and threads
+    # that a library has left behind: Faust's wait a minute, or for ever, for a broker that is away.
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(code)
 
 
 async def _run(main: Callable[[Process[S]], Awaitable[None]], settings: S) -> int:

@@ -4,6 +4,7 @@ import asyncio
 import sys
 import threading
 import time
+from contextlib import suppress
 
 from muster.kit import process as kit_process
 from muster.kit.process import Process, run, serve_http
@@ -85,9 +86,17 @@ async def hanging(process: Process[ServiceSettings]) -> None:
 
 
 async def leaving(process: Process[ServiceSettings]) -> None:
-    """A thread of a library that never ends."""
-    threading.Thread(target=threading.Event().wait, name="theirs").start()
+    """A thread and a task of a library that never end."""
+
+    async def stay() -> None:
+        while True:
+            with suppress(asyncio.CancelledError):
+                await asyncio.sleep(600)
+
+    threading.Thread(target=threading.Event().wait).start()
+    theirs = asyncio.ensure_future(stay())
     await until(process)
+    assert not theirs.done()
 
 
 async def stalling(process: Process[ServiceSettings]) -> None:

@@ -160,12 +160,12 @@ async def test_a_part_that_blocks_the_end_for_good_does_not_keep_the_process(sta
     assert "process.stop_overdue" in log
 
 
-async def test_a_thread_that_a_library_left_behind_does_not_keep_the_process(start: Any) -> None:
+async def test_tasks_and_threads_that_a_library_left_behind_do_not_keep_the_process(start: Any) -> None:
     child = await start("leaving")
     await child.ready()
     code, _, log = await child.end(signal.SIGTERM)
     assert code == 0
-    assert "process.threads_left" in log
+    assert "process.stopped" in log
 
 
 async def test_requests_in_flight_are_finished_before_the_end(start: Any) -> None:
