@@ -9,6 +9,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,10 @@ from muster.client import Connection, Muster
 
 POLL_S = 0.1
 WAIT_S = 60.0
+
+_UNUSED = iter(range(10_000_000, 80_000_000))
+"""Subscriber numbers that no business has; above them are the senders."""
+_SENDERS = iter(range(80_000_000, 89_000_000))
 
 
 class Running:
@@ -86,7 +91,7 @@ class World:
     def business(self, credits: int = 1_000) -> "Business":
         """A business of its own with an administrator and credits."""
         mark = secrets.token_hex(4)
-        sender = f"+614{80_000_000 + secrets.randbelow(9_000_000):08d}"
+        sender = f"+614{next(_SENDERS):08d}"
         settings: dict[str, Any] = {"name": f"Test {mark}", "country": "AU", "time_zone": "Australia/Sydney"}
         settings |= {"sender": sender, "allow_sms_replies": True, "reception_email": f"{mark}@test.example"}
         tenant = self.operator.post("/v1/tenants", settings)
@@ -113,10 +118,9 @@ class Business:
     reception: str
     ask: Muster
 
-    def customers(self, count: int, first: int = 0) -> list[str]:
-        """Import customers with a number each; their numbers in E.164."""
-        base = secrets.randbelow(28_000) * 1_000
-        numbers = [f"+614{10_000_000 + (base + first + i):08d}" for i in range(count)]
+    def customers(self, count: int) -> list[str]:
+        """Import customers with a number each that no other test has; their numbers in E.164."""
+        numbers = [f"+614{number:08d}" for number in islice(_UNUSED, count)]
         rows = "".join(f"Ana{i},Smith,{number},yes\n" for i, number in enumerate(numbers))
         done = self.ask.import_customers(f"First name,Last name,Mobile,Allow Bulk SMS\n{rows}".encode())
         assert done["imported"] == count, done
