@@ -40,12 +40,46 @@ async def test_a_payment_is_granted_once_whatever_the_ids_of_the_calls_are(world
     await world.price()
     body = succeeded(world)
 
-    answers = [await world.told(body, id="msg_1"), await world.told(body, id="msg_1"), await world.told(body)]
+    now = clock.unix_ms() // 1000
+    answers = [await world.told(body, id=name, at=now + at) for name, at in (("msg_1", 0), ("msg_1", 1), ("msg_2", 0))]
 
     assert [answer.json() for answer in answers] == [{"outcome": "granted", "credits": 100}] * 3
     assert (await world.account(world.tenant)).granted == 100
     async with world.db.worker() as tx:
         assert len(await facts(tx, "CreditsToppedUp")) == 1
+
+
+async def test_a_call_that_was_taken_is_refused_when_it_comes_again_as_it_was(world: World) -> None:
+    await world.price()
+    body, at = succeeded(world), clock.unix_ms() // 1000
+
+    answers = await world.at_once(*(world.told(body, id="msg_1", at=at) for _ in range(8)))
+
+    assert sorted(answer.status_code for answer in answers) == [200] + [409] * 7
+    assert {answer.json()["code"] for answer in answers if answer.status_code == 409} == {"call_replayed"}
+    assert await world.entries(world.tenant) == [("top_up", 100)]
+
+
+async def test_a_call_that_was_refused_may_come_again_as_it_was(world: World) -> None:
+    body, at = succeeded(world), clock.unix_ms() // 1000
+    refused = await world.told(body, id="msg_1", at=at)
+    await world.price()
+
+    answer = await world.told(body | {"timestamp": clock.now().isoformat()}, id="msg_1", at=at)
+
+    assert (refused.status_code, answer.status_code) == (422, 200)
+
+
+async def test_calls_are_forgotten_when_their_time_refuses_them_anyway(world: World) -> None:
+    await world.price()
+    await world.told(succeeded(world), id="msg_1")
+    async with world.db.worker() as tx:
+        await tx.execute("UPDATE payment_call SET heard_at = heard_at - interval '601 s'")
+
+    await world.told(succeeded(world), id="msg_2")
+
+    async with world.db.worker() as tx:
+        assert [row["call_id"] for row in await tx.fetch("SELECT call_id FROM payment_call")] == ["msg_2"]
 
 
 async def test_the_same_payment_told_ten_times_at_once_is_granted_once(world: World) -> None:

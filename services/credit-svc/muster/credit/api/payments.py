@@ -10,7 +10,7 @@ from fastapi.exceptions import RequestValidationError
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
 
 from muster.credit.api.amounts import Credits, Currency, MinorUnits
-from muster.credit.domain.payments import Failed, Paid, Payment, PaymentRefused, Price, Return
+from muster.credit.domain.payments import Call, Failed, Paid, Payment, PaymentRefused, Price, Return
 from muster.credit.domain.signature import TOLERANCE_S, verify
 from muster.credit.handlers import money
 from muster.credit.settings import CreditSettings
@@ -168,8 +168,9 @@ async def add_price(
 async def receive_payment(request: Request) -> ReceivedOut:
     """A call of the payment provider, signed as Standard Webhooks asks, at most five minutes old.
 
-    Each payment is granted once by its own id, whatever the id of the call is; a call that comes again is answered the
-    same. A refund or a dispute of a payment that was not told of yet is 404: told again later it is taken.
+    Each payment is granted once by its own id, whatever the id of the call is. A retry, signed anew with a time of its
+    own, is answered the same; a call that was taken and comes again as it was is a replay and refused: 409. A refund
+    or a dispute of a payment that was not told of yet is 404: told again later it is taken.
     """
     body = await request.body()
     _verified(request, body)
@@ -233,19 +234,16 @@ def _checked(model: type[M], given: Any, *within: str) -> M:
 
 async def _apply(request: Request, told: Payment | Return | Failed) -> ReceivedOut:
     desk: Desk = request.app.state.desk
-    match told:
-        case Payment():
-            taken = await desk.ask(lambda tx: money.take_payment(tx, told))
-            if isinstance(taken, Paid):
-                return ReceivedOut(outcome="granted", credits=taken.credits)
-            _refuse(taken)
-        case Return():
-            credits = await desk.ask(lambda tx: money.take_return(tx, told))
-            if isinstance(credits, int):
-                return ReceivedOut(outcome="taken_back", credits=credits)
-            _refuse(credits)
-        case Failed():
-            await desk.ask(lambda tx: money.note_failure(tx, told))
+    call = Call(request.headers["webhook-id"], int(request.headers["webhook-timestamp"]))
+    match await desk.ask(lambda tx: money.take(tx, told, call)):
+        case PaymentRefused() as refused:
+            _refuse(refused)
+        case Paid(credits=credits):
+            return ReceivedOut(outcome="granted", credits=credits)
+        case int(credits):
+            return ReceivedOut(outcome="taken_back", credits=credits)
+        case None:
+            pass
     return ReceivedOut(outcome="noted")
 
 
@@ -267,6 +265,9 @@ def _price(price: Price) -> PriceOut:
 
 def _refuse(refused: PaymentRefused) -> NoReturn:
     match refused:
+        case PaymentRefused.REPLAYED:
+            detail = "A retry is signed anew, with the time of its own attempt."
+            raise conflict("call_replayed", "This very call was taken before", detail, field="webhook-timestamp")
         case PaymentRefused.UNKNOWN_TENANT:
             raise not_found("tenant")
         case PaymentRefused.UNKNOWN_PAYMENT:

@@ -22,6 +22,14 @@ class Price:
 
 
 @dataclass(frozen=True, slots=True)
+class Call:
+    """A call of the provider by the id and the Unix seconds it was signed with; a retry has the id and a later time."""
+
+    id: str
+    signed_at: int
+
+
+@dataclass(frozen=True, slots=True)
 class Payment:
     """A payment as the provider tells it; `payment_id` is the provider's, and made once."""
 
@@ -71,6 +79,7 @@ class Failed:
 class PaymentRefused(StrEnum):
     """Why a call about money changed nothing."""
 
+    REPLAYED = "replayed"
     UNKNOWN_TENANT = "unknown_tenant"
     CLOSED = "closed"
     NO_PRICE = "no_price"

@@ -5,7 +5,7 @@ from uuid import UUID
 
 from muster.credit import events
 from muster.credit.domain import payments, top_ups
-from muster.credit.domain.payments import Failed, Paid, Payment, PaymentRefused, Return
+from muster.credit.domain.payments import Call, Failed, Paid, Payment, PaymentRefused, Return
 from muster.credit.domain.top_ups import GrantRefused, TopUp
 from muster.credit.handlers.low import follow
 from muster.credit.store import ledger, watch
@@ -20,6 +20,24 @@ _REFUSED = {
     GrantRefused.BEYOND_LIMIT: PaymentRefused.TOO_LARGE,
     GrantRefused.OTHER_TOP_UP: PaymentRefused.OTHER_PAYMENT,
 }
+
+
+async def take(tx: Tx, told: Payment | Return | Failed, call: Call) -> Paid | int | PaymentRefused | None:
+    """What a call tells: the payment as it was taken, the credits that were taken back, or None for a failure.
+
+    Each of them happens once, whatever the call; but a call that was taken is not taken again.
+    """
+    taken: Paid | int | PaymentRefused | None = None
+    match told:
+        case Payment():
+            taken = await take_payment(tx, told)
+        case Return():
+            taken = await take_return(tx, told)
+        case Failed():
+            await note_failure(tx, told)
+    if not isinstance(taken, PaymentRefused) and not await store.add_call(tx, call):
+        return PaymentRefused.REPLAYED
+    return taken
 
 
 async def take_payment(tx: Tx, told: Payment) -> Paid | PaymentRefused:

@@ -3,7 +3,8 @@
 from datetime import datetime
 from uuid import UUID
 
-from muster.credit.domain.payments import Paid, Payment, Price, Return
+from muster.credit.domain.payments import Call, Paid, Payment, Price, Return
+from muster.credit.domain.signature import TOLERANCE_S
 from muster.kit.pg import Tx
 
 _PRICES = """
@@ -93,3 +94,18 @@ async def add_return(tx: Tx, tenant_id: UUID, told: Return, credits: int) -> Non
     """Money that went back, and the credits that were taken for it."""
     await tx.execute(_ADD_RETURN, tenant_id, told.payment_id, told.return_id, told.amount, credits, told.why)
     await tx.execute(_ADD_RETURNED, tenant_id, told.payment_id, told.amount)
+
+
+# Signed up to the tolerance ahead, a call holds for twice as long; after that its time refuses it.
+_FORGET_CALLS = """
+DELETE FROM payment_call WHERE (call_id, signed_at) IN (
+    SELECT call_id, signed_at FROM payment_call WHERE heard_at < kit_now() - make_interval(secs => $1)
+    ORDER BY call_id, signed_at LIMIT 100 FOR UPDATE SKIP LOCKED)
+"""
+_ADD_CALL = "INSERT INTO payment_call (call_id, signed_at) VALUES ($1, $2) ON CONFLICT DO NOTHING RETURNING true"
+
+
+async def add_call(tx: Tx, call: Call) -> bool:
+    """Whether this is the first time that the very call is taken."""
+    await tx.execute(_FORGET_CALLS, 2.0 * TOLERANCE_S)
+    return await tx.fetchval(_ADD_CALL, call.id, call.signed_at) is not None
