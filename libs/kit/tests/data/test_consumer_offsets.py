@@ -12,7 +12,8 @@ from aiokafka.errors import KafkaError
 
 from muster.events.v1.bulk_pb2 import BulkSmsRequested
 from muster.kit import metrics
-from muster.kit.consumer import Received, halts, wait_until_read
+from muster.kit.consumer import Received, halts, loop, wait_until_read
+from muster.kit.consumer.topic_ids import topic_ids
 from muster.kit.ids import uuid7
 from muster.kit.pg import Database, Tx
 from muster.kit.producer import Producer, WireRecord
@@ -112,6 +113,36 @@ async def test_nothing_is_delivered_before_a_partition_is_taken_over(
     await consumer.wait_until_read([topic])
 
     assert await heard(db) == {3: 1, 4: 1, 5: 1}
+
+
+async def test_one_that_slept_while_another_read_on_does_not_doubt_the_log(
+    db: Database, producer: Producer, new_topic: NewTopic, make: Make, group: str, running: Running,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    """It had looked at the log before three records came, which another has read by the time it takes over."""
+    topic = await new_topic()
+    ids = [uuid7() for _ in range(4)]
+    slept = asyncio.Event()
+
+    async def sleep_once(*asked: Any) -> Any:
+        answer = await topic_ids(*asked)
+        if not slept.is_set():
+            slept.set()
+            await producer.publish([wire(n, topic, ce_id=str(ids[n])) for n in range(3)])
+            await store_offset(db, group, topic, 3, ids[2])
+        return answer
+
+    monkeypatch.setattr(loop, "topic_ids", sleep_once)
+    consumer = make(topic)
+    running(consumer.run())
+    await slept.wait()
+    await producer.publish([wire(3, topic, ce_id=str(ids[3]))])
+
+    await consumer.wait_until_read([topic])
+
+    assert await heard(db) == {3: 1}
+    async with db.worker() as tx:
+        assert await halts.halted(tx, group, [TopicPartition(topic, 0)]) == {}
 
 
 @pytest.mark.parametrize(

@@ -273,13 +273,15 @@ class Consumer:
             tps = self._without_halted(due, halted)
             if not tps:
                 return
-            starts, ends = await kafka.beginning_offsets(tps), await kafka.end_offsets(tps)
-            ids = await topic_ids(kafka._client, self._topics)
+            starts, ids = await kafka.beginning_offsets(tps), await topic_ids(kafka._client, self._topics)
             if assignment != self._assignment:
                 return
             async with self._db.worker() as tx:
                 tps = await free_of(tx, self._group, tps)
                 taken = await take_over(tx, self._group, {tp: starts[tp] for tp in tps}, ids)
+            # The end of the log is asked for once the offset is ours: whoever slept since he asked for it would find it
+            # behind what others have read meanwhile, and halt a log that is as it should be.
+            ends, ids = await kafka.end_offsets(tps), await topic_ids(kafka._client, self._topics)
         except RETRIABLE as error:
             log.warning("consumer.takeover_failed", group=self._group, error=repr(error))
             self._waiting.update(dict.fromkeys((tp for tp in due if tp in self._waiting), clock.monotonic() + 1))
