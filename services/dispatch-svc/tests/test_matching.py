@@ -12,6 +12,7 @@ from dispatch_world import Send
 from muster.dispatch.domain.receipts import Receipt
 from muster.dispatch.events import ChunkKey
 from muster.dispatch.sender.deliveries import fits, only_message
+from muster.dispatch.store import receipts as store
 from muster.dispatch.store.receipts import UnknownPart, WaitingReceipt
 from muster.events.v1 import common_pb2
 from muster.kit import clock
@@ -76,6 +77,51 @@ async def test_of_two_that_fit_both_stay_unknown_and_a_receipt_of_somebody_elses
     assert await world.lefts(db, also) == {UNKNOWN: 5}
     assert await world.receipts(db, alone) == {common_pb2.RECEIPT_STATE_DELIVERED: 5}
     await world.assert_laws(db)
+
+
+async def test_a_receipt_of_a_known_message_in_another_base_resolves_no_unknown_one_to_the_same_number(
+    db: Database, carrier: Carrier
+) -> None:
+    """Seed 480 of the simulation: the id had left memory, and was looked up by how the receipt writes it alone."""
+    unheard, known = (Send(recipients=1, tenant_id=TENANT) for _ in range(2))
+    await world.queue(db, unheard)
+    quiet = replace(carrier.options, receipt_loss=1.0, id_format="hex")
+    carrier._next_id = 0xA008
+    carrier.use(replace(quiet, response_loss=1.0))
+    settings = world.settings(carrier_port=carrier.port, carrier_response_timeout_s=0.2)
+    async with world.sending(db, settings):
+        await eventually(lambda: left(db, unheard, UNKNOWN))
+        carrier.use(quiet)
+        await world.queue(db, known)
+        await eventually(lambda: left(db, known, ACCEPTED))
+    carrier_id = await age(db, known)
+
+    async with world.sending(db, settings):
+        text = f"id:{int(carrier_id, 16)} stat:DELIVRD err:000".encode()
+        receipt = Deliver(0, str(known.numbers[0]), known.sender.removeprefix("+"), text, esm_class=4)
+        carrier.accounts["muster"].deliver([answered := Inbound(receipt)])
+        assert await answered.answer == 0
+        await eventually(lambda: delivered(db, known))
+
+    assert await world.lefts(db, unheard) == {UNKNOWN: 1}
+    await world.assert_laws(db)
+
+
+async def age(db: Database, send: Send) -> str:
+    """The carrier's id of a message, which is too old for memory from now on."""
+    async with db.worker() as tx:
+        carrier_id = await tx.fetchval("SELECT carrier_ids FROM chunk WHERE bulk_id = $1", send.bulk_id)
+        await store.keep_ids(tx, "smpp", [(ChunkKey(send.tenant_id, send.bulk_id, 1), 0, carrier_id)])
+        await tx.execute("UPDATE chunk SET submitted_at = submitted_at - interval '2 days'")
+    return str(carrier_id)
+
+
+async def left(db: Database, send: Send, state: Any) -> bool:
+    return await world.lefts(db, send) == {state: 1}
+
+
+async def delivered(db: Database, send: Send) -> bool:
+    return (await world.receipts(db, send)).total() == 1
 
 
 async def waiting(db: Database, count: int) -> bool:

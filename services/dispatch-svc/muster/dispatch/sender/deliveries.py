@@ -226,9 +226,10 @@ class Deliveries:
                 candidates = [candidate for one in due for candidate in id_candidates(one.carrier_id)]
                 places = await store.find_ids(tx, account, candidates)
                 homes = {home.key: home for home in await store.homes(tx, [key for key, _ in places.values()])}
-                resolved = await self._match(tx, [one for one in due if one.carrier_id not in places])
-            for carrier_id, (key, slot) in places.items():
-                book.add(carrier_id, book.home_of(homes[key]), slot)
+                for carrier_id, (key, slot) in places.items():
+                    book.add(carrier_id, book.home_of(homes[key]), slot)
+                # One whose message is known, in whichever base its id is written, resolves no other.
+                resolved = await self._match(tx, [one for one in due if not self._place(one.carrier_id, one.number)])
             for receipt, part in resolved:
                 self._resolver.add(part.key, part.slot, Slot.ACCEPTED, receipt.carrier_id)
             if resolved:
