@@ -104,15 +104,15 @@ class ResumedOut(Model):
     partitions: list[int]
 
 
-def ops_router(service: str, handlers: Handlers, poison: tuple[type[Exception], ...] = ()) -> APIRouter:
-    """The operator's routes of `service` ("credit"), by app.state.desk. `poison`: what its consumer parks besides."""
+def ops_router(service: str, handlers: Handlers) -> APIRouter:
+    """The operator's routes of `service` ("credit"), by app.state.desk."""
     router = APIRouter(prefix=f"/v1/ops/{service}", tags=["ops"])
-    _add_letters(router, handlers, poison)
+    _add_letters(router, handlers)
     _add_consumers(router, service)
     return router
 
 
-def _add_letters(router: APIRouter, handlers: Handlers, poison: tuple[type[Exception], ...]) -> None:
+def _add_letters(router: APIRouter, handlers: Handlers) -> None:
     operator = requires(Role.OPERATOR)
 
     @router.get("/dead-letters", summary="Records that could not be applied")
@@ -156,7 +156,7 @@ def _add_letters(router: APIRouter, handlers: Handlers, poison: tuple[type[Excep
         known = handlers(request.app.state.settings)
 
         async def act() -> Answer:
-            return await _desk(request).ask(lambda work: _replay(work, letter_id, known, poison, caller, body.reason))
+            return await _desk(request).ask(lambda work: _replay(work, letter_id, known, caller, body.reason))
 
         return await once.answer(tx, caller, body, act)
 
@@ -210,14 +210,7 @@ def _add_consumers(router: APIRouter, service: str) -> None:
         return await once.answer(tx, caller, body, act)
 
 
-async def _replay(
-    tx: Tx,
-    letter_id: UUID,
-    handlers: Mapping[str, Handler],
-    poison: tuple[type[Exception], ...],
-    caller: Caller,
-    why: str,
-) -> Answer:
+async def _replay(tx: Tx, letter_id: UUID, handlers: Mapping[str, Handler], caller: Caller, why: str) -> Answer:
     row = await _to_decide(tx, letter_id, "replayed")
     if row["state"] == "replayed":
         return 200, _letter(row)
@@ -225,7 +218,7 @@ async def _replay(
         async with tx.savepoint():
             await letters.apply_again(tx, row, handlers)
     except Exception as error:
-        if not (is_poison(error) or isinstance(error, poison)):
+        if not is_poison(error):
             raise
         reason = letters.reason_of(error)
         await letters.failed_again(tx, row, reason)

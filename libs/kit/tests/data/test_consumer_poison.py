@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 import asyncpg
 import pytest
@@ -41,6 +41,8 @@ async def test_poison_is_parked_with_its_offset_in_one_transaction_and_others_fl
             await tx.execute("INSERT INTO note (tenant_id, text) VALUES ($1, 'bad')", uuid4())
         if any(event.message.chunks == 15 for event in events):
             await tx.execute("SELECT $1::int", 2**40)
+        if any(event.message.chunks == 16 for event in events):
+            UUID("the handler's own words")
         await hear(tx, events)
 
     topic = await new_topic()
@@ -59,7 +61,7 @@ async def test_poison_is_parked_with_its_offset_in_one_transaction_and_others_fl
         wire(0, topic, value=b"\xff", ce_subject="a\0b", correlation=NULL),
         wire(0, topic, value=b"\xff", key=b"k" * 1_000_000, ce_subject="s" * 500_000, **{"x" * 500_000: "y"}),
         wire(0, topic, value=b"\xff" * 1_500_000, key=b"k" * 500_000),
-        *(wire(chunk, topic) for chunk in (13, 14, 15)),
+        *(wire(chunk, topic) for chunk in (13, 14, 15, 16)),
     ]
     mixed = [record for number, bad in enumerate(poison) for record in (wire(100 + number, topic), bad)]
     await producer.publish(mixed)
@@ -76,9 +78,11 @@ async def test_poison_is_parked_with_its_offset_in_one_transaction_and_others_fl
     assert {row["topic"] for row in parked} == {f"{group}-dlq"}
     assert [int(row["o"]) for row in parked] == [1 + 2 * number for number in range(len(poison))]
     assert parked[0]["value"] == b"\xff\xff\xff"
-    assert "thirteen" in parked[-3]["why"]
-    assert "CheckViolationError" in parked[-2]["why"]
-    assert "DataError" in parked[-1]["why"]
+    assert "thirteen" in parked[-4]["why"]
+    assert "CheckViolationError" in parked[-3]["why"]
+    assert "DataError" in parked[-2]["why"]
+    assert parked[-1]["why"].startswith("builtins.ValueError")
+    assert "words" not in parked[-1]["why"]
 
 
 async def test_too_much_poison_halts_its_partition_for_good_and_the_others_flow(

@@ -1,9 +1,7 @@
 """What each event writes. Order and repetition do not matter: versions and natural keys decide."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, Final
-
-import asyncpg
+from typing import Any
 
 from muster.kit.consumer import Handler, Received
 from muster.kit.pg import Tx
@@ -67,12 +65,6 @@ async def on_sms_received(tx: Tx, batch: Batch) -> None:
     """What a customer wrote."""
     await projection.save_written(tx, [events.written(received) for received in batch])
 
-
-ALSO_POISON: Final = (
-    ValueError,
-    asyncpg.CardinalityViolationError,  # the same message twice in one event
-)
-"""What is parked here besides what the kit takes for poison."""
 
 HANDLERS: Mapping[str, Handler] = {
     "SmsDispatched": on_sms_dispatched,

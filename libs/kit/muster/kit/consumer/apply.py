@@ -26,7 +26,14 @@ from muster.kit.outbox import traceparent
 from muster.kit.pg import RETRIABLE, Database, Tx
 
 _RETRY_MIN_S, _RETRY_MAX_S = 0.1, 5.0
-_BY_DATA = (Poison, asyncpg.DataError, asyncpg.IntegrityConstraintViolationError)
+_BY_DATA = (
+    Poison,
+    ValueError,  # what Python, protobuf or the driver cannot make anything of: no UUID, no number, no text, no time
+    OverflowError,  # a time or a number beyond what there is
+    asyncpg.DataError,
+    asyncpg.IntegrityConstraintViolationError,
+    asyncpg.CardinalityViolationError,  # the same row twice in one event
+)
 
 log = structlog.get_logger(__name__)
 
@@ -221,8 +228,10 @@ class Applier:
 
 
 def is_poison(error: Exception) -> bool:
-    """The data is at fault. asyncpg's own error for an argument that does not fit its type is an InterfaceError too."""
-    return isinstance(error, _BY_DATA) or (isinstance(error, asyncpg.InterfaceError) and isinstance(error, ValueError))
+    """The data is at fault. One record must not end a process that would read it again as soon as it is back: where it
+    is our fault all the same, the record waits for the mended version, and a flood of them halts.
+    """
+    return isinstance(error, _BY_DATA)
 
 
 def _type(record: ConsumerRecord) -> str:

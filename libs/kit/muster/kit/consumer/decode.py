@@ -7,7 +7,7 @@ from uuid import UUID
 from aiokafka import ConsumerRecord
 from google.protobuf.message import DecodeError
 
-from muster.events import TYPES
+from muster.events import TOPICS, TYPES
 from muster.kit import clock
 from muster.kit.consumer.received import Poison, Received
 
@@ -40,6 +40,9 @@ def decode(record: ConsumerRecord) -> Received[Any]:
     event_type = type_of(headers)
     if event_type not in TYPES:
         raise Poison("an event type that is not in the catalog")
+    if record.topic in TOPICS and event_type not in TOPICS[record.topic].events:
+        # Who may write this topic need not be who may say this: each topic has one producing service.
+        raise Poison(f"{event_type} is not said on {record.topic}")
     if not record.key:
         raise Poison("no key")
     message: Any = TYPES[event_type]()

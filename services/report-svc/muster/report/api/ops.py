@@ -10,7 +10,7 @@ from muster.kit.ops import ops_router
 from muster.laws import report, system
 from muster.laws.result import LawResult
 from muster.report import domain
-from muster.report.handlers import ALSO_POISON, HANDLERS
+from muster.report.handlers import HANDLERS
 from muster.report.store import reading
 
 
@@ -59,5 +59,5 @@ def _rows(row: dict[str, Any]) -> report.Rows:
 ROUTERS = (
     sums_router("report", BulkSums, reading.bulks),
     laws_router("report", check_laws),
-    ops_router("report", lambda _: HANDLERS, ALSO_POISON),
+    ops_router("report", lambda _: HANDLERS),
 )

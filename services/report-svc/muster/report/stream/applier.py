@@ -12,7 +12,7 @@ from muster.kit.consumer.decode import headers_of, type_of
 from muster.kit.consumer.letters import park, reason_of
 from muster.kit.pg import RETRIABLE, Database, Tx
 from muster.report.domain import runs
-from muster.report.handlers import ALSO_POISON, HANDLERS
+from muster.report.handlers import HANDLERS
 from muster.report.store import offsets
 
 GROUP: Final = "report"
@@ -77,7 +77,7 @@ async def _apply(db: Database, records: Sequence[Record]) -> None:
             await _cover(tx, records)
         _poison.note_good(records[0].topic, len(records))
     except Exception as error:
-        if not (is_poison(error) or isinstance(error, ALSO_POISON)):
+        if not is_poison(error):
             raise
         if len(records) > 1:
             for record in records:
