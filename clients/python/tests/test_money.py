@@ -90,6 +90,13 @@ COMMANDS: list[tuple[list[str], str, str, str, Any]] = [
         *("operator", "POST", "/v1/credits/prices"),
         {"currency": "EUR", "minor_units": 10, "credits": 1, "valid_from": None},
     ),
+    (["rates"], "admin", "GET", "/v1/rates?coming=true", None),
+    (["rates", "--operator"], "operator", "GET", "/v1/rates?coming=true", None),
+    (
+        ["set-rate", "NZ", "3", "--valid-from", "2030-01-01T00:00:00Z"],
+        *("operator", "PUT", "/v1/rates"),
+        {"country": "NZ", "credits_per_part": 3, "valid_from": "2030-01-01T00:00:00Z"},
+    ),
 ]
 
 

@@ -222,6 +222,9 @@ async def test_a_rate_that_is_set_is_in_force_and_one_of_the_future_is_not_yet(h
     assert (rates["NZ"]["credits_per_part"], rates["NZ"]["version"]) == (3, 2)
     assert (rates["GB"]["credits_per_part"], rates["GB"]["version"]) == (1, 1)
     assert rates["*"]["credits_per_part"] == 2
+    coming = (await http.get("/v1/rates?coming=true", headers=by("staff"))).json()["items"]
+    british = [(item["credits_per_part"], item["valid_from"]) for item in coming if item["country"] == "GB"]
+    assert british == [(1, "2026-01-01T00:00:00Z"), (9, "2998-12-31T13:00:00Z")]
 
 
 @pytest.mark.parametrize(

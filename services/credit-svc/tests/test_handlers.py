@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from datetime import timedelta
 from uuid import UUID, uuid4
 
 import asyncpg
@@ -247,6 +248,26 @@ async def test_every_rate_in_force_is_said_at_the_start_and_a_new_one_when_it_be
     assert len(said) == 8
     assert (key, message.country, message.version, message.credits_per_part) == (b"NZ", "NZ", 2, 3)
     assert UUID(message.tenant_id) == NIL_TENANT
+
+
+async def test_a_rate_that_was_set_for_later_begins_though_another_was_set_since(db: Database) -> None:
+    async with db.worker() as tx:
+        await handlers.say_all_rates(tx)
+        started, minute = await tx.fetchval("SELECT kit_now()"), timedelta(minutes=1)
+    async with db.request(NIL_TENANT) as tx:
+        await rates.add_rate(tx, "NZ", 5, started - minute, "operator")  # set first; it has just begun
+        await rates.add_rate(tx, "NZ", 3, started - 2 * minute, "operator")  # set after it, to hold until then
+        await rates.add_rate(tx, "NZ", 7, started + 60 * minute, "operator")
+        await rates.add_rate(tx, "NZ", 8, started + 60 * minute, "operator")
+        in_force = {rate.country: rate.credits_per_part for rate in await rates.rates(tx)}
+        coming = [(rate.country, rate.credits_per_part) for rate in await rates.coming(tx)]
+    async with db.worker() as tx:
+        await handlers.say_new_rates(tx)
+        said = (await facts(tx, "RatesChanged"))[-1].message
+
+    assert in_force["NZ"] == 5
+    assert (said.country, said.credits_per_part) == ("NZ", 5)
+    assert coming == [("NZ", 8)]
 
 
 @pytest.mark.parametrize("role", ["request", "worker"])

@@ -258,6 +258,19 @@ async def test_every_table_of_tenants_is_protected(salon: Any) -> None:
         assert await unprotected_tables(tx) == {}
 
 
+async def test_the_rate_that_began_last_is_kept_also_where_it_was_set_earlier(salon: Any) -> None:
+    nil = str(NIL_TENANT)
+    told = [(2, 3, 1_000), (3, 2, 900), (2, 3, 1_000), (1, 9, 0)]  # version, credits, when it began
+    rates = [
+        RatesChanged(tenant_id=nil, country="AU", version=version, credits_per_part=credits, valid_from_unix_ms=at)
+        for version, credits, at in told
+    ]
+    await salon.hear(handlers.on_rates_changed, rates[1])
+    await salon.hear(handlers.on_rates_changed, *rates)
+    await salon.load("Bob,Jones,0412 000 001,yes\n")
+    assert (await salon.quote("Hi"))["credits"] == 3
+
+
 async def test_only_the_highest_version_of_what_others_own_is_kept(salon: Any) -> None:
     tenant_id, nil = str(salon.tenant_id), str(NIL_TENANT)
 

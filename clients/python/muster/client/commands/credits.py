@@ -10,7 +10,7 @@ from muster.client.api import Connection, Muster, Query
 from muster.client.commands.exporting import save
 from muster.client.commands.output import AsJson, show, show_rows
 
-app = typer.Typer(no_args_is_help=True, help="Credits: balance, statement, top-up.")
+app = typer.Typer(no_args_is_help=True, help="Credits: balance, statement, top-ups, limits, rates and prices.")
 STATEMENT: Final = "/v1/credits/statement"
 _DAY: Final = re.compile(r"\d{4}-\d\d-\d\d")
 

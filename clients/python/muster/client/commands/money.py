@@ -127,6 +127,30 @@ def set_price(
         show(muster.post("/v1/credits/prices", body), as_json=as_json)
 
 
+@app.command()
+def rates(
+    operator: Annotated[bool, typer.Option(help="ask as the operator")] = False,  # noqa: FBT002
+    as_json: AsJson = False,  # noqa: FBT002
+) -> None:
+    """What a part costs by country ("*": all others), now and from later days on."""
+    with Muster(Connection.from_environment(operator=operator)) as muster:
+        rows = muster.pages("/v1/rates", coming="true")
+        show_rows(rows, ("country", "credits_per_part", "valid_from", "version"), as_json=as_json)
+
+
+@app.command("set-rate")
+def set_rate(
+    country: Annotated[str, typer.Argument(help="ISO 3166, such as NZ, or '*' for all without a rate of their own")],
+    credits_per_part: int,
+    valid_from: Annotated[str, typer.Option(help="RFC 3339; from now on by default, never in the past")] = "",
+    as_json: AsJson = False,  # noqa: FBT002
+) -> None:
+    """From a moment on, a part to a country costs so many credits; quotes that were given keep theirs."""
+    body = {"country": country, "credits_per_part": credits_per_part, "valid_from": valid_from or None}
+    with Muster(Connection.from_environment(operator=True)) as muster:
+        show(muster.put("/v1/rates", body), as_json=as_json)
+
+
 def _number_or_none(text: str, name: str) -> int | None:
     if text == "none":
         return None

@@ -3,7 +3,7 @@
 from datetime import datetime
 from typing import Annotated
 
-from fastapi import APIRouter, Response
+from fastapi import APIRouter, Query, Response
 from pydantic import AfterValidator, Field
 
 from muster.credit.domain.rates import ANY_COUNTRY, Rate
@@ -50,10 +50,13 @@ class RateIn(Model):
 
 @router.get("")
 async def read_rates(
-    _: Annotated[Caller, requires(*ANY_TENANT_ROLE, Role.OPERATOR)], tx: Annotated[Tx, tenant_tx]
+    _: Annotated[Caller, requires(*ANY_TENANT_ROLE, Role.OPERATOR)],
+    tx: Annotated[Tx, tenant_tx],
+    coming: Annotated[bool, Query(description="also the rates that are still to begin")] = False,  # noqa: FBT002
 ) -> Page[RateOut]:
     """The rate in force of each country; all on one page."""
-    return Page(items=[_out(rate) for rate in await store.rates(tx)])
+    found = await store.rates(tx) + (await store.coming(tx) if coming else [])
+    return Page(items=[_out(rate) for rate in sorted(found, key=lambda rate: (rate.country, rate.valid_from))])
 
 
 @router.put("", response_model=RateOut)
@@ -63,7 +66,10 @@ async def put_rate(
     tx: Annotated[Tx, tenant_tx],
     once: Annotated[Once, idempotent],
 ) -> Response:
-    """Set a country's rate, from now on or from a time to come. Quotes that were given keep theirs."""
+    """Set a country's rate, from now on or from a time to come. Quotes that were given keep theirs.
+
+    Rates that were set for later begin at their time nevertheless; set again for the same time, the newer word counts.
+    """
 
     async def make() -> tuple[int, RateOut]:
         if body.valid_from is not None and body.valid_from < clock.now():

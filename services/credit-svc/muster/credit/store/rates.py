@@ -5,16 +5,28 @@ from datetime import datetime
 from muster.credit.domain.rates import Rate
 from muster.kit.pg import Tx
 
-# The version in force is the highest of those that have begun.
+# In force is the newest of those that have begun, so that one set for now leaves alone what was set for later. Of two
+# from the same moment the later word counts.
 _RATES = """
 SELECT DISTINCT ON (country) country, version, credits_per_part, valid_from FROM rate
-WHERE valid_from <= kit_now() ORDER BY country, version DESC
+WHERE valid_from <= kit_now() ORDER BY country, valid_from DESC, version DESC
 """
 
 
 async def rates(tx: Tx) -> list[Rate]:
     """The rate in force of each country."""
     return [Rate(**row) for row in await tx.fetch(_RATES)]
+
+
+_COMING = """
+SELECT DISTINCT ON (country, valid_from) country, version, credits_per_part, valid_from FROM rate
+WHERE valid_from > kit_now() ORDER BY country, valid_from, version DESC
+"""
+
+
+async def coming(tx: Tx) -> list[Rate]:
+    """The rates that are still to begin."""
+    return [Rate(**row) for row in await tx.fetch(_COMING)]
 
 
 # The lock makes versions of a country follow each other; it ends with the transaction.
@@ -40,7 +52,8 @@ WITH due AS (
     UPDATE rate SET said_at = kit_now() WHERE said_at IS NULL AND valid_from <= kit_now() RETURNING country
 )
 SELECT DISTINCT ON (country) country, version, credits_per_part, valid_from FROM rate
-WHERE country IN (SELECT country FROM due) AND valid_from <= kit_now() ORDER BY country, version DESC
+WHERE country IN (SELECT country FROM due) AND valid_from <= kit_now()
+ORDER BY country, valid_from DESC, version DESC
 """
 
 

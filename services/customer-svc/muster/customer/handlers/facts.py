@@ -44,9 +44,10 @@ async def on_tenant_changed(tx: Tx, batch: Sequence[Received[TenantChanged]]) ->
 
 
 async def on_rates_changed(tx: Tx, batch: Sequence[Received[RatesChanged]]) -> None:
-    """Rates, the highest version of each country."""
+    """Rates, the one that began last of each country."""
     for message in (received.message for received in batch):
-        await reference.save_rate(tx, message.country, message.version, message.credits_per_part)
+        rate = (message.country, message.version, message.credits_per_part)
+        await reference.save_rate(tx, *rate, message.valid_from_unix_ms)
 
 
 async def on_route_changed(tx: Tx, batch: Sequence[Received[RouteChanged]]) -> None:

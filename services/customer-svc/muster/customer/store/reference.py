@@ -74,14 +74,15 @@ async def available_credits(tx: Tx, tenant_id: UUID) -> int:
 
 
 _SAVE_RATE = """
-INSERT INTO rate (country, version, credits_per_part) VALUES ($1, $2, $3)
-ON CONFLICT (country) DO UPDATE SET version = $2, credits_per_part = $3 WHERE rate.version < $2
+INSERT INTO rate (country, version, credits_per_part, valid_from_ms) VALUES ($1, $2, $3, $4)
+ON CONFLICT (country) DO UPDATE SET version = $2, credits_per_part = $3, valid_from_ms = $4
+WHERE (rate.valid_from_ms, rate.version) < ($4, $2)
 """
 
 
-async def save_rate(tx: Tx, country: str, version: int, credits_per_part: int) -> None:
-    """Keep the highest version."""
-    await tx.execute(_SAVE_RATE, country, version, credits_per_part)
+async def save_rate(tx: Tx, country: str, version: int, credits_per_part: int, valid_from_ms: int) -> None:
+    """Keep the one that began last; of two from the same moment the higher version."""
+    await tx.execute(_SAVE_RATE, country, version, credits_per_part, valid_from_ms)
 
 
 _SAVE_ROUTE = """
