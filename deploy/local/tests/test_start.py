@@ -6,6 +6,8 @@ import select
 import subprocess
 import sys
 
+from muster.local.process import PAYMENT_TOKEN, Command, spawn
+
 STARTER = """
 import asyncio, contextlib, pathlib, sys
 from muster.local.start import run
@@ -39,3 +41,13 @@ def test_a_closed_terminal_ends_it_also_where_nobody_sends_it_a_signal(tmp_path)
 
     assert process.wait(LIMIT_S) == 0
     assert (tmp_path / "said").read_text() == "ended in order"
+
+
+def test_what_only_one_part_may_know_is_not_handed_to_the_others(tmp_path, monkeypatch):
+    monkeypatch.setenv(PAYMENT_TOKEN, "secret")
+    asks = [sys.executable, "-c", f"import os; print(os.environ.get('{PAYMENT_TOKEN}'))"]
+
+    for command in (Command(asks), Command(asks, {PAYMENT_TOKEN: "secret"})):
+        assert spawn(command, tmp_path / "said").wait(LIMIT_S) == 0
+
+    assert (tmp_path / "said").read_text() == "None\nsecret\n"

@@ -15,7 +15,8 @@ from muster.local.unprivileged import User
 
 _PR_SET_PDEATHSIG = 1  # <sys/prctl.h>
 _PARENT_GONE_EXIT = 125
-_PRIVATE = frozenset({"MUSTER_POSTGRES"})
+PAYMENT_TOKEN = "MUSTER_CREDIT_PAYMENT_TOKEN"
+_PRIVATE = frozenset({"MUSTER_POSTGRES", PAYMENT_TOKEN})
 # Loaded before any fork: the child of a process with threads may not take the loader's lock.
 _LIBC = ctypes.CDLL(None, use_errno=True) if sys.platform == "linux" else None
 

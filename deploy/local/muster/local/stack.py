@@ -15,7 +15,7 @@ from muster.local import caddy, seed
 from muster.local.kafka import Kafka, Quorum, new_cluster_id
 from muster.local.postgres import Postgres, check_given
 from muster.local.probes import http_ok
-from muster.local.process import Command
+from muster.local.process import PAYMENT_TOKEN, Command
 from muster.local.programs import module
 from muster.local.routes import SERVICES
 from muster.local.supervisor import Part, Stage, Supervisor
@@ -274,6 +274,7 @@ class Stack:
             env["MUSTER_OPERATORS"] = "{client_id}:{client_secret}".format(**self._second_operator())
         if service == "credit":
             env["MUSTER_CREDIT_WEBHOOK_SECRETS"] = self._webhook_secret()
+            env |= {name: os.environ[name] for name in (PAYMENT_TOKEN,) if name in os.environ}
         if service == "dispatch":
             env |= self._carrier_env()
         return env | self._env
