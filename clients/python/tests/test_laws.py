@@ -23,18 +23,20 @@ class System:
 
     def __init__(self, **bulks: list[dict[str, Any]]) -> None:
         self._bulks = bulks
+        self.messages: dict[str, list[dict[str, Any]]] = {}
         self.found: dict[str, list[dict[str, Any]]] = {}
 
     def get(self, path: str) -> dict[str, Any]:
         service = path.split("/")[3]
         return {"laws": self.found.get(service, [])}
 
-    def bulks(self, path: str) -> Iterable[dict[str, Any]]:
-        return self._bulks[path.split("/")[3]]
+    def pages(self, path: str, **query: str) -> Iterable[dict[str, Any]]:
+        service, what = path.split("/")[3:]
+        return self._bulks[service] if what == "bulks" else self.messages.get(service, [])
 
     def broken(self) -> dict[str, int]:
         """Violations by law, of those laws that have any."""
-        laws: list[Law] = check_laws(self.get, self.bulks)
+        laws: list[Law] = check_laws(self.get, self.pages)
         assert [law.name for law in laws] == list(LAWS)
         return {law.name: law.violation_count for law in laws if law.violation_count}
 
@@ -46,6 +48,47 @@ def report_of(one: dict[str, Any]) -> dict[str, Any]:
 
 def test_services_that_agree_break_no_law() -> None:
     assert System(dispatch=[send()], credit=[send()], report=[report_of(send())]).broken() == {}
+
+
+def message(seq: int, **members: int) -> dict[str, Any]:
+    """A message as both services serve it."""
+    return {"tenant_id": "t", "bulk_id": "b", "message": seq, "left": 2, "accepted": 1, "credits": 1} | members
+
+
+def test_the_messages_that_make_two_services_differ_are_named() -> None:
+    system = System(
+        dispatch=[send()], credit=[send()], report=[report_of(send(accepted=9, rejected=1)) | {"credits": 9}]
+    )
+    system.messages = {
+        "dispatch": [message(1, receipt=1), message(2), message(3)],
+        "report": [message(1), message(2, left=4, accepted=0, credits=0)],
+    }
+
+    named = {law.name: law.violations for law in check_laws(system.get, system.pages) if law.violation_count}
+
+    assert list(named) == ["used", "report"]
+    for violations in named.values():
+        assert [(one["bulk_id"], one["message"], one["message_id"]) for one in violations] == [
+            ("b", "2", "b-2"),
+            ("b", "3", "b-3"),
+        ]
+        assert violations[0]["detail"] == "left 2, in its row 4, accepted 1, in its row 0, credits 1, in its row 0"
+        assert violations[1]["detail"] == "has no row"
+
+
+def test_only_so_many_messages_are_compared_and_none_is_missed_that_was_not_read(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("muster.client.laws.COMPARED_MAX", 2)
+    system = System(dispatch=[send()], credit=[send()], report=[report_of(send(accepted=9, rejected=1))])
+    system.messages = {
+        "dispatch": [message(9), message(2), message(1)],
+        "report": [message(1), message(2, left=4), message(9)],
+    }
+
+    [law] = [law for law in check_laws(system.get, system.pages) if law.violation_count]
+
+    assert [one["message"] for one in law.violations] == ["2"]
 
 
 def test_a_send_that_was_stopped_before_anybody_heard_of_it_breaks_no_law() -> None:

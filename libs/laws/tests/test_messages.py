@@ -17,6 +17,7 @@ from muster.laws.sending import (
     Writing,
     by_number,
     figures,
+    left_open,
     once,
     planned,
     submit,
@@ -61,7 +62,7 @@ def test_an_intent_with_credits_in_time_and_against_no_bar_is_lawful() -> None:
 @pytest.mark.parametrize(
     ("writing", "bar", "told", "message"),
     [
-        (replace(WRITING, reserved=None), None, "without a reservation", None),
+        (replace(WRITING, reserved=None), None, "without a reservation", "8"),
         (replace(WRITING, send_by=49.0), None, "after send_by", "8"),
         (WRITING, Bar("t", b"y", 1, 49.0), "against a hold or a suppression", "8"),
         (WRITING, Bar("t", b"y", 2, 10.0, 51.0), "against a hold or a suppression", "8"),
@@ -100,6 +101,14 @@ def test_a_part_accepted_twice_breaks_the_fifth_law() -> None:
     assert (violation.message, violation.detail) == ("7", "part 1 was accepted 2 times")
 
 
+def test_each_message_that_is_open_though_its_send_has_ended_breaks_the_fifth_law() -> None:
+    chunk = Chunk("t", "b", 1, bytes((1, 2, 1)), (1, 2, 1), bytes((0, 1, 8, 1)), 0, 0, 0, seqs=(4, 5, 6), ended=True)
+
+    result = left_open([chunk, replace(chunk, ended=False), replace(chunk, states=bytes((1, 1, 3, 4)))])
+
+    assert (result.checked, [one.message for one in result.violations]) == (2, ["4", "5"])
+
+
 def test_a_plan_that_was_not_published_whole_breaks_the_fifth_law() -> None:
     (violation,) = planned([Planned("t", "b", [("recipients", 3, "published", 2)])]).violations
     assert violation.detail == "recipients 3, published 2"
@@ -124,6 +133,11 @@ def test_a_report_that_misses_something_breaks_the_sixth_law(change: dict[str, i
     assert report([ROWS, replace(ROWS, closed=False, asked=9, queued=1)]).violations == []
     (violation,) = report([replace(ROWS, **change)]).violations
     assert told in violation.detail
+
+
+def test_each_message_that_waits_in_the_report_of_a_closed_send_is_named() -> None:
+    (first, second) = report([replace(ROWS, queued=2, waiting=(2, 3))]).violations
+    assert (first.message, second.message, second.message_id) == ("2", "3", "b-3")
 
 
 def test_a_row_that_differs_in_a_column_breaks_the_sixth_law() -> None:
@@ -159,7 +173,9 @@ def test_findings_about_one_law_add_up_and_show_a_hundred() -> None:
     many = LawResult("once", 200, [found("t", "x", "b", 3)] * 150)
     whole = together("once", [many, LawResult("once", 5, [], 7)]).document()
     assert (whole["checked"], whole["violation_count"], len(whole["violations"])) == (205, 157, SHOWN_MAX)
-    assert whole["violations"][0] == {"tenant_id": "t", "bulk_id": "b", "message": "3", "detail": "x"}
+    assert whole["violations"][0] == {
+        **{"tenant_id": "t", "bulk_id": "b", "message": "3", "message_id": "b-3", "detail": "x"}
+    }
 
 
 def test_the_laws_are_eight() -> None:

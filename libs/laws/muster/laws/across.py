@@ -3,10 +3,11 @@
 Facts take a moment to travel, so a difference counts only for a send that has ended.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final, TypeAlias
 
+from muster.laws.report import Message, columns
 from muster.laws.result import Id, LawResult, Violation, found
 
 
@@ -62,6 +63,17 @@ def same_charge(dispatch: Sends, report: Sends) -> LawResult:
             detail = f"used {one.used} at dispatch-svc, charged {charged} in the report"
             wrong.append(found(one.tenant_id, detail, one.bulk_id))
     return LawResult("used", len(ended), wrong)
+
+
+def by_message(
+    result: LawResult, messages: Callable[[Violation], Iterable[tuple[Message, Message | None]]]
+) -> LawResult:
+    """The same finding, with the messages that make a send's sums differ in the place of the send, where there are any;
+    `messages` gives those of the send of a violation, as dispatch-svc has them and as the report does."""
+    wrong: list[Violation] = []
+    for one in result.violations:
+        wrong += columns(messages(one)).violations or [one]
+    return LawResult(result.law, result.checked, wrong)
 
 
 def _compare(law: str, one: Sends, other: Sends, members: Sequence[str], names: tuple[str, str]) -> LawResult:

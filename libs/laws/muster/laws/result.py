@@ -30,6 +30,11 @@ class Violation:
     bulk_id: str | None = None
     message: str | None = None
 
+    @property
+    def message_id(self) -> str | None:
+        """The id by which the API shows the message: `message` is its place in the send."""
+        return f"{self.bulk_id}-{self.message}" if self.bulk_id and self.message else None
+
 
 @dataclass(frozen=True, slots=True)
 class LawResult:
@@ -51,7 +56,13 @@ class LawResult:
     def document(self) -> dict[str, Any]:
         """The JSON object of this law; at most 100 violations are shown."""
         shown = [
-            {"tenant_id": one.tenant_id, "bulk_id": one.bulk_id, "message": one.message, "detail": one.detail}
+            {
+                "tenant_id": one.tenant_id,
+                "bulk_id": one.bulk_id,
+                "message": one.message,
+                "message_id": one.message_id,
+                "detail": one.detail,
+            }
             for one in self.violations[:SHOWN_MAX]
         ]
         return {"law": self.law, "checked": self.checked, "violations": shown, "violation_count": self.count}

@@ -1,6 +1,6 @@
 """Laws 3, 4 and 5: what a message costs, when it may be written, and that it is written once."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import IntEnum
 from typing import Final, TypeAlias
@@ -44,6 +44,8 @@ class Chunk:
     used: int
     accepted: int
     unknown: int
+    seqs: Sequence[int] = ()
+    ended: bool = False
 
 
 def used(chunks: Iterable[Chunk]) -> LawResult:
@@ -118,12 +120,15 @@ def submit(writings: Iterable[Writing], bars: Bars, checked: int | None = None) 
     wrong: list[Violation] = []
     for one in every:
         if one.reserved is None:
-            wrong.append(found(one.tenant_id, "intended without a reservation", one.bulk_id))
-        late = [position for position, at in one.times.items() if at > one.send_by]
-        wrong += [found(one.tenant_id, "intended after send_by", one.bulk_id, one.seqs[at]) for at in late[:1]]
+            wrong += _intended(one, list(one.times), "intended without a reservation")
+        wrong += _intended(one, [at for at, time in one.times.items() if time > one.send_by], "intended after send_by")
         if bars:
             wrong += _barred(one, bars)
     return LawResult("submit", sum(len(one.times) for one in every) if checked is None else checked, wrong)
+
+
+def _intended(one: Writing, positions: Sequence[int], detail: str) -> list[Violation]:
+    return [found(one.tenant_id, detail, one.bulk_id, one.seqs[position]) for position in positions]
 
 
 def _barred(one: Writing, bars: Bars) -> list[Violation]:
@@ -175,6 +180,26 @@ def once(sends: Iterable[Ended]) -> LawResult:
     every = list(sends)
     wrong = [found(one.tenant_id, ", ".join(why), one.bulk_id) for one in every if (why := _not_once(one))]
     return LawResult("once", len(every), wrong)
+
+
+def left_open(chunks: Iterable[Chunk]) -> LawResult:
+    """Law 5 message by message: none of an ended send still waits to be sent."""
+    checked, wrong = 0, []
+    for one in chunks:
+        if not one.ended:
+            continue
+        checked += 1
+        if any(one.states.count(state) for state in _OPEN):
+            wrong += [found(one.tenant_id, "open though its send has ended", one.bulk_id, seq) for seq in _open(one)]
+    return LawResult("once", checked, wrong)
+
+
+def _open(one: Chunk) -> Iterator[int]:
+    start = 0
+    for seq, count in zip(one.seqs, one.parts, strict=True):
+        if not _OPEN.isdisjoint(one.states[start : start + count]):
+            yield seq
+        start += count
 
 
 def _not_once(one: Ended) -> list[str]:

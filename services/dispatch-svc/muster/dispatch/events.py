@@ -27,7 +27,7 @@ from muster.events.v1.tenants_pb2 import UNKNOWN_RULE_CHARGE as UNKNOWN_RULE_CHA
 from muster.events.v1.tenants_pb2 import TenantChanged as TenantChanged
 from muster.kit.outbox import Fact, Lane
 
-_LEFT: Final[Mapping[Slot, int]] = {
+LEFT: Final[Mapping[Slot, int]] = {
     Slot.ACCEPTED: common_pb2.LEFT_ACCEPTED,
     Slot.UNKNOWN: common_pb2.LEFT_UNKNOWN,
     Slot.REJECTED: common_pb2.LEFT_REJECTED,
@@ -209,8 +209,8 @@ def _dispatched(
         kind=about.kind,  # type: ignore[arg-type]
         sender=about.sender,
         seq=[seq[position] for position in at],
-        left=[_LEFT[word.left] for word in words],  # type: ignore[misc]
-        accepted=[_accepted(word) for word in words],  # type: ignore[misc]
+        left=[LEFT[word.left] for word in words],  # type: ignore[misc]
+        accepted=[accepted_of(word) for word in words],  # type: ignore[misc]
         version=[version] * len(words),
         parts=[parts[position] for position in at],
         credits=[credits_of(prices[word.position], parts[word.position], word.charged_parts) for word in words],
@@ -221,7 +221,8 @@ def _dispatched(
     )
 
 
-def _accepted(word: Word) -> int:
+def accepted_of(word: Word) -> int:
+    """Whether a carrier took a message, as the events say it."""
     if word.any_accepted:
         return common_pb2.ACCEPTED_YES
     return common_pb2.ACCEPTED_UNKNOWN if word.left is Slot.UNKNOWN else common_pb2.ACCEPTED_NO

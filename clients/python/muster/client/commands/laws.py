@@ -8,9 +8,11 @@ import typer
 from muster.client.api import Connection, Muster
 from muster.client.commands.output import AsJson, show_rows
 from muster.client.laws import Law, check_laws
-from muster.laws.result import LAWS
+from muster.laws.result import LAWS, SHOWN_MAX
 
 PAUSE_S = 0.5
+NAMED_MAX = 20
+"""Violations of a law that people are shown; programs get more."""
 
 
 def laws(
@@ -28,9 +30,11 @@ def laws(
     show_rows(rows, ("law", "checked", "violations", "says"), as_json=as_json)
     broken = [law for law in found if law.violation_count]
     if broken and not as_json:
-        show_rows(
-            [v for law in broken for v in law.violations], ("tenant_id", "bulk_id", "message", "detail"), as_json=False
-        )
+        shown = [{"law": law.name, **one} for law in broken for one in law.violations[:NAMED_MAX]]
+        show_rows(shown, ("law", "tenant_id", "bulk_id", "message", "detail"), as_json=False)
+        for law in broken:
+            if more := law.violation_count - len(law.violations[:NAMED_MAX]):
+                print(f"{law.name}: {more:,} more; --json lists up to {SHOWN_MAX}")
     if broken:
         raise typer.Exit(1)
 

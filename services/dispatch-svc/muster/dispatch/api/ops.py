@@ -7,11 +7,11 @@ from fastapi import APIRouter
 
 from muster.dispatch.events import Sender
 from muster.dispatch.handlers import HANDLERS
-from muster.dispatch.handlers.laws import check_laws
+from muster.dispatch.handlers.laws import check_laws, messages
 from muster.dispatch.store import laws, platform
 from muster.kit.auth import Caller, Role, Tx, requires, tenant_tx
 from muster.kit.http import Model
-from muster.kit.laws import laws_router, sums_router
+from muster.kit.laws import laws_router, messages_router, sums_router
 from muster.kit.ops import ops_router
 from muster.kit.pages import CursorText, Limit, Page, decode_cursor, page_of
 
@@ -108,6 +108,7 @@ def _sender(one: Sender) -> SenderOut:
 ROUTERS = (
     router,
     sums_router("dispatch", BulkSums, laws.bulks),
+    messages_router("dispatch", messages),
     laws_router("dispatch", check_laws),
     ops_router("dispatch", lambda _: HANDLERS),
 )

@@ -65,7 +65,8 @@ async def ended(tx: Tx) -> list[Ended]:
 
 _NEWEST: Final = """
 SELECT c.tenant_id, c.bulk_id, c.chunk, c.message_class, c.parts, c.slots, c.accepted, c.unknown, c.used,
-    c.open_credits, c.created_at, c.send_by, b.plain, s.reserved
+    c.open_credits, c.created_at, c.send_by, b.plain, s.reserved,
+    s.state IN ('closed', 'refused') AND NOT s.sweep AND s.updated_at < kit_now() - interval '2 seconds' AS ended
 FROM chunk c JOIN chunk_body b USING (tenant_id, bulk_id, chunk) JOIN saga s USING (tenant_id, bulk_id)
 ORDER BY c.bulk_id DESC, c.chunk DESC LIMIT $1
 """
@@ -74,6 +75,19 @@ ORDER BY c.bulk_id DESC, c.chunk DESC LIMIT $1
 async def newest_chunks(tx: Tx, limit: int) -> list[Record]:
     """The newest chunks with their slots and prices."""
     return await tx.fetch(_NEWEST, limit)
+
+
+_NEXT_CHUNK: Final = """
+SELECT c.tenant_id, c.bulk_id, c.chunk, c.parts, c.slots, c.receipts, b.plain
+FROM chunk c JOIN chunk_body b USING (tenant_id, bulk_id, chunk)
+WHERE c.tenant_id = $1 AND c.bulk_id = $2 AND c.chunk > $3 ORDER BY c.chunk LIMIT 2
+"""
+
+
+async def next_chunk(tx: Tx, tenant_id: UUID, bulk_id: UUID, after: int) -> tuple[Record | None, bool]:
+    """The chunk of a send that follows chunk `after`, and whether there are more."""
+    rows = await tx.fetch(_NEXT_CHUNK, tenant_id, bulk_id, after)
+    return (rows[0] if rows else None), len(rows) > 1
 
 
 _ATTEMPTS: Final = """

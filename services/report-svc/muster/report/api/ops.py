@@ -1,14 +1,15 @@
 """For the operator: how far the laws hold in the report, and the sums of each send."""
 
+from collections.abc import Sequence
 from typing import Any
 from uuid import UUID
 
 from muster.kit.auth import Tx
 from muster.kit.http import Model
-from muster.kit.laws import laws_router, sums_router
+from muster.kit.laws import laws_router, messages_router, sums_router
 from muster.kit.ops import ops_router
 from muster.laws import report, system
-from muster.laws.result import LawResult
+from muster.laws.result import SHOWN_MAX, LawResult
 from muster.report import domain
 from muster.report.handlers import HANDLERS
 from muster.report.store import reading
@@ -37,11 +38,13 @@ class BulkSums(Model):
 async def check_laws(tx: Tx) -> list[LawResult]:
     """Laws 6 and 7 over the whole report; the live counts are held against a recount of the rows."""
     rows = await reading.bulks(tx, None, None)
-    reported = report.report(map(_rows, rows))
+    stuck = [(row["tenant_id"], row["bulk_id"]) for row in rows if row["closed"] and row["queued"] + row["submitting"]]
+    waiting = await reading.waiting(tx, stuck, SHOWN_MAX) if stuck else {}
+    reported = report.report(_rows(row, waiting.get((row["tenant_id"], row["bulk_id"]), ())) for row in rows)
     return [reported, system.tenant(await reading.crossing(tx), reported.checked)]
 
 
-def _rows(row: dict[str, Any]) -> report.Rows:
+def _rows(row: dict[str, Any], waiting: Sequence[int]) -> report.Rows:
     return report.Rows(
         tenant_id=row["tenant_id"],
         bulk_id=row["bulk_id"],
@@ -53,11 +56,13 @@ def _rows(row: dict[str, Any]) -> report.Rows:
         delivered=row["delivered"],
         live=sum(row["counts"]),
         live_delivered=row["counts"][domain.ENDS["delivered"]],
+        waiting=waiting,
     )
 
 
 ROUTERS = (
     sums_router("report", BulkSums, reading.bulks),
+    messages_router("report", reading.messages),
     laws_router("report", check_laws),
     ops_router("report", lambda _: HANDLERS),
 )

@@ -7,6 +7,7 @@ from typing import Any, Final
 from uuid import UUID
 
 from muster.kit.pg import Record, Tx
+from muster.laws.report import Message
 from muster.laws.system import Reference
 
 
@@ -143,8 +144,38 @@ async def bulks(tx: Tx, after: tuple[UUID, UUID] | None, limit: int | None) -> l
     return [dict(row) for row in await tx.fetch(_BULKS, tenant_id, bulk_id, limit)]
 
 
+_WAITING: Final = """
+SELECT b.tenant_id, b.bulk_id, m.seq FROM bulk b JOIN message m USING (tenant_id, bulk_no)
+WHERE b.tenant_id = ANY ($1) AND b.bulk_id = ANY ($2) AND m.left_state IN (0, 1) ORDER BY b.bulk_id, m.seq LIMIT $3
+"""
+
+
+async def waiting(tx: Tx, bulks: Sequence[tuple[UUID, UUID]], limit: int) -> dict[tuple[UUID, UUID], list[int]]:
+    """The messages of these sends that are queued or submitting: `limit` of them all."""
+    found: dict[tuple[UUID, UUID], list[int]] = {}
+    for row in await tx.fetch(_WAITING, [one[0] for one in bulks], [one[1] for one in bulks], limit):
+        found.setdefault((row["tenant_id"], row["bulk_id"]), []).append(row["seq"])
+    return found
+
+
+_MESSAGES: Final = """
+SELECT m.seq, m.left_state, m.accepted, m.credits, m.receipt FROM bulk b JOIN message m USING (tenant_id, bulk_no)
+WHERE b.tenant_id = $1 AND b.bulk_id = $2 AND m.seq > $3 ORDER BY m.seq LIMIT $4
+"""
+
+
+async def messages(
+    tx: Tx, tenant_id: UUID, bulk_id: UUID, after: int, limit: int = 500
+) -> tuple[list[Message], int | None]:
+    """The rows of a send after message `after`, as the laws compare them; and the message to go on after."""
+    rows = await tx.fetch(_MESSAGES, tenant_id, bulk_id, after, limit)
+    found = [Message(tenant_id, bulk_id, *row) for row in rows]
+    return found, rows[-1]["seq"] if len(rows) == limit else None
+
+
 _CROSSING: Final = """
-SELECT m.tenant_id, b.tenant_id AS owner, b.bulk_id, count(*) AS messages FROM message m JOIN bulk b USING (bulk_no)
+SELECT m.tenant_id, b.tenant_id AS owner, b.bulk_id, min(m.seq) AS seq, count(*) AS messages
+FROM message m JOIN bulk b USING (bulk_no)
 WHERE b.tenant_id <> m.tenant_id GROUP BY 1, 2, 3 LIMIT 101
 """
 
@@ -152,4 +183,6 @@ WHERE b.tenant_id <> m.tenant_id GROUP BY 1, 2, 3 LIMIT 101
 async def crossing(tx: Tx) -> list[Reference]:
     """Rows of one tenant under another's send; there must be none."""
     rows = await tx.fetch(_CROSSING)
-    return [Reference(row["tenant_id"], f"{row['messages']} rows", row["owner"], row["bulk_id"]) for row in rows]
+    return [
+        Reference(row["tenant_id"], f"{row['messages']} rows", row["owner"], row["bulk_id"], row["seq"]) for row in rows
+    ]
