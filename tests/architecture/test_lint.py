@@ -19,6 +19,15 @@ WRONG = [
     ("sql-in-the-store", HANDLERS, "Q = 'SELECT a FROM account WHERE tenant_id = $1'\n"),
     ("tenant-in-tenant-sql", STORE, "Q = 'SELECT available FROM account'\n"),
     ("tenant-in-tenant-sql", STORE, "Q = 'UPDATE account SET available = 0'\n"),
+    ("ordered-locks", STORE, "Q = 'DELETE FROM rate WHERE country = ANY($1)'\n"),
+    (
+        "ordered-locks",
+        STORE,
+        "Q = 'UPDATE rate r SET at = x.at FROM unnest($1) AS x(c, at) WHERE r.c = x.c ORDER BY 1'\n",
+    ),
+    ("ordered-locks", STORE, "Q = 'INSERT INTO rate SELECT unnest($1) ON CONFLICT DO NOTHING'\n"),
+    ("ordered-locks", STORE, "Q = f'SELECT {C} FROM rate WHERE country = ANY($1) FOR NO KEY UPDATE'\n"),
+    ("ordered-locks", STORE, "async def f(tx, rows):\n    await tx.executemany(Q, rows)\n"),
     ("one-clock", HANDLERS, "import time\nx = time.time()\n"),
     ("one-clock", STORE, "Q = 'SELECT tenant_id FROM account WHERE at < now()'\n"),
     ("pure-domain", DOMAIN, "async def f():\n    return 1\n"),
@@ -46,6 +55,15 @@ RIGHT = [
         "Q = 'SELECT available FROM account WHERE tenant_id = $1'\nasync def balance(tx, tenant_id):\n    return 1\n",
     ),
     (STORE, "Q = 'UPDATE rate SET credits = 1 WHERE country = $1 AND at < kit_now()'\n"),
+    (
+        STORE,
+        "Q = 'DELETE FROM rate WHERE c IN (SELECT c FROM rate WHERE at < kit_now() ORDER BY c FOR UPDATE)'\n"
+        "R = 'DELETE FROM rate WHERE c IN (SELECT c FROM rate WHERE at < kit_now() FOR UPDATE SKIP LOCKED)'\n"
+        "S = 'INSERT INTO rate SELECT c FROM unnest($1) AS c ORDER BY c ON CONFLICT DO NOTHING'\n"
+        "# allow ordered-locks: whoever changes a rate holds the lock of all\n"
+        "T = 'UPDATE rate SET credits = 1 WHERE country = ANY($1)'\n"
+        "async def f(tx, rows):\n    await tx.executemany(Q, sorted(rows))\n",
+    ),
     (
         DOMAIN,
         '"""Select what fits from a list."""\nfrom muster.text import segment\nfrom muster.credit.domain import x\n',

@@ -157,6 +157,49 @@ def tenant_in_tenant_sql(source: Source) -> Iterator[tuple[int, str]]:
             yield text.lineno, f"SQL about {', '.join(sorted(touched))} without tenant_id"
 
 
+_LOCKS = {
+    "change": re.compile(r"\bUPDATE\s+\w+(\s+\w+)?\s+SET\b|\bDELETE\s+FROM\b", re.IGNORECASE),
+    "insert": re.compile(r"\bON\s+CONFLICT\b", re.IGNORECASE),
+    "select": re.compile(r"\bFOR\s+((NO\s+KEY\s+)?UPDATE|(KEY\s+)?SHARE)\b", re.IGNORECASE),
+}
+_MANY = re.compile(
+    r"\bunnest\(|\bANY\s*\(|\bIN\s*\(\s*SELECT|\bLIMIT\b|@>|\bSET\b((?!\bWHERE\b)[^;])*\sFROM\s"
+    r"|\bWHERE\s+[\w.]+\s*([<>]|IS\b)",
+    re.IGNORECASE,
+)
+_LOCKED_IN_ORDER = re.compile(r"\bORDER\s+BY\b[^;]*?\bFOR\s+((NO\s+KEY\s+)?UPDATE|(KEY\s+)?SHARE)\b", re.IGNORECASE)
+_ORDERED = re.compile(r"\bORDER\s+BY\b", re.IGNORECASE)
+_WAITS_FOR_NOBODY = re.compile(r"\bSKIP\s+LOCKED\b", re.IGNORECASE)
+
+
+def _statements(source: Source) -> Iterator[tuple[int, str]]:
+    """Every string that is a statement, with what an f-string puts together as one."""
+    for node in ast.walk(source.tree):
+        if isinstance(node, ast.JoinedStr):
+            pieces = (str(piece.value) if isinstance(piece, ast.Constant) else " x " for piece in node.values)
+            yield node.lineno, "".join(pieces)
+    for text in _strings(source):
+        if SQL.match(str(text.value)):
+            yield text.lineno, str(text.value)
+
+
+@rule
+def ordered_locks(source: Source) -> Iterator[tuple[int, str]]:
+    """A statement that locks many rows locks them in the order of their keys, or waits for none (ARCHITECTURE.md)."""
+    if (source.room != "store" and not source.in_kit) or "tests" in source.path.parts:
+        return
+    for line, text in _statements(source):
+        kind = next((name for name, locks in _LOCKS.items() if locks.search(text)), "")
+        ordered = _ORDERED if kind == "insert" else _LOCKED_IN_ORDER
+        if kind == "insert" and re.search(r"\bVALUES\b", text):
+            continue
+        if kind and _MANY.search(text) and not ordered.search(text) and not _WAITS_FOR_NOBODY.search(text):
+            yield line, "many rows are locked in no order: ORDER BY their key, FOR UPDATE where they are changed"
+    for call, name in _calls(source):
+        if name.endswith(".executemany") and not ast.unparse(call.args[-1]).startswith("sorted("):
+            yield call.lineno, "rows are locked one by one: sort them by their key"
+
+
 @rule
 def one_clock(source: Source) -> Iterator[tuple[int, str]]:
     """Time in SQL comes from kit_now(), in Python from muster.kit.clock, so that a simulation can own both."""

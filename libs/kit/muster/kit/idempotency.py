@@ -48,10 +48,14 @@ _FIND = "SELECT body_hash, status, answer FROM idempotency WHERE tenant_id = $1 
 
 _STORE = "UPDATE idempotency SET status = $4, answer = $5 WHERE tenant_id = $1 AND route = $2 AND key = $3"
 
+# allow ordered-locks: one process at a time forgets, and what it forgets nobody else changes any more
 _FORGET = """
 DELETE FROM idempotency WHERE (tenant_id, route, key) IN (
     SELECT tenant_id, route, key FROM idempotency WHERE created_at < kit_now() - make_interval(hours => $1) LIMIT $2)
 """
+
+
+_FORGET_ALONE = "SELECT pg_try_advisory_xact_lock(hashtextextended('idempotency.forget', 0))"
 
 
 class Sealer(Protocol):
@@ -155,6 +159,8 @@ async def forget_old_answers(db: Database, kept_h: int) -> NoReturn:
 async def _forget(db: Database, kept_h: int) -> bool:
     """Delete some; whether there may be more."""
     async with db.worker() as tx:
+        if not await tx.fetchval(_FORGET_ALONE):
+            return False
         count = int((await tx.execute(_FORGET, kept_h, _FORGET_AT_ONCE)).rpartition(" ")[2])
     metrics.idempotency_forgotten.inc(count)
     return count == _FORGET_AT_ONCE

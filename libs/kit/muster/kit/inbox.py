@@ -10,10 +10,13 @@ from muster.kit.consumer.received import Received
 from muster.kit.pg import Tx
 
 _TAKE = """
-INSERT INTO inbox (consumer, event_id) SELECT $1, unnest($2::uuid[])
+INSERT INTO inbox (consumer, event_id) SELECT $1, id FROM unnest($2::uuid[]) AS id ORDER BY id
 ON CONFLICT (consumer, event_id) DO NOTHING RETURNING event_id
 """
-_FORGET = "DELETE FROM inbox WHERE received_at < kit_now() - $1::interval"
+_FORGET = """
+DELETE FROM inbox WHERE (consumer, event_id) IN (
+    SELECT consumer, event_id FROM inbox WHERE received_at < kit_now() - $1::interval FOR UPDATE SKIP LOCKED)
+"""
 
 
 async def first_time(tx: Tx, consumer: str, events: Sequence[Received[Any]]) -> list[Received[Any]]:

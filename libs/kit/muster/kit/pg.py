@@ -77,7 +77,7 @@ class Tx:
 
     async def executemany(self, query: str, args: Iterable[Sequence[object]]) -> None:
         """Run a statement once for each row of arguments."""
-        await self._connection.executemany(query, args)
+        await self._connection.executemany(query, args)  # allow ordered-locks: the caller sorts
 
     async def copy_records_to_table(
         self, table: str, *, records: Iterable[Sequence[object]], columns: Sequence[str] | None = None

@@ -44,6 +44,7 @@ SELECT * FROM (
     FROM (SELECT * FROM outbox WHERE lane = $1 ORDER BY id LIMIT $2) lowest
 ) summed WHERE bytes_before < $3 ORDER BY id
 """
+# allow ordered-locks: who publishes a lane holds its advisory lock, and nobody else touches what is in an outbox
 _DELETE = "DELETE FROM outbox WHERE lane = $1 AND id = ANY($2::bigint[])"
 _PENDING = "SELECT count(*) AS n, min(time_unix_ms) AS oldest FROM outbox WHERE lane = $1"
 _LOCK = "SELECT pg_try_advisory_lock($1, $2)"

@@ -251,7 +251,7 @@ _ADD_ACTS = """
 INSERT INTO act (tenant_id, event_id, at, act, user_id, role, subject_kind, subject_id, service, reason)
 SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::timestamptz[], $4::text[], $5::text[], $6::text[], $7::text[],
     $8::text[], $9::text[], $10::text[])
-ON CONFLICT (tenant_id, event_id) DO NOTHING
+ORDER BY 1, 2 ON CONFLICT (tenant_id, event_id) DO NOTHING
 """
 
 
@@ -301,6 +301,7 @@ async def add_signing_key(tx: Tx, key: SigningKey, sealed: bytes) -> None:
     await tx.execute(_ADD_SIGNING_KEY, key.kid, key.public_key, sealed, key.created_at)
 
 
+# allow ordered-locks: they are few, and who changes the keyring holds its lock
 _FORGET_SIGNING_KEYS = "DELETE FROM signing_key WHERE kid = ANY($1::text[])"
 
 

@@ -55,7 +55,11 @@ _WAITING = """
 SELECT count(*) AS n, extract(epoch FROM kit_now() - min(parked_at))::float8 AS oldest_s FROM dead_letter
 WHERE consumer_group = $1 AND state = 'waiting' -- of every tenant_id
 """
-_FORGET = "DELETE FROM dead_letter WHERE state <> 'waiting' AND decided_at < kit_now() - $1::interval -- any tenant_id"
+_FORGET = """
+DELETE FROM dead_letter WHERE (tenant_id, id) IN (
+    SELECT tenant_id, id FROM dead_letter WHERE state <> 'waiting' AND decided_at < kit_now() - $1::interval
+    FOR UPDATE SKIP LOCKED)
+"""
 
 
 class LogRecord(Protocol):

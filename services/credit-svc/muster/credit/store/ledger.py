@@ -52,6 +52,7 @@ async def reservations(tx: Tx, keys: Collection[Key]) -> dict[Key, Reservation]:
     return {(row["tenant_id"], row["bulk_id"]): _reservation(row) for row in rows}
 
 
+# allow ordered-locks: `lock_accounts` has locked them, in order
 _SAVE_ACCOUNTS = """
 UPDATE account a
 SET granted = v.granted, owed = v.owed, available = v.available, reserved = v.reserved, consumed = v.consumed,
@@ -83,6 +84,7 @@ async def _add_entries(tx: Tx, entries: Sequence[Entry]) -> None:
         await tx.execute(_ADD_ENTRIES, *_columns([_entry_row(entry) for entry in entries]))
 
 
+# allow ordered-locks: whoever changes what an account has reserved holds the account
 _SAVE_RESERVATIONS = """
 INSERT INTO reservation (tenant_id, bulk_id, answer, asked, reserved, shortfall, reason, send_by_ms, answered_version,
     answered_available, used, released, refunded, version, closed, excess, settled_version, settled_available, held,

@@ -49,7 +49,10 @@ async def add_rate(tx: Tx, country: str, credits_per_part: int, valid_from: date
 # What is published is the rate in force, not the one that began: the topic keeps the last word of each country.
 _TAKE_UNSAID_RATES = """
 WITH due AS (
-    UPDATE rate SET said_at = kit_now() WHERE said_at IS NULL AND valid_from <= kit_now() RETURNING country
+    UPDATE rate SET said_at = kit_now() WHERE (country, version) IN (
+        SELECT country, version FROM rate WHERE said_at IS NULL AND valid_from <= kit_now()
+        ORDER BY country, version FOR NO KEY UPDATE)
+    RETURNING country
 )
 SELECT DISTINCT ON (country) country, version, credits_per_part, valid_from FROM rate
 WHERE country IN (SELECT country FROM due) AND valid_from <= kit_now()

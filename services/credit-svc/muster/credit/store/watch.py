@@ -19,6 +19,7 @@ async def watches(tx: Tx, tenant_ids: Collection[UUID]) -> dict[UUID, Watch]:
     return {row["tenant_id"]: Watch(**row) for row in await tx.fetch(_WATCHES, list(tenant_ids))}
 
 
+# allow ordered-locks: whoever changes what is watched of an account holds the account
 _SAVE_ARMED = """
 UPDATE watch w SET alert_armed = v.alert_armed, top_up_armed = v.top_up_armed
 FROM unnest($1::uuid[], $2::boolean[], $3::boolean[]) AS v (tenant_id, alert_armed, top_up_armed)

@@ -179,9 +179,12 @@ async def save_control(tx: Tx, tenant_id: UUID, bulk_id: UUID, version: int, con
 
 
 _RESERVED = """
-UPDATE bulk b SET credits_reserved = r.credits
-FROM unnest($1::uuid[], $2::uuid[], $3::bigint[]) AS r (tenant_id, bulk_id, credits)
-WHERE b.tenant_id = r.tenant_id AND b.bulk_id = r.bulk_id AND b.credits_reserved IS DISTINCT FROM r.credits
+WITH r AS (
+    SELECT tenant_id, bulk_id, r.credits FROM bulk b
+    JOIN unnest($1::uuid[], $2::uuid[], $3::bigint[]) AS r (tenant_id, bulk_id, credits) USING (tenant_id, bulk_id)
+    WHERE b.credits_reserved IS DISTINCT FROM r.credits ORDER BY tenant_id, bulk_id FOR NO KEY UPDATE OF b
+)
+UPDATE bulk b SET credits_reserved = r.credits FROM r WHERE b.tenant_id = r.tenant_id AND b.bulk_id = r.bulk_id
 """
 
 
@@ -239,8 +242,10 @@ async def save_account(tx: Tx, account: Account) -> None:
 
 
 _DISPATCHED = """
-UPDATE bulk b SET dispatched = true FROM unnest($1::uuid[], $2::uuid[]) AS d (tenant_id, bulk_id)
-WHERE b.tenant_id = d.tenant_id AND b.bulk_id = d.bulk_id AND NOT b.dispatched
+UPDATE bulk SET dispatched = true WHERE (tenant_id, bulk_id) IN (
+    SELECT tenant_id, bulk_id FROM bulk
+    WHERE (tenant_id, bulk_id) IN (SELECT * FROM unnest($1::uuid[], $2::uuid[])) AND NOT dispatched
+    ORDER BY tenant_id, bulk_id FOR NO KEY UPDATE)
 """
 
 

@@ -89,6 +89,14 @@ WITH incoming AS MATERIALIZED (
         AS i (match_key, first_name, last_name, own_fields, language, allow, consent, tags, consent_given, n)
     LEFT JOIN LATERAL (SELECT customer_id FROM customer k WHERE k.tenant_id = $1 AND k.match_key = i.match_key
                        ORDER BY customer_id LIMIT 1) c ON true
+), changed AS (
+    SELECT i.* FROM customer c JOIN incoming i ON c.customer_id = i.known
+    -- Who withdrew consent stays as they are: a file is no word of theirs.
+    WHERE c.tenant_id = $1 AND c.consent <> 'withdrawn'
+        AND (NOT c.own_fields @> i.own_fields::jsonb OR NOT c.tags @> string_to_array(i.tags, E'\\x1f')
+             OR i.language NOT IN ('', c.language)
+             OR i.consent_given AND (c.allow_bulk_sms IS DISTINCT FROM i.allow OR c.consent <> i.consent))
+    ORDER BY c.customer_id FOR NO KEY UPDATE OF c
 ), updated AS (
     UPDATE customer c SET own_fields = c.own_fields || i.own_fields::jsonb,
         tags = c.tags || ARRAY(SELECT t FROM unnest(string_to_array(i.tags, E'\\x1f')) t WHERE t <> ALL(c.tags)),
@@ -103,12 +111,7 @@ WITH incoming AS MATERIALIZED (
                          THEN kit_now() ELSE joined_at END,
         joined_xid = CASE WHEN i.allow AND i.consent_given AND c.allow_bulk_sms IS NOT TRUE
                           THEN pg_current_xact_id() ELSE joined_xid END
-    FROM incoming i
-    -- Who withdrew consent stays as they are: a file is no word of theirs.
-    WHERE c.tenant_id = $1 AND c.customer_id = i.known AND c.consent <> 'withdrawn'
-        AND (NOT c.own_fields @> i.own_fields::jsonb OR NOT c.tags @> string_to_array(i.tags, E'\\x1f')
-             OR i.language NOT IN ('', c.language)
-             OR i.consent_given AND (c.allow_bulk_sms IS DISTINCT FROM i.allow OR c.consent <> i.consent))
+    FROM changed i WHERE c.tenant_id = $1 AND c.customer_id = i.known
     RETURNING c.customer_id
 ), inserted AS (
     INSERT INTO customer (tenant_id, first_name, last_name, own_fields, language, allow_bulk_sms, consent, consent_at,
@@ -257,7 +260,10 @@ async def lists_of(tx: Tx, tenant_id: UUID) -> list[Record]:
 
 _ADD_TO_LIST = """
 UPDATE customer SET tags = tags || $2::text, changed_at = kit_now()
-WHERE tenant_id = $1 AND customer_id = ANY($3::bigint[]) AND NOT tags @> ARRAY[$2::text]
+WHERE tenant_id = $1 AND customer_id IN (
+    SELECT customer_id FROM customer
+    WHERE tenant_id = $1 AND customer_id = ANY($3::bigint[]) AND NOT tags @> ARRAY[$2::text]
+    ORDER BY customer_id FOR NO KEY UPDATE)
 """
 
 
@@ -277,7 +283,9 @@ async def unknown_ids(tx: Tx, tenant_id: UUID, customer_ids: Sequence[int]) -> l
 
 _REMOVE_LIST = """
 UPDATE customer SET tags = array_remove(tags, $2::text), changed_at = kit_now()
-WHERE tenant_id = $1 AND tags @> ARRAY[$2::text]
+WHERE tenant_id = $1 AND customer_id IN (
+    SELECT customer_id FROM customer WHERE tenant_id = $1 AND tags @> ARRAY[$2::text]
+    ORDER BY customer_id FOR NO KEY UPDATE)
 """
 
 

@@ -162,21 +162,26 @@ WITH n AS (
         $17::bigint[], $18::bigint[])
     AS n(tenant_id, bulk_id, chunk, slots, said, done, carrier_ids, submitted, accepted, unknown, rejected, stopped,
         suppressed, short, open, used, unknown_credits, open_credits)
+), locked AS (
+    SELECT tenant_id, bulk_id, chunk FROM chunk c JOIN n USING (tenant_id, bulk_id, chunk)
+    ORDER BY tenant_id, bulk_id, chunk FOR NO KEY UPDATE OF c
 ), saved AS (
     UPDATE chunk c SET slots = n.slots, said = n.said, carrier_ids = n.carrier_ids, accepted = n.accepted,
         unknown = n.unknown, rejected = n.rejected, stopped = n.stopped, suppressed = n.suppressed, short = n.short,
         open = n.open, used = n.used, unknown_credits = n.unknown_credits, open_credits = n.open_credits,
         submitted_at = CASE WHEN n.submitted THEN kit_now() ELSE c.submitted_at END,
         done_at = CASE WHEN n.done THEN coalesce(c.done_at, kit_now()) END
-    FROM n WHERE c.tenant_id = n.tenant_id AND c.bulk_id = n.bulk_id AND c.chunk = n.chunk
+    FROM n JOIN locked USING (tenant_id, bulk_id, chunk)
+    WHERE c.tenant_id = n.tenant_id AND c.bulk_id = n.bulk_id AND c.chunk = n.chunk
 )
-UPDATE chunk_body b SET personal = NULL FROM n
+UPDATE chunk_body b SET personal = NULL FROM n JOIN locked USING (tenant_id, bulk_id, chunk)
 WHERE n.done AND b.tenant_id = n.tenant_id AND b.bulk_id = n.bulk_id AND b.chunk = n.chunk AND b.personal IS NOT NULL
 """
 
 
 async def save(tx: Tx, outcomes: Mapping[ChunkKey, Outcome]) -> None:
-    """Store outcomes of chunks whose attempt or row this transaction has locked; blank what is done."""
+    """Store outcomes of chunks whose attempt or row this transaction has locked, in the order of locks; blank what is
+    done."""
     if outcomes:
         await tx.execute(
             _SAVE, *map(list, zip(*(_row(key, outcome) for key, outcome in outcomes.items()), strict=True))
@@ -196,6 +201,7 @@ _ADD_UNKNOWN: Final = """
 INSERT INTO unknown_part (tenant_id, bulk_id, chunk, slot, account, sender, number_hash, submitted_at)
 SELECT n.*, kit_now()
 FROM unnest($1::uuid[], $2::uuid[], $3::int[], $4::int[], $5::text[], $6::text[], $7::bytea[]) AS n
+ORDER BY 1, 2, 3, 4
 ON CONFLICT DO NOTHING
 """
 

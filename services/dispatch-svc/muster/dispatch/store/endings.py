@@ -76,6 +76,7 @@ def _taken(row: Record) -> Taken:
     return Taken(key=key, order=row["slot_order"], intent_upto=row["intent_upto"])
 
 
+# allow ordered-locks: this transaction has locked them, in order
 _END: Final = """
 UPDATE attempt t SET state = CASE WHEN n.queued THEN 0 ELSE 2 END, lease_owner = NULL, lease_until = NULL,
     lease_epoch = lease_epoch + 1

@@ -63,6 +63,7 @@ async def add_part(tx: Tx, account: str, part: Part) -> bytes | None:
     return None if whole is None else bytes.fromhex(whole)
 
 
+# allow ordered-locks: the parts of an account are joined by the one process that has it
 _TAKE_LATE: Final = """
 WITH late AS (
     SELECT source, destination, reference, total FROM inbound_part WHERE account = $1 AND joined_at IS NULL
@@ -86,7 +87,11 @@ async def take_late(tx: Tx, account: str, wait_s: float, limit: int) -> dict[Par
     return {key: sorted(parts, key=lambda part: part.number) for key, parts in found.items()}
 
 
-_FORGET_JOINED: Final = "DELETE FROM inbound_part WHERE joined_at < kit_now() - make_interval(secs => $1)"
+_FORGET_JOINED: Final = """
+DELETE FROM inbound_part WHERE (account, source, destination, reference, total, number) IN (
+    SELECT account, source, destination, reference, total, number FROM inbound_part
+    WHERE joined_at < kit_now() - make_interval(secs => $1) FOR UPDATE SKIP LOCKED)
+"""
 
 
 async def forget_joined(tx: Tx, kept_s: float) -> None:

@@ -257,8 +257,10 @@ async def renew(tx: Tx, account: str, owner: UUID, lease_s: float) -> None:
 
 _RELEASE_ORPHANS: Final = """
 UPDATE attempt SET state = 0, lease_owner = NULL, lease_until = NULL, intent_upto = 0
-WHERE account = $1 AND state = 1 AND lease_owner = $2
-    AND (tenant_id, bulk_id, chunk) NOT IN (SELECT * FROM unnest($3::uuid[], $4::uuid[], $5::int[]))
+WHERE (tenant_id, bulk_id, chunk, attempt) IN (
+    SELECT tenant_id, bulk_id, chunk, attempt FROM attempt WHERE account = $1 AND state = 1 AND lease_owner = $2
+        AND (tenant_id, bulk_id, chunk) NOT IN (SELECT * FROM unnest($3::uuid[], $4::uuid[], $5::int[]))
+    ORDER BY tenant_id, bulk_id, chunk FOR UPDATE)
 """
 
 
@@ -297,6 +299,7 @@ async def lock_leases(tx: Tx, keys: Sequence[AttemptKey], owner: UUID) -> set[Ch
     return {key_of(row) for row in rows}
 
 
+# allow ordered-locks: _LOCK_LEASES has locked them, in order
 _RELEASE: Final = """
 UPDATE attempt t SET state = CASE WHEN n.queued THEN 0 ELSE 2 END, lease_owner = NULL, lease_until = NULL,
     intent_upto = n.intent_upto

@@ -11,8 +11,15 @@ from muster.dispatch.store.chunks import HOME_COLUMNS, Home, home_of, key_column
 from muster.kit.pg import Tx
 
 _SAVE: Final = """
+WITH n AS (
+    SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::int[], $4::bytea[], $5::int[])
+    AS n(tenant_id, bulk_id, chunk, receipts, said)
+), locked AS (
+    SELECT tenant_id, bulk_id, chunk FROM chunk c JOIN n USING (tenant_id, bulk_id, chunk)
+    ORDER BY tenant_id, bulk_id, chunk FOR NO KEY UPDATE OF c
+)
 UPDATE chunk c SET receipts = n.receipts, receipts_said = n.said
-FROM unnest($1::uuid[], $2::uuid[], $3::int[], $4::bytea[], $5::int[]) AS n(tenant_id, bulk_id, chunk, receipts, said)
+FROM n JOIN locked USING (tenant_id, bulk_id, chunk)
 WHERE c.tenant_id = n.tenant_id AND c.bulk_id = n.bulk_id AND c.chunk = n.chunk AND c.receipts_said = n.said - 1
 RETURNING c.tenant_id, c.bulk_id, c.chunk
 """
@@ -64,7 +71,7 @@ class WaitingReceipt:
 _KEEP_WAITING: Final = """
 INSERT INTO receipt_waiting (account, carrier_id, state, error, done_at, submitted_at, number, sender)
 SELECT $1, n.* FROM unnest($2::text[], $3::smallint[], $4::text[], $5::timestamptz[], $6::timestamptz[], $7::text[],
-    $8::text[]) AS n
+    $8::text[]) AS n ORDER BY 2
 ON CONFLICT DO NOTHING
 """
 
@@ -92,7 +99,10 @@ async def waiting(tx: Tx, account: str, within_s: float, limit: int) -> list[Wai
     return [WaitingReceipt(**dict(row)) for row in await tx.fetch(_WAITING, account, within_s, limit)]
 
 
-_DROP_WAITING: Final = "DELETE FROM receipt_waiting WHERE account = $1 AND carrier_id = ANY ($2)"
+_DROP_WAITING: Final = """
+DELETE FROM receipt_waiting WHERE account = $1 AND carrier_id IN (
+    SELECT carrier_id FROM receipt_waiting WHERE account = $1 AND carrier_id = ANY ($2) ORDER BY carrier_id FOR UPDATE)
+"""
 
 
 async def drop_waiting(tx: Tx, account: str, carrier_ids: Collection[str]) -> None:
@@ -141,6 +151,7 @@ async def unknown_parts(tx: Tx, account: str, hashes: Collection[bytes]) -> list
     ]
 
 
+# allow ordered-locks: whoever deletes the parts of a chunk holds the chunk
 _FORGET_UNKNOWN: Final = """
 DELETE FROM unknown_part WHERE (tenant_id, bulk_id, chunk, slot) IN (
     SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::int[], $4::int[]))
@@ -157,6 +168,7 @@ _KEEP_IDS: Final = """
 INSERT INTO carrier_id (tenant_id, bulk_id, chunk, slot, account, carrier_id)
 SELECT n.tenant_id, n.bulk_id, n.chunk, n.slot, $1, n.carrier_id
 FROM unnest($2::uuid[], $3::uuid[], $4::int[], $5::int[], $6::text[]) AS n(tenant_id, bulk_id, chunk, slot, carrier_id)
+ORDER BY n.tenant_id, n.bulk_id, n.chunk, n.slot
 ON CONFLICT DO NOTHING
 """
 
@@ -194,9 +206,15 @@ async def homes(tx: Tx, keys: Collection[ChunkKey]) -> list[Home]:
     return [home_of(row) for row in await tx.fetch(_HOMES, *key_columns(keys))]
 
 
-_DROP_WAITING_OLD: Final = "DELETE FROM receipt_waiting WHERE received_at < kit_now() - make_interval(secs => $1)"
+_DROP_WAITING_OLD: Final = """
+DELETE FROM receipt_waiting WHERE (account, carrier_id) IN (
+    SELECT account, carrier_id FROM receipt_waiting WHERE received_at < kit_now() - make_interval(secs => $1)
+    FOR UPDATE SKIP LOCKED)
+"""
 _DROP_IDS_OLD: Final = """
-DELETE FROM carrier_id WHERE kept_at < kit_now() - make_interval(secs => $1) AND tenant_id IS NOT NULL
+DELETE FROM carrier_id WHERE (tenant_id, bulk_id, chunk, slot) IN (
+    SELECT tenant_id, bulk_id, chunk, slot FROM carrier_id WHERE kept_at < kit_now() - make_interval(secs => $1)
+    FOR UPDATE SKIP LOCKED)
 """
 
 

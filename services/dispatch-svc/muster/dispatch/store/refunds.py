@@ -26,8 +26,8 @@ async def add_due(tx: Tx, keys: Collection[ChunkKey]) -> None:
         await tx.execute(_ADD, *key_columns(keys), FAILED_RULE_RELEASE)
 
 
-# A chunk that somebody holds has its turn later: who stores receipts locks chunks in an order of its own, so nobody may
-# wait for one with others in hand.
+# A chunk that somebody holds has its turn later: what is due is taken by its time, which is not the order of locks, so
+# nothing is waited for with others in hand.
 _LOCK_DUE: Final = f"""
 SELECT {HOME_COLUMNS} FROM refund_due d JOIN chunk c USING (tenant_id, bulk_id, chunk)
 JOIN chunk_body b USING (tenant_id, bulk_id, chunk)
@@ -40,6 +40,7 @@ async def lock_due(tx: Tx, limit: int) -> dict[ChunkKey, Home]:
     return {home.key: home for home in map(home_of, await tx.fetch(_LOCK_DUE, limit))}
 
 
+# allow ordered-locks: _LOCK_DUE has locked them
 _SAVE: Final = """
 UPDATE chunk c SET refunded = n.refunded
 FROM unnest($1::uuid[], $2::uuid[], $3::int[], $4::bigint[]) AS n(tenant_id, bulk_id, chunk, refunded)
@@ -52,9 +53,11 @@ async def save(tx: Tx, refunded: Mapping[ChunkKey, int]) -> None:
     await tx.execute(_SAVE, *key_columns(refunded), list(refunded.values()))
 
 
+# allow ordered-locks: whoever changes what is due of a chunk holds the chunk
 _DROP: Final = """
 DELETE FROM refund_due WHERE (tenant_id, bulk_id, chunk) IN (SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::int[]))
 """
+# allow ordered-locks: the same
 _POSTPONE: Final = """
 UPDATE refund_due SET due_at = kit_now() + make_interval(secs => $4)
 WHERE (tenant_id, bulk_id, chunk) IN (SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::int[]))

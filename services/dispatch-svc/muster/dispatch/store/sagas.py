@@ -21,7 +21,7 @@ class SagaKey(NamedTuple):
 
 _CREATE: Final = """
 INSERT INTO saga (tenant_id, bulk_id)
-SELECT * FROM unnest($1::uuid[], $2::uuid[]) ON CONFLICT DO NOTHING
+SELECT * FROM unnest($1::uuid[], $2::uuid[]) ORDER BY 1, 2 ON CONFLICT DO NOTHING
 """
 
 _COLUMNS: Final = """
@@ -97,6 +97,7 @@ def _totals(row: Record) -> Totals:
     )
 
 
+# allow ordered-locks: `lock` has locked them, in order
 _SAVE: Final = """
 UPDATE saga s SET
     state = n.state, control_version = n.control_version, paused = n.paused, ending = n.ending, overdue = n.overdue,

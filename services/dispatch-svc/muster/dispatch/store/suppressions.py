@@ -85,9 +85,11 @@ async def add_hold(tx: Tx, tenant_id: UUID, number_hash: bytes, inbound_id: UUID
 
 
 _RELEASE_HOLDS: Final = """
-UPDATE hold h SET released_at = kit_now() FROM unnest($1::uuid[], $2::uuid[]) AS n(tenant_id, inbound_id)
-WHERE h.tenant_id = n.tenant_id AND h.inbound_id = n.inbound_id AND h.released_at IS NULL
-RETURNING h.tenant_id
+UPDATE hold SET released_at = kit_now() WHERE (tenant_id, number_hash, inbound_id) IN (
+    SELECT tenant_id, number_hash, inbound_id FROM hold
+    WHERE (tenant_id, inbound_id) IN (SELECT * FROM unnest($1::uuid[], $2::uuid[])) AND released_at IS NULL
+    ORDER BY tenant_id, number_hash, inbound_id FOR NO KEY UPDATE)
+RETURNING tenant_id
 """
 
 
@@ -100,8 +102,14 @@ async def release_holds(tx: Tx, inbound: Sequence[tuple[UUID, UUID]]) -> set[UUI
 
 
 _NARROW: Final = """
-UPDATE hold h SET scope = n.scope FROM unnest($1::uuid[], $2::uuid[], $3::smallint[]) AS n(tenant_id, inbound_id, scope)
-WHERE h.tenant_id = n.tenant_id AND h.inbound_id = n.inbound_id AND h.released_at IS NULL AND n.scope < h.scope
+WITH narrowed AS (
+    SELECT tenant_id, number_hash, inbound_id, n.scope FROM hold h
+    JOIN unnest($1::uuid[], $2::uuid[], $3::smallint[]) AS n(tenant_id, inbound_id, scope) USING (tenant_id, inbound_id)
+    WHERE h.released_at IS NULL AND n.scope < h.scope
+    ORDER BY tenant_id, number_hash, inbound_id FOR NO KEY UPDATE OF h
+)
+UPDATE hold h SET scope = n.scope FROM narrowed n
+WHERE h.tenant_id = n.tenant_id AND h.number_hash = n.number_hash AND h.inbound_id = n.inbound_id
 """
 
 

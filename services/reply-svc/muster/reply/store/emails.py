@@ -9,7 +9,7 @@ from muster.reply.domain import Forward, Reply, Verdict
 
 _ADD = """
 INSERT INTO email (tenant_id, inbound_id, recipient) SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::text[])
-ON CONFLICT (tenant_id, inbound_id) DO NOTHING
+ORDER BY 1, 2 ON CONFLICT (tenant_id, inbound_id) DO NOTHING
 """
 
 
@@ -35,7 +35,7 @@ SELECT l.tenant_id, l.inbound_id, l.recipient, l.attempts, i.number, i.number_ha
 FROM leased l
 JOIN inbound_message i ON i.tenant_id = l.tenant_id AND i.inbound_id = l.inbound_id
 LEFT JOIN tenant t ON t.tenant_id = l.tenant_id
-ORDER BY i.received_at
+ORDER BY i.received_at, i.inbound_id
 """
 
 
@@ -68,9 +68,10 @@ async def postpone(tx: Tx, tenant_id: UUID, inbound_id: UUID, attempts: int, pau
 
 
 _DROP = """
-UPDATE email e SET state = 'failed', error = 'erased', ended_at = kit_now()
-FROM inbound_message i
-WHERE i.tenant_id = e.tenant_id AND i.inbound_id = e.inbound_id AND e.tenant_id = $1 AND e.state = 'due' AND i.erased
+UPDATE email SET state = 'failed', error = 'erased', ended_at = kit_now()
+WHERE tenant_id = $1 AND inbound_id IN (
+    SELECT inbound_id FROM email e JOIN inbound_message i USING (tenant_id, inbound_id)
+    WHERE tenant_id = $1 AND e.state = 'due' AND i.erased ORDER BY inbound_id FOR NO KEY UPDATE OF e)
 """
 
 

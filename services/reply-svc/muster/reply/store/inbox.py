@@ -2,6 +2,7 @@
 
 from collections.abc import Collection, Sequence
 from datetime import datetime
+from operator import itemgetter
 from typing import Any
 from uuid import UUID
 
@@ -76,12 +77,15 @@ async def save_answered(tx: Tx, replies: Sequence[Reply]) -> None:
         if reply.answer is not None
     ]
     if rows:
-        await tx.executemany(_SAVE_ANSWERED, rows)
+        await tx.executemany(_SAVE_ANSWERED, sorted(rows, key=itemgetter(0, 1, 2)))
 
 
 _BLANK = """
 UPDATE inbound_message SET number = '', text = '', erased = true
-WHERE tenant_id = $1 AND number_hash = ANY($2::bytea[]) AND received_at <= $3 AND NOT erased
+WHERE tenant_id = $1 AND inbound_id IN (
+    SELECT inbound_id FROM inbound_message
+    WHERE tenant_id = $1 AND number_hash = ANY($2::bytea[]) AND received_at <= $3 AND NOT erased
+    ORDER BY inbound_id FOR NO KEY UPDATE)
 """
 
 

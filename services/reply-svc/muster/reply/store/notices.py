@@ -10,7 +10,7 @@ _ADD = """
 INSERT INTO notice (tenant_id, notice_id, kind, recipient, happened_at, threshold, available, amount, currency, reason)
 SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::text[], $4::text[], $5::timestamptz[], $6::bigint[], $7::bigint[],
     $8::bigint[], $9::text[], $10::text[])
-ON CONFLICT (tenant_id, notice_id) DO NOTHING
+ORDER BY 1, 2 ON CONFLICT (tenant_id, notice_id) DO NOTHING
 """
 
 

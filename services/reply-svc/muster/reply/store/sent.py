@@ -2,6 +2,7 @@
 
 from collections.abc import Collection, Iterable, Sequence
 from datetime import datetime
+from operator import itemgetter
 from typing import Any
 from uuid import UUID
 
@@ -17,7 +18,7 @@ ON CONFLICT (tenant_id, bulk_id, chunk) DO NOTHING
 
 async def add_chunks(tx: Tx, chunks: Iterable[tuple[UUID, UUID, int, datetime, Sequence[int], bytes]]) -> None:
     """Keep chunks (tenant id, bulk id, chunk, due at, keys, payload); one that is there stays as it is."""
-    await tx.executemany(_ADD_CHUNK, chunks)
+    await tx.executemany(_ADD_CHUNK, sorted(chunks, key=itemgetter(0, 1, 2)))
 
 
 _ADD_DISPATCH = """
@@ -32,7 +33,7 @@ WHERE least(d.first_at, excluded.first_at) IS DISTINCT FROM d.first_at
 
 async def add_dispatches(tx: Tx, steps: Iterable[tuple[UUID, UUID, int, datetime | None, Sequence[int]]]) -> None:
     """Note (tenant id, bulk id, chunk, sent at, seq of those that never leave), in any order, any number of times."""
-    await tx.executemany(_ADD_DISPATCH, steps)
+    await tx.executemany(_ADD_DISPATCH, sorted(steps, key=itemgetter(0, 1, 2)))
 
 
 # The newest chunks that hold a key. A message that was planned only is as old as the time it was due. Single messages
@@ -95,7 +96,7 @@ async def save_tenants(tx: Tx, tenants: Iterable[Tenant]) -> None:
         (t.tenant_id, t.version, t.name, t.country, t.time_zone, t.allow_sms_replies, t.reception_email, t.closed)
         for t in tenants
     ]
-    await tx.executemany(_SAVE_TENANT, rows)
+    await tx.executemany(_SAVE_TENANT, sorted(rows, key=itemgetter(0)))
 
 
 _TENANTS = """
@@ -110,7 +111,7 @@ async def tenants(tx: Tx, tenant_ids: Collection[UUID]) -> dict[UUID, Tenant]:
 
 
 _ADD_ERASED = """
-INSERT INTO erased AS e (tenant_id, number_hash, erased_at) SELECT $1, unnest($2::bytea[]), $3
+INSERT INTO erased AS e (tenant_id, number_hash, erased_at) SELECT $1, h, $3 FROM unnest($2::bytea[]) AS h ORDER BY h
 ON CONFLICT (tenant_id, number_hash) DO UPDATE SET erased_at = excluded.erased_at
 WHERE e.erased_at < excluded.erased_at
 """
@@ -132,11 +133,13 @@ async def erased(tx: Tx, tenant_ids: Collection[UUID]) -> dict[tuple[UUID, bytes
 
 _FORGET_CHUNKS = """
 DELETE FROM sent_chunk WHERE (tenant_id, bulk_id, chunk) IN (
-    SELECT tenant_id, bulk_id, chunk FROM sent_chunk WHERE heard_at < kit_now() - make_interval(days => $1) LIMIT $2)
+    SELECT tenant_id, bulk_id, chunk FROM sent_chunk WHERE heard_at < kit_now() - make_interval(days => $1)
+    LIMIT $2 FOR UPDATE SKIP LOCKED)
 """
 _FORGET_DISPATCHED = """
 DELETE FROM dispatched WHERE (tenant_id, bulk_id, chunk) IN (
-    SELECT tenant_id, bulk_id, chunk FROM dispatched WHERE heard_at < kit_now() - make_interval(days => $1) LIMIT $2)
+    SELECT tenant_id, bulk_id, chunk FROM dispatched WHERE heard_at < kit_now() - make_interval(days => $1)
+    LIMIT $2 FOR UPDATE SKIP LOCKED)
 """
 
 

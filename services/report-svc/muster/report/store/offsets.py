@@ -34,7 +34,7 @@ async def _merge(tx: Tx, topic: str, partition: int, new: Range) -> None:
     await tx.execute(_TURN, topic, partition)
     merged = union([*await covered(tx, topic, partition), new])
     await tx.execute(_CLEAR, topic, partition)
-    await tx.executemany(_ADD, [(topic, partition, first, last) for first, last in merged])
+    await tx.executemany(_ADD, sorted((topic, partition, first, last) for first, last in merged))
 
 
 async def covered(tx: Tx, topic: str, partition: int) -> list[Range]:

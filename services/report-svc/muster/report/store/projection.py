@@ -2,13 +2,14 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
+from operator import itemgetter
 from typing import Any, Final
 from uuid import UUID
 
 from muster.kit.pg import Record, Tx
 
 _ADD_BULKS: Final = """
-INSERT INTO bulk (tenant_id, bulk_id) SELECT * FROM unnest($1::uuid[], $2::uuid[]) ON CONFLICT DO NOTHING
+INSERT INTO bulk (tenant_id, bulk_id) SELECT * FROM unnest($1::uuid[], $2::uuid[]) ORDER BY 1, 2 ON CONFLICT DO NOTHING
 """
 _NUMBERS: Final = """
 SELECT tenant_id, bulk_id, bulk_no FROM bulk
@@ -38,6 +39,7 @@ WITH changed AS (
     FROM unnest($6::text::int[], $7::text::int[], $8::text::int[], $9::text::int[], $10::text::bigint[],
         $11::text::smallint[], $12::text::smallint[], $13::text::smallint[])
         AS m(chunk, seq, version, credits, error, left_state, accepted, parts)
+    ORDER BY 1, 2, 3
     ON CONFLICT (tenant_id, bulk_no, seq) DO UPDATE SET dispatched_version = excluded.dispatched_version,
         sent_at = excluded.sent_at, credits = excluded.credits, error = excluded.error,
         left_state = excluded.left_state, accepted = excluded.accepted, parts = excluded.parts,
@@ -61,6 +63,7 @@ WITH changed AS (
         to_timestamp(nullif(m.unix_ms, 0) / 1000.0), m.receipt, m.error
     FROM unnest($4::text::int[], $5::text::int[], $6::text::int[], $7::text::bigint[], $8::text::smallint[], $9::text[])
         AS m(chunk, seq, version, unix_ms, receipt, error)
+    ORDER BY 1, 2, 3
     ON CONFLICT (tenant_id, bulk_no, seq) DO UPDATE SET receipt_version = excluded.receipt_version,
         receipt_at = excluded.receipt_at, receipt = excluded.receipt, receipt_error = excluded.receipt_error
     WHERE message.receipt_version < excluded.receipt_version
@@ -97,11 +100,16 @@ async def add_counts(tx: Tx, deltas: Mapping[int, Sequence[int]]) -> None:
 
 
 _TIMES: Final = """
+WITH n AS (
+    SELECT bulk_no, min(at) AS first_at, max(at) AS last_at
+    FROM unnest($1::bigint[], $2::timestamptz[]) AS x(bulk_no, at) GROUP BY bulk_no
+), locked AS (
+    SELECT tenant_id, bulk_id, n.first_at, n.last_at FROM bulk b JOIN n USING (bulk_no)
+    WHERE b.first_at IS NULL OR n.first_at < b.first_at OR n.last_at > b.last_at
+    ORDER BY tenant_id, bulk_id FOR UPDATE OF b
+)
 UPDATE bulk b SET first_at = least(b.first_at, n.first_at), last_at = greatest(b.last_at, n.last_at)
-FROM (SELECT bulk_no, min(at) AS first_at, max(at) AS last_at
-    FROM unnest($1::bigint[], $2::timestamptz[]) AS x(bulk_no, at) GROUP BY bulk_no) n
-WHERE b.bulk_no = n.bulk_no AND b.tenant_id IS NOT NULL
-    AND (b.first_at IS NULL OR n.first_at < b.first_at OR n.last_at > b.last_at)
+FROM locked n WHERE b.tenant_id = n.tenant_id AND b.bulk_id = n.bulk_id
 """
 
 
@@ -119,7 +127,7 @@ WHERE tenant_id = $1 AND bulk_id = $2
 
 async def save_requested(tx: Tx, rows: Sequence[tuple[Any, ...]]) -> None:
     """What was asked for; said once for each send."""
-    await tx.executemany(_REQUESTED, rows)
+    await tx.executemany(_REQUESTED, sorted(rows, key=itemgetter(0, 1)))
 
 
 _ACCOUNTED: Final = """
@@ -130,7 +138,7 @@ WHERE tenant_id = $1 AND bulk_id = $2 AND accounted_version < $3
 
 async def save_accounted(tx: Tx, rows: Sequence[tuple[Any, ...]]) -> None:
     """Whether a send has ended, and what came back of it for failed messages."""
-    await tx.executemany(_ACCOUNTED, rows)
+    await tx.executemany(_ACCOUNTED, sorted(rows, key=itemgetter(0, 1)))
 
 
 _RECIPIENTS: Final = """
@@ -141,7 +149,7 @@ VALUES ($1, $2, $3, $4, $5, $6, $7, $8) ON CONFLICT DO NOTHING
 
 async def save_recipients(tx: Tx, rows: Sequence[tuple[Any, ...]]) -> None:
     """Who gets what."""
-    await tx.executemany(_RECIPIENTS, rows)
+    await tx.executemany(_RECIPIENTS, sorted(rows, key=itemgetter(0, 1, 2)))
 
 
 _REPLIED: Final = """
@@ -154,7 +162,7 @@ ON CONFLICT (tenant_id, inbound_id) DO UPDATE SET bulk_id = excluded.bulk_id, se
 
 async def save_replied(tx: Tx, rows: Sequence[tuple[Any, ...]]) -> None:
     """What a customer's message answers, and how it was read: said again where it was unclear (5) and was decided."""
-    await tx.executemany(_REPLIED, rows)
+    await tx.executemany(_REPLIED, sorted(rows, key=itemgetter(0, 1)))
 
 
 _OPTED: Final = """
@@ -165,7 +173,7 @@ ON CONFLICT (tenant_id, inbound_id) DO UPDATE SET opted_out = excluded.opted_out
 
 async def save_opted(tx: Tx, rows: Sequence[tuple[Any, ...]]) -> None:
     """That a customer's message was an opt-out."""
-    await tx.executemany(_OPTED, rows)
+    await tx.executemany(_OPTED, sorted(rows, key=itemgetter(0, 1)))
 
 
 _WRITTEN: Final = """
@@ -177,4 +185,4 @@ ON CONFLICT (tenant_id, inbound_id) DO UPDATE SET text = excluded.text,
 
 async def save_written(tx: Tx, rows: Sequence[tuple[Any, ...]]) -> None:
     """What a customer wrote."""
-    await tx.executemany(_WRITTEN, rows)
+    await tx.executemany(_WRITTEN, sorted(rows, key=itemgetter(0, 1)))
