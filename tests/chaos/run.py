@@ -31,7 +31,7 @@ from chaos import rows as _all_rows  # noqa: F401 - registers them
 from chaos.nemesis import Broken, Chaos, must
 from chaos.proxy import Proxies
 from chaos.quiet import check_the_laws, wait_until_quiet
-from chaos.registry import Row, chosen
+from chaos.registry import ROWS, Row, chosen
 from chaos.storm import works_again
 from muster.client import ApiError
 from muster.local.process import PartError
@@ -193,7 +193,7 @@ def main() -> int:
         rows = chosen(os.environ.get("ROW", "").replace(",", " ").split(), short=os.environ.get("SHORT") == "1")
         options = {"seed": int(os.environ.get("SEED") or 1), "full": os.environ.get("FULL") == "1"}
     except (KeyError, ValueError) as wrong:
-        print(f"chaos: there is no such row or seed: {wrong}", file=sys.stderr)
+        print(f"chaos: there is no such row or seed: {wrong} (rows: {' '.join(ROWS)})", file=sys.stderr)
         return 2
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:

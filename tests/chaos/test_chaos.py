@@ -43,7 +43,7 @@ def test_a_row_that_there_is_not_is_refused() -> None:
     env = {**os.environ, "ROW": "2 99"}
     done = subprocess.run(command, cwd=ROOT, env=env, check=False, capture_output=True, text=True)
     assert done.returncode == 2
-    assert "'99'" in done.stderr
+    assert "'99' (rows: " in done.stderr
 
 
 def test_the_figures_of_a_run_are_written_between_their_marks_and_nowhere_else() -> None:

@@ -165,13 +165,25 @@ def _progress(count: int) -> Callable[[Result], None]:
 
 def main() -> int:
     """Run what the environment asks for."""
-    first, count = int(os.environ.get("FIRST", "1")), int(os.environ.get("SEEDS", "100"))
-    jobs = int(os.environ.get("JOBS", "0")) or os.cpu_count() or 1
+    try:
+        first, count = int(os.environ.get("FIRST") or 1), int(os.environ.get("SEEDS") or 100)
+        jobs = int(os.environ.get("JOBS") or 0) or os.cpu_count() or 1
+    except ValueError:
+        first = count = jobs = -1
     if count < 1 or first < 0 or not 1 <= jobs <= 16:
-        print("SEEDS must be at least 1, FIRST at least 0, JOBS 1 to 16", file=sys.stderr)
+        print("sim: SEEDS must be a number of at least 1, FIRST of at least 0, JOBS of 1 to 16", file=sys.stderr)
         return 2
-    with databases(min(jobs, count)) as places:
-        result = run_all(first, count, places, _progress(count))
+    try:
+        with databases(min(jobs, count)) as places:
+            result = run_all(first, count, places, _progress(count))
+    except KeyboardInterrupt:
+        print("\nsim: ended; no result was written", file=sys.stderr)
+        return 130
+    return _tell(result)
+
+
+def _tell(result: Result) -> int:
+    """Write and print what was found; the exit code."""
     for failure in result.failures:
         print(f"seed {failure['seed']}:", *failure["wrong"], *failure["last"][-_SHOWN:], sep="\n  ")
         print(f"  again: .venv/bin/python -m tests.simulation --seed {failure['seed']} --trace")

@@ -1,10 +1,11 @@
-"""docs/proof.md is made from a run that proved something."""
+"""`make sim` is asked for in numbers, and docs/proof.md is made from a run that proved something."""
 
 from typing import Any
 
 import pytest
 
 from simulation.page import Refused, placed, section
+from simulation.run import main
 
 RUN: dict[str, Any] = {
     "commit": "abc1234", "first": 1, "seeds": 10_000, "transitions": 25_000_000, "statements": 24_000_000,
@@ -41,3 +42,15 @@ def test_a_later_run_replaces_the_section_and_nothing_else() -> None:
     assert again.endswith("\n## After\n")
     assert again.count("## Simulation") == 1
     assert "20,000" in again
+
+
+@pytest.mark.parametrize("asked", [{"SEEDS": "abc"}, {"SEEDS": "0"}, {"FIRST": "-1"}, {"JOBS": "17"}, {"JOBS": "two"}])
+def test_what_is_no_number_of_seeds_is_refused_in_a_line(
+    asked: dict[str, str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name, text in asked.items():
+        monkeypatch.setenv(name, text)
+    assert main() == 2
+    assert capsys.readouterr().err == (
+        "sim: SEEDS must be a number of at least 1, FIRST of at least 0, JOBS of 1 to 16\n"
+    )

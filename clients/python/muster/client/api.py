@@ -29,7 +29,8 @@ class ApiError(Exception):
         self.status = status
         self.problem = dict(problem)
         self.code = str(problem.get("code", ""))
-        super().__init__(f"{status} {problem.get('title', '')} {problem.get('detail', '')}".strip())
+        said = ": ".join(text for name in ("title", "detail") if (text := str(problem.get(name) or "")))
+        super().__init__(f"{status} {said}".strip())
 
 
 class NotConnected(Exception):
