@@ -254,14 +254,26 @@ def _no_json(request: Request) -> bool:
     return media_type != "application/json" and not media_type.endswith("+json")
 
 
+# What people meet most often, in the words of all other messages here; {…} is the limit that was broken.
+_WORDS = {
+    "missing": "is needed",
+    "extra_forbidden": "is not a field that is known here",
+    "model_attributes_type": "must be a JSON object",
+    "model_type": "must be a JSON object",
+    "int_type": "must be a whole number, written without quotes, point or exponent",
+    "greater_than_equal": "must be at least {ge}",
+    "less_than_equal": "must be at most {le}",
+    "string_too_short": "is too short; its least length is {min_length}",
+    "string_too_long": "is too long; its greatest length is {max_length}",
+}
+_CODES = {"extra_forbidden": "unknown_field", "model_attributes_type": "object_type", "model_type": "object_type"}
+
+
 def _error(error: Mapping[str, Any]) -> dict[str, Any]:
     """A validation error as field, code and message; never the value that was given."""
     location = [str(part) for part in error["loc"]]
     field = ".".join(location[1:]) or location[0]
-    if error["type"] == "extra_forbidden":
-        return {"field": field, "code": "unknown_field", "message": "is not a field that is known here"}
-    if error["type"] == "missing":
-        return {"field": field, "code": "missing", "message": "is needed"}
-    if error["type"] in ("model_attributes_type", "model_type"):
-        return {"field": field, "code": "object_type", "message": "must be a JSON object"}
-    return {"field": field, "code": error["type"], "message": error["msg"].removeprefix("Value error, ")}
+    kind = error["type"]
+    words = _WORDS.get(kind)
+    message = words.format_map(error.get("ctx", {})) if words else error["msg"].removeprefix("Value error, ")
+    return {"field": field, "code": _CODES.get(kind, kind), "message": message}

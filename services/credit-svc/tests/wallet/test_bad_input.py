@@ -61,6 +61,18 @@ async def test_every_amount_that_is_none_is_refused_by_its_field_and_nothing_cha
     assert await state(world) == before
 
 
+async def test_a_refused_amount_is_told_what_is_asked_of_it_and_its_limit(world: World) -> None:
+    told = {}
+    for amount in (0, 10**12 + 1, "12.50"):
+        body = {"tenant_id": str(world.tenant), "credits": amount, "reason": "x"}
+        told[amount] = (await world.ask("op", "POST", "/top-ups", body)).json()["errors"][0]["message"]
+    assert told == {
+        0: "must be at least 1",
+        10**12 + 1: "must be at most 1000000000000",
+        "12.50": "must be a whole number, written without quotes, point or exponent",
+    }
+
+
 async def test_each_of_those_routes_takes_a_right_amount(world: World) -> None:
     await world.price()
     await world.top_up(world.tenant, 100)

@@ -85,6 +85,7 @@ async def test_what_cannot_be_moved_is_refused_with_a_reason_and_nothing_changes
     for who, source, target, credits, status, code in wrong:
         refused = await move(world, who, source, target, credits)
         assert (refused.status_code, refused.json()["code"]) == (status, code), (who, status, code)
+        assert status != 404 or refused.json()["field"] == "to_tenant_id"
     assert await world.entries(world.tenant) == [("top_up", 100)]
     async with world.db.worker() as tx:
         assert await tx.fetchval("SELECT count(*) FROM account WHERE version > 0") == 1

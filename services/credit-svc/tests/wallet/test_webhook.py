@@ -127,6 +127,7 @@ async def test_a_forged_old_future_or_unsigned_call_is_401_and_changes_nothing(w
     for signed, reason in FORGED:
         refused = await world.told(succeeded(world), **signed)
         assert (refused.status_code, refused.json()["reason"]) == (401, reason), signed
+        assert "webhook-" in refused.json()["detail"], "it says which header does not hold"
         assert refused.headers["content-type"] == "application/problem+json"
     assert (await world.account(world.tenant)).version == 0
 

@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints, Validation
 
 from muster.credit.api.amounts import Credits, Currency, MinorUnits
 from muster.credit.domain.payments import Call, Failed, Paid, Payment, PaymentRefused, Price, Return
-from muster.credit.domain.signature import TOLERANCE_S, verify
+from muster.credit.domain.signature import TOLERANCE_S, Unsigned, verify
 from muster.credit.handlers import money
 from muster.credit.settings import CreditSettings
 from muster.credit.store import payments as store
@@ -29,6 +29,13 @@ router = APIRouter(prefix="/v1/credits", tags=["credits"])
 _BODY_BYTES_MAX = 65_536
 _PRICE_MAX = 10**9
 Id = Annotated[str, StringConstraints(pattern=r"^[\x21-\x7e]{1,255}$")]
+
+
+_UNSIGNED = {
+    Unsigned.HEADERS: "webhook-id, webhook-timestamp or webhook-signature is missing or not well formed",
+    Unsigned.TIME: f"webhook-timestamp is more than {TOLERANCE_S} s from now",
+    Unsigned.SIGNATURE: "no signature in webhook-signature was made over these bytes with a secret that is known here",
+}
 
 
 class PriceIn(Model):
@@ -190,7 +197,7 @@ def _verified(request: Request, body: bytes) -> None:
     wrong = verify(settings.webhook_keys, call_id, at, signatures, body, clock.unix_ms() / 1000)
     if wrong is not None:
         metrics.payment_calls.labels("unsigned").inc()
-        detail = f"Not a call of the payment provider within {TOLERANCE_S} s: {wrong}."
+        detail = f"Not taken for a call of the payment provider: {_UNSIGNED[wrong]}."
         raise Problem(401, "signature_refused", "The signature does not hold", detail, reason=wrong)
 
 

@@ -21,7 +21,7 @@ from muster.kit.http import Model
 from muster.kit.idempotency import Once, idempotent, idempotent_required
 from muster.kit.outbox import emit
 from muster.kit.pages import Page
-from muster.kit.problems import conflict, forbidden, not_found, unprocessable
+from muster.kit.problems import Problem, conflict, forbidden, not_found, unprocessable
 
 router = APIRouter(prefix="/v1/credits", tags=["credits"])
 
@@ -223,7 +223,10 @@ def _refuse(refused: TransferRefused) -> NoReturn:
         case TransferRefused.ITSELF:
             raise unprocessable("to_tenant_id", refused, "must be another account than the one that it comes from")
         case TransferRefused.STRANGER:
-            raise not_found("sub-account")
+            raise Problem(
+                404, "not_found", "Not found", "One of the two must be the other's reseller, and one of them yours.",
+                kind="sub-account", field="to_tenant_id",
+            )  # fmt: skip
         case TransferRefused.NOT_YOURS:
             raise forbidden("A sub-account can give credits back, and not take its reseller's.", reason=refused)
         case TransferRefused.CLOSED:

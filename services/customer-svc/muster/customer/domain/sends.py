@@ -159,7 +159,8 @@ def cut_short(cut: Cut) -> Problem | None:
     if cut.reason == "send_by":
         return _problem("send_by_passed", "Its time was over", f"{some} by send_by; {back}.")
     if cut.reason == "credits":
-        return _problem("credits_for_some", "Too few credits for all of it", f"{some}, for want of credits.")
+        why = "the credits, or a cap of the business's own, did not allow more"
+        return _problem("credits_for_some", "Too few credits for all of it", f"{some}: {why}.")
     if cut.by_operator:
         return _problem(
             "ended_by_operator", "The operator has ended this send", f"{some}; {back}. The audit log says why."
