@@ -79,10 +79,11 @@ async def test_of_two_that_fit_both_stay_unknown_and_a_receipt_of_somebody_elses
     await world.assert_laws(db)
 
 
-async def test_a_receipt_of_a_known_message_in_another_base_resolves_no_unknown_one_to_the_same_number(
-    db: Database, carrier: Carrier
+@pytest.mark.parametrize("forgotten", ["too old for memory", "reported before a restart"])
+async def test_a_receipt_of_a_known_message_resolves_no_unknown_one_to_the_same_number(
+    db: Database, carrier: Carrier, forgotten: str
 ) -> None:
-    """Seed 480 of the simulation: the id had left memory, and was looked up by how the receipt writes it alone."""
+    """Seeds 480 and 27 of the simulation: its id, which receipts write in another base, is not in memory any more."""
     unheard, known = (Send(recipients=1, tenant_id=TENANT) for _ in range(2))
     await world.queue(db, unheard)
     quiet = replace(carrier.options, receipt_loss=1.0, id_format="hex")
@@ -94,26 +95,76 @@ async def test_a_receipt_of_a_known_message_in_another_base_resolves_no_unknown_
         carrier.use(quiet)
         await world.queue(db, known)
         await eventually(lambda: left(db, known, ACCEPTED))
-    carrier_id = await age(db, known)
+        carrier_id = await id_of(db, known)
+        if forgotten == "reported before a restart":
+            await report(carrier, known, carrier_id)
+            await eventually(lambda: delivered(db, known))
+    if forgotten == "too old for memory":
+        await age(db, known, carrier_id)
 
-    async with world.sending(db, settings):
-        text = f"id:{int(carrier_id, 16)} stat:DELIVRD err:000".encode()
-        receipt = Deliver(0, str(known.numbers[0]), known.sender.removeprefix("+"), text, esm_class=4)
-        carrier.accounts["muster"].deliver([answered := Inbound(receipt)])
-        assert await answered.answer == 0
+    async with world.sending(db, settings) as running:
+        await report(carrier, known, carrier_id)
         await eventually(lambda: delivered(db, known))
+        await eventually(lambda: nothing_waits(db))
+        await running.sender.deliveries.join()
 
     assert await world.lefts(db, unheard) == {UNKNOWN: 1}
     await world.assert_laws(db)
 
 
-async def age(db: Database, send: Send) -> str:
-    """The carrier's id of a message, which is too old for memory from now on."""
+async def test_a_receipt_resolves_nothing_while_another_sender_has_written_to_the_same_number(
+    db: Database, carrier: Carrier
+) -> None:
+    """It may be of what a sender that has died wrote, which is unknown only when its lease has ended."""
+    unheard, written = (Send(recipients=1, tenant_id=TENANT) for _ in range(2))
+    await world.queue(db, unheard)
+    carrier.use(replace(carrier.options, receipt_loss=1.0, response_loss=1.0))
+    settings = world.settings(carrier_port=carrier.port, carrier_response_timeout_s=0.2)
+    async with world.sending(db, settings) as running:
+        await eventually(lambda: left(db, unheard, UNKNOWN))
+        await world.queue(db, written)
+        await eventually(lambda: left(db, written, UNKNOWN))
+        async with db.worker() as tx:
+            await tx.execute("DELETE FROM unknown_part WHERE bulk_id = $1", written.bulk_id)
+            await tx.execute(_LEASED_BY_ANOTHER, uuid4(), written.bulk_id)
+        await report(carrier, written, "a0ff")
+        await eventually(lambda: waiting(db, 1))
+        await running.sender.deliveries.join()
+        assert await world.lefts(db, unheard) == {UNKNOWN: 1}
+
+        async with db.worker() as tx:
+            await tx.execute(_ENDED, written.bulk_id)
+        await eventually(lambda: left(db, unheard, ACCEPTED))
+
+
+_LEASED_BY_ANOTHER = """
+UPDATE attempt SET state = 1, lease_owner = $1, lease_until = kit_now() + interval '1 hour', intent_upto = 1
+WHERE bulk_id = $2
+"""
+_ENDED = "UPDATE attempt SET state = 2, lease_owner = NULL, lease_until = NULL WHERE bulk_id = $1"
+
+
+async def report(carrier: Carrier, send: Send, carrier_id: str) -> None:
+    text = f"id:{int(carrier_id, 16)} stat:DELIVRD err:000".encode()
+    receipt = Deliver(0, str(send.numbers[0]), send.sender.removeprefix("+"), text, esm_class=4)
+    carrier.accounts["muster"].deliver([answered := Inbound(receipt)])
+    assert await answered.answer == 0
+
+
+async def nothing_waits(db: Database) -> bool:
+    return not await waiting(db, 1)
+
+
+async def id_of(db: Database, send: Send) -> str:
     async with db.worker() as tx:
-        carrier_id = await tx.fetchval("SELECT carrier_ids FROM chunk WHERE bulk_id = $1", send.bulk_id)
+        return str(await tx.fetchval("SELECT carrier_ids FROM chunk WHERE bulk_id = $1", send.bulk_id))
+
+
+async def age(db: Database, send: Send, carrier_id: str) -> None:
+    """Its id is too old for memory from now on."""
+    async with db.worker() as tx:
         await store.keep_ids(tx, "smpp", [(ChunkKey(send.tenant_id, send.bulk_id, 1), 0, carrier_id)])
         await tx.execute("UPDATE chunk SET submitted_at = submitted_at - interval '2 days'")
-    return str(carrier_id)
 
 
 async def left(db: Database, send: Send, state: Any) -> bool:

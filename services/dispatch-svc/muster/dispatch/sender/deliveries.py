@@ -15,8 +15,8 @@ from muster.dispatch.sender.book import WAITING_MAX, Book, Place, ReceiptHome
 from muster.dispatch.sender.inbound import Inbox
 from muster.dispatch.sender.resolver import Resolver
 from muster.dispatch.sender.shared import Shared
+from muster.dispatch.store import queue, refunds
 from muster.dispatch.store import receipts as store
-from muster.dispatch.store import refunds
 from muster.dispatch.store.receipts import UnknownPart, WaitingReceipt
 from muster.kit import clock, metrics, observe
 from muster.kit.outbox import Fact, emit
@@ -38,6 +38,9 @@ _STATES: Final = {
 }
 JOIN_EVERY_S: Final = 0.5
 _UNKNOWN_WITHIN: Final = timedelta(seconds=60)
+_UNKNOWN_KEPT: Final = timedelta(hours=72)
+# Who was submitted at the time of a receipt that fits: what fits may differ by `_UNKNOWN_WITHIN` and a minute, twice.
+_AROUND: Final = timedelta(minutes=5)
 _REBUILD_PAGE: Final = 500
 _DATES_MAX: Final = 5_000
 
@@ -228,8 +231,7 @@ class Deliveries:
                 homes = {home.key: home for home in await store.homes(tx, [key for key, _ in places.values()])}
                 for carrier_id, (key, slot) in places.items():
                     book.add(carrier_id, book.home_of(homes[key]), slot)
-                # One whose message is known, in whichever base its id is written, resolves no other.
-                resolved = await self._match(tx, [one for one in due if not self._place(one.carrier_id, one.number)])
+                resolved = await self._match(tx, due)
             for receipt, part in resolved:
                 self._resolver.add(part.key, part.slot, Slot.ACCEPTED, receipt.carrier_id)
             if resolved:
@@ -255,18 +257,26 @@ class Deliveries:
             book.waits_no_more(carrier_id)
             book.done(plain, carrier_id)
 
-    async def _match(self, tx: Tx, waiting: Sequence[WaitingReceipt]) -> list[tuple[WaitingReceipt, UnknownPart]]:
-        """Receipts that exactly one unknown message fits, by account, number, sender and time."""
-        settings = self._settings
+    async def _match(self, tx: Tx, due: Sequence[WaitingReceipt]) -> list[tuple[WaitingReceipt, UnknownPart]]:
+        """Receipts that exactly one unknown message fits, by account, number, sender and time, while nothing else is
+        under way to that number: it might be of that."""
+        settings, shared = self._settings, self._shared
         tenants = await store.tenants_with_unknown(tx, settings.carrier_account)
-        if not tenants or not waiting:
+        if not tenants:
             return []
+        # Asked before what is unknown is: what another wrote is either in his lease or unknown by then.
+        others = await store.homes(tx, await queue.written_by_others(tx, settings.carrier_account, shared.owner))
+        under_way = {one for home in others for one in home.recipients.hashes}
+        under_way.update(one for job in shared.jobs.values() for one in job.hashes_under_way())
+        # One whose message is known, in whichever base its id is written, resolves no other.
+        waiting = [one for one in due if self._place(one.carrier_id, one.number) is None]
         key = bytes.fromhex(secret(settings.hash_key, "hash_key"))
-        hashes = {
-            number_hash(key, settings.hash_generation, tenant, "+" + one.number): one
+        pairs = (
+            (number_hash(key, settings.hash_generation, tenant, "+" + one.number), one)
             for one in waiting
             for tenant in tenants
-        }
+        )
+        hashes = {number: one for number, one in pairs if number not in under_way}
         parts = await store.unknown_parts(tx, settings.carrier_account, list(hashes))
         fitting: dict[str, list[UnknownPart]] = defaultdict(list)
         for part in parts:
@@ -275,7 +285,24 @@ class Deliveries:
                 fitting[one.carrier_id].append(part)
         by_id = {one.carrier_id: one for one in waiting}
         chosen = [(by_id[carrier_id], only_message(some)) for carrier_id, some in fitting.items()]
-        return [(one, part) for one, part in chosen if part is not None]
+        return await self._of_nothing_known(tx, [(one, part) for one, part in chosen if part is not None])
+
+    async def _of_nothing_known(
+        self, tx: Tx, chosen: Sequence[tuple[WaitingReceipt, UnknownPart]]
+    ) -> list[tuple[WaitingReceipt, UnknownPart]]:
+        """Those whose id no message has. One that had its receipt before this process began has left memory, and the
+        carrier may repeat that: it is known again from here on."""
+        if not chosen:
+            return []
+        long_ago = clock.now() - _UNKNOWN_KEPT
+        since = min(part.submitted_at - _AROUND if one.submitted_at else long_ago for one, part in chosen)
+        ids = {candidate for one, _ in chosen for candidate in id_candidates(one.carrier_id)}
+        for home in await store.with_ids(tx, self._settings.carrier_account, since, ids):
+            kept = self._book.home_of(home)
+            for slot, carrier_id in enumerate((home.carrier_ids or "").split("\n")):
+                if normalise_id(carrier_id) in ids:
+                    self._book.add(carrier_id, kept, slot)
+        return [(one, part) for one, part in chosen if self._place(one.carrier_id, one.number) is None]
 
     async def _adopt(self, resolved: Sequence[tuple[WaitingReceipt, UnknownPart]]) -> None:
         """The ids of resolved messages are known from now on."""
@@ -297,7 +324,7 @@ def fits(receipt: WaitingReceipt, part: UnknownPart) -> bool:
     if receipt.sender != events.normal_sender(part.sender):
         return False
     if receipt.submitted_at is None:
-        return clock.now() - part.submitted_at < timedelta(hours=72)
+        return clock.now() - part.submitted_at < _UNKNOWN_KEPT
     after = part.submitted_at - receipt.submitted_at
     return -_UNKNOWN_WITHIN <= after <= _UNKNOWN_WITHIN + timedelta(seconds=59)
 

@@ -159,6 +159,13 @@ class Job:
         positions = {self._owners[slot] for slot in self.order[self.cursor :] if self.slots[slot] == Slot.QUEUED}
         return [self.recipients.hashes[position] for position in sorted(positions)]
 
+    def hashes_under_way(self) -> set[bytes]:
+        """The numbers that were written to, and of which it is not stored yet what became of that."""
+        open_states = (Slot.QUEUED, Slot.UNKNOWN)
+        slots = (slot for slot in self.order[: self.cursor] if self.slots[slot] in open_states)
+        positions = {self._owners[slot] for slot in slots if self.stored[slot] != Slot.UNKNOWN}
+        return {self.recipients.hashes[position] for position in positions}
+
     def bar(self, barred: Barred, counter: int) -> None:
         """Leave out who may not be texted any more, or not now."""
         self.counter = counter

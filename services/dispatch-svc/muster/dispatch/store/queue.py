@@ -255,6 +255,17 @@ async def renew(tx: Tx, account: str, owner: UUID, lease_s: float) -> None:
     await tx.execute(_RENEW, account, owner, lease_s)
 
 
+_WRITTEN_BY_OTHERS: Final = """
+SELECT tenant_id, bulk_id, chunk FROM attempt
+WHERE account = $1 AND state = 1 AND lease_owner <> $2 AND intent_upto > 0
+"""
+
+
+async def written_by_others(tx: Tx, account: str, owner: UUID) -> list[ChunkKey]:
+    """Chunks of which another sender, who may be dead, has written something, and not stored what became of it."""
+    return [key_of(row) for row in await tx.fetch(_WRITTEN_BY_OTHERS, account, owner)]
+
+
 _RELEASE_ORPHANS: Final = """
 UPDATE attempt SET state = 0, lease_owner = NULL, lease_until = NULL, intent_upto = 0
 WHERE (tenant_id, bulk_id, chunk, attempt) IN (

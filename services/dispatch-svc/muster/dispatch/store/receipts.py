@@ -52,6 +52,19 @@ async def recent(tx: Tx, account: str, within_s: float, after: Home | None, limi
     return [home_of(row) for row in await tx.fetch(_RECENT, account, within_s, *place, limit)]
 
 
+_WITH_IDS: Final = f"""
+SELECT {HOME_COLUMNS} FROM chunk c JOIN chunk_body b USING (tenant_id, bulk_id, chunk)
+WHERE c.account = $1 AND c.submitted_at > $2 AND EXISTS (
+    SELECT FROM unnest(string_to_array(lower(c.carrier_ids), E'\\n')) AS said
+    WHERE coalesce(nullif(ltrim(btrim(said), '0'), ''), right(btrim(said), 1)) = ANY ($3))
+"""  # noqa: S608 - the columns are a constant
+
+
+async def with_ids(tx: Tx, account: str, since: datetime, ids: Collection[str]) -> list[Home]:
+    """Chunks submitted since then of which a message has one of these normalised ids."""
+    return [home_of(row) for row in await tx.fetch(_WITH_IDS, account, since, list(ids))]
+
+
 _EPOCH: Final = datetime.fromisoformat("1970-01-01T00:00:00+00:00")
 
 
