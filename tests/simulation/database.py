@@ -33,6 +33,7 @@ _SERVER = {
     "synchronous_commit": "off",
 }
 _STALE_US = 10_000
+_OCTETS = 1 << 18
 _WRITING = re.compile("INSERT|UPDATE|DELETE|CALL")
 _KIT_NOW = """
 CREATE OR REPLACE FUNCTION kit_now() RETURNS timestamptz LANGUAGE sql STABLE PARALLEL SAFE
@@ -55,8 +56,16 @@ class Backend:
     def __init__(self, loop: asyncio.AbstractEventLoop, dsn: str, number: int) -> None:
         self.number = number
         self._loop = loop
-        self.real: asyncpg.Connection[Any] = self.run(asyncpg.connect(dsn, loop=loop, server_settings=_SERVER))
+        # A statement that leaves the cache would be prepared anew, at a moment that the seed does not know.
+        options: dict[str, Any] = {"statement_cache_size": 1000, "max_cached_statement_lifetime": 0}
+        self.real: asyncpg.Connection[Any] = self.run(
+            asyncpg.connect(dsn, loop=loop, server_settings=_SERVER, **options)
+        )
+        self._protocol: Any = self.real._protocol  # type: ignore[attr-defined]
+        self._socket: Any = self.real._transport.get_extra_info("socket")._sock  # type: ignore[attr-defined]
+        self._socket.setblocking(True)  # noqa: FBT003
         self.set_us = 0
+        self.locks = False
 
     def run(self, work: Coroutine[Any, Any, Any]) -> Any:
         """Run this to its end while everything else stands still."""
@@ -68,7 +77,8 @@ class Backend:
             events._set_running_loop(running)
 
     def call(self, method: str, *args: Any, **options: Any) -> Any:
-        """A method of the connection, driven by hand: a task and its turns would cost as much as the statement."""
+        """A method of the connection, driven by hand: a task and its turns would cost as much as the statement. What the
+        server says is waited for on its socket and not on the loop's selector, for the same reason."""
         running, loop = events._get_running_loop(), self._loop
         work = getattr(self.real, method)(*args, **options)
         events._set_running_loop(loop)
@@ -77,7 +87,12 @@ class Backend:
                 waited = work.send(None)
                 waited._asyncio_future_blocking = False
                 while not waited.done():
-                    loop._run_once()  # type: ignore[attr-defined]
+                    if loop._ready:  # type: ignore[attr-defined]
+                        loop._run_once()  # type: ignore[attr-defined]
+                    elif octets := self._socket.recv(_OCTETS):
+                        self._protocol.data_received(octets)
+                    else:
+                        raise ConnectionResetError("the server has ended a real connection")
         except StopIteration as done:
             return done.value
         finally:
@@ -91,9 +106,11 @@ class Backend:
 
     def forget(self) -> None:
         """Undo what its simulated connection left open."""
-        self.call("execute", "ROLLBACK" if self.real.is_in_transaction() else "SELECT 1")
-        self.call("execute", "SELECT pg_advisory_unlock_all()")
-        self.set_us = 0
+        if self.real.is_in_transaction():
+            self.call("execute", "ROLLBACK")
+        if self.locks:
+            self.call("execute", "SELECT pg_advisory_unlock_all()")
+        self.set_us, self.locks = 0, False
 
 
 class Cluster:
@@ -271,6 +288,7 @@ class Connection:
         """One round trip: two where the time that SQL sees is too old. What was asked before, of a database to which
         nobody has written since, is answered as before: half of all statements are polls."""
         self._world.statements += 1
+        backend.locks = backend.locks or "advisory_lock" in query
         service, writes = self._service, self._world.cluster.writes
         if backend.real.is_in_transaction() or query.startswith("BEGIN"):
             if query.startswith("BEGIN"):
