@@ -63,7 +63,7 @@ class Backend:
         )
         self._protocol: Any = self.real._protocol  # type: ignore[attr-defined]
         self._socket: Any = self.real._transport.get_extra_info("socket")._sock  # type: ignore[attr-defined]
-        self._socket.setblocking(True)  # noqa: FBT003
+        self._socket.settimeout(None)
         self.set_us = 0
         self.locks = False
 
@@ -77,8 +77,8 @@ class Backend:
             events._set_running_loop(running)
 
     def call(self, method: str, *args: Any, **options: Any) -> Any:
-        """A method of the connection, driven by hand: a task and its turns would cost as much as the statement. What the
-        server says is waited for on its socket and not on the loop's selector, for the same reason."""
+        """A method of the connection, driven by hand: a task and its turns would cost as much as the statement. So
+        would the loop's selector: what the server says is waited for on its socket."""
         running, loop = events._get_running_loop(), self._loop
         work = getattr(self.real, method)(*args, **options)
         events._set_running_loop(loop)

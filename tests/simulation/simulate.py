@@ -45,9 +45,11 @@ def simulate(seed: int, cluster: Cluster, every: Callable[[str], None] | None = 
     cluster.empty(str(seed))
     world = World(str(seed), cluster, every)
     outcome = Outcome(seed)
-    # Collected between seeds only: when a cycle is freed must not depend on what ran before.
+    # Collected between seeds only: when a cycle is freed must not depend on what ran before. What the first seed finds
+    # is frozen, and nothing later: the world before is still held by what this one replaces, and would stay for ever.
     gc.collect()
-    gc.freeze()
+    if not gc.get_freeze_count():
+        gc.freeze()
     gc.disable()
     try:
         with installed(world, chunk_max=world.rng("chunks").choice((2, 3, 500))):

@@ -78,7 +78,7 @@ class Story:
         body = {
             "name": f"Salon {at}", "country": "AU", "time_zone": "UTC", "sender": sender,
             "allow_sms_replies": rng.random() < 0.5, "reception_email": "desk@salon.example",
-            "unknown_rule": rng.choice(("release", "charge")),
+            "unknown_rule": rng.choice(("release", "charge")), "failed_rule": rng.choice(("release", "charge")),
         }  # fmt: skip
         made = await self._ask(OPERATOR, "POST", "/v1/tenants", body, service="tenant", expect=201)
         count = rng.randrange(4, 15)
