@@ -8,11 +8,14 @@ import pytest
 import yaml
 from prometheus_client import Counter
 from prometheus_client.metrics import MetricWrapperBase
+from typer.testing import CliRunner
 
+from muster.client.commands import app
 from muster.client.commands.ops import Action as Commands
 from muster.dispatch.api.stuck import Action
 from muster.dispatch.domain.waits import PATIENCE_S
 from muster.kit import metrics
+from muster.kit.topics import main as make_topics
 
 DOCS = Path(__file__).resolve().parents[2] / "docs"
 RULES: list[dict[str, Any]] = [
@@ -69,6 +72,30 @@ def test_every_kind_of_wait_has_an_alert_that_begins_where_the_list_of_stuck_sen
 
 
 def test_the_runbook_names_every_action_and_no_other() -> None:
-    text = (DOCS / "runbook.md").read_text(encoding="utf-8")
+    text = _runbook()
     table = set(re.findall(r"^\| `(\w+)` \|", text, re.M))
     assert table == set(get_args(Action)) == {one.value for one in Commands}
+
+
+def test_each_command_of_the_runbook_is_there_with_its_options() -> None:
+    """Whoever is woken by an alert copies it; words in capitals are to be filled in."""
+    written = re.findall(r"muster (ops [^`#\n]+)", _runbook())
+    assert len(written) >= 10
+    for words in map(str.split, written):
+        commands = words[: 3 if words[1] == "dead-letters" else 2]
+        shown = CliRunner().invoke(app, [*commands, "--help"], env={"COLUMNS": "200"})
+        assert shown.exit_code == 0, words
+        assert all(option in shown.output for option in words if option.startswith("--")), words
+
+
+def test_the_topics_that_the_runbook_makes_again_are_those_of_the_registry(capsys: pytest.CaptureFixture[str]) -> None:
+    [words] = map(str.split, re.findall(r"python -m muster\.kit\.topics ([^`]+)", _runbook()))
+    with pytest.raises(SystemExit):
+        make_topics([*words, "--help"])
+    assert (DOCS.parent / words[0]).is_file()
+    assert [option for option in words if option.startswith("--")] == ["--kafka"]
+    assert "--kafka" in capsys.readouterr().out
+
+
+def _runbook() -> str:
+    return (DOCS / "runbook.md").read_text(encoding="utf-8")
