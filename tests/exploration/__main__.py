@@ -6,36 +6,44 @@
 import sys
 import time
 
-from .engine import Explored, explore
 from .faults import FAULTS
-from .worlds import SMALL, STATES_MAX, TESTED, WHOLE
+from .runs import Found, commit, explored, save, side_by_side, with_fault
+from .worlds import TESTED, WHOLE
 
 
 def main(arguments: list[str]) -> int:
     """Explore, and say what was found."""
     if "--faults" in arguments:
         return _faults()
-    began = time.monotonic()
-    results: list[Explored] = []
-    for name, make in (TESTED if "--tested" in arguments else WHOLE).items():
-        result = explore(make(), STATES_MAX, lambda line: print(f"\r\033[K{line}", end="", file=sys.stderr, flush=True))
-        print("\r\033[K", end="", file=sys.stderr)
-        print("\n".join([f"[{name}] {result.lines()[0]}", *result.lines()[1:]]), flush=True)
-        results.append(result)
+    tested = "--tested" in arguments
+    began, of = time.monotonic(), commit()
+    found: list[Found] = []
+    for name, worlds, peak in side_by_side(explored, [(name, tested) for name in (TESTED if tested else WHOLE)]):
+        for result in worlds:
+            print("\n".join([f"[{name}] {result.lines()[0]}", *result.lines()[1:]]), flush=True)
+        found.append((name, worlds, peak))
+    results = [result for _, worlds, _ in found for result in worlds]
     states, transitions = sum(one.states for one in results), sum(one.transitions for one in results)
-    print(f"{states:,} states, {transitions:,} transitions, {time.monotonic() - began:.0f} s")
+    seconds, cpu_seconds = time.monotonic() - began, sum(one.cpu_seconds for one in results)
+    print(
+        f"{states:,} states, {transitions:,} transitions, {cpu_seconds:.0f} s of CPU in {seconds:.0f} s;"
+        f" the largest process took {max(peak for _, _, peak in found):,} MiB"
+    )
+    if not tested:
+        save("whole", of, found, seconds=round(seconds, 1))
     return int(any(one.problem for one in results))
 
 
 def _faults() -> int:
-    missed = 0
-    for fault in FAULTS:
-        with fault.applied():
-            result = explore(SMALL[fault.world](), STATES_MAX)
-        found = result.problem.startswith(fault.law)
-        missed += not found
-        print(f"{'found' if found else 'MISSED'}: {fault.name} ({fault.target})")
+    missed, found, of = 0, [], commit()
+    for fault, each in zip(FAULTS, side_by_side(with_fault, [(fault.name,) for fault in FAULTS]), strict=True):
+        result = each[1][0]
+        right = result.problem.startswith(fault.law)
+        missed += not right
+        print(f"{'found' if right else 'MISSED'}: {fault.name} ({fault.target})")
         print("\n".join(result.lines()[2:]), flush=True)
+        found.append(each)
+    save("faults", of, found)
     return int(missed > 0)
 
 

@@ -18,7 +18,7 @@ class Facts:
         self.copies = copies
         self._numbers: dict[Hashable, int] = {}
         self.known: list[tuple[str, Hashable]] = []
-        self._deliveries: dict[Bus, list[tuple[str, Hashable, Bus, str]]] = {}
+        self._deliveries: dict[Bus, list[tuple[int, Bus]]] = {}
         self._said: dict[tuple[Bus, tuple[int, ...]], Bus | None] = {}
 
     def number(self, kind: str, payload: Hashable = None) -> int:
@@ -30,17 +30,21 @@ class Facts:
             self.known.append(fact)
         return found
 
-    def deliveries(self, bus: Bus) -> list[tuple[str, Hashable, Bus, str]]:
-        """Each fact that may come now, with the bus after it: without it, or with a copy for a second delivery."""
+    def fact(self, one: int) -> tuple[str, Hashable, str]:
+        """What this one on the bus is: its kind, what it says, and " again" for a second delivery."""
+        return (*self.known[one >> 1], " again" if one & 1 else "")
+
+    def deliveries(self, bus: Bus) -> list[tuple[int, Bus]]:
+        """Each that may come now, with the bus after it: without it, or with a copy for a second delivery."""
         found = self._deliveries.get(bus)
         if found is None:
             found = self._deliveries[bus] = []
             copies = sum(one & 1 for one in bus)
             for at, one in enumerate(bus):
                 rest = (*bus[:at], *bus[at + 1 :])
-                found.append((*self.known[one >> 1], rest, " again" if one & 1 else ""))
+                found.append((one, rest))
                 if not one & 1 and copies < self.copies:
-                    found.append((*self.known[one >> 1], tuple(sorted((*rest, one + 1))), ""))
+                    found.append((one, tuple(sorted((*rest, one + 1)))))
         return found
 
     def say(self, bus: Bus, said: tuple[int, ...]) -> Bus | None:

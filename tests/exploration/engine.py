@@ -6,7 +6,7 @@ states are ends. Breadth first, so that the path to the first broken state found
 
 import time
 from array import array
-from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
+from collections.abc import Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple, Protocol
 
@@ -23,11 +23,13 @@ class Step(NamedTuple):
 
 
 class World(Protocol):
-    """Something to explore. `withheld` counts steps that a bound kept back."""
+    """Something to explore. `withheld` counts steps that a bound kept back; `stands_for` is how many states of the
+    whole those explored stand for, where each stands for many, or 0."""
 
     name: str
     bounds: Mapping[str, int | str]
     withheld: int
+    stands_for: int
 
     def start(self) -> Iterable[State]: ...
 
@@ -51,7 +53,8 @@ class Explored:
     withheld: int = 0
     ends: int = 0
     depth: int = 0
-    seconds: float = 0.0
+    stands_for: int = 0
+    cpu_seconds: float = 0.0
     problem: str = ""
     story: list[str] = field(default_factory=list)
 
@@ -60,8 +63,10 @@ class Explored:
         bounds = ", ".join(f"{name} {value}" for name, value in self.bounds.items())
         head = (
             f"{self.world}: {self.states:,} states, {self.transitions:,} transitions, {self.ends:,} ends, depth"
-            f" {self.depth}, {self.seconds:.1f} s; {self.withheld:,} steps kept back by the bounds"
+            f" {self.depth}, {self.cpu_seconds:.1f} s of CPU; {self.withheld:,} steps kept back by the bounds"
         )
+        if self.stands_for:
+            head += f"; stands for {self.stands_for:,} states at most"
         found = [f"  broken: {self.problem}", *(f"  {at:3} {line}" for at, line in enumerate(self.story))]
         return [head, f"  bounds: {bounds}", *(found if self.problem else ["  every law holds in each state"])]
 
@@ -70,22 +75,14 @@ class TooLarge(Exception):
     """The world has more states than it was said to have: its bounds do not bound it."""
 
 
-Progress = Callable[[str], None]
-
-
-def _silent(_: str) -> None:
-    pass
-
-
 class Exploration:
     """One run through one world."""
 
-    def __init__(self, world: World, states_max: int, progress: Progress = _silent) -> None:
+    def __init__(self, world: World, states_max: int) -> None:
         self._world = world
         self._states_max = states_max
-        self._progress = progress
         self._number: dict[Hashable, int] = {}
-        self._states: list[State] = []
+        self.states: list[State] = []
         self._parents = array("i")
         self._labels: list[str] = []
         # Steps that must come, of all states one after another; where those of each state begin.
@@ -94,7 +91,7 @@ class Exploration:
 
     def run(self) -> Explored:
         """Everything that can be reached, or up to the first broken state."""
-        began = time.monotonic()
+        began = time.process_time()
         result = Explored(self._world.name, self._world.bounds)
         for state in self._world.start():
             self._add(state, -1, "")
@@ -103,29 +100,27 @@ class Exploration:
             broken = self._without_end(result)
         if broken is not None:
             result.story = self._story(broken)
-        result.states, result.withheld = len(self._states), self._world.withheld
-        result.seconds = time.monotonic() - began
+        result.states, result.withheld = len(self.states), self._world.withheld
+        result.stands_for = self._world.stands_for
+        result.cpu_seconds = time.process_time() - began
         return result
 
     def _add(self, state: State, parent: int, label: str) -> int:
-        number = self._number[state] = len(self._states)
+        number = self._number[state] = len(self.states)
         if number >= self._states_max:
             raise TooLarge(f"{self._world.name}: more than {self._states_max:,} states")
-        self._states.append(state)
+        self.states.append(state)
         self._parents.append(parent)
         self._labels.append(label)
         return number
 
     def _forward(self, result: Explored) -> int | None:
-        states, number, steps = self._states, self._number, self._world.steps
+        states, number, steps = self.states, self._number, self._world.steps
         level_ends, at = len(states), 0
         while at < len(states):
             if at == level_ends:
                 result.depth += 1
                 level_ends = len(states)
-                self._progress(
-                    f"{result.world}: depth {result.depth}, {at:,} states, {result.transitions:,} transitions"
-                )
             state = states[at]
             result.problem = self._world.broken(state)
             if result.problem:
@@ -143,8 +138,8 @@ class Exploration:
 
     def _without_end(self, result: Explored) -> int | None:
         """The first state from which no end can be reached by what must come."""
-        count = len(self._states)
-        ends = [at for at in range(count) if self._world.is_end(self._states[at])]
+        count = len(self.states)
+        ends = [at for at in range(count) if self._world.is_end(self.states[at])]
         result.ends = len(ends)
         begins, sources = self._reversed(count)
         seen = bytearray(count)
@@ -160,7 +155,7 @@ class Exploration:
         lost = seen.find(0)
         if lost < 0:
             return None
-        result.problem = f"bounded: no end can be reached from here; {self._world.show(self._states[lost])}"
+        result.problem = f"bounded: no end can be reached from here; {self._world.show(self.states[lost])}"
         return lost
 
     def _reversed(self, count: int) -> tuple[Sequence[int], Sequence[int]]:
@@ -181,11 +176,11 @@ class Exploration:
     def _story(self, at: int) -> list[str]:
         told = []
         while at >= 0:
-            told.append(f"{self._labels[at] or 'at the start'}\n        {self._world.show(self._states[at])}")
+            told.append(f"{self._labels[at] or 'at the start'}\n        {self._world.show(self.states[at])}")
             at = self._parents[at]
         return told[::-1]
 
 
-def explore(world: World, states_max: int, progress: Progress = _silent) -> Explored:
+def explore(world: World, states_max: int) -> Explored:
     """Explore a world; TooLarge instead of stopping short."""
-    return Exploration(world, states_max, progress).run()
+    return Exploration(world, states_max).run()

@@ -60,8 +60,9 @@ class ReportWorld:
     """A chunk of three messages, the third of two parts; receipts for the first and the third."""
 
     name = "report"
+    stands_for = 0
 
-    def __init__(self, in_flight: int = 3, copies: int = 1) -> None:
+    def __init__(self, in_flight: int = 3, copies: int = 3) -> None:
         self.bounds = {
             "messages": 3,
             "parts": sum(PARTS),
@@ -84,10 +85,10 @@ class ReportWorld:
             if here.octets[slot] in (Slot.QUEUED, Slot.ACCEPTED, Slot.UNKNOWN, Slot.CHARGED):
                 for said in (Receipt.DELIVERED, Receipt.UNDELIVERED):
                     yield from self._received(here, slot, said)
-        for kind, payload, rest, again in self._facts.deliveries(here.bus):
-            yield Step(
-                f"report-svc hears {kind} {payload[0]}{again}", self._projected(here._replace(bus=rest), kind, payload)
-            )
+        for one, rest in self._facts.deliveries(here.bus):
+            kind, version_and_words, again = self._facts.fact(one)
+            after = self._projected(here._replace(bus=rest), kind, version_and_words)
+            yield Step(f"report-svc hears {kind} {version_and_words[0]}{again}", after)
 
     def _outcomes(self, octets: bytes) -> Iterator[tuple[bytes, str]]:
         """What may become of the chunk next."""

@@ -56,6 +56,7 @@ class SenderWorld:
     """A send of `messages` in one chunk, written in windows of `window`."""
 
     name = "sender"
+    stands_for = 0
 
     def __init__(
         self, messages: int = 3, window: int = 2, crashes: int = 2, fates: Iterable[int] = range(5),

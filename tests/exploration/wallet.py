@@ -8,11 +8,12 @@ where either send is. The sends are alike, hence states that differ only in whic
 from collections.abc import Iterable, Iterator
 
 from muster.credit.domain.account import Account
+from muster.credit.domain.reservations import Reservation
 from muster.laws import ledger as laws
 
 from .engine import State, Step
 from .ledger import TENANT, Operation, wallet_wrong
-from .send import STOP, Local, SendWorld
+from .send import STOP, SendWorld
 
 Own = tuple[str, int, bool]
 Asked = tuple[str, int, Operation]
@@ -22,6 +23,7 @@ class WalletWorld:
     """Two sends of three messages for a credit each, and `credits` in the wallet."""
 
     name = "wallet"
+    stands_for = 0
 
     def __init__(
         self,
@@ -40,11 +42,11 @@ class WalletWorld:
             name: value for name, value in self.send.bounds.items() if name not in ("sends", "credits offered")
         }
         self._credits, self._in_flight, self._copies = credits, in_flight, copies
-        self._locals: list[Local] = []
-        self._numbers: dict[Local, int] = {}
+        self._locals: list[State] = []
+        self._numbers: dict[State, int] = {}
         self._busy: list[tuple[int, int]] = []
         self._own: dict[int, list[Own]] = {}
-        self._asked: dict[int, list[tuple[str, Local, Operation]]] = {}
+        self._asked: dict[int, list[tuple[str, State, Operation]]] = {}
         self._answers: dict[tuple[int, int, int], tuple[int, int | None]] = {}
         self._accounts: list[Account] = []
         self._account_numbers: dict[Account, int] = {}
@@ -59,15 +61,15 @@ class WalletWorld:
         return self._withheld + self.send.withheld
 
     def start(self) -> Iterable[State]:
-        first = self._number(self.send.first())
+        first = self._number(self.send.start()[0])
         return [(self._account(Account(TENANT, granted=self._credits, available=self._credits)), first, first)]
 
-    def _number(self, local: Local) -> int:
+    def _number(self, local: State) -> int:
         found = self._numbers.get(local)
         if found is None:
             found = self._numbers[local] = len(self._locals)
             self._locals.append(local)
-            self._busy.append((len(local.bus), sum(one & 1 for one in local.bus)))
+            self._busy.append((len(local[1]), sum(one & 1 for one in local[1])))
             self._local_wrong.append(self.send.broken(local))
         return found
 
@@ -100,10 +102,10 @@ class WalletWorld:
         found = self._own.get(number)
         if found is None:
             steps = self.send.own_steps(self._locals[number])
-            found = self._own[number] = [(label, self._number(Local(*after)), must) for label, after, must in steps]
+            found = self._own[number] = [(label, self._number(after), must) for label, after, must in steps]
         return found
 
-    def _questions(self, number: int) -> list[tuple[str, Local, Operation]]:
+    def _questions(self, number: int) -> list[tuple[str, State, Operation]]:
         found = self._asked.get(number)
         if found is None:
             found = self._asked[number] = list(self.send.operations(self._locals[number]))
@@ -116,7 +118,7 @@ class WalletWorld:
         if found is None:
             _, base, operation = self._asked[number][at]
             ledger = self.send.ledger
-            left, row, said, wrong = ledger.apply(self._accounts[account], base.reservation, operation)
+            left, row, said, wrong = ledger.apply(self._accounts[account], self.send.reservation(base), operation)
             after = self._account(left)
             if wrong:
                 self._entries_wrong[after] = wrong
@@ -129,7 +131,7 @@ class WalletWorld:
         wrong = self._local_wrong[one] or self._local_wrong[other] or self._entries_wrong.get(account, "")
         if wrong:
             return wrong
-        key = (account, self._locals[one].reservation, self._locals[other].reservation)
+        key = (account, self.send.reservation(self._locals[one]), self.send.reservation(self._locals[other]))
         found = self._wrong.get(key)
         if found is None:
             found = self._wrong[key] = self._why_broken(*key)
@@ -144,6 +146,11 @@ class WalletWorld:
         return "".join(f"granted: {v.detail}" for v in found.violations) or wallet_wrong(
             account, [rows[one], rows[other]]
         )
+
+    def wallet(self, state: State) -> tuple[Account, Reservation, Reservation]:
+        """The account and both reservations."""
+        one, other = (self.send.reservation(self._locals[number]) for number in state[1:])
+        return self._accounts[state[0]], self.send.ledger.rows[one], self.send.ledger.rows[other]
 
     def is_end(self, state: State) -> bool:
         return self.send.is_end(self._locals[state[1]]) and self.send.is_end(self._locals[state[2]])
