@@ -1,7 +1,6 @@
 """credit-svc's part of a world: the real ledger on one account, with the laws at each of its versions."""
 
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import Any
 from uuid import UUID
 
@@ -34,7 +33,7 @@ class Ledger:
 
     def number(self, row: Reservation, wrong: str = "") -> int:
         """The number of a reservation in this state."""
-        plain = replace(row, answered_version=0, answered_available=0, settled_version=0, settled_available=0)
+        plain = row._replace(answered_version=0, answered_available=0, settled_version=0, settled_available=0)
         found = self._numbers.get(plain)
         if found is None:
             found = self._numbers[plain] = len(self.rows)
@@ -78,7 +77,7 @@ class Ledger:
             said = ("settled", answer.version)
         after = batch.accounts.get(TENANT, account)
         wrong = _entries_wrong(account, after, batch)
-        return replace(after, version=0), self.number(answer), said, wrong
+        return after._replace(version=0), self.number(answer), said, wrong
 
     def with_any_account(
         self, operation: Operation, number: int, offers: Sequence[int]

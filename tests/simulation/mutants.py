@@ -4,7 +4,6 @@ A patch that no longer applies fails: the function or the clause that it replace
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import replace
 from typing import Any, Final
 
 import muster.credit.domain.reservations as reservations
@@ -82,7 +81,7 @@ def _a_settlement_takes_any_version() -> None:
             if known is None:
                 return settle(account, known, totals)
             # What was said before is forgotten: it is posted and voided once more.
-            return settle(account, replace(known, version=-1, used=0, released=0, closed=False), totals)
+            return settle(account, known._replace(version=-1, used=0, released=0, closed=False), totals)
 
         return wrong
 

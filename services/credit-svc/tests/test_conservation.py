@@ -4,7 +4,7 @@ One random history is lived twice: by the pure ledger and by PostgreSQL through 
 """
 
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from uuid import UUID, uuid4
 
 import pytest
@@ -183,7 +183,7 @@ async def check(tx: Tx, tenant: UUID, book: Ledger) -> None:
     found = (await ledger.lock_accounts(tx, [tenant]))[tenant]
     wanted = book.account
     # The pure ledger's clock stands still: it counts towards the caps as one day does, and so does this test's.
-    assert found == replace(wanted, tenant_id=tenant, caps=replace(wanted.caps, today=found.caps.today))
+    assert found == wanted._replace(tenant_id=tenant, caps=wanted.caps._replace(today=found.caps.today))
     rows = await ledger.reservations(tx, [(tenant, bulk) for bulk in BULKS])
     assert [rows[key].held for key in sorted(rows)] == [
         book.rows[NOBODY, bulk].held for bulk in BULKS if (NOBODY, bulk) in book.rows

@@ -87,7 +87,7 @@ def test_first_n_of_nothing_is_refused() -> None:
 @pytest.mark.parametrize(
     ("account", "reason", "shortfall"),
     [
-        (replace(RICH, closed=True), Refusal.CLOSED, 0),
+        (RICH._replace(closed=True), Refusal.CLOSED, 0),
         (Account(TENANT, owed=7, consumed=7), Refusal.OWED, 17),
     ],
 )

@@ -1,9 +1,15 @@
-"""Identifiers: UUIDv7 (RFC 9562), and a kind of it that proves who it was given to."""
+"""Identifiers: UUIDv7 (RFC 9562), and a kind of it that proves who it was given to.
+
+They are asyncpg's own kind of UUID, which is one and equals any other: it is made, hashed and written in a tenth of the
+time, and there are several to each event.
+"""
 
 import hmac
 import os
 from hashlib import sha256
 from uuid import UUID
+
+from asyncpg.pgproto import pgproto
 
 from muster.kit import clock
 
@@ -11,6 +17,11 @@ _VERSION_7 = 0x7 << 76
 _VARIANT = 0b10 << 62
 _CHECK_BITS = 48
 _CHECK_MASK = (1 << _CHECK_BITS) - 1
+
+
+def parse_uuid(text: str) -> UUID:
+    """The UUID of 32 hexadecimal digits with or without hyphens; ValueError for anything else."""
+    return pgproto.UUID(text)
 
 
 def uuid7() -> UUID:
@@ -37,7 +48,8 @@ def verify_checked(key: bytes, tenant_id: UUID, identifier: UUID) -> bool:
 
 
 def _compose(high_12_bits: int, low_62_bits: int) -> UUID:
-    return UUID(int=(clock.unix_ms() << 80) | _VERSION_7 | (high_12_bits << 64) | _VARIANT | low_62_bits)
+    whole = (clock.unix_ms() << 80) | _VERSION_7 | (high_12_bits << 64) | _VARIANT | low_62_bits
+    return pgproto.UUID(whole.to_bytes(16))
 
 
 def _check(key: bytes, tenant_id: UUID, bare: int) -> int:

@@ -12,8 +12,8 @@ from google.protobuf.message import Message
 
 from muster.events import topic_of
 from muster.kit import clock
-from muster.kit.ids import uuid7
-from muster.kit.pg import Tx
+from muster.kit.ids import parse_uuid, uuid7
+from muster.kit.pg import Tx, array
 
 RECORD_BYTES_MAX = 2 * 1024 * 1024
 """Of key and value of one record. Topics take batches of twice that."""
@@ -25,8 +25,8 @@ _INSERT = """
 INSERT INTO outbox (lane, event_id, tenant_id, topic, key, value, type, time_unix_ms, subject, correlation, causation,
                     traceparent)
 SELECT lane, event_id, tenant_id, topic, key, value, type, $12, subject, correlation, causation, $11
-FROM unnest($1::smallint[], $2::uuid[], $3::uuid[], $4::text[], $5::bytea[], $6::bytea[], $7::text[], $8::text[],
-            $9::text[], $10::text[]) WITH ORDINALITY
+FROM unnest($1::text::smallint[], $2::text::uuid[], $3::text::uuid[], $4::text[], $5::bytea[], $6::bytea[],
+            $7::text[], $8::text[], $9::text[], $10::text[]) WITH ORDINALITY
     AS f (lane, event_id, tenant_id, topic, key, value, type, subject, correlation, causation, n)
 ORDER BY n
 """
@@ -85,8 +85,9 @@ async def emit(tx: Tx, *facts: Fact) -> None:
     """
     if not facts:
         return
-    rows = [_row(fact) for fact in facts]
-    await tx.execute(_INSERT, *map(list, zip(*rows, strict=True)), traceparent.get(), clock.unix_ms())
+    lanes, event_ids, tenant_ids, *others = zip(*map(_row, facts), strict=True)
+    columns = (array(lanes), array(event_ids), array(tenant_ids), *map(list, others))
+    await tx.execute(_INSERT, *columns, traceparent.get(), clock.unix_ms())
 
 
 async def emit_raw(tx: Tx, record: Raw) -> None:
@@ -109,7 +110,7 @@ def _row(fact: Fact) -> tuple[Any, ...]:
     if not tenant_id:
         raise ValueError(f"{event_type} has no tenant_id")
     return (
-        *(fact.lane, uuid7(), UUID(tenant_id), topic, fact.key, value, event_type),
+        *(int(fact.lane), uuid7(), parse_uuid(tenant_id), topic, fact.key, value, event_type),
         *(fact.subject, fact.correlation, fact.causation),
     )
 

@@ -4,7 +4,7 @@ from uuid import UUID, uuid4
 import pytest
 
 from muster.kit import clock
-from muster.kit.ids import checked_uuid, uuid7, verify_checked
+from muster.kit.ids import checked_uuid, parse_uuid, uuid7, verify_checked
 
 KEY, OTHER_KEY = b"k" * 32, b"o" * 32
 
@@ -48,3 +48,17 @@ def test_a_replaced_clock_is_read_everywhere_and_given_back() -> None:
             42.0,
         )
     assert clock.unix_ms() > 1_700_000_000_000
+
+
+def test_an_id_that_was_read_or_made_equals_the_standard_library_s() -> None:
+    made = uuid7()
+    standard = UUID(str(made))
+
+    assert {made, parse_uuid(str(made)), parse_uuid(made.hex)} == {standard}
+    assert (made.version, made.int, str(made)) == (7, standard.int, str(standard))
+
+
+@pytest.mark.parametrize("text", ["", "x" * 36, "0" * 31, "urn:uuid:" + "0" * 32, "{" + "0" * 32 + "}", "0" * 31 + "é"])
+def test_what_is_no_id_is_refused(text: str) -> None:
+    with pytest.raises(ValueError, match="invalid UUID"):
+        parse_uuid(text)

@@ -21,6 +21,7 @@ from muster.events.v1.credits_pb2 import (
 from muster.events.v1.platform_pb2 import RatesChanged
 from muster.events.v1.tenants_pb2 import TenantChanged
 from muster.kit.consumer import Poison, Received
+from muster.kit.ids import parse_uuid
 from muster.kit.outbox import Fact
 
 RequestHeard: TypeAlias = Received[BulkSmsRequested]
@@ -148,12 +149,12 @@ def rate_changed(rate: Rate) -> Fact:
 
 
 def _of_bulk(message: CreditsReserved | CreditsRefused | CreditsSettled, row: Reservation, causation: UUID) -> Fact:
-    return Fact(message, key_of_tenant(row.tenant_id), correlation=str(row.bulk_id), causation=str(causation))
+    return Fact(message, key_of_tenant(row.tenant_id), correlation=message.bulk_id, causation=str(causation))
 
 
 @lru_cache(maxsize=10_000)
 def _uuid(text: str) -> UUID:
     try:
-        return UUID(text)
+        return parse_uuid(text)
     except ValueError as error:
         raise Poison("an id is not a UUID") from error

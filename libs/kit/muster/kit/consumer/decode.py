@@ -10,6 +10,7 @@ from google.protobuf.message import DecodeError
 from muster.events import TOPICS, TYPES
 from muster.kit import clock
 from muster.kit.consumer.received import Poison, Received
+from muster.kit.ids import parse_uuid
 
 Headers = dict[str, bytes]
 T = TypeVar("T")
@@ -29,7 +30,7 @@ def type_of(headers: Headers) -> str:
 def event_id_of(record: ConsumerRecord) -> UUID | None:
     """The event id, or None where there is none or it is no UUID."""
     try:
-        return UUID(_text(headers_of(record), "ce_id"))
+        return parse_uuid(_text(headers_of(record), "ce_id"))
     except (Poison, ValueError):
         return None
 
@@ -50,7 +51,7 @@ def decode(record: ConsumerRecord) -> Received[Any]:
         message.ParseFromString(record.value or b"")
     except DecodeError as error:
         raise Poison(f"not a {event_type}") from error
-    event_id, tenant_id = _parsed(headers, "ce_id", UUID), _parsed(headers, "tenant", UUID)
+    event_id, tenant_id = _parsed(headers, "ce_id", parse_uuid), _parsed(headers, "tenant", parse_uuid)
     time_unix_ms = _parsed(headers, "ce_time", clock.parse_rfc3339)
     if message.tenant_id != str(tenant_id):
         raise Poison("the tenant of the header is not the tenant of the message")

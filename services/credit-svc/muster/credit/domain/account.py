@@ -7,6 +7,7 @@ available while something is owed.
 
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import NamedTuple
 from uuid import UUID
 
 from muster.credit.domain.caps import NO_CAPS, Caps
@@ -41,8 +42,7 @@ class Tenant:
     parent_id: UUID | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Account:
+class Account(NamedTuple):
     """A tenant's credits. `closed`: the tenant is, so nothing more is granted or reserved. `parent_id`: its reseller.
 
     `granted` is what came in less what went out again; it is negative where more was transferred to others, and then
@@ -66,8 +66,7 @@ class Account:
         return self.granted + self.owed - self.available - self.reserved - self.consumed
 
 
-@dataclass(frozen=True, slots=True)
-class Entry:
+class Entry(NamedTuple):
     """One line of the statement: `account` is what it left behind, whose version numbers it."""
 
     kind: Kind
@@ -93,7 +92,6 @@ def move(
     caps: Caps | None = None,
 ) -> Entry:
     """The next entry of an account, with the account that it leaves; `caps` where it counts towards them."""
-    # Made anew rather than by `replace`, which takes twice the time: this is what each operation does.
     after = Account(
         tenant_id=account.tenant_id,
         granted=account.granted + granted,

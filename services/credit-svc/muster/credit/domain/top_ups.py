@@ -65,7 +65,7 @@ def grant(account: Account | None, known: Granted | None, wanted: TopUp) -> Gran
     paid = min(account.owed, wanted.credits)
     back = wanted.credits - paid
     moved = move(account, Kind.TOP_UP, wanted.credits, granted=wanted.credits, owed=-paid, available=back)
-    entry = replace(moved, reason=wanted.reason, reference=wanted.reference, actor=wanted.actor)
+    entry = moved._replace(reason=wanted.reason, reference=wanted.reference, actor=wanted.actor)
     return GrantStep(Granted(wanted, entry.account.available), entry)
 
 
@@ -89,7 +89,7 @@ def take_back_part(account: Account, known: Granted, up_to: int, reason: str, re
         return GrantStep(known)
     taken = min(account.available, credits)
     moved = move(account, Kind.REVERSAL, credits, granted=-credits, owed=credits - taken, available=-taken)
-    entry = replace(moved, reason=reason, reference=reference, actor=actor)
+    entry = moved._replace(reason=reason, reference=reference, actor=actor)
     return GrantStep(replace(known, taken=known.taken + credits), entry)
 
 

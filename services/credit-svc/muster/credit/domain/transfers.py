@@ -76,7 +76,7 @@ def transfer(
 
 
 def _told(entry: Entry, wanted: Transfer) -> Entry:
-    return replace(entry, reason=wanted.reason, reference=str(wanted.transfer_id), actor=wanted.actor)
+    return entry._replace(reason=wanted.reason, reference=str(wanted.transfer_id), actor=wanted.actor)
 
 
 def _related(source: Account, target: Account) -> bool:

@@ -3,21 +3,24 @@
 
 from collections.abc import Collection, Iterable, Sequence
 from datetime import date, datetime
-from functools import cache
+from functools import cache, lru_cache
 from typing import Any
 from uuid import UUID
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from muster.credit.domain.account import Account, Entry, Kind, Tenant
+from muster.credit.domain.account import Account, Entry, Tenant
 from muster.credit.domain.caps import Caps
 from muster.credit.domain.reservations import Answer, Batch, Key, Reservation
 from muster.credit.domain.top_ups import Granted, TopUp
-from muster.kit.pg import Tx
+from muster.kit.pg import Tx, array
 
-_ACCOUNT = """
-tenant_id, granted, owed, available, reserved, consumed, version, closed, parent_id, time_zone, cap_daily, cap_monthly,
-    used_on, used_daily, used_monthly, kit_now() AS now
+# The tenants of a lookup go as a list, and not as the text of one: the planner has to know how many there are.
+_ACCOUNT = f"""
+{", ".join(Account._fields[:-1])}, cap_daily, cap_monthly, used_on, used_daily, used_monthly,
+    time_zone, kit_now() AS now
 """
+_OF_ACCOUNT = slice(len(Account._fields) - 1)
+_OF_CAPS = slice(len(Account._fields) - 1, len(Account._fields) - 1 + len(Caps._fields))
 _ADD_ACCOUNTS = """
 INSERT INTO account (tenant_id) SELECT unnest($1::uuid[]) ORDER BY 1 ON CONFLICT (tenant_id) DO NOTHING
 """
@@ -29,7 +32,7 @@ FROM account WHERE tenant_id = ANY($1::uuid[]) ORDER BY tenant_id FOR NO KEY UPD
 
 async def lock_accounts(tx: Tx, tenant_ids: Collection[UUID]) -> dict[UUID, Account]:
     """The accounts of these tenants, locked in one order; one that is not there yet is made, empty."""
-    wanted = sorted(set(tenant_ids))
+    wanted = list(set(tenant_ids))
     rows = await tx.fetch(_LOCK_ACCOUNTS, wanted)
     if len(rows) < len(wanted):
         await tx.execute(_ADD_ACCOUNTS, wanted)
@@ -37,19 +40,17 @@ async def lock_accounts(tx: Tx, tenant_ids: Collection[UUID]) -> dict[UUID, Acco
     return {row["tenant_id"]: _account(row) for row in rows}
 
 
-_RESERVATIONS = """
-SELECT tenant_id, bulk_id, answer, asked, reserved, shortfall, reason, send_by_ms, answered_version, answered_available,
-    used, released, refunded, version, closed, excess, settled_version, settled_available,
-    reserved_on FROM reservation
-WHERE (tenant_id, bulk_id) IN (SELECT * FROM unnest($1::uuid[], $2::uuid[]))
+_RESERVATIONS = f"""
+SELECT {", ".join(Reservation._fields)} FROM reservation
+WHERE (tenant_id, bulk_id) IN (SELECT * FROM unnest($1::uuid[], $2::text::uuid[]))
 """
 
 
 async def reservations(tx: Tx, keys: Collection[Key]) -> dict[Key, Reservation]:
     """What is known of these sends; ask only with their accounts locked."""
-    tenant_ids, bulk_ids = [tenant for tenant, _ in keys], [bulk for _, bulk in keys]
-    rows = await tx.fetch(_RESERVATIONS, tenant_ids, bulk_ids)
-    return {(row["tenant_id"], row["bulk_id"]): _reservation(row) for row in rows}
+    columns = [tenant for tenant, _ in keys], array(bulk for _, bulk in keys)
+    found = [_reservation(row) for row in await tx.fetch(_RESERVATIONS, *columns)]
+    return {(one.tenant_id, one.bulk_id): one for one in found}
 
 
 # allow ordered-locks: `lock_accounts` has locked them, in order
@@ -58,48 +59,46 @@ UPDATE account a
 SET granted = v.granted, owed = v.owed, available = v.available, reserved = v.reserved, consumed = v.consumed,
     version = v.version, used_on = v.used_on, used_daily = v.used_daily, used_monthly = v.used_monthly
 FROM unnest($1::uuid[], $2::text::bigint[], $3::text::bigint[], $4::text::bigint[], $5::text::bigint[],
-    $6::text::bigint[], $7::text::bigint[], $8::date[], $9::text::bigint[], $10::text::bigint[])
+    $6::text::bigint[], $7::text::bigint[], $8::text::date[], $9::text::bigint[], $10::text::bigint[])
     AS v (tenant_id, granted, owed, available, reserved, consumed, version, used_on, used_daily, used_monthly)
 WHERE a.tenant_id = v.tenant_id
 """
 
 
 async def _save_accounts(tx: Tx, accounts: Iterable[Account]) -> None:
-    rows = [_account_row(account) for account in accounts]
-    if rows:
-        await tx.execute(_SAVE_ACCOUNTS, *_columns(rows))
+    if rows := [_account_row(account) for account in accounts]:
+        tenant_ids, *others = zip(*rows, strict=True)
+        await tx.execute(_SAVE_ACCOUNTS, list(tenant_ids), *map(array, others))
 
 
 _ADD_ENTRIES = """
 INSERT INTO entry (tenant_id, account_version, kind, credits, bulk_id, granted_after, owed_after, available_after,
     reserved_after, consumed_after, reason, reference, actor)
-SELECT * FROM unnest($1::uuid[], $2::text::bigint[], $3::text[], $4::text::bigint[], $5::uuid[], $6::text::bigint[],
-    $7::text::bigint[], $8::text::bigint[], $9::text::bigint[], $10::text::bigint[], $11::text[], $12::text[],
-    $13::text[])
+SELECT * FROM unnest($1::text::uuid[], $2::text::bigint[], $3::text::text[], $4::text::bigint[], $5::text::uuid[],
+    $6::text::bigint[], $7::text::bigint[], $8::text::bigint[], $9::text::bigint[], $10::text::bigint[],
+    $11::text[], $12::text[], $13::text[])
 """
 
 
 async def _add_entries(tx: Tx, entries: Sequence[Entry]) -> None:
     if entries:
-        await tx.execute(_ADD_ENTRIES, *_columns([_entry_row(entry) for entry in entries]))
+        await tx.execute(_ADD_ENTRIES, *_columns(map(_entry_row, entries), texts=3))
 
 
+# Of each field of a reservation that is no bigint, its type; a reservation is its row, but for what is held.
+_TYPES = {"tenant_id": "uuid", "bulk_id": "uuid", "closed": "boolean", "reserved_on": "date"}
+_TEXTS = ("answer", "reason")
+_GIVEN = [
+    f"${n}::text[]" if name in _TEXTS else f"${n}::text::{_TYPES.get(name, 'bigint')}[]"
+    for n, name in enumerate(Reservation._fields, 1)
+]
 # allow ordered-locks: whoever changes what an account has reserved holds the account
-_SAVE_RESERVATIONS = """
-INSERT INTO reservation (tenant_id, bulk_id, answer, asked, reserved, shortfall, reason, send_by_ms, answered_version,
-    answered_available, used, released, refunded, version, closed, excess, settled_version, settled_available, held,
-    reserved_on)
-SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::text[], $4::text::bigint[], $5::text::bigint[], $6::text::bigint[],
-    $7::text[], $8::text::bigint[], $9::text::bigint[], $10::text::bigint[], $11::text::bigint[],
-    $12::text::bigint[], $13::text::bigint[], $14::text::bigint[], $15::boolean[], $16::text::bigint[],
-    $17::text::bigint[], $18::text::bigint[], $19::text::bigint[], $20::date[])
+_SAVE_RESERVATIONS = f"""
+INSERT INTO reservation (tenant_id, bulk_id, {", ".join(Reservation._fields[2:])}, held)
+SELECT v.*, v.reserved - v.used - v.released
+FROM unnest({", ".join(_GIVEN)}) AS v ({", ".join(Reservation._fields)})
 ON CONFLICT (tenant_id, bulk_id) DO UPDATE
-SET answer = excluded.answer, asked = excluded.asked, reserved = excluded.reserved, shortfall = excluded.shortfall,
-    reason = excluded.reason, send_by_ms = excluded.send_by_ms, answered_version = excluded.answered_version,
-    answered_available = excluded.answered_available, used = excluded.used, released = excluded.released,
-    held = excluded.held, refunded = excluded.refunded, version = excluded.version, closed = excluded.closed,
-    excess = excluded.excess, settled_version = excluded.settled_version,
-    settled_available = excluded.settled_available, reserved_on = excluded.reserved_on
+SET held = excluded.held, {", ".join(f"{name} = excluded.{name}" for name in Reservation._fields[2:])}
 """
 
 
@@ -108,12 +107,12 @@ async def save(tx: Tx, batch: Batch) -> None:
     await _save_accounts(tx, batch.accounts.values())
     await _add_entries(tx, batch.entries)
     if batch.reservations:
-        await tx.execute(_SAVE_RESERVATIONS, *_columns([_reservation_row(row) for row in batch.reservations.values()]))
+        await tx.execute(_SAVE_RESERVATIONS, *_columns(batch.reservations.values(), texts=len(_TEXTS)))
 
 
 _SAVE_TENANTS = """
-INSERT INTO account AS a (tenant_id, tenant_version, closed, time_zone, parent_id)
-SELECT * FROM unnest($1::uuid[], $2::text::bigint[], $3::boolean[], $4::text[], $5::uuid[]) ORDER BY 1
+INSERT INTO account AS a (tenant_id, tenant_version, closed, parent_id, time_zone)
+SELECT * FROM unnest($1::text::uuid[], $2::text::bigint[], $3::text::boolean[], $4::text::uuid[], $5::text[]) ORDER BY 1
 ON CONFLICT (tenant_id) DO UPDATE SET tenant_version = excluded.tenant_version, closed = excluded.closed,
     time_zone = excluded.time_zone, parent_id = excluded.parent_id
 WHERE a.tenant_version < excluded.tenant_version
@@ -122,8 +121,8 @@ WHERE a.tenant_version < excluded.tenant_version
 
 async def save_tenants(tx: Tx, tenants: Iterable[Tenant]) -> None:
     """Note what is known of each tenant, at most once each; a version not higher changes nothing."""
-    rows = [(one.tenant_id, one.version, one.closed, one.time_zone, one.parent_id) for one in tenants]
-    await tx.execute(_SAVE_TENANTS, *_columns(sorted(rows, key=lambda row: row[0])))
+    rows = [(one.tenant_id, one.version, one.closed, one.parent_id or "NULL", one.time_zone) for one in tenants]
+    await tx.execute(_SAVE_TENANTS, *_columns(rows, texts=1))
 
 
 _IS_KNOWN = "SELECT EXISTS (SELECT FROM account WHERE tenant_id = $1)"
@@ -211,22 +210,19 @@ async def balance(tx: Tx, tenant_id: UUID) -> Account:
     return _account(row) if row else Account(tenant_id)
 
 
-def _columns(rows: Sequence[tuple[Any, ...]]) -> list[Any]:
-    """Rows as columns. Whole numbers go as the text of an array: asyncpg looks at each element of a list for long."""
-    return [_numbers(column) if type(column[0]) is int else list(column) for column in zip(*rows, strict=True)]
-
-
-def _numbers(column: Sequence[int]) -> str:
-    return f"{{{','.join(map(str, column))}}}"
+def _columns(rows: Iterable[tuple[Any, ...]], texts: int = 0) -> list[Any]:
+    """Rows as columns, of which the last `texts` hold texts."""
+    columns = list(zip(*rows, strict=True))
+    first_text = len(columns) - texts
+    return [*map(array, columns[:first_text]), *map(list, columns[first_text:])]
 
 
 def _account(row: Any) -> Account:
-    values = dict(row)
-    today = _today(values.pop("now"), values.pop("time_zone"))
-    caps = Caps(*(values.pop(name) for name in ("cap_daily", "cap_monthly", "used_on", "used_daily", "used_monthly")))
-    return Account(**values, caps=caps.at(today))
+    caps = Caps(*row[_OF_CAPS])
+    return Account._make((*row[_OF_ACCOUNT], caps.at(_today(row["now"], row["time_zone"]))))
 
 
+@lru_cache(maxsize=1_000)  # the accounts of one statement have one moment and few zones
 def _today(now: datetime, time_zone: str) -> date:
     return now.astimezone(_zone(time_zone)).date()
 
@@ -257,33 +253,8 @@ def _account_row(account: Account) -> tuple[Any, ...]:
 
 
 def _reservation(row: Any) -> Reservation:
-    answer = Answer(row["answer"]) if row["answer"] else None
-    return Reservation(**{**row, "answer": answer})
-
-
-def _reservation_row(row: Reservation) -> tuple[Any, ...]:
-    return (
-        row.tenant_id,
-        row.bulk_id,
-        row.answer,
-        row.asked,
-        row.reserved,
-        row.shortfall,
-        row.reason,
-        row.send_by_ms,
-        row.answered_version,
-        row.answered_available,
-        row.used,
-        row.released,
-        row.refunded,
-        row.version,
-        row.closed,
-        row.excess,
-        row.settled_version,
-        row.settled_available,
-        row.held,
-        row.reserved_on,
-    )
+    *others, answer, reason = row
+    return Reservation._make((*others, Answer(answer) if answer else None, reason))
 
 
 def _entry_row(entry: Entry) -> tuple[Any, ...]:
@@ -291,9 +262,9 @@ def _entry_row(entry: Entry) -> tuple[Any, ...]:
     return (
         left.tenant_id,
         left.version,
-        Kind(entry.kind),
+        entry.kind,
         entry.credits,
-        entry.bulk_id,
+        entry.bulk_id or "NULL",
         left.granted,
         left.owed,
         left.available,
