@@ -99,6 +99,12 @@ def run_rows(chaos: Chaos, rows: Sequence[Row], tell: Callable[[Result], None]) 
 
 async def on_a_stack(rows: Sequence[Row], tell: Callable[[Result], None], options: dict[str, Any]) -> list[Row]:
     """Start the product, run rows on it, end it; the rows that need a fresh one, since the last found something."""
+    ended = threading.Event()
+
+    def tell_unless_ended(result: Result) -> None:
+        if not ended.is_set():  # else it found nothing but that somebody has ended it
+            tell(result)
+
     with _folder() as var, (var / "stack.log").open("a") as log:
         proxies = Proxies()
         stack = Stack(
@@ -114,7 +120,10 @@ async def on_a_stack(rows: Sequence[Row], tell: Callable[[Result], None], option
             async with stack:
                 chaos = Chaos(stack, proxies, asyncio.get_running_loop(), **options)
                 try:
-                    left = await _in_thread(lambda: run_rows(chaos, rows, tell))
+                    left = await in_thread(lambda: run_rows(chaos, rows, tell_unless_ended))
+                except asyncio.CancelledError:
+                    ended.set()
+                    raise
                 finally:
                     chaos.close()
         finally:
@@ -122,17 +131,21 @@ async def on_a_stack(rows: Sequence[Row], tell: Callable[[Result], None], option
         return left
 
 
-async def _in_thread(work: Callable[[], list[Row]]) -> list[Row]:
+async def in_thread(work: Callable[[], list[Row]]) -> list[Row]:
     """Like asyncio.to_thread, but nobody waits for it at the end: Ctrl-C ends a row in the middle."""
     loop, done = asyncio.get_running_loop(), asyncio.get_running_loop().create_future()
+
+    def settle(set_it: Callable[[Any], None], what: Any) -> None:
+        if not done.done():  # nobody waits any more where it was ended
+            set_it(what)
 
     def run() -> None:
         try:
             found = work()
         except BaseException as error:
-            loop.call_soon_threadsafe(done.set_exception, error)
+            loop.call_soon_threadsafe(settle, done.set_exception, error)
         else:
-            loop.call_soon_threadsafe(done.set_result, found)
+            loop.call_soon_threadsafe(settle, done.set_result, found)
 
     threading.Thread(target=run, daemon=True).start()
     result: list[Row] = await done
@@ -202,6 +215,7 @@ def main() -> int:
         print(f"chaos: {failed}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
+        print("chaos: ended; no result was written", file=sys.stderr)
         return 130
     print(table(results))
     seconds = round(time.monotonic() - began)

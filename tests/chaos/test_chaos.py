@@ -1,9 +1,11 @@
 """The short selection of `make chaos`: the same rows, on one stack, with the same judgement."""
 
+import asyncio
 import json
 import os
 import subprocess
 import sys
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +14,7 @@ import pytest
 from chaos import rows
 from chaos.page import BEGIN, END, written
 from chaos.registry import ROWS
+from chaos.run import in_thread
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(600)]  # the first of them waits for all rows
 ROOT = Path(__file__).parents[2]
@@ -55,3 +58,27 @@ def test_the_figures_of_a_run_are_written_between_their_marks_and_nowhere_else()
     assert "| 2 | a crash | 3 | 20 | 1,200 | holds |" in page
     assert page.endswith(f"{END}\nafter")
     assert "stale" not in page
+
+
+def test_a_row_that_was_ended_in_the_middle_says_nothing_afterwards() -> None:
+    may_end = threading.Event()
+    said: list[dict[str, Any]] = []
+
+    def row() -> list[Any]:
+        may_end.wait(10)
+        return []
+
+    async def ended() -> None:
+        asyncio.get_running_loop().set_exception_handler(lambda _, context: said.append(context))
+        waiting = asyncio.create_task(in_thread(row))
+        await asyncio.sleep(0)
+        waiting.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await waiting
+        may_end.set()
+        for thread in [one for one in threading.enumerate() if one.name.endswith("(run)")]:
+            await asyncio.to_thread(thread.join, 10)
+        await asyncio.sleep(0)
+
+    asyncio.run(ended())
+    assert said == []
