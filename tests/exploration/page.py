@@ -42,9 +42,11 @@ def _worlds(whole: Mapping[str, Any]) -> list[str]:
     states, transitions, cpu = (
         sum(world[name] for _, world, _ in found) for name in ("states", "transitions", "cpu_seconds")
     )
+    peak = max(mib for *_, mib in found)
     lines = [
-        f"Commit {whole['commit']}: {states:,} states and {transitions:,} transitions in {whole['seconds']:.0f} s on"
-        f" {whole['cpus']} cores ({cpu:.0f} s of CPU); the largest process took {max(mib for *_, mib in found):,} MiB.",
+        f"Commit {whole['commit']}: {states:,} states and {transitions:,} transitions in {cpu:.0f} s of CPU,"
+        f" {whole['seconds']:.0f} s by the clock on {whole['cpus']} cores (with whatever else ran there); the largest"
+        f" process took {peak:,} MiB.",
         "",
         "| exploration | world | states | transitions | ends | depth | steps kept back | CPU s |",
         "|---|---|---|---|---|---|---|---|",

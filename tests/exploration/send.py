@@ -72,7 +72,7 @@ class SendWorld:
             "sends": 1,
             "messages": self.recipients,
             "chunks": len(sizes),
-            "deliveries of an event at most": 2,
+            "deliveries of an event at most": 2 if copies else 1,
             "in flight at most": in_flight,
             "of them kept for a second delivery": copies,
             "unknown at a time in a chunk": unknown,
