@@ -16,6 +16,8 @@ from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 from uuid import UUID, uuid4
 
+import uvloop
+
 from bench.cpu import cpu_s
 from muster.credit import handlers
 from muster.credit.domain.top_ups import TopUp
@@ -27,6 +29,7 @@ from muster.kit.consumer import Received
 from muster.kit.ids import uuid7
 from muster.kit.migrate import migrate
 from muster.kit.pg import Database
+from muster.kit.process import collect_seldom
 from muster.kit.testing import PASSWORD, role_dsn
 from muster.local.postgres import Postgres
 
@@ -47,13 +50,14 @@ Pair = tuple[UUID, UUID]
 
 def measure() -> dict[str, Any]:
     """All of it, on a PostgreSQL of its own that is as durable as the product's."""
+    collect_seldom()  # as each process of the product does, and uvloop as well
     with tempfile.TemporaryDirectory(prefix="muster-bench-") as folder:
         Path(folder).chmod(0o711)
         server = Postgres(Path(folder))
         server.prepare()
         server.start()
         try:
-            found = {name: asyncio.run(_measured(server, name, count)) for name, count in ACCOUNTS.items()}
+            found = {name: uvloop.run(_measured(server, name, count)) for name, count in ACCOUNTS.items()}
         finally:
             server.stop()
             server.remove()
