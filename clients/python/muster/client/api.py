@@ -236,17 +236,17 @@ class Muster:
         """Agree to what a send costs that came to more than its quote."""
         return cast(shapes.Bulk, self.post(_send_path(bulk_id, "confirm"), {"credits": credits}))
 
-    def control(self, bulk_id: str, act: str) -> dict[str, Any]:
+    def control(self, bulk_id: str, act: str, reason: str = "") -> dict[str, Any]:
         """`stop`, `pause` or `resume` a send; a stop answers with exact counts, or with the state `stopping`."""
-        return cast(dict[str, Any], self.post(_send_path(bulk_id, act), {}))
+        return cast(dict[str, Any], self.post(_send_path(bulk_id, act), {"reason": reason}))
 
     def unknown(self, bulk_id: str) -> Iterator[dict[str, Any]]:
         """Messages of a send of which nobody knows whether the carrier took them."""
         return self.pages(_send_path(bulk_id, "unknown"))
 
-    def answer_unknown(self, bulk_id: str, answer: str) -> dict[str, Any]:
+    def answer_unknown(self, bulk_id: str, answer: str, reason: str = "") -> dict[str, Any]:
         """`charge` or `release` what is unknown of a send, where the rule of the business is to ask."""
-        return cast(dict[str, Any], self.post(_send_path(bulk_id, "unknown"), {"answer": answer}))
+        return cast(dict[str, Any], self.post(_send_path(bulk_id, "unknown"), {"answer": answer, "reason": reason}))
 
     def progress(self, bulk_id: str) -> shapes.Progress:
         """Live numbers of a send, from the report."""

@@ -39,8 +39,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         finally:
             sys.stdout.flush()
     except ApiError as refused:
-        errors = [f"  {error.get('field')}: {error.get('message')}" for error in refused.problem.get("errors", [])]
-        _fail("\n".join((str(refused), *errors)))
+        _fail(_said(refused))
     except NotConnected as missing:
         _fail(str(missing))
     except httpx.RequestError as silent:
@@ -50,6 +49,12 @@ def main(arguments: Sequence[str] | None = None) -> None:
         if isinstance(error, BrokenPipeError):
             sys.exit(1)
         _fail(str(error))
+
+
+def _said(refused: ApiError) -> str:
+    """The refusal and why; where it names fields, a line for each of them instead."""
+    errors = [f"  {error.get('field')}: {error.get('message')}" for error in refused.problem.get("errors", [])]
+    return "\n".join((f"{refused.status} {refused.problem.get('title', '')}", *errors)) if errors else str(refused)
 
 
 def _fail(why: str) -> NoReturn:

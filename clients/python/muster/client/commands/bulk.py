@@ -12,6 +12,7 @@ from muster.client.commands.output import AsJson, show, show_rows
 from muster.client.commands.texts import text_from_stdin
 
 app = typer.Typer(no_args_is_help=True, help="Bulk sends: list, show, confirm, stop, pause, resume.")
+Reason = Annotated[str, typer.Option(help="why, for the audit trail")]
 ENDED = ("closed", "refused", "needs_confirmation")
 POLL_S = 0.3
 COLUMNS = ("id", "state", "recipients", "credits_reserved", "credits_used", "credits_released", "created_at")
@@ -90,38 +91,39 @@ def confirm(bulk_id: str, credits: int, as_json: AsJson = False) -> None:  # noq
         show(dict(muster.confirm(bulk_id, credits)), as_json=as_json)
 
 
-def _control(bulk_id: str, act: str, *, as_json: bool) -> None:
+def _control(bulk_id: str, act: str, reason: str, *, as_json: bool) -> None:
     with Muster(Connection.from_environment()) as muster:
-        show(muster.control(bulk_id, act), as_json=as_json)
+        show(muster.control(bulk_id, act, reason), as_json=as_json)
 
 
 @app.command()
-def stop(bulk_id: str, as_json: AsJson = False) -> None:  # noqa: FBT002
+def stop(bulk_id: str, reason: Reason = "", as_json: AsJson = False) -> None:  # noqa: FBT002
     """Stop a send; what was unsent comes back as credits."""
-    _control(bulk_id, "stop", as_json=as_json)
+    _control(bulk_id, "stop", reason, as_json=as_json)
 
 
 @app.command()
-def pause(bulk_id: str, as_json: AsJson = False) -> None:  # noqa: FBT002
+def pause(bulk_id: str, reason: Reason = "", as_json: AsJson = False) -> None:  # noqa: FBT002
     """Pause a send; nothing more leaves until it is resumed."""
-    _control(bulk_id, "pause", as_json=as_json)
+    _control(bulk_id, "pause", reason, as_json=as_json)
 
 
 @app.command()
 def unknown(
     bulk_id: str,
     answer: Annotated[str, typer.Option(help="charge or release them for good, where your rule is to ask")] = "",
+    reason: Reason = "",
     as_json: AsJson = False,  # noqa: FBT002
 ) -> None:
     """Messages of a send of which nobody knows whether the carrier took them, and the credits that they hold."""
     with Muster(Connection.from_environment()) as muster:
         if answer:
-            show(muster.answer_unknown(bulk_id, answer), as_json=as_json)
+            show(muster.answer_unknown(bulk_id, answer, reason), as_json=as_json)
         else:
             show_rows(muster.unknown(bulk_id), ("seq", "parts", "credits", "submitted_at"), as_json=as_json)
 
 
 @app.command()
-def resume(bulk_id: str, as_json: AsJson = False) -> None:  # noqa: FBT002
+def resume(bulk_id: str, reason: Reason = "", as_json: AsJson = False) -> None:  # noqa: FBT002
     """Resume a paused send; nobody gets it twice."""
-    _control(bulk_id, "resume", as_json=as_json)
+    _control(bulk_id, "resume", reason, as_json=as_json)
