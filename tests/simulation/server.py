@@ -13,6 +13,8 @@ from muster.local.postgres import Postgres, run_sql
 from simulation.database import SERVICES
 
 _PREFIX = "muster-sim-"
+# A worker keeps up to some 80: each role of each service, for as many as ever were open at a time; and there are 16.
+_CONNECTIONS_MAX = 2_000
 _SETTINGS = ("autovacuum = off", "max_wal_size = '4GB'", "checkpoint_timeout = '1h'", "wal_level = minimal")
 
 
@@ -21,7 +23,7 @@ def server() -> Iterator[str]:
     """The superuser's address of a fresh server; gone after the block."""
     folder = Path(tempfile.mkdtemp(prefix=_PREFIX))
     folder.chmod(0o711)
-    postgres = Postgres(folder, durable=False)
+    postgres = Postgres(folder, durable=False, connections_max=_CONNECTIONS_MAX)
     postgres.start()
     try:
         for setting in _SETTINGS:

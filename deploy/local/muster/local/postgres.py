@@ -34,7 +34,6 @@ from muster.local.unprivileged import (
 _SETTINGS = {
     "listen_addresses": "127.0.0.1",
     "unix_socket_directories": "",
-    "max_connections": "200",
     "shared_buffers": "128MB",
     "wal_level": "minimal",
     "max_wal_senders": "0",
@@ -72,6 +71,7 @@ class Postgres:
         port: int | None = None,
         password: str | None = None,
         durable: bool = True,
+        connections_max: int = 200,
         log: Path | None = None,
     ) -> None:
         self.directory = directory
@@ -79,6 +79,7 @@ class Postgres:
         self.log = log or directory / "postgres.log"
         self._password = password
         self._durable = durable
+        self._connections_max = connections_max
         self._user = unprivileged_user()
         self._process: subprocess.Popen[bytes] | None = None
 
@@ -105,7 +106,8 @@ class Postgres:
 
     def command(self) -> Command:
         """How to start the server over the prepared directory."""
-        settings = {**_SETTINGS, "port": str(self.port), **({} if self._durable else _DURABILITY_OFF)}
+        own = {"port": str(self.port), "max_connections": str(self._connections_max)}
+        settings = {**_SETTINGS, **own, **({} if self._durable else _DURABILITY_OFF)}
         options = [word for name, value in settings.items() for word in ("-c", f"{name}={value}")]
         data = self._data()
         return Command(
