@@ -1,4 +1,5 @@
-"""Deliberate faults: each one changes one function of an imported core, and the explorer has to find it.
+"""Deliberate faults: each one changes one function of an imported core, and the explorer has to find it; the
+simulation, too, finds those that have a `seed`.
 
 A fault is text of the function's source and what stands there instead. The changed function's code is put into the
 function that everybody has already imported, so nobody goes on with the old one. Text that is not there exactly once
@@ -22,13 +23,14 @@ class FaultDoesNotApply(Exception):
 @dataclass(frozen=True, slots=True)
 class Fault:
     """`changes` are pairs of source text in the function `target` ("module:function"); `law` is what it breaks, and
-    `world` the smallest world of the explorer in which it shows."""
+    `world` the smallest world of the explorer in which it shows; `seed` is one of the simulation that finds it."""
 
     name: str
     target: str
     changes: tuple[tuple[str, str], ...]
     law: str
     world: str
+    seed: int = 0
 
     def function(self) -> FunctionType:
         """The function as it is imported."""
@@ -52,6 +54,14 @@ class Fault:
     @contextmanager
     def applied(self) -> Iterator[None]:
         """The core with the fault in it, until the end of the block."""
+        undo = self.put()
+        try:
+            yield
+        finally:
+            undo()
+
+    def put(self) -> Callable[[], None]:
+        """The fault into the core; answers what takes it out again."""
         function = self.function()
         namespace: dict[str, Callable[..., object]] = {}
         exec(compile(self.source(), f"<fault: {self.name}>", "exec"), function.__globals__, namespace)
@@ -59,10 +69,7 @@ class Fault:
         assert isinstance(changed, FunctionType)
         sound = function.__code__
         function.__code__ = changed.__code__
-        try:
-            yield
-        finally:
-            function.__code__ = sound
+        return lambda: setattr(function, "__code__", sound)
 
 
 _LEDGER: Final = "muster.credit.domain.reservations"
@@ -75,6 +82,7 @@ FAULTS: Final = (
         (("if row.answer is not None:", "if row.answer is not None and row.closed:"),),
         law="reserved",
         world="send",
+        seed=3,
     ),
     Fault(
         "a reservation does not look at what is available",
@@ -109,6 +117,7 @@ FAULTS: Final = (
         (("held = tally.unknown_credits + tally.on_wire_credits", "held = tally.on_wire_credits"),),
         law="bounded",
         world="send",
+        seed=2,
     ),
     Fault(
         "a send is closed while credits are held",
@@ -116,6 +125,7 @@ FAULTS: Final = (
         (("else not held", "else True"),),
         law="reserved",
         world="send",
+        seed=2,
     ),
     Fault(
         "a reservation that comes after the end is not answered",

@@ -1,10 +1,15 @@
-"""Deliberate faults in the real code, each one function or one clause: the simulation must find every one of them.
+"""Deliberate faults in the real code, which the simulation has to find: those of the explorer that have a seed, and
+some in what is not a core: statements, transactions, the bus, the API.
 
-A patch that no longer applies fails: the function or the clause that it replaces must be there.
+A patch that no longer applies fails: the function or the clause that it replaces must be there, as it was.
 """
 
+import inspect
 from collections.abc import Callable, Mapping
 from typing import Any, Final
+
+from exploration.faults import FAULTS as EXPLORED
+from exploration.faults import FaultDoesNotApply
 
 import muster.credit.domain.reservations as reservations
 import muster.dispatch.store.queue as queue
@@ -19,15 +24,19 @@ from muster.dispatch.store.suppressions import Barred
 from muster.smpp import Unknown
 
 
-def _function(owner: Any, name: str, make: Callable[[Any], Any]) -> None:
-    """Put another function in the place of one that must be there."""
-    setattr(owner, name, make(getattr(owner, name)))
+def _function(owner: Any, name: str, has: str, make: Callable[[Any], Any]) -> None:
+    """Put another function in the place of one that must be there, and must still do what the other one does not."""
+    sound = getattr(owner, name)
+    if has not in inspect.getsource(sound):
+        raise FaultDoesNotApply(f"{name} has no {has!r} any more")
+    setattr(owner, name, make(sound))
 
 
 def _clause(module: Any, name: str, clause: str, instead: str) -> None:
     """Take a clause out of a statement that must have it."""
     sql = getattr(module, name)
-    assert clause in sql, f"{name} has no {clause!r} any more"
+    if sql.count(clause) != 1:
+        raise FaultDoesNotApply(f"{clause!r} is {sql.count(clause)} times in {name}")
     setattr(module, name, sql.replace(clause, instead))
 
 
@@ -38,11 +47,11 @@ def _intent_is_not_stored() -> None:
 
         return intend
 
-    _function(queue, "intend", make)
+    _function(queue, "intend", "_INTEND", make)
 
 
 def _what_may_have_gone_is_sent_again() -> None:
-    _function(slots, "recover", lambda _: lambda before, *_rest: before)
+    _function(slots, "recover", "after[slot] = Slot.UNKNOWN", lambda _: lambda before, *_rest: before)
 
 
 def _no_answer_is_taken_for_a_no() -> None:
@@ -54,11 +63,11 @@ def _no_answer_is_taken_for_a_no() -> None:
 
         return wrong
 
-    _function(Job, "take", make)
+    _function(Job, "take", "self.slots[slot] = Slot.UNKNOWN", make)
 
 
 def _unknown_is_never_settled() -> None:
-    _function(slots, "settle", lambda _: lambda before, *, charge: before)
+    _function(slots, "settle", "Slot.CHARGED if charge else Slot.RELEASED", lambda _: lambda before, *, charge: before)
 
 
 def _suppressions_are_not_joined() -> None:
@@ -68,11 +77,7 @@ def _suppressions_are_not_joined() -> None:
 
         return barred
 
-    _function(suppressions, "barred", make)
-
-
-def _a_reservation_forgets_its_answer() -> None:
-    _function(reservations, "reserve", lambda reserve: lambda account, _known, request: reserve(account, None, request))
+    _function(suppressions, "barred", "_BARRED", make)
 
 
 def _a_settlement_takes_any_version() -> None:
@@ -85,7 +90,7 @@ def _a_settlement_takes_any_version() -> None:
 
         return wrong
 
-    _function(reservations, "settle", make)
+    _function(reservations, "settle", "if totals.version <= row.version:", make)
 
 
 def _what_was_not_published_is_deleted() -> None:
@@ -96,7 +101,7 @@ def _what_was_not_published_is_deleted() -> None:
 
         return wrong
 
-    _function(relay.Relay, "_publish", make)
+    _function(relay.Relay, "_publish", "self._producer.publish(", make)
 
 
 def _an_offset_is_stored_before_its_events() -> None:
@@ -107,7 +112,7 @@ def _an_offset_is_stored_before_its_events() -> None:
 
         return wrong
 
-    _function(consumer, "advance", make)
+    _function(consumer, "advance", "_ADVANCE", make)
 
 
 def _a_key_is_taken_again() -> None:
@@ -117,7 +122,7 @@ def _a_key_is_taken_again() -> None:
 
         return answer
 
-    _function(idempotency.Once, "answer", make)
+    _function(idempotency.Once, "answer", "_CLAIM", make)
 
 
 def _a_stopped_chunk_is_claimed() -> None:
@@ -125,19 +130,25 @@ def _a_stopped_chunk_is_claimed() -> None:
         _clause(queue, statement, "state = 'sending' AND ending = ''", "state = 'sending'")
 
 
-FAULTS: Final[Mapping[str, Callable[[], None]]] = {
+_ONLY_HERE: Final[Mapping[str, Callable[[], object]]] = {
     "an intent is not stored": _intent_is_not_stored,
     "what may have gone is sent again": _what_may_have_gone_is_sent_again,
     "no answer is taken for a no": _no_answer_is_taken_for_a_no,
     "unknown is never settled": _unknown_is_never_settled,
     "suppressions are not joined": _suppressions_are_not_joined,
-    "a reservation forgets its answer": _a_reservation_forgets_its_answer,
     "a settlement takes any version": _a_settlement_takes_any_version,
     "what was not published is deleted": _what_was_not_published_is_deleted,
     "an offset is stored before its events": _an_offset_is_stored_before_its_events,
     "a key is taken again": _a_key_is_taken_again,
     "a stopped chunk is claimed": _a_stopped_chunk_is_claimed,
 }
+
+
+FAULTS: Final[Mapping[str, Callable[[], object]]] = {
+    **_ONLY_HERE,
+    **{fault.name: fault.put for fault in EXPLORED if fault.seed},
+}
+FIRST_SEEDS: Final[Mapping[str, int]] = {fault.name: fault.seed for fault in EXPLORED if fault.seed}
 
 
 def apply(name: str) -> None:
