@@ -1,6 +1,6 @@
 """Each handler over real PostgreSQL, applied twice."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID, uuid4
@@ -54,6 +54,14 @@ def chunk(tenant: UUID, bulk: UUID, *, hours_ago: float = 1, **members: Any) -> 
         number=[int(number) for number in NUMBERS],
         number_hash=[hashed(tenant, number) for number in NUMBERS],
         **members,
+    )
+
+
+def one_of_text(index: int, text: Sequence[str] = ("Hello", "Hi")) -> BulkRecipientsAttached:
+    """A chunk of one recipient, who gets the text of this index."""
+    ids = {"tenant_id": str(UUID(int=1)), "bulk_id": str(UUID(int=2))}
+    return BulkRecipientsAttached(
+        **ids, chunk=1, lane=1, seq=[1], number_hash=[b"h" * 32], text=text, text_index=[index]
     )
 
 
@@ -318,6 +326,8 @@ async def test_the_newest_settings_of_a_tenant_stand(db: Database, tenant: UUID)
         (handlers.on_sms_received, wrote(UUID(int=1), "hi", number_hash=b"short")),
         (handlers.on_sms_received, wrote(UUID(int=1), "hi", received_at_unix_ms=2**62)),
         (handlers.on_bulk_recipients_attached, BulkRecipientsAttached(tenant_id=str(UUID(int=1)), lane=1, seq=[1])),
+        (handlers.on_bulk_recipients_attached, one_of_text(2)),
+        (handlers.on_bulk_recipients_attached, one_of_text(0, text=[])),
         (handlers.on_sms_dispatched, SmsDispatched(tenant_id=str(UUID(int=1)), bulk_id=str(UUID(int=2)), seq=[1])),
     ],
 )

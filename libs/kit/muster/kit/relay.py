@@ -16,6 +16,7 @@ import structlog
 
 from muster.kit import clock, failpoint, metrics
 from muster.kit.clock import rfc3339
+from muster.kit.closing import cancelled
 from muster.kit.outbox import Lane
 from muster.kit.pg import RETRIABLE, Database, Record
 from muster.kit.producer import Producer, PublishFailed, WireRecord
@@ -147,7 +148,14 @@ class Relay:
 
     async def _publish(self, connection: "Connection", lane: Lane, rows: Sequence[Record], source: str) -> None:
         failpoint.hit("relay.before_send")
-        await self._producer.publish([to_wire(row, source) for row in rows])
+        publishing = asyncio.ensure_future(self._producer.publish([to_wire(row, source) for row in rows]))
+        try:
+            # A broker that hangs is just when somebody looks at what waits.
+            while not (await asyncio.wait((publishing,), timeout=_MEASURE_S))[0]:
+                await _measure(connection, lane)
+            publishing.result()
+        finally:
+            await cancelled((publishing,))
         failpoint.hit("relay.after_ack")
         await connection.execute(_DELETE, int(lane), [row["id"] for row in rows])
         for topic, n in Counter(row["topic"] for row in rows).items():

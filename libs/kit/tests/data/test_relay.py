@@ -5,6 +5,7 @@ import asyncpg
 import pytest
 
 from muster.kit import metrics
+from muster.kit import relay as relay_module
 from muster.kit.consumer.decode import decode, event_id_of, headers_of
 from muster.kit.outbox import Fact, Lane, emit
 from muster.kit.pg import Database
@@ -219,6 +220,29 @@ async def test_who_leads_tells_what_waits_and_how_old_the_oldest_is_and_nobody_e
     await relay.stop()
     await asyncio.wait_for(run, 10)
     assert told() == {}
+
+
+async def test_what_waits_is_told_also_while_the_broker_does_not_answer(
+    db: Database, running: Running, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Hangs(Producer):
+        async def publish(self, records: Any) -> None:
+            hangs.set()
+            await asyncio.Event().wait()
+
+    monkeypatch.setattr(relay_module, "_MEASURE_S", 0.05)
+    hangs = asyncio.Event()
+    async with db.worker() as tx:
+        await emit(tx, fact(0, "t"))
+    running(Relay(db, Hangs("nowhere:1"), (Lane.SMALL,)).run())
+    await hangs.wait()
+    async with db.worker() as tx:
+        await emit(tx, *(fact(chunk, "t") for chunk in range(1, 5)))
+
+    async def is_told() -> bool:
+        return metrics.outbox_pending.labels(lane="SMALL")._value.get() == 5
+
+    await eventually(is_told)
 
 
 async def test_a_batch_is_bounded_in_bytes_and_always_moves(db: Database, running: Running) -> None:

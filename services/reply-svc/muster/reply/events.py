@@ -106,6 +106,8 @@ def chunk_of(received: ChunkHeard) -> Chunk:
     count = len(message.seq)
     if len(message.number_hash) != count or (message.text_index and len(message.text_index) != count):
         raise Poison("recipient fields of different lengths")
+    if count and max(message.text_index, default=0) >= len(message.text):
+        raise Poison("a recipient's text that is not there")
     keys = [key_of(number_hash) for number_hash in message.number_hash]
     kept = BulkRecipientsAttached()
     kept.CopyFrom(message)
