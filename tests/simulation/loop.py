@@ -77,6 +77,8 @@ class SimLoop(asyncio.BaseEventLoop):
         self._serial = 0
         self._clock_resolution = 1e-9
         self._frozen: set[Node] = set()
+        # Beside the serial, so that no two timers are ever compared themselves: that is a call of Python each time.
+        self._timers: list[tuple[float, int, asyncio.TimerHandle]] = []
         self.turns = 0
         self.network: Any = None
         self.set_task_factory(self._make_task)
@@ -102,6 +104,18 @@ class SimLoop(asyncio.BaseEventLoop):
     async def create_connection(self, factory: Callable[[], Any], host: Any = None, port: Any = None, **_: Any) -> Any:
         """By the simulated network."""
         return await self.network.connect(factory, port)
+
+    def call_soon(self, callback: Any, *args: Any, context: Context | None = None) -> asyncio.Handle:
+        """As asyncio's, without its checks."""
+        handle = asyncio.Handle(callback, args, self, context)
+        self._ready.append(handle)
+        return handle
+
+    def call_at(self, when: float, callback: Any, *args: Any, context: Context | None = None) -> asyncio.TimerHandle:
+        """As asyncio's; of one moment, in the order in which they were set."""
+        timer = asyncio.TimerHandle(when, callback, args, self, context)
+        heapq.heappush(self._timers, (when, self.next_serial(), timer))
+        return timer
 
     # -- processes ----------------------------------------------------------------------------------------------------
 
@@ -135,17 +149,15 @@ class SimLoop(asyncio.BaseEventLoop):
     # -- turns --------------------------------------------------------------------------------------------------------
 
     def _run_once(self) -> None:
-        scheduled, ready = self._scheduled, self._ready
-        while scheduled and scheduled[0]._cancelled:
-            heapq.heappop(scheduled)._scheduled = False
+        timers, ready = self._timers, self._ready
+        while timers and timers[0][2]._cancelled:
+            heapq.heappop(timers)
         if not ready:
-            if not scheduled:
+            if not timers:
                 raise Stuck
-            self._now = max(self._now, scheduled[0]._when)
-        while scheduled and scheduled[0]._when <= self._now:
-            handle = heapq.heappop(scheduled)
-            handle._scheduled = False
-            ready.append(handle)
+            self._now = max(self._now, timers[0][0])
+        while timers and timers[0][0] <= self._now:
+            ready.append(heapq.heappop(timers)[2])
         if len(ready) == 1:
             self._run(ready.popleft(), None)
             return

@@ -7,6 +7,7 @@ import random
 import sys
 from collections.abc import Iterator
 from contextlib import ExitStack, asynccontextmanager, contextmanager
+from functools import cache
 from random import Random
 from typing import Any, Final
 from unittest.mock import patch
@@ -53,6 +54,7 @@ _APPS: Final[dict[str, Any]] = {}
 _create_app = muster.kit.http.create_app
 
 
+@cache
 def specs() -> dict[str, Spec]:
     """Every process. Where only how often something is looked at is set, it is less often: time is jumped over."""
     base: dict[str, Any] = {"environment": "development", "database_app": "simulated", "database_worker": "simulated"}
@@ -175,6 +177,7 @@ def _app(service: str, *, routers: Any, state: Any, lifespan: Any = None) -> Any
 def quiet() -> None:
     """Logs say nothing: a seed makes thousands of lines of what went wrong on purpose."""
     observe.render(logging.CRITICAL, sys.stderr)
+    logging.getLogger("muster").setLevel(logging.CRITICAL)
 
 
 @contextmanager
