@@ -16,7 +16,7 @@ from typing import Any
 import httpx
 import pytest
 
-from muster.client import Connection, Muster
+from muster.client import ApiError, Connection, Muster
 
 POLL_S = 0.1
 WAIT_S = 60.0
@@ -98,9 +98,19 @@ class World:
         business = Business(self, tenant["id"], sender, settings["reception_email"], self.caller(tenant["id"]))
         eventually(lambda: business.ask.get("/v1/customers") is not None)
         if credits:
-            self.operator.top_up(tenant["id"], credits, reason="test", reference=mark)
+            eventually(lambda: self._topped_up(tenant["id"], credits, mark))
             eventually(lambda: business.ask.credits()["granted"] == credits)
         return business
+
+    def _topped_up(self, tenant_id: str, credits: int, reference: str) -> bool:
+        """Whether credit-svc knows the tenant and has taken it: it may hear of one later than customer-svc does."""
+        try:
+            self.operator.top_up(tenant_id, credits, reason="test", reference=reference)
+        except ApiError as refused:
+            if refused.status != 404:
+                raise
+            return False
+        return True
 
     def stats(self, numbers: list[str]) -> dict[str, int]:
         """How often the carrier accepted something for each of these numbers."""

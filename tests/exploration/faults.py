@@ -1,9 +1,12 @@
-"""Deliberate faults: each one changes one function of an imported core, and the explorer has to find it; the
-simulation, too, finds those that have a `seed`.
+"""Deliberate faults: each one changes one function of an imported core, and the explorer has to find it. Those that
+have a `seed` are put into the whole running code too, where the simulation has to find them.
 
 A fault is text of the function's source and what stands there instead. The changed function's code is put into the
 function that everybody has already imported, so nobody goes on with the old one. Text that is not there exactly once
 means that the core has moved on: FaultDoesNotApply, never a fault that silently does nothing.
+
+Where the running code decides in SQL, and the pure function is only held to be the same rule, the fault has the same
+change of the statements as well (`statements`).
 """
 
 import importlib
@@ -13,7 +16,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from types import FunctionType
-from typing import Final
+from typing import Any, Final
 
 
 class FaultDoesNotApply(Exception):
@@ -23,13 +26,15 @@ class FaultDoesNotApply(Exception):
 @dataclass(frozen=True, slots=True)
 class Fault:
     """`changes` are pairs of source text in the function `target` ("module:function"); `law` is what it breaks, and
-    `world` the smallest world of the explorer in which it shows; `seed` is one of the simulation that finds it."""
+    `world` the smallest world of the explorer in which it shows. `statements` are ("module:NAME", clause, what stands
+    there instead); `seed` is one of the simulation that finds it."""
 
     name: str
     target: str
     changes: tuple[tuple[str, str], ...]
     law: str
     world: str
+    statements: tuple[tuple[str, str, str], ...] = ()
     seed: int = 0
 
     def function(self) -> FunctionType:
@@ -71,9 +76,28 @@ class Fault:
         function.__code__ = changed.__code__
         return lambda: setattr(function, "__code__", sound)
 
+    def put_everywhere(self) -> None:
+        """The fault into the running code, for good."""
+        for place, clause, instead in self.statements:
+            module, _, name = place.partition(":")
+            without(importlib.import_module(module), name, clause, instead)
+        if not self.statements:
+            self.put()
+
+
+def without(module: Any, name: str, clause: str, instead: str) -> None:
+    """Take a clause out of a statement that must have it exactly once."""
+    sql = getattr(module, name, "")
+    if sql.count(clause) != 1:
+        raise FaultDoesNotApply(f"{clause!r} is {sql.count(clause)} times in {name}")
+    setattr(module, name, sql.replace(clause, instead))
+
 
 _LEDGER: Final = "muster.credit.domain.reservations"
 _DISPATCH: Final = "muster.dispatch.domain"
+_QUEUE: Final = "muster.dispatch.store.queue"
+_CLAIMING: Final = ("_WAITING", "_CLAIM", "_INTEND")
+_GOING: Final = "state = 'sending'"
 
 FAULTS: Final = (
     Fault(
@@ -103,6 +127,27 @@ FAULTS: Final = (
         ),
         law="granted",
         world="send",
+    ),
+    Fault(
+        "a settlement forgets what was posted before",
+        f"{_LEDGER}:settle",
+        (
+            (
+                "if totals.version <= row.version:",
+                "row = row._replace(version=-1, used=0, released=0, closed=False)\n    if totals.version < 0:",
+            ),
+        ),
+        law="granted",
+        world="send",
+        seed=1,
+    ),
+    Fault(
+        "a settlement moves no credits of the account",
+        f"{_LEDGER}:settle",
+        (("left = entries[-1].account if entries else account", "left = account"),),
+        law="granted",
+        world="send",
+        seed=1,
     ),
     Fault(
         "a stop releases twice",
@@ -145,6 +190,7 @@ FAULTS: Final = (
         (("done=fact.chunks", "done=fact.chunks + 1"),),
         law="bounded",
         world="send",
+        seed=1,
     ),
     Fault(
         "an intent does not ask whether its send goes on",
@@ -152,6 +198,8 @@ FAULTS: Final = (
         (("and bulk.claimable", "and not bulk.parked"),),
         law="submit",
         world="sender",
+        statements=tuple((f"{_QUEUE}:{name}", f"{_GOING} AND ending = ''", _GOING) for name in _CLAIMING),
+        seed=1,
     ),
     Fault(
         "an intent does not ask whose lease it is",
@@ -173,6 +221,7 @@ FAULTS: Final = (
         (("after[slot] = Slot.UNKNOWN", "after[slot] = Slot.RETRY"),),
         law="used",
         world="sender",
+        seed=2,
     ),
     Fault(
         "a stop ends what is unknown as well",
@@ -180,6 +229,14 @@ FAULTS: Final = (
         (("slots.translate(_translation(to))", "slots.translate(_translation(to)).replace(b'\\x02', bytes((to,)))"),),
         law="used",
         world="sender",
+    ),
+    Fault(
+        "what is unknown is never settled",
+        f"{_DISPATCH}.slots:settle",
+        (("slots.replace(bytes((Slot.UNKNOWN,)), bytes((Slot.CHARGED if charge else Slot.RELEASED,)))", "slots"),),
+        law="bounded",
+        world="send",
+        seed=2,
     ),
     Fault(
         "a receipt overwrites a final one",
@@ -201,5 +258,6 @@ FAULTS: Final = (
         (("delta[before] -= count", "delta[before] -= 0"),),
         law="report",
         world="report",
+        seed=1,
     ),
 )

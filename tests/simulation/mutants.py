@@ -11,12 +11,10 @@ from typing import Any, Final
 from exploration.faults import FAULTS as EXPLORED
 from exploration.faults import FaultDoesNotApply
 
-import muster.credit.domain.reservations as reservations
 import muster.dispatch.store.queue as queue
 import muster.kit.consumer.apply as consumer
 import muster.kit.idempotency as idempotency
 import muster.kit.relay as relay
-from muster.dispatch.domain import slots
 from muster.dispatch.domain.slots import Slot
 from muster.dispatch.sender.job import Job
 from muster.dispatch.store import suppressions
@@ -32,14 +30,6 @@ def _function(owner: Any, name: str, has: str, make: Callable[[Any], Any]) -> No
     setattr(owner, name, make(sound))
 
 
-def _clause(module: Any, name: str, clause: str, instead: str) -> None:
-    """Take a clause out of a statement that must have it."""
-    sql = getattr(module, name)
-    if sql.count(clause) != 1:
-        raise FaultDoesNotApply(f"{clause!r} is {sql.count(clause)} times in {name}")
-    setattr(module, name, sql.replace(clause, instead))
-
-
 def _intent_is_not_stored() -> None:
     def make(_: Any) -> Any:
         async def intend(_tx: Any, intents: Any, *_rest: Any) -> set[Any]:
@@ -48,10 +38,6 @@ def _intent_is_not_stored() -> None:
         return intend
 
     _function(queue, "intend", "_INTEND", make)
-
-
-def _what_may_have_gone_is_sent_again() -> None:
-    _function(slots, "recover", "after[slot] = Slot.UNKNOWN", lambda _: lambda before, *_rest: before)
 
 
 def _no_answer_is_taken_for_a_no() -> None:
@@ -66,10 +52,6 @@ def _no_answer_is_taken_for_a_no() -> None:
     _function(Job, "take", "self.slots[slot] = Slot.UNKNOWN", make)
 
 
-def _unknown_is_never_settled() -> None:
-    _function(slots, "settle", "Slot.CHARGED if charge else Slot.RELEASED", lambda _: lambda before, *, charge: before)
-
-
 def _suppressions_are_not_joined() -> None:
     def make(_: Any) -> Any:
         async def barred(*_args: Any) -> Barred:
@@ -78,19 +60,6 @@ def _suppressions_are_not_joined() -> None:
         return barred
 
     _function(suppressions, "barred", "_BARRED", make)
-
-
-def _a_settlement_takes_any_version() -> None:
-    def make(settle: Any) -> Any:
-        def wrong(account: Any, known: Any, totals: Any) -> Any:
-            if known is None:
-                return settle(account, known, totals)
-            # What was said before is forgotten: it is posted and voided once more.
-            return settle(account, known._replace(version=-1, used=0, released=0, closed=False), totals)
-
-        return wrong
-
-    _function(reservations, "settle", "if totals.version <= row.version:", make)
 
 
 def _what_was_not_published_is_deleted() -> None:
@@ -125,28 +94,19 @@ def _a_key_is_taken_again() -> None:
     _function(idempotency.Once, "answer", "_CLAIM", make)
 
 
-def _a_stopped_chunk_is_claimed() -> None:
-    for statement in ("_WAITING", "_CLAIM", "_INTEND"):
-        _clause(queue, statement, "state = 'sending' AND ending = ''", "state = 'sending'")
-
-
 _ONLY_HERE: Final[Mapping[str, Callable[[], object]]] = {
     "an intent is not stored": _intent_is_not_stored,
-    "what may have gone is sent again": _what_may_have_gone_is_sent_again,
     "no answer is taken for a no": _no_answer_is_taken_for_a_no,
-    "unknown is never settled": _unknown_is_never_settled,
     "suppressions are not joined": _suppressions_are_not_joined,
-    "a settlement takes any version": _a_settlement_takes_any_version,
     "what was not published is deleted": _what_was_not_published_is_deleted,
     "an offset is stored before its events": _an_offset_is_stored_before_its_events,
     "a key is taken again": _a_key_is_taken_again,
-    "a stopped chunk is claimed": _a_stopped_chunk_is_claimed,
 }
 
 
 FAULTS: Final[Mapping[str, Callable[[], object]]] = {
     **_ONLY_HERE,
-    **{fault.name: fault.put for fault in EXPLORED if fault.seed},
+    **{fault.name: fault.put_everywhere for fault in EXPLORED if fault.seed},
 }
 FIRST_SEEDS: Final[Mapping[str, int]] = {fault.name: fault.seed for fault in EXPLORED if fault.seed}
 

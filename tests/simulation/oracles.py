@@ -50,7 +50,8 @@ async def _laws(world: World) -> list[laws.Law]:
                 asked = path if what == "laws" else f"{path}?limit=100"
                 status, answers[path] = await ask(world, OPERATOR, "GET", asked, service=service)
                 assert status == 200, f"{path}: {status}"
-    return laws.check_laws(lambda path: answers[path], lambda path: answers[path]["items"])
+    # Messages are asked for where sums differ, to name one of them; here the send is enough: its seed shows the rest.
+    return laws.check_laws(lambda path: answers[path], lambda path, **_: answers.get(path, {"items": []})["items"])
 
 
 def _twice(world: World) -> Iterator[str]:

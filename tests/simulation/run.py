@@ -145,7 +145,7 @@ def run_all(
 
 
 def _progress(count: int) -> Callable[[Result], None]:
-    step = 1 if sys.stderr.isatty() else max(1, count // 20)
+    step = 1 if sys.stderr.isatty() else max(1, count // 100)
 
     told = 0
 

@@ -197,7 +197,8 @@ class Story:
         return "; ".join(", ".join(f"{name} {value}" for name, value in row.items()) for row in rows) or self._moving()
 
     def _moving(self) -> str:
-        """All processes live, all outboxes are empty, all events are applied, and the carrier has nothing to bring."""
+        """All processes live, all outboxes are empty, all events are applied, nothing more is to be given back, and the
+        carrier has nothing to bring."""
         world = self._world
         if world.carrier.waiting:
             return f"the carrier still brings {world.carrier.waiting}"
@@ -206,4 +207,6 @@ class Story:
         for service in world.services():
             if world.cluster.look(service, "SELECT FROM outbox LIMIT 1"):
                 return f"the outbox of {service} is not empty"
+        if world.cluster.look("dispatch", "SELECT FROM refund_due LIMIT 1"):
+            return "a refund is due"
         return world.lag()
