@@ -6,13 +6,13 @@ to no commit is refused: the page shows proof.
 
 import json
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
 from muster.local.var import folder
 
-from .faults import FAULTS
+from .faults import FAULTS, Fault
 from .runs import FILE
 
 PAGE: Final = Path(__file__).parents[2] / "docs" / "proof.md"
@@ -23,15 +23,15 @@ class Refused(Exception):
     """These explorations prove nothing."""
 
 
-def figures(document: Mapping[str, Any], laws: Mapping[str, tuple[str, str]]) -> str:
-    """Both tables. `laws`: for each fault the function that it changes and the law that it breaks."""
+def figures(document: Mapping[str, Any], faults: Sequence[Fault]) -> str:
+    """Both tables, with a line for each of these faults."""
     missing = [part for part in ("whole", "faults") if part not in document]
     if missing:
         raise Refused(f"not run yet: {', '.join(missing)}")
     changed = [part for part in ("whole", "faults") if document[part]["commit"].endswith("+")]
     if changed:
         raise Refused(f"files were changed since the commit: {', '.join(changed)}")
-    return "\n".join((*_worlds(document["whole"]), "", *_faults(document["faults"], laws)))
+    return "\n".join((*_worlds(document["whole"]), "", *_faults(document["faults"], faults)))
 
 
 def _worlds(whole: Mapping[str, Any]) -> list[str]:
@@ -62,22 +62,24 @@ def _worlds(whole: Mapping[str, Any]) -> list[str]:
     return lines
 
 
-def _faults(faults: Mapping[str, Any], laws: Mapping[str, tuple[str, str]]) -> list[str]:
-    found = {each["group"]: each["worlds"][0] for each in faults["found"]}
-    missed = [
-        name for name, (_, law) in laws.items() if not found.get(name, {"problem": ""})["problem"].startswith(law)
-    ]
+def _faults(document: Mapping[str, Any], faults: Sequence[Fault]) -> list[str]:
+    found = {each["group"]: each["worlds"][0] for each in document["found"]}
+    nothing = {"problem": ""}
+    missed = [one.name for one in faults if not found.get(one.name, nothing)["problem"].startswith(one.law)]
     if missed:
         raise Refused(f"not found: {', '.join(missed)}")
+    both = sum(one.seed > 0 for one in faults)
     lines = [
-        f"Commit {faults['commit']}: {len(laws)} deliberate faults, each found.",
+        f"Commit {document['commit']}: {len(faults)} deliberate faults, each found; {both} of them are put into the"
+        " whole running code as well, where the simulation finds them, by the seed that is named or another one.",
         "",
-        "| fault | law | steps of the shortest path | states until then |",
-        "|---|---|---|---|",
+        "| fault | law | steps of the shortest path | states until then | seed of the simulation |",
+        "|---|---|---|---|---|",
     ]
-    for name, (target, law) in laws.items():
-        world = found[name]
-        lines.append(f"| {name} (`{target}`) | {law} | {len(world['story']) - 1} | {world['states']:,} |")
+    for one in faults:
+        world, place = found[one.name], one.target.removeprefix("muster.")
+        counts = f"{len(world['story']) - 1} | {world['states']:,} | {one.seed or ''}"
+        lines.append(f"| {one.name} (`{place}`) | {one.law} | {counts} |")
     return lines
 
 
@@ -93,9 +95,8 @@ def written(page: str, made: str) -> str:
 def main() -> int:
     """Write the page; 1 where there is nothing to show."""
     run = folder() / FILE
-    laws = {fault.name: (fault.target.removeprefix("muster."), fault.law) for fault in FAULTS}
     try:
-        made = figures(json.loads(run.read_text()) if run.exists() else {}, laws)
+        made = figures(json.loads(run.read_text()) if run.exists() else {}, FAULTS)
     except Refused as why:
         print(why, file=sys.stderr)
         return 1

@@ -4,9 +4,10 @@ from typing import Any
 
 import pytest
 
+from exploration.faults import Fault
 from exploration.page import BEGIN, END, Refused, figures, written
 
-LAWS = {"a stop releases twice": ("credit.domain.reservations:settle", "reserved")}
+FAULTS = [Fault("a stop releases twice", "muster.credit.domain.reservations:settle", (), "reserved", "send", seed=7)]
 
 
 def found(name: str, problem: str = "", **more: Any) -> dict[str, Any]:
@@ -27,12 +28,12 @@ def run(problem: str = "", commit: str = "abc1234", fault: str = "reserved: 3 of
 
 
 def test_the_tables_show_the_figures_of_their_runs() -> None:
-    made = figures(run(), LAWS)
+    made = figures(run(), FAULTS)
     for shown in (
         "1,000 states and 2,000 transitions in 7 s of CPU, 90 s by the clock on 2 cores",
         "| in flight | `both` | 1,000 | 2,000 | 4 | 5 | 3 | 7 |",
         "sends 2. Stands for 6,000,000 states of two sends at most.",
-        "| a stop releases twice (`credit.domain.reservations:settle`) | reserved | 1 | 1,000 |",
+        "| a stop releases twice (`credit.domain.reservations:settle`) | reserved | 1 | 1,000 | 7 |",
     ):
         assert shown in made
 
@@ -44,7 +45,7 @@ def test_the_tables_show_the_figures_of_their_runs() -> None:
 )
 def test_explorations_that_prove_nothing_are_refused(wrong: dict[str, Any]) -> None:
     with pytest.raises(Refused):
-        figures(wrong, LAWS)
+        figures(wrong, FAULTS)
 
 
 def test_what_stands_around_the_figures_stays() -> None:
