@@ -1,7 +1,8 @@
 """`make sim`: many seeds on all cores. Exit code 1 and the seeds where anything was broken; the last line is JSON.
 
 SEEDS (100), FIRST (1) and JOBS (the cores) are read from the environment. The result file, sim.json in the folder of
-running state, is what docs/proof.md is made from.
+running state, is what docs/proof.md is made from. It is written as the run goes: RESUME=1 goes on with a run of the
+same commit that was ended.
 """
 
 import json
@@ -15,7 +16,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Self
 
 from simulation.faults import KINDS
 from simulation.server import make_databases, server
@@ -25,6 +26,7 @@ _SUMS: Final = ("transitions", "statements", "records", "accepted", "sends", "si
 # With so many seeds, a kind of fault that never happened is one that does not work.
 ALL_KINDS_FROM: Final = 300
 _SHOWN: Final = 40
+_WRITTEN_EVERY: Final = 100
 
 
 @dataclass(slots=True)
@@ -55,6 +57,16 @@ class Result:
         if self.seeds < ALL_KINDS_FROM:
             return []
         return sorted(set(KINDS) - set(self.fired)) + sorted(law for law, times in self.checked.items() if not times)
+
+    @classmethod
+    def of(cls, document: dict[str, Any]) -> Self:
+        """What a run had come to when it was ended."""
+        found = cls(document["first"], document["seeds"], seconds=document["seconds"], jobs=document["jobs"])
+        found.sums.update({name: document[name] for name in _SUMS})
+        found.fired.update(document["faults"])
+        found.checked.update(document["checked"])
+        found.failures = [{"last": [], **failure} for failure in document["failures"]]
+        return found
 
     def document(self) -> dict[str, Any]:
         """As JSON."""
@@ -127,27 +139,29 @@ def run(seeds: Sequence[int], found: Sequence[Worker], each: Callable[[dict[str,
 
 
 def run_all(
-    first: int, count: int, places: Sequence[tuple[str, str]], progress: Callable[[Result], None] = lambda _: None
-) -> Result:
-    """Every seed, whatever fails."""
-    result, began = Result(first, jobs=len(places)), time.monotonic()
+    result: Result, until: int, places: Sequence[tuple[str, str]], progress: Callable[[Result], None] = lambda _: None
+) -> None:
+    """Every seed that the result has not, up to and without `until`, whatever fails; added in their order, so that what
+    was added when a run is ended are the first ones."""
+    began, early = time.monotonic() - result.seconds, dict[int, dict[str, Any]]()
 
     def each(outcome: dict[str, Any]) -> bool:
-        result.add(outcome)
-        result.seconds = time.monotonic() - began
-        progress(result)
+        early[outcome["seed"]] = outcome
+        while (due := early.pop(result.first + result.seeds, None)) is not None:
+            result.add(due)
+            result.seconds = time.monotonic() - began
+            progress(result)
         return True
 
     with workers(places) as found:
-        run(range(first, first + count), found, each)
-    result.failures.sort(key=lambda one: one["seed"])
-    return result
+        run(range(result.first + result.seeds, until), found, each)
 
 
-def _progress(count: int) -> Callable[[Result], None]:
+def _progress(result: Result, until: int, file: Path) -> Callable[[Result], None]:
+    """Tells how far a run is and what has failed, and writes it."""
+    count, had, began = until - result.first, result.seeds, result.seconds
     step = 1 if sys.stderr.isatty() else max(1, count // 100)
-
-    told = 0
+    told = len(result.failures)
 
     def show(result: Result) -> None:
         nonlocal told
@@ -155,12 +169,36 @@ def _progress(count: int) -> Callable[[Result], None]:
             told += 1
             print(f"seed {failure['seed']}: {failure['wrong'][0][:300]}", file=sys.stderr, flush=True)
         if result.seeds % step == 0 or result.seeds == count:
-            left = (count - result.seeds) * result.seconds / result.seeds
+            left = (count - result.seeds) * (result.seconds - began) / (result.seeds - had)
             bar = "#" * (30 * result.seeds // count)
             line = f"[{bar:<30}] {result.seeds}/{count} seeds, {len(result.failures)} failed, {left:.0f} s left"
             print(line, end="\r" if sys.stderr.isatty() and result.seeds < count else "\n", file=sys.stderr, flush=True)
+        if result.seeds % _WRITTEN_EVERY == 0:
+            write(result, file)
 
     return show
+
+
+def write(result: Result, file: Path) -> dict[str, Any]:
+    """The result file: the one before, or this one whole."""
+    document = result.document()
+    file.parent.mkdir(parents=True, exist_ok=True)
+    new = file.with_suffix(".new")
+    new.write_text(json.dumps(document, indent=1) + "\n")
+    new.replace(file)
+    return document
+
+
+def begun(first: int, file: Path, *, resume: bool) -> Result:
+    """A new result, or the one of the file; ValueError where that cannot be gone on with."""
+    if not resume:
+        return Result(first)
+    if not file.exists():
+        raise ValueError(f"there is no {file} to go on with")
+    document = json.loads(file.read_text())
+    if document["first"] != first or document["commit"] != commit() or commit().endswith("+"):
+        raise ValueError(f"{file} is of commit {document['commit']} from seed {document['first']}, and not of this one")
+    return Result.of(document)
 
 
 def main() -> int:
@@ -173,24 +211,28 @@ def main() -> int:
     if count < 1 or first < 0 or not 1 <= jobs <= 16:
         print("sim: SEEDS must be a number of at least 1, FIRST of at least 0, JOBS of 1 to 16", file=sys.stderr)
         return 2
+    file = Path(os.environ.get("MUSTER_VAR", "var")) / "sim.json"
     try:
-        with databases(min(jobs, count)) as places:
-            result = run_all(first, count, places, _progress(count))
+        result = begun(first, file, resume=os.environ.get("RESUME") == "1")
+    except ValueError as why:
+        print(f"sim: {why}", file=sys.stderr)
+        return 2
+    result.jobs = min(jobs, count)
+    try:
+        with databases(result.jobs) as places:
+            run_all(result, first + count, places, _progress(result, first + count, file))
     except KeyboardInterrupt:
-        print("\nsim: ended; no result was written", file=sys.stderr)
+        write(result, file)
+        print(f"\nsim: ended after {result.seeds} of {count} seeds; RESUME=1 goes on", file=sys.stderr)
         return 130
-    return _tell(result)
+    return _tell(result, write(result, file))
 
 
-def _tell(result: Result) -> int:
-    """Write and print what was found; the exit code."""
+def _tell(result: Result, document: dict[str, Any]) -> int:
+    """Print what was found; the exit code."""
     for failure in result.failures:
         print(f"seed {failure['seed']}:", *failure["wrong"], *failure["last"][-_SHOWN:], sep="\n  ")
         print(f"  again: .venv/bin/python -m tests.simulation --seed {failure['seed']} --trace")
-    document = result.document()
-    var = Path(os.environ.get("MUSTER_VAR", "var"))
-    var.mkdir(parents=True, exist_ok=True)
-    (var / "sim.json").write_text(json.dumps(document, indent=1) + "\n")
     print(json.dumps(document))
     return 1 if result.failures or result.idle else 0
 

@@ -1,9 +1,14 @@
-"""`make sim` is asked for in numbers, and docs/proof.md is made from a run that proved something."""
+"""`make sim` is asked for in numbers and goes on where it was ended; docs/proof.md is made from a run that proved
+something."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+import simulation.run as runs
 from simulation.page import Refused, placed, section
 from simulation.run import main
 
@@ -54,3 +59,52 @@ def test_what_is_no_number_of_seeds_is_refused_in_a_line(
     assert capsys.readouterr().err == (
         "sim: SEEDS must be a number of at least 1, FIRST of at least 0, JOBS of 1 to 16\n"
     )
+
+
+class Quick:
+    """A worker whose seeds cost nothing; every seventh breaks something."""
+
+    def simulate(self, seed: int) -> dict[str, Any]:
+        sums = dict.fromkeys(("transitions", "statements", "records", "accepted", "sends", "simulated_s"), seed)
+        wrong = ["law once"] if seed % 7 == 0 else []
+        fired, checked = {"zombie": 1}, {"once": seed}
+        return {"seed": seed, "wrong": wrong, "last": [], "digest": "", "fired": fired, "checked": checked, **sums}
+
+
+@pytest.fixture
+def quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    @contextmanager
+    def workers(places: Any, fault: str = "") -> Iterator[list[Quick]]:
+        yield [Quick() for _ in places]
+
+    monkeypatch.setattr(runs, "workers", workers)
+    monkeypatch.setattr(runs, "commit", lambda: "abc1234")
+
+
+@pytest.mark.usefixtures("quick")
+def test_a_run_that_was_ended_goes_on_and_comes_to_the_same(tmp_path: Path) -> None:
+    file, places = tmp_path / "var" / "sim.json", [("", "0"), ("", "1")]
+    whole, part = runs.Result(5), runs.Result(5)
+    runs.run_all(whole, 45, places)
+
+    runs.run_all(part, 25, places)
+    runs.write(part, file)
+    going_on = runs.begun(5, file, resume=True)
+    runs.run_all(going_on, 45, places)
+
+    one, other = whole.document(), going_on.document()
+    assert {**other, "seconds": 0} == {**one, "seconds": 0}
+    assert [failure["seed"] for failure in one["failures"]] == [7, 14, 21, 28, 35, 42]
+
+
+@pytest.mark.usefixtures("quick")
+def test_what_is_of_another_commit_or_not_there_is_not_gone_on_with(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = tmp_path / "sim.json"
+    with pytest.raises(ValueError, match="there is no"):
+        runs.begun(5, file, resume=True)
+    runs.write(runs.Result(5), file)
+    monkeypatch.setattr(runs, "commit", lambda: "def5678")
+    with pytest.raises(ValueError, match="of commit abc1234 from seed 5"):
+        runs.begun(5, file, resume=True)

@@ -10,7 +10,7 @@ from exploration.faults import FaultDoesNotApply, without
 
 from muster.dispatch.store import queue
 from simulation.mutants import FAULTS, FIRST_SEEDS, _function
-from simulation.run import ALL_KINDS_FROM, databases, run, run_all, workers
+from simulation.run import ALL_KINDS_FROM, Result, databases, run, run_all, workers
 
 Places = list[tuple[str, str]]
 FOUND_WITHIN_SEEDS = 40
@@ -35,7 +35,8 @@ def test_a_seed_replays_exactly(places: Places) -> None:
 
 @pytest.mark.timeout(1_800)
 def test_three_hundred_seeds_keep_every_law_and_every_kind_of_fault_happens(places: Places) -> None:
-    result = run_all(1, ALL_KINDS_FROM, places)
+    result = Result(1)
+    run_all(result, 1 + ALL_KINDS_FROM, places)
     assert [(one["seed"], one["wrong"]) for one in result.failures] == []
     assert result.idle == []
 
