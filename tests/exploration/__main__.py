@@ -3,6 +3,7 @@
 `--tested` for the smaller bounds of `make test`, `--faults` for the deliberate faults and the shortest path to each.
 """
 
+import argparse
 import sys
 import time
 
@@ -13,9 +14,21 @@ from .worlds import TESTED, WHOLE
 
 def main(arguments: list[str]) -> int:
     """Explore, and say what was found."""
-    if "--faults" in arguments:
-        return _faults()
-    tested = "--tested" in arguments
+    parser = argparse.ArgumentParser(
+        prog="tests.exploration", description="Explore every reachable state; 1 if a law breaks."
+    )
+    what = parser.add_mutually_exclusive_group()
+    what.add_argument("--tested", action="store_true", help="the smaller bounds of make test")
+    what.add_argument("--faults", action="store_true", help="the deliberate faults, and the shortest path to each")
+    asked = parser.parse_args(arguments)
+    try:
+        return _faults() if asked.faults else _worlds(tested=asked.tested)
+    except KeyboardInterrupt:
+        print("\nexploration: ended; no result was written", file=sys.stderr)
+        return 130
+
+
+def _worlds(*, tested: bool) -> int:
     began, of = time.monotonic(), commit()
     found: list[Found] = []
     for name, worlds, peak in side_by_side(explored, [(name, tested) for name in (TESTED if tested else WHOLE)]):

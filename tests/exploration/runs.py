@@ -7,6 +7,7 @@ import json
 import multiprocessing
 import os
 import resource
+import signal
 import subprocess
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
@@ -67,9 +68,19 @@ def with_fault(name: str) -> Found:
 
 
 def side_by_side(work: Callable[..., Found], jobs: Sequence[tuple[Any, ...]]) -> Iterator[Found]:
-    """Each job's result, in their order, as soon as it and those before it are there."""
+    """Each job's result, in their order, as soon as it and those before it are there; Ctrl-C ends those under way."""
     processes = min(len(jobs), os.cpu_count() or 1)
     fresh = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(processes, mp_context=fresh, max_tasks_per_child=1) as pool:
-        for future in [pool.submit(work, *job) for job in jobs]:
-            yield future.result()
+    with ProcessPoolExecutor(processes, fresh, _leave_ctrl_c_to_parent, max_tasks_per_child=1) as pool:
+        try:
+            for future in [pool.submit(work, *job) for job in jobs]:
+                yield future.result()
+        except KeyboardInterrupt:
+            pool.shutdown(wait=False, cancel_futures=True)
+            for child in multiprocessing.active_children():
+                child.terminate()
+            raise
+
+
+def _leave_ctrl_c_to_parent() -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
