@@ -4,6 +4,7 @@ import itertools
 import json
 import time
 from datetime import datetime
+from functools import partial
 from typing import Any
 
 from chaos.nemesis import Chaos, eventually, must
@@ -35,7 +36,7 @@ def dies_around_an_intent(chaos: Chaos) -> None:
         must(reached.total() == sums["accepted"], f"accepted is what the carrier took, {reached.total()}: {sums}")
         must(sums["accepted"] + sums["unknown"] == 600, f"each has one end: {sums}")
         must((sums["unknown"] > 0) == (most > 0) and sums["unknown"] <= most, f"{point} leaves unknown {sums}")
-        tenant_balances(chaos, tenant)
+        chaos.check_when_quiet(partial(tenant_balances, chaos, tenant))
 
 
 @row("6", "kill -9 of a sender after the write, before the response")
@@ -68,7 +69,7 @@ def die_with_answers_outstanding(chaos: Chaos, *points: str) -> None:
         must(set(reached.values()) == {1} and reached.total() == 500, f"each gets it once: {reached.total()}")
         must(sums["accepted"] + sums["unknown"] == 500, f"each has one end: {sums}")
         must(0 < sums["unknown"] < 300, f"of each two one is resolved by its receipt, the rest is unknown: {sums}")
-        tenant_balances(chaos, tenant)
+        chaos.check_when_quiet(partial(tenant_balances, chaos, tenant))
 
 
 def until_left(chaos: Chaos, bulk_id: str) -> None:
