@@ -45,7 +45,7 @@ def test_a_later_run_replaces_the_section_and_nothing_else() -> None:
     again = placed(page, section({**RUN, "seeds": 20_000}, []))
     assert again.startswith("# The proof\n\nBefore.\n")
     assert again.endswith("\n## After\n")
-    assert again.count("## Simulation") == 1
+    assert again.count("## 2. Simulation") == 1
     assert "20,000" in again
 
 
