@@ -11,6 +11,7 @@ from dispatch_world import Send
 
 from muster.dispatch.domain.receipts import Receipt
 from muster.dispatch.events import ChunkKey
+from muster.dispatch.handlers import sweeps
 from muster.dispatch.sender.deliveries import fits, only_message
 from muster.dispatch.store import receipts as store
 from muster.dispatch.store.receipts import UnknownPart, WaitingReceipt
@@ -137,6 +138,81 @@ async def test_a_receipt_resolves_nothing_while_another_sender_has_written_to_th
         await eventually(lambda: left(db, unheard, ACCEPTED))
 
 
+async def test_a_receipt_that_fits_a_message_settled_by_rule_as_well_resolves_no_other(
+    db: Database, carrier: Carrier
+) -> None:
+    """Seed 1431 of the simulation: one of two was released, and then its receipt seemed to fit the other alone."""
+    settled, unheard = (Send(recipients=1, tenant_id=TENANT) for _ in range(2))
+    carrier.use(replace(carrier.options, receipt_loss=1.0, response_loss=1.0))
+    settings = world.settings(carrier_port=carrier.port, carrier_response_timeout_s=0.2)
+    async with world.sending(db, settings) as running:
+        await world.queue(db, settled)
+        await eventually(lambda: left(db, settled, UNKNOWN))
+        await sweeps.settle_unknowns(db, 0.0)
+        await world.queue(db, unheard)
+        await eventually(lambda: left(db, unheard, UNKNOWN))
+        await report(carrier, settled, "a001")
+        await eventually(lambda: waiting(db, 1))
+        await running.sender.deliveries.join()
+
+    assert await world.lefts(db, unheard) == {UNKNOWN: 1}
+    assert not await world.receipts(db, unheard)
+    await world.assert_laws(db)
+
+
+async def test_a_receipt_says_how_a_settled_message_ended_and_is_that_messages_for_ever(
+    db: Database, carrier: Carrier
+) -> None:
+    settled, unheard = (Send(recipients=1, tenant_id=TENANT) for _ in range(2))
+    carrier.use(replace(carrier.options, receipt_loss=1.0, response_loss=1.0))
+    settings = world.settings(carrier_port=carrier.port, carrier_response_timeout_s=0.2)
+    async with world.sending(db, settings):
+        await world.queue(db, settled)
+        await eventually(lambda: left(db, settled, UNKNOWN))
+        await sweeps.settle_unknowns(db, 0.0)
+        paid = await sums(db, settled)
+        await report(carrier, settled, "a001")
+        await eventually(lambda: delivered(db, settled))
+        await world.queue(db, unheard)
+        await eventually(lambda: left(db, unheard, UNKNOWN))
+
+    async with world.sending(db, settings) as running:  # it remembers no receipt that has come
+        await report(carrier, settled, "a001")
+        await eventually(lambda: nothing_waits(db))
+        await running.sender.deliveries.join()
+
+    assert await world.lefts(db, unheard) == {UNKNOWN: 1}
+    assert await sums(db, settled) == paid
+    await world.assert_laws(db)
+
+
+async def test_settled_messages_are_forgotten_when_no_receipt_can_be_about_them_any_more(
+    db: Database, carrier: Carrier
+) -> None:
+    send = Send(recipients=2)
+    carrier.use(replace(carrier.options, receipt_loss=1.0, response_loss=1.0))
+    async with world.sending(db, world.settings(carrier_port=carrier.port, carrier_response_timeout_s=0.2)):
+        await world.queue(db, send)
+        await eventually(lambda: left(db, send, UNKNOWN, 2))
+        await sweeps.settle_unknowns(db, 0.0)
+        await sweeps.drop_old(db, 60.0, 60.0)
+        assert await candidates(db) == 2
+        await sweeps.drop_old(db, 0.0, 0.0)
+        assert await candidates(db) == 0
+
+
+async def candidates(db: Database) -> int:
+    async with db.worker() as tx:
+        return int(await tx.fetchval("SELECT count(*) FROM unknown_part"))
+
+
+async def sums(db: Database, send: Send) -> tuple[int, ...]:
+    async with db.worker() as tx:
+        found = await tx.fetchrow("SELECT used, released, held, refunded FROM saga WHERE bulk_id = $1", send.bulk_id)
+        assert found is not None
+        return tuple(found)
+
+
 _LEASED_BY_ANOTHER = """
 UPDATE attempt SET state = 1, lease_owner = $1, lease_until = kit_now() + interval '1 hour', intent_upto = 1
 WHERE bulk_id = $2
@@ -167,8 +243,8 @@ async def age(db: Database, send: Send, carrier_id: str) -> None:
         await tx.execute("UPDATE chunk SET submitted_at = submitted_at - interval '2 days'")
 
 
-async def left(db: Database, send: Send, state: Any) -> bool:
-    return await world.lefts(db, send) == {state: 1}
+async def left(db: Database, send: Send, state: Any, count: int = 1) -> bool:
+    return await world.lefts(db, send) == {state: count}
 
 
 async def delivered(db: Database, send: Send) -> bool:

@@ -63,17 +63,17 @@ async def worker(process: Process[DispatchSettings]) -> None:
 
 
 def _sweeps(db: Database, settings: DispatchSettings) -> tuple[tuple[str, float, Callable[[], Awaitable[bool]]], ...]:
-    often_s = settings.dispatch_sweep_s
+    often_s, unknown_s = settings.dispatch_sweep_s, settings.dispatch_unknown_kept_s
     return (
         ("sweep-ended", often_s, lambda: sweeps.sweep_ended(db, settings.dispatch_sweep_chunks)),
         ("sweep-send-by", often_s * 4, lambda: sweeps.end_past_send_by(db, settings.dispatch_silent_kept_s)),
         ("sweep-leases", often_s * 4, lambda: sweeps.recover_expired(db, settings.carrier_account)),
-        ("sweep-unknowns", _SLOW_S, lambda: sweeps.settle_unknowns(db, settings.dispatch_unknown_kept_s)),
+        ("sweep-unknowns", _SLOW_S, lambda: sweeps.settle_unknowns(db, unknown_s)),
         ("sweep-answers", often_s * 4, lambda: sweeps.settle_answered(db)),
         ("sweep-refunds", often_s * 4, lambda: sweeps.refund_failed(db)),
         ("sweep-accounts", _SLOW_S, lambda: sweeps.repeat_accounts(db, settings.dispatch_account_repeat_s)),
         ("waits", settings.dispatch_waits_look_s, lambda: sweeps.count_waits(db)),
-        ("sweep-old", 600.0, lambda: sweeps.drop_old(db, settings.dispatch_waiting_kept_s)),
+        ("sweep-old", 600.0, lambda: sweeps.drop_old(db, settings.dispatch_waiting_kept_s, unknown_s)),
     )
 
 

@@ -46,7 +46,9 @@ SLOT_OF_REASON: Final = {
 REASON_OF_SLOT: Final = {slot: reason for reason, slot in SLOT_OF_REASON.items()}
 _STOPPED: Final = frozenset(SLOT_OF_REASON.values())
 _OPEN: Final = frozenset((Slot.QUEUED, Slot.RETRY))
-_UNKNOWN: Final = frozenset((Slot.UNKNOWN, Slot.CHARGED, Slot.RELEASED))
+# What became of them may never be known, and costs what it costs.
+SETTLED: Final = frozenset((Slot.CHARGED, Slot.RELEASED))
+_UNKNOWN: Final = SETTLED | {Slot.UNKNOWN}
 _OPEN_OCTETS: Final = bytes(sorted(_OPEN))
 
 

@@ -34,6 +34,11 @@ class Change:
     leased: bool = False
 
     @property
+    def tells(self) -> bool:
+        """Whether it says anything that the chunk's row does not."""
+        return self.after != self.home.slots or self.carrier_ids != self.home.carrier_ids
+
+    @property
     def done(self) -> bool:
         """Whether nothing of it is open, nor held by a sender."""
         return not self.leased and Slot.QUEUED not in self.after and Slot.RETRY not in self.after
@@ -65,15 +70,20 @@ async def store(tx: Tx, changes: Sequence[Change]) -> dict[ChunkKey, int]:
         if Slot.UNKNOWN in change.after:
             await chunks.add_unknown(tx, home.key, home.about, home.recipients, home.slots, change.after)
         if Slot.UNKNOWN in home.slots:
-            await receipts.forget_unknown(tx, [(home.key, slot) for slot in _resolved(home.slots, change.after)])
+            resolved, settled = _known(home.slots, change.after)
+            await receipts.forget_unknown(tx, [(home.key, slot) for slot in resolved])
+            await receipts.settle_unknown(tx, [(home.key, slot) for slot in settled])
     await chunks.save(tx, outcomes)
     await emit(tx, *said)
     return versions
 
 
-def _resolved(before: bytes, after: bytes) -> list[int]:
+def _known(before: bytes, after: bytes) -> tuple[list[int], list[int]]:
+    """Slots that were unknown: those whose end is known now, and those charged or released without that."""
     pairs = zip(before, after, strict=True)
-    return [slot for slot, (old, new) in enumerate(pairs) if old == Slot.UNKNOWN != new]
+    ended = [slot for slot, (old, new) in enumerate(pairs) if old == Slot.UNKNOWN != new]
+    settled = [slot for slot in ended if after[slot] in slots.SETTLED]
+    return [slot for slot in ended if after[slot] not in slots.SETTLED], settled
 
 
 async def tell_sagas(tx: Tx, changes: Sequence[Change]) -> None:

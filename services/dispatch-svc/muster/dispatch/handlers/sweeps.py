@@ -142,10 +142,11 @@ async def repeat_accounts(db: Database, every_s: float) -> bool:
     return len(keys) == _AT_ONCE
 
 
-async def drop_old(db: Database, waiting_s: float) -> bool:
-    """What was kept for a while only."""
+async def drop_old(db: Database, waiting_s: float, unknown_s: float) -> bool:
+    """What was kept for a while only. A part that was settled is kept as long again as unknown ones are, and as long as
+    a receipt waits: what is submitted beside it is unknown no longer than that."""
     async with db.worker() as tx:
-        await receipts.drop_old(tx, waiting_s, waiting_s)
+        await receipts.drop_old(tx, waiting_s, waiting_s, unknown_s + waiting_s)
     return False
 
 

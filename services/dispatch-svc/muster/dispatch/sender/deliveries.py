@@ -324,7 +324,7 @@ def fits(receipt: WaitingReceipt, part: UnknownPart) -> bool:
     if receipt.sender != events.normal_sender(part.sender):
         return False
     if receipt.submitted_at is None:
-        return clock.now() - part.submitted_at < _UNKNOWN_KEPT
+        return part.settled or clock.now() - part.submitted_at < _UNKNOWN_KEPT
     after = part.submitted_at - receipt.submitted_at
     return -_UNKNOWN_WITHIN <= after <= _UNKNOWN_WITHIN + timedelta(seconds=59)
 

@@ -2,13 +2,13 @@
 
 from collections.abc import Mapping
 
-from muster.dispatch.domain.slots import Slot
+from muster.dispatch.domain.slots import SETTLED, Slot
 from muster.dispatch.events import ChunkKey
 from muster.dispatch.handlers import outcomes
 from muster.dispatch.handlers.outcomes import Change
 from muster.dispatch.sender.job import Job
 from muster.dispatch.sender.shared import Shared
-from muster.dispatch.store import chunks
+from muster.dispatch.store import chunks, receipts
 from muster.dispatch.store.chunks import Home
 from muster.kit import clock
 from muster.smpp import Accepted, LateResponse, NotSent, Rejected
@@ -55,8 +55,9 @@ class Resolver:
                 async with shared.db.worker() as tx:
                     homes = await chunks.lock(tx, list(found))
                     changes = [_applied(home, found[key]) for key, home in homes.items()]
-                    changes = [change for change in changes if change.after != change.home.slots]
+                    changes = [change for change in changes if change.tells]
                     await outcomes.store(tx, changes)
+                    await receipts.forget_unknown(tx, [(key, slot) for key in homes for slot in found[key]])
                     await outcomes.tell_sagas(tx, changes)
             for key in found:
                 self._found.pop(key, None)
@@ -71,11 +72,14 @@ def _apply_live(job: Job, found: Mapping[int, tuple[Slot, str]]) -> None:
 
 
 def _applied(home: Home, found: Mapping[int, tuple[Slot, str]]) -> Change:
-    """Only what is unknown is resolved: what was charged or released by rule stays so."""
+    """Only what is unknown is resolved: what was charged or released by rule stays so, and a receipt may say how it
+    ended."""
     after = bytearray(home.slots)
     ids = home.carrier_ids.split("\n") if home.carrier_ids else [""] * len(after)
     for slot, (state, carrier_id) in found.items():
-        if after[slot] == Slot.UNKNOWN:
+        if after[slot] in SETTLED:
+            ids[slot] = ids[slot] or carrier_id
+        elif after[slot] == Slot.UNKNOWN:
             after[slot] = state
             ids[slot] = carrier_id
     joined = "\n".join(ids) if any(ids) else None

@@ -133,20 +133,23 @@ async def tenants_with_unknown(tx: Tx, account: str) -> list[UUID]:
 
 
 _MATCH: Final = """
-SELECT u.tenant_id, u.bulk_id, u.chunk, u.slot, u.submitted_at, u.sender, u.number_hash FROM unknown_part u
+SELECT u.tenant_id, u.bulk_id, u.chunk, u.slot, u.submitted_at, u.sender, u.number_hash,
+    u.settled_at IS NOT NULL AS settled
+FROM unknown_part u
 WHERE u.account = $1 AND u.number_hash = ANY ($2)
 """
 
 
 @dataclass(frozen=True, slots=True)
 class UnknownPart:
-    """A part whose outcome is unknown."""
+    """A part whose outcome is unknown, or was when it was `settled`: charged or released for good."""
 
     key: ChunkKey
     slot: int
     submitted_at: datetime
     sender: str
     number_hash: bytes
+    settled: bool = False
 
 
 async def unknown_parts(tx: Tx, account: str, hashes: Collection[bytes]) -> list[UnknownPart]:
@@ -159,6 +162,7 @@ async def unknown_parts(tx: Tx, account: str, hashes: Collection[bytes]) -> list
             submitted_at=row["submitted_at"],
             sender=row["sender"],
             number_hash=row["number_hash"],
+            settled=row["settled"],
         )
         for row in rows
     ]
@@ -172,9 +176,22 @@ DELETE FROM unknown_part WHERE (tenant_id, bulk_id, chunk, slot) IN (
 
 
 async def forget_unknown(tx: Tx, parts: Sequence[tuple[ChunkKey, int]]) -> None:
-    """These parts are unknown no more."""
+    """What became of these parts is known."""
     if parts:
         await tx.execute(_FORGET_UNKNOWN, *key_columns([key for key, _ in parts]), [slot for _, slot in parts])
+
+
+# allow ordered-locks: whoever settles the parts of a chunk holds the chunk
+_SETTLE_UNKNOWN: Final = """
+UPDATE unknown_part SET settled_at = kit_now() WHERE (tenant_id, bulk_id, chunk, slot) IN (
+    SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::int[], $4::int[]))
+"""
+
+
+async def settle_unknown(tx: Tx, parts: Sequence[tuple[ChunkKey, int]]) -> None:
+    """These parts were charged or released without anybody knowing what became of them."""
+    if parts:
+        await tx.execute(_SETTLE_UNKNOWN, *key_columns([key for key, _ in parts]), [slot for _, slot in parts])
 
 
 _KEEP_IDS: Final = """
@@ -231,7 +248,16 @@ DELETE FROM carrier_id WHERE (tenant_id, bulk_id, chunk, slot) IN (
 """
 
 
-async def drop_old(tx: Tx, waiting_s: float, ids_s: float) -> None:
-    """Forget receipts that never found a message and ids that never got a receipt."""
+_DROP_SETTLED_OLD: Final = """
+DELETE FROM unknown_part WHERE (tenant_id, bulk_id, chunk, slot) IN (
+    SELECT tenant_id, bulk_id, chunk, slot FROM unknown_part WHERE settled_at < kit_now() - make_interval(secs => $1)
+    FOR UPDATE SKIP LOCKED)
+"""
+
+
+async def drop_old(tx: Tx, waiting_s: float, ids_s: float, settled_s: float) -> None:
+    """Forget receipts that never found a message, ids that never got a receipt, and settled parts that no receipt can
+    be about any more."""
     await tx.execute(_DROP_WAITING_OLD, waiting_s)
     await tx.execute(_DROP_IDS_OLD, ids_s)
+    await tx.execute(_DROP_SETTLED_OLD, settled_s)
