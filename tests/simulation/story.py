@@ -18,6 +18,8 @@ SELECT bulk_id, state, ending, parked, reserved, held, unknown, account_version,
 WHERE state NOT IN ('closed', 'refused') OR account_version > settled_version OR sweep
 """
 
+_UNPLANNED: Final = "SELECT FROM plan WHERE step IN ('freeze', 'add_up', 'publish') LIMIT 1"
+
 
 @dataclass(slots=True)
 class Send:
@@ -197,13 +199,15 @@ class Story:
         return "; ".join(", ".join(f"{name} {value}" for name, value in row.items()) for row in rows) or self._moving()
 
     def _moving(self) -> str:
-        """All processes live, all outboxes are empty, all events are applied, nothing more is to be given back, and the
-        carrier has nothing to bring."""
+        """All processes live, all sends are planned, all outboxes are empty, all events are applied, nothing more is to
+        be given back, and the carrier has nothing to bring."""
         world = self._world
         if world.carrier.waiting:
             return f"the carrier still brings {world.carrier.waiting}"
         if len(world.alive()) < len(world.specs):
             return "not every process lives"
+        if world.cluster.look("customer", _UNPLANNED):
+            return "a send is being planned"
         for service in world.services():
             if world.cluster.look(service, "SELECT FROM outbox LIMIT 1"):
                 return f"the outbox of {service} is not empty"
