@@ -3,12 +3,12 @@
 import json
 import sys
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
+
+from proof import PAGE, between
 
 from muster.local.var import folder
 
-PAGE = Path(__file__).parents[2] / "docs" / "proof.md"
 BEGIN, END = "<!-- chaos: made by tests/chaos/page.py -->", "<!-- chaos: end -->"
 
 
@@ -29,22 +29,14 @@ def figures(found: Mapping[str, Any]) -> str:
     return "\n".join(lines)
 
 
-def written(page: str, found: Mapping[str, Any]) -> str:
-    """The page with the figures between its two marks; ValueError where it has none."""
-    before, _, rest = page.partition(BEGIN)
-    _, mark, after = rest.partition(END)
-    if not mark:
-        raise ValueError(f"{PAGE} has no place for the figures")
-    return f"{before}{BEGIN}\n{figures(found)}\n{END}{after}"
-
-
 def main() -> int:
     """Write the page; 1 where there was no run."""
     run = folder() / "chaos.json"
     if not run.exists():
         print(f"{run} is not there: run `make chaos` first", file=sys.stderr)
         return 1
-    PAGE.write_text(written(PAGE.read_text(encoding="utf-8"), json.loads(run.read_text())), encoding="utf-8")
+    page, made = PAGE.read_text(encoding="utf-8"), figures(json.loads(run.read_text()))
+    PAGE.write_text(between(page, BEGIN, END, made), encoding="utf-8")
     return 0
 
 

@@ -11,7 +11,6 @@ import json
 import os
 import shutil
 import signal
-import subprocess
 import sys
 import tempfile
 import threading
@@ -26,6 +25,8 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "e2e"))
+
+from proof import commit
 
 from chaos import rows as _all_rows  # noqa: F401 - registers them
 from chaos.nemesis import Broken, Chaos, must
@@ -191,12 +192,6 @@ def table(results: Sequence[Result]) -> str:
         verdict = one.problem.splitlines()[-1][:90] if one.problem else "holds"
         lines.append(f"{one.row:<5}{one.seconds:>8.1f}{one.quiet_after_s:>7.1f}{fired:>7}{checked:>10}  {verdict}")
     return "\n".join(lines)
-
-
-def commit() -> str:
-    """What was tried: the commit, with a + where files differ from it; "" where there is no repository."""
-    words = ["git", "describe", "--always", "--dirty=+"]
-    return subprocess.run(words, check=False, capture_output=True, text=True).stdout.strip()
 
 
 def main() -> int:

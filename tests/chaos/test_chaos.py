@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from chaos import rows
-from chaos.page import BEGIN, END, written
+from chaos.page import figures
 from chaos.registry import ROWS
 from chaos.run import in_thread
 
@@ -49,15 +49,12 @@ def test_a_row_that_there_is_not_is_refused() -> None:
     assert "'99' (rows: " in done.stderr
 
 
-def test_the_figures_of_a_run_are_written_between_their_marks_and_nowhere_else() -> None:
+def test_the_table_of_a_run_shows_each_row_with_its_verdict() -> None:
     row = {"row": "2", "says": "a crash", "seconds": 19.5, "fired": {"a": 3}, "checked": {"once": 1_200}, "problem": ""}
-    page = written(
-        f"before\n{BEGIN}\nstale\n{END}\nafter", {"commit": "c", "seed": 1, "full": False, "seconds": 60, "rows": [row]}
-    )
-    assert page.startswith(f"before\n{BEGIN}\nCommit c")
-    assert "| 2 | a crash | 3 | 20 | 1,200 | holds |" in page
-    assert page.endswith(f"{END}\nafter")
-    assert "stale" not in page
+    table = figures({"commit": "c", "seed": 1, "full": False, "seconds": 60, "rows": [row, {**row, "problem": "lost"}]})
+    assert table.startswith("Commit c, seed 1, 2 rows")
+    assert "| 2 | a crash | 3 | 20 | 1,200 | holds |" in table
+    assert "| 2 | a crash | 3 | 20 | 1,200 | **broken** |" in table
 
 
 def test_a_row_that_was_ended_in_the_middle_says_nothing_afterwards() -> None:

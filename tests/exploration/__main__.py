@@ -7,8 +7,10 @@ import argparse
 import sys
 import time
 
+from proof import commit
+
 from .faults import FAULTS
-from .runs import Found, commit, explored, save, side_by_side, with_fault
+from .runs import Found, explored, save, side_by_side, with_fault
 from .worlds import TESTED, WHOLE
 
 

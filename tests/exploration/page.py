@@ -7,15 +7,15 @@ to no commit is refused: the page shows proof.
 import json
 import sys
 from collections.abc import Mapping, Sequence
-from pathlib import Path
-from typing import Any, Final
+from typing import Any
+
+from proof import PAGE, between
 
 from muster.local.var import folder
 
 from .faults import FAULTS, Fault
 from .runs import FILE
 
-PAGE: Final = Path(__file__).parents[2] / "docs" / "proof.md"
 BEGIN, END = "<!-- exploration: made by tests/exploration/page.py -->", "<!-- exploration: end -->"
 
 
@@ -83,15 +83,6 @@ def _faults(document: Mapping[str, Any], faults: Sequence[Fault]) -> list[str]:
     return lines
 
 
-def written(page: str, made: str) -> str:
-    """The page with the figures between its two marks; ValueError where it has none."""
-    before, _, rest = page.partition(BEGIN)
-    _, mark, after = rest.partition(END)
-    if not mark:
-        raise ValueError(f"{PAGE} has no place for the figures")
-    return f"{before}{BEGIN}\n{made}\n{END}{after}"
-
-
 def main() -> int:
     """Write the page; 1 where there is nothing to show."""
     run = folder() / FILE
@@ -100,7 +91,7 @@ def main() -> int:
     except Refused as why:
         print(why, file=sys.stderr)
         return 1
-    PAGE.write_text(written(PAGE.read_text(encoding="utf-8"), made), encoding="utf-8")
+    PAGE.write_text(between(PAGE.read_text(encoding="utf-8"), BEGIN, END, made), encoding="utf-8")
     return 0
 
 

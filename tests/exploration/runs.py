@@ -8,7 +8,6 @@ import multiprocessing
 import os
 import resource
 import signal
-import subprocess
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import asdict
@@ -23,15 +22,6 @@ from .worlds import SMALL, STATES_MAX, TESTED, WHOLE
 FILE: Final = "exploration.json"
 Found = tuple[str, list[Explored], int]
 """(name, what was found, the most memory it took in MiB)."""
-
-
-def commit() -> str:
-    """The commit that is explored; "+" where files were changed since."""
-
-    def git(*words: str) -> str:
-        return subprocess.run(("git", *words), capture_output=True, text=True, check=False).stdout.strip()
-
-    return git("rev-parse", "--short", "HEAD") + ("+" if git("status", "--porcelain", "--untracked-files=no") else "")
 
 
 def save(part: str, of: str, found: Sequence[Found], **more: float) -> None:

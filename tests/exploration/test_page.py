@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from exploration.faults import Fault
-from exploration.page import BEGIN, END, Refused, figures, written
+from exploration.page import Refused, figures
 
 FAULTS = [Fault("a stop releases twice", "muster.credit.domain.reservations:settle", (), "reserved", "send", seed=7)]
 
@@ -46,10 +46,3 @@ def test_the_tables_show_the_figures_of_their_runs() -> None:
 def test_explorations_that_prove_nothing_are_refused(wrong: dict[str, Any]) -> None:
     with pytest.raises(Refused):
         figures(wrong, FAULTS)
-
-
-def test_what_stands_around_the_figures_stays() -> None:
-    page = f"before\n{BEGIN}\nold\n{END}\nafter\n"
-    assert written(page, "new") == f"before\n{BEGIN}\nnew\n{END}\nafter\n"
-    with pytest.raises(ValueError, match="no place"):
-        written("nothing", "new")

@@ -8,13 +8,12 @@ import sys
 from pathlib import Path
 from typing import Any, Final
 
-PAGE: Final = Path(__file__).parents[2] / "docs" / "proof.md"
-_BEGIN, _END = (
+from proof import PAGE, between
+
+BEGIN, END = (
     "<!-- made by tests/simulation/page.py from page.md: begin -->",
     "<!-- made by tests/simulation/page.py from page.md: end -->",
 )
-_HEAD: Final = "# The proof\n\n"
-
 _TEXT: Final = Path(__file__).with_name("page.md")
 
 
@@ -46,15 +45,6 @@ def _rows(counts: dict[str, int]) -> str:
     return "\n".join(f"| {name} | {times:,} |" for name, times in counts.items())
 
 
-def placed(page: str, made: str) -> str:
-    """The page with this section instead of the one before, or at its end."""
-    block = f"{_BEGIN}\n{made}{_END}\n"
-    if _BEGIN not in page:
-        return f"{page.rstrip()}\n\n{block}" if page.strip() else f"{_HEAD}{block}"
-    before, _, rest = page.partition(_BEGIN)
-    return before + block + rest.partition(f"{_END}\n")[2]
-
-
 def main(file: str) -> int:
     """Exit code 1 where the run is refused."""
     from simulation.mutants import FAULTS
@@ -64,7 +54,7 @@ def main(file: str) -> int:
     except Refused as why:
         print(why, file=sys.stderr)
         return 1
-    PAGE.write_text(placed(PAGE.read_text() if PAGE.exists() else "", made))
+    PAGE.write_text(between(PAGE.read_text(encoding="utf-8"), BEGIN, END, made), encoding="utf-8")
     return 0
 
 

@@ -7,7 +7,6 @@ same commit that was ended.
 
 import json
 import os
-import subprocess
 import sys
 import threading
 import time
@@ -17,6 +16,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final, Self
+
+from proof import commit
 
 from simulation.faults import KINDS
 from simulation.server import make_databases, server
@@ -78,15 +79,6 @@ class Result:
             "seconds": round(self.seconds, 1),
             "failures": [{"seed": one["seed"], "wrong": one["wrong"][:5]} for one in self.failures],
         }  # fmt: skip
-
-
-def commit() -> str:
-    """The commit that is simulated; "+" where files were changed since."""
-
-    def git(*words: str) -> str:
-        return subprocess.run(("git", *words), capture_output=True, text=True, check=False).stdout.strip()
-
-    return git("rev-parse", "--short", "HEAD") + ("+" if git("status", "--porcelain", "--untracked-files=no") else "")
 
 
 @contextmanager

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 import simulation.run as runs
-from simulation.page import Refused, placed, section
+from simulation.page import Refused, section
 from simulation.run import main
 
 RUN: dict[str, Any] = {
@@ -37,16 +37,6 @@ def test_the_section_shows_the_figures_of_its_run() -> None:
 def test_a_run_that_proves_nothing_is_refused(wrong: dict[str, Any]) -> None:
     with pytest.raises(Refused):
         section({**RUN, **wrong}, [])
-
-
-def test_a_later_run_replaces_the_section_and_nothing_else() -> None:
-    page = placed("# The proof\n\nBefore.\n", section(RUN, []))
-    page += "\n## After\n"
-    again = placed(page, section({**RUN, "seeds": 20_000}, []))
-    assert again.startswith("# The proof\n\nBefore.\n")
-    assert again.endswith("\n## After\n")
-    assert again.count("## 2. Simulation") == 1
-    assert "20,000" in again
 
 
 @pytest.mark.parametrize("asked", [{"SEEDS": "abc"}, {"SEEDS": "0"}, {"FIRST": "-1"}, {"JOBS": "17"}, {"JOBS": "two"}])
