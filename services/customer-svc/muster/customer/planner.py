@@ -86,6 +86,7 @@ class Planner:
         """A send that cannot be planned is refused, so that it stops nobody else's; False where it was said already."""
         log.exception("plan.failed", bulk_id=str(plan.bulk_id), step=plan.step)
         async with self._db.worker() as tx:
+            await plans.lock_plan(tx, plan.tenant_id, plan.bulk_id)
             bulk = await bulks.lock_bulk(tx, plan.tenant_id, plan.bulk_id)
             if bulk is None or bulk["phase"] != Phase.PLANNING:
                 return False

@@ -43,6 +43,14 @@ async def take_plan(tx: Tx, lane: int, after_tenant: UUID) -> Plan | None:
     return _plan(row) if row else None
 
 
+_LOCK = "SELECT FROM plan WHERE tenant_id = $1 AND bulk_id = $2 FOR UPDATE"
+
+
+async def lock_plan(tx: Tx, tenant_id: UUID, bulk_id: UUID) -> None:
+    """Lock a plan that was taken before, however long another holds it: plans are locked before their sends."""
+    await tx.execute(_LOCK, tenant_id, bulk_id)
+
+
 _SAVE = """
 UPDATE plan SET step = $3, next_chunk = $4, recipients = $5, parts = $6, credits = $7
 WHERE tenant_id = $1 AND bulk_id = $2
