@@ -38,9 +38,10 @@ class Log:
 
 @dataclass(slots=True)
 class Group:
-    """A consumer group; `epoch` numbers its assignments."""
+    """A consumer group. `topics`: all that its members have ever asked for, also while none is there."""
 
     members: list["SimConsumer"] = field(default_factory=list)
+    topics: set[str] = field(default_factory=set)
     committed: dict[TopicPartition, int] = field(default_factory=dict)
     due: bool = False
 
@@ -203,7 +204,9 @@ class SimConsumer:
         self.topics, self._listener = frozenset(topics), listener
         self._broker.news[self._news] = None
         assert self.group is not None
-        self._broker.groups[self.group].members.append(self)
+        group = self._broker.groups[self.group]
+        group.members.append(self)
+        group.topics.update(self.topics)
         self._broker.joined(self.group)
 
     async def stop(self) -> None:

@@ -200,11 +200,10 @@ class World:
     def lag(self) -> str:
         """What is not applied yet, over all groups; empty if all is."""
         for name, group in self.broker.groups.items():
-            topics = {topic for member in group.members for topic in member.topics}
             read = dict(group.committed)
             if name != "report":
                 rows = self.cluster.look(name, "SELECT topic, partition, next_offset FROM consumer_offset")
                 read = {TopicPartition(row[0], row[1]): row[2] for row in rows}
-            if lag := self.broker.lag(topics, read):
+            if lag := self.broker.lag(group.topics, read):
                 return f"{name} has not applied {lag} records"
         return ""
