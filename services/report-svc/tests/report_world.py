@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import Any
 from uuid import UUID, uuid4
 
-from muster.events.v1.bulk_pb2 import BulkSmsAccounted, BulkSmsRequested, BulkSmsWithdrawn
+from muster.events.v1.bulk_pb2 import BulkSmsAccounted, BulkSmsControlled, BulkSmsRequested, BulkSmsWithdrawn
 from muster.events.v1.recipients_pb2 import BulkRecipientsAttached, SmsReceived
 from muster.events.v1.replies_pb2 import OptOutReceived, ReplyReceived
 from muster.events.v1.sms_pb2 import SmsDispatched, SmsStatusChanged
@@ -28,6 +28,7 @@ class Send:
         return BulkSmsRequested(
             **self.ids,
             recipients=recipients,
+            credits=2 * recipients,
             kind=kind,
             message_class=2,
             sender="Muster",
@@ -81,8 +82,11 @@ class Send:
             text_index=index,
         )
 
-    def accounted(self, version: int, *, closed: bool, refunded: int = 0) -> BulkSmsAccounted:
-        return BulkSmsAccounted(**self.ids, version=version, closed=closed, refunded=refunded)
+    def accounted(self, version: int, *, closed: bool, refunded: int = 0, **credits: int) -> BulkSmsAccounted:
+        return BulkSmsAccounted(**self.ids, version=version, closed=closed, refunded=refunded, **credits)
+
+    def controlled(self, version: int, control: int, reason: str = "") -> BulkSmsControlled:
+        return BulkSmsControlled(**self.ids, control_version=version, control=control, reason=reason)
 
     def answers(self, inbound: UUID, seq: int = 1) -> tuple[SmsReceived, ReplyReceived, OptOutReceived]:
         """A customer's STOP: what was written, what it answers, and that it is an opt-out."""
@@ -117,8 +121,11 @@ async def rows_of(db: Database, table: str, *leave: str) -> list[dict[str, Any]]
 async def recount(db: Database) -> None:
     """AssertionError where the live counts of a send are not those of its rows."""
     async with db.worker() as tx:
-        sends = await tx.fetch("SELECT bulk_no, counts FROM bulk")
-        messages = await tx.fetch("SELECT bulk_no, ended FROM message")
+        sends = await tx.fetch("SELECT bulk_no, counts, parts, credits FROM bulk")
+        messages = await tx.fetch("SELECT bulk_no, ended, accepted, parts, credits FROM message")
     for send in sends:
-        ended = [row["ended"] for row in messages if row["bulk_no"] == send["bulk_no"]]
+        own = [row for row in messages if row["bulk_no"] == send["bulk_no"]]
+        ended = [row["ended"] for row in own]
         assert send["counts"] == [ended.count(code) for code in range(16)]
+        assert send["parts"] == sum(row["parts"] for row in own if row["accepted"] == 2)
+        assert send["credits"] == sum(row["credits"] for row in own)

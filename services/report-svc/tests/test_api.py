@@ -1,85 +1,14 @@
 """The HTTP edge over real PostgreSQL: the report, one message, live progress, and who may see what."""
 
-from collections.abc import AsyncIterator
-from typing import Any
 from uuid import uuid4
 
 import httpx
 import pytest
-from report_world import ACCEPTED, DELIVERED, REJECTED, SUBMITTING, TIME_MS, UNKNOWN, Send
+from report_http import NUMBERS, OTHER, TENANT, by, get, hear
+from report_world import ACCEPTED, DELIVERED, TIME_MS, Send
 
-from muster.events import NIL_TENANT
-from muster.kit.auth import Caller, Role
-from muster.kit.http import create_app
-from muster.kit.ids import checked_uuid
 from muster.kit.pages import encode_cursor
 from muster.kit.pg import Database
-from muster.kit.testing import apply
-from muster.kit.tokens import TokenRefused
-from muster.report.api import ROUTERS
-from muster.report.api.readers import Readers
-from muster.report.handlers import HANDLERS
-from muster.report.settings import ReportSettings
-
-KEY = bytes(range(32))
-TENANT, OTHER = uuid4(), uuid4()
-CALLERS = {
-    "operator": Caller(NIL_TENANT, "op", Role.OPERATOR, ""),
-    "admin": Caller(TENANT, "ada", Role.ADMIN, ""),
-    "staff": Caller(TENANT, "sam", Role.STAFF, ""),
-    "other": Caller(OTHER, "ole", Role.ADMIN, ""),
-}
-NUMBERS = [61491570156, 61491570157, 61491570158]
-
-
-class Verifier:
-    async def verify(self, token: str) -> Caller:
-        if token not in CALLERS:
-            raise TokenRefused("unknown")
-        return CALLERS[token]
-
-
-@pytest.fixture
-async def http(db: Database) -> AsyncIterator[httpx.AsyncClient]:
-    settings = ReportSettings(bulk_id_key=KEY.hex())  # type: ignore[arg-type]
-    readers = Readers(tenant_max=1, all_max=1)
-    state = {"db": db, "verifier": Verifier(), "settings": settings, "readers": readers}
-    app = create_app("report", routers=ROUTERS, state=state)
-    async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://report") as client:
-        yield client
-
-
-@pytest.fixture
-async def sends(db: Database) -> tuple[Send, Send]:
-    """A send of three, one of them delivered and answered; and a reminder."""
-    bulk, reminder = Send(TENANT), Send(TENANT)
-    await hear(
-        db,
-        bulk.requested(3),
-        bulk.recipients(NUMBERS, ["Hello Ann", "Hello Bob", "Good 100%_day"]),
-        bulk.dispatched([ACCEPTED, REJECTED, UNKNOWN]),
-        bulk.receipts([DELIVERED]),
-        *bulk.answers(uuid4()),
-        bulk.accounted(1, closed=True),
-        reminder.requested(1, kind=3),
-        reminder.dispatched([ACCEPTED], at_ms=1_790_000_000_000),
-    )
-    return bulk, reminder
-
-
-async def hear(db: Database, *messages: Any) -> None:
-    for message in messages:
-        await apply(db, HANDLERS[message.DESCRIPTOR.name], message)
-
-
-def by(caller: str) -> dict[str, str]:
-    return {"Authorization": f"Bearer {caller}"}
-
-
-async def get(http: httpx.AsyncClient, path: str, caller: str = "admin", **params: Any) -> Any:
-    answer = await http.get(path, params=params, headers=by(caller))
-    assert answer.status_code == 200, answer.text
-    return answer.json()
 
 
 async def test_a_message_is_shown_with_its_person_its_end_and_its_replies(
@@ -211,36 +140,6 @@ async def test_a_message_that_is_planned_is_queued_until_an_outcome_is_heard(
     assert (await get(http, f"/v1/messages/{send.bulk}-2"))["status"] == "accepted"
     assert (await http.get(f"/v1/messages/{send.bulk}-3", headers=by("admin"))).status_code == 404
     assert (await http.get(f"/v1/messages/{send.bulk}-2", headers=by("other"))).status_code == 404
-
-
-async def test_progress_counts_each_recipient_once_and_replies(
-    http: httpx.AsyncClient, sends: tuple[Send, Send]
-) -> None:
-    found = await get(http, f"/v1/bulk-sms/{sends[0].bulk}/progress")
-
-    kept = {"recipients": 3, "delivered": 1, "rejected": 1, "unknown": 1, "queued": 0, "replies": 1, "opt_outs": 1}
-    assert found | kept | {"closed": True} == found
-
-
-async def test_progress_of_messages_whose_send_is_not_heard_of_yet_sums_up(
-    http: httpx.AsyncClient, db: Database
-) -> None:
-    send = Send(TENANT)
-    await hear(db, send.dispatched([ACCEPTED, SUBMITTING]))
-
-    found = await get(http, f"/v1/bulk-sms/{send.bulk}/progress")
-
-    assert (found["recipients"], found["accepted"], found["submitting"], found["queued"]) == (2, 1, 1, 0)
-
-
-async def test_progress_of_an_id_that_was_given_is_nothing_yet_and_of_any_other_404(http: httpx.AsyncClient) -> None:
-    given = checked_uuid(KEY, TENANT)
-
-    found = await get(http, f"/v1/bulk-sms/{given}/progress")
-
-    assert (found["id"], found["recipients"], found["closed"]) == (str(given), 0, False)
-    for bulk, caller in ((given, "other"), (uuid4(), "admin"), (checked_uuid(KEY, OTHER), "admin")):
-        assert (await http.get(f"/v1/bulk-sms/{bulk}/progress", headers=by(caller))).status_code == 404
 
 
 async def test_another_tenant_sees_nothing(http: httpx.AsyncClient, sends: tuple[Send, Send]) -> None:

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from muster.report.domain import CODES, ENDS, deltas, gaps, name_of, progress, runs, union
+from muster.report.domain import CODES, ENDS, changes, deltas, gaps, gathered, name_of, progress, runs, union
 
 ends = st.sampled_from(sorted(ENDS.values()))
 offset_sets = st.sets(st.integers(0, 60))
@@ -34,6 +34,23 @@ def test_deltas_added_up_are_the_counts_of_the_last_ends(steps: list[tuple[int, 
 @given(ends, st.integers(1, 500))
 def test_a_change_that_changes_no_end_is_no_delta(end: int, messages: int) -> None:
     assert deltas([(7, end, end, messages)]) == {}
+
+
+def test_a_change_of_credits_alone_is_one() -> None:
+    [(bulk, change)] = changes([(7, 3, 3, 5, 0, 10), (8, 3, 3, 5, 0, 0)]).items()
+
+    assert (bulk, list(change.counts), change.parts, change.credits) == (7, [0] * CODES, 0, 10)
+
+
+@given(st.lists(ends, max_size=50), st.integers(0, 20))
+def test_what_is_gathered_of_a_send_sums_to_its_recipients(ended: list[int], unheard: int) -> None:
+    counts = [ended.count(code) for code in range(CODES)]
+    recipients = len(ended) + unheard
+
+    found, by_end = gathered(counts, recipients), progress(recipients, counts)
+
+    rest = sum(by_end[name] for name in ("rejected", "stopped", "suppressed"))
+    assert found["sent"] + found["held"] + found["left"] + rest == recipients
 
 
 @pytest.mark.parametrize("code", [-1, 7, 14, 16, 99])

@@ -15,11 +15,13 @@ from urllib.parse import quote
 import httpx
 
 from muster.client import shapes
+from muster.client.events import read_events
 
 TIMEOUT_S = 30.0
 TRIES_MAX = 4
 RETRY_PAUSE_S = 0.25
 TOKEN_MARGIN_S = 30.0
+WATCH_RETRY_S = 2.0
 
 
 class ApiError(Exception):
@@ -120,8 +122,15 @@ class Muster:
     @contextmanager
     def download(self, path: str, media_type: str, **query: Query) -> Iterator[httpx.Response]:
         """A GET whose answer is a file of any length, to be read as it comes."""
-        headers = {"Authorization": f"Bearer {self._fresh_token()}", "Accept": media_type}
-        with self._http.stream("GET", path, params=_params(query), headers=headers) as response:
+        with self._streamed(path, {"Accept": media_type}, _params(query)) as response:
+            yield response
+
+    @contextmanager
+    def _streamed(
+        self, path: str, headers: Mapping[str, str], params: httpx.QueryParams | None = None
+    ) -> Iterator[httpx.Response]:
+        headers = {**headers, "Authorization": f"Bearer {self._fresh_token()}"}
+        with self._http.stream("GET", path, params=params, headers=headers) as response:
             if not response.is_success:
                 response.read()
                 self._answer(response)
@@ -251,6 +260,29 @@ class Muster:
     def progress(self, bulk_id: str) -> shapes.Progress:
         """Live numbers of a send, from the report."""
         return cast(shapes.Progress, self.get(_send_path(bulk_id, "progress")))
+
+    def watch(self, bulk_id: str) -> Iterator[shapes.Progress]:
+        """Live numbers of a send: now, and again at each change, until it has ended and its receipts are in.
+
+        Streams that end early are taken up again where they were; where there are too many, the numbers are asked for.
+        """
+        path, seen, retry_s = _send_path(bulk_id, "progress"), "", WATCH_RETRY_S
+        while True:
+            try:
+                with self._streamed(path, {"Accept": "text/event-stream", "Last-Event-ID": seen}) as answer:
+                    for event in read_events(answer.iter_lines()):
+                        seen, retry_s = event.id or seen, event.retry_s or retry_s
+                        if event.name:
+                            yield cast(shapes.Progress, json.loads(event.data))
+                        if event.name == "end":
+                            return
+            except httpx.TransportError:
+                pass  # what cut the stream off, or keeps a new one from beginning, is seen by the call below
+            except ApiError as refused:
+                if refused.status not in (429, 502, 503):
+                    raise
+            time.sleep(retry_s)
+            yield self.progress(bulk_id)
 
     def report(self, **filters: str | int | None) -> Iterator[shapes.ReportRow]:
         """Rows of the SMS Detail Report."""

@@ -60,6 +60,7 @@ class TopUp(TypedDict):
 
 
 class Progress(TypedDict):
+    state: str
     recipients: int
     queued: int
     submitting: int
@@ -71,6 +72,13 @@ class Progress(TypedDict):
     stopped: int
     suppressed: int
     unknown: int
+    sent: int
+    failed: int
+    held: int
+    left: int
+    parts: int
+    credits: dict[str, int | None]
+    rate_per_s: float
 
 
 class ReportRow(TypedDict):

@@ -9,7 +9,7 @@ import http.client
 import json
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from hashlib import sha256
 from typing import Any
@@ -29,6 +29,7 @@ _KID_CHARS_MAX = 128
 # Nobody gets in before the first keys: services start in any order, and the issuer may be the last.
 _FIRST_RETRY_S = 1.0
 _HEADERS_REFUSED = frozenset({"jku", "x5u", "jwk", "x5c", "crit", "b64"})
+_NEVER_S = 1 << 40
 _REQUIRED = ("iss", "aud", "sub", "exp", "iat", "tenant", "role")
 
 
@@ -43,12 +44,14 @@ class Role(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """Who calls: from the token alone. `key_id` is the client id of the API key, "" where there is none."""
+    """Who calls: from the token alone. `key_id` is the client id of the API key, "" where there is none; `expires_s`
+    is when the token does, in seconds since 1970, for answers that last longer than a request."""
 
     tenant_id: UUID
     user_id: str
     role: Role
     key_id: str
+    expires_s: int = field(default=_NEVER_S, compare=False)
 
 
 class TokenRefused(Exception):
@@ -225,7 +228,7 @@ def _caller(claims: Mapping[str, Any]) -> Caller:
         key_id = claims.get("key", "")
         if not isinstance(key_id, str):
             raise TokenRefused("claims")
-        return Caller(UUID(claims["tenant"]), claims["sub"], Role(claims["role"]), key_id)
+        return Caller(UUID(claims["tenant"]), claims["sub"], Role(claims["role"]), key_id, claims["exp"])
     except (ValueError, AttributeError, TypeError) as error:
         raise TokenRefused("claims") from error
 

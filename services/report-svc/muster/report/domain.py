@@ -1,6 +1,7 @@
 """What the report decides: codes and names of ends, live counts, and which offsets are covered."""
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Final
 
 KINDS: Final[Mapping[str, int]] = {"bulk": 1, "single": 2, "reminder": 3, "reply": 4}
@@ -48,6 +49,28 @@ def deltas(changes: Iterable[tuple[int, int | None, int, int]]) -> dict[int, lis
     return {bulk_no: delta for bulk_no, delta in found.items() if any(delta)}
 
 
+@dataclass(frozen=True, slots=True)
+class Change:
+    """What to add to the live numbers of a send: messages by the code of their end, parts that a carrier took, and
+    credits."""
+
+    counts: Sequence[int]
+    parts: int
+    credits: int
+
+
+def changes(rows: Iterable[tuple[int, int | None, int, int, int, int]]) -> dict[int, Change]:
+    """The same with parts and credits, from (send, end before or None, end after, messages, parts, credits)."""
+    told = list(rows)
+    counts = deltas(row[:4] for row in told)
+    sums: dict[int, tuple[int, int]] = {}
+    for bulk_no, _, _, _, parts, credits in told:
+        before = sums.get(bulk_no, (0, 0))
+        sums[bulk_no] = before[0] + parts, before[1] + credits
+    found = {bulk_no: Change(counts.get(bulk_no, [0] * CODES), *both) for bulk_no, both in sums.items()}
+    return {bulk_no: one for bulk_no, one in found.items() if bulk_no in counts or one.parts or one.credits}
+
+
 def progress(recipients: int, counts: Sequence[int]) -> dict[str, int]:
     """Messages by end; each is counted once, and what has no row yet is queued. Sums to `recipients`."""
     named = {name: counts[code] for name, code in ENDS.items()}
@@ -58,6 +81,51 @@ def over(requested: int, counts: Sequence[int], *, closed: bool) -> bool:
     """Whether a send has ended: it says so, or (it never says so when it was refused) each recipient has an end."""
     open_ends = sum(counts[ENDS[name]] for name in ("queued", "submitting", "unknown"))
     return closed or (0 < requested <= sum(counts) and not open_ends)
+
+
+CONTROLS: Final[Mapping[int, str]] = {1: "stop", 2: "pause", 3: "resume"}
+PARKED: Final = "parked"
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """What the report has heard of a send. `requested`: its recipients, 0 while nobody said so; `control` as numbered
+    by the events, `reason` why."""
+
+    requested: int = 0
+    counts: Sequence[int] = (0,) * CODES
+    closed: bool = False
+    control: int = 0
+    reason: str = ""
+
+
+def state_of(known: Known) -> str:
+    """The state of a send in the words of the API. Total: facts may come in any order."""
+    control, heard = CONTROLS.get(known.control, ""), sum(known.counts)
+    if known.closed:
+        return "closed"
+    if not known.requested and not heard:
+        return "planning"
+    if control == "stop":
+        return "stopping"
+    stopped = known.counts[ENDS["stopped"]]
+    if stopped and stopped == heard == known.requested:
+        return "refused"
+    if control == "pause" or known.reason == PARKED:
+        return "paused"
+    return "sending" if heard else "waiting"
+
+
+def gathered(counts: Sequence[int], recipients: int) -> dict[str, int]:
+    """What people ask for: messages that a carrier took (`sent`), that did not arrive (`failed`), that nobody knows of
+    (`held`: their credits are), and that are still to leave (`left`)."""
+    by = progress(recipients, counts)
+    return {
+        "sent": by["accepted"] + by["delivered"] + by["undelivered"] + by["expired"],
+        "failed": by["rejected"] + by["undelivered"] + by["expired"],
+        "held": by["unknown"],
+        "left": by["queued"] + by["submitting"],
+    }
 
 
 def runs(offsets: Iterable[int]) -> list[Range]:

@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 from typing import Any, Final
 from uuid import UUID
 
-from muster.events.v1.bulk_pb2 import BulkSmsAccounted, BulkSmsRequested, BulkSmsWithdrawn
+from muster.events.v1.bulk_pb2 import BulkSmsAccounted, BulkSmsControlled, BulkSmsRequested, BulkSmsWithdrawn
 from muster.events.v1.recipients_pb2 import BulkRecipientsAttached, SmsReceived
 from muster.events.v1.replies_pb2 import OptOutReceived, ReplyReceived
 from muster.events.v1.sms_pb2 import SmsDispatched, SmsStatusChanged
@@ -114,20 +114,26 @@ def times_of(messages: Iterable[SmsDispatched], numbers: dict[BulkKey, int]) -> 
 
 
 def requested(received: Received[BulkSmsRequested]) -> tuple[Any, ...]:
-    """tenant, bulk, kind, class, sender, recipients, requested_at."""
+    """tenant, bulk, kind, class, sender, recipients, requested_at, credits asked for."""
     m = received.message
-    return *bulk_of(m), m.kind, m.message_class, m.sender, m.recipients, at(m.requested_at_unix_ms)
+    return *bulk_of(m), m.kind, m.message_class, m.sender, m.recipients, at(m.requested_at_unix_ms), m.credits
 
 
 def accounted(received: Received[BulkSmsAccounted]) -> tuple[Any, ...]:
-    """tenant, bulk, version, closed, credits refunded."""
+    """tenant, bulk, version, closed; credits refunded, used, released, held."""
     m = received.message
-    return *bulk_of(m), m.version, m.closed, m.refunded
+    return *bulk_of(m), m.version, m.closed, m.refunded, m.used, m.released, m.held
+
+
+def controlled(received: Received[BulkSmsControlled]) -> tuple[Any, ...]:
+    """tenant, bulk, version, control, reason."""
+    m = received.message
+    return *bulk_of(m), m.control_version, m.control, m.reason
 
 
 def withdrawn(received: Received[BulkSmsWithdrawn]) -> tuple[Any, ...]:
     """As `accounted`, of a send that ended before it was requested: nobody accounts for it."""
-    return *bulk_of(received.message), 1, True, 0
+    return *bulk_of(received.message), 1, True, 0, 0, 0, 0
 
 
 def recipients(received: Received[BulkRecipientsAttached], bulk_no: int) -> tuple[Any, ...]:

@@ -38,6 +38,12 @@ async def on_bulk_sms_accounted(tx: Tx, batch: Batch) -> None:
     await projection.save_accounted(tx, _in_order(events.accounted(received) for received in batch))
 
 
+async def on_bulk_sms_controlled(tx: Tx, batch: Batch) -> None:
+    """A send was stopped, paused or resumed."""
+    await projection.numbers(tx, map(_bulk, batch))
+    await projection.save_controlled(tx, _in_order(events.controlled(received) for received in batch))
+
+
 async def on_bulk_sms_withdrawn(tx: Tx, batch: Batch) -> None:
     """A send was stopped before anything of it left customer-svc."""
     await projection.numbers(tx, map(_bulk, batch))
@@ -71,6 +77,7 @@ HANDLERS: Mapping[str, Handler] = {
     "SmsStatusChanged": on_sms_status_changed,
     "BulkSmsRequested": on_bulk_sms_requested,
     "BulkSmsWithdrawn": on_bulk_sms_withdrawn,
+    "BulkSmsControlled": on_bulk_sms_controlled,
     "BulkSmsAccounted": on_bulk_sms_accounted,
     "BulkRecipientsAttached": on_bulk_recipients_attached,
     "ReplyReceived": on_reply_received,
@@ -89,5 +96,5 @@ def _bulk(received: Received[Any]) -> events.BulkKey:
 
 
 async def _count(tx: Tx, changed: Sequence[Any]) -> None:
-    rows = ((row["bulk_no"], row["before"], row["after"], row["messages"]) for row in changed)
-    await projection.add_counts(tx, domain.deltas(rows))
+    columns = ("bulk_no", "before", "after", "messages", "parts", "credits")
+    await projection.add_counts(tx, domain.changes(tuple(row[name] for name in columns) for row in changed))

@@ -10,10 +10,13 @@ async def api(process: Process[ReportSettings]) -> None:
     """Serve HTTP."""
     from muster.report.api import ROUTERS
     from muster.report.api.readers import Readers
+    from muster.report.api.watching import Watching
 
     settings = process.settings
     readers = Readers(tenant_max=settings.report_events_tenant_max, all_max=settings.report_events_max)
-    serve_api(process, await connect(process), ROUTERS, readers=readers)
+    watching = Watching(settings)
+    serve_api(process, await connect(process), ROUTERS, readers=readers, watching=watching)
+    process.on_stop(watching.close)  # before the server, which waits for every answer
     process.ready()
     await process.stopped()
 

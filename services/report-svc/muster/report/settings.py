@@ -18,6 +18,7 @@ class ReportSettings(ServiceSettings):
     report_events_poll_s: float = Field(default=0.5, gt=0, description="pause between looks while numbers change")
     report_events_poll_s_max: float = Field(default=2.0, gt=0, description="the same while they do not")
     report_events_beat_s: float = Field(default=15.0, gt=0, description="a stream says something this often")
+    report_events_retry_s: float = Field(default=2.0, gt=0, description="a reader who was let go comes back after this")
     report_events_quiet_s: float = Field(default=60.0, gt=0, description="how long late receipts are waited for")
     report_events_s_max: float = Field(default=600.0, gt=0, description="a stream of events ends after this time")
     report_events_tenant_max: int = Field(default=20, ge=1, description="streams of one tenant at once")

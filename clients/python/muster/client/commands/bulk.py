@@ -1,19 +1,21 @@
 """`muster send` and `muster bulk`: quote, confirm, watch, stop."""
 
+import json
 import time
 from typing import Annotated, Any, Literal
 
 import typer
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 
 from muster.client.api import Connection, Muster
 from muster.client.commands.output import AsJson, show, show_rows
 from muster.client.commands.texts import text_from_stdin
 
-app = typer.Typer(no_args_is_help=True, help="Bulk sends: list, show, confirm, stop, pause, resume.")
+app = typer.Typer(no_args_is_help=True, help="Bulk sends: list, show, watch, confirm, stop, pause, resume.")
 Reason = Annotated[str, typer.Option(help="why, for the audit trail")]
 ENDED = ("closed", "refused", "needs_confirmation")
+UNDER_WAY = ("sending", "paused", "stopping")
 POLL_S = 0.3
 COLUMNS = ("id", "state", "recipients", "credits_reserved", "credits_used", "credits_released", "created_at")
 
@@ -51,16 +53,31 @@ def send(
 
 def follow(muster: Muster, bulk_id: str, recipients: int) -> None:
     """A progress bar of the messages that have left, on standard error, until the send ends."""
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-    with Progress(*columns, transient=True, console=Console(stderr=True)) as bar:
-        task = bar.add_task("sending", total=recipients)
+    with _bar() as bar:
+        task = bar.add_task("planning", total=recipients, more="")
         while (state := muster.bulk(bulk_id)["state"]) not in ENDED:
-            bar.update(task, completed=_left(muster.progress(bulk_id)), description=state)
+            bar.update(task, description=state)
+            if state in UNDER_WAY:
+                for progress in muster.watch(bulk_id):
+                    _show_on(bar, task, progress)
+                    if progress["state"] in ENDED:
+                        break
             time.sleep(POLL_S)
 
 
-def _left(progress: Any) -> int:
-    return int(progress["recipients"] - progress["queued"] - progress["submitting"])
+def _bar() -> Progress:
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TextColumn("{task.fields[more]}"))
+    console = Console(stderr=True)
+    return Progress(*columns, TimeElapsedColumn(), transient=True, console=console, disable=not console.is_terminal)
+
+
+def _show_on(bar: Progress, task: TaskID, progress: Any) -> None:
+    counts = {name: progress[name] for name in ("delivered", "failed", "held", "stopped", "suppressed")}
+    words = [f"{progress['rate_per_s']:,.0f}/s", *(f"{name} {count:,}" for name, count in counts.items() if count)]
+    done = progress["recipients"] - progress["left"]
+    bar.update(
+        task, completed=done, total=progress["recipients"], description=progress["state"], more=" · ".join(words)
+    )
 
 
 @app.command("list")
@@ -82,6 +99,24 @@ def progress(bulk_id: str, as_json: AsJson = False) -> None:  # noqa: FBT002
     """Live numbers of one send."""
     with Muster(Connection.from_environment()) as muster:
         show(dict(muster.progress(bulk_id)), as_json=as_json)
+
+
+@app.command("watch")
+def watch(bulk_id: str, as_json: AsJson = False) -> None:  # noqa: FBT002
+    """Watch a send until it has ended and its receipts are in. Ctrl-C ends the watching and nothing else.
+
+    With --json each change is a line.
+    """
+    with Muster(Connection.from_environment()) as muster:
+        last: Any = {}
+        with _bar() as bar:
+            task = bar.add_task("", total=None, more="")
+            for last in muster.watch(bulk_id):
+                _show_on(bar, task, last)
+                if as_json:
+                    print(json.dumps(last), flush=True)
+        if not as_json:
+            show(last, as_json=False)
 
 
 @app.command()

@@ -1,12 +1,13 @@
 """Live numbers of a send: JSON, or server-sent events."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator
+from contextlib import AbstractContextManager
 from datetime import datetime
-from typing import Annotated, Any
+from typing import Annotated, Any, Final
 from uuid import UUID
 
-from fastapi import APIRouter, Request
+from fastapi import APIRouter, Header, Request
 from fastapi.responses import StreamingResponse
 from starlette.types import Receive, Scope, Send
 
@@ -17,6 +18,7 @@ from muster.kit.ids import verify_checked
 from muster.kit.problems import not_found
 from muster.report import domain
 from muster.report.api.readers import Readers
+from muster.report.api.watching import Key, Look, Shown, Watch, Watching
 from muster.report.settings import ReportSettings
 from muster.report.store import reading
 
@@ -24,14 +26,31 @@ log = observe.logger(__name__)
 
 router = APIRouter(prefix="/v1", tags=["report"])
 
+_EVENTS: Final = "text/event-stream"
+
+
+class CreditsOut(Model):
+    """reserved = used + released + held, once it is known what was reserved (null until then); asked is what planning
+    came to. `refunded` is what failed messages gave back by the rule of the business."""
+
+    asked: int
+    reserved: int | None
+    used: int
+    released: int
+    held: int | None
+    refunded: int
+
 
 class ProgressOut(Model):
     """Messages by end; each is counted once, so that they sum to `recipients`.
 
-    `credits_refunded` is what failed messages gave back by the rule of the business.
+    Gathered: `sent` are those that a carrier took, `failed` those that did not arrive, `held` those of which nobody
+    knows, `left` those that are still to leave; sent + held + left + rejected + stopped + suppressed = recipients.
+    `parts` are those that a carrier took. `state` is what was heard here so far.
     """
 
     id: UUID
+    state: str
     recipients: int
     queued: int
     submitting: int
@@ -43,6 +62,12 @@ class ProgressOut(Model):
     stopped: int
     suppressed: int
     unknown: int
+    sent: int
+    failed: int
+    held: int
+    left: int
+    parts: int
+    credits: CreditsOut
     replies: int
     opt_outs: int
     credits_refunded: int
@@ -54,107 +79,161 @@ class ProgressOut(Model):
 class EventStream(StreamingResponse):
     """Server-sent events for one reader. Who takes nothing off the connection for `s_max` seconds is left."""
 
-    def __init__(self, events: AsyncIterator[str], readers: Readers, tenant_id: UUID, s_max: float) -> None:
+    def __init__(self, events: AsyncIterator[str], place: AbstractContextManager[object], s_max: float) -> None:
         # A proxy that gathers what it passes on would hold events back.
-        super().__init__(events, media_type="text/event-stream", headers={"X-Accel-Buffering": "no"})
-        self._readers = readers
-        self._tenant_id = tenant_id
+        super().__init__(events, media_type=_EVENTS, headers={"X-Accel-Buffering": "no"})
+        self._place = place
         self._s_max = s_max
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Counted from here on, where nothing can come between the count and its end."""
-        self._readers.enter(self._tenant_id)
-        try:
-            async with asyncio.timeout(self._s_max):
-                await super().__call__(scope, receive, send)
-        except TimeoutError:
-            log.info("events.reader_left")
-        finally:
-            self._readers.leave(self._tenant_id)
+        """The place is taken here, where nothing can come between that and its end."""
+        with self._place:
+            try:
+                async with asyncio.timeout(self._s_max):
+                    await super().__call__(scope, receive, send)
+            except TimeoutError:
+                log.info("events.reader_left")
 
 
-Looked = tuple[ProgressOut, bool]
-
-
-@router.get("/bulk-sms/{bulk_id}/progress", response_model=ProgressOut)
+@router.get(
+    "/bulk-sms/{bulk_id}/progress",
+    response_model=ProgressOut,
+    responses={200: {"content": {_EVENTS: {"schema": {"type": "string"}}}}},
+)
 async def read_progress(
     bulk_id: UUID,
     request: Request,
     caller: Annotated[Caller, requires(*ANY_TENANT_ROLE)],
     begin: Annotated[Begin, tx_of_tenant],
+    last_event_id: Annotated[str, Header(max_length=64)] = "",
 ) -> Any:
     """As it stands; with `Accept: text/event-stream`, again at each change (`event: progress`) until the send has ended
-    and its receipts are in, or none has come for a minute (`event: end`)."""
+    and its receipts are in, or none has come for a minute (`event: end`).
+
+    Who comes back with the `Last-Event-ID` of what was seen is told only what is new. A stream ends without a last word
+    when its token expires, when its time is over (ten minutes unless the operator says otherwise) or when the service
+    ends: come back after `retry`. Nothing of the send depends on who watches it.
+    """
     settings: ReportSettings = request.app.state.settings
 
-    async def look() -> Looked:
+    async def look() -> tuple[ProgressOut, bool]:
         async with begin(caller.tenant_id) as tx:
             return await _progress(tx, caller.tenant_id, bulk_id, settings)
 
-    first = await look()
-    if "text/event-stream" not in request.headers.get("accept", ""):
-        return first[0]
+    if _EVENTS not in request.headers.get("accept", ""):
+        return (await look())[0]
     readers: Readers = request.app.state.readers
     readers.check(caller.tenant_id)
+    watching: Watching = request.app.state.watching
+    key = (caller.tenant_id, bulk_id)
+
+    async def shown() -> Shown:
+        return _shown(*await look())
+
+    reader = Reader(watching, readers, key, shown, watching.known(key) or await shown())
+    until = clock.monotonic() + min(settings.report_events_s_max, max(0.0, caller.expires_s - clock.unix_ms() / 1000))
     # Twice the time of a stream: its own end comes first, unless the reader takes nothing.
-    return EventStream(events_of(look, first, settings), readers, caller.tenant_id, 2 * settings.report_events_s_max)
+    return EventStream(events_of(reader, last_event_id, until, settings), reader, 2 * settings.report_events_s_max)
 
 
-async def events_of(
-    look: Callable[[], Awaitable[Looked]], first: Looked, settings: ReportSettings
-) -> AsyncIterator[str]:
-    """What a stream says, from the first look on."""
-    shown, over = first
-    began = changed = said = clock.monotonic()
-    pause = settings.report_events_poll_s
-    yield _event("progress", shown)
-    while (now := clock.monotonic()) - began < settings.report_events_s_max:
-        if over and (not shown.accepted or now - changed >= settings.report_events_quiet_s):
+class Reader:
+    """Who watches a send: counted, and with a share in its looks, for as long as the context lasts."""
+
+    def __init__(self, watching: Watching, readers: Readers, key: Key, look: Look, first: Shown) -> None:
+        self._watching = watching
+        self._readers = readers
+        self._key = key
+        self._look = look
+        self._first = first
+        self.watch: Watch | None = None
+
+    def __enter__(self) -> None:
+        self._readers.enter(self._key[0])
+        self.watch = self._watching.enter(self._key, self._look, self._first)
+
+    def __exit__(self, *_: object) -> None:
+        self._watching.leave(self._key)
+        self._readers.leave(self._key[0])
+
+
+async def events_of(reader: Reader, seen: str, until: float, settings: ReportSettings) -> AsyncIterator[str]:
+    """What a stream says to a reader who has `seen` the numbers of this id, until that time (monotonic s)."""
+    watch = reader.watch
+    assert watch is not None, "its place is taken"
+    yield f"retry: {round(settings.report_events_retry_s * 1000)}\n\n"
+    while not watch.closed:
+        news, shown = watch.news, watch.shown
+        if shown.id != seen:
+            seen = shown.id
+            yield _event("progress", shown)
+        if watch.ended:
             yield _event("end", shown)
             return
-        await asyncio.sleep(pause)
-        found, over = await look()
-        now = clock.monotonic()
-        if found != shown:
-            shown, changed, said, pause = found, now, now, settings.report_events_poll_s
-            yield _event("progress", shown)
-        else:
-            pause = min(2 * pause, settings.report_events_poll_s_max)
-            if now - said >= settings.report_events_beat_s:
-                said = now
-                yield ": still here\n\n"
+        wait_s = min(settings.report_events_beat_s, until - clock.monotonic())
+        if wait_s <= 0:
+            return
+        try:
+            async with asyncio.timeout(wait_s):
+                await news.wait()
+        except TimeoutError:
+            yield ": still here\n\n"
 
 
-def _event(name: str, progress: ProgressOut) -> str:
-    return f"event: {name}\ndata: {progress.model_dump_json()}\n\n"
+def _event(name: str, shown: Shown) -> str:
+    return f"id: {shown.id}\nevent: {name}\ndata: {shown.data}\n\n"
 
 
-async def _progress(tx: Tx, tenant_id: UUID, bulk_id: UUID, settings: ReportSettings) -> Looked:
+def _shown(progress: ProgressOut, over: bool) -> Shown:  # noqa: FBT001
+    return Shown(progress.model_dump_json(), over, bool(progress.accepted))
+
+
+async def _progress(tx: Tx, tenant_id: UUID, bulk_id: UUID, settings: ReportSettings) -> tuple[ProgressOut, bool]:
     """The numbers, and whether the send has ended."""
     found = await reading.progress(tx, tenant_id, bulk_id)
     if found is None and not verify_checked(bytes.fromhex(settings.bulk_id_key.get_secret_value()), tenant_id, bulk_id):
         raise not_found("bulk-sms")
     # An id that was given and is not heard of yet: its events are on their way.
     row: dict[str, Any] = dict(found or {})
-    counts, requested, closed = (
-        row.get("counts", [0] * domain.CODES),
-        row.get("recipients", 0),
-        row.get("closed", False),
+    known = domain.Known(
+        requested=row.get("recipients", 0),
+        counts=row.get("counts", [0] * domain.CODES),
+        closed=row.get("closed", False),
+        control=row.get("control", 0),
+        reason=row.get("control_reason", ""),
     )
     # Messages may be heard of before their send is.
-    recipients = max(requested, sum(counts))
+    recipients = max(known.requested, sum(known.counts))
     progress = ProgressOut(
         id=bulk_id,
+        state=domain.state_of(known),
         recipients=recipients,
+        parts=row.get("parts", 0),
+        credits=_credits(row),
         replies=row.get("replies", 0),
         opt_outs=row.get("opt_outs", 0),
         credits_refunded=row.get("refunded", 0),
-        rate_per_s=_rate(sum(counts), row.get("first_at"), row.get("last_at")),
-        closed=closed,
+        rate_per_s=_rate(sum(known.counts), row.get("first_at"), row.get("last_at")),
+        closed=known.closed,
         updated_at=row.get("last_at"),
-        **domain.progress(recipients, counts),
+        **domain.progress(recipients, known.counts),
+        **domain.gathered(known.counts, recipients),
     )
-    return progress, domain.over(requested, counts, closed=closed)
+    return progress, domain.over(known.requested, known.counts, closed=known.closed)
+
+
+def _credits(row: dict[str, Any]) -> CreditsOut:
+    """What was reserved is known from the first totals on; what is used, at each message."""
+    used, released = row.get("credits", 0), row.get("released", 0)
+    reserved = row["accounted_used"] + released + row["held"] if row.get("accounted_version") else None
+    return CreditsOut(
+        asked=row.get("asked", 0),
+        reserved=reserved,
+        used=used,
+        released=released,
+        # The words on messages and on totals come apart.
+        held=None if reserved is None else max(0, reserved - used - released),
+        refunded=row.get("refunded", 0),
+    )
 
 
 def _rate(left: int, first: datetime | None, last: datetime | None) -> float:

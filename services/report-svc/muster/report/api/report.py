@@ -72,7 +72,11 @@ async def read_report(
     limit: Limit = 50,
     cursor: CursorText = None,
 ) -> Page[RowOut]:
-    """Messages, newest first, with their replies."""
+    """Messages, newest first, with their replies.
+
+    A message appears when the carrier has answered or it has ended; until then `status=queued` lists it, without a
+    time, a price or a place in any other list.
+    """
     since, until = _zoned("from", since), _zoned("to", until)
     if since and until and since >= until:
         raise unprocessable("to", "not_after_from", "is not after `from`")
@@ -87,7 +91,8 @@ async def read_report(
     )
     place = decode_cursor(cursor, {"bulk": _place(63), "seq": _place(31)}) if cursor else None
     after = (place["bulk"], place["seq"]) if place else None
-    found = await reading.rows(tx, caller.tenant_id, wanted, after, limit + 1)
+    look = reading.waiting_rows if status == "queued" else reading.rows
+    found = await look(tx, caller.tenant_id, wanted, after, limit + 1)
     last = {"bulk": found[limit - 1]["bulk_no"], "seq": found[limit - 1]["seq"]} if len(found) > limit else None
     items = await _with_people(tx, caller.tenant_id, found[:limit])
     return Page(items=items, next_cursor=encode_cursor(last) if last else None)

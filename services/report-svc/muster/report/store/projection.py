@@ -7,6 +7,7 @@ from typing import Any, Final
 from uuid import UUID
 
 from muster.kit.pg import Record, Tx
+from muster.report.domain import Change
 
 _ADD_BULKS: Final = """
 INSERT INTO bulk (tenant_id, bulk_id) SELECT * FROM unnest($1::uuid[], $2::uuid[]) ORDER BY 1, 2 ON CONFLICT DO NOTHING
@@ -45,14 +46,18 @@ WITH changed AS (
         left_state = excluded.left_state, accepted = excluded.accepted, parts = excluded.parts,
         country = excluded.country
     WHERE message.dispatched_version < excluded.dispatched_version
-    RETURNING new.bulk_no AS bulk_no, old.ended AS before, new.ended AS after
+    RETURNING new.bulk_no AS bulk_no, old.ended AS before, new.ended AS after,
+        new.credits - coalesce(old.credits, 0) AS credits,
+        CASE new.accepted WHEN 2 THEN new.parts ELSE 0 END - CASE old.accepted WHEN 2 THEN old.parts ELSE 0 END AS parts
 )
-SELECT bulk_no, before, after, count(*) AS messages FROM changed GROUP BY bulk_no, before, after -- tenant_id: above
+SELECT bulk_no, before, after, count(*) AS messages, sum(parts)::bigint AS parts, sum(credits)::bigint AS credits
+FROM changed GROUP BY bulk_no, before, after -- tenant_id: above
 """
 
 
 async def save_dispatched(tx: Tx, columns: Sequence[Sequence[Any]]) -> list[Record]:
-    """How messages were left; answers (bulk_no, before, after, messages) for the live counts."""
+    """How messages were left; answers (bulk_no, before, after, messages, parts, credits) for the live counts: parts
+    that a carrier took, and credits, as they have changed."""
     return await tx.fetch(_DISPATCHED, *columns)
 
 
@@ -69,7 +74,8 @@ WITH changed AS (
     WHERE message.receipt_version < excluded.receipt_version
     RETURNING new.bulk_no AS bulk_no, old.ended AS before, new.ended AS after
 )
-SELECT bulk_no, before, after, count(*) AS messages FROM changed GROUP BY bulk_no, before, after -- tenant_id: above
+SELECT bulk_no, before, after, count(*) AS messages, 0 AS parts, 0 AS credits
+FROM changed GROUP BY bulk_no, before, after -- tenant_id: above
 """
 
 
@@ -82,21 +88,26 @@ _COUNT: Final = """
 WITH n AS (
     SELECT x.bulk_no, array_agg(x.count ORDER BY x.code) AS delta
     FROM unnest($1::bigint[], $2::int[], $3::int[]) AS x(bulk_no, code, count) GROUP BY x.bulk_no
+), s AS (
+    SELECT * FROM unnest($4::bigint[], $5::bigint[], $6::bigint[]) AS s(bulk_no, parts, credits)
 ), locked AS (
     SELECT tenant_id, bulk_id, bulk_no FROM bulk WHERE bulk_no IN (SELECT bulk_no FROM n)
     ORDER BY tenant_id, bulk_id FOR UPDATE
 )
-UPDATE bulk b SET counts = (
+UPDATE bulk b SET parts = b.parts + s.parts, credits = b.credits + s.credits, counts = (
     SELECT array_agg(c + d ORDER BY i) FROM unnest(b.counts, n.delta) WITH ORDINALITY AS both_(c, d, i))
-FROM n JOIN locked USING (bulk_no) WHERE b.tenant_id = locked.tenant_id AND b.bulk_id = locked.bulk_id
+FROM n JOIN s USING (bulk_no) JOIN locked USING (bulk_no)
+WHERE b.tenant_id = locked.tenant_id AND b.bulk_id = locked.bulk_id
 """
 
 
-async def add_counts(tx: Tx, deltas: Mapping[int, Sequence[int]]) -> None:
+async def add_counts(tx: Tx, changes: Mapping[int, Change]) -> None:
     """Add to the live counts, in one order of sends."""
-    flat = [(bulk_no, code, count) for bulk_no, delta in deltas.items() for code, count in enumerate(delta)]
-    if flat:
-        await tx.execute(_COUNT, *([row[at] for row in flat] for at in range(3)))
+    if not changes:
+        return
+    flat = [(bulk_no, code, count) for bulk_no, one in changes.items() for code, count in enumerate(one.counts)]
+    sums = [(bulk_no, one.parts, one.credits) for bulk_no, one in changes.items()]
+    await tx.execute(_COUNT, *map(list, zip(*flat, strict=True)), *map(list, zip(*sums, strict=True)))
 
 
 _TIMES: Final = """
@@ -120,7 +131,7 @@ async def save_times(tx: Tx, times: Sequence[tuple[int, datetime]]) -> None:
 
 
 _REQUESTED: Final = """
-UPDATE bulk SET kind = $3, message_class = $4, sender = $5, recipients = $6, requested_at = $7
+UPDATE bulk SET kind = $3, message_class = $4, sender = $5, recipients = $6, requested_at = $7, asked = $8
 WHERE tenant_id = $1 AND bulk_id = $2
 """
 
@@ -131,14 +142,25 @@ async def save_requested(tx: Tx, rows: Sequence[tuple[Any, ...]]) -> None:
 
 
 _ACCOUNTED: Final = """
-UPDATE bulk SET accounted_version = $3, closed = $4, refunded = $5
+UPDATE bulk SET accounted_version = $3, closed = $4, refunded = $5, accounted_used = $6, released = $7, held = $8
 WHERE tenant_id = $1 AND bulk_id = $2 AND accounted_version < $3
 """
 
 
 async def save_accounted(tx: Tx, rows: Sequence[tuple[Any, ...]]) -> None:
-    """Whether a send has ended, and what came back of it for failed messages."""
+    """Whether a send has ended, and what became of its credits."""
     await tx.executemany(_ACCOUNTED, sorted(rows, key=itemgetter(0, 1)))
+
+
+_CONTROLLED: Final = """
+UPDATE bulk SET control_version = $3, control = $4, control_reason = $5
+WHERE tenant_id = $1 AND bulk_id = $2 AND control_version < $3
+"""
+
+
+async def save_controlled(tx: Tx, rows: Sequence[tuple[Any, ...]]) -> None:
+    """Whether a send is stopped or paused."""
+    await tx.executemany(_CONTROLLED, sorted(rows, key=itemgetter(0, 1)))
 
 
 _RECIPIENTS: Final = """

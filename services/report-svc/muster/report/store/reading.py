@@ -62,13 +62,46 @@ async def rows(tx: Tx, tenant_id: UUID, wanted: Filter, after: tuple[int, int] |
     )
 
 
-_QUEUED: Final = """
-SELECT b.bulk_no, $3::int AS seq, r.chunk, b.bulk_id, b.kind, b.message_class, b.sender, NULL::timestamptz AS sent_at,
+# A message has a row once something was said of it. Until then it waits: in its chunk, of a send that is not over.
+# Chunks are in the order of their messages, so that a page reads no more chunks than it shows.
+_UNSAID: Final = """
+SELECT b.bulk_no, {seq} AS seq, r.chunk, b.bulk_id, b.kind, b.message_class, b.sender, NULL::timestamptz AS sent_at,
     NULL::timestamptz AS receipt_at, 0 AS credits, 0 AS error, 0 AS parts, 0 AS ended, '' AS country,
     '' AS receipt_error
-FROM bulk b JOIN recipients r USING (tenant_id, bulk_no)
+FROM bulk b JOIN recipients r USING (tenant_id, bulk_no)"""
+_WAITING_ROWS: Final = (
+    _UNSAID.format(seq="s.seq")
+    + """
+CROSS JOIN LATERAL unnest(r.seqs, r.numbers) WITH ORDINALITY AS s(seq, number, at)
+WHERE b.tenant_id = $1 AND NOT b.closed
+    AND ($2::smallint IS NULL OR b.kind = $2)
+    AND ($3::text IS NULL OR position(lower($3) IN lower(r.texts[1 + coalesce(r.text_index[s.at], 0)])) > 0)
+    AND ($4::uuid IS NULL OR b.bulk_id = $4)
+    AND ($5::bigint IS NULL OR (r.numbers @> ARRAY[$5] AND s.number = $5))
+    AND ($6::bigint IS NULL OR (b.bulk_no, s.seq) < ($6, $7::int))
+    AND NOT EXISTS (SELECT FROM message m
+        WHERE m.tenant_id = b.tenant_id AND m.bulk_no = b.bulk_no AND m.seq = s.seq AND m.ended <> 0)
+ORDER BY b.bulk_no DESC, r.chunk DESC, s.seq DESC LIMIT $8
+"""
+)
+
+
+async def waiting_rows(
+    tx: Tx, tenant_id: UUID, wanted: Filter, after: tuple[int, int] | None, limit: int
+) -> list[Record]:
+    """As `rows`, of messages that are planned and of which nothing was said yet; none has a time."""
+    if wanted.since or wanted.until:
+        return []
+    filters = (wanted.kind, wanted.text, wanted.bulk_id, wanted.number)
+    return await tx.fetch(_WAITING_ROWS, tenant_id, *filters, *(after or (None, None)), limit)
+
+
+_QUEUED: Final = (
+    _UNSAID.format(seq="$3::int")
+    + """
 WHERE b.tenant_id = $1 AND b.bulk_id = $2 AND r.seqs @> ARRAY[$3::int]
 """
+)
 
 
 async def queued(tx: Tx, tenant_id: UUID, bulk_id: UUID, seq: int) -> list[Record]:
@@ -111,7 +144,8 @@ async def replies(tx: Tx, tenant_id: UUID, messages: Sequence[tuple[UUID, int]])
 
 
 _PROGRESS: Final = """
-SELECT recipients, counts, first_at, last_at, closed, refunded,
+SELECT recipients, counts, first_at, last_at, closed, refunded, asked, parts, credits, accounted_version,
+    accounted_used, released, held, control, control_version, control_reason,
     (SELECT count(*) FROM reply r WHERE r.tenant_id = b.tenant_id AND r.bulk_id = b.bulk_id) AS replies,
     (SELECT count(*) FROM reply r WHERE r.tenant_id = b.tenant_id AND r.bulk_id = b.bulk_id AND opted_out) AS opt_outs
 FROM bulk b WHERE tenant_id = $1 AND bulk_id = $2
