@@ -1,22 +1,24 @@
 """`make bench`: measure the whole product and print one JSON object as the last line.
 
-BENCH names the bench (send; ledger: reservations and settlements a second), BENCH_RECIPIENTS the size of a send
-(several, with commas between, are measured one after the other, each on a system of its own), BENCH_CARRIER=host:port
-an SMPP server that is not ours, PEERS a command that prints the JSON lines of other systems, measured in the same run.
-Ends with 0; with 2 for a value that will not do; with 1 and the reason where something did not come to its end in time,
-or a law was broken.
+BENCH names the bench: send; stop (a send is stopped at BENCH_STOPS random moments, by SEED: are its sums exact?); fair
+(BENCH_TENANTS of mixed sizes at once); ledger (reservations and settlements a second). BENCH_RECIPIENTS is the size of
+a send, or of all of them together (several, with commas between, are measured one after the other, each on a system of
+its own), BENCH_CARRIER=host:port an SMPP server that is not ours, PEERS a command that prints the JSON lines of other
+systems, measured in the same run. Ends with 0; with 2 for a value that will not do; with 1 and the reason where
+something did not come to its end in time, was not exact, or a law was broken.
 """
 
 import asyncio
 import json
 import sys
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from bench import ledger, send
+from bench import fair, ledger, send, stop
 from bench.peers import PeersFailed, ratios, run_peers
 from bench.wanted import Refused, Wanted
 from muster.client import ApiError
@@ -41,15 +43,23 @@ def main() -> int:
         return 1
     for one in (*peers, *runs[:-1]):
         print(json.dumps(one))
-    print(json.dumps(runs[-1] | marginal(runs) | ratios(runs[-1], peers)))
-    return broken(runs)
+    more = marginal(runs) | ratios(runs[-1], peers) if wanted.bench == "send" else {}
+    print(json.dumps(runs[-1] | more))
+    return broken(runs) or int(any(run.get("inexact") for run in runs))
+
+
+MEASURES: Final[dict[str, Callable[[Stack, int, Wanted], dict[str, Any]]]] = {
+    "send": lambda stack, size, _: send.measure(stack, size),
+    "stop": lambda stack, size, wanted: stop.measure(stack, size, wanted.stops, wanted.seed),
+    "fair": lambda stack, size, wanted: fair.measure(stack, size, wanted.tenants),
+}
 
 
 async def measured(wanted: Wanted, size: int) -> dict[str, Any]:
     """One bench on a system of its own, in a folder that is removed."""
     with tempfile.TemporaryDirectory(prefix="muster-bench-") as folder:
         async with Stack(Path(folder), say=lambda line: print(line, file=sys.stderr), carrier=account(wanted)) as stack:
-            return await asyncio.to_thread(send.measure, stack, size)
+            return await asyncio.to_thread(MEASURES[wanted.bench], stack, size, wanted)
 
 
 def of_ledger(peers: list[dict[str, Any]]) -> int:

@@ -106,13 +106,13 @@ def carrier_of(run: dict[str, Any]) -> Carrier:
 
 def load(muster: Muster, count: int) -> None:
     """Import the audience, in files of at most 100,000 rows."""
-    with _bar() as bar:
-        task = bar.add_task("import", total=count)
+    with bar() as shown:
+        task = shown.add_task("import", total=count)
         for first in range(0, count, IMPORT_ROWS):
             done = muster.import_customers(csv_of(first, min(IMPORT_ROWS, count - first)))
             if done["rejected"]:
                 raise NotEnded(f"the import rejected {done['rejected']} rows")
-            bar.update(task, advance=done["imported"])
+            shown.update(task, advance=done["imported"])
 
 
 def _send(muster: Muster, tag: str, recipients: int) -> tuple[str, Any]:
@@ -123,12 +123,12 @@ def _send(muster: Muster, tag: str, recipients: int) -> tuple[str, Any]:
     bulk_id = str(muster.send(quote["id"])["id"])
     began = moved = time.monotonic()
     before = None
-    with _bar() as bar:
-        task = bar.add_task(f"send {tag}", total=recipients)
+    with bar() as shown:
+        task = shown.add_task(f"send {tag}", total=recipients)
         while True:
             progress = muster.progress(bulk_id)
             ended = sum(progress[name] for name in ENDED)
-            bar.update(task, completed=ended)
+            shown.update(task, completed=ended)
             if ended == recipients:
                 return bulk_id, progress
             now = time.monotonic()
@@ -142,6 +142,7 @@ def _send(muster: Muster, tag: str, recipients: int) -> tuple[str, Any]:
             time.sleep(LOOK_S)
 
 
-def _bar() -> Progress:
+def bar() -> Progress:
+    """A progress bar on standard error."""
     columns = (TextColumn("{task.description:12}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
     return Progress(*columns, console=console)

@@ -19,7 +19,7 @@ from bench.wanted import Refused, Wanted
 
 
 def test_nothing_asked_for_is_a_send_to_fifty_thousand_at_our_own_carrier() -> None:
-    assert Wanted.read({}) == Wanted("send", (50_000,), None, ())
+    assert Wanted.read({}) == Wanted("send", (50_000,), 10, 200, 1, None, ())
     assert Wanted.read({"BENCH": "", "BENCH_RECIPIENTS": "", "BENCH_CARRIER": "", "PEERS": ""}) == Wanted.read({})
 
 
@@ -43,6 +43,9 @@ def test_sizes_a_carrier_and_peers_are_read(listener: str) -> None:
     [
         ("BENCH", "sends"),
         *(("BENCH_RECIPIENTS", value) for value in ("x", "0", "-5", "1.5", "20000,", "1000001", "²")),
+        *(("BENCH_STOPS", value) for value in ("x", "0", "101", "-1")),
+        *(("BENCH_TENANTS", value) for value in ("1", "1001", "2.5")),
+        ("SEED", "-1"),
         *(("BENCH_CARRIER", value) for value in ("127.0.0.1", "127.0.0.1:", ":2775", "127.0.0.1:x", "127.0.0.1:70000")),
         ("BENCH_CARRIER", "127.0.0.1:1"),
         ("PEERS", "no-such-program --at all"),
@@ -63,7 +66,7 @@ def test_make_bench_ends_with_2_and_a_word_for_a_wrong_value() -> None:
     )
 
     assert (done.returncode, done.stdout) == (2, "")
-    assert done.stderr == "BENCH: there is no bench 'sends', only send, ledger\n"
+    assert done.stderr == "BENCH: there is no bench 'sends', only send, stop, fair, ledger\n"
 
 
 def test_the_lines_of_json_that_peers_print_are_theirs() -> None:

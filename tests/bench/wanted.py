@@ -7,8 +7,10 @@ import socket
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-BENCHES = ("send", "ledger")
+BENCHES = ("send", "stop", "fair", "ledger")
 RECIPIENTS_MAX = 1_000_000
+STOPS_MAX = 100
+TENANTS_MAX = 1_000
 CONNECT_TIMEOUT_S = 5.0
 
 
@@ -18,10 +20,14 @@ class Refused(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """BENCH, BENCH_RECIPIENTS (several are measured one after the other), BENCH_CARRIER and PEERS, as read."""
+    """BENCH, BENCH_RECIPIENTS (several are measured one after the other), BENCH_STOPS, BENCH_TENANTS, SEED,
+    BENCH_CARRIER and PEERS, as read."""
 
     bench: str
     sizes: tuple[int, ...]
+    stops: int
+    tenants: int
+    seed: int
     carrier: tuple[str, int] | None
     peers: tuple[str, ...]
 
@@ -34,6 +40,9 @@ class Wanted:
         return cls(
             bench=bench,
             sizes=_sizes(environment.get("BENCH_RECIPIENTS") or "50000"),
+            stops=_number(environment, "BENCH_STOPS", 10, 1, STOPS_MAX),
+            tenants=_number(environment, "BENCH_TENANTS", 200, 2, TENANTS_MAX),
+            seed=_number(environment, "SEED", 1, 0, 2**31),
             carrier=_carrier(environment.get("BENCH_CARRIER", "")),
             peers=_command(environment.get("PEERS", "")),
         )
@@ -50,6 +59,14 @@ def _sizes(written: str) -> tuple[int, ...]:
             )
         sizes.append(size)
     return tuple(sizes)
+
+
+def _number(environment: Mapping[str, str], name: str, default: int, least: int, most: int) -> int:
+    written = environment.get(name) or str(default)
+    number = int(written) if written.isascii() and written.isdigit() else -1
+    if not least <= number <= most:
+        raise Refused(f"{name}: {written!r} is not a whole number from {least} to {most:,}")
+    return number
 
 
 def _carrier(written: str) -> tuple[str, int] | None:

@@ -1,0 +1,96 @@
+"""What the benches of a stop and of many tenants make of figures: whether a stopped send is exact, and how evenly
+tenants were served."""
+
+from typing import Any
+
+import pytest
+
+from bench.fair import Sender, Written, _steps, jain, result, served_between, sizes, spread
+from bench.send import NotEnded
+from bench.stop import Round, wrongs
+
+
+def stopped(**changed: Any) -> Round:
+    """A send of 1,000 that was stopped after 400 at one credit each."""
+    counts = {"accepted": 390, "rejected": 8, "unknown": 2, "stopped": 595, "suppressed": 5}
+    credits = {"reserved": 1_000, "used": 392, "released": 608, "held": 0}
+    answer = {"accepted": 388, "rejected": 8, "unknown": 4, "submitting": 0}
+    one = Round(1_000, answer=answer, counts=counts, credits=credits, submits=399, last_submit_after_ms=12)
+    for name, value in changed.items():
+        where = counts if name in counts else credits if name in credits else None
+        if where is None:
+            setattr(one, name, value)
+        else:
+            where[name] = value
+    return one
+
+
+REPORT = {
+    "delivered": 380, "undelivered": 4, "expired": 0, "accepted": 6, "rejected": 8, "unknown": 2, "stopped": 595,
+    "suppressed": 5,
+}  # fmt: skip
+
+
+def test_a_stopped_send_whose_sums_all_agree_is_exact() -> None:
+    assert list(wrongs(stopped(), REPORT, -392)) == []
+
+
+@pytest.mark.parametrize(
+    ("changed", "balance", "says"),
+    [
+        ({"stopped": 594}, -392, "messages with an end: 999; recipients: 1000"),
+        ({"accepted": 391, "stopped": 594}, -392, "written by the answer: 400; in the end: 401"),
+        ({"released": 607}, -392, "credits used, released and held: 999; reserved: 1000"),
+        ({}, -391, "credits used: 392; fell from the balance: 391"),
+        ({"submits": 401}, -392, "the carrier counted 401, the send 398 and 2 unknown"),
+        ({"submits": 397}, -392, "the carrier counted 397, the send 398 and 2 unknown"),
+        ({"last_submit_after_ms": 1_001}, -392, "a message left 1001 ms after the answer"),
+    ],
+)
+def test_what_is_not_exact_is_said(changed: dict[str, int], balance: int, says: str) -> None:
+    assert says in wrongs(stopped(**changed), REPORT, balance)
+
+
+def test_a_report_that_has_other_figures_is_said() -> None:
+    found = wrongs(stopped(), {**REPORT, "stopped": 590}, -392)
+    assert found == ["messages in the report: 995; recipients: 1000", "stopped in the report: 590; stopped: 595"]
+
+
+def test_of_two_hundred_tenants_most_send_to_ten_and_one_to_what_is_left() -> None:
+    found = sizes(200, 200_000)
+    assert (len(found), sum(found), found[0]) == (200, 200_000, max(found))
+    assert [found.count(size) for size in (10, 100, 1_000, 5_000)] == [121, 50, 20, 8]
+    with pytest.raises(NotEnded, match="200 tenants need more than 71,210 recipients"):
+        sizes(200, 60_000)
+
+
+def test_a_step_is_what_an_intent_adds_to_the_one_before_of_the_same_attempt() -> None:
+    rows = [("a", 1, 0, 300, 1.0), ("a", 1, 0, 500, 2.0), ("a", 2, 0, 200, 3.0), ("b", 2, 0, 50, 3.5)]
+    assert list(_steps(rows)) == [
+        Written("a", 300, 1.0),
+        Written("a", 200, 2.0),
+        Written("a", 200, 3.0),
+        Written("b", 50, 3.5),
+    ]
+
+
+def test_fairness_is_one_where_all_got_the_same_and_a_share_where_one_got_all() -> None:
+    assert jain([5, 5, 5, 5]) == 1.0
+    assert jain([20, 0, 0, 0]) == 0.25
+    assert jain([0, 0]) == 1.0
+
+
+def test_only_what_was_written_while_all_were_waiting_counts() -> None:
+    written = [Written("a", 5, 1.0), Written("a", 7, 2.5), Written("b", 3, 3.0), Written("c", 9, 2.0)]
+    assert served_between(written, ["a", "b"], 2.0, 3.0) == {"a": 7, "b": 3}
+
+
+def test_the_waits_are_told_by_the_size_of_a_send() -> None:
+    senders = [Sender("g", 5_000, None, 1.0), Sender("a", 10, None, 2.0), Sender("b", 10, None, 2.0)]  # type: ignore[arg-type]
+    written = [Written("g", 5_000, 61.0), Written("a", 10, 2.5), Written("b", 10, 4.0)]
+    found = result(senders, written)
+    assert found["last_sms_after_s"] == {
+        "10": {"sends": 2, "median": 2.0, "p99": 2.0, "max": 2.0},
+        "5000": {"sends": 1, "median": 60.0, "p99": 60.0, "max": 60.0},
+    }
+    assert spread([1.0]) == {"sends": 1, "median": 1.0, "p99": 1.0, "max": 1.0}
