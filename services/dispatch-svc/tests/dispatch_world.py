@@ -184,7 +184,7 @@ class Running:
         for task in self.tasks:
             task.cancel()
         await asyncio.gather(*self.tasks, return_exceptions=True)
-        session = self.sender.bind.session
+        session = self.sender.link.session
         if session is not None:
             session._drop("killed")
             await session.closed
@@ -195,7 +195,7 @@ async def sending(db: Database, conf: DispatchSettings, *, feed: bool = True) ->
     """A sender process in this one, as main starts it."""
     while await sweeps.recover_account(db, conf.carrier_account, every=True):
         pass
-    sender = Sender(db, conf)
+    sender = Sender(db, conf, conf.account())
     await sender.load()
     work = [coroutine for _, coroutine in sender.carrier()]
     if feed:
@@ -207,7 +207,7 @@ async def sending(db: Database, conf: DispatchSettings, *, feed: bool = True) ->
         assert not failed, failed[0].exception()
         if not all(task.done() for task in running.tasks):
             await sender.close()
-            await sender.bind.stop()
+            await sender.link.stop()
     finally:
         await running.kill()
 

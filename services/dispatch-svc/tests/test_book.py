@@ -14,19 +14,19 @@ from muster.kit import clock
 CARRIER_ID = "1795719129703388"
 
 
-def home() -> ReceiptHome:
+def home(parts: int = 1, carrier_ids: str | None = None) -> ReceiptHome:
     """The record of a chunk with one recipient."""
     about = ChunkFacts(country="AU", account="smpp", message_class=1, kind=1, sender="+61400000001", lane=1)
-    recipients = Recipients(seq=[1], hashes=[b"h"], parts=b"\1", prices=[1], uptos=[1])
+    recipients = Recipients(seq=[1], hashes=[b"h"], parts=bytes((parts,)), prices=[1], uptos=[1])
     return ReceiptHome(
         Home(
             key=ChunkKey(uuid4(), uuid4(), 1),
             about=about,
             recipients=recipients,
-            slots=b"\1",
+            slots=b"\1" * parts,
             said=0,
             done=False,
-            carrier_ids=None,
+            carrier_ids=carrier_ids,
             receipts=None,
             receipts_said=0,
             submitted_at=None,
@@ -74,3 +74,23 @@ def test_a_receipt_that_nobody_claims_is_forgotten_in_the_end() -> None:
 
     assert book.take_due() == []
     assert (book._waiting, book._look_at, book._expected) == ({}, {}, {})
+
+
+def test_a_receipt_of_a_message_that_went_out_whole_is_about_all_its_parts() -> None:
+    book, whole = Book(3600.0, 86_400.0), home(3)
+    for slot in range(3):
+        book.add(CARRIER_ID, whole, slot)
+
+    [found] = book.find(CARRIER_ID)
+
+    assert list(whole.is_about(found.place.slot)) == [0, 1, 2]
+    assert list(home(3, "\n".join([CARRIER_ID] * 3)).is_about(1)) == [0, 1, 2], "also after a restart"
+
+
+@pytest.mark.parametrize("carrier_ids", ["5\n6\n7", "5\n5\n6", "\n\n", None])
+def test_a_receipt_of_a_part_with_an_id_of_its_own_is_about_that_part(carrier_ids: str | None) -> None:
+    book, parts = Book(3600.0, 86_400.0), home(3, carrier_ids)
+    for slot in range(3):
+        book.add(str(5 + slot), parts, slot)
+
+    assert list(parts.is_about(1)) == [1]

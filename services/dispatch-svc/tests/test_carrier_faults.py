@@ -118,15 +118,15 @@ async def test_odd_receipts_and_texts_are_taken_and_keep_nothing_else_from_being
         carrier.accounts["muster"].deliver(odd)
         answers = await asyncio.gather(*(one.answer for one in odd))
         await eventually(lambda: all_have_receipts(db, send))
-        assert running.sender.bind.session is not None
-        assert running.sender.bind.session.counts.malformed == 0
+        assert running.sender.link.session is not None
+        assert running.sender.link.session.counts.malformed == 0
 
     assert set(answers) == {0}
     assert await world.receipts(db, send) == {DELIVERED: 10}
 
 
 async def is_bound(running: Running) -> bool:
-    return running.sender.bind.session is not None
+    return running.sender.link.session is not None
 
 
 async def test_of_a_message_in_parts_the_error_is_that_of_the_part_that_failed(db: Database, carrier: Carrier) -> None:
@@ -146,7 +146,7 @@ async def test_of_a_message_in_parts_the_error_is_that_of_the_part_that_failed(d
             for number, word in zip(parts, words, strict=True)
         ]
         carrier.accounts["muster"].deliver(told)
-        assert running.sender.bind.session is not None
+        assert running.sender.link.session is not None
         await eventually(lambda: all_have_receipts(db, send))
 
     facts = await world.said(db, "SmsStatusChanged")
@@ -194,7 +194,7 @@ async def test_receipts_that_come_faster_than_they_can_be_stored_slow_the_sendin
 
 async def backlog(running: Running, at_least: int) -> bool:
     """Whether the sender has so many deliver_sm that nobody has looked at."""
-    session = running.sender.bind.session
+    session = running.sender.link.session
     return session is not None and session.delivers.waiting >= at_least
 
 

@@ -45,7 +45,7 @@ async def bound(db: Database, carrier: Carrier, send: Send) -> AsyncIterator[Run
 
 
 async def is_bound(running: Running) -> bool:
-    return running.sender.bind.session is not None
+    return running.sender.link.session is not None
 
 
 async def write(carrier: Carrier, text: str, *, to: str = REPLY_NUMBER, **options: Any) -> list[int]:
@@ -317,7 +317,7 @@ async def test_a_repetition_by_the_carrier_is_one_message_and_two_texts_of_a_per
     await write(carrier, "ok")
     assert len(await world.said(db, "SmsReceived")) == 2
 
-    bound.sender.bind.number += 1
+    bound.sender.link.number += 1
     await write(carrier, "ok")
     assert len(await world.said(db, "SmsReceived")) == 2, "said again after a new bind"
 

@@ -49,13 +49,13 @@ def test_a_receipt_fits_only_its_sender_and_without_a_date_any_time_that_unknown
     assert not fits(receipt(dated=False), unknown(after_s=-73 * 3600))
 
 
-def test_the_parts_of_one_message_are_resolved_from_the_first_and_two_messages_are_not() -> None:
-    assert only_message([unknown(4)]) == unknown(4)
-    assert only_message([unknown(6), unknown(5), unknown(4)]) == unknown(4)
-    assert only_message([unknown(4), unknown(6)]) is None
-    assert only_message([unknown(4), unknown(5, chunk=2)]) is None
-    assert only_message([unknown(4), unknown(4, bulk=uuid4())]) is None
-    assert only_message([unknown(4), unknown(5, after_s=1)]) is None
+def test_the_parts_of_one_message_are_resolved_together_and_two_messages_are_not() -> None:
+    assert only_message([unknown(4)]) == [unknown(4)]
+    assert only_message([unknown(6), unknown(5), unknown(4)]) == [unknown(4), unknown(5), unknown(6)]
+    assert only_message([unknown(4), unknown(6)]) == []
+    assert only_message([unknown(4), unknown(5, chunk=2)]) == []
+    assert only_message([unknown(4), unknown(4, bulk=uuid4())]) == []
+    assert only_message([unknown(4), unknown(5, after_s=1)]) == []
 
 
 async def test_of_two_that_fit_both_stay_unknown_and_a_receipt_of_somebody_elses_message_changes_nothing(

@@ -93,9 +93,9 @@ async def sender(process: Process[DispatchSettings]) -> None:
     await _own_account(process, db, settings.carrier_account)
     while await _patiently(lambda: sweeps.recover_account(db, settings.carrier_account, every=True)):
         pass
-    parts = Sender(db, settings)
+    parts = Sender(db, settings, settings.account())
     await _patiently(parts.load)
-    process.on_stop(parts.bind.stop)
+    process.on_stop(parts.link.stop)
     for name, work in parts.carrier():
         process.supervise(name, work)
     # Nothing is claimed before every suppression that was said by now is known here.

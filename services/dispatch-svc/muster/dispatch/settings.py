@@ -4,6 +4,7 @@ from typing import Literal
 
 from pydantic import Field, SecretStr
 
+from muster.dispatch.domain.carriers import Account, Smpp
 from muster.kit.settings import ServiceSettings
 
 
@@ -64,3 +65,23 @@ class DispatchSettings(ServiceSettings):
     dispatch_parts_wait_s: float = Field(default=120.0, gt=0, description="then a reply is read without its rest")
     dispatch_parts_look_s: float = Field(default=15.0, gt=0)
     dispatch_stop_s: float = Field(default=8.0, gt=0, description="how long the sender waits for answers when it ends")
+
+    def account(self) -> Account:
+        """The carrier account that the environment describes."""
+        return Account(
+            name=self.carrier_account,
+            kind="smpp",
+            options=Smpp(
+                host=self.carrier_host,
+                port=self.carrier_port,
+                system_id=self.carrier_system_id,
+                system_type=self.carrier_system_type,
+                tls=self.carrier_tls,
+                response_timeout_s=self.carrier_response_timeout_s,
+                enquire_link_s=self.carrier_enquire_link_s,
+            ),
+            secret=self.carrier_password.get_secret_value(),
+            window=self.carrier_window,
+            parts_per_second=self.carrier_parts_per_second,
+            reference_bits=self.carrier_reference_bits,
+        )

@@ -3,12 +3,14 @@
 from collections.abc import Coroutine
 from typing import Any
 
+from muster.dispatch.domain.carriers import Account
 from muster.dispatch.failpoint import Failpoint
-from muster.dispatch.sender.binds import Bind
 from muster.dispatch.sender.book import Book
 from muster.dispatch.sender.deliveries import JOIN_EVERY_S, Deliveries
 from muster.dispatch.sender.feeder import Feeder
 from muster.dispatch.sender.inbound import Inbox
+from muster.dispatch.sender.kinds import link_to
+from muster.dispatch.sender.link import Ears
 from muster.dispatch.sender.rate import Rate
 from muster.dispatch.sender.recorder import Recorder
 from muster.dispatch.sender.resolver import EVERY_S, Resolver
@@ -24,24 +26,27 @@ __all__ = ["Sender"]
 class Sender:
     """The parts of a sender, wired. `load` first; the feeder runs only when suppressions are known."""
 
-    def __init__(self, db: Database, settings: DispatchSettings) -> None:
+    def __init__(self, db: Database, settings: DispatchSettings, account: Account) -> None:
         self.shared = Shared(
             db=db,
             settings=settings,
-            rate=Rate(settings.carrier_parts_per_second, clock.monotonic()),
+            account=account,
+            rate=Rate(account.parts_per_second, clock.monotonic()),
             failpoint=Failpoint(settings.failpoint),
         )
         self.book = Book(settings.dispatch_ids_kept_s, settings.dispatch_waiting_kept_s)
         self.resolver = Resolver(self.shared)
         self.inbox = Inbox(self.shared)
         self.deliveries = Deliveries(self.shared, self.book, self.resolver, self.inbox)
-        self.bind = self.inbox.bind = Bind(
-            settings,
+        ears = Ears(
             on_deliver=self.deliveries.on_deliver,
+            on_reports=self.deliveries.on_reports,
             on_late=self.resolver.on_late,
             on_change=self.shared.feed.set,
         )
-        self.feeder = Feeder(self.shared, self.bind, self.book)
+        self.link = self.inbox.link = link_to(self.shared, ears)
+        self.deliveries.whole = self.link.whole
+        self.feeder = Feeder(self.shared, self.link, self.book)
         self.recorder = Recorder(self.shared, self.resolver)
 
     async def load(self) -> None:
@@ -51,7 +56,7 @@ class Sender:
     def carrier(self) -> tuple[tuple[str, Coroutine[Any, Any, object]], ...]:
         """Everything but the feeder, to be supervised."""
         return (
-            ("bind", self.bind.run()),
+            ("link", self.link.run()),
             ("recorder", self.recorder.run()),
             ("watch", self.recorder.watch()),
             ("resolver", repeat("resolver", EVERY_S, self.resolver.flush)),

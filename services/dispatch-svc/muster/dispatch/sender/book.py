@@ -19,9 +19,25 @@ _LOOK_S_MAX = 60.0
 
 
 class ReceiptHome:
-    """The receipts of one chunk. `receipts` has an octet for each slot; `said` is the version of the last word."""
+    """The receipts of one chunk. `receipts` has an octet for each slot; `said` is the version of the last word; `whole`
+    are the positions of messages whose parts have one carrier id, hence one receipt."""
 
-    __slots__ = ("hashes", "key", "lane", "owners", "parts", "receipts", "said", "seq", "single", "starts", "used_at")
+    __slots__ = (
+        *(
+            "hashes",
+            "key",
+            "lane",
+            "owners",
+            "parts",
+            "receipts",
+            "said",
+            "seq",
+            "single",
+            "starts",
+            "used_at",
+            "whole",
+        ),
+    )
 
     def __init__(self, home: Home) -> None:
         self.key: ChunkKey = home.key
@@ -38,12 +54,35 @@ class ReceiptHome:
             range(count) if single else [at for at, parts in enumerate(self.parts) for _ in range(parts)]
         )
         self.starts: Sequence[int] = range(count) if single else [sum(self.parts[:at]) for at in range(len(self.parts))]
+        self.whole: set[int] = set()
+        if home.carrier_ids and not single:
+            ids = home.carrier_ids.split("\n")
+            self.whole.update(
+                at for at, start in enumerate(self.starts) if _one_id(ids[start : start + self.parts[at]])
+            )
 
     def message(self, slot: int, receipts: bytes | bytearray) -> tuple[int, bytes]:
         """(position, receipts of its parts) of the message that a slot belongs to."""
         at = self.owners[slot]
         start = self.starts[at]
         return at, bytes(receipts[start : start + self.parts[at]])
+
+    def is_about(self, slot: int) -> Sequence[int]:
+        """The slots that a receipt for this one is about."""
+        at = self.owners[slot]
+        return range(self.starts[at], self.starts[at] + self.parts[at]) if at in self.whole else (slot,)
+
+    def has_one_id(self, one: int, other: int) -> bool:
+        """Whether two slots that were given the same id are parts of a message that went out whole; noted if so."""
+        at = self.owners[one]
+        if one == other or at != self.owners[other]:
+            return False
+        self.whole.add(at)
+        return True
+
+
+def _one_id(ids: Sequence[str]) -> bool:
+    return len(ids) > 1 and bool(ids[0]) and ids.count(ids[0]) == len(ids)
 
 
 class _Look(NamedTuple):
@@ -102,7 +141,10 @@ class Book:
         plain = normalise_id(carrier_id)
         if not plain:
             return
-        self._ids[-1][plain] = (home, slot)
+        ids = self._ids[-1]
+        if not home.single and plain in ids and ids[plain][0] is home and home.has_one_id(ids[plain][1], slot):
+            return
+        ids[plain] = (home, slot)
         self._hexadecimal = self._hexadecimal or (not plain.isdigit() and is_hexadecimal(plain))
         if self._expected and plain in self._expected:
             self._early += self._expected[plain]

@@ -4,7 +4,7 @@ import asyncio
 from collections import defaultdict
 from collections.abc import Sequence
 from datetime import datetime, timedelta
-from typing import Final
+from typing import Final, NamedTuple
 
 from muster.dispatch import events
 from muster.dispatch.domain import receipts as domain
@@ -13,6 +13,7 @@ from muster.dispatch.domain.slots import Slot
 from muster.dispatch.events import ChunkKey
 from muster.dispatch.sender.book import WAITING_MAX, Book, Place, ReceiptHome
 from muster.dispatch.sender.inbound import Inbox
+from muster.dispatch.sender.link import Report
 from muster.dispatch.sender.resolver import Resolver
 from muster.dispatch.sender.shared import Shared
 from muster.dispatch.store import queue, refunds
@@ -47,6 +48,13 @@ _DATES_MAX: Final = 5_000
 Said = tuple[int, Receipt, str, int]
 
 
+class Match(NamedTuple):
+    """A receipt, and the unknown parts that it resolves."""
+
+    receipt: WaitingReceipt
+    parts: list[UnknownPart]
+
+
 class TakenOver(Exception):
     """Another process writes receipts of this account: this one must not go on."""
 
@@ -60,6 +68,8 @@ class Deliveries:
         self._book = book
         self._resolver = resolver
         self._inbox = inbox
+        # Whether a receipt that resolves an unknown message is about all parts of it.
+        self.whole = False
         # What is said of a chunk follows what was said before: one transaction at a time.
         self._storing = asyncio.Lock()
         self._dates: dict[str, datetime | None] = {}
@@ -72,7 +82,7 @@ class Deliveries:
         settings, after = self._settings, None
         while True:
             async with self._shared.db.worker() as tx:
-                account = settings.carrier_account
+                account = self._shared.account.name
                 page = await store.recent(tx, account, settings.dispatch_ids_kept_s, after, _REBUILD_PAGE)
             for home in page:
                 self._book.load(home)
@@ -81,7 +91,7 @@ class Deliveries:
             after = page[-1]
         async with self._shared.db.worker() as tx:
             kept_s = settings.dispatch_waiting_kept_s
-            for one in await store.waiting(tx, settings.carrier_account, kept_s, WAITING_MAX):
+            for one in await store.waiting(tx, self._shared.account.name, kept_s, WAITING_MAX):
                 self._book.wait(one)
 
     async def on_deliver(self, batch: list[Deliver]) -> None:
@@ -89,11 +99,11 @@ class Deliveries:
         transaction costs as much for ten receipts as for a thousand. Behind a full batch they have gathered already."""
         began = clock.monotonic()
         read = [(deliver, read_receipt(deliver)) for deliver in batch]
-        receipts = [(deliver, receipt) for deliver, receipt in read if receipt is not None]
+        receipts = [Report(receipt, one.source, one.destination) for one, receipt in read if receipt is not None]
         # Receipts first: all of a batch comes again if they fail, which does no harm to receipts, but a person's words
         # would be heard twice.
         if receipts:
-            await self._take(receipts)
+            await self.on_reports(receipts)
         refused = await self._inbox.take([deliver for deliver, receipt in read if receipt is None])
         if refused:
             raise SomeNotTaken(refused)
@@ -101,11 +111,13 @@ class Deliveries:
         if len(receipts) >= settings.dispatch_receipts_linger_min and len(batch) < settings.dispatch_delivers_batch_max:
             await asyncio.sleep(max(0.0, settings.dispatch_receipts_linger_s - (clock.monotonic() - began)))
 
-    async def _take(self, receipts: Sequence[tuple[Deliver, CarrierReceipt]]) -> None:
+    async def on_reports(self, reports: Sequence[Report]) -> None:
+        """Store receipts: of messages that are known, and those that wait for theirs."""
         found: dict[ReceiptHome, list[tuple[int, Receipt, str, int]]] = defaultdict(list)
         known: list[tuple[str, str]] = []
         waiting: list[WaitingReceipt] = []
-        for deliver, receipt in receipts:
+        for report in reports:
+            receipt = report.receipt
             state = _STATES.get(receipt.state)
             if state is None:
                 continue  # not its end yet
@@ -115,7 +127,7 @@ class Deliveries:
                 found[home].append((slot, state, receipt.error, self._unix_ms(receipt.done_digits)))
                 known.append((plain, receipt.id))
             elif receipt.id and not self._book.is_final(receipt.id):
-                waiting.append(self._waiting(deliver, receipt, state))
+                waiting.append(self._waiting(report, state))
         await self._store(found, waiting)
         metrics.receipts.labels("yes").inc(len(known))
         metrics.receipts.labels("not yet").inc(len(waiting))
@@ -137,15 +149,16 @@ class Deliveries:
         key = bytes.fromhex(secret(settings.hash_key, "hash_key"))
         return number_hash(key, settings.hash_generation, home.key.tenant_id, events.e164(number))
 
-    def _waiting(self, deliver: Deliver, receipt: CarrierReceipt, state: Receipt) -> WaitingReceipt:
+    def _waiting(self, report: Report, state: Receipt) -> WaitingReceipt:
+        receipt = report.receipt
         return WaitingReceipt(
             carrier_id=normalise_id(receipt.id),
             state=state,
             error=receipt.error,
             done_at=self._date(receipt.done_digits) or clock.now(),
             submitted_at=self._date(receipt.submit_digits),
-            number=events.e164(deliver.source).removeprefix("+"),
-            sender=events.normal_sender(deliver.destination),
+            number=events.e164(report.number).removeprefix("+"),
+            sender=events.normal_sender(report.sender),
         )
 
     def _date(self, digits: str) -> datetime | None:
@@ -180,7 +193,7 @@ class Deliveries:
     ) -> None:
         news = [(home, *_applied(home, said)) for home, said in found.items()]
         news = [one for one in news if one[1] != one[0].receipts]
-        account = self._settings.carrier_account
+        account = self._shared.account.name
         async with self._shared.db.worker() as tx:
             if news:
                 mine = await store.save(tx, [(home.key, receipts, home.said + 1) for home, receipts, _ in news])
@@ -221,7 +234,7 @@ class Deliveries:
 
     async def join(self) -> None:
         """Early receipts whose id has come; receipts of ids that left memory; receipts that resolve an unknown."""
-        book, account = self._book, self._settings.carrier_account
+        book, account = self._book, self._shared.account.name
         await self._join_early()
         due = book.take_due()
         if due:
@@ -232,8 +245,9 @@ class Deliveries:
                 for carrier_id, (key, slot) in places.items():
                     book.add(carrier_id, book.home_of(homes[key]), slot)
                 resolved = await self._match(tx, due)
-            for receipt, part in resolved:
-                self._resolver.add(part.key, part.slot, Slot.ACCEPTED, receipt.carrier_id)
+            for receipt, parts in resolved:
+                for part in parts:
+                    self._resolver.add(part.key, part.slot, Slot.ACCEPTED, receipt.carrier_id)
             if resolved:
                 await self._resolver.flush()
                 await self._adopt(resolved)
@@ -257,15 +271,15 @@ class Deliveries:
             book.waits_no_more(carrier_id)
             book.done(plain, carrier_id)
 
-    async def _match(self, tx: Tx, due: Sequence[WaitingReceipt]) -> list[tuple[WaitingReceipt, UnknownPart]]:
+    async def _match(self, tx: Tx, due: Sequence[WaitingReceipt]) -> list[Match]:
         """Receipts that exactly one unknown message fits, by account, number, sender and time, while nothing else is
         under way to that number: it might be of that."""
         settings, shared = self._settings, self._shared
-        tenants = await store.tenants_with_unknown(tx, settings.carrier_account)
+        tenants = await store.tenants_with_unknown(tx, self._shared.account.name)
         if not tenants:
             return []
         # Asked before what is unknown is: what another wrote is either in his lease or unknown by then.
-        others = await store.homes(tx, await queue.written_by_others(tx, settings.carrier_account, shared.owner))
+        others = await store.homes(tx, await queue.written_by_others(tx, self._shared.account.name, shared.owner))
         under_way = {one for home in others for one in home.recipients.hashes}
         under_way.update(one for job in shared.jobs.values() for one in job.hashes_under_way())
         # One whose message is known, in whichever base its id is written, resolves no other.
@@ -277,7 +291,7 @@ class Deliveries:
             for tenant in tenants
         )
         hashes = {number: one for number, one in pairs if number not in under_way}
-        parts = await store.unknown_parts(tx, settings.carrier_account, list(hashes))
+        parts = await store.unknown_parts(tx, self._shared.account.name, list(hashes))
         fitting: dict[str, list[UnknownPart]] = defaultdict(list)
         for part in parts:
             one = hashes[part.number_hash]
@@ -285,37 +299,37 @@ class Deliveries:
                 fitting[one.carrier_id].append(part)
         by_id = {one.carrier_id: one for one in waiting}
         chosen = [(by_id[carrier_id], only_message(some)) for carrier_id, some in fitting.items()]
-        return await self._of_nothing_known(tx, [(one, part) for one, part in chosen if part is not None])
+        matches = [Match(one, parts if self.whole else parts[:1]) for one, parts in chosen if parts]
+        return await self._of_nothing_known(tx, matches)
 
-    async def _of_nothing_known(
-        self, tx: Tx, chosen: Sequence[tuple[WaitingReceipt, UnknownPart]]
-    ) -> list[tuple[WaitingReceipt, UnknownPart]]:
+    async def _of_nothing_known(self, tx: Tx, chosen: Sequence[Match]) -> list[Match]:
         """Those whose id no message has. One that had its receipt before this process began has left memory, and the
         carrier may repeat that: it is known again from here on."""
         if not chosen:
             return []
         long_ago = clock.now() - _UNKNOWN_KEPT
-        since = min(part.submitted_at - _AROUND if one.submitted_at else long_ago for one, part in chosen)
+        since = min(parts[0].submitted_at - _AROUND if one.submitted_at else long_ago for one, parts in chosen)
         ids = {candidate for one, _ in chosen for candidate in id_candidates(one.carrier_id)}
-        for home in await store.with_ids(tx, self._settings.carrier_account, since, ids):
+        for home in await store.with_ids(tx, self._shared.account.name, since, ids):
             kept = self._book.home_of(home)
             for slot, carrier_id in enumerate((home.carrier_ids or "").split("\n")):
                 if normalise_id(carrier_id) in ids:
                     self._book.add(carrier_id, kept, slot)
-        return [(one, part) for one, part in chosen if self._place(one.carrier_id, one.number) is None]
+        return [match for match in chosen if self._place(match.receipt.carrier_id, match.receipt.number) is None]
 
-    async def _adopt(self, resolved: Sequence[tuple[WaitingReceipt, UnknownPart]]) -> None:
+    async def _adopt(self, resolved: Sequence[Match]) -> None:
         """The ids of resolved messages are known from now on."""
         async with self._shared.db.worker() as tx:
-            homes = {home.key: home for home in await store.homes(tx, [part.key for _, part in resolved])}
-        for one, part in resolved:
-            self._book.add(one.carrier_id, self._book.home_of(homes[part.key]), part.slot)
+            homes = {home.key: home for home in await store.homes(tx, [parts[0].key for _, parts in resolved])}
+        for one, parts in resolved:
+            for part in parts:
+                self._book.add(one.carrier_id, self._book.home_of(homes[part.key]), part.slot)
 
     async def _turn(self) -> None:
         leaving = self._book.turn()
         if leaving:
             async with self._shared.db.worker() as tx:
-                await store.keep_ids(tx, self._settings.carrier_account, leaving)
+                await store.keep_ids(tx, self._shared.account.name, leaving)
 
 
 def fits(receipt: WaitingReceipt, part: UnknownPart) -> bool:
@@ -329,14 +343,13 @@ def fits(receipt: WaitingReceipt, part: UnknownPart) -> bool:
     return -_UNKNOWN_WITHIN <= after <= _UNKNOWN_WITHIN + timedelta(seconds=59)
 
 
-def only_message(parts: Sequence[UnknownPart]) -> UnknownPart | None:
-    """The part that a receipt resolves: the first of a message, if all that fit belong to one message (its parts follow
-    one another); two candidates stay unknown."""
-    first = min(parts, key=lambda part: part.slot)
-    same = all(
-        part.key == first.key and part.slot - first.slot == at for at, part in enumerate(sorted(parts, key=_slot))
-    )
-    return first if same and len({part.submitted_at for part in parts}) == 1 else None
+def only_message(parts: Sequence[UnknownPart]) -> list[UnknownPart]:
+    """The parts that fit, in their order, if they belong to one message (they follow one another): a receipt resolves
+    the first of them, or all if the message went out whole. Two candidates stay unknown."""
+    ordered = sorted(parts, key=_slot)
+    first = ordered[0]
+    same = all(part.key == first.key and part.slot - first.slot == at for at, part in enumerate(ordered))
+    return ordered if same and len({part.submitted_at for part in parts}) == 1 else []
 
 
 def _slot(part: UnknownPart) -> int:
@@ -353,7 +366,7 @@ def _applied(home: ReceiptHome, said: Sequence[Said]) -> tuple[bytes, list[Said]
                 receipts[slot] = state
                 words[slot] = (home.seq[slot], state, error, done_ms)
             continue
-        if not domain.apply(receipts, [(slot, state)]):
+        if not domain.apply(receipts, [(one, state) for one in home.is_about(slot)]):
             continue
         at, after = home.message(slot, receipts)
         merged = domain.merged(after)

@@ -9,16 +9,16 @@ from collections.abc import Callable, Sequence
 from muster.dispatch.domain.fairness import NO_TURNS
 from muster.dispatch.handlers import outcomes
 from muster.dispatch.handlers.outcomes import Change
-from muster.dispatch.sender.binds import Bind
 from muster.dispatch.sender.book import Book
 from muster.dispatch.sender.job import Job, Window
+from muster.dispatch.sender.link import Link, Sink
 from muster.dispatch.sender.rate import WINDOW_S
 from muster.dispatch.sender.shared import Shared, wait
 from muster.dispatch.store import queue, suppressions
 from muster.dispatch.store.queue import Intent, Standing
 from muster.kit import clock, metrics, observe
 from muster.kit.pg import RETRIABLE, Tx
-from muster.smpp import Accepted, NotSent, Outcome, Session
+from muster.smpp import Accepted, NotSent, Outcome
 
 log = observe.logger(__name__)
 
@@ -28,10 +28,10 @@ Writes = list[tuple[Job, Window]]
 class Feeder:
     """Looks for work whenever the window has room."""
 
-    def __init__(self, shared: Shared, bind: Bind, book: Book) -> None:
+    def __init__(self, shared: Shared, link: Link, book: Book) -> None:
         self._shared = shared
         self._settings = shared.settings
-        self._bind = bind
+        self._link = link
         self._book = book
         self._turns = NO_TURNS
         self._poll_s = shared.settings.dispatch_poll_s_min
@@ -50,7 +50,7 @@ class Feeder:
     async def _step(self) -> bool:
         """One transaction of claims or intents and its writes; False if there is no room or nothing to do."""
         shared = self._shared
-        free = self._bind.free_slots
+        free = self._link.free_slots
         room = min(free, shared.rate.allowance(clock.monotonic()))
         if shared.closing or room < 1:
             return False
@@ -59,7 +59,7 @@ class Feeder:
             return False
         if not waiting:
             return await self._claim(room)
-        if free < min(waiting[0].first_parts(), self._settings.carrier_window):
+        if free < min(waiting[0].first_parts(), self._link.window):
             return False
         await self._continue(waiting, room)
         return True
@@ -67,7 +67,7 @@ class Feeder:
     def _worthwhile(self, left: int) -> int:
         """Below this the window is left to drain: an intent for a few parts costs as much as one for hundreds."""
         rate = int(self._shared.rate.current * WINDOW_S)
-        return max(1, min(left, self._settings.carrier_window // 2, rate))
+        return max(1, min(left, self._link.window // 2, rate))
 
     # -- claims -------------------------------------------------------------------------------------------------------
 
@@ -76,7 +76,7 @@ class Feeder:
         began = clock.monotonic()
         async with shared.exclusive:
             async with shared.db.worker() as tx:
-                found = await queue.waiting(tx, settings.carrier_account, settings.dispatch_sends_max, 1 + room // 250)
+                found = await queue.waiting(tx, shared.account.name, settings.dispatch_sends_max, 1 + room // 250)
                 waiting = [one for one in found if queue.chunk_of(one) not in shared.jobs]
                 turns, chosen = self._turns.choose(waiting, room, settings.dispatch_quantum_parts)
                 if not chosen:
@@ -140,9 +140,9 @@ class Feeder:
     async def _intend(self, tx: Tx, jobs: Sequence[Job], room: int) -> Writes:
         """Store how far each may be written; those that may. A message goes into one window if any window holds it."""
         wanted: Writes = []
-        free = self._bind.free_slots
+        free = self._link.free_slots
         for job in jobs:
-            window = job.window(room, self._settings.carrier_window)
+            window = job.window(room, self._link.window)
             if room < 1 or len(window.slots) > free:
                 break
             wanted.append((job, window))
@@ -182,32 +182,30 @@ class Feeder:
             return clock.monotonic() - began < self._settings.dispatch_guard_s
 
         for job, window in writes:
-            session = self._bind.session
-            if session is None or not await session.writable():
+            if not await self._link.writable():
                 return
             # Nothing may come between these checks and the write.
             if job.leaving or shared.jobs.get(job.claimed.key.chunk) is not job:
                 continue
-            self._write_one(session, job, window, fresh)
+            self._write_one(job, window, fresh)
         if writes:
             shared.failpoint.hit("after_write")
 
-    def _write_one(self, session: Session, job: Job, window: Window, fresh: Callable[[], bool]) -> None:
-        slots, messages = job.messages(window)
-        refused = session.start(messages, self._sink(job, slots), guard=fresh, tag=(job, slots))
-        if refused is not None:
+    def _write_one(self, job: Job, window: Window, fresh: Callable[[], bool]) -> None:
+        written = self._link.start(job, window, lambda slots: self._sink(job, slots), fresh)
+        if written is None:
             return  # certainly not written: the next step intends it again
         job.cursor = job.written_upto = window.upto
-        job.in_flight += len(messages)
-        job.submitted = job.submitted or bool(messages)
-        metrics.submits.inc(len(messages))
-        self._shared.rate.spend(len(messages), clock.monotonic())
+        job.in_flight += written
+        job.submitted = job.submitted or bool(written)
+        metrics.submits.inc(written)
+        self._shared.rate.spend(written, clock.monotonic())
         if job.changed and job.dirty_at is None:
             job.dirty_at = clock.monotonic()
         if job.finished:
             self._shared.record.set()
 
-    def _sink(self, job: Job, slots: Sequence[int]) -> Callable[[list[tuple[int, Outcome]]], None]:
+    def _sink(self, job: Job, slots: Sequence[int]) -> Sink:
         """What takes the answers of one write: the road that every message goes."""
         shared, book = self._shared, self._book
         home = book.home_of(job.home)

@@ -7,7 +7,7 @@ from uuid import UUID
 
 from muster.dispatch import events
 from muster.dispatch.events import ALL, MARKETING, Inbound
-from muster.dispatch.sender.binds import Bind
+from muster.dispatch.sender.link import Link
 from muster.dispatch.sender.shared import Shared
 from muster.dispatch.store import inbound as store
 from muster.dispatch.store import suppressions
@@ -39,7 +39,7 @@ class Inbox:
     def __init__(self, shared: Shared) -> None:
         self._shared = shared
         self._settings = shared.settings
-        self.bind: Bind | None = None
+        self.link: Link | None = None
 
     async def take(self, delivers: Sequence[Deliver]) -> list[int]:
         """Store each in a transaction of its own: replies are rare, and one must not wait for another's tenant, nor
@@ -64,7 +64,7 @@ class Inbox:
         if concat is not None:
             key = PartKey(deliver.source, deliver.destination, concat.reference, concat.total)
             part = Part(key, concat.number, octets, deliver.data_coding)
-            whole = await store.add_part(tx, self._settings.carrier_account, part)
+            whole = await store.add_part(tx, self._shared.account.name, part)
         if whole is not None:
             reference = concat.reference if concat is not None else -1
             # Decoded when joined: whoever counts octets cuts a character in two.
@@ -75,7 +75,7 @@ class Inbox:
         """Read what there is of messages whose rest does not come; whether there may be more."""
         settings = self._settings
         async with self._shared.db.worker() as tx:
-            late = await store.take_late(tx, settings.carrier_account, settings.dispatch_parts_wait_s, _LATE_AT_ONCE)
+            late = await store.take_late(tx, self._shared.account.name, settings.dispatch_parts_wait_s, _LATE_AT_ONCE)
             for key, parts in late.items():
                 log.warning("inbound.parts_missing", parts=len(parts), total=key.total)
                 await self._take_whole(tx, key.source, key.destination, _torn(parts), key.reference)
@@ -84,8 +84,8 @@ class Inbox:
 
     async def _take_whole(self, tx: Tx, source: str, destination: str, text: str, reference: int) -> None:
         text = text[:_CHARACTERS_MAX]
-        account = self._settings.carrier_account
-        session = self.bind.number if self.bind is not None else 0
+        account = self._shared.account.name
+        session = self.link.number if self.link is not None else 0
         digest = hashlib.blake2b(repr((source, destination, text, reference)).encode(), digest_size=16).digest()
         if await store.is_repeated(tx, account, digest, session, _SAME_SESSION_S, _OTHER_SESSION_S):
             return

@@ -2,24 +2,18 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Final
+from typing import Final, NamedTuple
 
 from muster.dispatch.domain.slots import Slot
-from muster.dispatch.events import CLASS_MARKETING, MARKETING, Recipients, is_number, read_recipients, read_texts
+from muster.dispatch.events import CLASS_MARKETING, MARKETING, Recipients, read_recipients, read_texts
 from muster.dispatch.handlers.outcomes import Change
 from muster.dispatch.store.chunks import Home
 from muster.dispatch.store.queue import Claimed
 from muster.dispatch.store.suppressions import Barred
-from muster.smpp import Accepted, Concat, Message, NotSent, Outcome, Rejected, SubmitTemplate, Unknown, build_udh
-from muster.smpp.pdu import ESM_UDH
-from muster.text import Encoding, TextRefused, encode_parts
+from muster.smpp import Accepted, NotSent, Outcome, Rejected, Unknown
 
-_UCS2: Final = 8
-_ALPHANUMERIC_TON: Final = 5
-_INTERNATIONAL_TON: Final = 1
-_ISDN_NPI: Final = 1
 # ESME_RINVMSGLEN: what is said of a text whose parts are not those that were paid for.
-_ERROR_LENGTH: Final = 1
+ERROR_LENGTH: Final = 1
 _SCOPE_OTHER: Final = 2
 
 
@@ -31,15 +25,21 @@ class Window:
     slots: list[int]
 
 
+class Outgoing(NamedTuple):
+    """A message that goes out whole: its slots, the digits of its number, its text; `complete` if these are all of its
+    slots."""
+
+    slots: list[int]
+    number: int
+    text: str
+    complete: bool
+
+
 class Job:
     """One leased attempt. `cursor` and `written_upto` count its order; `slots` are those of the whole chunk."""
 
     __slots__ = (
-        "_coded",
-        "_owners",
         "_starts",
-        "_template",
-        "_texts",
         "carrier_ids",
         "claimed",
         "counter",
@@ -49,13 +49,16 @@ class Job:
         "held",
         "home",
         "in_flight",
+        "kept",
         "leaving",
         "marked",
         "order",
+        "owners",
         "recipients",
         "slots",
         "stored",
         "submitted",
+        "texts",
         "throttled",
         "written_upto",
     )
@@ -77,13 +80,13 @@ class Job:
         self.dirty_at: float | None = None
         self.leaving = ""
         single = len(parts) == len(self.slots)
-        self._owners: Sequence[int] = (
+        self.owners: Sequence[int] = (
             range(len(parts)) if single else [at for at, count in enumerate(parts) for _ in range(count)]
         )
         self._starts: list[int] | None = None if single else _starts(parts)
-        self._template: SubmitTemplate | None = None
-        self._texts = read_texts(claimed.personal)
-        self._coded: dict[int, tuple[int, list[bytes]] | None] = {}
+        self.texts = read_texts(claimed.personal)
+        # What the link has made of it for all windows.
+        self.kept: object = None
         self.home = self._home()
         self._queue_retries()
         self._stop_unpaid()
@@ -122,7 +125,7 @@ class Job:
         """End what is unwritten of these messages; whether that was anything. `marked` until it is stored."""
         found = False
         for slot in self.order[self.cursor :]:
-            if self.slots[slot] == Slot.QUEUED and self._owners[slot] in positions:
+            if self.slots[slot] == Slot.QUEUED and self.owners[slot] in positions:
                 self.slots[slot] = to
                 found = self.marked = True
         return found
@@ -156,14 +159,14 @@ class Job:
 
     def hashes_left(self) -> list[bytes]:
         """The numbers that are still to be written to."""
-        positions = {self._owners[slot] for slot in self.order[self.cursor :] if self.slots[slot] == Slot.QUEUED}
+        positions = {self.owners[slot] for slot in self.order[self.cursor :] if self.slots[slot] == Slot.QUEUED}
         return [self.recipients.hashes[position] for position in sorted(positions)]
 
     def hashes_under_way(self) -> set[bytes]:
         """The numbers that were written to, and of which it is not stored yet what became of that."""
         open_states = (Slot.QUEUED, Slot.UNKNOWN)
         slots = (slot for slot in self.order[: self.cursor] if self.slots[slot] in open_states)
-        positions = {self._owners[slot] for slot in slots if self.stored[slot] != Slot.UNKNOWN}
+        positions = {self.owners[slot] for slot in slots if self.stored[slot] != Slot.UNKNOWN}
         return {self.recipients.hashes[position] for position in positions}
 
     def bar(self, barred: Barred, counter: int) -> None:
@@ -195,64 +198,41 @@ class Job:
         return 1 if self._starts is None else self._message_end(self.cursor) - self.cursor
 
     def _message_end(self, at: int) -> int:
-        owner = self._owners[self.order[at]]
-        while at < len(self.order) and self._owners[self.order[at]] == owner:
+        owner = self.owners[self.order[at]]
+        while at < len(self.order) and self.owners[self.order[at]] == owner:
             at += 1
         return at
 
-    def messages(self, window: Window) -> tuple[list[int], list[Message]]:
-        """submit_sm for the slots of a window, and which slots they are. A text that cannot be coded as it was priced
-        is rejected here."""
-        template = self._template or self._new_template()
-        slots: list[int] = []
-        messages: list[Message] = []
-        texts, index = self._texts, self._texts.index
+    def outgoing(self, window: Window) -> list[Outgoing]:
+        """The messages of a window, for a carrier that takes them whole. One of which not every slot is there cannot go
+        out whole: others of its parts have gone another way."""
+        texts, index = self.texts, self.texts.index
+        found: dict[int, list[int]] = {}
         for slot in window.slots:
-            at = self._owners[slot]
-            coded = self._coding(index[at] if index else 0, self.recipients.parts[at])
-            if coded is None:
-                self.slots[slot] = Slot.REJECTED
-                self.errors[at] = _ERROR_LENGTH
-                continue
-            data_coding, payloads = coded
-            destination = b"%d" % texts.numbers[at]
-            slots.append(slot)
-            if len(payloads) == 1:
-                messages.append(Message(template, destination, payloads[0], data_coding))
-            else:
-                payload = self._part(at, slot, payloads)
-                messages.append(Message(template, destination, payload, data_coding, ESM_UDH))
-        return slots, messages
+            found.setdefault(self.owners[slot], []).append(slot)
+        return [
+            Outgoing(
+                slots=slots,
+                number=texts.numbers[at],
+                text=texts.texts[index[at] if index else 0],
+                complete=len(slots) == self.recipients.parts[at],
+            )
+            for at, slots in found.items()
+        ]
 
-    def _part(self, at: int, slot: int, payloads: list[bytes]) -> bytes:
-        assert self._starts is not None
+    def part(self, slot: int) -> int:
+        """Which part of its message a slot is, counted from 0."""
+        return 0 if self._starts is None else slot - self._starts[self.owners[slot]]
+
+    def reference(self, slot: int) -> int:
+        """What the parts of a slot's message have in common."""
         claimed = self.claimed
-        part = slot - self._starts[at]
-        reference = (claimed.reference_base + self.recipients.seq[at]) % (1 << claimed.reference_bits)
-        return build_udh(Concat(reference, len(payloads), part + 1), claimed.reference_bits) + payloads[part]
+        return (claimed.reference_base + self.recipients.seq[self.owners[slot]]) % (1 << claimed.reference_bits)
 
-    def _coding(self, index: int, parts: int) -> tuple[int, list[bytes]] | None:
-        """data_coding and parts of a text; None where they are not as many as were priced."""
-        if index not in self._coded:
-            text = self._texts.texts[index]
-            try:
-                encoding, payloads = encode_parts(text, 16 if self.claimed.reference_bits == 16 else 8)
-                self._coded[index] = _UCS2 if encoding is Encoding.UCS2 else 0, payloads
-            except TextRefused:
-                self._coded[index] = None
-        coded = self._coded[index]
-        return coded if coded is not None and len(coded[1]) == parts else None
-
-    def _new_template(self) -> SubmitTemplate:
-        sender = self.claimed.about.sender
-        number = is_number(sender)
-        self._template = SubmitTemplate(
-            sender.removeprefix("+") if number else sender,
-            source_ton=_INTERNATIONAL_TON if number else _ALPHANUMERIC_TON,
-            source_npi=_ISDN_NPI if number else 0,
-            validity_period=self.claimed.send_by.strftime("%y%m%d%H%M%S000+").encode(),
-        )
-        return self._template
+    def reject(self, slot: int, error: int) -> None:
+        """This part cannot be written at all."""
+        self.slots[slot] = Slot.REJECTED
+        self.errors[self.owners[slot]] = error
 
     # -- what became of it --------------------------------------------------------------------------------------------
 
@@ -264,7 +244,7 @@ class Job:
                 self.carrier_ids[slot] = carrier_id
             case Rejected(status):
                 self.slots[slot] = Slot.REJECTED
-                self.errors[self._owners[slot]] = status
+                self.errors[self.owners[slot]] = status
             case NotSent():
                 self.slots[slot] = Slot.RETRY
                 self.throttled = True
@@ -273,7 +253,7 @@ class Job:
 
     def position(self, slot: int) -> int:
         """Whose message a slot belongs to."""
-        return self._owners[slot]
+        return self.owners[slot]
 
     def change(self, *, leased: bool) -> Change:
         """What there is to record now; `leased` where its lease does not end with that."""

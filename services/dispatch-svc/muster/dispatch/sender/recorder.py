@@ -145,8 +145,8 @@ class Recorder:
         shared, settings = self._shared, self._settings
         try:
             async with shared.exclusive, shared.db.worker() as tx:
-                await queue.release_orphans(tx, settings.carrier_account, shared.owner, list(shared.jobs))
-                await queue.renew(tx, settings.carrier_account, shared.owner, settings.dispatch_lease_s)
+                await queue.release_orphans(tx, shared.account.name, shared.owner, list(shared.jobs))
+                await queue.renew(tx, shared.account.name, shared.owner, settings.dispatch_lease_s)
         except RETRIABLE as error:
             log.warning("sender.database_away", why=type(error).__name__)
 

@@ -7,11 +7,12 @@ from muster.dispatch.events import ChunkKey
 from muster.dispatch.handlers import outcomes
 from muster.dispatch.handlers.outcomes import Change
 from muster.dispatch.sender.job import Job
+from muster.dispatch.sender.link import Late
 from muster.dispatch.sender.shared import Shared
 from muster.dispatch.store import chunks, receipts
 from muster.dispatch.store.chunks import Home
 from muster.kit import clock
-from muster.smpp import Accepted, LateResponse, NotSent, Rejected
+from muster.smpp import Accepted, NotSent, Rejected
 
 EVERY_S = 0.2
 Found = dict[int, tuple[Slot, str]]
@@ -28,13 +29,9 @@ class Resolver:
         """This part was accepted or rejected after all."""
         self._found.setdefault(key, {})[slot] = (state, carrier_id)
 
-    def on_late(self, late: list[LateResponse]) -> None:
+    def on_late(self, late: list[Late]) -> None:
         """Answers that came after their time."""
-        for response in late:
-            assert isinstance(response.tag, tuple)
-            job, slots = response.tag
-            assert isinstance(job, Job)
-            slot, outcome = slots[response.index], response.outcome
+        for job, slot, outcome in late:
             if isinstance(outcome, Accepted):
                 self.add(job.claimed.key.chunk, slot, Slot.ACCEPTED, outcome.carrier_id)
             elif isinstance(outcome, Rejected | NotSent):

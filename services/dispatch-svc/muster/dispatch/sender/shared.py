@@ -4,6 +4,7 @@ import asyncio
 from dataclasses import dataclass, field
 from uuid import UUID
 
+from muster.dispatch.domain.carriers import Account
 from muster.dispatch.events import ChunkKey
 from muster.dispatch.failpoint import Failpoint
 from muster.dispatch.sender.job import Job
@@ -20,6 +21,7 @@ class Shared:
 
     db: Database
     settings: DispatchSettings
+    account: Account
     rate: Rate
     failpoint: Failpoint
     owner: UUID = field(default_factory=uuid7)
