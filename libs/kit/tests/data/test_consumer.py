@@ -77,7 +77,9 @@ async def test_in_a_batch_of_several_types_each_handler_gets_its_own_events_alon
     assert all(set(types) == {of} for of, types in runs)
 
 
-async def test_a_commit_whose_answer_was_lost_is_not_applied_twice(
+@pytest.mark.parametrize("batch_max", [10, 4])
+async def test_a_commit_whose_answer_was_lost_is_not_applied_twice_and_what_follows_is_applied(
+    batch_max: int,
     db: Database,
     producer: Producer,
     new_topic: NewTopic,
@@ -88,7 +90,7 @@ async def test_a_commit_whose_answer_was_lost_is_not_applied_twice(
 ) -> None:
     topic = await new_topic()
     await producer.publish([wire(chunk, topic) for chunk in range(10)])
-    consumer = make(topic)
+    consumer = make(topic, batch_max=batch_max)
     real, lost = consumer._applier._transaction, []
 
     async def loses_the_answer(work: Any, batch: Any) -> None:
@@ -101,12 +103,13 @@ async def test_a_commit_whose_answer_was_lost_is_not_applied_twice(
 
     monkeypatch.setattr(consumer._applier, "_transaction", loses_the_answer)
     running(consumer.run())
-    await consumer.wait_until_read([topic])
-    await producer.publish([wire(chunk, topic) for chunk in range(10, 20)])
-    await consumer.wait_until_read([topic])
+    async with asyncio.timeout(30):
+        await consumer.wait_until_read([topic])
+        await producer.publish([wire(chunk, topic) for chunk in range(10, 20)])
+        await consumer.wait_until_read([topic])
 
     assert lost == [0]
-    assert metrics.consumer_duplicates.labels(group=group, cause="commit")._value.get() == 10
+    assert metrics.consumer_duplicates.labels(group=group, cause="commit")._value.get() == batch_max
     assert await heard(db) == dict.fromkeys(range(20), 1)
 
 

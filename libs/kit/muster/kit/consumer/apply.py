@@ -153,12 +153,14 @@ class Applier:
                 pause = min(pause * 2, _RETRY_MAX_S)
 
     async def _attempt(self, work: _Work, batch: Sequence[ConsumerRecord]) -> None:
-        if work.doubtful_offset is not None and await self._was_committed(work.partition, work.doubtful_offset):
-            applied = [record for record in work.rest if record.offset < work.doubtful_offset]
-            metrics.consumer_duplicates.labels(group=self._group, cause="commit").inc(len(applied))
-            self._committed(work.partition, work.doubtful_offset, applied, sorted(self._handlers))
-            return
-        work.doubtful_offset = None
+        if (doubtful := work.doubtful_offset) is not None:
+            was_committed = await self._was_committed(work.partition, doubtful)
+            work.doubtful_offset = None
+            if was_committed:
+                applied = [record for record in work.rest if record.offset < doubtful]
+                metrics.consumer_duplicates.labels(group=self._group, cause="commit").inc(len(applied))
+                self._committed(work.partition, doubtful, applied, sorted(self._handlers))
+                return
         try:
             await self._transaction(work, batch)
         except Exception as error:
