@@ -17,7 +17,13 @@ Answer = Callable[[httpx.Request], httpx.Response]
 
 
 def numbers(left: int, state: str = "sending") -> dict[str, Any]:
-    return {**dict.fromkeys(ENDS, 0), "recipients": 3, "left": left, "state": state, "rate_per_s": 7.5}
+    counts = {**dict.fromkeys(ENDS, 0), "recipients": 3, "left": left}
+    return {
+        **counts,
+        "state": state,
+        "rate_per_s": 7.5,
+        "pace": {"finish_at": "2026-11-27T07:00:00Z"} if left else None,
+    }
 
 
 def event(id_: str, name: str, progress: dict[str, Any]) -> str:

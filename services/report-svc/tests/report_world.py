@@ -4,7 +4,13 @@ from collections.abc import Sequence
 from typing import Any
 from uuid import UUID, uuid4
 
-from muster.events.v1.bulk_pb2 import BulkSmsAccounted, BulkSmsControlled, BulkSmsRequested, BulkSmsWithdrawn
+from muster.events.v1.bulk_pb2 import (
+    BulkSmsAccounted,
+    BulkSmsControlled,
+    BulkSmsPaced,
+    BulkSmsRequested,
+    BulkSmsWithdrawn,
+)
 from muster.events.v1.recipients_pb2 import BulkRecipientsAttached, SmsReceived
 from muster.events.v1.replies_pb2 import OptOutReceived, ReplyReceived
 from muster.events.v1.sms_pb2 import SmsDispatched, SmsStatusChanged
@@ -87,6 +93,9 @@ class Send:
 
     def controlled(self, version: int, control: int, reason: str = "") -> BulkSmsControlled:
         return BulkSmsControlled(**self.ids, control_version=version, control=control, reason=reason)
+
+    def paced(self, version: int, control_version: int = 0, **members: Any) -> BulkSmsPaced:
+        return BulkSmsPaced(**self.ids, version=version, control_version=control_version, **members)
 
     def answers(self, inbound: UUID, seq: int = 1) -> tuple[SmsReceived, ReplyReceived, OptOutReceived]:
         """A customer's STOP: what was written, what it answers, and that it is an opt-out."""

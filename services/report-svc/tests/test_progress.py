@@ -7,6 +7,7 @@ import httpx
 from report_http import KEY, NUMBERS, OTHER, TENANT, by, get, hear
 from report_world import ACCEPTED, REJECTED, STOPPED, SUBMITTING, SUPPRESSED, UNDELIVERED, UNKNOWN, Send
 
+from muster.kit import clock
 from muster.kit.ids import checked_uuid
 from muster.kit.pg import Database
 
@@ -111,3 +112,66 @@ async def test_progress_of_an_id_that_was_given_is_nothing_yet_and_of_any_other_
     assert (found["id"], found["recipients"], found["closed"]) == (str(given), 0, False)
     for bulk, caller in ((given, "other"), (uuid4(), "admin"), (checked_uuid(KEY, OTHER), "admin")):
         assert (await http.get(f"/v1/bulk-sms/{bulk}/progress", headers=by(caller))).status_code == 404
+
+
+def promise(send: Send, version: int, control_version: int = 0, **members: Any) -> Any:
+    """What dispatch-svc says of a send now: 300 of 400 parts left, 50 a second."""
+    now = clock.unix_ms()
+    figures = {
+        "at_unix_ms": now, "parts_left": 300, "parts_per_second": 50.0, "finish_unix_ms": now + 6_000,
+        "promised_at_unix_ms": now, "promised_finish_unix_ms": now + 5_000, "credits_reserved": 800,
+    }  # fmt: skip
+    return send.paced(version, control_version, **{**figures, **members})
+
+
+async def test_progress_shows_the_pace_and_the_promised_finish_of_the_highest_version(
+    http: httpx.AsyncClient, db: Database
+) -> None:
+    send = Send(TENANT)
+    await hear(db, send.requested(200), send.dispatched([ACCEPTED] * 50, parts=[2] * 50))
+    before = await get(http, f"/v1/bulk-sms/{send.bulk}/progress")
+    told = promise(send, 7)
+    await hear(db, told, promise(send, 6, parts_left=1), told)
+
+    found = await get(http, f"/v1/bulk-sms/{send.bulk}/progress")
+
+    assert before["pace"] is None
+    assert (found["pace"]["parts_left"], found["pace"]["parts_per_s"], found["pace"]["why"]) == (300, 50.0, None)
+    assert clock.parse_rfc3339(found["pace"]["finish_at"]) == told.finish_unix_ms
+    assert clock.parse_rfc3339(found["pace"]["promised_finish_at"]) == told.promised_finish_unix_ms
+    assert found["rate_per_s"] == 25.0, "messages of two parts"
+    assert found["credits"] | {"reserved": 800, "used": 100, "held": 700} == found["credits"]
+
+
+async def test_a_pause_withdraws_the_promise_whichever_is_heard_first_and_silence_does_too(
+    http: httpx.AsyncClient, db: Database
+) -> None:
+    send = Send(TENANT)
+    await hear(db, send.requested(200), send.dispatched([ACCEPTED] * 50))
+
+    async def pace(*told: Any) -> tuple[str | None, bool]:
+        await hear(db, *told)
+        found = (await get(http, f"/v1/bulk-sms/{send.bulk}/progress"))["pace"]
+        return found["why"], found["finish_at"] is not None and found["promised_finish_at"] is not None
+
+    assert await pace(promise(send, 1)) == (None, True)
+    assert await pace(send.controlled(1, 2)) == ("paused", False)
+    assert await pace(promise(send, 2)) == ("paused", False), "it was said before the pause was heard of"
+    assert await pace(send.controlled(2, 3)) == ("silent", False)
+    assert await pace(promise(send, 3, 2)) == (None, True)
+    assert await pace(promise(send, 4, 2, at_unix_ms=clock.unix_ms() - 60_000)) == ("silent", False)
+    assert await pace(send.controlled(3, 1)) == ("stopped", False)
+
+
+async def test_a_send_that_has_left_shows_what_was_promised_and_when_it_had_left(
+    http: httpx.AsyncClient, db: Database
+) -> None:
+    send = Send(TENANT)
+    ended = promise(send, 2, at_unix_ms=5_000, finish_unix_ms=0, finished_unix_ms=4_000, parts_left=0)
+    await hear(db, send.requested(1), send.dispatched([ACCEPTED]), ended, send.accounted(1, closed=True))
+
+    found = (await get(http, f"/v1/bulk-sms/{send.bulk}/progress"))["pace"]
+
+    assert (found["finish_at"], found["why"], found["parts_left"]) == (None, None, 0)
+    assert clock.parse_rfc3339(found["finished_at"]) == 4_000
+    assert clock.parse_rfc3339(found["promised_finish_at"]) == ended.promised_finish_unix_ms

@@ -59,6 +59,16 @@ class TopUp(TypedDict):
     available: int
 
 
+class Pace(TypedDict):
+    finish_at: str | None
+    why: str | None
+    parts_left: int
+    parts_per_s: float
+    promised_at: str | None
+    promised_finish_at: str | None
+    finished_at: str | None
+
+
 class Progress(TypedDict):
     state: str
     recipients: int
@@ -79,6 +89,7 @@ class Progress(TypedDict):
     parts: int
     credits: dict[str, int | None]
     rate_per_s: float
+    pace: Pace | None
 
 
 class ReportRow(TypedDict):

@@ -128,6 +128,11 @@ sends_waiting = Gauge("muster_sends_waiting", "Sends that wait for something, by
 sends_waiting_oldest_seconds = Gauge(
     "muster_sends_waiting_oldest_seconds", "For how long the oldest of the sends that wait does so.", ["reason"]
 )
+finish_promise_error_ratio = Histogram(
+    "muster_finish_promise_error_ratio",
+    "By how much the finish that was promised after 5 s of sending was missed, as a share of the time it took.",
+    buckets=(0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1),
+)
 bulks_parked = Counter("muster_bulks_parked", "Sends parked: two facts contradict each other, a person must look.")
 
 # --- Report (report-svc) ---

@@ -5,7 +5,7 @@ from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack
 from typing import TYPE_CHECKING, Final, TypeVar
 
-from muster.dispatch.handlers import HANDLERS, sweeps
+from muster.dispatch.handlers import HANDLERS, pace, sweeps
 from muster.dispatch.handlers.laws import check_laws
 from muster.dispatch.handlers.routes import say_platform
 from muster.dispatch.settings import DispatchSettings
@@ -72,6 +72,7 @@ def _sweeps(db: Database, settings: DispatchSettings) -> tuple[tuple[str, float,
         ("sweep-answers", often_s * 4, lambda: sweeps.settle_answered(db)),
         ("sweep-refunds", often_s * 4, lambda: sweeps.refund_failed(db)),
         ("sweep-accounts", _SLOW_S, lambda: sweeps.repeat_accounts(db, settings.dispatch_account_repeat_s)),
+        ("pace", pace.EVERY_S, pace.Pacer(db).look),
         ("waits", settings.dispatch_waits_look_s, lambda: sweeps.count_waits(db)),
         ("sweep-old", 600.0, lambda: sweeps.drop_old(db, settings.dispatch_waiting_kept_s, unknown_s)),
     )

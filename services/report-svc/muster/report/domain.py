@@ -116,6 +116,12 @@ def state_of(known: Known) -> str:
     return "sending" if heard else "waiting"
 
 
+def promise_stands(state: str, *, same_control: bool, age_s: float, fresh_s: float) -> bool:
+    """Whether what was said of a send's pace holds now: it is being sent, under the control that it was said under, and
+    whoever says so was heard of lately."""
+    return state in ("waiting", "sending") and same_control and age_s <= fresh_s
+
+
 def gathered(counts: Sequence[int], recipients: int) -> dict[str, int]:
     """What people ask for: messages that a carrier took (`sent`), that did not arrive (`failed`), that nobody knows of
     (`held`: their credits are), and that are still to leave (`left`)."""

@@ -5,7 +5,13 @@ from datetime import UTC, datetime
 from typing import Any, Final
 from uuid import UUID
 
-from muster.events.v1.bulk_pb2 import BulkSmsAccounted, BulkSmsControlled, BulkSmsRequested, BulkSmsWithdrawn
+from muster.events.v1.bulk_pb2 import (
+    BulkSmsAccounted,
+    BulkSmsControlled,
+    BulkSmsPaced,
+    BulkSmsRequested,
+    BulkSmsWithdrawn,
+)
 from muster.events.v1.recipients_pb2 import BulkRecipientsAttached, SmsReceived
 from muster.events.v1.replies_pb2 import OptOutReceived, ReplyReceived
 from muster.events.v1.sms_pb2 import SmsDispatched, SmsStatusChanged
@@ -14,6 +20,7 @@ from muster.kit.consumer import Received
 HEARD: Final = (
     "bulk-sms",
     "bulk-progress",
+    "bulk-pace",
     "sms",
     "replies",
     "bulk-recipients",
@@ -129,6 +136,17 @@ def controlled(received: Received[BulkSmsControlled]) -> tuple[Any, ...]:
     """tenant, bulk, version, control, reason."""
     m = received.message
     return *bulk_of(m), m.control_version, m.control, m.reason
+
+
+def paced(received: Received[BulkSmsPaced]) -> tuple[Any, ...]:
+    """tenant, bulk, version, control_version, at, why, parts left, parts a second, finish, promised, promised finish,
+    finished, credits reserved."""
+    m = received.message
+    return (
+        *(*bulk_of(m), m.version, m.control_version, at(m.at_unix_ms), m.why, m.parts_left, m.parts_per_second),
+        *(at(m.finish_unix_ms), at(m.promised_at_unix_ms), at(m.promised_finish_unix_ms), at(m.finished_unix_ms)),
+        m.credits_reserved,
+    )
 
 
 def withdrawn(received: Received[BulkSmsWithdrawn]) -> tuple[Any, ...]:

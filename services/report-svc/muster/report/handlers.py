@@ -44,6 +44,12 @@ async def on_bulk_sms_controlled(tx: Tx, batch: Batch) -> None:
     await projection.save_controlled(tx, _in_order(events.controlled(received) for received in batch))
 
 
+async def on_bulk_sms_paced(tx: Tx, batch: Batch) -> None:
+    """How a send goes on."""
+    await projection.numbers(tx, map(_bulk, batch))
+    await projection.save_paced(tx, _in_order(events.paced(received) for received in batch))
+
+
 async def on_bulk_sms_withdrawn(tx: Tx, batch: Batch) -> None:
     """A send was stopped before anything of it left customer-svc."""
     await projection.numbers(tx, map(_bulk, batch))
@@ -78,6 +84,7 @@ HANDLERS: Mapping[str, Handler] = {
     "BulkSmsRequested": on_bulk_sms_requested,
     "BulkSmsWithdrawn": on_bulk_sms_withdrawn,
     "BulkSmsControlled": on_bulk_sms_controlled,
+    "BulkSmsPaced": on_bulk_sms_paced,
     "BulkSmsAccounted": on_bulk_sms_accounted,
     "BulkRecipientsAttached": on_bulk_recipients_attached,
     "ReplyReceived": on_reply_received,

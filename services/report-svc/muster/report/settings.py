@@ -21,5 +21,6 @@ class ReportSettings(ServiceSettings):
     report_events_retry_s: float = Field(default=2.0, gt=0, description="a reader who was let go comes back after this")
     report_events_quiet_s: float = Field(default=60.0, gt=0, description="how long late receipts are waited for")
     report_events_s_max: float = Field(default=600.0, gt=0, description="a stream of events ends after this time")
+    report_pace_fresh_s: float = Field(default=15.0, gt=0, description="a promise that is not said again is withdrawn")
     report_events_tenant_max: int = Field(default=20, ge=1, description="streams of one tenant at once")
     report_events_max: int = Field(default=100, ge=1, description="of all; each is one of http_in_flight_max")

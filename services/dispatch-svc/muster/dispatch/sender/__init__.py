@@ -11,6 +11,8 @@ from muster.dispatch.sender.feeder import Feeder
 from muster.dispatch.sender.inbound import Inbox
 from muster.dispatch.sender.kinds import link_to
 from muster.dispatch.sender.link import Ears
+from muster.dispatch.sender.meter import EVERY_S as METER_EVERY_S
+from muster.dispatch.sender.meter import say_rate
 from muster.dispatch.sender.rate import Rate
 from muster.dispatch.sender.recorder import Recorder
 from muster.dispatch.sender.resolver import EVERY_S, Resolver
@@ -61,6 +63,7 @@ class Sender:
             ("watch", self.recorder.watch()),
             ("resolver", repeat("resolver", EVERY_S, self.resolver.flush)),
             ("joiner", repeat("joiner", JOIN_EVERY_S, self.deliveries.join)),
+            ("meter", repeat("meter", METER_EVERY_S, lambda: say_rate(self.shared))),
             ("receipts", self.deliveries.until_broken()),
             ("late-parts", repeat("late-parts", self.shared.settings.dispatch_parts_look_s, self.inbox.take_late)),
         )

@@ -80,6 +80,7 @@ class Feeder:
                 waiting = [one for one in found if queue.chunk_of(one) not in shared.jobs]
                 turns, chosen = self._turns.choose(waiting, room, settings.dispatch_quantum_parts)
                 if not chosen:
+                    shared.meter.hungry = True
                     self._poll_s = min(self._poll_s * 1.5, settings.dispatch_poll_s_max)
                     return False
                 await queue.share_tenants(tx, {one.tenant_id for one in chosen})
@@ -209,7 +210,7 @@ class Feeder:
         """What takes the answers of one write: the road that every message goes."""
         shared, book = self._shared, self._book
         home = book.home_of(job.home)
-        states, ids, register = job.slots, job.carrier_ids, book.add
+        states, ids, register, meter = job.slots, job.carrier_ids, book.add, shared.meter
 
         def sink(indexed: list[tuple[int, Outcome]]) -> None:
             for index, outcome in indexed:
@@ -222,6 +223,9 @@ class Feeder:
                     job.take(slot, outcome)
                     if isinstance(outcome, NotSent):
                         shared.rate.throttled(clock.monotonic())
+                        meter.refused += 1
+                        meter.parts -= 1
+            meter.parts += len(indexed)
             job.in_flight -= len(indexed)
             if job.dirty_at is None:
                 job.dirty_at = clock.monotonic()

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from uuid import UUID
 
 from muster.dispatch.domain.carriers import Account
+from muster.dispatch.domain.pace import Meter
 from muster.dispatch.events import ChunkKey
 from muster.dispatch.failpoint import Failpoint
 from muster.dispatch.sender.job import Job
@@ -29,6 +30,7 @@ class Shared:
     exclusive: asyncio.Lock = field(default_factory=asyncio.Lock)
     feed: asyncio.Event = field(default_factory=asyncio.Event)
     record: asyncio.Event = field(default_factory=asyncio.Event)
+    meter: Meter = field(default_factory=Meter)
     closing: bool = False
 
     def leave(self, job: Job, why: str) -> None:

@@ -41,12 +41,31 @@ class CreditsOut(Model):
     refunded: int
 
 
+class PaceOut(Model):
+    """How a send goes on. `finish_at` is when its last message will have left, as it looks now; null where `why` says
+    why nothing can be promised: measuring, carrier (one takes nothing), paused, stopped or silent (nobody has said how
+    it goes on lately).
+
+    `promised_finish_at` is what was promised at `promised_at`, after five seconds of sending; `finished_at` is when the
+    last message had left. A pause, a stop and a resume each withdraw what was promised before.
+    """
+
+    finish_at: datetime | None
+    why: str | None
+    parts_left: int
+    parts_per_s: float
+    promised_at: datetime | None
+    promised_finish_at: datetime | None
+    finished_at: datetime | None
+
+
 class ProgressOut(Model):
     """Messages by end; each is counted once, so that they sum to `recipients`.
 
     Gathered: `sent` are those that a carrier took, `failed` those that did not arrive, `held` those of which nobody
     knows, `left` those that are still to leave; sent + held + left + rejected + stopped + suppressed = recipients.
-    `parts` are those that a carrier took. `state` is what was heard here so far.
+    `parts` are those that a carrier took. `state` is what was heard here so far. `rate_per_s` are messages: over the
+    last seconds while they leave, else over the whole. `pace` is null until a send has been sent for about a second.
     """
 
     id: UUID
@@ -72,6 +91,7 @@ class ProgressOut(Model):
     opt_outs: int
     credits_refunded: int
     rate_per_s: float
+    pace: PaceOut | None
     closed: bool
     updated_at: datetime | None
 
@@ -184,7 +204,9 @@ def _event(name: str, shown: Shown) -> str:
 
 
 def _shown(progress: ProgressOut, over: bool) -> Shown:  # noqa: FBT001
-    return Shown(progress.model_dump_json(), over, bool(progress.accepted))
+    pace = progress.pace
+    leaving = pace is not None and pace.why is None and pace.finished_at is None
+    return Shown(progress.model_dump_json(), over, leaving or bool(progress.accepted))
 
 
 async def _progress(tx: Tx, tenant_id: UUID, bulk_id: UUID, settings: ReportSettings) -> tuple[ProgressOut, bool]:
@@ -203,16 +225,19 @@ async def _progress(tx: Tx, tenant_id: UUID, bulk_id: UUID, settings: ReportSett
     )
     # Messages may be heard of before their send is.
     recipients = max(known.requested, sum(known.counts))
+    state = domain.state_of(known)
+    pace = _pace(row, state, settings.report_pace_fresh_s)
     progress = ProgressOut(
         id=bulk_id,
-        state=domain.state_of(known),
+        state=state,
         recipients=recipients,
         parts=row.get("parts", 0),
         credits=_credits(row),
         replies=row.get("replies", 0),
         opt_outs=row.get("opt_outs", 0),
         credits_refunded=row.get("refunded", 0),
-        rate_per_s=_rate(sum(known.counts), row.get("first_at"), row.get("last_at")),
+        rate_per_s=_rate(row, known, pace),
+        pace=pace,
         closed=known.closed,
         updated_at=row.get("last_at"),
         **domain.progress(recipients, known.counts),
@@ -225,6 +250,7 @@ def _credits(row: dict[str, Any]) -> CreditsOut:
     """What was reserved is known from the first totals on; what is used, at each message."""
     used, released = row.get("credits", 0), row.get("released", 0)
     reserved = row["accounted_used"] + released + row["held"] if row.get("accounted_version") else None
+    reserved = reserved if reserved is not None else row.get("paced_reserved") or None
     return CreditsOut(
         asked=row.get("asked", 0),
         reserved=reserved,
@@ -236,7 +262,36 @@ def _credits(row: dict[str, Any]) -> CreditsOut:
     )
 
 
-def _rate(left: int, first: datetime | None, last: datetime | None) -> float:
-    """Messages a second, of those that have left."""
+def _pace(row: dict[str, Any], state: str, fresh_s: float) -> PaceOut | None:
+    if not row.get("paced_version"):
+        return None
+    stands = domain.promise_stands(
+        state,
+        same_control=row["paced_control"] >= row["control_version"],
+        age_s=(clock.now() - row["paced_at"]).total_seconds(),
+        fresh_s=fresh_s,
+    )
+    finished = row["finished_at"]
+    why = row["paced_why"] if stands or finished or state == "closed" else _WITHDRAWN.get(state, "silent")
+    return PaceOut(
+        finish_at=row["finish_at"] if stands else None,
+        why=why or None,
+        parts_left=row["parts_left"],
+        parts_per_s=round(row["parts_per_second"], 1) if stands else 0.0,
+        promised_at=row["promised_at"] if stands or finished else None,
+        promised_finish_at=row["promised_finish_at"] if stands or finished else None,
+        finished_at=finished,
+    )
+
+
+_WITHDRAWN: Final = {"paused": "paused", "stopping": "stopped", "refused": "stopped"}
+
+
+def _rate(row: dict[str, Any], known: domain.Known, pace: PaceOut | None) -> float:
+    """Messages a second: those that leave now, or of all that have left."""
+    left, parts = sum(known.counts), row.get("parts", 0)
+    if pace is not None and pace.parts_per_s and parts:
+        return round(float(pace.parts_per_s * domain.gathered(known.counts, left)["sent"] / parts), 1)
+    first, last = row.get("first_at"), row.get("last_at")
     seconds = (last - first).total_seconds() if first and last else 0.0
     return round(left / seconds, 1) if seconds else 0.0

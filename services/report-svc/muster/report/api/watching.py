@@ -20,7 +20,8 @@ _ID_CHARACTERS: Final = 16
 
 @dataclass(frozen=True, slots=True)
 class Shown:
-    """What there is to show: `data` as it is sent. `over`: the send has ended; `waits`: receipts may still come."""
+    """What there is to show: `data` as it is sent. `over`: the send has ended; `waits`: receipts may still
+    come, or when it had left."""
 
     data: str
     over: bool

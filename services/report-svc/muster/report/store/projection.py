@@ -163,6 +163,19 @@ async def save_controlled(tx: Tx, rows: Sequence[tuple[Any, ...]]) -> None:
     await tx.executemany(_CONTROLLED, sorted(rows, key=itemgetter(0, 1)))
 
 
+_PACED: Final = """
+UPDATE bulk SET paced_version = $3, paced_control = $4, paced_at = $5, paced_why = $6, parts_left = $7,
+    parts_per_second = $8, finish_at = $9, promised_at = $10, promised_finish_at = $11, finished_at = $12,
+    paced_reserved = $13
+WHERE tenant_id = $1 AND bulk_id = $2 AND paced_version < $3
+"""
+
+
+async def save_paced(tx: Tx, rows: Sequence[tuple[Any, ...]]) -> None:
+    """How fast a send leaves, and when the last of it will have left."""
+    await tx.executemany(_PACED, sorted(rows, key=itemgetter(0, 1)))
+
+
 _RECIPIENTS: Final = """
 INSERT INTO recipients (tenant_id, bulk_no, chunk, seqs, numbers, customers, texts, text_index)
 VALUES ($1, $2, $3, $4, $5, $6, $7, $8) ON CONFLICT DO NOTHING

@@ -1,4 +1,4 @@
-"""Wire <-> domain: the only file of dispatch-svc that knows protobuf."""
+"""Wire <-> domain: the only room of dispatch-svc that knows protobuf."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -47,6 +47,7 @@ _PERSONAL_FIELDS: Final = ("text", "encoding", "number", "text_index", "customer
 MARKETING: Final = int(common_pb2.SUPPRESSION_SCOPE_MARKETING)
 ALL: Final = int(common_pb2.SUPPRESSION_SCOPE_ALL)
 CLASS_MARKETING: Final = int(common_pb2.MESSAGE_CLASS_MARKETING)
+KIND_BULK: Final = int(common_pb2.MESSAGE_KIND_BULK)
 # Verdicts that end a hold: nobody asked to be left alone.
 NO_OPT_OUT: Final = frozenset(
     (replies_pb2.REPLY_VERDICT_ORDINARY, replies_pb2.REPLY_VERDICT_HELP, replies_pb2.REPLY_VERDICT_OPT_IN)

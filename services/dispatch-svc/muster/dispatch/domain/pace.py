@@ -1,0 +1,250 @@
+"""How fast a carrier takes parts, and when each send will have left: the promised finish.
+
+The queue is shared by deficit round robin over tenants, equal for each, and within a tenant in the order of
+`fairness.Waiting.rank`. Over seconds that is a fluid: `finishes` lets it flow off, account by account, without looking
+at single chunks, so that it costs as much for a send of a million as for one of a hundred.
+"""
+
+import heapq
+import math
+from collections import deque
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Final, NamedTuple
+from uuid import UUID
+
+# Long enough for a carrier that throttles to show what it takes on the whole, short enough to follow a change.
+_SEEN_S: Final = 15.0
+_EVEN_S_MIN: Final = 1.5
+_ODD_S_MIN: Final = 4.5
+_REFUSED_MAX: Final = 0.25
+
+
+class Sample(NamedTuple):
+    """What became final within some time. `odd`: it does not go on like this."""
+
+    at: float
+    parts: int
+    seconds: float
+    odd: bool
+
+
+@dataclass(slots=True)
+class Meter:
+    """The parts a second that a carrier takes, by what it took lately. Times are monotonic s; hears of `parts` with a
+    final outcome, and of those `refused` for their rate, which do not count.
+
+    A time in which the queue ran empty (`hungry`) says little of what the carrier could take, nor does one in which it
+    refused a good part, before the sender has found its rate: they count only while there is no other.
+    """
+
+    parts: int = 0
+    refused: int = 0
+    hungry: bool = False
+    _at: float = 0.0
+    _samples: "deque[Sample]" = field(default_factory=deque)
+
+    def take(self, now: float) -> float:
+        """The rate as it is now; 0 where nothing was taken lately, or it is too soon to say."""
+        if self.hungry and not self.parts:
+            self._samples.clear()  # at rest: what comes is another matter
+        elif self._at:
+            odd = self.hungry or self.refused > _REFUSED_MAX * self.parts
+            self._samples.append(Sample(now, self.parts, now - self._at, odd))
+        self._at, self.parts, self.refused, self.hungry = now, 0, 0, False
+        while self._samples and self._samples[0].at < now - _SEEN_S:
+            self._samples.popleft()
+        return rate_of(self._samples)
+
+
+def rate_of(samples: Iterable[Sample]) -> float:
+    """Parts a second over these samples; 0 while they are too few to say."""
+    every = list(samples)
+    for used, seconds_min in (([one for one in every if not one.odd], _EVEN_S_MIN), (every, _ODD_S_MIN)):
+        seconds = sum(one.seconds for one in used)
+        if seconds >= seconds_min:
+            return sum(one.parts for one in used) / seconds
+    return 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """Parts of a send that one account is to take, not before `due_s` from now. `rank`: its place within the tenant's
+    turn, the lowest first."""
+
+    tenant_id: UUID
+    bulk_id: UUID
+    account: str
+    parts: float
+    due_s: float
+    rank: tuple[bool, int, UUID]
+
+
+def finishes(pieces: Iterable[Piece], rates: Mapping[str, float]) -> dict[UUID, float | None]:
+    """When the last part of each send will have left, in seconds from now; None where nothing can be promised since an
+    account that is to take some of it takes nothing now."""
+    by_account: dict[str, list[Piece]] = {}
+    for piece in pieces:
+        by_account.setdefault(piece.account, []).append(piece)
+    found: dict[UUID, float | None] = {}
+    for account, queue in by_account.items():
+        rate = rates.get(account, 0.0)
+        ends = _Flow(queue, rate).run() if rate > 0 else [math.inf] * len(queue)
+        for piece, end in zip(queue, ends, strict=True):
+            before = found.get(piece.bulk_id, 0.0)
+            found[piece.bulk_id] = None if before is None or end == math.inf else max(before, end)
+    return found
+
+
+class _Flow:
+    """One account's queue as a fluid: each tenant that has something due gets an equal share of the rate.
+
+    Virtual time is how many parts each tenant was given so far. Within a tenant the piece of the lowest rank flows; it
+    ends at a virtual time that does not change with how many tenants there are, so a heap holds the ends. Steps are two
+    for each piece, and each costs a logarithm.
+    """
+
+    def __init__(self, pieces: Sequence[Piece], rate: float) -> None:
+        self._pieces = pieces
+        self._rate = rate
+        self._left = [piece.parts for piece in pieces]
+        self._ends = [0.0] * len(pieces)
+        self._coming = sorted(range(len(pieces)), key=lambda at: pieces[at].due_s, reverse=True)
+        self._waiting: dict[UUID, list[tuple[tuple[bool, int, UUID], int]]] = {}
+        self._flowing: dict[UUID, tuple[int, float]] = {}
+        self._next: list[tuple[float, int]] = []
+        self._now = self._given = 0.0
+
+    def run(self) -> list[float]:
+        """When each piece ends, in seconds."""
+        while self._coming or self._flowing:
+            due = self._pieces[self._coming[-1]].due_s if self._coming else math.inf
+            given, at = self._next_end()
+            shared = len(self._flowing) / self._rate
+            end = self._now + (given - self._given) * shared if shared else math.inf
+            if due <= end:
+                self._pass_to(max(due, self._now))
+                self._arrive(self._coming.pop())
+            else:
+                self._now, self._given = end, given
+                self._finish(at)
+        return self._ends
+
+    def _next_end(self) -> tuple[float, int]:
+        while self._next:
+            given, at = self._next[0]
+            if self._flowing.get(self._pieces[at].tenant_id) == (at, given):
+                return given, at
+            heapq.heappop(self._next)  # it was set aside for one of a lower rank since
+        return math.inf, -1
+
+    def _pass_to(self, now: float) -> None:
+        if self._flowing:
+            self._given += (now - self._now) * self._rate / len(self._flowing)
+        self._now = now
+
+    def _arrive(self, at: int) -> None:
+        piece = self._pieces[at]
+        flowing = self._flowing.get(piece.tenant_id)
+        if flowing is not None:
+            other, given = flowing
+            if self._pieces[other].rank <= piece.rank:
+                self._wait(at)
+                return
+            self._left[other] = given - self._given
+            self._wait(other)
+        self._flow(at)
+
+    def _wait(self, at: int) -> None:
+        piece = self._pieces[at]
+        heapq.heappush(self._waiting.setdefault(piece.tenant_id, []), (piece.rank, at))
+
+    def _flow(self, at: int) -> None:
+        given = self._given + self._left[at]
+        self._flowing[self._pieces[at].tenant_id] = at, given
+        heapq.heappush(self._next, (given, at))
+
+    def _finish(self, at: int) -> None:
+        heapq.heappop(self._next)
+        self._ends[at] = self._now
+        tenant_id = self._pieces[at].tenant_id
+        del self._flowing[tenant_id]
+        waiting = self._waiting.get(tenant_id)
+        if waiting:
+            self._flow(heapq.heappop(waiting)[1])
+
+
+def error_ratio(began: float, promised: float, finished: float) -> float:
+    """By how much a promise was missed, as a share of the time that the send took; times in s."""
+    return abs(finished - promised) / max(finished - began, 1e-3)
+
+
+# -- what is said of a send -------------------------------------------------------------------------------------------
+
+_PROMISED_AFTER_S: Final = 5.0
+
+
+@dataclass(frozen=True, slots=True)
+class Work:
+    """What is left of a send that is being sent. `begun`: something of it was written."""
+
+    pieces: tuple[Piece, ...]
+    kind: int
+    control_version: int
+    reserved: int
+    begun: bool
+
+    @property
+    def parts_left(self) -> int:
+        """Parts that are still to be written."""
+        return round(sum(piece.parts for piece in self.pieces))
+
+
+@dataclass(frozen=True, slots=True)
+class Course:
+    """How a send has gone since it was begun or resumed, and what was promised of it. Times are seconds since 1970."""
+
+    control_version: int
+    began: float
+    said: float
+    parts_left: int
+    parts_per_second: float = 0.0
+    promised: float | None = None
+    promised_finish: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """A send that was being sent and is not any more. `last`: when its last message had left, if any has."""
+
+    control_version: int
+    stopped: bool
+    paused: bool
+    reserved: int
+    last: float | None
+
+    @property
+    def why(self) -> str:
+        """Why nothing more is promised; "" where all of it has left."""
+        return "stopped" if self.stopped else "paused" if self.paused else ""
+
+
+def follow(before: Course | None, work: Work, finish_s: float | None, now: float) -> Course:
+    """The course of a send after one more look. A control begins another one: what was promised before it is void."""
+    left = work.parts_left
+    if before is None or before.control_version != work.control_version:
+        return Course(work.control_version, began=now, said=now, parts_left=left)
+    rate = max(0.0, (before.parts_left - left) / max(now - before.said, 1e-3))
+    if before.parts_per_second:
+        rate = (rate + before.parts_per_second) / 2
+    promised, promised_finish = before.promised, before.promised_finish
+    if promised is None and finish_s is not None and now - before.began >= _PROMISED_AFTER_S:
+        promised, promised_finish = now, now + finish_s
+    return Course(work.control_version, before.began, now, left, rate, promised, promised_finish)
+
+
+def why_none(course: Course, finish_s: float | None) -> str:
+    """Why nothing can be promised of a send that is being sent; "" where it can."""
+    if finish_s is not None:
+        return ""
+    return "measuring" if course.said - course.began < _PROMISED_AFTER_S else "carrier"

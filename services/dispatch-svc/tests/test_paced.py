@@ -1,0 +1,195 @@
+"""What is said of how sends go on, over real PostgreSQL: by one worker, once a second, withdrawn where it must be."""
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from dispatch_world import Send, closed, hear, money, queue, saga, said, sending, settings
+from prometheus_client import REGISTRY
+
+from muster.dispatch.domain.saga import Control, Controlled
+from muster.dispatch.handlers import pace
+from muster.dispatch.handlers.sagas import apply_facts
+from muster.dispatch.store import pace as stored
+from muster.dispatch.store.sagas import SagaKey
+from muster.kit.pg import Database
+from muster.kit.testing import eventually
+from muster.local.carrier.server import Carrier
+
+START = datetime(2026, 11, 27, 10, 0, tzinfo=UTC)
+
+
+class Watched:
+    """A queue that a worker looks at; times are seconds from the start."""
+
+    def __init__(self, db: Database) -> None:
+        self._db = db
+
+    async def look(self, at_s: float, rate: float | None = 100.0) -> list[Any]:
+        """What is said at that time, while the carrier takes so much."""
+        before = len(await said(self._db, "BulkSmsPaced"))
+        async with self._db.worker() as tx:
+            if rate is not None:
+                await stored.save_rate(tx, "smpp", rate)
+            await pace.say(tx, START + timedelta(seconds=at_s))
+        return (await said(self._db, "BulkSmsPaced"))[before:]
+
+    async def write(self, send: Send, parts: int, *, done: bool = False) -> None:
+        """A sender has written so much of each chunk, or all of it."""
+        async with self._db.worker() as tx:
+            await tx.execute(
+                "UPDATE attempt SET intent_upto = $2, state = CASE WHEN $3 THEN 2 ELSE state END WHERE bulk_id = $1",
+                *(send.bulk_id, parts, done),
+            )
+
+    async def control(self, send: Send, control: Control) -> None:
+        async with self._db.worker() as tx:
+            await apply_facts(tx, {SagaKey(send.tenant_id, send.bulk_id): [Controlled(control)]})
+
+
+def s(unix_ms: int) -> float:
+    return unix_ms / 1000 - START.timestamp()
+
+
+def missed() -> float:
+    return REGISTRY.get_sample_value("muster_finish_promise_error_ratio_count") or 0.0
+
+
+async def test_a_send_is_told_of_once_it_has_begun_and_its_finish_is_promised_after_five_seconds(db: Database) -> None:
+    send, watched = Send(1_000, chunk_size=500), Watched(db)
+    await queue(db, send)
+    assert await watched.look(0) == [], "nothing of it was written"
+
+    await watched.write(send, 50)
+    [first] = await watched.look(1)
+    await watched.write(send, 300)
+    [sixth] = await watched.look(6)
+    await watched.write(send, 400)
+    [later] = await watched.look(7)
+
+    assert (first.parts_left, s(first.finish_unix_ms), first.promised_at_unix_ms) == (900, 10.0, 0)
+    assert (sixth.parts_left, sixth.parts_per_second, s(sixth.finish_unix_ms)) == (400, 100.0, 10.0)
+    assert (s(sixth.promised_at_unix_ms), s(sixth.promised_finish_unix_ms)) == (6.0, 10.0)
+    assert (s(later.finish_unix_ms), s(later.promised_finish_unix_ms)) == (9.0, 10.0), "a promise stands"
+    assert later.version > sixth.version > first.version
+    assert (first.credits_reserved, first.why) == (1_000, "")
+
+
+async def test_two_tenants_share_the_carrier_and_chunks_on_their_way_are_counted(db: Database) -> None:
+    one, other, watched = Send(1_000, chunk_size=500), Send(2_000, chunk_size=500), Watched(db)
+    await queue(db, one)
+    await hear(db, other.requested(), other.chunk(1), other.reserved())
+    for send in (one, other):
+        await watched.write(send, 1)
+
+    found = {fact.bulk_id: fact for fact in await watched.look(1)}
+
+    assert found[str(other.bulk_id)].parts_left == 1_999
+    assert s(found[str(one.bulk_id)].finish_unix_ms) == pytest.approx(1 + 2 * 998 / 100)
+    assert s(found[str(other.bulk_id)].finish_unix_ms) == pytest.approx(1 + (998 + 1_999) / 100)
+
+
+async def test_without_a_carrier_that_takes_something_nothing_is_promised_and_it_is_said_why(db: Database) -> None:
+    send, watched = Send(10), Watched(db)
+    await queue(db, send)
+    await watched.write(send, 1)
+
+    whys = [(await watched.look(at, rate=None))[0].why for at in (1, 5, 7)]
+    [again] = await watched.look(8)
+
+    assert whys == ["measuring", "measuring", "carrier"]
+    assert (again.why, s(again.promised_at_unix_ms)) == ("", 8.0)
+
+
+@pytest.mark.parametrize(("control", "why"), [(Control.PAUSE, "paused"), (Control.STOP, "stopped")])
+async def test_a_pause_and_a_stop_withdraw_what_was_promised(db: Database, control: Control, why: str) -> None:
+    send, watched, before = Send(1_000), Watched(db), missed()
+    await queue(db, send)
+    await watched.write(send, 10)
+    for at in (0, 6):
+        await watched.look(at)
+
+    await watched.control(send, control)
+    [said_then] = await watched.look(7)
+
+    assert (said_then.why, said_then.finish_unix_ms, said_then.promised_finish_unix_ms) == (why, 0, 0)
+    assert said_then.control_version == (await saga(db, send))["control_version"] == 1
+    assert await watched.look(8) == [], "and once"
+    assert missed() == before
+    if control is Control.PAUSE:
+        await watched.control(send, Control.RESUME)
+        [resumed], [kept] = await watched.look(9), await watched.look(14)
+        assert (resumed.promised_at_unix_ms, s(kept.promised_at_unix_ms)) == (0, 14.0)
+
+
+async def test_when_all_has_left_the_promise_is_measured_against_the_last_message(db: Database) -> None:
+    send, watched, before = Send(1_000), Watched(db), missed()
+    await queue(db, send)
+    await watched.write(send, 10)
+    for at in (0, 5):
+        await watched.look(at)
+    last = START + timedelta(seconds=12)
+    async with db.worker() as tx:
+        await tx.execute("UPDATE chunk SET submitted_at = $1", last)
+    await watched.write(send, 500, done=True)
+
+    [ended] = await watched.look(13)
+
+    assert (s(ended.finished_unix_ms), ended.parts_left, ended.finish_unix_ms) == (12.0, 0, 0)
+    assert s(ended.promised_finish_unix_ms) == pytest.approx(5 + 9.8)
+    assert missed() == before + 1
+    assert await watched.look(14) == []
+
+
+async def test_messages_that_are_held_for_a_person_are_in_no_promise(db: Database) -> None:
+    send, watched = Send(1_000, chunk_size=500), Watched(db)
+    await queue(db, send)
+    async with db.worker() as tx:
+        await tx.execute("UPDATE attempt SET why = 'held', due_at = kit_now() + interval '1 min' WHERE chunk = 2")
+    await watched.write(send, 100)
+
+    [found] = await watched.look(1)
+
+    assert (found.parts_left, s(found.finish_unix_ms)) == (400, 5.0)
+
+
+async def test_one_worker_at_a_time_speaks_and_not_twice_within_a_second(db: Database) -> None:
+    send, watched = Send(10), Watched(db)
+    async with db.worker() as tx:
+        assert await stored.take_turn(tx, 0.9) is None, "there is nothing to say"
+    await queue(db, send)
+    await watched.write(send, 1)
+    async with db.worker() as one, db.worker() as other:
+        turns = [await stored.take_turn(tx, 0.9) for tx in (one, other, one)]
+    pacer, second = pace.Pacer(db), pace.Pacer(db)
+    await pacer.look()
+    await second.look()
+
+    assert [turn is not None for turn in turns] == [True, False, False]
+    assert await said(db, "BulkSmsPaced") == []
+
+
+async def test_a_sender_says_what_its_carrier_takes_while_it_sends_and_the_send_ends_told_of(
+    db: Database, carrier: Carrier
+) -> None:
+    conf = settings(carrier_port=carrier.port, carrier_parts_per_second=400)
+    send, pacer = Send(1_200, chunk_size=100), pace.Pacer(db)
+    await queue(db, send)
+
+    async with sending(db, conf):
+
+        async def over() -> bool:
+            await pacer.look()
+            return await closed(db, send)
+
+        await eventually(over)
+    async with db.worker() as tx:
+        rates = await stored.rates(tx, 60)
+    async with db.worker() as tx:
+        await pace.say(tx, datetime.now(UTC))
+
+    assert 0 < rates["smpp"] <= 600
+    told = await said(db, "BulkSmsPaced")
+    assert told[-1].finished_unix_ms > 0
+    assert sorted(fact.parts_left for fact in told) == [fact.parts_left for fact in reversed(told)]
+    assert await money(db, send) == (1_200, 1_200, 0, 0)
