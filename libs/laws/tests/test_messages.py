@@ -56,7 +56,8 @@ def test_an_intent_with_credits_in_time_and_against_no_bar_is_lawful() -> None:
     bars = by_number(
         [Bar("t", b"x", 2, 0.0), Bar("u", b"y", 2, 0.0), Bar("t", b"y", 2, 60.0), Bar("t", b"y", 2, 1, 40)]
     )
-    assert submit([WRITING], bars).violations == []
+    in_hours = replace(WRITING, hours=[(10.0, 20.0), (50.0, 51.0)])
+    assert submit([WRITING, in_hours], bars).violations == []
 
 
 @pytest.mark.parametrize(
@@ -64,6 +65,7 @@ def test_an_intent_with_credits_in_time_and_against_no_bar_is_lawful() -> None:
     [
         (replace(WRITING, reserved=None), None, "without a reservation", "8"),
         (replace(WRITING, send_by=49.0), None, "after send_by", "8"),
+        (replace(WRITING, hours=[(10.0, 50.0), (51.0, 60.0)]), None, "outside the hours", "8"),
         (WRITING, Bar("t", b"y", 1, 49.0), "against a hold or a suppression", "8"),
         (WRITING, Bar("t", b"y", 2, 10.0, 51.0), "against a hold or a suppression", "8"),
     ],

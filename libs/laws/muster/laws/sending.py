@@ -102,7 +102,8 @@ def by_number(bars: Iterable[Bar]) -> Bars:
 @dataclass(frozen=True, slots=True)
 class Writing:
     """What was intended of a chunk: the unix time of the last intent for each message that may have been written, by
-    its position. `scope`: bars of this scope or a wider one hold for it."""
+    its position. `scope`: bars of this scope or a wider one hold for it. `hours`: when its recipients may be
+    texted, each from a unix time to another; none: at any time."""
 
     tenant_id: Id
     bulk_id: Id
@@ -112,16 +113,21 @@ class Writing:
     times: Mapping[int, float]
     seqs: Sequence[int]
     numbers: Sequence[bytes]
+    hours: Sequence[tuple[float, float]] = ()
 
 
 def submit(writings: Iterable[Writing], bars: Bars, checked: int | None = None) -> LawResult:
-    """Law 4: nothing is intended without a reservation, after `send_by`, or against a bar that stood by then."""
+    """Law 4: nothing is intended without a reservation, after `send_by`, outside the hours of its recipients, or
+    against a bar that stood by then."""
     every = [one for one in writings if one.times]
     wrong: list[Violation] = []
     for one in every:
         if one.reserved is None:
             wrong += _intended(one, list(one.times), "intended without a reservation")
         wrong += _intended(one, [at for at, time in one.times.items() if time > one.send_by], "intended after send_by")
+        if one.hours:
+            outside = [at for at, time in one.times.items() if not any(a <= time < b for a, b in one.hours)]
+            wrong += _intended(one, outside, "intended outside the hours of its recipients")
         if bars:
             wrong += _barred(one, bars)
     return LawResult("submit", sum(len(one.times) for one in every) if checked is None else checked, wrong)

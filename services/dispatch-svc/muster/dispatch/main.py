@@ -73,6 +73,7 @@ def _sweeps(db: Database, settings: DispatchSettings) -> tuple[tuple[str, float,
         ("sweep-refunds", often_s * 4, lambda: sweeps.refund_failed(db)),
         ("sweep-accounts", _SLOW_S, lambda: sweeps.repeat_accounts(db, settings.dispatch_account_repeat_s)),
         ("pace", pace.EVERY_S, pace.Pacer(db).look),
+        ("sweep-hours", _SLOW_S, lambda: sweeps.put_off(db)),
         ("waits", settings.dispatch_waits_look_s, lambda: sweeps.count_waits(db)),
         ("sweep-old", 600.0, lambda: sweeps.drop_old(db, settings.dispatch_waiting_kept_s, unknown_s)),
     )

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Final
 from uuid import UUID
 
-from muster.dispatch.domain import saga
+from muster.dispatch.domain import hours, saga
 from muster.dispatch.domain.receipts import Receipt
 from muster.dispatch.domain.saga import Bulk, Control
 from muster.dispatch.domain.slots import REASON_OF_SLOT, Reason, Slot, Word, credits_of
@@ -143,7 +143,7 @@ def why_unfit(attached: BulkRecipientsAttached) -> str:
         return "an index beyond the texts"
     if attached.reference_bits not in (0, 8, 16):
         return "reference_bits is neither 8 nor 16"
-    return ""
+    return hours.why_unfit(attached.allowed_from_unix_ms, attached.allowed_until_unix_ms)
 
 
 def requested(event: BulkSmsRequested) -> saga.Requested:

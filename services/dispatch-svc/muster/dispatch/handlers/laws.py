@@ -88,6 +88,7 @@ def _writing(row: Record, attempts: Sequence[Record]) -> Writing:
         send_by=row["send_by"].timestamp(),
         scope=MARKETING if row["message_class"] == CLASS_MARKETING else MARKETING + 1,
         times=_by_message(_intended(attempts, row["slots"]), row["parts"]),
+        hours=list(zip(attempts[0]["opens"], attempts[0]["closes"], strict=True)),
         seqs=recipients.seq,
         numbers=recipients.hashes,
     )

@@ -4,10 +4,11 @@ from collections.abc import Sequence
 from uuid import UUID
 
 from muster.dispatch import events
+from muster.dispatch.domain.hours import multirange
 from muster.dispatch.domain.saga import Arrived, Fact, Withdrawn
 from muster.dispatch.events import BulkRecipientsAttached, BulkSmsRequested, BulkSmsWithdrawn, ChunkFacts, ChunkKey
 from muster.dispatch.handlers.sagas import advance_locked, apply_facts
-from muster.dispatch.store import chunks, platform, sagas
+from muster.dispatch.store import chunks, hours, platform, sagas
 from muster.dispatch.store.chunks import NewChunk
 from muster.dispatch.store.sagas import SagaKey, from_unix_ms
 from muster.kit import clock
@@ -41,6 +42,9 @@ async def on_bulk_recipients_attached(tx: Tx, batch: Sequence[Received[BulkRecip
     new = {chunk.key: chunk for chunk in (_new_chunk(event.message, accounts) for event in batch)}
     added = await chunks.add(tx, list(new.values()))
     before = await sagas.lock(tx, list(added))
+    with_hours = [one.key for one in new.values() if one.allowed is not None]
+    if with_hours:
+        await hours.look(tx, {SagaKey(key.tenant_id, key.bulk_id) for key in with_hours})
     until = {SagaKey(one.key.tenant_id, one.key.bulk_id): one.send_by for one in new.values()}
     arrived = {
         key: [Arrived(before[key].arrived + count, round(until[key].timestamp() * 1000))]
@@ -70,6 +74,7 @@ def _new_chunk(attached: BulkRecipientsAttached, accounts: dict[str, str]) -> Ne
         route=attached.route,
         due_at=from_unix_ms(attached.due_at_unix_ms) or now,
         send_by=from_unix_ms(attached.send_by_unix_ms) or now,
+        allowed=multirange(attached.allowed_from_unix_ms, attached.allowed_until_unix_ms),
         reference_base=attached.reference_base % 65_536,
         reference_bits=attached.reference_bits or 8,
         recipients=events.read_recipients(plain),

@@ -16,7 +16,7 @@ from muster.dispatch.domain.waits import PATIENCE_S
 from muster.dispatch.events import UNKNOWN_RULE_CHARGE, ChunkKey
 from muster.dispatch.handlers import outcomes
 from muster.dispatch.handlers.sagas import advance_locked, apply_facts
-from muster.dispatch.store import chunks, endings, platform, receipts, refunds, sagas
+from muster.dispatch.store import chunks, endings, hours, platform, receipts, refunds, sagas
 from muster.dispatch.store.chunks import Home
 from muster.dispatch.store.sagas import SagaKey
 from muster.kit import clock, metrics
@@ -147,6 +147,15 @@ async def drop_old(db: Database, waiting_s: float, unknown_s: float) -> bool:
     a receipt waits: what is submitted beside it is unknown no longer than that."""
     async with db.worker() as tx:
         await receipts.drop_old(tx, waiting_s, waiting_s, unknown_s + waiting_s)
+    return False
+
+
+async def put_off(db: Database) -> bool:
+    """Sends whose recipients may not be texted at this hour: nobody looks at them before the next that is allowed."""
+    async with db.worker() as tx:
+        due = await hours.lock_due(tx, _AT_ONCE)
+        if due:
+            await hours.put_off(tx, due)
     return False
 
 

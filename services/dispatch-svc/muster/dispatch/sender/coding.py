@@ -73,5 +73,5 @@ def _template(job: Job) -> SubmitTemplate:
         sender.removeprefix("+") if number else sender,
         source_ton=_INTERNATIONAL_TON if number else _ALPHANUMERIC_TON,
         source_npi=_ISDN_NPI if number else 0,
-        validity_period=job.claimed.send_by.strftime("%y%m%d%H%M%S000+").encode(),
+        validity_period=job.claimed.valid_until.strftime("%y%m%d%H%M%S000+").encode(),
     )

@@ -238,11 +238,14 @@ class Feeder:
 
 
 def why_leave(job: Job, standing: Standing | None) -> str:
-    """Why a job must end: "lost", "send_by", "paused" or the reason that its send ended for; "" if it may go on."""
+    """Why a job must end: "lost", "send_by", "paused", "quiet" or the reason that its send ended for; "" if it may go
+    on."""
     if standing is None or not standing.leased or standing.epoch != job.claimed.key.epoch:
         return "lost"
     if standing.ending:
         return standing.ending
     if not standing.going:
         return "paused"
-    return "send_by" if standing.over else ""
+    if standing.over:
+        return "send_by"
+    return "quiet" if standing.quiet else ""

@@ -13,13 +13,15 @@ from muster.kit.pg import Record, Tx
 
 @dataclass(frozen=True, slots=True)
 class NewChunk:
-    """A chunk as it arrived, with its first attempt. `open_credits` is the price of all of it."""
+    """A chunk as it arrived, with its first attempt. `allowed`: when its recipients may be texted, as PostgreSQL writes
+    a tstzmultirange; None for at any time."""
 
     key: ChunkKey
     about: ChunkFacts
     route: str
     due_at: datetime
     send_by: datetime
+    allowed: str | None
     reference_base: int
     reference_bits: int
     recipients: Recipients
@@ -27,25 +29,26 @@ class NewChunk:
     personal: bytes
 
 
-# The number of slots is that of parts; zero octets are queued ones.
+# The number of slots is that of parts; zero octets are queued ones. What has no more hours has no more time.
 _ADD: Final = """
 WITH n AS (
-    SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::int[], $4::smallint[], $5::smallint[], $6::smallint[], $7::text[],
+    SELECT *, allowed::tstzmultirange AS hours, least(send_by, upper(allowed::tstzmultirange)) AS until
+    FROM unnest($1::uuid[], $2::uuid[], $3::int[], $4::smallint[], $5::smallint[], $6::smallint[], $7::text[],
         $8::text[], $9::text[], $10::text[], $11::timestamptz[], $12::timestamptz[], $13::int[], $14::smallint[],
-        $15::bigint[], $16::bytea[], $17::bytea[], $18::bigint[], $19::bytea[], $20::bytea[])
+        $15::bigint[], $16::bytea[], $17::bytea[], $18::bigint[], $19::bytea[], $20::bytea[], $21::text[])
     AS n(tenant_id, bulk_id, chunk, lane, message_class, kind, route, account, country, sender, due_at, send_by,
-        reference_base, reference_bits, upto, parts, slots, credits, plain, personal)
+        reference_base, reference_bits, upto, parts, slots, credits, plain, personal, allowed)
 ), added AS (
     INSERT INTO chunk (tenant_id, bulk_id, chunk, lane, message_class, kind, route, account, country, sender, send_by,
         reference_base, reference_bits, recipients, upto, parts, slots, open_credits, open)
-    SELECT tenant_id, bulk_id, chunk, lane, message_class, kind, route, account, country, sender, send_by,
+    SELECT tenant_id, bulk_id, chunk, lane, message_class, kind, route, account, country, sender, until,
         reference_base, reference_bits, octet_length(parts), upto, parts, slots, credits, octet_length(parts)
     FROM n ORDER BY tenant_id, bulk_id, chunk
     ON CONFLICT DO NOTHING
     RETURNING tenant_id, bulk_id, chunk
 ), queued AS (
-    INSERT INTO attempt (tenant_id, bulk_id, chunk, attempt, account, lane, kind, parts, due_at, send_by)
-    SELECT tenant_id, bulk_id, chunk, 0, account, lane, kind, octet_length(slots), due_at, send_by
+    INSERT INTO attempt (tenant_id, bulk_id, chunk, attempt, account, lane, kind, parts, due_at, send_by, allowed)
+    SELECT tenant_id, bulk_id, chunk, 0, account, lane, kind, octet_length(slots), due_at, until, hours
     FROM n JOIN added USING (tenant_id, bulk_id, chunk)
 ), bodies AS (
     INSERT INTO chunk_body (tenant_id, bulk_id, chunk, plain, personal)
@@ -67,7 +70,7 @@ def _new_row(new: NewChunk) -> tuple[Any, ...]:
         *(key.tenant_id, key.bulk_id, key.chunk, about.lane, about.message_class, about.kind, new.route),
         *(about.account, about.country, about.sender, new.due_at, new.send_by, new.reference_base),
         *(new.reference_bits, recipients.uptos[-1], recipients.parts, bytes(sum(recipients.parts))),
-        *(sum(recipients.prices), new.plain, new.personal),
+        *(sum(recipients.prices), new.plain, new.personal, new.allowed),
     )
 
 

@@ -91,7 +91,10 @@ async def next_chunk(tx: Tx, tenant_id: UUID, bulk_id: UUID, after: int) -> tupl
 
 
 _ATTEMPTS: Final = """
-SELECT tenant_id, bulk_id, chunk, attempt, slot_order, intents, intent_upto FROM attempt
+SELECT tenant_id, bulk_id, chunk, attempt, slot_order, intents, intent_upto,
+    ARRAY(SELECT extract(epoch FROM lower(w))::float8 FROM unnest(allowed) w ORDER BY w) AS opens,
+    ARRAY(SELECT extract(epoch FROM upper(w))::float8 FROM unnest(allowed) w ORDER BY w) AS closes
+FROM attempt
 WHERE (tenant_id, bulk_id, chunk) IN (SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::int[]))
     AND jsonb_array_length(intents) > 0
 ORDER BY tenant_id, bulk_id, chunk, attempt

@@ -21,11 +21,13 @@ _WAITING: Final = """
 SELECT q.* FROM (
     SELECT tenant_id, bulk_id FROM saga
     WHERE state = 'sending' AND ending = '' AND parked = '' AND NOT (requested AND done >= chunks)
+        AND (due_at IS NULL OR due_at <= kit_now())
     ORDER BY random() LIMIT $2) s
 CROSS JOIN LATERAL (
     SELECT tenant_id, bulk_id, chunk, attempt, parts, lane, kind FROM attempt a
     WHERE a.tenant_id = s.tenant_id AND a.bulk_id = s.bulk_id AND a.state = 0
         AND a.account = $1 AND a.due_at <= kit_now() AND a.send_by > kit_now()
+        AND (a.allowed IS NULL OR a.allowed @> kit_now())
     ORDER BY a.chunk LIMIT $3) q
 """
 
@@ -73,13 +75,14 @@ class AttemptKey:
 
 @dataclass(frozen=True, slots=True)
 class Claimed:
-    """An attempt that this sender has leased, with all that is needed to send it. `order`: its slots, None for all."""
+    """An attempt that this sender has leased, with all that is needed to send it. `order`: its slots, None for all.
+    `valid_until`: the earlier of its send_by and the end of the hours that are allowed now."""
 
     key: AttemptKey
     about: ChunkFacts
     order: list[int] | None
     intent_upto: int
-    send_by: datetime
+    valid_until: datetime
     reserved: int
     upto: int
     reference_base: int
@@ -102,6 +105,7 @@ WITH a AS (
     SELECT tenant_id, bulk_id, chunk, attempt FROM attempt
     WHERE (tenant_id, bulk_id, chunk, attempt) IN (SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::int[], $4::int[]))
         AND state = 0 AND due_at <= kit_now() AND send_by > kit_now()
+        AND (allowed IS NULL OR allowed @> kit_now())
     ORDER BY tenant_id, bulk_id, chunk FOR UPDATE SKIP LOCKED
 ), s AS (
     SELECT tenant_id, bulk_id, reserved FROM saga
@@ -113,8 +117,9 @@ WITH a AS (
         lease_until = kit_now() + make_interval(secs => $6)
     FROM a JOIN s USING (tenant_id, bulk_id)
     WHERE t.tenant_id = a.tenant_id AND t.bulk_id = a.bulk_id AND t.chunk = a.chunk AND t.attempt = a.attempt
-    RETURNING t.tenant_id, t.bulk_id, t.chunk, t.attempt, t.lease_epoch, t.slot_order, t.intent_upto, t.send_by,
-        t.suppression_counter, s.reserved
+    RETURNING t.tenant_id, t.bulk_id, t.chunk, t.attempt, t.lease_epoch, t.slot_order, t.intent_upto,
+        t.suppression_counter, s.reserved,
+        least(t.send_by, (SELECT upper(w) FROM unnest(t.allowed) w WHERE w @> kit_now())) AS valid_until
 )
 SELECT l.*, c.lane, c.message_class, c.kind, c.account, c.country, c.sender, c.upto, c.reference_base, c.reference_bits,
     c.slots, c.said, c.carrier_ids, c.receipts, c.receipts_said, c.created_at, b.plain, b.personal,
@@ -141,7 +146,7 @@ def _claimed(row: Record) -> Claimed:
         about=about_of(row),
         order=row["slot_order"],
         intent_upto=row["intent_upto"],
-        send_by=row["send_by"],
+        valid_until=row["valid_until"],
         reserved=row["reserved"],
         upto=row["upto"],
         reference_base=row["reference_base"],
@@ -176,6 +181,7 @@ WITH n AS (
     SELECT t.tenant_id, t.bulk_id, t.chunk, t.attempt, n.upto, n.counter FROM attempt t JOIN n
         USING (tenant_id, bulk_id, chunk, attempt)
     WHERE t.state = 1 AND t.lease_owner = $8 AND t.lease_epoch = n.epoch AND t.send_by > kit_now()
+        AND (t.allowed IS NULL OR t.allowed @> kit_now())
     ORDER BY t.tenant_id, t.bulk_id, t.chunk FOR UPDATE OF t
 ), s AS (
     SELECT tenant_id, bulk_id FROM saga
@@ -195,7 +201,8 @@ RETURNING t.tenant_id, t.bulk_id, t.chunk
 
 async def intend(tx: Tx, intents: Sequence[Intent], owner: UUID, lease_s: float) -> set[ChunkKey]:
     """Store how far these attempts may be written, and answer which may: the lease is ours, the send goes on, its time
-    is not over, and nothing has changed since the last join with suppressions and holds."""
+    is not over, its recipients may be texted at this hour, and nothing has changed since the last join with
+    suppressions and holds."""
     rows = await tx.fetch(
         _INTEND,
         *key_columns([one.key.chunk for one in intents]),
@@ -208,6 +215,7 @@ async def intend(tx: Tx, intents: Sequence[Intent], owner: UUID, lease_s: float)
 _STANDING: Final = """
 SELECT a.tenant_id, a.bulk_id, a.chunk, a.lease_epoch, coalesce(k.counter, 0) AS counter,
     a.state = 1 AND a.lease_owner = $4 AS leased, a.send_by <= kit_now() AS over,
+    a.allowed IS NOT NULL AND NOT a.allowed @> kit_now() AS quiet,
     s.state = 'sending' AND s.ending = '' AND s.parked = '' AS going, s.ending
 FROM attempt a JOIN saga s USING (tenant_id, bulk_id) LEFT JOIN tenant_counter k USING (tenant_id)
 WHERE (a.tenant_id, a.bulk_id, a.chunk) IN (SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::int[])) AND a.state <> 2
@@ -217,11 +225,12 @@ WHERE (a.tenant_id, a.bulk_id, a.chunk) IN (SELECT * FROM unnest($1::uuid[], $2:
 @dataclass(frozen=True, slots=True)
 class Standing:
     """Why an intent was refused, or how a leased attempt stands: `going` unless its send was stopped, paused or
-    parked."""
+    parked; `quiet` outside the hours of its recipients."""
 
     epoch: int
     leased: bool
     over: bool
+    quiet: bool
     going: bool
     ending: str
     counter: int
@@ -234,6 +243,7 @@ async def standings(tx: Tx, keys: Collection[ChunkKey], owner: UUID) -> dict[Chu
             epoch=row["lease_epoch"],
             leased=row["leased"],
             over=row["over"],
+            quiet=row["quiet"],
             going=row["going"],
             ending=row["ending"],
             counter=row["counter"],
@@ -344,12 +354,14 @@ class Retry:
 
 # Where a hold has just ended it may be the one that these were put off for: it was seen before, and is written now.
 _RETRY: Final = """
-INSERT INTO attempt (tenant_id, bulk_id, chunk, attempt, account, lane, kind, why, parts, slot_order, due_at, send_by)
+INSERT INTO attempt (tenant_id, bulk_id, chunk, attempt, account, lane, kind, why, parts, slot_order, due_at, send_by,
+    allowed)
 SELECT c.tenant_id, c.bulk_id, c.chunk, n.attempt, c.account, c.lane, c.kind, n.why, n.parts,
     ARRAY(SELECT jsonb_array_elements_text(n.slot_order::jsonb)::smallint),
     kit_now() + make_interval(secs => CASE WHEN n.why = 'held' AND EXISTS (SELECT FROM hold h
         WHERE h.tenant_id = c.tenant_id AND h.released_at > kit_now() - interval '10 s') THEN 1 ELSE n.delay_s END),
-    c.send_by
+    c.send_by, (SELECT a.allowed FROM attempt a
+        WHERE a.tenant_id = c.tenant_id AND a.bulk_id = c.bulk_id AND a.chunk = c.chunk AND a.attempt = n.attempt - 1)
 FROM unnest($1::uuid[], $2::uuid[], $3::int[], $4::int[], $5::text[], $6::int[], $7::text[], $8::float8[])
     AS n(tenant_id, bulk_id, chunk, attempt, why, parts, slot_order, delay_s)
 JOIN chunk c USING (tenant_id, bulk_id, chunk)
