@@ -298,6 +298,28 @@ def test_an_operator_sees_what_is_halted_and_resumes_it(run: Run, api: Api) -> N
     assert "/v1/ops/report/consumers?halted=true" in [path for _, path, _ in api.asked]
 
 
+def test_an_operator_suspends_a_tenant_and_stops_the_platform_with_a_reason(run: Run, api: Api) -> None:
+    asked = {"reason": "fraud"}
+    for path in ("tenants/t/suspend", "tenants/t/reinstate", "platform/stop", "platform/start"):
+        api.answers[f"/v1/ops/dispatch/{path}"] = (200, {"path": path})
+
+    for command in (("suspend", "t"), ("reinstate", "t"), ("stop-platform",), ("start-platform",)):
+        done = run("ops", *command, "--reason", "fraud", "--json")
+        assert ("POST", f"/v1/ops/dispatch/{done.answers[0]['path']}", asked) in api.asked
+        assert run("ops", *command).code == 2, "never without a reason"
+
+    assert len(api.asked) == 4 + 4
+
+
+def test_an_operator_sees_who_is_suspended_and_how_the_platform_stands(run: Run, api: Api) -> None:
+    row = {"tenant_id": "t", "since": "2026-11-26T10:00:00Z", "user_id": "op", "reason": "fraud"}
+    api.answers["/v1/ops/dispatch/suspensions"] = (200, {"items": [row], "next_cursor": None})
+    api.answers["/v1/ops/dispatch/platform"] = (200, {"stopped": True})
+
+    assert run("ops", "suspensions", "--json").answers == [row]
+    assert run("ops", "platform", "--json").answers == [{"stopped": True}]
+
+
 def test_an_operator_lists_stuck_sends_and_resolves_one_with_a_reason(run: Run, api: Api) -> None:
     row = {"tenant_id": "t", "bulk_id": "b", "waits_for": "chunks", "since": "2026-11-26T10:00:00Z", "state": "sending"}
     api.answers["/v1/ops/dispatch/stuck"] = (200, {"items": [row], "next_cursor": None})

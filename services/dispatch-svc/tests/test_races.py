@@ -10,16 +10,20 @@ import pytest
 from dispatch_world import Send
 
 from muster.dispatch.domain.saga import Control, Controlled
+from muster.dispatch.handlers import suspending
 from muster.dispatch.handlers.sagas import apply_facts
-from muster.dispatch.store import queue, suppressions
+from muster.dispatch.store import queue, suppressions, suspensions
 from muster.dispatch.store.queue import Claimed, Intent
 from muster.dispatch.store.sagas import SagaKey
 from muster.dispatch.store.suppressions import Change
+from muster.events import NIL_TENANT
 from muster.kit.ids import uuid7
 from muster.kit.pg import Database, Tx
 from muster.kit.testing import eventually
 
 OWNER = uuid7()
+
+Act = Callable[[Tx, Send], Awaitable[Any]]
 
 
 @pytest.fixture
@@ -40,6 +44,14 @@ async def stop(tx: Tx, send: Send) -> None:
     await apply_facts(tx, {SagaKey(send.tenant_id, send.bulk_id): [Controlled(Control.STOP)]})
 
 
+async def suspend(tx: Tx, send: Send) -> None:
+    await suspending.suspend(tx, send.tenant_id, suspended=True, reason="fraud", user_id="op")
+
+
+async def stop_platform(tx: Tx, _: Send) -> None:
+    await suspending.suspend(tx, NIL_TENANT, suspended=True, reason="a flood", user_id="op")
+
+
 async def suppress(tx: Tx, send: Send) -> None:
     await suppressions.lock_tenants(tx, {send.tenant_id})
     number_hash = world.hash_of(send.tenant_id, send.numbers[0])
@@ -51,12 +63,18 @@ async def both(
     db: Database, first: Callable[[Tx, Send], Awaitable[Any]], second: Callable[[Tx, Send], Awaitable[Any]], send: Send
 ) -> tuple[Any, Any]:
     """`second` begins while `first` has done its work and is not committed; it must wait for it."""
-    async with db.worker() as tx:
+    async with begin(db, first, send) as tx:
         one = await first(tx, send)
-        task = asyncio.ensure_future(alone(db.worker(), second, send))
+        task = asyncio.ensure_future(alone(begin(db, second, send), second, send))
         await eventually(lambda: waits(db))
         assert not task.done()
     return one, await task
+
+
+def begin(db: Database, act: Act, send: Send) -> AbstractAsyncContextManager[Tx]:
+    """The operator's acts are requests of whom they are about; everything else is a worker's."""
+    tenant_id = {suspend: send.tenant_id, stop_platform: NIL_TENANT}.get(act)
+    return db.worker() if tenant_id is None else db.request(tenant_id)
 
 
 async def alone(begin: AbstractAsyncContextManager[Tx], act: Callable[[Tx, Send], Awaitable[Any]], send: Send) -> Any:
@@ -73,6 +91,62 @@ async def test_a_claim_waits_for_a_stop_and_takes_nothing(db: Database, send: Se
     _, claimed = await both(db, stop, claim, send)
 
     assert claimed == []
+
+
+@pytest.mark.parametrize("act", [suspend, stop_platform])
+async def test_a_claim_waits_for_a_suspension_and_takes_nothing(db: Database, send: Send, act: Act) -> None:
+    async with db.worker() as tx:
+        chosen = await queue.waiting(tx, "smpp", 10, 10)
+
+    async def claim_chosen(tx: Tx, send: Send) -> Any:
+        await queue.share_tenants(tx, {send.tenant_id})
+        return await queue.claim(tx, chosen, OWNER, 10.0)
+
+    _, claimed = await both(db, act, claim_chosen, send)
+
+    assert claimed == []
+    async with db.worker() as tx:
+        assert await queue.waiting(tx, "smpp", 10, 10) == [], "nor is it looked at again"
+
+
+@pytest.mark.parametrize("act", [suspend, stop_platform])
+async def test_an_intent_waits_for_a_suspension_and_is_refused(db: Database, send: Send, act: Act) -> None:
+    async with db.worker() as tx:
+        [claimed] = await claim(tx, send)
+
+    async def intend(tx: Tx, send: Send) -> Any:
+        await queue.share_tenants(tx, {send.tenant_id})
+        return await queue.intend(tx, [Intent(claimed.key, 10, 0)], OWNER, 10.0)
+
+    _, granted = await both(db, act, intend, send)
+
+    assert granted == set()
+    async with db.worker() as tx:
+        [standing] = (await queue.standings(tx, [claimed.key.chunk], OWNER)).values()
+    assert (standing.leased, standing.going, standing.ending) == (True, False, "")
+
+
+@pytest.mark.parametrize("act", [suspend, stop_platform])
+async def test_a_suspension_waits_for_an_intent_and_sees_what_is_leased(db: Database, send: Send, act: Act) -> None:
+    claimed, _ = await both(db, claim, act, send)
+
+    async with db.worker() as tx:
+        assert claimed
+        assert await suspensions.has_leased(tx, send.tenant_id)
+        assert await suspensions.has_leased(tx, NIL_TENANT)
+        assert not await suspensions.has_leased(tx, uuid7())
+
+
+async def test_a_suspension_of_one_tenant_leaves_the_others_alone(db: Database, send: Send) -> None:
+    other = Send(recipients=10)
+    await world.queue(db, other)
+    async with db.request(send.tenant_id) as tx:
+        await suspend(tx, send)
+
+    async with db.worker() as tx:
+        [claimed] = await claim(tx, other)
+
+    assert claimed.key.chunk.tenant_id == other.tenant_id
 
 
 async def test_a_stop_waits_for_a_claim_and_holds_what_it_took(db: Database, send: Send) -> None:

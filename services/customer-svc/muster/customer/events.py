@@ -21,6 +21,7 @@ from muster.events.v1.recipients_pb2 import AnswerRequested, BulkRecipientsAttac
 from muster.events.v1.replies_pb2 import OptOutReceived
 from muster.events.v1.sms_pb2 import SmsDispatched
 from muster.events.v1.suppressions_pb2 import SuppressionChanged
+from muster.events.v1.suspensions_pb2 import SuspensionChanged
 from muster.events.v1.tenants_pb2 import TenantChanged
 from muster.kit.consumer import Poison
 from muster.kit.outbox import Fact, Lane
@@ -39,6 +40,7 @@ __all__ = [
     "RouteChanged",
     "SenderChanged",
     "SmsDispatched",
+    "SuspensionChanged",
     "TenantChanged",
 ]
 

@@ -5,7 +5,7 @@ from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack
 from typing import TYPE_CHECKING, Final, TypeVar
 
-from muster.dispatch.handlers import HANDLERS, pace, sweeps
+from muster.dispatch.handlers import HANDLERS, pace, suspending, sweeps
 from muster.dispatch.handlers.laws import check_laws
 from muster.dispatch.handlers.routes import say_platform
 from muster.dispatch.settings import DispatchSettings
@@ -75,6 +75,7 @@ def _sweeps(db: Database, settings: DispatchSettings) -> tuple[tuple[str, float,
         ("pace", pace.EVERY_S, pace.Pacer(db).look),
         ("sweep-hours", _SLOW_S, lambda: sweeps.put_off(db)),
         ("waits", settings.dispatch_waits_look_s, lambda: sweeps.count_waits(db)),
+        ("suspensions", settings.dispatch_waits_look_s, lambda: sweeps.count_suspensions(db)),
         ("sweep-old", 600.0, lambda: sweeps.drop_old(db, settings.dispatch_waiting_kept_s, unknown_s)),
     )
 
@@ -84,6 +85,7 @@ async def _say_platform(db: Database, settings: DispatchSettings) -> None:
         await say_platform(
             tx, settings.carrier_account, settings.carrier_reference_bits, settings.carrier_parts_per_second
         )
+        await suspending.say_again(tx)
 
 
 async def sender(process: Process[DispatchSettings]) -> None:

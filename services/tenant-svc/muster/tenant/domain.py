@@ -63,6 +63,7 @@ class Settings:
     closed: bool = False
     failed_rule: FailedRule = FailedRule.CHARGE
     parent_id: UUID | None = None
+    suspended: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,6 +143,7 @@ class Credential:
     role: str
     active: bool
     tenant_closed: bool
+    tenant_suspended: bool
     expires_at: datetime | None
     last_used_at: datetime | None
     revoked_at: datetime | None

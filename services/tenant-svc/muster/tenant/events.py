@@ -5,6 +5,7 @@ from uuid import UUID
 
 from muster.events import key_of_tenant
 from muster.events.v1.audit_pb2 import ActRecorded
+from muster.events.v1.suspensions_pb2 import SuspensionChanged
 from muster.events.v1.tenants_pb2 import (
     FAILED_RULE_CHARGE,
     FAILED_RULE_RELEASE,
@@ -18,6 +19,7 @@ from muster.kit.outbox import Fact
 from muster.tenant.domain import Act, FailedRule, Tenant, UnknownRule
 
 ActHeard = Received[ActRecorded]
+SuspensionHeard = Received[SuspensionChanged]
 
 _RULES = {
     UnknownRule.CHARGE: UNKNOWN_RULE_CHARGE,
@@ -46,8 +48,17 @@ def changed(tenant: Tenant) -> Fact:
         at_least_once=settings.at_least_once,
         failed_rule=_FAILED_RULES[settings.failed_rule],
         parent_tenant_id=str(settings.parent_id or ""),
+        suspended=settings.suspended,
     )
     return Fact(message, key=key_of_tenant(tenant.tenant_id), subject=f"tenant/{tenant.tenant_id}")
+
+
+def tenant_of(received: SuspensionHeard) -> UUID:
+    """Whom a suspension is about; the nil tenant: the platform. Poison where it names nobody."""
+    try:
+        return UUID(received.message.tenant_id)
+    except ValueError as error:
+        raise Poison("a suspension of no tenant") from error
 
 
 def act_of(received: Received[ActRecorded]) -> Act:

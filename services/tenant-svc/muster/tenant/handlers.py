@@ -13,6 +13,15 @@ async def on_act_recorded(tx: Tx, batch: Sequence[events.ActHeard]) -> None:
     await store.add_acts(tx, [events.act_of(received) for received in batch])
 
 
+async def on_suspension_changed(tx: Tx, batch: Sequence[events.SuspensionHeard]) -> None:
+    """A tenant that is suspended gets no tokens, and everybody else hears of it. The platform is no tenant."""
+    for received in batch:
+        version, suspended = received.message.version, received.message.suspended
+        tenant = await store.suspend(tx, events.tenant_of(received), version, suspended=suspended)
+        if tenant is not None:
+            await emit(tx, events.changed(tenant))
+
+
 async def say_again(tx: Tx, younger_than_s: int) -> int:
     """Say the settings of recently changed tenants once more; returns how many.
 
@@ -24,4 +33,7 @@ async def say_again(tx: Tx, younger_than_s: int) -> int:
     return len(tenants)
 
 
-HANDLERS: Mapping[str, Handler] = {"ActRecorded": on_act_recorded}
+HANDLERS: Mapping[str, Handler] = {
+    "ActRecorded": on_act_recorded,
+    "SuspensionChanged": on_suspension_changed,
+}

@@ -37,7 +37,7 @@ async def api(process: Process[TenantSettings]) -> None:
 
 
 async def worker(process: Process[TenantSettings]) -> None:
-    """Keep the audit log and publish what the API says."""
+    """Keep the audit log, hear of suspensions, and publish what the API says."""
     from muster.tenant import handlers
 
     db = await connect(process)
@@ -48,7 +48,7 @@ async def worker(process: Process[TenantSettings]) -> None:
         log.info("tenants.said_again", tenants=said)
 
     start_relay(process, db, on_lead=say_again)
-    start_consumer(process, db, topics=["audit"], handlers=handlers.HANDLERS)
+    start_consumer(process, db, topics=["audit", "suspensions"], handlers=handlers.HANDLERS)
     process.ready()
     await process.stopped()
 

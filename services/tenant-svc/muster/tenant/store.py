@@ -13,12 +13,12 @@ from muster.tenant.domain import Act, ApiKey, Credential, FailedRule, Member, Se
 
 _SETTINGS = (
     "name, country, time_zone, sender, allow_sms_replies, reception_email, quiet_from_minute, quiet_to_minute, "
-    "unknown_rule, at_least_once, closed, failed_rule, parent_id"
+    "unknown_rule, at_least_once, closed, failed_rule, parent_id, suspended"
 )
 _TENANT = f"tenant_id, version, {_SETTINGS}, created_at, updated_at"
 
 _ADD_TENANT = f"""
-INSERT INTO tenant (tenant_id, {_SETTINGS}) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)
+INSERT INTO tenant (tenant_id, {_SETTINGS}) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15)
 RETURNING {_TENANT}
 """
 
@@ -49,7 +49,7 @@ async def lock_tenant(tx: Tx, tenant_id: UUID) -> Tenant | None:
 _SAVE_TENANT = f"""
 UPDATE tenant SET version = version + 1, updated_at = kit_now(), name = $2, country = $3, time_zone = $4, sender = $5,
     allow_sms_replies = $6, reception_email = $7, quiet_from_minute = $8, quiet_to_minute = $9, unknown_rule = $10,
-    at_least_once = $11, closed = $12, failed_rule = $13, parent_id = $14
+    at_least_once = $11, closed = $12, failed_rule = $13, parent_id = $14, suspended = $15
 WHERE tenant_id = $1
 RETURNING {_TENANT}
 """
@@ -58,6 +58,21 @@ RETURNING {_TENANT}
 async def save_tenant(tx: Tx, tenant_id: UUID, settings: Settings) -> Tenant:
     """Changed settings, at the next version."""
     return _tenant(await tx.fetchrow(_SAVE_TENANT, tenant_id, *astuple(settings)))
+
+
+_SUSPEND = f"""
+UPDATE tenant SET version = version + (suspended <> $3)::int, updated_at = kit_now(), suspended = $3,
+    suspension_version = $2
+WHERE tenant_id = $1 AND suspension_version < $2
+RETURNING {_TENANT}
+"""
+
+
+async def suspend(tx: Tx, tenant_id: UUID, version: int, *, suspended: bool) -> Tenant | None:
+    """What dispatch-svc said of a tenant, as the worker, under `version` of its own; None where a later word is here, or
+    no such tenant."""
+    row = await tx.fetchrow(_SUSPEND, tenant_id, version, suspended)
+    return _tenant(row) if row else None
 
 
 _TENANTS = f"""
@@ -198,7 +213,7 @@ async def revoke_key(tx: Tx, tenant_id: UUID, key_id: UUID) -> bool:
 
 _CREDENTIAL = """
 SELECT k.tenant_id, k.user_id, k.key_id, k.client_id, k.secret_hash, m.role, m.active,
-    coalesce(t.closed, false) AS tenant_closed, k.expires_at, k.last_used_at, k.revoked_at
+    coalesce(t.closed, false) AS tenant_closed, coalesce(t.suspended, false) AS tenant_suspended, k.expires_at, k.last_used_at, k.revoked_at
 FROM api_key k JOIN member m ON m.tenant_id = k.tenant_id AND m.user_id = k.user_id
     LEFT JOIN tenant t ON t.tenant_id = k.tenant_id
 WHERE k.client_id = $1

@@ -1,4 +1,5 @@
-"""`muster ops`: what an operator decides about events that could not be applied, and about sends that wait too long."""
+"""`muster ops`: what an operator decides about events that could not be applied, about sends that wait too long,
+and for whom nothing may leave."""
 
 from collections.abc import Iterator
 from enum import StrEnum
@@ -10,7 +11,7 @@ import typer
 from muster.client.api import Connection, Muster
 from muster.client.commands.output import AsJson, show, show_rows
 
-app = typer.Typer(no_args_is_help=True, help="For operators: dead letters, halted consumers and stuck sends.")
+app = typer.Typer(no_args_is_help=True, help="For operators: dead letters, halted consumers, stuck sends, suspensions.")
 letters = typer.Typer(no_args_is_help=True, help="Events that a service could not apply.")
 app.add_typer(letters, name="dead-letters")
 
@@ -160,6 +161,50 @@ def resolve(
     with Muster(Connection.from_environment(operator=True)) as muster:
         body = {"action": str(action), "reason": reason}
         show(muster.post(f"/v1/ops/dispatch/bulks/{path}/resolution", body), as_json=as_json)
+
+
+@app.command()
+def suspend(tenant_id: str, reason: Reason, as_json: AsJson = False) -> None:  # noqa: FBT002
+    """Let nothing leave for a tenant any more, and give it no tokens; what is queued waits until its send_by."""
+    _decide(f"tenants/{quote(tenant_id, safe='') or '-'}/suspend", reason, as_json=as_json)
+
+
+@app.command()
+def reinstate(tenant_id: str, reason: Reason, as_json: AsJson = False) -> None:  # noqa: FBT002
+    """End a suspension: what is queued goes on where it was."""
+    _decide(f"tenants/{quote(tenant_id, safe='') or '-'}/reinstate", reason, as_json=as_json)
+
+
+@app.command()
+def suspensions(as_json: AsJson = False) -> None:  # noqa: FBT002
+    """Tenants that are suspended now, since when and why."""
+    with Muster(Connection.from_environment(operator=True)) as muster:
+        rows = muster.pages("/v1/ops/dispatch/suspensions")
+        show_rows(rows, ("tenant_id", "since", "user_id", "reason"), as_json=as_json)
+
+
+@app.command("stop-platform")
+def stop_platform(reason: Reason, as_json: AsJson = False) -> None:  # noqa: FBT002
+    """Let nothing leave for anybody, on any carrier; what is queued waits until its send_by."""
+    _decide("platform/stop", reason, as_json=as_json)
+
+
+@app.command("start-platform")
+def start_platform(reason: Reason, as_json: AsJson = False) -> None:  # noqa: FBT002
+    """Let sends go on where they were; tenants that are suspended stay so."""
+    _decide("platform/start", reason, as_json=as_json)
+
+
+@app.command()
+def platform(as_json: AsJson = False) -> None:  # noqa: FBT002
+    """Whether the platform is stopped, since when and why."""
+    with Muster(Connection.from_environment(operator=True)) as muster:
+        show(muster.get("/v1/ops/dispatch/platform"), as_json=as_json)
+
+
+def _decide(below: str, reason: str, *, as_json: bool) -> None:
+    with Muster(Connection.from_environment(operator=True)) as muster:
+        show(muster.post(f"/v1/ops/dispatch/{below}", {"reason": reason}), as_json=as_json)
 
 
 def _path(service: Service, letter_id: str) -> str:

@@ -11,10 +11,12 @@ from muster.customer.domain.refusal import Refusal
 from muster.customer.settings import CustomerSettings
 from muster.customer.store import reference
 from muster.customer.store.reference import Tenant
+from muster.events import NIL_TENANT
 from muster.kit.pg import Tx
 from muster.kit.problems import Problem, conflict, unavailable, unprocessable, unprocessable_all
 
 _LOOK_AGAIN_S = 0.05
+_LOOK_AGAIN_LATER_S = 60
 
 
 def settings_of(request: Request) -> CustomerSettings:
@@ -43,6 +45,17 @@ async def sending_tenant_of(request: Request, tx: Tx, tenant_id: UUID) -> Tenant
     if tenant.closed:
         raise conflict("tenant_closed", "This business is closed", "Nothing is sent for it any more.")
     return tenant
+
+
+async def refuse_suspended(tx: Tx, tenant_id: UUID) -> None:
+    """Take nothing more to send: 409 for a business that the operator has suspended, 503 while the platform is stopped."""
+    reasons = await reference.suspensions(tx, tenant_id)
+    if tenant_id in reasons:
+        detail = f"The operator has suspended it: {reasons[tenant_id]}"
+        raise conflict("tenant_suspended", "Nothing is sent for this business now", detail)
+    if reasons:
+        detail = f"Nothing is sent for anybody now: {reasons[NIL_TENANT]}"
+        raise unavailable("platform_stopped", detail, _LOOK_AGAIN_LATER_S)
 
 
 def reader_of(request: Request, tenant: Tenant) -> NumberReader:

@@ -6,7 +6,7 @@ from uuid import UUID
 from fastapi import APIRouter, Query, Request, Response
 from pydantic import Field
 
-from muster.customer.api.common import problem_of, reader_of, sending_tenant_of, settings_of
+from muster.customer.api.common import problem_of, reader_of, refuse_suspended, sending_tenant_of, settings_of
 from muster.customer.api.send_out import BulkOut, bulk_out
 from muster.customer.domain.customers import Consent, Mobile
 from muster.customer.domain.pricing import MergeText
@@ -130,6 +130,7 @@ async def confirm(
             raise conflict("nothing_to_confirm", "This send does not wait for a confirmation", detail)
         if bulk["send_by"] <= clock.now():
             raise conflict("too_late", "The time of this send is over", "Nothing of it may be sent after its send_by.")
+        await refuse_suspended(tx, caller.tenant_id)
         if body.credits < bulk["credits"]:
             raise unprocessable(
                 "credits", "too_few", f"the send costs {bulk['credits']} credits", credits=bulk["credits"]
@@ -174,6 +175,7 @@ def _out(request: Request, bulk: Record) -> BulkOut:
 
 async def _send(request: Request, tx: Tx, caller: Caller, body: BulkIn) -> BulkOut:
     await sending_tenant_of(request, tx, caller.tenant_id)
+    await refuse_suspended(tx, caller.tenant_id)
     now = clock.now()
     send_by = judge_send_by(now, body.send_by)
     if isinstance(send_by, Refusal):
@@ -225,6 +227,7 @@ async def _send_message(request: Request, tx: Tx, caller: Caller, body: MessageI
     assert not isinstance(send_by, Refusal)
     assert not isinstance(text, Refusal)
     tenant = await sending_tenant_of(request, tx, caller.tenant_id)
+    await refuse_suspended(tx, caller.tenant_id)
     marketing = body.message_class == "marketing"
     customer_id, mobile = await _recipient(request, tx, tenant, body)
     if await suppressions.is_suppressed(tx, caller.tenant_id, mobile.number_hash, marketing=marketing):

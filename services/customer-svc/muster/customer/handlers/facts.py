@@ -21,6 +21,7 @@ from muster.customer.events import (
     RouteChanged,
     SenderChanged,
     SmsDispatched,
+    SuspensionChanged,
     TenantChanged,
 )
 from muster.customer.handlers import single
@@ -41,6 +42,13 @@ async def on_tenant_changed(tx: Tx, batch: Sequence[Received[TenantChanged]]) ->
     """Settings of tenants, the highest version."""
     for received in batch:
         await reference.save_tenant(tx, events.tenant_of(received.message))
+
+
+async def on_suspension_changed(tx: Tx, batch: Sequence[Received[SuspensionChanged]]) -> None:
+    """Whom the operator has suspended, and whether the platform is stopped; the highest version."""
+    for message in (received.message for received in batch):
+        subject_id = events.uuid_of(message.tenant_id)
+        await reference.save_suspension(tx, subject_id, message.version, message.reason, suspended=message.suspended)
 
 
 async def on_rates_changed(tx: Tx, batch: Sequence[Received[RatesChanged]]) -> None:
@@ -176,6 +184,7 @@ def handlers(bulk_id_key: bytes) -> dict[str, Handler]:
 
 _HANDLERS: Mapping[str, Handler] = {
     "TenantChanged": on_tenant_changed,
+    "SuspensionChanged": on_suspension_changed,
     "RatesChanged": on_rates_changed,
     "RouteChanged": on_route_changed,
     "SenderChanged": on_sender_changed,

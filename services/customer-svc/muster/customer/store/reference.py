@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from uuid import UUID
 
 from muster.customer.domain.tariff import Route, Tariff
+from muster.events import NIL_TENANT
 from muster.kit.pg import Tx
 from muster.text.segments import ReferenceBits
 
@@ -52,6 +53,25 @@ async def tenant_of(tx: Tx, tenant_id: UUID) -> Tenant | None:
     """The tenant's settings; None while they have not been heard."""
     row = await tx.fetchrow(_TENANT, tenant_id)
     return Tenant(**row) if row else None
+
+
+_SAVE_SUSPENSION = """
+INSERT INTO suspension (subject_id, version, suspended, reason) VALUES ($1, $2, $3, $4)
+ON CONFLICT (subject_id) DO UPDATE SET version = $2, suspended = $3, reason = $4 WHERE suspension.version < $2
+"""
+
+
+async def save_suspension(tx: Tx, subject_id: UUID, version: int, reason: str, *, suspended: bool) -> None:
+    """Keep the highest version. The nil id is the platform."""
+    await tx.execute(_SAVE_SUSPENSION, subject_id, version, suspended, reason)
+
+
+_SUSPENSIONS = "SELECT subject_id, reason FROM suspension WHERE suspended AND subject_id IN ($1, $2) ORDER BY subject_id"
+
+
+async def suspensions(tx: Tx, tenant_id: UUID) -> dict[UUID, str]:
+    """Why nothing is sent for this tenant: the reason by id, the tenant's or the platform's (nil); {} if it is."""
+    return {row["subject_id"]: row["reason"] for row in await tx.fetch(_SUSPENSIONS, tenant_id, NIL_TENANT)}
 
 
 _SAVE_BALANCES = """

@@ -1,5 +1,6 @@
-"""The HTTP edge: stop, pause, resume and answer for those who send; carriers, senders and laws for the operator."""
+"""The HTTP edge: stop, pause, resume and answer for those who send; carriers, senders, suspensions and laws for
+the operator."""
 
-from muster.dispatch.api import controls, ops, stuck, unknowns
+from muster.dispatch.api import controls, ops, stuck, suspending, unknowns
 
-ROUTERS = (controls.router, unknowns.router, stuck.router, *ops.ROUTERS)
+ROUTERS = (controls.router, unknowns.router, stuck.router, suspending.router, *ops.ROUTERS)

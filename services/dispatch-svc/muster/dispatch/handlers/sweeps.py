@@ -16,7 +16,7 @@ from muster.dispatch.domain.waits import PATIENCE_S
 from muster.dispatch.events import UNKNOWN_RULE_CHARGE, ChunkKey
 from muster.dispatch.handlers import outcomes
 from muster.dispatch.handlers.sagas import advance_locked, apply_facts
-from muster.dispatch.store import chunks, endings, hours, platform, receipts, refunds, sagas
+from muster.dispatch.store import chunks, endings, hours, platform, receipts, refunds, sagas, suspensions
 from muster.dispatch.store.chunks import Home
 from muster.dispatch.store.sagas import SagaKey
 from muster.kit import clock, metrics
@@ -167,4 +167,13 @@ async def count_waits(db: Database) -> bool:
         count, oldest_s = found.get(wait, (0, 0.0))
         metrics.sends_waiting.labels(wait).set(count)
         metrics.sends_waiting_oldest_seconds.labels(wait).set(oldest_s)
+    return False
+
+
+async def count_suspensions(db: Database) -> bool:
+    """Show how many tenants are suspended, and whether the platform is stopped."""
+    async with db.worker() as tx:
+        tenants, platform = await suspensions.count(tx)
+    metrics.suspended.labels("tenant").set(tenants)
+    metrics.suspended.labels("platform").set(platform)
     return False

@@ -14,6 +14,7 @@ from uuid import UUID
 from muster.dispatch.domain.fairness import Waiting
 from muster.dispatch.events import ChunkFacts, ChunkKey
 from muster.dispatch.store.chunks import about_of, key_columns, key_of
+from muster.events import NIL_TENANT
 from muster.kit.pg import Record, Tx
 
 # A few chunks of each send are enough to choose from; sends beyond the limit get their turn by lot.
@@ -22,6 +23,7 @@ SELECT q.* FROM (
     SELECT tenant_id, bulk_id FROM saga
     WHERE state = 'sending' AND ending = '' AND parked = '' AND NOT (requested AND done >= chunks)
         AND (due_at IS NULL OR due_at <= kit_now())
+        AND NOT EXISTS (SELECT FROM suspension h WHERE h.suspended AND h.tenant_id IN (saga.tenant_id, $4))
     ORDER BY random() LIMIT $2) s
 CROSS JOIN LATERAL (
     SELECT tenant_id, bulk_id, chunk, attempt, parts, lane, kind FROM attempt a
@@ -44,7 +46,7 @@ async def waiting(tx: Tx, account: str, sends_max: int, chunks_max: int) -> list
             lane=row["lane"],
             kind=row["kind"],
         )
-        for row in await tx.fetch(_WAITING, account, sends_max, chunks_max)
+        for row in await tx.fetch(_WAITING, account, sends_max, chunks_max, NIL_TENANT)
     ]
 
 
@@ -60,8 +62,8 @@ SELECT pg_advisory_xact_lock_shared(k) FROM (
 
 
 async def share_tenants(tx: Tx, tenants: Collection[UUID]) -> None:
-    """Nobody changes what these tenants may text until this transaction ends."""
-    await tx.execute(_SHARE_TENANTS, list(tenants))
+    """Nobody changes what these tenants may text, suspends one or stops the platform until this transaction ends."""
+    await tx.execute(_SHARE_TENANTS, [*tenants, NIL_TENANT])
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,6 +113,7 @@ WITH a AS (
     SELECT tenant_id, bulk_id, reserved FROM saga
     WHERE bulk_id = ANY ((SELECT array_agg(bulk_id) FROM a)::uuid[]) AND tenant_id = ANY ($1)
         AND state = 'sending' AND ending = '' AND parked = ''
+        AND NOT EXISTS (SELECT FROM suspension h WHERE h.suspended AND h.tenant_id IN (saga.tenant_id, $7))
     ORDER BY tenant_id, bulk_id FOR SHARE
 ), leased AS (
     UPDATE attempt t SET state = 1, lease_owner = $5, lease_epoch = lease_epoch + 1,
@@ -135,7 +138,7 @@ async def claim(tx: Tx, chosen: Sequence[Waiting], owner: UUID, lease_s: float) 
     rows = await tx.fetch(
         _CLAIM,
         *([one.tenant_id for one in chosen], [one.bulk_id for one in chosen]),
-        *([one.chunk for one in chosen], [one.attempt for one in chosen], owner, lease_s),
+        *([one.chunk for one in chosen], [one.attempt for one in chosen], owner, lease_s, NIL_TENANT),
     )
     return [_claimed(row) for row in rows]
 
@@ -187,6 +190,7 @@ WITH n AS (
     SELECT tenant_id, bulk_id FROM saga
     WHERE bulk_id = ANY ((SELECT array_agg(bulk_id) FROM a)::uuid[]) AND tenant_id = ANY ($1)
         AND state = 'sending' AND ending = '' AND parked = ''
+        AND NOT EXISTS (SELECT FROM suspension h WHERE h.suspended AND h.tenant_id IN (saga.tenant_id, $10))
     ORDER BY tenant_id, bulk_id FOR SHARE
 )
 UPDATE attempt t SET intent_upto = a.upto, suppression_counter = a.counter,
@@ -201,13 +205,14 @@ RETURNING t.tenant_id, t.bulk_id, t.chunk
 
 async def intend(tx: Tx, intents: Sequence[Intent], owner: UUID, lease_s: float) -> set[ChunkKey]:
     """Store how far these attempts may be written, and answer which may: the lease is ours, the send goes on, its time
-    is not over, its recipients may be texted at this hour, and nothing has changed since the last join with
-    suppressions and holds."""
+    is not over, its recipients may be texted at this hour, nobody has suspended its tenant, and nothing has changed
+    since the last join with suppressions and holds."""
     rows = await tx.fetch(
         _INTEND,
         *key_columns([one.key.chunk for one in intents]),
         *([one.key.attempt for one in intents], [one.key.epoch for one in intents]),
         *([one.upto for one in intents], [one.counter for one in intents], owner, lease_s),
+        NIL_TENANT,
     )
     return {key_of(row) for row in rows}
 
@@ -216,7 +221,8 @@ _STANDING: Final = """
 SELECT a.tenant_id, a.bulk_id, a.chunk, a.lease_epoch, coalesce(k.counter, 0) AS counter,
     a.state = 1 AND a.lease_owner = $4 AS leased, a.send_by <= kit_now() AS over,
     a.allowed IS NOT NULL AND NOT a.allowed @> kit_now() AS quiet,
-    s.state = 'sending' AND s.ending = '' AND s.parked = '' AS going, s.ending
+    s.state = 'sending' AND s.ending = '' AND s.parked = '' AND NOT EXISTS (
+        SELECT FROM suspension h WHERE h.suspended AND h.tenant_id IN (a.tenant_id, $5)) AS going, s.ending
 FROM attempt a JOIN saga s USING (tenant_id, bulk_id) LEFT JOIN tenant_counter k USING (tenant_id)
 WHERE (a.tenant_id, a.bulk_id, a.chunk) IN (SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::int[])) AND a.state <> 2
 """
@@ -225,7 +231,7 @@ WHERE (a.tenant_id, a.bulk_id, a.chunk) IN (SELECT * FROM unnest($1::uuid[], $2:
 @dataclass(frozen=True, slots=True)
 class Standing:
     """Why an intent was refused, or how a leased attempt stands: `going` unless its send was stopped, paused or
-    parked; `quiet` outside the hours of its recipients."""
+    parked, its tenant suspended, or the platform stopped; `quiet` outside the hours of its recipients."""
 
     epoch: int
     leased: bool
@@ -248,7 +254,7 @@ async def standings(tx: Tx, keys: Collection[ChunkKey], owner: UUID) -> dict[Chu
             ending=row["ending"],
             counter=row["counter"],
         )
-        for row in await tx.fetch(_STANDING, *key_columns(keys), owner)
+        for row in await tx.fetch(_STANDING, *key_columns(keys), owner, NIL_TENANT)
     }
 
 

@@ -100,6 +100,7 @@ class TenantOut(Model):
     failed_rule: FailedRule
     at_least_once: bool = Field(description=_NOT_YET)
     closed: bool
+    suspended: bool = Field(description="by an operator, at /v1/ops/dispatch/tenants/{tenant_id}/suspend")
     parent_id: UUID | None
     created_at: datetime
     updated_at: datetime
@@ -250,6 +251,7 @@ def _out(tenant: Tenant) -> TenantOut:
         failed_rule=settings.failed_rule,
         at_least_once=settings.at_least_once,
         closed=settings.closed,
+        suspended=settings.suspended,
         parent_id=settings.parent_id,
         created_at=tenant.created_at,
         updated_at=tenant.updated_at,

@@ -80,6 +80,8 @@ async def issue_token(request: Request) -> Token:
     credential = await desk.ask(look_up)
     if credential is None or not _holds(credential, asked.client_secret):
         raise _refused()
+    if credential.tenant_suspended:
+        raise _suspended()
     caller = Caller(credential.tenant_id, str(credential.user_id), Role(credential.role), credential.client_id)
     try:
         return Token(access_token=keyring.sign(caller), expires_in=settings.tenant_token_s)
@@ -168,6 +170,12 @@ def _unread() -> Problem:
 def _refused() -> Problem:
     problem = Problem(401, "invalid_client", "Client id and secret do not hold", error="invalid_client")
     return problem.with_headers({"WWW-Authenticate": 'Basic realm="muster"'})
+
+
+def _suspended() -> Problem:
+    """Said to those alone whose secret holds."""
+    detail = "The operator has suspended this business: it gets no tokens, and nothing is sent for it."
+    return Problem(403, "tenant_suspended", "This business is suspended", detail, error="unauthorized_client")
 
 
 def _invalid(code: str, message: str, field: str) -> Problem:
