@@ -133,7 +133,7 @@ finish_promise_error_ratio = Histogram(
     "By how much the finish that was promised after 5 s of sending was missed, as a share of the time it took.",
     buckets=(0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1),
 )
-suspended = Gauge("muster_suspended", "Suspended tenants; of scope platform: 1 while it is stopped.", ["scope"])
+suspended = Gauge("muster_suspended", "Suspended tenants; of part platform: 1 while it is stopped.", ["part"])
 bulks_parked = Counter("muster_bulks_parked", "Sends parked: two facts contradict each other, a person must look.")
 
 # --- Report (report-svc) ---
