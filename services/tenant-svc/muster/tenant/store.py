@@ -69,8 +69,8 @@ RETURNING {_TENANT}
 
 
 async def suspend(tx: Tx, tenant_id: UUID, version: int, *, suspended: bool) -> Tenant | None:
-    """What dispatch-svc said of a tenant, as the worker, under `version` of its own; None where a later word is here, or
-    no such tenant."""
+    """What dispatch-svc said of a tenant, as the worker, under `version` of its own; None where a later word is
+    here, or no such tenant."""
     row = await tx.fetchrow(_SUSPEND, tenant_id, version, suspended)
     return _tenant(row) if row else None
 
@@ -213,7 +213,8 @@ async def revoke_key(tx: Tx, tenant_id: UUID, key_id: UUID) -> bool:
 
 _CREDENTIAL = """
 SELECT k.tenant_id, k.user_id, k.key_id, k.client_id, k.secret_hash, m.role, m.active,
-    coalesce(t.closed, false) AS tenant_closed, coalesce(t.suspended, false) AS tenant_suspended, k.expires_at, k.last_used_at, k.revoked_at
+    coalesce(t.closed, false) AS tenant_closed, coalesce(t.suspended, false) AS tenant_suspended, k.expires_at,
+    k.last_used_at, k.revoked_at
 FROM api_key k JOIN member m ON m.tenant_id = k.tenant_id AND m.user_id = k.user_id
     LEFT JOIN tenant t ON t.tenant_id = k.tenant_id
 WHERE k.client_id = $1

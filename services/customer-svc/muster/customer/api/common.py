@@ -48,7 +48,7 @@ async def sending_tenant_of(request: Request, tx: Tx, tenant_id: UUID) -> Tenant
 
 
 async def refuse_suspended(tx: Tx, tenant_id: UUID) -> None:
-    """Take nothing more to send: 409 for a business that the operator has suspended, 503 while the platform is stopped."""
+    """Take nothing more to send: 409 for a business that is suspended, 503 while the platform is stopped."""
     reasons = await reference.suspensions(tx, tenant_id)
     if tenant_id in reasons:
         detail = f"The operator has suspended it: {reasons[tenant_id]}"

@@ -66,7 +66,9 @@ async def save_suspension(tx: Tx, subject_id: UUID, version: int, reason: str, *
     await tx.execute(_SAVE_SUSPENSION, subject_id, version, suspended, reason)
 
 
-_SUSPENSIONS = "SELECT subject_id, reason FROM suspension WHERE suspended AND subject_id IN ($1, $2) ORDER BY subject_id"
+_SUSPENSIONS = (
+    "SELECT subject_id, reason FROM suspension WHERE suspended AND subject_id IN ($1, $2) ORDER BY subject_id"
+)
 
 
 async def suspensions(tx: Tx, tenant_id: UUID) -> dict[UUID, str]:

@@ -106,8 +106,8 @@ async def stop_platform(
 ) -> Response:
     """Let nothing leave for anybody, on any carrier, until the platform is started again.
 
-    What is queued waits, or ends at its `send_by`; new sends are refused with the reason. 202 while a carrier still owes
-    answers for what had left before.
+    What is queued waits, or ends at its `send_by`; new sends are refused with the reason. 202 while a carrier still
+    owes answers for what had left before.
     """
     response, found = await _change(NIL_TENANT, body, caller, begin, once, suspended=True)
     return await _answer(request, response, found, _platform(found))
@@ -127,9 +127,7 @@ async def start_platform(
 
 
 @router.get("/platform")
-async def read_platform(
-    _: Annotated[Caller, requires(Role.OPERATOR)], tx: Annotated[Tx, tenant_tx]
-) -> PlatformOut:
+async def read_platform(_: Annotated[Caller, requires(Role.OPERATOR)], tx: Annotated[Tx, tenant_tx]) -> PlatformOut:
     """Whether the platform is stopped, since when and why."""
     return _platform(await suspensions.find(tx, NIL_TENANT))
 
@@ -171,18 +169,20 @@ async def _answer(request: Request, replay: Response, found: Suspension | None, 
     """How it stands, once no sender holds anything of whom it names, or with 202 after a while."""
     settings: DispatchSettings = request.app.state.settings
     deadline = clock.monotonic() + settings.dispatch_stop_wait_s
-    desk: Desk = request.app.state.desk
-    exact = True
-    while found is not None and found.suspended:
-        tenant_id = found.tenant_id
-        exact = not await desk.ask(lambda tx: suspensions.has_leased(tx, tenant_id))
-        if exact or clock.monotonic() > deadline:
-            break
-        await asyncio.sleep(_POLL_S)
+    exact = found is None or not found.suspended
+    while found is not None and not exact and clock.monotonic() < deadline:
+        exact = not await _has_leased(request, found.tenant_id)
+        if not exact:
+            await asyncio.sleep(_POLL_S)
     response = JSONResponse(answer.model_dump(mode="json"), 200 if exact else 202)
     if "Idempotent-Replayed" in replay.headers:
         response.headers["Idempotent-Replayed"] = "true"
     return response
+
+
+async def _has_leased(request: Request, tenant_id: UUID) -> bool:
+    desk: Desk = request.app.state.desk
+    return await desk.ask(lambda tx: suspensions.has_leased(tx, tenant_id))
 
 
 def _suspension(one: Suspension | None) -> SuspensionOut:
