@@ -5,8 +5,9 @@ from uuid import UUID, uuid4
 
 import pytest
 
-from muster.customer.handlers.facts import on_suspension_changed
+from muster.customer.handlers.facts import on_bulk_sms_controlled, on_suspension_changed
 from muster.events import NIL_TENANT
+from muster.events.v1.bulk_pb2 import CONTROL_PAUSE, CONTROL_RESUME, BulkSmsControlled
 from muster.events.v1.suspensions_pb2 import SuspensionChanged
 
 ROWS = "Ada,Lovelace,0411000001,yes\nAlan,Turing,0411000002,yes\n"
@@ -55,3 +56,20 @@ async def test_another_business_s_suspension_is_not_one_s_own(salon: Any) -> Non
     await salon.hear(on_suspension_changed, word(salon.other_id))
 
     assert [one.status_code for one in await try_all(salon, quoted["id"])] == [202, 202]
+
+
+async def test_a_send_that_paused_itself_says_why_until_it_is_resumed(salon: Any) -> None:
+    await salon.load(ROWS)
+    bulk_id = await salon.send((await salon.quote("Hello"))["id"])
+    await salon.plan()
+    who = {"tenant_id": str(salon.tenant_id), "bulk_id": bulk_id}
+
+    await salon.hear(
+        on_bulk_sms_controlled,
+        BulkSmsControlled(**who, control_version=1, control=CONTROL_PAUSE, reason="error_rate"),
+    )
+    paused = await salon.bulk(bulk_id)
+    await salon.hear(on_bulk_sms_controlled, BulkSmsControlled(**who, control_version=2, control=CONTROL_RESUME))
+
+    assert (paused["state"], paused["problem"]["code"]) == ("paused", "error_rate")
+    assert (await salon.bulk(bulk_id))["problem"] is None

@@ -11,6 +11,7 @@ from uuid import UUID, uuid4
 import pytest
 from aiosmtpd.smtp import SMTP, Envelope, Session
 
+from muster.events.v1.bulk_pb2 import CONTROL_PAUSE, CONTROL_RESUME, BulkSmsControlled
 from muster.events.v1.credits_pb2 import AutomaticTopUpFailed, CreditsLow
 from muster.events.v1.tenants_pb2 import TenantChanged
 from muster.kit.consumer import Poison
@@ -87,6 +88,23 @@ async def test_a_top_up_that_failed_is_told_once(db: Database) -> None:
     assert subject == "An automatic top-up of your SMS credits failed"
     assert "500 EUR" in text
     assert "card declined" in text
+
+
+async def test_a_send_that_paused_itself_is_told_once_and_what_a_person_did_is_not(db: Database) -> None:
+    tenant, bulk = await tenant_with(db), uuid4()
+    who = {"tenant_id": str(tenant), "bulk_id": str(bulk)}
+    by_itself = BulkSmsControlled(**who, control_version=1, control=CONTROL_PAUSE, reason="error_rate")
+    others = (
+        BulkSmsControlled(**who, control_version=2, control=CONTROL_RESUME, user_id="mia"),
+        BulkSmsControlled(**who, control_version=3, control=CONTROL_PAUSE, user_id="mia"),
+    )
+
+    await run_twice(db, handlers.on_bulk_sms_controlled, by_itself, *others)
+
+    (found,) = await leased(db)
+    subject, text = text_of(found)
+    assert subject == "Your SMS send was paused"
+    assert str(bulk) in text
 
 
 @pytest.mark.parametrize(("reception", "closed"), [("", False), ("desk@rosa.example", True)])

@@ -134,6 +134,9 @@ finish_promise_error_ratio = Histogram(
     buckets=(0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1),
 )
 suspended = Gauge("muster_suspended", "Suspended tenants; of part platform: 1 while it is stopped.", ["part"])
+sends_paused_for_errors = Counter(
+    "muster_sends_paused_for_errors", "Sends that paused themselves: too many of their messages were refused or failed."
+)
 bulks_parked = Counter("muster_bulks_parked", "Sends parked: two facts contradict each other, a person must look.")
 
 # --- Report (report-svc) ---

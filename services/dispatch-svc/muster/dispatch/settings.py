@@ -44,6 +44,12 @@ class DispatchSettings(ServiceSettings):
     dispatch_retry_s_min: float = Field(default=0.5, gt=0)
     dispatch_retry_s_max: float = Field(default=5.0, gt=0, description="a busy carrier is asked again this often")
     dispatch_held_s: float = Field(default=60.0, gt=0, description="how often a held message is looked at again")
+    dispatch_refused_percent_max: int = Field(
+        default=50, ge=1, le=100, description="of the last outcomes of a send; above it the send is paused; 100: never"
+    )
+    dispatch_judged_parts_min: int = Field(
+        default=200, ge=10, le=100_000, description="outcomes that are needed to judge a send"
+    )
     dispatch_stop_wait_s: float = Field(default=2.0, gt=0, description="how long a stop waits for exact counts")
     dispatch_unknown_kept_s: float = Field(default=72 * 3600.0, gt=0)
     dispatch_account_repeat_s: float = Field(default=3600.0, gt=0)

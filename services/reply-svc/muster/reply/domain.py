@@ -248,15 +248,17 @@ class Forward:
 
 
 class NoticeKind(StrEnum):
-    """What a letter about credits is about."""
+    """What a letter that no customer has caused is about."""
 
     CREDITS_LOW = "credits_low"
     TOP_UP_FAILED = "top_up_failed"
+    SEND_PAUSED = "send_paused"
 
 
 @dataclass(frozen=True, slots=True)
 class Notice:
-    """A letter about credits on its way to a reception: all that it says. `letter_id` names what happened."""
+    """A letter about credits, or a send (`reason` is its id), on its way to a reception: all that it says. `letter_id`
+    names what happened."""
 
     tenant_id: UUID
     letter_id: UUID

@@ -9,6 +9,7 @@ from uuid import UUID, uuid5
 
 from muster.events import key_of_number
 from muster.events.v1 import common_pb2, recipients_pb2, replies_pb2
+from muster.events.v1.bulk_pb2 import CONTROL_PAUSE, BulkSmsControlled
 from muster.events.v1.credits_pb2 import AutomaticTopUpFailed, CreditsLow
 from muster.events.v1.recipients_pb2 import AnswerRequested, BulkRecipientsAttached, SmsReceived
 from muster.events.v1.replies_pb2 import OptOutReceived, ReplyReceived
@@ -26,9 +27,10 @@ ErasureHeard: TypeAlias = Received[PersonErased]
 TenantHeard: TypeAlias = Received[TenantChanged]
 
 LowHeard: TypeAlias = Received[CreditsLow]
+ControlHeard: TypeAlias = Received[BulkSmsControlled]
 FailedTopUpHeard: TypeAlias = Received[AutomaticTopUpFailed]
 
-HEARD = ("tenants", "suppressions", "sms", "inbound", "credits")
+HEARD = ("tenants", "suppressions", "sms", "inbound", "credits", "bulk-progress")
 HEARD_CHUNKS = ("bulk-recipients", "bulk-recipients-small")
 """Read by a consumer of their own, so that a giant send does not stand before a reply."""
 
@@ -235,6 +237,21 @@ def failed_top_up_of(received: FailedTopUpHeard) -> Notice:
         currency=message.currency,
         # PostgreSQL stores every character but this one.
         reason=message.reason.replace("\0", ""),
+    )
+
+
+def paused_of(received: ControlHeard) -> Notice | None:
+    """What of a send that paused itself is told; its control names it. None for what a person has done."""
+    message = received.message
+    if message.control != CONTROL_PAUSE or message.reason != "error_rate":
+        return None
+    tenant_id, bulk_id = _uuid(message.tenant_id), _uuid(message.bulk_id)
+    return Notice(
+        tenant_id=tenant_id,
+        letter_id=uuid5(tenant_id, f"send-paused/{bulk_id}/{message.control_version}"),
+        kind=NoticeKind.SEND_PAUSED,
+        since=_moment(received.time_unix_ms),
+        reason=str(bulk_id),
     )
 
 

@@ -62,6 +62,12 @@ async def on_automatic_top_up_failed(tx: Tx, batch: Sequence[events.FailedTopUpH
     await _notify(tx, [events.failed_top_up_of(received) for received in batch])
 
 
+async def on_bulk_sms_controlled(tx: Tx, batch: Sequence[events.ControlHeard]) -> None:
+    """Write to the receptions of those whose sends have paused themselves, once for each time."""
+    paused = [events.paused_of(received) for received in batch]
+    await _notify(tx, [one for one in paused if one is not None])
+
+
 async def on_person_erased(tx: Tx, batch: Sequence[events.ErasureHeard]) -> None:
     """Blank what people wrote and were sent, now and in what comes late."""
     for erasure in map(events.erasure_of, batch):
@@ -195,4 +201,5 @@ HANDLERS: Mapping[str, Handler] = {
     "BulkRecipientsAttached": on_bulk_recipients_attached,
     "CreditsLow": on_credits_low,
     "AutomaticTopUpFailed": on_automatic_top_up_failed,
+    "BulkSmsControlled": on_bulk_sms_controlled,
 }

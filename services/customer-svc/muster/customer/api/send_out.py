@@ -16,6 +16,7 @@ from muster.customer.domain.sends import (
     held_back,
     outcomes_unknown,
     state_of,
+    too_many_failed,
 )
 from muster.customer.events import MessageClass, MessageKind, Partial
 from muster.kit.http import Model
@@ -110,6 +111,8 @@ def bulk_out(row: Record, unknown_kept_s: float) -> BulkOut:
 def _problem(row: Record, state: State) -> Problem | None:
     if state is State.PAUSED and row["control_reason"] == "parked":
         return held_back()
+    if state is State.PAUSED and row["control_reason"] == "error_rate":
+        return too_many_failed()
     if state is not State.CLOSED:
         return None
     return cut_short(

@@ -134,6 +134,15 @@ def held_back() -> Problem:
     return _problem("parked", "The send is held back", detail)
 
 
+def too_many_failed() -> Problem:
+    """It has paused itself."""
+    detail = (
+        "Too many of its last messages were refused by the carrier or did not arrive, so it was paused. Look at the "
+        "report: wrong numbers, a sender that is not registered? Resume it, or stop it; it ends at its send_by."
+    )
+    return _problem("error_rate", "The send was paused: too many messages fail", detail)
+
+
 @dataclass(frozen=True, slots=True)
 class Cut:
     """A closed send: how many of its messages were stopped, the word of dispatch-svc for why, and who ended it."""

@@ -39,8 +39,10 @@ async def advance_locked(
     *,
     user_id: str = "",
     by_operator: bool = False,
+    reason: str = "",
 ) -> dict[SagaKey, Bulk]:
-    """The same for sagas that are locked already. `by_operator`: of the platform, not by a person of the tenant's."""
+    """The same for sagas that are locked already. `by_operator`: of the platform, not by a person of the tenant's;
+    `reason`: another code of why."""
     after: dict[SagaKey, Bulk] = dict(before)
     effects: list[tuple[SagaKey, Effect, Bulk]] = []
     to_sum = []
@@ -53,7 +55,7 @@ async def advance_locked(
         for key, tally in (await sagas.tallies(tx, to_sum)).items():
             _advance_all(after, key, (Summed(tally),), effects)
     await sagas.save(tx, {key: bulk for key, bulk in after.items() if bulk != before[key]})
-    await emit(tx, *_said(effects, user_id, "operator" if by_operator else ""))
+    await emit(tx, *_said(effects, user_id, "operator" if by_operator else reason))
     return after
 
 

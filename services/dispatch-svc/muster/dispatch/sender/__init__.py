@@ -9,6 +9,7 @@ from muster.dispatch.sender.book import Book
 from muster.dispatch.sender.deliveries import JOIN_EVERY_S, Deliveries
 from muster.dispatch.sender.feeder import Feeder
 from muster.dispatch.sender.inbound import Inbox
+from muster.dispatch.sender.judge import EVERY_S as JUDGE_EVERY_S
 from muster.dispatch.sender.kinds import link_to
 from muster.dispatch.sender.link import Ears
 from muster.dispatch.sender.meter import EVERY_S as METER_EVERY_S
@@ -63,6 +64,7 @@ class Sender:
             ("watch", self.recorder.watch()),
             ("resolver", repeat("resolver", EVERY_S, self.resolver.flush)),
             ("joiner", repeat("joiner", JOIN_EVERY_S, self.deliveries.join)),
+            ("judge", repeat("judge", JUDGE_EVERY_S, lambda: self.shared.judge.pause_ailing(self.shared.db))),
             ("meter", repeat("meter", METER_EVERY_S, lambda: say_rate(self.shared))),
             ("receipts", self.deliveries.until_broken()),
             ("late-parts", repeat("late-parts", self.shared.settings.dispatch_parts_look_s, self.inbox.take_late)),

@@ -24,6 +24,7 @@ class ReceiptHome:
 
     __slots__ = (
         *(
+            "control_version",
             "hashes",
             "key",
             "lane",
@@ -41,6 +42,8 @@ class ReceiptHome:
 
     def __init__(self, home: Home) -> None:
         self.key: ChunkKey = home.key
+        # Of the claim that was first written from; None where that was before this process began.
+        self.control_version: int | None = None
         self.lane = home.about.lane
         self.seq = home.recipients.seq
         self.hashes = home.recipients.hashes

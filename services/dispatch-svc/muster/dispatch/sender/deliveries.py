@@ -204,6 +204,8 @@ class Deliveries:
             await store.keep_waiting(tx, account, waiting)
             await store.drop_waiting(tx, account, joined)
         for home, receipts, _ in news:
+            if home.control_version is not None:
+                self._shared.judge.received(home.key, home.control_version, home.receipts, receipts)
             home.receipts = receipts
             home.said += 1
             self._book.forget_if_complete(home)

@@ -210,6 +210,8 @@ class Feeder:
         """What takes the answers of one write: the road that every message goes."""
         shared, book = self._shared, self._book
         home = book.home_of(job.home)
+        if home.control_version is None:
+            home.control_version = job.claimed.control_version
         states, ids, register, meter = job.slots, job.carrier_ids, book.add, shared.meter
 
         def sink(indexed: list[tuple[int, Outcome]]) -> None:

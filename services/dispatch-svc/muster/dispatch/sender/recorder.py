@@ -71,6 +71,7 @@ class Recorder:
                     job.unanswered()
                 raise
             for job, change in changes:
+                shared.judge.answered(job.claimed.key.chunk, job.claimed.control_version, job.stored, change.after)
                 job.recorded(change, versions[change.home.key])
                 job.dirty_at = clock.monotonic() if job.changed else None
             for job in ended:

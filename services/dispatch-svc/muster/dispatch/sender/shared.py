@@ -5,10 +5,12 @@ from dataclasses import dataclass, field
 from uuid import UUID
 
 from muster.dispatch.domain.carriers import Account
+from muster.dispatch.domain.health import Limits
 from muster.dispatch.domain.pace import Meter
 from muster.dispatch.events import ChunkKey
 from muster.dispatch.failpoint import Failpoint
 from muster.dispatch.sender.job import Job
+from muster.dispatch.sender.judge import Judge
 from muster.dispatch.sender.rate import Rate
 from muster.dispatch.settings import DispatchSettings
 from muster.kit.ids import uuid7
@@ -31,7 +33,12 @@ class Shared:
     feed: asyncio.Event = field(default_factory=asyncio.Event)
     record: asyncio.Event = field(default_factory=asyncio.Event)
     meter: Meter = field(default_factory=Meter)
+    judge: Judge = field(init=False)
     closing: bool = False
+
+    def __post_init__(self) -> None:
+        settings = self.settings
+        self.judge = Judge(Limits(settings.dispatch_refused_percent_max, settings.dispatch_judged_parts_min))
 
     def leave(self, job: Job, why: str) -> None:
         """Write nothing more of it; its lease ends when all that is on the wire has an answer."""

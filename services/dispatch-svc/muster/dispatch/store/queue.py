@@ -86,6 +86,7 @@ class Claimed:
     intent_upto: int
     valid_until: datetime
     reserved: int
+    control_version: int
     upto: int
     reference_base: int
     reference_bits: int
@@ -110,7 +111,7 @@ WITH a AS (
         AND (allowed IS NULL OR allowed @> kit_now())
     ORDER BY tenant_id, bulk_id, chunk FOR UPDATE SKIP LOCKED
 ), s AS (
-    SELECT tenant_id, bulk_id, reserved FROM saga
+    SELECT tenant_id, bulk_id, reserved, control_version FROM saga
     WHERE bulk_id = ANY ((SELECT array_agg(bulk_id) FROM a)::uuid[]) AND tenant_id = ANY ($1)
         AND state = 'sending' AND ending = '' AND parked = ''
         AND NOT EXISTS (SELECT FROM suspension h WHERE h.suspended AND h.tenant_id IN (saga.tenant_id, $7))
@@ -121,7 +122,7 @@ WITH a AS (
     FROM a JOIN s USING (tenant_id, bulk_id)
     WHERE t.tenant_id = a.tenant_id AND t.bulk_id = a.bulk_id AND t.chunk = a.chunk AND t.attempt = a.attempt
     RETURNING t.tenant_id, t.bulk_id, t.chunk, t.attempt, t.lease_epoch, t.slot_order, t.intent_upto,
-        t.suppression_counter, s.reserved,
+        t.suppression_counter, s.reserved, s.control_version,
         least(t.send_by, (SELECT upper(w) FROM unnest(t.allowed) w WHERE w @> kit_now())) AS valid_until
 )
 SELECT l.*, c.lane, c.message_class, c.kind, c.account, c.country, c.sender, c.upto, c.reference_base, c.reference_bits,
@@ -151,6 +152,7 @@ def _claimed(row: Record) -> Claimed:
         intent_upto=row["intent_upto"],
         valid_until=row["valid_until"],
         reserved=row["reserved"],
+        control_version=row["control_version"],
         upto=row["upto"],
         reference_base=row["reference_base"],
         reference_bits=row["reference_bits"],

@@ -34,6 +34,7 @@ _TOKEN_BYTES: Final = 10
 _SUBJECTS: Final = {
     NoticeKind.CREDITS_LOW: "Your SMS credits are low",
     NoticeKind.TOP_UP_FAILED: "An automatic top-up of your SMS credits failed",
+    NoticeKind.SEND_PAUSED: "Your SMS send was paused",
 }
 
 
@@ -69,7 +70,7 @@ def compose(forward: Forward, mark: Postmark) -> Letter:
 
 
 def compose_notice(notice: Notice, mark: Postmark) -> Letter:
-    """The letter about credits, the same at each attempt; HeaderRefused where an address is not one."""
+    """The letter about credits or a send, the same at each attempt; HeaderRefused where an address is not one."""
     headers = {
         "From": f"Muster <{mark.sender}>",
         "To": notice.recipient,
@@ -138,6 +139,12 @@ def _notice_body(notice: Notice) -> str:
         return (
             f"{who} {notice.available} credits left (on {at}), fewer than the {notice.threshold} below which you want "
             "to be told.\n\nYou are told again when they have risen above that and fallen once more.\n"
+        )
+    if notice.kind is NoticeKind.SEND_PAUSED:
+        return (
+            f"Your SMS send {notice.reason} was paused on {at}: too many of its last messages were refused by the carrier "
+            "or did not arrive.\n\nNothing more of it leaves until somebody resumes it; it ends at its send_by, and the "
+            "credits of what was not sent come back. The SMS Detail Report says which messages failed.\n"
         )
     return (
         f"An automatic top-up of {notice.amount} {notice.currency} (in its smallest unit, such as cents) failed on "
