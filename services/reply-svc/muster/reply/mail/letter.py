@@ -143,8 +143,8 @@ def _notice_body(notice: Notice) -> str:
     if notice.kind is NoticeKind.SEND_PAUSED:
         return (
             f"Your SMS send {notice.reason} was paused on {at}: too many of its last messages were refused by the "
-            "carrier or did not arrive.\n\nNothing more of it leaves until somebody resumes it; it ends at its send_by, "
-            "and the credits of what was not sent come back. The SMS Detail Report says which messages failed.\n"
+            "carrier or did not arrive.\n\nNothing more leaves until somebody resumes it. It ends at its send_by, and "
+            "the credits of what was not sent come back. The SMS Detail Report says which messages failed.\n"
         )
     return (
         f"An automatic top-up of {notice.amount} {notice.currency} (in its smallest unit, such as cents) failed on "
