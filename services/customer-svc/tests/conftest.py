@@ -1,7 +1,9 @@
 """A salon with a few customers, on a fresh database, behind the real HTTP edge."""
 
+import sys
 from collections.abc import AsyncIterator, Iterable
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -10,8 +12,13 @@ import httpx
 import pytest
 from fastapi import FastAPI
 
+sys.path.insert(0, str(Path(__file__).parent))
+
+from gathering import KEY, gatherer_of
+
 from muster.customer.api import ROUTERS
 from muster.customer.handlers import facts as handlers
+from muster.customer.handlers import messages
 from muster.customer.planner import Limits, Planner
 from muster.customer.settings import CustomerSettings
 from muster.events import NIL_TENANT
@@ -20,12 +27,11 @@ from muster.events.v1.tenants_pb2 import TenantChanged
 from muster.kit.auth import Caller, Role
 from muster.kit.desk import Desk
 from muster.kit.http import create_app
+from muster.kit.idempotency import Claim
 from muster.kit.outbox import Lane
 from muster.kit.pg import Database
 from muster.kit.testing import Emitted, ServiceDatabases, apply, facts
 from muster.kit.tokens import TokenRefused
-
-KEY = "00" * 32
 
 
 @dataclass
@@ -37,6 +43,7 @@ class Salon:
     tenant_id: UUID
     other_id: UUID
     admin_dsn: str
+    callers: dict[str, Caller]
     limits: Limits = field(default_factory=lambda: Limits(200, 40, 1, 60_000))
 
     async def ask(
@@ -92,6 +99,12 @@ class Salon:
         for _ in range(2):
             await apply(self.db, handler, *messages)
 
+    def asked(self, to: str, *, by: str = "admin", key: str = "", **members: Any) -> messages.Ask:
+        """A message as its route hands it over."""
+        claim = Claim(self.tenant_id, "POST /v1/messages", key, to.encode()) if key else None
+        values = {"text": "Hi", "marketing": False, "kind": messages.MessageKind.SINGLE, "send_by": None, **members}
+        return messages.Ask(self.callers[by], to, 0, claim=claim, **values)
+
     async def count(self, table: str) -> int:
         """Rows of a table, of all tenants, seen behind the roles."""
         connection = await asyncpg.connect(self.admin_dsn)
@@ -145,14 +158,16 @@ async def salon(app: FastAPI, service_database: ServiceDatabases, settings: Cust
     callers = {
         "operator": Caller(NIL_TENANT, "op", Role.OPERATOR, ""),
         "admin": Caller(tenant_id, "ada", Role.ADMIN, ""),
+        "manager": Caller(tenant_id, "mia", Role.MANAGER, ""),
         "staff": Caller(tenant_id, "sam", Role.STAFF, ""),
         "other": Caller(other_id, "ole", Role.ADMIN, ""),
         "stranger": Caller(uuid4(), "new", Role.ADMIN, ""),
     }
     app.state.db, app.state.desk = db, Desk(db)
     app.state.verifier, app.state.settings = Verifier(callers), settings
+    app.state.gatherer = gatherer_of(db)
     await apply(db, handlers.on_tenant_changed, tenant(tenant_id), tenant(other_id, "GB"))
     await apply(db, handlers.on_rates_changed, rate("AU", 1), rate("GB", 1), rate("NZ", 2))
     await apply(db, handlers.on_route_changed, route("all"))
     async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://customer") as client:
-        yield Salon(db, client, tenant_id, other_id, service_database.admin_dsn(db))
+        yield Salon(db, client, tenant_id, other_id, service_database.admin_dsn(db), callers)

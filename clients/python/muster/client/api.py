@@ -257,6 +257,18 @@ class Muster:
         """`charge` or `release` what is unknown of a send, where the rule of the business is to ask."""
         return cast(dict[str, Any], self.post(_send_path(bulk_id, "unknown"), {"answer": answer, "reason": reason}))
 
+    def message(self, text: str, *, key: str | None = None, **options: Any) -> shapes.Message:
+        """Send one message: `to` a number or a `customer_id`; repeated with the same key it is sent once.
+
+        options: `message_class` "factual" (the default) or "marketing", `kind` "single" or "reminder", `send_by`.
+        """
+        body = {"class" if name == "message_class" else name: value for name, value in options.items()}
+        return cast(shapes.Message, self.post("/v1/messages", {"text": text, **body}, key=key))
+
+    def message_status(self, message_id: str) -> shapes.ReportRow:
+        """What became of one message."""
+        return cast(shapes.ReportRow, self.get(f"/v1/messages/{_segment(message_id)}"))
+
     def progress(self, bulk_id: str) -> shapes.Progress:
         """Live numbers of a send, from the report."""
         return cast(shapes.Progress, self.get(_send_path(bulk_id, "progress")))

@@ -45,6 +45,15 @@ class Bulk(TypedDict):
     problem: NotRequired[dict[str, Any] | None]
 
 
+class Message(TypedDict):
+    id: str
+    bulk_id: str
+    state: str
+    parts: int
+    credits: int
+    send_by: str
+
+
 class Credits(TypedDict):
     granted: int
     owed: int

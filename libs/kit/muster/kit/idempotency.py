@@ -14,10 +14,10 @@ query and the body are what must not change.
 
 import json
 import re
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
-from typing import Annotated, Any, NoReturn, Protocol
+from typing import Annotated, Any, NamedTuple, NoReturn, Protocol
 from uuid import UUID
 
 from fastapi import Depends, Header, Request
@@ -48,6 +48,17 @@ _FIND = "SELECT body_hash, status, answer FROM idempotency WHERE tenant_id = $1 
 
 _STORE = "UPDATE idempotency SET status = $4, answer = $5 WHERE tenant_id = $1 AND route = $2 AND key = $3"
 
+_FIND_ALL = """
+SELECT tenant_id, route, key, body_hash, status, answer FROM idempotency
+WHERE (tenant_id, route, key) IN (SELECT * FROM unnest($1::uuid[], $2::text[], $3::text[]))
+"""
+
+_STORE_ALL = """
+INSERT INTO idempotency (tenant_id, route, key, body_hash, status, answer)
+SELECT * FROM unnest($1::uuid[], $2::text[], $3::text[], $4::bytea[], $5::smallint[], $6::bytea[]) ORDER BY 1, 2, 3
+ON CONFLICT (tenant_id, route, key) DO NOTHING
+"""
+
 # allow ordered-locks: one process at a time forgets, and what it forgets nobody else changes any more
 _FORGET = """
 DELETE FROM idempotency WHERE (tenant_id, route, key) IN (
@@ -68,6 +79,62 @@ class Sealer(Protocol):
     def open(self, sealed: bytes) -> bytes | None:
         """What was sealed; None where the key has changed since."""
         ...
+
+
+class Claim(NamedTuple):
+    """A key of one request of a group, and the digest of what must not change under it."""
+
+    tenant_id: UUID
+    route: str
+    key: str
+    digest: bytes
+
+    @property
+    def identity(self) -> tuple[UUID, str, str]:
+        """What the key belongs to, with the key."""
+        return self[:3]
+
+
+class Stored(NamedTuple):
+    """What was answered to a key before, and to what."""
+
+    digest: bytes
+    status: int
+    answer: bytes
+
+
+async def stored_answers(tx: Tx, claims: Sequence[Claim]) -> dict[tuple[UUID, str, str], Stored]:
+    """Those of the keys that were answered before (worker)."""
+    if not claims:
+        return {}
+    rows = await tx.fetch(_FIND_ALL, *_columns([claim.identity for claim in claims]))
+    return {
+        (row["tenant_id"], row["route"], row["key"]): Stored(row["body_hash"], row["status"], row["answer"])
+        for row in rows
+    }
+
+
+async def store_answers(tx: Tx, answers: Sequence[tuple[Claim, int, bytes]]) -> bool:
+    """Store what is answered to these keys (worker), which must differ; False where another transaction has answered
+    one of them meanwhile. Then this one must be rolled back, and its keys looked up again."""
+    if not answers:
+        return True
+    tag = await tx.execute(_STORE_ALL, *_columns([(*claim, status, answer) for claim, status, answer in answers]))
+    return int(tag.rpartition(" ")[2]) == len(answers)
+
+
+def replay(stored: Stored, digest: bytes) -> Response:
+    """The stored answer, for the same request; Problem 409 for another one."""
+    if stored.digest != digest:
+        metrics.idempotency_conflicts.inc()
+        raise conflict(
+            "idempotency_key_reused", "This idempotency key was used before",
+            "The same key came with another request. Use a new key for a new request.", field=_HEADER,
+        )  # fmt: skip
+    metrics.idempotent_replays.inc()
+    response = _response(stored.status, stored.answer)
+    response.headers["Idempotent-Replayed"] = "true"
+    return response
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,19 +175,11 @@ class Once:
     async def _replay(self, tx: Tx, identity: tuple[UUID, str, str], digest: bytes, sealer: Sealer | None) -> Response:
         row = await tx.fetchrow(_FIND, *identity)
         assert row is not None, "a claimed key is there"
-        if bytes(row["body_hash"]) != digest:
-            metrics.idempotency_conflicts.inc()
-            raise conflict(
-                "idempotency_key_reused", "This idempotency key was used before",
-                "The same key came with another request. Use a new key for a new request.", field=_HEADER,
-            )  # fmt: skip
-        answer = sealer.open(row["answer"]) if sealer else row["answer"]
+        same = bytes(row["body_hash"]) == digest
+        answer = sealer.open(row["answer"]) if sealer and same else row["answer"]
         if answer is None:
             raise conflict("answer_not_readable", "The stored answer cannot be opened any more")
-        metrics.idempotent_replays.inc()
-        response = _response(row["status"], answer)
-        response.headers["Idempotent-Replayed"] = "true"
-        return response
+        return replay(Stored(row["body_hash"], row["status"], answer), digest)
 
     def _digest(self, body: BaseModel | bytes | None) -> bytes:
         raw = body if isinstance(body, bytes) else _canonical(body).encode("utf-8", "surrogatepass")
@@ -138,10 +197,15 @@ class _Reader:
     ) -> Once:
         if key is None and self.required:
             raise unprocessable(_HEADER, "missing", "this header is needed here")
-        if key is not None and not _KEY.fullmatch(key):
-            raise unprocessable(_HEADER, "not_valid", "must be 1 to 255 visible ASCII characters")
+        check_key(key)
         target = f"{request.url.path}?{request.url.query}".encode()
         return Once(key, f"{request.method} {route_template(request.scope)}", target)
+
+
+def check_key(key: str | None) -> None:
+    """Problem 422 for a key that cannot be one."""
+    if key is not None and not _KEY.fullmatch(key):
+        raise unprocessable(_HEADER, "not_valid", "must be 1 to 255 visible ASCII characters")
 
 
 idempotent: Any = Depends(_Reader(required=False))
@@ -164,6 +228,10 @@ async def _forget(db: Database, kept_h: int) -> bool:
         count = int((await tx.execute(_FORGET, kept_h, _FORGET_AT_ONCE)).rpartition(" ")[2])
     metrics.idempotency_forgotten.inc(count)
     return count == _FORGET_AT_ONCE
+
+
+def _columns(rows: Sequence[Sequence[object]]) -> tuple[list[object], ...]:
+    return tuple(map(list, zip(*rows, strict=True)))
 
 
 def _rendered(status: int, content: BaseModel | Mapping[str, Any]) -> tuple[int, bytes]:

@@ -29,6 +29,10 @@ idempotent_replays = Counter("muster_idempotent_replays", "Writes answered from 
 idempotency_conflicts = Counter("muster_idempotency_conflicts", "Keys refused because they came with another body.")
 idempotency_forgotten = Counter("muster_idempotency_forgotten", "Stored answers deleted because of their age.")
 
+# --- Single messages (customer-svc api) ---
+single_messages = Counter("muster_single_messages", "Single messages and reminders taken.")
+single_groups = Counter("muster_single_groups", "Transactions that took them; messages by group say what one costs.")
+
 # --- Process (kit.process) ---
 loop_lag_seconds = Gauge("muster_loop_lag_seconds", "How late the event loop's last heartbeat was.")
 loop_stalls = Counter("muster_loop_stalls", "Heartbeats that came more than a second late.")

@@ -1,7 +1,10 @@
 """The processes of customer-svc: `python -m muster.customer.main api|worker|migrate`."""
 
+from functools import partial
+
 from muster.customer import events
-from muster.customer.handlers import facts
+from muster.customer.gatherer import Gatherer
+from muster.customer.handlers import facts, messages
 from muster.customer.planner import Limits, Planner
 from muster.customer.settings import CustomerSettings
 from muster.kit.outbox import Lane
@@ -16,9 +19,21 @@ async def api(process: Process[CustomerSettings]) -> None:
     """Serve HTTP."""
     from muster.customer.api import ROUTERS
 
-    serve_api(process, await connect(process), ROUTERS)
+    db = await connect(process)
+    serve_api(process, db, ROUTERS, gatherer=_gatherer(db, process.settings))
     process.ready()
     await process.stopped()
+
+
+def _gatherer(db: Database, settings: CustomerSettings) -> Gatherer:
+    secrets = messages.Secrets(settings.hash_key_bytes, settings.hash_generation, settings.bulk_id_key_bytes)
+    return Gatherer(
+        db,
+        partial(messages.take, secrets=secrets),
+        wait_ms=settings.customer_group_wait_ms,
+        group_max=settings.customer_group_max,
+        waiting_max=settings.customer_group_waiting_max,
+    )
 
 
 async def worker(process: Process[CustomerSettings]) -> None:

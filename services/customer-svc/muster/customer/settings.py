@@ -27,6 +27,13 @@ class CustomerSettings(ServiceSettings):
     customer_plan_publish_chunks: int = Field(default=40, ge=1, description="chunks published in one turn")
     customer_plan_idle_ms: int = Field(default=100, ge=1, description="pause of a planner that has nothing to do")
     customer_plan_freeze_timeout_ms: int = Field(default=120_000, ge=1)
+    customer_group_wait_ms: float = Field(
+        default=3.0, ge=0, le=100, description="a single message waits this long for others to be committed with it"
+    )
+    customer_group_max: int = Field(default=500, ge=1, le=500, description="single messages of one transaction")
+    customer_group_waiting_max: int = Field(
+        default=5_000, ge=1, le=100_000, description="single messages that wait; more are refused with 503"
+    )
     customer_suppressions_repeated_min: int = Field(
         default=60, ge=0, description="suppressions of the last minutes are said again by a new relay"
     )

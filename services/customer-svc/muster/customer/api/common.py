@@ -1,7 +1,7 @@
 """What several routes need: the tenant, who reads its numbers, and problems from refusals."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from uuid import UUID
 
 from fastapi import Request
@@ -15,7 +15,7 @@ from muster.events import NIL_TENANT
 from muster.kit.pg import Tx
 from muster.kit.problems import Problem, conflict, unavailable, unprocessable, unprocessable_all
 
-_LOOK_AGAIN_S = 0.05
+LOOK_AGAIN_S = 0.05
 _LOOK_AGAIN_LATER_S = 60
 
 
@@ -28,34 +28,49 @@ def settings_of(request: Request) -> CustomerSettings:
 
 async def tenant_of(request: Request, tx: Tx, tenant_id: UUID) -> Tenant:
     """The tenant's settings. A tenant that was made a moment ago is waited for; 503 if it is not heard of in time."""
-    looks = settings_of(request).customer_tenant_wait_ms / 1000 / _LOOK_AGAIN_S
+    looks = settings_of(request).customer_tenant_wait_ms / 1000 / LOOK_AGAIN_S
     while True:
         tenant = await reference.tenant_of(tx, tenant_id)
         if tenant is not None:
             return tenant
         if looks <= 0:
-            raise unavailable("tenant_not_heard_of", "The settings of this tenant have not arrived here yet.")
+            raise tenant_not_heard_of()
         looks -= 1
-        await asyncio.sleep(_LOOK_AGAIN_S)
+        await asyncio.sleep(LOOK_AGAIN_S)
 
 
 async def sending_tenant_of(request: Request, tx: Tx, tenant_id: UUID) -> Tenant:
     """The same where something is to be sent: 409 for a business that is closed."""
     tenant = await tenant_of(request, tx, tenant_id)
     if tenant.closed:
-        raise conflict("tenant_closed", "This business is closed", "Nothing is sent for it any more.")
+        raise tenant_closed()
     return tenant
 
 
 async def refuse_suspended(tx: Tx, tenant_id: UUID) -> None:
     """Take nothing more to send: 409 for a business that is suspended, 503 while the platform is stopped."""
-    reasons = await reference.suspensions(tx, tenant_id)
+    reasons = await reference.suspensions(tx, [tenant_id])
+    if reasons:
+        raise suspended(tenant_id, reasons)
+
+
+def suspended(tenant_id: UUID, reasons: Mapping[UUID, str]) -> Problem:
+    """Why nothing is sent for a business, or (the nil id) for anybody."""
     if tenant_id in reasons:
         detail = f"The operator has suspended it: {reasons[tenant_id]}"
-        raise conflict("tenant_suspended", "Nothing is sent for this business now", detail)
-    if reasons:
-        detail = f"Nothing is sent for anybody now: {reasons[NIL_TENANT]}"
-        raise unavailable("platform_stopped", detail, _LOOK_AGAIN_LATER_S)
+        return conflict("tenant_suspended", "Nothing is sent for this business now", detail)
+    detail = f"Nothing is sent for anybody now: {reasons[NIL_TENANT]}"
+    return unavailable("platform_stopped", detail, _LOOK_AGAIN_LATER_S)
+
+
+def tenant_closed() -> Problem:
+    """409: nothing is sent for a business that is closed."""
+    return conflict("tenant_closed", "This business is closed", "Nothing is sent for it any more.")
+
+
+def tenant_not_heard_of() -> Problem:
+    """503: a tenant that was made a moment ago."""
+    return unavailable("tenant_not_heard_of", "The settings of this tenant have not arrived here yet.")
 
 
 def reader_of(request: Request, tenant: Tenant) -> NumberReader:

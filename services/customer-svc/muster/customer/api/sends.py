@@ -1,4 +1,4 @@
-"""/v1/bulk-sms and /v1/messages: the front door of a send."""
+"""/v1/bulk-sms: the front door of a send."""
 
 from typing import Annotated, Literal
 from uuid import UUID
@@ -6,18 +6,15 @@ from uuid import UUID
 from fastapi import APIRouter, Query, Request, Response
 from pydantic import Field
 
-from muster.customer.api.common import problem_of, reader_of, refuse_suspended, sending_tenant_of, settings_of
+from muster.customer.api.common import problem_of, refuse_suspended, sending_tenant_of, settings_of
 from muster.customer.api.send_out import BulkOut, bulk_out
-from muster.customer.domain.customers import Consent, Mobile
-from muster.customer.domain.pricing import MergeText
 from muster.customer.domain.refusal import Refusal
 from muster.customer.domain.sends import Phase, is_small, judge_send_by
-from muster.customer.events import MessageClass, MessageKind, Partial
-from muster.customer.handlers.single import Message, reference_base, send_one
-from muster.customer.store import bulks, customers, plans, quotes, reference, suppressions
+from muster.customer.events import MessageKind, Partial
+from muster.customer.handlers.single import reference_base
+from muster.customer.store import bulks, plans, quotes
 from muster.customer.store.bulks import NewBulk
 from muster.customer.store.quotes import Quote
-from muster.customer.store.reference import Tenant
 from muster.kit import audit, clock
 from muster.kit.auth import ANY_TENANT_ROLE, SENDERS, Caller, Tx, requires, tenant_tx
 from muster.kit.http import Int, Model, Moment
@@ -27,7 +24,6 @@ from muster.kit.outbox import Lane, emit
 from muster.kit.pages import CursorText, Limit, Page, decode_cursor, page_of
 from muster.kit.pg import Record
 from muster.kit.problems import conflict, not_found, unprocessable
-from muster.text import NumberRefused
 
 router = APIRouter(prefix="/v1")
 
@@ -47,26 +43,6 @@ class ConfirmIn(Model):
     """What the user agrees to pay for a send that came to cost more than its quote."""
 
     credits: Annotated[Int, Field(ge=0)]
-
-
-class MessageIn(Model):
-    """One message, to a number as people write it or to a customer. The text is taken as it stands."""
-
-    to: Annotated[str, Field(min_length=1, max_length=64)] | None = None
-    customer_id: Annotated[Int, Field(ge=1)] | None = None
-    text: str
-    message_class: Annotated[Literal["marketing", "factual"], Field(alias="class")] = "factual"
-    send_by: Moment | None = None
-
-
-class MessageOut(Model):
-    """A message that was taken. id: as in the report."""
-
-    id: str
-    bulk_id: UUID
-    state: str
-    parts: int
-    credits: int
 
 
 @router.post("/bulk-sms", status_code=202, response_model=BulkOut)
@@ -143,22 +119,6 @@ async def confirm(
     return await once.answer(tx, caller, body, make)
 
 
-@router.post("/messages", status_code=202, response_model=MessageOut)
-async def send_message(
-    body: MessageIn,
-    request: Request,
-    caller: Annotated[Caller, requires(*SENDERS)],
-    tx: Annotated[Tx, tenant_tx],
-    once: Annotated[Once, idempotent],
-) -> Response:
-    """Send one message."""
-
-    async def make() -> tuple[int, Model]:
-        return 202, await _send_message(request, tx, caller, body)
-
-    return await once.answer(tx, caller, body, make)
-
-
 async def _bulk(request: Request, tx: Tx, caller: Caller, bulk_id: UUID, *, lock: bool = False) -> Record:
     """A send; 404 for what was never given to this tenant."""
     if not verify_checked(settings_of(request).bulk_id_key_bytes, caller.tenant_id, bulk_id):
@@ -216,69 +176,3 @@ def _usable(quote: Quote) -> None:
         raise conflict(
             "quote_expired", "This quote has expired", "Ask for a new one.", expires_at=str(quote.expires_at)
         )
-
-
-async def _send_message(request: Request, tx: Tx, caller: Caller, body: MessageIn) -> MessageOut:
-    send_by = judge_send_by(clock.now(), body.send_by)
-    text = MergeText.literal(body.text)
-    for refusal in (send_by, text):
-        if isinstance(refusal, Refusal):
-            raise problem_of(refusal)
-    assert not isinstance(send_by, Refusal)
-    assert not isinstance(text, Refusal)
-    tenant = await sending_tenant_of(request, tx, caller.tenant_id)
-    await refuse_suspended(tx, caller.tenant_id)
-    marketing = body.message_class == "marketing"
-    customer_id, mobile = await _recipient(request, tx, tenant, body)
-    if await suppressions.is_suppressed(tx, caller.tenant_id, mobile.number_hash, marketing=marketing):
-        raise unprocessable(_to(body), "opted_out", "this number wants no such messages")
-    message = Message(
-        checked_uuid(settings_of(request).bulk_id_key_bytes, caller.tenant_id),
-        text,
-        mobile,
-        customer_id,
-        MessageClass.MARKETING if marketing else MessageClass.FACTUAL,
-        MessageKind.SINGLE,
-        tenant.sender,
-        send_by,
-        caller.user_id,
-    )
-    total = await send_one(tx, caller.tenant_id, message, await reference.tariff_now(tx))
-    if isinstance(total, Refusal):
-        raise problem_of(total)
-    await emit(tx, audit.record(caller, "message-requested", "bulk-sms", str(message.bulk_id)))
-    return MessageOut(
-        id=f"{message.bulk_id}-1", bulk_id=message.bulk_id, state="waiting", parts=total.parts, credits=total.credits
-    )
-
-
-async def _recipient(request: Request, tx: Tx, tenant: Tenant, body: MessageIn) -> tuple[int, Mobile]:
-    """The customer (0: nobody's number) and the number."""
-    if (body.to is None) == (body.customer_id is None):
-        raise unprocessable("to", "to_or_customer", "give a number or a customer_id, one of them")
-    marketing = body.message_class == "marketing"
-    if body.to is not None:
-        mobile = reader_of(request, tenant).read(body.to)
-        if isinstance(mobile, NumberRefused):
-            raise problem_of(Refusal("to", mobile.code, mobile.message))
-        customer_id = await customers.holder_of(tx, tenant.tenant_id, mobile.number_hash, marketing=marketing) or 0
-        row = await customers.customer_of(tx, tenant.tenant_id, customer_id) if customer_id else None
-    else:
-        customer_id = body.customer_id or 0
-        row = await customers.customer_of(tx, tenant.tenant_id, customer_id)
-        if row is None:
-            raise not_found("customer")
-        if not row["numbers"]:
-            raise unprocessable("customer_id", "not_textable", "this customer has no mobile number")
-        mobile = Mobile(row["numbers"][0], row["countries"][0], row["hashes"][0])
-    if marketing and not _consents(row):
-        raise unprocessable(_to(body), "no_consent", "marketing needs a customer who consents to it")
-    return customer_id, mobile
-
-
-def _consents(row: Record | None) -> bool:
-    return bool(row and row["allow_bulk_sms"] and row["consent"] in (Consent.EXPRESS, Consent.INFERRED))
-
-
-def _to(body: MessageIn) -> str:
-    return "to" if body.to is not None else "customer_id"

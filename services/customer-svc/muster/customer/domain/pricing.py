@@ -39,7 +39,7 @@ class MergeText:
     @classmethod
     def read(cls, text: str) -> "MergeText | Refusal":
         """The parsed text, or why it cannot be sent to anybody."""
-        refusal = _unusable(text)
+        refusal = unusable(text)
         if refusal is not None:
             return refusal
         try:
@@ -55,7 +55,7 @@ class MergeText:
     @classmethod
     def literal(cls, text: str) -> "MergeText | Refusal":
         """A text without merge fields, in which braces are braces."""
-        return _unusable(text) or cls(text, Template((text,)), (), ())
+        return unusable(text) or cls(text, Template((text,)), (), ())
 
     @property
     def dearer(self) -> tuple[Dearer, ...]:
@@ -75,7 +75,8 @@ class MergeText:
         return rendered
 
 
-def _unusable(text: str) -> Refusal | None:
+def unusable(text: str) -> Refusal | None:
+    """Why nobody could be sent this text, whatever the route."""
     if len(text) > TEXT_CHARACTERS_MAX:
         return Refusal("text", "too_long", f"A text has at most {TEXT_CHARACTERS_MAX} characters.")
     if clean_value(text) or (not text.isprintable() and any("\ud800" <= c <= "\udfff" for c in text)):
@@ -106,9 +107,22 @@ class Renderer:
         if known is None:
             if len(self._memo) >= _MEMO_ENTRIES_MAX:
                 self._memo.clear()
-            text = self._text.render(joined)
+            text = self._words(joined)
             known = self._memo[key] = Rendering(text, *count_parts(text, reference_bits))
         return known
+
+    def _words(self, joined: str) -> str:
+        return self._text.render(joined)
+
+
+class Verbatim(Renderer):
+    """Texts that stand where merge values would: each recipient's own, as it is."""
+
+    def __init__(self) -> None:
+        self._memo = {}
+
+    def _words(self, joined: str) -> str:
+        return joined
 
 
 @dataclass(frozen=True, slots=True)

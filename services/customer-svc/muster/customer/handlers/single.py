@@ -1,4 +1,4 @@
-"""One message to one number: a send of its own kind that needs no planner."""
+"""An answer to somebody who wrote: a send of its own kind that needs no planner."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -45,7 +45,7 @@ async def send_one(tx: Tx, tenant_id: UUID, message: Message, tariff: Tariff) ->
     try:
         destination = tariff.destination(message.mobile.country)
     except KeyError:
-        return Refusal("to", "not_textable", f"Numbers of {message.mobile.country} cannot be texted.")
+        return not_textable("to", message.mobile.country)
     created_at = clock.now()
     mobile = message.mobile
     frozen = plans.one_frozen(mobile.country, message.customer_id, mobile.number, mobile.number_hash)
@@ -104,6 +104,11 @@ async def send_answer(tx: Tx, answer: Answer, bulk_id_key: bytes) -> str | None:
     )
     sent = await send_one(tx, answer.tenant_id, message, await reference.tariff_now(tx))
     return sent.code if isinstance(sent, Refusal) else None
+
+
+def not_textable(field: str, country: str) -> Refusal:
+    """Why a number of a country that has no rate or no route cannot be texted."""
+    return Refusal(field, "not_textable", f"Numbers of {country} cannot be texted.")
 
 
 def reference_base(bulk_id: UUID) -> int:

@@ -68,6 +68,31 @@ async def add_planned(tx: Tx, tenant_id: UUID, bulk: NewBulk, total: Total) -> N
     await tx.execute(_ADD_PLANNED, tenant_id, *_columns(bulk), *sums)
 
 
+_ADD_ALL_PLANNED = """
+INSERT INTO bulk (tenant_id, bulk_id, kind, message_class, lane, quote_id, answer_id, sender, text, partial, send_by,
+                  reference_base, created_at, created_by, credits_confirmed, phase, left_out, customers, recipients,
+                  chunks, parts, credits)
+SELECT tenant_id, bulk_id, kind, message_class, lane, quote_id, answer_id, sender, text, partial, send_by,
+    reference_base, created_at, created_by, credits_confirmed, 'requested', '{}', recipients, recipients, chunks, parts,
+    credits
+FROM unnest($1::uuid[], $2::uuid[], $3::smallint[], $4::smallint[], $5::smallint[], $6::uuid[], $7::text[], $8::text[],
+    $9::text[], $10::smallint[], $11::timestamptz[], $12::bigint[], $13::timestamptz[], $14::text[], $15::bigint[],
+    $16::bigint[], $17::bigint[], $18::bigint[], $19::bigint[])
+    AS n (tenant_id, bulk_id, kind, message_class, lane, quote_id, answer_id, sender, text, partial, send_by,
+        reference_base, created_at, created_by, credits_confirmed, recipients, chunks, parts, credits)
+ORDER BY tenant_id, bulk_id
+"""
+
+
+async def add_all_planned(tx: Tx, sends: Sequence[tuple[UUID, NewBulk, Total]]) -> None:
+    """The same for sends of several tenants (worker), each with its tenant."""
+    rows = [
+        (tenant_id, *_columns(bulk), total.recipients, total.chunks, total.parts, total.credits)
+        for tenant_id, bulk, total in sends
+    ]
+    await tx.execute(_ADD_ALL_PLANNED, *map(list, zip(*rows, strict=True)))
+
+
 def _columns(bulk: NewBulk) -> tuple[Any, ...]:
     return (
         *(

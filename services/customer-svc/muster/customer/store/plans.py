@@ -1,6 +1,9 @@
 """Plans: how far each is, and the frozen rows it is made from."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from operator import itemgetter
+from typing import Any
 from uuid import UUID
 
 from muster.customer.domain.planning import FrozenChunk, Totals
@@ -112,6 +115,21 @@ async def freeze_one(tx: Tx, tenant_id: UUID, bulk_id: UUID, frozen: FrozenChunk
     await tx.execute(
         _FREEZE_ONE, tenant_id, bulk_id, frozen.country, frozen.customer_ids, frozen.numbers, frozen.hashes[0]
     )
+
+
+_FREEZE = """
+INSERT INTO plan_frozen (tenant_id, bulk_id, reason, chunk, country, customer_ids, numbers, hashes, joined)
+VALUES ($1, $2, 0, $3, $4, $5, $6, $7, $8)
+"""
+
+
+async def freeze(tx: Tx, rows: Sequence[tuple[UUID, UUID, FrozenChunk]]) -> None:
+    """Store the membership of new sends of several tenants (worker): each a tenant, a send and one of its chunks."""
+    columns: list[tuple[Any, ...]] = [
+        (tenant_id, bulk_id, one.chunk, one.country, one.customer_ids, one.numbers, b"".join(one.hashes), one.joined)
+        for tenant_id, bulk_id, one in rows
+    ]
+    await tx.executemany(_FREEZE, sorted(columns, key=itemgetter(0, 1, 2)))
 
 
 def one_frozen(country: str, customer_id: int, number: int, number_hash: bytes) -> FrozenChunk:

@@ -1,6 +1,6 @@
 """What was heard of tenants, balances, rates, routes and senders."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from uuid import UUID
 
@@ -55,6 +55,15 @@ async def tenant_of(tx: Tx, tenant_id: UUID) -> Tenant | None:
     return Tenant(**row) if row else None
 
 
+_TENANTS = _TENANT.replace("= $1", "= ANY ($1)")
+
+
+async def tenants_of(tx: Tx, tenant_ids: Collection[UUID]) -> dict[UUID, Tenant]:
+    """Those of these tenants that were heard of (worker)."""
+    rows = await tx.fetch(_TENANTS, list(tenant_ids))
+    return {row["tenant_id"]: Tenant(**row) for row in rows}
+
+
 _SAVE_SUSPENSION = """
 INSERT INTO suspension (subject_id, version, suspended, reason) VALUES ($1, $2, $3, $4)
 ON CONFLICT (subject_id) DO UPDATE SET version = $2, suspended = $3, reason = $4 WHERE suspension.version < $2
@@ -66,14 +75,13 @@ async def save_suspension(tx: Tx, subject_id: UUID, version: int, reason: str, *
     await tx.execute(_SAVE_SUSPENSION, subject_id, version, suspended, reason)
 
 
-_SUSPENSIONS = (
-    "SELECT subject_id, reason FROM suspension WHERE suspended AND subject_id IN ($1, $2) ORDER BY subject_id"
-)
+_SUSPENSIONS = "SELECT subject_id, reason FROM suspension WHERE suspended AND subject_id = ANY ($1) ORDER BY subject_id"
 
 
-async def suspensions(tx: Tx, tenant_id: UUID) -> dict[UUID, str]:
-    """Why nothing is sent for this tenant: the reason by id, the tenant's or the platform's (nil); {} if it is."""
-    return {row["subject_id"]: row["reason"] for row in await tx.fetch(_SUSPENSIONS, tenant_id, NIL_TENANT)}
+async def suspensions(tx: Tx, tenant_ids: Collection[UUID]) -> dict[UUID, str]:
+    """Why nothing is sent for these tenants: the reason by id, a tenant's or the platform's (nil); {} if it is."""
+    subjects = [*tenant_ids, NIL_TENANT]
+    return {row["subject_id"]: row["reason"] for row in await tx.fetch(_SUSPENSIONS, subjects)}
 
 
 _SAVE_BALANCES = """

@@ -1,0 +1,59 @@
+"""`muster message`: one message to one number or customer, and what became of it."""
+
+import time
+from typing import Annotated, Any, Literal
+
+import typer
+
+from muster.client.api import ApiError, Connection, Muster
+from muster.client.commands.output import AsJson, show
+from muster.client.commands.texts import text_from_stdin
+
+app = typer.Typer(no_args_is_help=True, help="Single messages and reminders: send one, ask what became of it.")
+OPEN = ("queued", "submitting", "accepted", "unknown")
+POLL_S = 0.3
+
+
+@app.command("send")
+def send(
+    text: Annotated[str, typer.Argument(help="the text, as it stands; - for standard input")],
+    to: Annotated[str | None, typer.Option(help="a mobile number as people write it")] = None,
+    customer_id: Annotated[int | None, typer.Option("--customer", help="or the id of a customer")] = None,
+    message_class: Annotated[
+        Literal["factual", "marketing"], typer.Option("--class", help="marketing needs a customer's consent")
+    ] = "factual",
+    kind: Annotated[Literal["single", "reminder"], typer.Option(help="what it is in the report")] = "single",
+    send_by: Annotated[str | None, typer.Option(help="when it is too late, such as 2026-12-24T17:00:00+11:00")] = None,
+    key: Annotated[str | None, typer.Option(help="idempotency key: the same one sends once")] = None,
+    wait_s: Annotated[
+        float, typer.Option("--wait", min=0, max=86_400, help="wait so many seconds at most for its end")
+    ] = 0,
+    as_json: AsJson = False,  # noqa: FBT002
+) -> None:
+    """Send one message. Its id is for `muster message status`."""
+    asked = {"to": to, "customer_id": customer_id, "send_by": send_by, "message_class": message_class, "kind": kind}
+    given: dict[str, Any] = {name: value for name, value in asked.items() if value is not None}
+    with Muster(Connection.from_environment()) as muster:
+        taken = muster.message(text_from_stdin() if text == "-" else text, key=key, **given)
+        show(_ended(muster, taken["id"], wait_s) if wait_s else dict(taken), as_json=as_json)
+
+
+@app.command("status")
+def status(message_id: str, as_json: AsJson = False) -> None:  # noqa: FBT002
+    """What became of a message, by the id that its send was answered with."""
+    with Muster(Connection.from_environment()) as muster:
+        show(dict(muster.message_status(message_id)), as_json=as_json)
+
+
+def _ended(muster: Muster, message_id: str, wait_s: float) -> dict[str, Any]:
+    """The message when nothing more is to be expected of it, or as it stands when the time is over."""
+    until = time.monotonic() + wait_s
+    while True:
+        try:
+            found = dict(muster.message_status(message_id))
+            if found["status"] not in OPEN or time.monotonic() >= until:
+                return found
+        except ApiError as refused:  # the report hears of it a moment later
+            if refused.status != 404 or time.monotonic() >= until:
+                raise
+        time.sleep(POLL_S)

@@ -1,0 +1,74 @@
+"""`muster message`: what is asked of the API, and what is waited for."""
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import httpx
+import pytest
+
+from muster.client import Connection, Muster
+from muster.client.commands import main, message
+
+ID = "0198f2a0-0000-7000-8000-000000000001-1"
+TAKEN = {"id": ID, "bulk_id": ID[:-2], "state": "waiting", "parts": 1, "credits": 1, "send_by": "2026-11-28T00:00:00Z"}
+
+
+class Api:
+    """An API whose report knows the message a while later; `asked`: method, path, body and idempotency key."""
+
+    def __init__(self) -> None:
+        self.asked: list[tuple[str, str, Any, str]] = []
+        self.states: Iterator[str] = iter(())
+
+    def __call__(self, request: httpx.Request) -> httpx.Response:
+        path, body = request.url.path, json.loads(request.content) if request.content else None
+        if path == "/v1/token":
+            return httpx.Response(200, json={"access_token": "t", "expires_in": 900})
+        self.asked.append((request.method, path, body, request.headers.get("Idempotency-Key", "")))
+        if request.method == "POST":
+            return httpx.Response(202, json=TAKEN)
+        state = next(self.states)
+        found = {"id": ID, "status": state} if state else {"code": "not_found", "title": "Not found"}
+        return httpx.Response(200 if state else 404, json=found)
+
+
+@pytest.fixture
+def api(monkeypatch: pytest.MonkeyPatch) -> Api:
+    made = Api()
+
+    def muster(_: Connection) -> Muster:
+        return Muster(Connection("http://muster", "id", "secret"), transport=httpx.MockTransport(made))
+
+    for name in ("URL", "CLIENT_ID", "CLIENT_SECRET"):
+        monkeypatch.setenv(f"MUSTER_{name}", "http://muster")
+    monkeypatch.setattr(message, "Muster", muster)
+    monkeypatch.setattr(message, "POLL_S", 0)
+    return made
+
+
+def run(*arguments: str) -> int:
+    with pytest.raises(SystemExit) as ended:
+        main(arguments)
+    return int(ended.value.code or 0)
+
+
+def test_a_message_is_sent_as_it_is_written_under_the_key_that_is_given(api: Api) -> None:
+    assert run("message", "send", "Hi {{there}}", "--to", "0412 000 001", "--kind", "reminder", "--key", "k") == 0
+    body = {"text": "Hi {{there}}", "to": "0412 000 001", "class": "factual", "kind": "reminder"}
+    assert api.asked == [("POST", "/v1/messages", body, "k")]
+
+
+def test_its_end_is_waited_for_also_while_the_report_has_not_heard_of_it(
+    api: Api, capsys: pytest.CaptureFixture[str]
+) -> None:
+    api.states = iter(["", "queued", "accepted", "delivered"])
+    assert run("message", "send", "Hi", "--customer", "7", "--wait", "60", "--json") == 0
+    assert json.loads(capsys.readouterr().out)["status"] == "delivered"
+    assert [path for _, path, _, _ in api.asked] == ["/v1/messages", *[f"/v1/messages/{ID}"] * 4]
+
+
+def test_the_status_of_a_message_is_asked_by_its_id_and_one_that_is_not_known_is_an_error(api: Api) -> None:
+    api.states = iter(["undelivered", ""])
+    assert run("message", "status", ID) == 0
+    assert run("message", "status", ID) == 1

@@ -1,0 +1,157 @@
+"""Group commit of single messages: requests hand theirs over, and await what one transaction says of all of them.
+
+A request never gets the worker's role, and a transaction for each message would cost forty times as much. While one
+transaction is under way the next messages gather; the first that finds nothing under way waits a few milliseconds for
+others. Nothing is answered before it is committed. Messages that cannot be taken together are taken in halves, until
+the one that stands in the way of the others is alone with its error.
+"""
+
+import asyncio
+from collections import deque
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Final, NamedTuple
+from uuid import UUID
+
+import structlog
+from asyncpg import LockNotAvailableError
+
+from muster.customer.handlers.messages import Answer, Ask, Overtaken, Taken
+from muster.customer.store.messages import wait_for_locks
+from muster.kit import metrics, observe
+from muster.kit.desk import DeskFull
+from muster.kit.idempotency import Stored
+from muster.kit.outbox import traceparent
+from muster.kit.pg import RETRIABLE, Database, Tx
+
+log = observe.logger(__name__)
+
+_TRIES_MAX: Final = 3
+_LOCK_TIMEOUT_MS: Final = 100
+# Of all texts of a group: a chunk of them must fit into one record, where a character may take three octets.
+_CHARACTERS_MAX: Final = 400_000
+
+Take = Callable[[Tx, Sequence[Ask]], Awaitable[list[Answer]]]
+
+
+class _Waiting(NamedTuple):
+    ask: Ask
+    answer: asyncio.Future[Answer]
+    traceparent: str
+
+
+@dataclass(slots=True)
+class _Member:
+    """A message of a group, who waits for it, and who asked for the same under the same idempotency key meanwhile."""
+
+    ask: Ask
+    answer: asyncio.Future[Answer]
+    again: list[asyncio.Future[Answer]] = field(default_factory=list)
+
+
+class Gatherer:
+    """Takes messages in groups, one group at a time."""
+
+    def __init__(self, db: Database, take: Take, *, wait_ms: float, group_max: int, waiting_max: int) -> None:
+        self._db = db
+        self._take = take
+        self._wait_s = wait_ms / 1000
+        self._group_max = group_max
+        self._waiting_max = waiting_max
+        self._waiting: deque[_Waiting] = deque()
+        self._run: asyncio.Task[None] | None = None
+
+    async def ask(self, ask: Ask) -> Answer:
+        """What becomes of a message, committed; DeskFull, or what its transaction raised.
+
+        A caller that is cancelled leaves its message where it is.
+        """
+        if len(self._waiting) >= self._waiting_max:
+            raise DeskFull
+        answer: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
+        self._waiting.append(_Waiting(ask, answer, traceparent.get()))
+        if self._run is None or self._run.done():
+            self._run = asyncio.create_task(self._go())
+        return await answer
+
+    async def _go(self) -> None:
+        """Until nothing waits."""
+        structlog.contextvars.clear_contextvars()  # those of whoever came first
+        if len(self._waiting) < self._group_max:
+            await asyncio.sleep(self._wait_s)
+        while self._waiting:
+            traceparent.set(self._waiting[0].traceparent)
+            await self._settle(self._next())
+
+    def _next(self) -> list[_Member]:
+        """Those that came first, each idempotency key once: the same request again shares the answer, and another one
+        under the same key waits for the next group, where it is told."""
+        group: list[_Member] = []
+        keyed: dict[tuple[UUID, str, str], _Member] = {}
+        later: list[_Waiting] = []
+        characters = 0
+        while self._waiting and len(group) + len(later) < self._group_max:
+            ask, answer, _ = waiting = self._waiting[0]
+            first = keyed.get(ask.claim.identity) if ask.claim is not None else None
+            if first is not None and first.ask.claim == ask.claim:
+                first.again.append(answer)
+            elif first is not None:
+                later.append(waiting)
+            else:
+                characters += len(ask.text)
+                if group and characters > _CHARACTERS_MAX:
+                    break
+                group.append(_Member(ask, answer))
+                if ask.claim is not None:
+                    keyed[ask.claim.identity] = group[-1]
+            self._waiting.popleft()
+        self._waiting.extendleft(reversed(later))
+        return group
+
+    async def _settle(self, group: Sequence[_Member], *, lock_timeout_ms: int | None = None) -> None:
+        try:
+            answers = await self._commit([member.ask for member in group], lock_timeout_ms)
+        except Exception as error:
+            # A database that is away, or did not say what became of the commit, is so for all of them; a lock that one
+            # of them waits for is that one's alone.
+            if len(group) == 1 or (isinstance(error, RETRIABLE) and not isinstance(error, LockNotAvailableError)):
+                _fail(group, error)
+                return
+            log.warning("messages.taken_in_halves", messages=len(group), why=type(error).__name__)
+            for half in (group[: len(group) // 2], group[len(group) // 2 :]):
+                await self._settle(half, lock_timeout_ms=_LOCK_TIMEOUT_MS)
+        else:
+            for member, answer in zip(group, answers, strict=True):
+                _tell(member, answer)
+
+    async def _commit(self, asks: Sequence[Ask], lock_timeout_ms: int | None) -> list[Answer]:
+        for left in reversed(range(_TRIES_MAX)):
+            try:
+                async with self._db.worker() as tx:
+                    if lock_timeout_ms is not None:
+                        await wait_for_locks(tx, lock_timeout_ms)
+                    answers = await self._take(tx, asks)
+                break
+            except Overtaken:
+                if not left:
+                    raise
+        metrics.single_groups.inc()
+        metrics.single_messages.inc(sum(isinstance(answer, Taken) for answer in answers))
+        return answers
+
+
+def _tell(member: _Member, answer: Answer) -> None:
+    if not member.answer.done():
+        member.answer.set_result(answer)
+    for future in member.again:
+        if not future.done():
+            claim = member.ask.claim
+            assert claim is not None, "only a key brings two together"
+            future.set_result(Stored(claim.digest, 202, answer.document) if isinstance(answer, Taken) else answer)
+
+
+def _fail(group: Sequence[_Member], error: Exception) -> None:
+    for member in group:
+        for future in (member.answer, *member.again):
+            if not future.done():
+                future.set_exception(error)

@@ -1,0 +1,291 @@
+"""Single messages, all that wait in one transaction: what each comes to, and one record for each business."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from enum import Enum
+from typing import TypeAlias
+from uuid import UUID
+
+from muster.customer import events
+from muster.customer.domain.customers import Mobile, NumberReader
+from muster.customer.domain.messages import Sendable, Together, group
+from muster.customer.domain.pricing import Verbatim
+from muster.customer.domain.refusal import Refusal
+from muster.customer.domain.sends import SEND_BY_DEFAULT
+from muster.customer.domain.tariff import Tariff
+from muster.customer.events import Header, MessageClass, MessageKind, Partial
+from muster.customer.handlers.single import not_textable, reference_base
+from muster.customer.store import bulks, messages, plans, reference
+from muster.customer.store.bulks import NewBulk, Total
+from muster.customer.store.messages import ByCustomer, ByNumber, Holder
+from muster.customer.store.reference import Tenant
+from muster.events import NIL_TENANT
+from muster.kit import audit, clock
+from muster.kit.idempotency import Claim, Stored, store_answers, stored_answers
+from muster.kit.ids import checked_uuid
+from muster.kit.outbox import Fact, Lane, emit
+from muster.kit.pg import Tx
+from muster.kit.tokens import Caller
+from muster.text import NumberRefused, TextRefused
+
+
+class Overtaken(Exception):
+    """Another transaction has answered to one of the same idempotency keys meanwhile: roll back and look again."""
+
+
+class No(Enum):
+    """Why a message was not taken, where no field of it is at fault."""
+
+    NOT_HEARD_OF = "its business has not been heard of here"
+    CLOSED = "its business is closed"
+    NO_CUSTOMER = "there is no such customer"
+
+
+@dataclass(frozen=True, slots=True)
+class Suspended:
+    """Nothing is sent for this business, or (the nil id) for anybody: the reasons, by id."""
+
+    reasons: Mapping[UUID, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Ask:
+    """A message that somebody asks for: to a number as people write it, or to a customer. `send_by` None: the default.
+    `claim`: its idempotency key, None without."""
+
+    caller: Caller
+    to: str | None
+    customer_id: int
+    text: str
+    marketing: bool
+    kind: MessageKind
+    send_by: datetime | None
+    claim: Claim | None
+
+    @property
+    def to_field(self) -> str:
+        """The field of the request that says whom it is for."""
+        return "to" if self.to is not None else "customer_id"
+
+
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """A message that will be sent."""
+
+    bulk_id: UUID
+    seq: int
+    parts: int
+    credits: int
+    send_by: datetime
+
+    @property
+    def document(self) -> bytes:
+        """The answer to who has asked, as JSON."""
+        return (
+            f'{{"id":"{self.bulk_id}-{self.seq}","bulk_id":"{self.bulk_id}","state":"waiting","parts":{self.parts},'
+            f'"credits":{self.credits},"send_by":"{self.send_by:%Y-%m-%dT%H:%M:%S.%fZ}"}}'
+        ).encode()
+
+
+Answer: TypeAlias = Taken | Stored | Refusal | No | Suspended
+
+
+@dataclass(frozen=True, slots=True)
+class Secrets:
+    """What hashes of numbers and ids of sends are keyed by."""
+
+    hash_key: bytes
+    hash_generation: int
+    bulk_id_key: bytes
+
+
+async def take(tx: Tx, asks: Sequence[Ask], secrets: Secrets) -> list[Answer]:
+    """Store and say all that may go, and answer each (worker). Raises Overtaken. The idempotency keys must differ."""
+    known = await stored_answers(tx, [ask.claim for ask in asks if ask.claim is not None])
+    answers: dict[int, Answer] = {}
+    new: dict[int, Ask] = {}
+    for place, ask in enumerate(asks):
+        stored = known.get(ask.claim.identity) if ask.claim is not None else None
+        if stored is not None:
+            answers[place] = stored
+        else:
+            new[place] = ask
+    texts = Verbatim()
+    judged = await _judge(tx, new, secrets, texts) if new else {}
+    sendable = [one for one in judged.values() if isinstance(one, Sendable)]
+    taken = await _store(tx, asks, group(sendable, texts), secrets) if sendable else {}
+    answers.update((place, one) for place, one in judged.items() if not isinstance(one, Sendable))
+    answers.update(taken)
+    return [answers[place] for place in range(len(asks))]
+
+
+# -- who may be sent what ---------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class _Named:
+    """A message and the number that it is for. `customer_id` 0: nobody's."""
+
+    ask: Ask
+    tenant: Tenant
+    mobile: Mobile
+    customer_id: int
+    consents: bool
+
+
+_Not: TypeAlias = Refusal | No | Suspended
+
+
+async def _judge(tx: Tx, asks: dict[int, Ask], secrets: Secrets, texts: Verbatim) -> dict[int, Sendable | _Not]:
+    """Each as it may be sent, or why it may not, by its place."""
+    tenants = await reference.tenants_of(tx, {ask.caller.tenant_id for ask in asks.values()})
+    reasons = await reference.suspensions(tx, tenants)
+    named: dict[int, _Named | _Not] = {}
+    for place, ask in asks.items():
+        tenant = tenants.get(ask.caller.tenant_id)
+        if tenant is None or tenant.closed:
+            named[place] = No.CLOSED if tenant else No.NOT_HEARD_OF
+        elif tenant.tenant_id in reasons or NIL_TENANT in reasons:
+            named[place] = Suspended(reasons)
+        elif ask.to is not None:
+            named[place] = _read(ask, tenant, secrets)
+    named |= await _customers(tx, {place: ask for place, ask in asks.items() if place not in named}, tenants)
+    named |= await _holders(tx, {place: one for place, one in named.items() if isinstance(one, _Named) and one.ask.to})
+    judged: dict[int, Sendable | _Not] = {place: one for place, one in named.items() if not isinstance(one, _Named)}
+    left = {place: one for place, one in named.items() if isinstance(one, _Named)}
+    barred = await messages.suppressed(tx, [_by_number(one) for one in left.values()])
+    tariff = await reference.tariff_now(tx)
+    return judged | {
+        place: _sendable(place, one, tariff, texts, suppressed=suppressed)
+        for (place, one), suppressed in zip(left.items(), barred, strict=True)
+    }
+
+
+def _read(ask: Ask, tenant: Tenant, secrets: Secrets) -> _Named | Refusal:
+    reader = NumberReader(tenant.tenant_id, tenant.country, secrets.hash_key, secrets.hash_generation)
+    mobile = reader.read(ask.to or "")
+    if isinstance(mobile, NumberRefused):
+        return Refusal("to", mobile.code, mobile.message)
+    return _Named(ask, tenant, mobile, 0, consents=False)
+
+
+async def _holders(tx: Tx, named: dict[int, _Named]) -> dict[int, _Named]:
+    """Messages to numbers, with the customers behind these."""
+    found = await messages.holders(tx, [_by_number(one) for one in named.values()])
+    return {
+        place: _Named(one.ask, one.tenant, one.mobile, holder.customer_id, holder.consents)
+        for (place, one), holder in zip(named.items(), found, strict=True)
+        if holder is not None
+    }
+
+
+async def _customers(tx: Tx, asks: dict[int, Ask], tenants: dict[UUID, Tenant]) -> dict[int, _Named | _Not]:
+    found = await messages.customers(tx, [ByCustomer(ask.caller.tenant_id, ask.customer_id) for ask in asks.values()])
+    return {
+        place: _customer(ask, tenants[ask.caller.tenant_id], holder)
+        for (place, ask), holder in zip(asks.items(), found, strict=True)
+    }
+
+
+def _customer(ask: Ask, tenant: Tenant, holder: Holder | None) -> _Named | _Not:
+    if holder is None:
+        return No.NO_CUSTOMER
+    if holder.mobile is None:
+        return Refusal("customer_id", "not_textable", "this customer has no mobile number")
+    return _Named(ask, tenant, holder.mobile, holder.customer_id, holder.consents)
+
+
+def _by_number(one: _Named) -> ByNumber:
+    return ByNumber(one.tenant.tenant_id, one.mobile.number_hash, one.ask.marketing)
+
+
+def _sendable(place: int, one: _Named, tariff: Tariff, texts: Verbatim, *, suppressed: bool) -> Sendable | Refusal:
+    ask = one.ask
+    if ask.marketing and not one.consents:
+        return Refusal(ask.to_field, "no_consent", "marketing needs a customer who consents to it")
+    if suppressed:
+        return Refusal(ask.to_field, "opted_out", "this number wants no such messages")
+    try:
+        destination = tariff.destination(one.mobile.country)
+        texts.render(ask.text, destination.reference_bits)
+    except KeyError:
+        return not_textable(ask.to_field, one.mobile.country)
+    except TextRefused as refused:
+        return Refusal("text", refused.code, str(refused))
+    return Sendable(
+        place,
+        one.tenant.tenant_id,
+        ask.caller.user_id,
+        ask.kind,
+        MessageClass.MARKETING if ask.marketing else MessageClass.FACTUAL,
+        one.tenant.sender,
+        ask.send_by,
+        one.customer_id,
+        one.mobile,
+        destination,
+        ask.text,
+    )
+
+
+# -- what is stored and said ------------------------------------------------------------------------------------------
+
+
+async def _store(tx: Tx, asks: Sequence[Ask], sends: Sequence[Together], secrets: Secrets) -> dict[int, Taken]:
+    """Store these sends, say them, and keep what is answered to each key."""
+    now = clock.now()
+    made = [(send, _new_bulk(send, secrets, now)) for send in sends]
+    await bulks.add_all_planned(tx, [(send.first.tenant_id, bulk, _total(send)) for send, bulk in made])
+    await plans.freeze(tx, [(send.first.tenant_id, bulk.bulk_id, part) for send, bulk in made for part in send.frozen])
+    await emit(tx, *(fact for send, bulk in made for fact in _facts(send, bulk, asks[send.first.place].caller)))
+    taken = {place: one for send, bulk in made for place, one in _taken(send, bulk).items()}
+    answers = [(asks[place].claim, 202, one.document) for place, one in taken.items()]
+    if not await store_answers(tx, [(claim, status, said) for claim, status, said in answers if claim is not None]):
+        raise Overtaken
+    return taken
+
+
+def _new_bulk(send: Together, secrets: Secrets, now: datetime) -> NewBulk:
+    first = send.first
+    bulk_id = checked_uuid(secrets.bulk_id_key, first.tenant_id)
+    return NewBulk(
+        bulk_id,
+        first.kind,
+        first.message_class,
+        Lane.SMALL,
+        None,
+        None,
+        first.sender,
+        send.text,
+        # Where credits are short, those go that came first: nobody waits for what another has sent.
+        Partial.FIRST_N if len(send.messages) > 1 else Partial.NOTHING,
+        first.send_by or now + SEND_BY_DEFAULT,
+        reference_base(bulk_id),
+        now,
+        first.by,
+        send.credits,
+    )
+
+
+def _total(send: Together) -> Total:
+    return Total(len(send.messages), len(send.chunks), send.parts, send.credits)
+
+
+def _facts(send: Together, bulk: NewBulk, caller: Caller) -> list[Fact]:
+    header = Header(
+        *(caller.tenant_id, bulk.bulk_id, bulk.lane, bulk.message_class, bulk.kind, bulk.sender, bulk.partial),
+        *(bulk.send_by, bulk.created_at, bulk.reference_base),
+    )
+    return [
+        events.bulk_requested(header, len(send.messages), len(send.chunks), send.credits),
+        *(events.chunk_attached(header, chunk) for chunk in send.chunks),
+        audit.record(caller, "message-requested", "bulk-sms", str(bulk.bulk_id)),
+    ]
+
+
+def _taken(send: Together, bulk: NewBulk) -> dict[int, Taken]:
+    costs = [cost for chunk in send.chunks for cost in zip(chunk.seqs, chunk.parts, chunk.prices, strict=True)]
+    return {
+        message.place: Taken(bulk.bulk_id, seq, parts, credits, bulk.send_by)
+        for message, (seq, parts, credits) in zip(send.messages, costs, strict=True)
+    }
