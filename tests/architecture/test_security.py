@@ -22,6 +22,7 @@ SENDING = {
     ("POST", "/v1/quotes"),
     ("POST", "/v1/bulk-sms"),
     ("POST", "/v1/bulk-sms/{bulk_id}/confirm"),
+    ("POST", "/v1/bulk-sms/{bulk_id}/again"),
     ("POST", "/v1/bulk-sms/{bulk_id}/stop"),
     ("POST", "/v1/bulk-sms/{bulk_id}/pause"),
     ("POST", "/v1/bulk-sms/{bulk_id}/resume"),

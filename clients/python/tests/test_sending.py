@@ -57,6 +57,18 @@ def test_a_send_says_what_is_wanted_where_credits_are_short(
     assert [body["partial"] for method, path, body in asked if (method, path) == ("POST", "/v1/bulk-sms")] == [partial]
 
 
+@pytest.mark.parametrize(("options", "failed"), [((), False), (("--failed",), True)])
+def test_a_send_is_sent_again_after_its_new_quote_was_shown(
+    asked: list[tuple[str, str, Any]], capsys: pytest.CaptureFixture[str], options: tuple[str, ...], failed: bool
+) -> None:
+    assert run("bulk", "again", BULK, "--yes", "--no-watch", "--json", *options) == 0
+
+    assert len(capsys.readouterr().out.splitlines()) == 2
+    sent = {"quote_id": BULK, "partial": "nothing"}
+    writes = [one for one in asked if one[0] == "POST"]
+    assert writes == [("POST", f"/v1/bulk-sms/{BULK}/again", {"failed": failed}), ("POST", "/v1/bulk-sms", sent)]
+
+
 def test_a_choice_that_there_is_none_asks_nothing(asked: list[tuple[str, str, Any]]) -> None:
     assert run("send", "Hello", "--yes", "--partial", "some") == 2
     assert asked == []

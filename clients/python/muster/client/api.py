@@ -245,6 +245,11 @@ class Muster:
         """Agree to what a send costs that came to more than its quote."""
         return cast(shapes.Bulk, self.post(_send_path(bulk_id, "confirm"), {"credits": credits}))
 
+    def again(self, bulk_id: str, *, failed: bool = False) -> shapes.Quote:
+        """Quote a closed send again for those who certainly did not get it; `failed`: also for those of whom a receipt
+        says so."""
+        return cast(shapes.Quote, self.post(_send_path(bulk_id, "again"), {"failed": failed}))
+
     def control(self, bulk_id: str, act: str, reason: str = "") -> dict[str, Any]:
         """`stop`, `pause` or `resume` a send; a stop answers with exact counts, or with the state `stopping`."""
         return cast(dict[str, Any], self.post(_send_path(bulk_id, act), {"reason": reason}))

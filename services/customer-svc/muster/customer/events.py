@@ -6,6 +6,7 @@ from enum import IntEnum
 from typing import Any, Final
 from uuid import UUID
 
+from muster.customer.domain.again import Missed, Named, named
 from muster.customer.domain.planning import Chunk
 from muster.customer.domain.sends import Problem, credits_short
 from muster.customer.domain.suppression import Scope, Wish
@@ -19,7 +20,7 @@ from muster.events.v1.credits_pb2 import CreditsRefused, CreditsReserved, Credit
 from muster.events.v1.platform_pb2 import RatesChanged, RouteChanged, SenderChanged
 from muster.events.v1.recipients_pb2 import AnswerRequested, BulkRecipientsAttached
 from muster.events.v1.replies_pb2 import OptOutReceived
-from muster.events.v1.sms_pb2 import SmsDispatched
+from muster.events.v1.sms_pb2 import SmsDispatched, SmsStatusChanged
 from muster.events.v1.suppressions_pb2 import SuppressionChanged
 from muster.events.v1.suspensions_pb2 import SuspensionChanged
 from muster.events.v1.tenants_pb2 import TenantChanged
@@ -40,6 +41,7 @@ __all__ = [
     "RouteChanged",
     "SenderChanged",
     "SmsDispatched",
+    "SmsStatusChanged",
     "SuspensionChanged",
     "TenantChanged",
 ]
@@ -208,6 +210,42 @@ def account_of(message: BulkSmsAccounted) -> Account:
         message.stop_reason,
         message.last_submit_unix_ms,
     )
+
+
+_NOT_LEFT: Final = frozenset((common_pb2.LEFT_REJECTED, common_pb2.LEFT_STOPPED))
+
+
+def not_sent(message: SmsDispatched) -> list[Named]:
+    """Messages that were rejected or stopped; Poison where an array has not an entry for each."""
+    if _NOT_LEFT.isdisjoint(message.left):
+        return []
+    columns = (message.seq, message.left, message.accepted, message.version)
+    if len({len(column) for column in columns}) > 1:
+        raise Poison("arrays of different lengths")
+    return named(
+        message.chunk,
+        (
+            (seq, Missed.NOT_SENT if accepted == common_pb2.ACCEPTED_NO else Missed.SENT_IN_PART, version)
+            for seq, left, accepted, version in zip(*columns, strict=True)
+            if left in _NOT_LEFT
+        ),
+    )
+
+
+_FAILED: Final = frozenset(
+    (common_pb2.RECEIPT_STATE_UNDELIVERED, common_pb2.RECEIPT_STATE_EXPIRED, common_pb2.RECEIPT_STATE_REJECTED)
+)
+
+
+def failed(message: SmsStatusChanged) -> list[Named]:
+    """Messages of which a receipt says that they did not arrive; Poison as above."""
+    if _FAILED.isdisjoint(message.receipt):
+        return []
+    columns = (message.seq, message.receipt, message.version)
+    if len({len(column) for column in columns}) > 1:
+        raise Poison("arrays of different lengths")
+    said = ((seq, Missed.FAILED, version) for seq, receipt, version in zip(*columns, strict=True) if receipt in _FAILED)
+    return named(message.chunk, said)
 
 
 def refusal_of(message: CreditsRefused) -> Problem:

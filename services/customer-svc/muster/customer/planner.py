@@ -12,13 +12,13 @@ from typing import Any, Final, NoReturn
 from uuid import UUID
 
 from muster.customer import events
-from muster.customer.domain.audience import left_out_by_word
+from muster.customer.domain.audience import Audience, left_out_by_word
 from muster.customer.domain.planning import CHUNK_RECIPIENTS_MAX, Totals, add_up, make_chunk
 from muster.customer.domain.pricing import MergeText, Renderer
 from muster.customer.domain.refusal import Refusal
 from muster.customer.domain.sends import Phase, Problem, audience_empty, costs_more, plan_failed, text_refused
 from muster.customer.events import MessageClass
-from muster.customer.store import audience, bulks, plans, quotes, reference
+from muster.customer.store import again, audience, bulks, plans, quotes, reference
 from muster.customer.store.plans import Plan
 from muster.customer.store.quotes import Quote
 from muster.kit import clock, observe
@@ -122,11 +122,16 @@ class Planner:
         tenant = await reference.tenant_of(tx, plan.tenant_id)
         assert tenant is not None, "a quote needs a tenant"
         await tx.execute(f"SET LOCAL statement_timeout = {int(self._limits.freeze_timeout_ms)}")
+        asked = quote.audience
+        if asked.again is not None:
+            reach = quote.tariff.reach
+            ids = await again.recipients(tx, plan.tenant_id, asked.again, reach, quote.created_at)
+            asked = Audience(customer_ids=ids)
         frozen = await audience.freeze_audience(
             tx,
             plan.tenant_id,
             plan.bulk_id,
-            quote.audience,
+            asked,
             _text_of(bulk),
             quote.tariff.reach,
             marketing=bulk["message_class"] == MessageClass.MARKETING,

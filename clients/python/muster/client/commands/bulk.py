@@ -12,9 +12,16 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextC
 from muster.client.api import Connection, Muster
 from muster.client.commands.output import AsJson, show, show_rows
 from muster.client.commands.texts import text_from_stdin
+from muster.client.shapes import Quote
 
-app = typer.Typer(no_args_is_help=True, help="Bulk sends: list, show, watch, confirm, stop, pause, resume.")
+app = typer.Typer(no_args_is_help=True, help="Bulk sends: list, show, watch, confirm, stop, pause, resume, again.")
 Reason = Annotated[str, typer.Option(help="why, for the audit trail")]
+Partial = Annotated[
+    Literal["nothing", "first_n"],
+    typer.Option(help="where credits are short: send nothing, or to the first whom they cover"),
+]
+Yes = Annotated[bool, typer.Option("--yes", "-y", help="send without asking")]
+Watch = Annotated[bool, typer.Option(help="show progress until the send ends")]
 ENDED = ("closed", "refused", "needs_confirmation")
 UNDER_WAY = ("sending", "paused", "stopping")
 POLL_S = 0.3
@@ -26,28 +33,28 @@ def send(
         str, typer.Argument(help="the text, with merge fields such as {{first_name|there}}; - for standard input")
     ],
     tag: Annotated[str | None, typer.Option(help="only customers with this tag")] = None,
-    partial: Annotated[
-        Literal["nothing", "first_n"],
-        typer.Option(help="where credits are short: send nothing, or to the first whom they cover"),
-    ] = "nothing",
-    yes: Annotated[bool, typer.Option("--yes", "-y", help="send without asking")] = False,  # noqa: FBT002
-    watch: Annotated[bool, typer.Option(help="show progress until the send ends")] = True,  # noqa: FBT002
+    partial: Partial = "nothing",
+    yes: Yes = False,  # noqa: FBT002
+    watch: Watch = True,  # noqa: FBT002
     as_json: AsJson = False,  # noqa: FBT002
 ) -> None:
     """Text all customers who allow it: quote, ask, send, and show the progress; exit 1 if it is not sent."""
     written = text_from_stdin() if text == "-" else text
     with Muster(Connection.from_environment()) as muster:
         quote = muster.quote(written, {"tag": tag} if tag else {"all": True})
-        show(dict(quote), as_json=as_json)
-        if not yes and not typer.confirm(
-            f"Send to {quote['recipients']:,} for {quote['credits']:,} credits?", err=True
-        ):
-            raise typer.Exit(1)
-        bulk = muster.send(quote["id"], partial=partial)
-        if watch:
-            follow(muster, bulk["id"], quote["recipients"])
-        ended = muster.bulk(bulk["id"])
-        show(dict(ended), as_json=as_json)
+        _send(muster, quote, partial, yes=yes, watch=watch, as_json=as_json)
+
+
+def _send(muster: Muster, quote: Quote, partial: str, *, yes: bool, watch: bool, as_json: bool) -> None:
+    """Show a quote, ask, send it and show how it goes; exit 1 if it is not sent."""
+    show(dict(quote), as_json=as_json)
+    if not yes and not typer.confirm(f"Send to {quote['recipients']:,} for {quote['credits']:,} credits?", err=True):
+        raise typer.Exit(1)
+    bulk = muster.send(quote["id"], partial=partial)
+    if watch:
+        follow(muster, bulk["id"], quote["recipients"])
+    ended = muster.bulk(bulk["id"])
+    show(dict(ended), as_json=as_json)
     if ended["state"] in ("refused", "needs_confirmation"):
         raise typer.Exit(1)
 
@@ -120,6 +127,20 @@ def watch(bulk_id: str, as_json: AsJson = False) -> None:  # noqa: FBT002
                     print(json.dumps(last), flush=True)
         if not as_json:
             show(last, as_json=False)
+
+
+@app.command("again")
+def again(
+    bulk_id: str,
+    failed: Annotated[bool, typer.Option(help="also to those of whom a receipt says that it failed")] = False,  # noqa: FBT002
+    partial: Partial = "nothing",
+    yes: Yes = False,  # noqa: FBT002
+    watch: Watch = True,  # noqa: FBT002
+    as_json: AsJson = False,  # noqa: FBT002
+) -> None:
+    """Send a closed send again to those who certainly did not get it: quote, ask, send, and show the progress."""
+    with Muster(Connection.from_environment()) as muster:
+        _send(muster, muster.again(bulk_id, failed=failed), partial, yes=yes, watch=watch, as_json=as_json)
 
 
 @app.command()

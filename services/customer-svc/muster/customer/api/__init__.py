@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING
 
-from muster.customer.api import customers, imports, laws, messages, quotes, sends, suppressions, texts
+from muster.customer.api import again, customers, imports, laws, messages, quotes, sends, suppressions, texts
 from muster.customer.handlers import facts
 from muster.kit.ops import ops_router
 
@@ -24,6 +24,7 @@ ROUTERS = (
     texts.router,
     quotes.router,
     sends.router,
+    again.router,
     messages.router,
     laws.router,
     ops_router("customer", _handlers),

@@ -1,5 +1,6 @@
 """/v1/quotes: what a send would cost, exactly, and who would be left out."""
 
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Annotated, Any, Literal
 from uuid import UUID
@@ -12,6 +13,7 @@ from muster.customer.domain.audience import Audience, Reason, left_out_by_word
 from muster.customer.domain.customers import TAG_CHARACTERS_MAX
 from muster.customer.domain.pricing import MergeText, Price, price
 from muster.customer.domain.refusal import Refusal
+from muster.customer.domain.tariff import Tariff
 from muster.customer.events import MessageClass
 from muster.customer.store import audience, customers, quotes, reference
 from muster.customer.store.audience import Counted
@@ -82,7 +84,8 @@ class MissingOut(Model):
 
 
 class QuoteOut(Model):
-    """recipients + the sum of left_out = customers. by_encoding, by_parts and by_country count recipients."""
+    """recipients + the sum of left_out = customers. by_encoding, by_parts and by_country count recipients. Those of a
+    quote with `again_of` did not get that send."""
 
     id: UUID
     customers: int
@@ -100,6 +103,7 @@ class QuoteOut(Model):
     sender: str
     created_at: datetime
     expires_at: datetime
+    again_of: UUID | None = None
     used_by: UUID | None = None
 
 
@@ -138,13 +142,36 @@ async def _quote(request: Request, tx: Tx, caller: Caller, body: QuoteIn) -> Quo
     sender = body.sender or tenant.sender
     if sender != tenant.sender and not await reference.owns_sender(tx, caller.tenant_id, sender):
         raise unprocessable("sender", "not_own_sender", "this is no sender of yours")
-    tariff = await reference.tariff_now(tx)
     marketing = body.message_class == "marketing"
-    created_at = clock.now()
+    tariff, created_at = await reference.tariff_now(tx), clock.now()
+    return await give_quote(
+        request, tx, caller, Asked(text, template, asked, asked, sender, tariff, marketing, created_at)
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What a quote is asked for: `audience` as it is kept, `judged` the same in ids where it is not a rule of its own.
+    template: with its version."""
+
+    text: MergeText
+    template: tuple[UUID | None, int | None]
+    audience: Audience
+    judged: Audience
+    sender: str
+    tariff: Tariff
+    marketing: bool
+    created_at: datetime
+
+
+async def give_quote(request: Request, tx: Tx, caller: Caller, asked: Asked) -> QuoteOut:
+    """Judge an audience, price its texts, and keep what was found; 422 where nobody is in it."""
+    settings, text, tariff = settings_of(request), asked.text, asked.tariff
     unknown = await audience.unknown_fields(tx, caller.tenant_id, text)
     if unknown:
         raise unprocessable("text", "unknown_field", f"no customer has the field {unknown[0]}", fields=unknown)
-    counted = await audience.count_audience(tx, caller.tenant_id, asked, text, tariff.reach, marketing=marketing)
+    judged = (asked.judged, text, tariff.reach)
+    counted = await audience.count_audience(tx, caller.tenant_id, *judged, marketing=asked.marketing)
     total = price(text, counted.classes, tariff)
     if isinstance(total, Refusal):
         raise problem_of(total)
@@ -153,24 +180,22 @@ async def _quote(request: Request, tx: Tx, caller: Caller, body: QuoteIn) -> Quo
     missing = []
     if counted.left_out.get(Reason.MISSING_FIELD):
         limit = settings.customer_quote_missing_shown
-        missing = await audience.missing_rows(
-            tx, caller.tenant_id, asked, text, tariff.reach, marketing=marketing, limit=limit
-        )
+        missing = await audience.missing_rows(tx, caller.tenant_id, *judged, marketing=asked.marketing, limit=limit)
     found = Quote(
         uuid7(),
         text.text,
-        *template,
-        MessageClass[body.message_class.upper()],
-        sender,
-        asked,
+        *asked.template,
+        MessageClass.MARKETING if asked.marketing else MessageClass.FACTUAL,
+        asked.sender,
+        asked.audience,
         counted.snapshot,
         tariff,
         counted.customers,
         *(total.recipients, total.parts, total.credits),
         _details(text, counted, total, missing),
-        created_at,
+        asked.created_at,
         caller.user_id,
-        created_at + timedelta(hours=settings.customer_quote_valid_h),
+        asked.created_at + timedelta(hours=settings.customer_quote_valid_h),
     )
     await quotes.save_quote(tx, caller.tenant_id, found)
     return _out(found, await reference.available_credits(tx, caller.tenant_id))
@@ -239,6 +264,7 @@ def _out(found: Quote, balance: int) -> QuoteOut:
         sender=found.sender,
         created_at=found.created_at,
         expires_at=found.expires_at,
+        again_of=found.audience.again and found.audience.again.bulk_id,
         used_by=found.used_by,
         **found.details,
     )

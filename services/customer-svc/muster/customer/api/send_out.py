@@ -34,13 +34,15 @@ class CountsOut(Model):
 
 
 class BulkOut(Model):
-    """A send. What planning has not found yet is as quoted; reserved = used + released + held."""
+    """A send. What planning has not found yet is as quoted; reserved = used + released + held. `again_of`: it is for
+    those who did not get that send."""
 
     id: UUID
     state: State
     kind: str
     message_class: str
     quote_id: UUID | None
+    again_of: UUID | None
     text: str
     sender: str
     customers: int | None
@@ -69,21 +71,14 @@ def bulk_out(row: Record, unknown_kept_s: float) -> BulkOut:
 
     `unknown_kept_s`: for how long outcomes may stay unknown.
     """
-    heard = Heard(
-        Phase(row["phase"]),
-        credits_refused=row["credits_refused"] is not None,
-        control=row["control"],
-        parked=row["control_reason"] == "parked",
-        dispatched=row["dispatched"],
-        closed=row["closed"],
-    )
-    state = state_of(heard)
+    state = state_of_row(row)
     return BulkOut(
         id=row["bulk_id"],
         state=state,
         kind=MessageKind(row["kind"]).name.lower(),
         message_class=MessageClass(row["message_class"]).name.lower(),
         quote_id=row["quote_id"],
+        again_of=row["again_of"],
         text=row["text"],
         sender=row["sender"],
         customers=row["customers"],
@@ -106,6 +101,19 @@ def bulk_out(row: Record, unknown_kept_s: float) -> BulkOut:
         created_at=row["created_at"],
         created_by=row["created_by"],
     )
+
+
+def state_of_row(row: Record) -> State:
+    """The state of a stored send."""
+    heard = Heard(
+        Phase(row["phase"]),
+        credits_refused=row["credits_refused"] is not None,
+        control=row["control"],
+        parked=row["control_reason"] == "parked",
+        dispatched=row["dispatched"],
+        closed=row["closed"],
+    )
+    return state_of(heard)
 
 
 def _problem(row: Record, state: State) -> Problem | None:

@@ -6,13 +6,14 @@ from uuid import UUID
 from fastapi import APIRouter, Query, Request, Response
 from pydantic import Field
 
+from muster.customer.api.again import under_way
 from muster.customer.api.common import problem_of, refuse_suspended, sending_tenant_of, settings_of
 from muster.customer.api.send_out import BulkOut, bulk_out
 from muster.customer.domain.refusal import Refusal
 from muster.customer.domain.sends import Phase, is_small, judge_send_by
 from muster.customer.events import MessageKind, Partial
 from muster.customer.handlers.single import reference_base
-from muster.customer.store import bulks, plans, quotes
+from muster.customer.store import again, bulks, plans, quotes
 from muster.customer.store.bulks import NewBulk
 from muster.customer.store.quotes import Quote
 from muster.kit import audit, clock
@@ -162,10 +163,23 @@ async def _send(request: Request, tx: Tx, caller: Caller, body: BulkIn) -> BulkO
         quote.credits,
     )
     await bulks.add_bulk(tx, caller.tenant_id, bulk)
+    if quote.audience.again is not None:
+        await _send_again(tx, caller.tenant_id, bulk_id, quote)
     await plans.add_plan(tx, caller.tenant_id, bulk_id, bulk.lane)
     await quotes.use_quote(tx, caller.tenant_id, quote.quote_id, bulk_id)
     await emit(tx, audit.record(caller, "send-requested", "bulk-sms", str(bulk_id)))
     return _out(request, await _bulk(request, tx, caller, bulk_id))
+
+
+async def _send_again(tx: Tx, tenant_id: UUID, bulk_id: UUID, quote: Quote) -> None:
+    """Of two sends to those who did not get one, the second knows whom the first has texted: nobody gets it twice."""
+    assert quote.audience.again is not None
+    of = quote.audience.again.bulk_id
+    await bulks.lock_bulk(tx, tenant_id, of)
+    made = await again.newest(tx, tenant_id, of)
+    if made is not None and made["created_at"] >= quote.created_at:
+        raise under_way(made["bulk_id"])
+    await again.set_again_of(tx, tenant_id, bulk_id, of)
 
 
 def _usable(quote: Quote) -> None:

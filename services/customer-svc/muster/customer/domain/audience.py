@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from enum import IntEnum
+from uuid import UUID
 
 
 class Reason(IntEnum):
@@ -25,12 +26,21 @@ LEFT_OUT = tuple(reason for reason in Reason if reason)
 
 
 @dataclass(frozen=True, slots=True)
+class Again:
+    """Those who did not get a send; `failed`: also those of whom a receipt says so."""
+
+    bulk_id: UUID
+    failed: bool
+
+
+@dataclass(frozen=True, slots=True)
 class Audience:
     """The customers that a send is for: all, or those that fit each rule given."""
 
     tag: str | None = None
     search: str | None = None
     customer_ids: tuple[int, ...] | None = None
+    again: Again | None = None
 
 
 def left_out_by_word(counts: dict[Reason, int]) -> dict[str, int]:

@@ -20,11 +20,11 @@ from muster.customer.events import (
     RatesChanged,
     RouteChanged,
     SenderChanged,
-    SmsDispatched,
     SuspensionChanged,
     TenantChanged,
 )
 from muster.customer.handlers import single
+from muster.customer.handlers.outcomes import on_sms_dispatched, on_sms_status_changed
 from muster.customer.store import bulks, reference, suppressions
 from muster.customer.store.suppressions import Version
 from muster.kit import clock, observe
@@ -150,12 +150,6 @@ async def on_bulk_sms_accounted(tx: Tx, batch: Sequence[Received[BulkSmsAccounte
         await bulks.save_account(tx, events.account_of(received.message))
 
 
-async def on_sms_dispatched(tx: Tx, batch: Sequence[Received[SmsDispatched]]) -> None:
-    """Messages have begun to leave; what became of each is not this service's matter."""
-    # One order for all, so that two batches never wait for each other.
-    await bulks.save_dispatched(tx, sorted({events.ids_of(received.message) for received in batch}))
-
-
 async def say_recent_suppressions(tx: Tx, minutes: int, limit: int) -> None:
     """Repeat what was said lately: a broker that lost its last words of a compacted topic gets them again."""
     versions = await suppressions.recent_versions(tx, minutes, limit)
@@ -196,4 +190,5 @@ _HANDLERS: Mapping[str, Handler] = {
     "CreditsSettled": on_credits_settled,
     "BulkSmsAccounted": on_bulk_sms_accounted,
     "SmsDispatched": on_sms_dispatched,
+    "SmsStatusChanged": on_sms_status_changed,
 }

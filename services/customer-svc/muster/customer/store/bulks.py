@@ -115,7 +115,7 @@ SELECT tenant_id, bulk_id, kind, message_class, lane, quote_id, answer_id, sende
     reference_base, created_at, created_by, phase, credits_confirmed, customers, recipients, chunks, parts, credits,
     credits_reserved, control_version, control, account_version, credits_used, credits_released, credits_held,
     credits_refunded, accepted, unknown, rejected, stopped, suppressed, stop_reason, closed, dispatched,
-    control_reason, last_submit_ms, {_JSON}
+    control_reason, last_submit_ms, again_of, closed_at, {_JSON}
 FROM bulk WHERE tenant_id = $1 """  # noqa: S608 - constants alone
 _BULK = _SELECT + "AND bulk_id = $2"
 _BULK_LOCKED = _BULK + " FOR UPDATE"
@@ -251,7 +251,8 @@ class Account:
 _ACCOUNTED = """
 UPDATE bulk SET account_version = $3, credits_used = $4, credits_released = $5, credits_held = $6,
     credits_refunded = $7, closed = closed OR $8, accepted = $9, unknown = $10, rejected = $11, stopped = $12,
-    suppressed = $13, stop_reason = $14, last_submit_ms = $15
+    suppressed = $13, stop_reason = $14, last_submit_ms = $15,
+    closed_at = CASE WHEN $8 THEN coalesce(closed_at, kit_now()) ELSE closed_at END
 WHERE tenant_id = $1 AND bulk_id = $2 AND account_version < $3
 """
 

@@ -8,7 +8,7 @@ from uuid import UUID
 
 import orjson
 
-from muster.customer.domain.audience import Audience
+from muster.customer.domain.audience import Again, Audience
 from muster.customer.domain.tariff import Tariff
 from muster.kit.pg import Record, Tx
 
@@ -98,12 +98,18 @@ def _quote(row: Record) -> Quote:
 
 def _audience_out(audience: Audience) -> dict[str, Any]:
     ids = None if audience.customer_ids is None else list(audience.customer_ids)
-    return {"tag": audience.tag, "search": audience.search, "customer_ids": ids}
+    again = audience.again and {"bulk_id": str(audience.again.bulk_id), "failed": audience.again.failed}
+    return {"tag": audience.tag, "search": audience.search, "customer_ids": ids, "again": again}
 
 
 def _audience_in(plain: Mapping[str, Any]) -> Audience:
-    ids = plain["customer_ids"]
-    return Audience(plain["tag"], plain["search"], None if ids is None else tuple(ids))
+    ids, again = plain["customer_ids"], plain.get("again")
+    return Audience(
+        plain["tag"],
+        plain["search"],
+        None if ids is None else tuple(ids),
+        Again(UUID(again["bulk_id"]), again["failed"]) if again else None,
+    )
 
 
 def _json(value: Mapping[str, Any]) -> str:
