@@ -12,6 +12,7 @@ from muster.dispatch.handlers import pace
 from muster.dispatch.handlers.sagas import apply_facts
 from muster.dispatch.store import pace as stored
 from muster.dispatch.store.sagas import SagaKey
+from muster.events import NIL_TENANT
 from muster.kit.pg import Database
 from muster.kit.testing import eventually
 from muster.local.carrier.server import Carrier
@@ -151,6 +152,43 @@ async def test_messages_that_are_held_for_a_person_are_in_no_promise(db: Databas
     [found] = await watched.look(1)
 
     assert (found.parts_left, s(found.finish_unix_ms)) == (400, 5.0)
+
+
+@pytest.mark.parametrize("whom", ["tenant", "platform"])
+async def test_what_is_suspended_is_promised_nothing_and_has_not_finished(db: Database, whom: str) -> None:
+    send, watched, before = Send(1_000), Watched(db), missed()
+    await queue(db, send)
+    await watched.write(send, 10)
+    for at in (0, 6):
+        await watched.look(at)
+    async with db.request(send.tenant_id if whom == "tenant" else NIL_TENANT) as tx:
+        await tx.execute(
+            "INSERT INTO suspension (tenant_id, version, suspended, reason, user_id) VALUES ($1, 1, true, 'r', 'op')",
+            send.tenant_id if whom == "tenant" else NIL_TENANT,
+        )
+
+    [told] = await watched.look(7)
+
+    assert (told.why, told.finished_unix_ms, told.promised_finish_unix_ms) == ("suspended", 0, 0)
+    assert (await watched.look(8), missed()) == ([], before)
+
+
+async def test_hours_put_the_finish_off_and_where_they_end_too_soon_nothing_is_promised(db: Database) -> None:
+    send, watched = Send(1_000, chunk_size=500), Watched(db)
+    await queue(db, send)
+    await watched.write(send, 100)
+
+    async def allowed(*hours: tuple[int, int]) -> tuple[float, str]:
+        spans = ", ".join(f"tstzrange(kit_now() + '{a} s', kit_now() + '{b} s')" for a, b in hours)
+        async with db.worker() as tx:
+            await tx.execute(f"UPDATE attempt SET allowed = tstzmultirange({spans}) WHERE chunk = 2")
+        [told] = await watched.look(10)
+        return s(told.finish_unix_ms), told.why
+
+    await watched.look(1)
+    assert (await allowed((-10, 100)))[0] == pytest.approx(18)
+    assert (await allowed((-20, -10), (600, 900)))[0] == pytest.approx(614, abs=2)
+    assert (await allowed((-10, 5)))[1] == "hours"
 
 
 async def test_one_worker_at_a_time_speaks_and_not_twice_within_a_second(db: Database) -> None:

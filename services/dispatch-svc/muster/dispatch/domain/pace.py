@@ -70,7 +70,7 @@ def rate_of(samples: Iterable[Sample]) -> float:
 @dataclass(frozen=True, slots=True)
 class Piece:
     """Parts of a send that one account is to take, not before `due_s` from now. `rank`: its place within the tenant's
-    turn, the lowest first."""
+    turn, the lowest first. `until_s`: when its hours end; what has not left by then waits for the next ones."""
 
     tenant_id: UUID
     bulk_id: UUID
@@ -78,11 +78,12 @@ class Piece:
     parts: float
     due_s: float
     rank: tuple[bool, int, UUID]
+    until_s: float = math.inf
 
 
 def finishes(pieces: Iterable[Piece], rates: Mapping[str, float]) -> dict[UUID, float | None]:
-    """When the last part of each send will have left, in seconds from now; None where nothing can be promised since an
-    account that is to take some of it takes nothing now."""
+    """When the last part of each send will have left, in seconds from now; None where nothing can be promised, since an
+    account that is to take some of it takes nothing now, or its hours end before it does."""
     by_account: dict[str, list[Piece]] = {}
     for piece in pieces:
         by_account.setdefault(piece.account, []).append(piece)
@@ -92,7 +93,7 @@ def finishes(pieces: Iterable[Piece], rates: Mapping[str, float]) -> dict[UUID, 
         ends = _Flow(queue, rate).run() if rate > 0 else [math.inf] * len(queue)
         for piece, end in zip(queue, ends, strict=True):
             before = found.get(piece.bulk_id, 0.0)
-            found[piece.bulk_id] = None if before is None or end == math.inf else max(before, end)
+            found[piece.bulk_id] = None if before is None or end >= piece.until_s else max(before, end)
     return found
 
 
@@ -195,6 +196,11 @@ class Work:
     begun: bool
 
     @property
+    def limited(self) -> bool:
+        """Whether some of it may leave at some hours only."""
+        return any(piece.until_s < math.inf for piece in self.pieces)
+
+    @property
     def parts_left(self) -> int:
         """Parts that are still to be written."""
         return round(sum(piece.parts for piece in self.pieces))
@@ -215,18 +221,23 @@ class Course:
 
 @dataclass(frozen=True, slots=True)
 class Ended:
-    """A send that was being sent and is not any more. `last`: when its last message had left, if any has."""
+    """A send that was being sent and is not any more. `open`: there is more of it; `last`: when the last message that
+    has left did."""
 
     control_version: int
     stopped: bool
     paused: bool
+    open: bool
     reserved: int
     last: float | None
 
     @property
     def why(self) -> str:
-        """Why nothing more is promised; "" where all of it has left."""
-        return "stopped" if self.stopped else "paused" if self.paused else ""
+        """Why nothing more is promised; "" where all of it has left. What is open and nobody takes is suspended, or has
+        no more hours."""
+        if self.stopped:
+            return "stopped"
+        return "paused" if self.paused else "suspended" if self.open else ""
 
 
 def follow(before: Course | None, work: Work, finish_s: float | None, now: float) -> Course:
@@ -243,8 +254,10 @@ def follow(before: Course | None, work: Work, finish_s: float | None, now: float
     return Course(work.control_version, before.began, now, left, rate, promised, promised_finish)
 
 
-def why_none(course: Course, finish_s: float | None) -> str:
-    """Why nothing can be promised of a send that is being sent; "" where it can."""
+def why_none(course: Course, finish_s: float | None, *, limited: bool) -> str:
+    """Why nothing can be promised of a send that is being sent; "" where it can. `limited`: to some hours."""
     if finish_s is not None:
         return ""
-    return "measuring" if course.said - course.began < _PROMISED_AFTER_S else "carrier"
+    if course.said - course.began < _PROMISED_AFTER_S:
+        return "measuring"
+    return "hours" if limited else "carrier"

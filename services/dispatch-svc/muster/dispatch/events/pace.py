@@ -4,13 +4,13 @@ from dataclasses import replace
 from typing import Any
 from uuid import UUID
 
-from muster.dispatch.domain.pace import Course, Ended, why_none
+from muster.dispatch.domain.pace import Course, Ended, Work, why_none
 from muster.events import key_of_bulk
 from muster.events.v1 import bulk_pb2
 from muster.kit.outbox import Fact
 
 
-def paced(tenant_id: UUID, bulk_id: UUID, course: Course, finish_s: float | None, reserved: int) -> Fact:
+def paced(tenant_id: UUID, bulk_id: UUID, course: Course, finish_s: float | None, work: Work) -> Fact:
     """BulkSmsPaced of a send that is being sent."""
     finish = 0 if finish_s is None else _ms(course.said + finish_s)
     return _paced(
@@ -19,8 +19,8 @@ def paced(tenant_id: UUID, bulk_id: UUID, course: Course, finish_s: float | None
         course,
         course.said,
         finish_unix_ms=finish,
-        credits_reserved=reserved,
-        why=why_none(course, finish_s),
+        credits_reserved=work.reserved,
+        why=why_none(course, finish_s, limited=work.limited),
     )
 
 

@@ -66,7 +66,7 @@ async def _under_way(
     watched.sort(key=lambda key: courses[key].said if key in courses else 0.0)
     told = [(key, follow(courses.get(key), works[key], found[key.bulk_id], now)) for key in watched[:_SAID_MAX]]
     await pace.save(tx, told)
-    return [paced(*key, course, found[key.bulk_id], works[key].reserved) for key, course in told]
+    return [paced(*key, course, found[key.bulk_id], works[key]) for key, course in told]
 
 
 async def _ended(tx: Tx, works: Mapping[SagaKey, Work], courses: Mapping[SagaKey, Course], now: float) -> list[Fact]:

@@ -3,12 +3,14 @@
 Rows of `pace` are changed only by who holds the turn.
 """
 
+import math
 from collections.abc import Collection, Sequence
 from datetime import datetime
 from typing import Any, Final
 
 from muster.dispatch.domain.pace import Course, Ended, Piece, Work
 from muster.dispatch.store.sagas import SagaKey
+from muster.events import NIL_TENANT
 from muster.kit.pg import Record, Tx
 
 _SAVE_RATE: Final = """
@@ -50,19 +52,26 @@ async def take_turn(tx: Tx, every_s: float) -> datetime | None:
 
 
 # `held` attempts wait for a person's word on a reply: nobody can promise when that comes, so they are in no promise.
-# What is due within a second is due together.
+# What is due within a second is due together; who may be texted at some hours only is due when they begin. Senders
+# take nothing of who is suspended.
 _WORKS: Final = """
 SELECT s.tenant_id, s.bulk_id, s.control_version, s.done > 0 AS any_done, s.chunks, s.arrived, s.requested,
     coalesce(s.reserved, 0) AS reserved, q.*
 FROM saga s LEFT JOIN LATERAL (
     SELECT a.account, a.kind, a.lane,
-        greatest(0, ceil(extract(epoch FROM a.due_at - kit_now())))::float8 AS due_s,
+        greatest(0, ceil(extract(epoch FROM w.due_at - kit_now())))::float8 AS due_s,
+        extract(epoch FROM w.until - kit_now())::float8 AS until_s,
         sum(a.parts - a.intent_upto)::bigint AS parts, sum(a.parts)::bigint AS all_parts, count(*) AS attempts,
         bool_or(a.intent_upto > 0 OR a.attempt > 0) AS begun
-    FROM attempt a
+    FROM attempt a CROSS JOIN LATERAL (
+        SELECT greatest(a.due_at, kit_now()) AS due_at, NULL::timestamptz AS until WHERE a.allowed IS NULL
+        UNION ALL
+        (SELECT greatest(lower(hours), a.due_at, kit_now()), upper(hours) FROM unnest(a.allowed) AS hours
+        WHERE upper(hours) > greatest(a.due_at, kit_now()) ORDER BY hours LIMIT 1)) w
     WHERE a.tenant_id = s.tenant_id AND a.bulk_id = s.bulk_id AND a.state <> 2 AND a.why <> 'held'
-    GROUP BY 1, 2, 3, 4) q ON true
+    GROUP BY 1, 2, 3, 4, 5) q ON true
 WHERE s.state = 'sending' AND s.ending = '' AND s.parked = '' AND NOT (s.requested AND s.done >= s.chunks)
+    AND NOT EXISTS (SELECT FROM suspension h WHERE h.suspended AND h.tenant_id IN (s.tenant_id, $2))
 LIMIT $1
 """
 
@@ -70,7 +79,7 @@ LIMIT $1
 async def works(tx: Tx, limit: int) -> dict[SagaKey, Work]:
     """What is left of each send that is being sent; without those of which nothing is left that can be promised."""
     rows: dict[SagaKey, list[Record]] = {}
-    for row in await tx.fetch(_WORKS, limit):
+    for row in await tx.fetch(_WORKS, limit, NIL_TENANT):
         if row["account"] is not None:
             rows.setdefault(SagaKey(row["tenant_id"], row["bulk_id"]), []).append(row)
     return {key: _work(key, found) for key, found in rows.items()}
@@ -95,7 +104,8 @@ def _work(key: SagaKey, rows: Sequence[Record]) -> Work:
 
 def _piece(key: SagaKey, row: Record, parts: float) -> Piece:
     rank = (row["kind"] == _BULK_KIND, row["lane"], key.bulk_id)
-    return Piece(key.tenant_id, key.bulk_id, row["account"], parts, row["due_s"], rank)
+    until_s = math.inf if row["until_s"] is None else row["until_s"]
+    return Piece(key.tenant_id, key.bulk_id, row["account"], parts, row["due_s"], rank, until_s)
 
 
 # MessageKind.BULK of the events.
@@ -171,6 +181,8 @@ async def drop(tx: Tx, keys: Collection[SagaKey]) -> None:
 _ENDS: Final = """
 SELECT s.tenant_id, s.bulk_id, s.control_version, s.ending <> '' AS stopped,
     s.state = 'paused' OR s.paused OR s.parked <> '' AS paused, coalesce(s.reserved, 0) AS reserved,
+    EXISTS (SELECT FROM attempt a WHERE a.tenant_id = s.tenant_id AND a.bulk_id = s.bulk_id AND a.state <> 2
+        AND a.why <> 'held') AS open,
     (SELECT extract(epoch FROM max(c.submitted_at))::float8 FROM chunk c
         WHERE c.tenant_id = s.tenant_id AND c.bulk_id = s.bulk_id) AS last
 FROM saga s WHERE (s.tenant_id, s.bulk_id) IN (SELECT * FROM unnest($1::uuid[], $2::uuid[]))
@@ -185,6 +197,7 @@ async def ends(tx: Tx, keys: Collection[SagaKey]) -> dict[SagaKey, Ended]:
             control_version=row["control_version"],
             stopped=row["stopped"],
             paused=row["paused"],
+            open=row["open"],
             reserved=row["reserved"],
             last=row["last"],
         )

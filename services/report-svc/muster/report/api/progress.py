@@ -43,8 +43,8 @@ class CreditsOut(Model):
 
 class PaceOut(Model):
     """How a send goes on. `finish_at` is when its last message will have left, as it looks now; null where `why` says
-    why nothing can be promised: measuring, carrier (one takes nothing), paused, stopped or silent (nobody has said how
-    it goes on lately).
+    why nothing can be promised: measuring, carrier (one takes nothing), hours (those of its recipients end before it
+    does), paused, stopped, suspended, or silent (nobody has said how it goes on lately).
 
     `promised_finish_at` is what was promised at `promised_at`, after five seconds of sending; `finished_at` is when the
     last message had left. A pause, a stop and a resume each withdraw what was promised before.
