@@ -34,7 +34,9 @@ async def test_a_confirmed_quote_is_planned_and_said_with_the_same_figures(salon
     await salon.load(people(1_203) + people(7, "no", 5_000))
     quote = await salon.quote(TEXT)
     assert quote["left_out"] == {
-        "joined_later": 0, "no_consent": 7, "not_textable": 0, "opted_out": 0, "missing_field": 0, "duplicate_number": 0
+        "joined_later": 0, "no_consent": 7, "not_textable": 0, "opted_out": 0, "missing_field": 0,
+        "duplicate_number": 0,
+        "outside_hours": 0,
     }  # fmt: skip
     bulk_id = await salon.send(quote["id"])
     assert (await salon.bulk(bulk_id))["state"] == "planning"

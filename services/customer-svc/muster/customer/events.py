@@ -109,7 +109,9 @@ def chunk_attached(header: Header, chunk: Chunk) -> Fact:
         route=chunk.destination.route,
         country=chunk.destination.country,
         sender=header.sender,
-        due_at_unix_ms=_unix_ms(header.created_at),
+        due_at_unix_ms=chunk.allowed[0] * 1000 if chunk.allowed else _unix_ms(header.created_at),
+        allowed_from_unix_ms=[at * 1000 for at in chunk.allowed[::2]],
+        allowed_until_unix_ms=[at * 1000 for at in chunk.allowed[1::2]],
         send_by_unix_ms=_unix_ms(header.send_by),
         reference_base=header.reference_base,
         reference_bits=chunk.destination.reference_bits,
@@ -180,6 +182,8 @@ def tenant_of(message: TenantChanged) -> Tenant:
         message.time_zone,
         message.sender,
         message.closed,
+        message.quiet_from_minute,
+        message.quiet_to_minute,
     )
 
 

@@ -12,13 +12,23 @@ from typing import Any, Final, NoReturn
 from uuid import UUID
 
 from muster.customer import events
-from muster.customer.domain.audience import Audience, left_out_by_word
+from muster.customer.domain.audience import Audience, Reason, left_out_by_word
+from muster.customer.domain.hours import Hours, summary
 from muster.customer.domain.planning import CHUNK_RECIPIENTS_MAX, Totals, add_up, make_chunk
 from muster.customer.domain.pricing import MergeText, Renderer
 from muster.customer.domain.refusal import Refusal
-from muster.customer.domain.sends import Phase, Problem, audience_empty, costs_more, plan_failed, text_refused
+from muster.customer.domain.sends import (
+    Phase,
+    Problem,
+    audience_empty,
+    costs_more,
+    no_hours,
+    plan_failed,
+    text_refused,
+)
 from muster.customer.events import MessageClass
 from muster.customer.store import again, audience, bulks, plans, quotes, reference
+from muster.customer.store.hours import AT_ANY_HOUR, hours_of_customers
 from muster.customer.store.plans import Plan
 from muster.customer.store.quotes import Quote
 from muster.kit import clock, observe
@@ -121,6 +131,11 @@ class Planner:
     async def _freeze(self, tx: Tx, plan: Plan, bulk: Record, quote: Quote) -> Plan:
         tenant = await reference.tenant_of(tx, plan.tenant_id)
         assert tenant is not None, "a quote needs a tenant"
+        now, marketing = int(clock.now().timestamp()), bulk["message_class"] == MessageClass.MARKETING
+        hours = AT_ANY_HOUR
+        if marketing:
+            until = int(bulk["send_by"].timestamp())
+            hours = await hours_of_customers(tx, plan.tenant_id, Hours(tenant.business, now, until))
         await tx.execute(f"SET LOCAL statement_timeout = {int(self._limits.freeze_timeout_ms)}")
         asked = quote.audience
         if asked.again is not None:
@@ -134,17 +149,25 @@ class Planner:
             asked,
             _text_of(bulk),
             quote.tariff.reach,
-            marketing=bulk["message_class"] == MessageClass.MARKETING,
+            marketing=marketing,
             home=tenant.country,
             seen=(quote.snapshot, quote.created_at),
             chunk_max=CHUNK_RECIPIENTS_MAX,
+            hours=hours,
         )
-        left_out = left_out_by_word(frozen.left_out)
         await bulks.save_frozen(
-            tx, plan.tenant_id, plan.bulk_id, frozen.customers, frozen.recipients, frozen.chunks, left_out
+            tx,
+            plan.tenant_id,
+            plan.bulk_id,
+            frozen.customers,
+            frozen.recipients,
+            frozen.chunks,
+            left_out_by_word(frozen.left_out),
+            summary(now, frozen.starts),
         )
         if frozen.recipients == 0:
-            return await _refuse(tx, plan, audience_empty())
+            only_hours = frozen.left_out.get(Reason.OUTSIDE_HOURS, 0)
+            return await _refuse(tx, plan, no_hours(only_hours) if only_hours else audience_empty())
         return replace(plan, step="add_up")
 
     async def _add_up(self, tx: Tx, plan: Plan, bulk: Record, quote: Quote) -> Plan:

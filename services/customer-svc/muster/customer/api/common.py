@@ -2,12 +2,15 @@
 
 import asyncio
 from collections.abc import Mapping, Sequence
+from datetime import datetime
 from uuid import UUID
 
 from fastapi import Request
 
 from muster.customer.domain.customers import NumberReader
+from muster.customer.domain.hours import Hours
 from muster.customer.domain.refusal import Refusal
+from muster.customer.domain.sends import SEND_BY_MAX
 from muster.customer.settings import CustomerSettings
 from muster.customer.store import reference
 from muster.customer.store.reference import Tenant
@@ -71,6 +74,11 @@ def tenant_closed() -> Problem:
 def tenant_not_heard_of() -> Problem:
     """503: a tenant that was made a moment ago."""
     return unavailable("tenant_not_heard_of", "The settings of this tenant have not arrived here yet.")
+
+
+def hours_of(tenant: Tenant, at: datetime) -> Hours:
+    """The hours that a tenant keeps to, for as long as a send that begins now may take."""
+    return Hours(tenant.business, int(at.timestamp()), int((at + SEND_BY_MAX).timestamp()))
 
 
 def reader_of(request: Request, tenant: Tenant) -> NumberReader:

@@ -20,6 +20,7 @@ from muster.customer.domain.customers import (
     read_mobiles,
     read_own_fields,
     read_tags,
+    read_time_zone,
     settle_consent,
 )
 from muster.customer.domain.refusal import Refusal
@@ -60,6 +61,7 @@ class CustomerIn(Model):
     consent: Consent | None = None
     consent_evidence: EvidenceIn | None = None
     language: Annotated[str, Field(max_length=35)] = ""
+    time_zone: Annotated[str, Field(max_length=64, description="an IANA name; empty: as their number says")] = ""
     tags: Annotated[list[Tag], Field(max_length=TAGS_MAX, default_factory=list)]
     own_fields: Annotated[dict[str, str], Field(max_length=OWN_FIELDS_MAX, default_factory=dict)]
 
@@ -92,6 +94,7 @@ class CustomerOut(Model):
     consent_evidence: EvidenceOut
     opted_out: bool
     language: str
+    time_zone: str
     tags: list[str]
     own_fields: dict[str, str]
     created_at: datetime
@@ -190,14 +193,17 @@ async def _read(request: Request, tx: Tx, caller: Caller, body: CustomerIn) -> C
     reader = reader_of(request, await tenant_of(request, tx, caller.tenant_id))
     mobiles: tuple[Mobile, ...] | list[Refusal] = read_mobiles(reader, body.mobiles)
     own_fields = read_own_fields(body.own_fields)
+    time_zone = read_time_zone(body.time_zone)
     refusals = [*(mobiles if isinstance(mobiles, list) else ()), *(own_fields if isinstance(own_fields, list) else ())]
-    if isinstance(mobiles, list) or isinstance(own_fields, list):
+    refusals += [time_zone] if isinstance(time_zone, Refusal) else []
+    if isinstance(mobiles, list) or isinstance(own_fields, list) or isinstance(time_zone, Refusal):
         raise problem_of(refusals[0] if len(refusals) == 1 else refusals)
     allow, consent = settle_consent(allow_bulk_sms=body.allow_bulk_sms, consent=body.consent)
     names = clean_value(body.first_name), clean_value(body.last_name)
     if not any((*names, mobiles, own_fields)):
         raise problem_of(Refusal("first_name", "nobody", "A customer has a name or a number."))
-    return Customer(*names, mobiles, allow, consent, clean_value(body.language), read_tags(body.tags), own_fields)
+    language, tags = clean_value(body.language), read_tags(body.tags)
+    return Customer(*names, mobiles, allow, consent, language, tags, own_fields, time_zone)
 
 
 def _merged(before: Record, body: CustomerIn) -> CustomerIn:
@@ -211,6 +217,7 @@ def _merged(before: Record, body: CustomerIn) -> CustomerIn:
         # A new tick without a word on its kind settles the kind anew.
         "consent": None if "allow_bulk_sms" in given else Consent(before["consent"]),
         "language": before["language"],
+        "time_zone": before["time_zone"],
         "tags": before["tags"],
         "own_fields": orjson.loads(before["own_fields"]),
     }
@@ -257,6 +264,7 @@ def _out(row: Record) -> CustomerOut:
         consent_evidence=EvidenceOut(at=evidence.at, how=evidence.how, wording=evidence.wording, by=evidence.by),
         opted_out=row["opted_out"],
         language=row["language"],
+        time_zone=row["time_zone"],
         tags=row["tags"],
         own_fields=orjson.loads(row["own_fields"]),
         created_at=row["created_at"],

@@ -8,16 +8,20 @@ from uuid import UUID
 from fastapi import APIRouter, Request, Response
 from pydantic import Field, StringConstraints, model_validator
 
-from muster.customer.api.common import problem_of, sending_tenant_of, settings_of
+from muster.customer.api.common import hours_of, problem_of, sending_tenant_of, settings_of, tenant_of
+from muster.customer.api.send_out import HoursOut
 from muster.customer.domain.audience import Audience, Reason, left_out_by_word
 from muster.customer.domain.customers import TAG_CHARACTERS_MAX
+from muster.customer.domain.hours import summary
 from muster.customer.domain.pricing import MergeText, Price, price
 from muster.customer.domain.refusal import Refusal
-from muster.customer.domain.tariff import Tariff
+from muster.customer.domain.tariff import Reach, Tariff
 from muster.customer.events import MessageClass
 from muster.customer.store import audience, customers, quotes, reference
 from muster.customer.store.audience import Counted
+from muster.customer.store.hours import hours_of_customers
 from muster.customer.store.quotes import Quote
+from muster.customer.store.reference import Tenant
 from muster.kit import clock
 from muster.kit.auth import SENDERS, Caller, Tx, requires, tenant_tx
 from muster.kit.http import Flag, Int, Model
@@ -101,6 +105,7 @@ class QuoteOut(Model):
     dearer: list[DearerOut]
     missing: list[MissingOut]
     sender: str
+    hours: HoursOut | None = None
     created_at: datetime
     expires_at: datetime
     again_of: UUID | None = None
@@ -172,6 +177,10 @@ async def give_quote(request: Request, tx: Tx, caller: Caller, asked: Asked) -> 
         raise unprocessable("text", "unknown_field", f"no customer has the field {unknown[0]}", fields=unknown)
     judged = (asked.judged, text, tariff.reach)
     counted = await audience.count_audience(tx, caller.tenant_id, *judged, marketing=asked.marketing)
+    waiting = None
+    tenant = await tenant_of(request, tx, caller.tenant_id)
+    if asked.marketing and hours_of(tenant, asked.created_at).matter(group.country for group in counted.classes):
+        counted, waiting = await _count_by_hours(tx, tenant, *judged, asked.created_at)
     total = price(text, counted.classes, tariff)
     if isinstance(total, Refusal):
         raise problem_of(total)
@@ -192,7 +201,7 @@ async def give_quote(request: Request, tx: Tx, caller: Caller, asked: Asked) -> 
         tariff,
         counted.customers,
         *(total.recipients, total.parts, total.credits),
-        _details(text, counted, total, missing),
+        _details(text, counted, total, missing) | {"hours": waiting},
         asked.created_at,
         caller.user_id,
         asked.created_at + timedelta(hours=settings.customer_quote_valid_h),
@@ -229,6 +238,17 @@ async def _audience(tx: Tx, caller: Caller, body: AudienceIn, ids_max: int) -> A
         message = f"there is no customer {unknown[0]}"
         raise unprocessable("audience.customer_ids", "unknown_customer", message, unknown=unknown[:_UNKNOWN_SHOWN_MAX])
     return Audience(body.list or body.tag, body.search, tuple(ids))
+
+
+async def _count_by_hours(
+    tx: Tx, tenant: Tenant, asked: Audience, text: MergeText, reach: Reach, at: datetime
+) -> tuple[Counted, dict[str, Any] | None]:
+    """The same for marketing at the hours of its recipients, and who waits for theirs."""
+    hours = await hours_of_customers(tx, tenant.tenant_id, hours_of(tenant, at))
+    counted = await audience.count_audience(tx, tenant.tenant_id, asked, text, reach, marketing=True, hours=hours)
+    starts = [] if hours.classes is None else hours.classes.starts
+    by_start = [(starts[number], recipients) for number, recipients in counted.by_hours.items() if starts]
+    return counted, summary(int(at.timestamp()), by_start)
 
 
 def _nobody(counted: Counted) -> Problem:

@@ -33,6 +33,23 @@ class CountsOut(Model):
     suppressed: int
 
 
+class WaitingOut(Model):
+    """So many recipients may be texted from a moment on."""
+
+    until: datetime
+    recipients: int
+
+
+class HoursOut(Model):
+    """Recipients who may not be texted at the hour of planning: when the first are texted, when the last, how many wait
+    until when (the first 20 moments), and how many in all."""
+
+    starts_at: datetime
+    last_starts_at: datetime
+    waiting: list[WaitingOut]
+    waiting_recipients: int
+
+
 class BulkOut(Model):
     """A send. What planning has not found yet is as quoted; reserved = used + released + held. `again_of`: it is for
     those who did not get that send."""
@@ -60,6 +77,7 @@ class BulkOut(Model):
     stop_reason: str
     problem: dict[str, Any] | None
     waiting_for: dict[str, Any] | None
+    hours: HoursOut | None
     partial: str
     send_by: datetime
     created_at: datetime
@@ -96,6 +114,7 @@ def bulk_out(row: Record, unknown_kept_s: float) -> BulkOut:
         stop_reason=row["stop_reason"],
         problem=_json(row["problem"]) or _json(row["credits_refused"]) or _problem(row, state),
         waiting_for=_waiting_for(row, state, unknown_kept_s),
+        hours=_json(row["hours"]),
         partial=Partial(row["partial"]).name.lower(),
         send_by=row["send_by"],
         created_at=row["created_at"],

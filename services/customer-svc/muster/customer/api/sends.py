@@ -1,5 +1,6 @@
 """/v1/bulk-sms: the front door of a send."""
 
+from datetime import UTC, datetime
 from typing import Annotated, Literal
 from uuid import UUID
 
@@ -7,15 +8,17 @@ from fastapi import APIRouter, Query, Request, Response
 from pydantic import Field
 
 from muster.customer.api.again import under_way
-from muster.customer.api.common import problem_of, refuse_suspended, sending_tenant_of, settings_of
+from muster.customer.api.common import hours_of, problem_of, refuse_suspended, sending_tenant_of, settings_of
 from muster.customer.api.send_out import BulkOut, bulk_out
 from muster.customer.domain.refusal import Refusal
 from muster.customer.domain.sends import Phase, is_small, judge_send_by
-from muster.customer.events import MessageKind, Partial
+from muster.customer.events import MessageClass, MessageKind, Partial
 from muster.customer.handlers.single import reference_base
 from muster.customer.store import again, bulks, plans, quotes
 from muster.customer.store.bulks import NewBulk
+from muster.customer.store.hours import hours_of_customers
 from muster.customer.store.quotes import Quote
+from muster.customer.store.reference import Tenant
 from muster.kit import audit, clock
 from muster.kit.auth import ANY_TENANT_ROLE, SENDERS, Caller, Tx, requires, tenant_tx
 from muster.kit.http import Int, Model, Moment
@@ -135,16 +138,17 @@ def _out(request: Request, bulk: Record) -> BulkOut:
 
 
 async def _send(request: Request, tx: Tx, caller: Caller, body: BulkIn) -> BulkOut:
-    await sending_tenant_of(request, tx, caller.tenant_id)
+    tenant = await sending_tenant_of(request, tx, caller.tenant_id)
     await refuse_suspended(tx, caller.tenant_id)
     now = clock.now()
-    send_by = judge_send_by(now, body.send_by)
-    if isinstance(send_by, Refusal):
-        raise problem_of(send_by)
     quote = await quotes.lock_quote(tx, caller.tenant_id, body.quote_id)
     if quote is None:
         raise not_found("quote")
     _usable(quote)
+    starts = await _starts(tx, tenant, quote, now)
+    send_by = judge_send_by(now, body.send_by, starts)
+    if isinstance(send_by, Refusal):
+        raise problem_of(send_by)
     bulk_id = checked_uuid(settings_of(request).bulk_id_key_bytes, caller.tenant_id)
     bulk = NewBulk(
         bulk_id,
@@ -180,6 +184,18 @@ async def _send_again(tx: Tx, tenant_id: UUID, bulk_id: UUID, quote: Quote) -> N
     if made is not None and made["created_at"] >= quote.created_at:
         raise under_way(made["bulk_id"])
     await again.set_again_of(tx, tenant_id, bulk_id, of)
+
+
+async def _starts(tx: Tx, tenant: Tenant, quote: Quote, now: datetime) -> tuple[datetime, datetime] | None:
+    """When the first and the last of the tenant's customers may be texted; None where nobody quoted has hours."""
+    hours = hours_of(tenant, now)
+    if quote.message_class != MessageClass.MARKETING or not hours.matter(quote.details["by_country"]):
+        return None
+    found = await hours_of_customers(tx, tenant.tenant_id, hours)
+    starts = [] if found.classes is None else found.classes.starts
+    if not starts:
+        return None
+    return datetime.fromtimestamp(starts[0], UTC), datetime.fromtimestamp(starts[-1], UTC)
 
 
 def _usable(quote: Quote) -> None:

@@ -15,6 +15,7 @@ class Reason(IntEnum):
     OPTED_OUT = 4
     MISSING_FIELD = 5
     DUPLICATE_NUMBER = 6
+    OUTSIDE_HOURS = 7
 
     @property
     def word(self) -> str:

@@ -4,8 +4,10 @@ import hashlib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
+from functools import cache
 from typing import Final
 from uuid import UUID
+from zoneinfo import available_timezones
 
 from muster.customer.domain.refusal import Refusal
 from muster.text import NumberRefused, number_hash, read_number
@@ -41,7 +43,8 @@ class Mobile:
 
 @dataclass(frozen=True, slots=True)
 class Customer:
-    """What is known of a customer, cleaned. `allow_bulk_sms` None means that nobody said so: no SMS."""
+    """What is known of a customer, cleaned. `allow_bulk_sms` None means that nobody said so: no SMS. time_zone: an IANA
+    name; "" for as their number says."""
 
     first_name: str = ""
     last_name: str = ""
@@ -51,6 +54,7 @@ class Customer:
     language: str = ""
     tags: tuple[str, ...] = ()
     own_fields: Mapping[str, str] = field(default_factory=dict)
+    time_zone: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +89,19 @@ def read_mobiles(reader: NumberReader, written: Sequence[str]) -> tuple[Mobile, 
         else:
             mobiles.setdefault(mobile.number, mobile)
     return refusals or tuple(mobiles.values())
+
+
+def read_time_zone(written: str) -> str | Refusal:
+    """The time zone that is meant; "" for none."""
+    name = clean_value(written)
+    if name in _time_zones():
+        return name
+    return Refusal("time_zone", "time_zone_not_known", "Write an IANA name such as Australia/Perth.")
+
+
+@cache
+def _time_zones() -> frozenset[str]:
+    return frozenset(available_timezones()) - {"localtime", "posixrules", "Factory"} | {""}
 
 
 def settle_consent(*, allow_bulk_sms: bool | None, consent: Consent | None) -> tuple[bool | None, Consent]:

@@ -18,6 +18,7 @@ from muster.customer.domain.customers import (
     field_key,
     match_key,
     read_tags,
+    read_time_zone,
     settle_consent,
 )
 from muster.customer.domain.refusal import Refusal
@@ -37,6 +38,7 @@ _SYNONYMS: Final = {
     "consent": "consent consent_kind consent_type kind_of_consent",
     "language": "language lang locale",
     "tags": "tags tag lists list groups group",
+    "time_zone": "time_zone timezone tz",
 }
 _CANONICAL: Final = {synonym: name for name, synonyms in _SYNONYMS.items() for synonym in synonyms.split()}
 _YES: Final = frozenset(
@@ -155,11 +157,12 @@ def read_row(
     language = clean_value(_cell(columns, "language", cells))[:35]
     tags = _tags(columns, row, cells, errors)
     own = _own_fields(columns, row, cells, errors)
+    time_zone = _time_zone(columns, row, cells, errors)
     if not (first_name or last_name or mobiles or own or errors):
         errors.append(RowError(row, "row", "", "nobody", "The row has neither a name nor a number."))
     if errors:
         return errors
-    customer = Customer(first_name, last_name, mobiles, allow, consent, language, tags, own)
+    customer = Customer(first_name, last_name, mobiles, allow, consent, language, tags, own, time_zone)
     key = match_key(first_name, last_name, [mobile.number for mobile in mobiles], own)
     return ImportRow(customer, key, consent_given)
 
@@ -229,6 +232,15 @@ def _tags(columns: Columns, row: int, cells: Sequence[str], errors: list[RowErro
         message = f"A customer has at most {TAGS_MAX} tags of at most {TAG_CHARACTERS_MAX} characters."
         errors.append(RowError(row, "tags", _header(columns, "tags"), "too_long", message))
     return tags
+
+
+def _time_zone(columns: Columns, row: int, cells: Sequence[str], errors: list[RowError]) -> str:
+    written = _cell(columns, "time_zone", cells)
+    found = read_time_zone(written) if written else ""
+    if isinstance(found, Refusal):
+        errors.append(RowError(row, found.field, _header(columns, "time_zone"), found.code, found.message))
+        return ""
+    return found
 
 
 def _own_fields(columns: Columns, row: int, cells: Sequence[str], errors: list[RowError]) -> dict[str, str]:

@@ -15,7 +15,8 @@ from muster.customer.domain.tariff import Destination
 @dataclass(frozen=True, slots=True)
 class Sendable:
     """A message that may go. `place`: which of the group it is. customer_id 0: nobody's number. `send_by` None: as
-    long as a message has by default. `by`: the user who sends it. message_class and kind as in the events."""
+    long as a message has by default. `by`: the user who sends it. message_class and kind as in the events.
+    allowed: as of a frozen chunk."""
 
     place: int
     tenant_id: UUID
@@ -28,6 +29,7 @@ class Sendable:
     mobile: Mobile
     destination: Destination
     text: str
+    allowed: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,16 +58,16 @@ class Together:
         return texts.pop() if len(texts) == 1 else ""
 
 
-_SendKey = tuple[UUID, str, int, int, str, datetime | None, int]
+_SendKey = tuple[UUID, str, int, int, str, datetime | None, tuple[int, ...], int]
 
 
 def group(messages: Sequence[Sendable], texts: Verbatim) -> list[Together]:
     """The sends of these messages. Of one send are those of one business that one user sends with the same kind, class,
-    sender and end of time, in the order in which they came; a number is in it once."""
+    sender, end of time and hours, in the order in which they came; a number is in it once."""
     sends: dict[_SendKey, list[Sendable]] = {}
     again: dict[tuple[object, ...], int] = {}
     for one in messages:
-        shared = (one.tenant_id, one.by, one.kind, one.message_class, one.sender, one.send_by)
+        shared = (one.tenant_id, one.by, one.kind, one.message_class, one.sender, one.send_by, one.allowed)
         times = again[(*shared, one.mobile.number)] = again.get((*shared, one.mobile.number), 0) + 1
         sends.setdefault((*shared, times), []).append(one)
     return [_together(some, texts) for some in sends.values()]
@@ -101,4 +103,5 @@ def _freeze(number: int, messages: Sequence[Sendable]) -> FrozenChunk:
         [one.mobile.number for one in messages],
         [one.mobile.number_hash for one in messages],
         [one.text for one in messages],
+        messages[0].allowed,
     )

@@ -12,7 +12,10 @@ CHUNK_RECIPIENTS_MAX = 500
 
 @dataclass(frozen=True, slots=True)
 class FrozenChunk:
-    """Recipients of one country as they were frozen; in the send's order. joined is empty without merge fields."""
+    """Recipients of one country as they were frozen; in the send's order. joined is empty without merge fields.
+
+    allowed: when they may be texted, in unix seconds: from, until, from, until ...; empty at any time.
+    """
 
     chunk: int
     country: str
@@ -20,6 +23,7 @@ class FrozenChunk:
     numbers: Sequence[int]
     hashes: Sequence[bytes]
     joined: Sequence[str]
+    allowed: Sequence[int] = ()
 
     def __len__(self) -> int:
         return len(self.numbers)
@@ -27,7 +31,10 @@ class FrozenChunk:
 
 @dataclass(frozen=True, slots=True)
 class Chunk:
-    """What is published for a frozen chunk. text_index is empty where all have text 0. Prices in credits."""
+    """What is published for a frozen chunk. text_index is empty where all have text 0. Prices in credits.
+
+    allowed: as of the frozen chunk.
+    """
 
     chunk: int
     destination: Destination
@@ -41,6 +48,7 @@ class Chunk:
     prices: Sequence[int]
     uptos: Sequence[int]
     customer_ids: Sequence[int]
+    allowed: Sequence[int]
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +93,7 @@ def make_chunk(before: Totals, frozen: FrozenChunk, destination: Destination, re
         prices,
         uptos,
         frozen.customer_ids,
+        frozen.allowed,
     )
 
 

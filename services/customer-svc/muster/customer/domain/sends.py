@@ -63,10 +63,16 @@ def state_of(heard: Heard) -> State:
     return State.SENDING if heard.dispatched else State.WAITING
 
 
-def judge_send_by(now: datetime, asked: datetime | None) -> datetime | Refusal:
-    """Until when messages may leave: a day from now if nothing is said, at most 30 days."""
+def judge_send_by(
+    now: datetime, asked: datetime | None, starts: tuple[datetime, datetime] | None = None
+) -> datetime | Refusal:
+    """Until when messages may leave: a day from now if nothing is said, at most 30 days.
+
+    starts: when the first and the last recipients may be texted, where they have hours; a day begins with the last.
+    """
     if asked is None:
-        return now + SEND_BY_DEFAULT
+        begin = now if starts is None else max(now, starts[1])
+        return min(begin + SEND_BY_DEFAULT, now + SEND_BY_MAX)
     if asked.tzinfo is None:
         return Refusal(
             "send_by", "no_time_zone", "A time needs its offset from UTC, such as 2026-11-23T17:00:00+11:00."
@@ -75,6 +81,9 @@ def judge_send_by(now: datetime, asked: datetime | None) -> datetime | Refusal:
         return Refusal("send_by", "past", "This time is past.")
     if asked > now + SEND_BY_MAX:
         return Refusal("send_by", "too_far", f"At most {SEND_BY_MAX.days} days from now.")
+    if starts is not None and asked <= starts[0]:
+        when = starts[0].isoformat(timespec="minutes")
+        return Refusal("send_by", "outside_hours", f"Nobody in this send may be texted before {when}.")
     return asked
 
 
@@ -89,6 +98,12 @@ Problem = Mapping[str, Any]
 def audience_empty() -> Problem:
     """The plan found nobody who may be texted."""
     return _problem("audience_empty", "Nobody is left to text", "Everybody in the audience is left out.")
+
+
+def no_hours(recipients: int) -> Problem:
+    """The send ends before the hours begin at which these may be texted."""
+    detail = f"Its send_by comes before the hours at which the {recipients} who would be texted may be."
+    return _problem("outside_hours", "Nobody may be texted before its time is over", detail)
 
 
 def costs_more(quoted: int, planned: int) -> Problem:

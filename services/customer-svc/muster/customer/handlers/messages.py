@@ -9,6 +9,7 @@ from uuid import UUID
 
 from muster.customer import events
 from muster.customer.domain.customers import Mobile, NumberReader
+from muster.customer.domain.hours import Hours
 from muster.customer.domain.messages import Sendable, Together, group
 from muster.customer.domain.pricing import Verbatim
 from muster.customer.domain.refusal import Refusal
@@ -28,6 +29,7 @@ from muster.kit.outbox import Fact, Lane, emit
 from muster.kit.pg import Tx
 from muster.kit.tokens import Caller
 from muster.text import NumberRefused, TextRefused
+from muster.text.zones import SEPARATOR, zones_of_number
 
 
 class Overtaken(Exception):
@@ -132,6 +134,7 @@ class _Named:
     mobile: Mobile
     customer_id: int
     consents: bool
+    time_zone: str | None = None
 
 
 _Not: TypeAlias = Refusal | No | Suspended
@@ -174,7 +177,7 @@ async def _holders(tx: Tx, named: dict[int, _Named]) -> dict[int, _Named]:
     """Messages to numbers, with the customers behind these."""
     found = await messages.holders(tx, [_by_number(one) for one in named.values()])
     return {
-        place: _Named(one.ask, one.tenant, one.mobile, holder.customer_id, holder.consents)
+        place: _Named(one.ask, one.tenant, one.mobile, holder.customer_id, holder.consents, holder.time_zone)
         for (place, one), holder in zip(named.items(), found, strict=True)
         if holder is not None
     }
@@ -193,7 +196,7 @@ def _customer(ask: Ask, tenant: Tenant, holder: Holder | None) -> _Named | _Not:
         return No.NO_CUSTOMER
     if holder.mobile is None:
         return Refusal("customer_id", "not_textable", "this customer has no mobile number")
-    return _Named(ask, tenant, holder.mobile, holder.customer_id, holder.consents)
+    return _Named(ask, tenant, holder.mobile, holder.customer_id, holder.consents, holder.time_zone)
 
 
 def _by_number(one: _Named) -> ByNumber:
@@ -213,6 +216,9 @@ def _sendable(place: int, one: _Named, tariff: Tariff, texts: Verbatim, *, suppr
         return not_textable(ask.to_field, one.mobile.country)
     except TextRefused as refused:
         return Refusal("text", refused.code, str(refused))
+    allowed = _allowed(one) if ask.marketing else ()
+    if allowed is None:
+        return Refusal("send_by", "outside_hours", "this recipient may not be texted at any hour before that")
     return Sendable(
         place,
         one.tenant.tenant_id,
@@ -225,7 +231,19 @@ def _sendable(place: int, one: _Named, tariff: Tariff, texts: Verbatim, *, suppr
         one.mobile,
         destination,
         ask.text,
+        allowed,
     )
+
+
+def _allowed(one: _Named) -> tuple[int, ...] | None:
+    """When marketing may leave; () for at any time, None for at none."""
+    now, country = clock.now(), one.mobile.country
+    until = one.ask.send_by or now + SEND_BY_DEFAULT
+    hours = Hours(one.tenant.business, int(now.timestamp()), int(until.timestamp()))
+    if not hours.matter([country]):
+        return ()
+    zones = one.time_zone or SEPARATOR.join(zones_of_number(one.mobile.number, country))
+    return tuple(moment for span in hours.allowed(country, zones) for moment in span) or None
 
 
 # -- what is stored and said ------------------------------------------------------------------------------------------

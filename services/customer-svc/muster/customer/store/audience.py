@@ -13,6 +13,7 @@ from uuid import UUID
 from muster.customer.domain.audience import Audience, Reason
 from muster.customer.domain.pricing import MergeText, ValueClass
 from muster.customer.domain.tariff import Reach
+from muster.customer.store.hours import AT_ANY_HOUR, HoursSql
 from muster.kit.pg import Tx
 
 # Also the search of the list of customers: $1 is the tenant.
@@ -32,10 +33,10 @@ WITH asked AS MATERIALIZED (
     SELECT c.customer_id, c.allow_bulk_sms IS TRUE AND (NOT $2 OR c.consent IN ('express', 'inferred')) AS allowed,
         coalesce(c.joined_at > $12::timestamptz - interval '1 hour'
                  AND NOT pg_visible_in_snapshot(c.joined_xid, $11::text::pg_snapshot), false) AS joined_later,
-        {missing} AS missing, {joined} AS joined
+        {missing} AS missing, {joined} AS joined, c.time_zone
     FROM customer c WHERE c.tenant_id = $1 AND $10::text[] IS NOT NULL AND {audience}
 ), mobile AS (
-    SELECT DISTINCT ON (n.customer_id) n.customer_id, n.number, n.country, n.number_hash
+    SELECT DISTINCT ON (n.customer_id) n.customer_id, n.number, n.country, n.number_hash, {number_zones} AS zones
     FROM customer_number n
     WHERE n.tenant_id = $1 AND (n.country = ANY($3::text[]) OR ($5 AND n.country <> ALL($4::text[])))
     ORDER BY n.customer_id, n.position
@@ -43,13 +44,14 @@ WITH asked AS MATERIALIZED (
     SELECT DISTINCT n.customer_id FROM suppression s JOIN customer_number n USING (tenant_id, number_hash)
     WHERE s.tenant_id = $1 AND s.suppressed AND (s.scope = 2 OR $2)
 ), judged AS (
-    SELECT a.customer_id, m.number, m.country, m.number_hash, a.joined,
+    SELECT a.customer_id, m.number, m.country, m.number_hash, a.joined, {hours} AS hours,
         CASE WHEN a.joined_later THEN 1 WHEN NOT a.allowed THEN 2 WHEN m.number IS NULL THEN 3
-             WHEN o.customer_id IS NOT NULL THEN 4 WHEN a.missing THEN 5 ELSE 0 END AS reason
-    FROM asked a LEFT JOIN mobile m USING (customer_id) LEFT JOIN opted_out o USING (customer_id)
+             WHEN o.customer_id IS NOT NULL THEN 4 WHEN a.missing THEN 5 WHEN {hours} < 0 THEN 7
+             ELSE 0 END AS reason
+    FROM asked a LEFT JOIN mobile m USING (customer_id) LEFT JOIN opted_out o USING (customer_id) {hours_join}
 ), chosen AS (
     -- Who shares a number is texted once: the oldest who may be.
-    SELECT customer_id, number, country, number_hash, joined,
+    SELECT customer_id, number, country, number_hash, joined, hours,
         CASE WHEN reason = 0 AND lag(reason) OVER (PARTITION BY number, reason ORDER BY customer_id) = 0
              THEN 6 ELSE reason END AS reason
     FROM judged
@@ -60,9 +62,9 @@ _COUNTED: Final = (
     _JUDGED
     + """
 SELECT reason, CASE reason WHEN 0 THEN country ELSE '' END AS country,
-    CASE reason WHEN 0 THEN joined ELSE '' END AS joined, count(*) AS customers,
-    (SELECT pg_current_snapshot()::text) AS snapshot
-FROM chosen GROUP BY 1, 2, 3 ORDER BY 1, 2, 3
+    CASE reason WHEN 0 THEN joined ELSE '' END AS joined, CASE reason WHEN 0 THEN hours ELSE 0 END AS hours,
+    count(*) AS customers, (SELECT pg_current_snapshot()::text) AS snapshot
+FROM chosen GROUP BY 1, 2, 3, 4 ORDER BY 1, 2, 3, 4
 """
 )
 
@@ -70,20 +72,22 @@ _FROZEN: Final = (
     _JUDGED  # noqa: S608 - as above
     + """
 , numbered AS (
-    SELECT *, (row_number() OVER (PARTITION BY reason, place ORDER BY customer_id) - 1) / {chunk_max} AS slice
-    FROM (SELECT *, CASE reason WHEN 0 THEN country ELSE '' END AS place FROM chosen) c
+    SELECT *, (row_number() OVER (PARTITION BY reason, place, span ORDER BY customer_id) - 1) / {chunk_max} AS slice
+    FROM (SELECT *, CASE reason WHEN 0 THEN country ELSE '' END AS place,
+              CASE reason WHEN 0 THEN hours ELSE 0 END AS span FROM chosen) c
 ), frozen AS (
-    INSERT INTO plan_frozen (tenant_id, bulk_id, reason, chunk, country, customer_ids, numbers, hashes, joined)
-    SELECT $1, $13, reason, row_number() OVER (PARTITION BY reason ORDER BY place <> $14, place, slice), place,
+    INSERT INTO plan_frozen (tenant_id, bulk_id, reason, chunk, country, customer_ids, numbers, hashes, joined,
+                             allowed)
+    SELECT $1, $13, reason, row_number() OVER (PARTITION BY reason ORDER BY place <> $14, place, span, slice), place,
         array_agg(customer_id ORDER BY customer_id),
         array_agg(number ORDER BY customer_id) FILTER (WHERE reason = 0),
         string_agg(number_hash, ''::bytea ORDER BY customer_id) FILTER (WHERE reason = 0),
-        {joined_aggregate}
-    FROM numbered GROUP BY reason, place, slice
-    RETURNING reason, cardinality(customer_ids) AS customers
+        {joined_aggregate}, {allowed}
+    FROM numbered GROUP BY reason, place, span, slice
+    RETURNING reason, cardinality(customer_ids) AS customers, allowed[1] AS opens
 )
-SELECT reason, sum(customers)::bigint AS customers, count(*) AS chunks, (SELECT count(*) FROM asked) AS asked
-FROM frozen GROUP BY reason
+SELECT reason, opens, sum(customers)::bigint AS customers, count(*) AS chunks, (SELECT count(*) FROM asked) AS asked
+FROM frozen GROUP BY reason, opens
 """
 )
 
@@ -104,37 +108,52 @@ class Counted:
     left_out: dict[Reason, int]
     classes: list[ValueClass]
     snapshot: str
+    by_hours: dict[int, int]
 
 
 async def count_audience(
-    tx: Tx, tenant_id: UUID, audience: Audience, text: MergeText, reach: Reach, *, marketing: bool
+    tx: Tx,
+    tenant_id: UUID,
+    audience: Audience,
+    text: MergeText,
+    reach: Reach,
+    *,
+    marketing: bool,
+    hours: HoursSql = AT_ANY_HOUR,
 ) -> Counted:
-    """Counts every customer of the audience once."""
+    """Counts every customer of the audience once. by_hours counts recipients by the class of their hours."""
     values = [_REPRESENTATIVE.format(value=value) for value in _values(text)]
-    sql = _COUNTED.format(missing=_missing(text), joined=_joined(values))
+    sql = _COUNTED.format(missing=_missing(text), joined=_joined(values), **hours.fragments(13))
     arguments = _arguments(tenant_id, audience, text, reach, marketing)
     left_out: dict[Reason, int] = {}
+    by_hours: dict[int, int] = {}
     classes = []
     customers, snapshot = 0, ""
     await tx.execute(_WHOLE_TENANTS)
-    for row in await tx.fetch(sql, *arguments, None, None):
+    for row in await tx.fetch(sql, *arguments, None, None, *hours.arguments):
         customers += row["customers"]
         snapshot = row["snapshot"]
         if row["reason"]:
             left_out[Reason(row["reason"])] = row["customers"]
         else:
             classes.append(ValueClass(row["country"], row["joined"], row["customers"]))
-    return Counted(customers, left_out, classes, snapshot or await tx.fetchval("SELECT pg_current_snapshot()::text"))
+            by_hours[row["hours"]] = by_hours.get(row["hours"], 0) + row["customers"]
+    snapshot = snapshot or await tx.fetchval("SELECT pg_current_snapshot()::text")
+    return Counted(customers, left_out, classes, snapshot, by_hours)
 
 
 @dataclass(frozen=True, slots=True)
 class Frozen:
-    """What was frozen: customers of the audience, recipients and their chunks, and the others by reason."""
+    """What was frozen: customers of the audience, recipients and their chunks, and the others by reason.
+
+    starts: the first moment (unix seconds) at which so many recipients may be texted; none where that is any time.
+    """
 
     customers: int
     recipients: int
     chunks: int
     left_out: dict[Reason, int]
+    starts: list[tuple[int, int]]
 
 
 async def freeze_audience(
@@ -149,19 +168,29 @@ async def freeze_audience(
     home: str,
     seen: tuple[str, datetime],
     chunk_max: int,
+    hours: HoursSql = AT_ANY_HOUR,
 ) -> Frozen:
     """Store the membership of a send in one statement, `home` country first. seen: the quote's snapshot and time."""
     aggregate = "array_agg(joined ORDER BY customer_id) FILTER (WHERE reason = 0)" if text.fields else "NULL"
     sql = _FROZEN.format(
-        missing=_missing(text), joined=_joined(_values(text)), joined_aggregate=aggregate, chunk_max=int(chunk_max)
+        missing=_missing(text),
+        joined=_joined(_values(text)),
+        joined_aggregate=aggregate,
+        chunk_max=int(chunk_max),
+        **hours.fragments(15),
     )
     arguments = _arguments(tenant_id, audience, text, reach, marketing)
     await tx.execute(_WHOLE_TENANTS)
-    rows = await tx.fetch(sql, *arguments, *seen, bulk_id, home)
-    counts = {Reason(row["reason"]): row["customers"] for row in rows}
-    chunks = next((row["chunks"] for row in rows if row["reason"] == Reason.NONE), 0)
-    recipients = counts.pop(Reason.NONE, 0)
-    return Frozen(rows[0]["asked"] if rows else 0, recipients, chunks, counts)
+    rows = await tx.fetch(sql, *arguments, *seen, bulk_id, home, *hours.arguments, *hours.spans)
+    left_out = {Reason(row["reason"]): row["customers"] for row in rows if row["reason"] != Reason.NONE}
+    texted = [row for row in rows if row["reason"] == Reason.NONE]
+    return Frozen(
+        rows[0]["asked"] if rows else 0,
+        sum(row["customers"] for row in texted),
+        sum(row["chunks"] for row in texted),
+        left_out,
+        [(row["opens"], row["customers"]) for row in texted if row["opens"] is not None],
+    )
 
 
 _MISSING_ROWS: Final = (
@@ -179,7 +208,7 @@ async def missing_rows(
 ) -> list[dict[str, Any]]:
     """The first customers that a blank merge field leaves out: id, name and the fields that are blank."""
     values = ", ".join(_value(text, name) for name in text.required)
-    sql = _MISSING_ROWS.format(missing=_missing(text), joined="''", values=values)
+    sql = _MISSING_ROWS.format(missing=_missing(text), joined="''", values=values, **AT_ANY_HOUR.fragments(14))
     await tx.execute(_WHOLE_TENANTS)
     rows = await tx.fetch(sql, *_arguments(tenant_id, audience, text, reach, marketing), None, None, limit)
     return [

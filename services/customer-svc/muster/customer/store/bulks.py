@@ -109,7 +109,10 @@ def _columns(bulk: NewBulk) -> tuple[Any, ...]:
     )
 
 
-_JSON = "left_out::text AS left_out, problem::text AS problem, credits_refused::text AS credits_refused"
+_JSON = (
+    "left_out::text AS left_out, problem::text AS problem, credits_refused::text AS credits_refused, "
+    "hours::text AS hours"
+)
 _SELECT = f"""
 SELECT tenant_id, bulk_id, kind, message_class, lane, quote_id, answer_id, sender, text, partial, send_by,
     reference_base, created_at, created_by, phase, credits_confirmed, customers, recipients, chunks, parts, credits,
@@ -159,16 +162,23 @@ async def withdraw(tx: Tx, tenant_id: UUID, bulk_id: UUID, reason: str) -> None:
 
 
 _FROZEN = """
-UPDATE bulk SET customers = $3, recipients = $4, chunks = $5, left_out = $6::text::jsonb
+UPDATE bulk SET customers = $3, recipients = $4, chunks = $5, left_out = $6::text::jsonb, hours = $7::text::jsonb
 WHERE tenant_id = $1 AND bulk_id = $2
 """
 
 
 async def save_frozen(
-    tx: Tx, tenant_id: UUID, bulk_id: UUID, customers: int, recipients: int, chunks: int, left_out: Mapping[str, int]
+    tx: Tx,
+    tenant_id: UUID,
+    bulk_id: UUID,
+    customers: int,
+    recipients: int,
+    chunks: int,
+    left_out: Mapping[str, int],
+    hours: Mapping[str, Any] | None,
 ) -> None:
-    """Who is texted and who is not."""
-    await tx.execute(_FROZEN, tenant_id, bulk_id, customers, recipients, chunks, _json(left_out))
+    """Who is texted and who is not, and who waits for their hours."""
+    await tx.execute(_FROZEN, tenant_id, bulk_id, customers, recipients, chunks, _json(left_out), _json(hours))
 
 
 async def save_total(tx: Tx, tenant_id: UUID, bulk_id: UUID, parts: int, credits: int) -> None:

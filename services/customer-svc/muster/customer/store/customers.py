@@ -28,8 +28,8 @@ class Evidence:
 
 _INSERT = """
 INSERT INTO customer (tenant_id, first_name, last_name, own_fields, language, allow_bulk_sms, consent, consent_at,
-                      consent_how, consent_wording, consent_by, tags, match_key)
-VALUES ($1, $2, $3, $4::text::jsonb, $5, $6, $7, $8, $9, $10, $11, $12, $13)
+                      consent_how, consent_wording, consent_by, tags, match_key, time_zone)
+VALUES ($1, $2, $3, $4::text::jsonb, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)
 RETURNING customer_id
 """
 
@@ -44,9 +44,9 @@ async def add_customer(tx: Tx, tenant_id: UUID, customer: Customer, evidence: Ev
 _UPDATE = """
 UPDATE customer SET first_name = $3, last_name = $4, own_fields = $5::text::jsonb, language = $6, allow_bulk_sms = $7,
     consent = $8, consent_at = $9, consent_how = $10, consent_wording = $11, consent_by = $12, tags = $13,
-    match_key = $14, changed_at = kit_now(),
-    joined_at = CASE WHEN $15 THEN kit_now() ELSE joined_at END,
-    joined_xid = CASE WHEN $15 THEN pg_current_xact_id() ELSE joined_xid END
+    match_key = $14, time_zone = $15, changed_at = kit_now(),
+    joined_at = CASE WHEN $16 THEN kit_now() ELSE joined_at END,
+    joined_xid = CASE WHEN $16 THEN pg_current_xact_id() ELSE joined_xid END
 WHERE tenant_id = $1 AND customer_id = $2
 """
 
@@ -66,6 +66,7 @@ def _columns(customer: Customer, evidence: Evidence) -> tuple[Any, ...]:
         *(customer.first_name, customer.last_name, orjson.dumps(dict(customer.own_fields)).decode(), customer.language),
         *(customer.allow_bulk_sms, customer.consent.value, evidence.at, evidence.how, evidence.wording, evidence.by),
         *(list(customer.tags), match_key(customer.first_name, customer.last_name, numbers, customer.own_fields)),
+        customer.time_zone or None,
     )
 
 
@@ -85,8 +86,8 @@ async def _put_mobiles(tx: Tx, tenant_id: UUID, customer_id: int, mobiles: Seque
 _IMPORT = """
 WITH incoming AS MATERIALIZED (
     SELECT i.*, c.customer_id AS known FROM unnest($2::bytea[], $3::text[], $4::text[], $5::text[], $6::text[],
-        $7::boolean[], $8::text[], $9::text[], $10::boolean[]) WITH ORDINALITY
-        AS i (match_key, first_name, last_name, own_fields, language, allow, consent, tags, consent_given, n)
+        $7::boolean[], $8::text[], $9::text[], $10::boolean[], $18::text[]) WITH ORDINALITY
+        AS i (match_key, first_name, last_name, own_fields, language, allow, consent, tags, consent_given, time_zone, n)
     LEFT JOIN LATERAL (SELECT customer_id FROM customer k WHERE k.tenant_id = $1 AND k.match_key = i.match_key
                        ORDER BY customer_id LIMIT 1) c ON true
 ), changed AS (
@@ -94,13 +95,14 @@ WITH incoming AS MATERIALIZED (
     -- Who withdrew consent stays as they are: a file is no word of theirs.
     WHERE c.tenant_id = $1 AND c.consent <> 'withdrawn'
         AND (NOT c.own_fields @> i.own_fields::jsonb OR NOT c.tags @> string_to_array(i.tags, E'\\x1f')
-             OR i.language NOT IN ('', c.language)
+             OR i.language NOT IN ('', c.language) OR i.time_zone NOT IN ('', coalesce(c.time_zone, ''))
              OR i.consent_given AND (c.allow_bulk_sms IS DISTINCT FROM i.allow OR c.consent <> i.consent))
     ORDER BY c.customer_id FOR NO KEY UPDATE OF c
 ), updated AS (
     UPDATE customer c SET own_fields = c.own_fields || i.own_fields::jsonb,
         tags = c.tags || ARRAY(SELECT t FROM unnest(string_to_array(i.tags, E'\\x1f')) t WHERE t <> ALL(c.tags)),
         language = coalesce(nullif(i.language, ''), c.language),
+        time_zone = coalesce(nullif(i.time_zone, ''), c.time_zone),
         allow_bulk_sms = CASE WHEN i.consent_given THEN i.allow ELSE c.allow_bulk_sms END,
         consent = CASE WHEN i.consent_given THEN i.consent ELSE c.consent END,
         consent_at = CASE WHEN i.consent_given THEN kit_now() ELSE c.consent_at END,
@@ -115,10 +117,11 @@ WITH incoming AS MATERIALIZED (
     RETURNING c.customer_id
 ), inserted AS (
     INSERT INTO customer (tenant_id, first_name, last_name, own_fields, language, allow_bulk_sms, consent, consent_at,
-                          consent_how, consent_by, tags, match_key, import_id)
+                          consent_how, consent_by, tags, match_key, import_id, time_zone)
     SELECT $1, first_name, last_name, own_fields::jsonb, language, allow, consent,
         CASE WHEN consent_given THEN kit_now() END, CASE WHEN consent_given THEN 'import' ELSE '' END,
-        CASE WHEN consent_given THEN $12 ELSE '' END, string_to_array(tags, E'\\x1f'), match_key, $11
+        CASE WHEN consent_given THEN $12 ELSE '' END, string_to_array(tags, E'\\x1f'), match_key, $11,
+        nullif(time_zone, '')
     FROM incoming WHERE known IS NULL ORDER BY n
     RETURNING customer_id, match_key
 ), numbers AS (
@@ -158,7 +161,8 @@ async def import_customers(
         for position, mobile in enumerate(row.customer.mobiles, 1)
     ]
     counts = await tx.fetchrow(
-        _IMPORT, tenant_id, *_transposed(people, 9), import_id, imported_by, *_transposed(mobiles, 5)
+        *(_IMPORT, tenant_id, *_transposed(people, 9), import_id, imported_by, *_transposed(mobiles, 5)),
+        [row.customer.time_zone for row in rows],
     )
     assert counts is not None
     return counts["created"], counts["updated"]
@@ -169,8 +173,8 @@ def _transposed(rows: Sequence[tuple[Any, ...]], width: int) -> list[list[Any]]:
 
 
 _SELECT = """
-SELECT c.customer_id, c.first_name, c.last_name, c.own_fields::text AS own_fields, c.language, c.allow_bulk_sms,
-    c.consent, c.consent_at, c.consent_how, c.consent_wording, c.consent_by, c.tags, c.import_id, c.created_at,
+SELECT c.customer_id, c.first_name, c.last_name, c.own_fields::text AS own_fields, c.language,
+    coalesce(c.time_zone, '') AS time_zone, c.allow_bulk_sms, c.consent, c.consent_at, c.consent_how, c.consent_wording, c.consent_by, c.tags, c.import_id, c.created_at,
     c.changed_at, n.numbers, n.countries, n.hashes, n.opted_out
 FROM customer c CROSS JOIN LATERAL (
     SELECT coalesce(array_agg(m.number ORDER BY m.position), '{}') AS numbers,

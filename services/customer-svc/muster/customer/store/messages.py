@@ -33,19 +33,21 @@ class ByCustomer(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Holder:
-    """A customer, whether they consent to marketing, and the number they are texted at; None: they have none."""
+    """A customer, whether they consent to marketing, and the number they are texted at; None: they have none. time_zone: where they are, if
+    somebody has said it."""
 
     customer_id: int
     consents: bool
+    time_zone: str | None
     mobile: Mobile | None = None
 
 
 # The oldest customer with the number; for marketing the oldest who consents to it, if anybody does.
 _HOLDERS: Final = """
-SELECT w.place, h.customer_id, h.consents
+SELECT w.place, h.customer_id, h.consents, h.time_zone
 FROM unnest($1::uuid[], $2::bytea[], $3::boolean[]) WITH ORDINALITY AS w (tenant_id, number_hash, marketing, place)
 CROSS JOIN LATERAL (
-    SELECT customer_id, c.allow_bulk_sms IS TRUE AND c.consent IN ('express', 'inferred') AS consents
+    SELECT customer_id, c.allow_bulk_sms IS TRUE AND c.consent IN ('express', 'inferred') AS consents, c.time_zone
     FROM customer_number n JOIN customer c USING (tenant_id, customer_id)
     WHERE n.tenant_id = w.tenant_id AND n.number_hash = w.number_hash
     ORDER BY w.marketing AND c.allow_bulk_sms IS TRUE AND c.consent IN ('express', 'inferred') DESC, customer_id LIMIT 1
@@ -55,12 +57,12 @@ CROSS JOIN LATERAL (
 
 async def holders(tx: Tx, wanted: Sequence[ByNumber]) -> list[Holder | None]:
     """The customer behind each number, None where it is nobody's."""
-    return await _each(tx, _HOLDERS, wanted, lambda row: Holder(row["customer_id"], row["consents"]))
+    return await _each(tx, _HOLDERS, wanted, lambda row: Holder(row["customer_id"], row["consents"], row["time_zone"]))
 
 
 _CUSTOMERS: Final = """
 SELECT w.place, c.customer_id, c.allow_bulk_sms IS TRUE AND c.consent IN ('express', 'inferred') AS consents,
-    n.number, n.country, n.number_hash
+    c.time_zone, n.number, n.country, n.number_hash
 FROM unnest($1::uuid[], $2::bigint[]) WITH ORDINALITY AS w (tenant_id, customer_id, place)
 JOIN customer c USING (tenant_id, customer_id)
 LEFT JOIN LATERAL (
@@ -77,7 +79,7 @@ async def customers(tx: Tx, wanted: Sequence[ByCustomer]) -> list[Holder | None]
 
 def _customer(row: Any) -> Holder:
     mobile = Mobile(row["number"], row["country"], row["number_hash"]) if row["number"] is not None else None
-    return Holder(row["customer_id"], row["consents"], mobile)
+    return Holder(row["customer_id"], row["consents"], row["time_zone"], mobile)
 
 
 _SUPPRESSED: Final = """

@@ -79,7 +79,7 @@ async def restart_plan(tx: Tx, tenant_id: UUID, bulk_id: UUID, step: str) -> Non
 
 
 _FROZEN_ROWS = """
-SELECT chunk, country, customer_ids, numbers, hashes, joined FROM plan_frozen
+SELECT chunk, country, customer_ids, numbers, hashes, joined, allowed FROM plan_frozen
 WHERE tenant_id = $1 AND bulk_id = $2 AND reason = 0 AND chunk >= $3 ORDER BY chunk LIMIT $4
 """
 
@@ -95,6 +95,7 @@ async def frozen_chunks(tx: Tx, tenant_id: UUID, bulk_id: UUID, first: int, limi
             row["numbers"],
             _split(row["hashes"]),
             row["joined"] or (),
+            row["allowed"] or (),
         )
         for row in rows
     ]
@@ -118,15 +119,18 @@ async def freeze_one(tx: Tx, tenant_id: UUID, bulk_id: UUID, frozen: FrozenChunk
 
 
 _FREEZE = """
-INSERT INTO plan_frozen (tenant_id, bulk_id, reason, chunk, country, customer_ids, numbers, hashes, joined)
-VALUES ($1, $2, 0, $3, $4, $5, $6, $7, $8)
+INSERT INTO plan_frozen (tenant_id, bulk_id, reason, chunk, country, customer_ids, numbers, hashes, joined, allowed)
+VALUES ($1, $2, 0, $3, $4, $5, $6, $7, $8, $9)
 """
 
 
 async def freeze(tx: Tx, rows: Sequence[tuple[UUID, UUID, FrozenChunk]]) -> None:
     """Store the membership of new sends of several tenants (worker): each a tenant, a send and one of its chunks."""
     columns: list[tuple[Any, ...]] = [
-        (tenant_id, bulk_id, one.chunk, one.country, one.customer_ids, one.numbers, b"".join(one.hashes), one.joined)
+        (
+            *(tenant_id, bulk_id, one.chunk, one.country, one.customer_ids, one.numbers, b"".join(one.hashes)),
+            *(one.joined, one.allowed or None),
+        )
         for tenant_id, bulk_id, one in rows
     ]
     await tx.executemany(_FREEZE, sorted(columns, key=itemgetter(0, 1, 2)))

@@ -4,6 +4,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from uuid import UUID
 
+from muster.customer.domain.hours import Business
 from muster.customer.domain.tariff import Route, Tariff
 from muster.events import NIL_TENANT
 from muster.kit.pg import Tx
@@ -21,11 +22,20 @@ class Tenant:
     time_zone: str
     sender: str
     closed: bool
+    quiet_from_minute: int = 0
+    quiet_to_minute: int = 0
+
+    @property
+    def business(self) -> Business:
+        """Its hours."""
+        return Business(self.time_zone, (self.quiet_from_minute, self.quiet_to_minute))
 
 
 _SAVE_TENANT = """
-INSERT INTO tenant (tenant_id, version, name, country, time_zone, sender, closed) VALUES ($1, $2, $3, $4, $5, $6, $7)
-ON CONFLICT (tenant_id) DO UPDATE SET version = $2, name = $3, country = $4, time_zone = $5, sender = $6, closed = $7
+INSERT INTO tenant (tenant_id, version, name, country, time_zone, sender, closed, quiet_from_minute, quiet_to_minute)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)
+ON CONFLICT (tenant_id) DO UPDATE SET version = $2, name = $3, country = $4, time_zone = $5, sender = $6, closed = $7,
+    quiet_from_minute = $8, quiet_to_minute = $9
 WHERE tenant.version < $2
 """
 
@@ -42,11 +52,16 @@ async def save_tenant(tx: Tx, tenant: Tenant) -> None:
             tenant.time_zone,
             tenant.sender,
             tenant.closed,
+            tenant.quiet_from_minute,
+            tenant.quiet_to_minute,
         ),
     )
 
 
-_TENANT = "SELECT tenant_id, version, name, country, time_zone, sender, closed FROM tenant WHERE tenant_id = $1"
+_TENANT = """
+SELECT tenant_id, version, name, country, time_zone, sender, closed, quiet_from_minute, quiet_to_minute FROM tenant
+WHERE tenant_id = $1
+"""
 
 
 async def tenant_of(tx: Tx, tenant_id: UUID) -> Tenant | None:

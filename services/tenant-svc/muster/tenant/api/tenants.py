@@ -35,7 +35,7 @@ _NOT_YET = "kept for later: nothing acts on it, and no message is ever sent twic
 
 
 class QuietHours(Model):
-    """From when to when nothing is sent, in the tenant's time zone; may go over midnight."""
+    """From when to when no marketing is sent, in the tenant's time zone; may go over midnight."""
 
     from_: TimeOfDay = Field(alias="from")
     to: TimeOfDay

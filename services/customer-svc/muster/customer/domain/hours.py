@@ -1,0 +1,184 @@
+"""At which hours people may be texted: by the rules of their country on their own clock, and by the business's on its.
+
+Only marketing keeps to them: what is factual, or answers somebody, may come at any hour.
+"""
+
+import json
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, date, datetime
+from functools import cache
+from importlib.resources import files
+from typing import Any, Final
+from zoneinfo import ZoneInfo
+
+from muster.customer.domain.spans import DAY_MINUTES, Span, Week, by_the_clock, common
+from muster.text.zones import SEPARATOR, zones_of_country
+
+ANY_COUNTRY: Final = "*"
+_DAYS: Final = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
+_ALL_DAY: Final = ((0, DAY_MINUTES),)
+_WAITING_SHOWN_MAX: Final = 20
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """The hours of some countries, as of a day. binding: by law; else what is usual, for who chooses to keep to it."""
+
+    countries: tuple[str, ...]
+    as_of: date
+    binding: bool
+    source: str
+    week: Week
+
+
+@dataclass(frozen=True, slots=True)
+class Business:
+    """What a business keeps to by its own clock: quiet from a minute after midnight to another (equal: never), on some
+    days all day; and whether it also keeps to what is usual in a country where no law asks for it."""
+
+    time_zone: str
+    quiet: Span = (0, 0)
+    closed: frozenset[date] = frozenset()
+    customary: bool = False
+
+    @property
+    def week(self) -> Week:
+        """When it texts."""
+        first, last = self.quiet
+        if first == last:
+            return (_ALL_DAY,) * 7
+        if first > last:
+            return (((last, first),),) * 7
+        return (tuple(span for span in ((0, first), (last, DAY_MINUTES)) if span[0] < span[1]),) * 7
+
+    @property
+    def never_quiet(self) -> bool:
+        """Whether it has no hours of its own."""
+        return self.quiet[0] == self.quiet[1] and not self.closed
+
+
+@cache
+def rules() -> Mapping[str, Rule]:
+    """The rules by country, each from a file of its own beside this one; "*" is for all others."""
+    folder = files("muster.customer.domain").joinpath("hours_of")
+    read = [
+        _rule(json.loads(file.read_text(encoding="utf-8"))) for file in folder.iterdir() if file.name[-5:] == ".json"
+    ]
+    return {country: rule for rule in read for country in rule.countries}
+
+
+def _rule(plain: Mapping[str, Any]) -> Rule:
+    week = tuple(tuple(map(_minutes, plain["hours"].get(day, ()))) for day in _DAYS)
+    as_of = date.fromisoformat(plain["as_of"])
+    return Rule(tuple(plain["countries"]), as_of, plain["binding"], plain["source"], week)
+
+
+def _minutes(written: str) -> Span:
+    """ "08:00-21:00" in minutes after midnight."""
+    first, last = (int(time[:2]) * 60 + int(time[3:]) for time in written.split("-"))
+    if not 0 <= first < last <= DAY_MINUTES:
+        raise ValueError(f"no hours of a day: {written}")
+    return first, last
+
+
+@dataclass(slots=True)
+class Hours:
+    """The hours of one send, from its start until its end in unix seconds. What was worked out is kept."""
+
+    business: Business
+    begin: int
+    end: int
+    _known: dict[tuple[Week, str], list[Span]] = field(default_factory=dict)
+
+    def ruled(self, country: str) -> bool:
+        """Whether a country has hours that are kept."""
+        return self.business.customary or _rule_of(country).binding
+
+    @property
+    def countries(self) -> list[str] | None:
+        """The countries that have hours; None for all of them."""
+        return None if self.business.customary else sorted(name for name, rule in rules().items() if rule.binding)
+
+    def matter(self, countries: Iterable[str]) -> bool:
+        """Whether anybody of these countries has hours."""
+        return not self.business.never_quiet or any(map(self.ruled, countries))
+
+    def own(self) -> list[Span]:
+        """When the business texts."""
+        if self.business.never_quiet:
+            return [(self.begin, self.end)]
+        zone = ZoneInfo(self.business.time_zone)
+        return by_the_clock(self.business.week, zone, self.begin, self.end, self.business.closed)
+
+    def allowed(self, country: str, zones: str) -> list[Span]:
+        """When somebody of a country may be texted who is in one of these zones (joined by SEPARATOR; "": any of the
+        country's): at the hours that are allowed in each of them."""
+        spans = self.own()
+        if not self.ruled(country):
+            return spans
+        # A number of no country, such as a satellite phone's, goes by the clock of the business.
+        names = zones.split(SEPARATOR) if zones else zones_of_country(country) or (self.business.time_zone,)
+        for name in names:
+            spans = common(spans, self._in_zone(_rule_of(country).week, name))
+        return spans
+
+    def _in_zone(self, week: Week, zone: str) -> list[Span]:
+        known = self._known.get((week, zone))
+        if known is None:
+            known = self._known[week, zone] = by_the_clock(week, ZoneInfo(zone), self.begin, self.end)
+        return known
+
+
+def _rule_of(country: str) -> Rule:
+    return rules().get(country) or rules()[ANY_COUNTRY]
+
+
+@dataclass(frozen=True, slots=True)
+class Classes:
+    """Recipients by when they may be texted. `spans` of each class, the one that begins first first; `class_of` by
+    country and zones, for the countries that have hours; `other` for all others. -1: never in time."""
+
+    spans: Sequence[Sequence[Span]]
+    class_of: Mapping[tuple[str, str], int]
+    other: int
+
+    @property
+    def starts(self) -> list[int]:
+        """When each class may be texted first."""
+        return [spans[0][0] for spans in self.spans]
+
+
+def classify(hours: Hours, found: Collection[tuple[str, str]]) -> Classes:
+    """The classes of recipients of whom (country, zones) were found."""
+    wanted = {pair: tuple(hours.allowed(*pair)) for pair in found}
+    other = tuple(hours.own())
+    every = sorted({spans for spans in (*wanted.values(), other) if spans})
+    number = {spans: at for at, spans in enumerate(every)} | {(): -1}
+    return Classes(every, {pair: number[spans] for pair, spans in wanted.items()}, number[other])
+
+
+def summary(now: int, by_start: Iterable[tuple[int, int]]) -> dict[str, Any] | None:
+    """What is said of (first moment, recipients): when the first is texted, and how many wait until when. None where
+    nobody waits."""
+    waiting: dict[int, int] = {}
+    recipients = 0
+    for start, count in by_start:
+        recipients += count
+        if start > now:
+            waiting[start] = waiting.get(start, 0) + count
+    if not waiting:
+        return None
+    at_once = sum(waiting.values()) < recipients
+    starts = sorted(waiting)
+    shown = [{"until": _written(start), "recipients": waiting[start]} for start in starts[:_WAITING_SHOWN_MAX]]
+    return {
+        "starts_at": _written(now if at_once else starts[0]),
+        "last_starts_at": _written(starts[-1]),
+        "waiting": shown,
+        "waiting_recipients": sum(waiting.values()),
+    }
+
+
+def _written(unix_s: int) -> str:
+    return datetime.fromtimestamp(unix_s, UTC).isoformat().replace("+00:00", "Z")
