@@ -160,9 +160,9 @@ async def import_customers(
         for row in rows
         for position, mobile in enumerate(row.customer.mobiles, 1)
     ]
+    zones = [row.customer.time_zone for row in rows]
     counts = await tx.fetchrow(
-        *(_IMPORT, tenant_id, *_transposed(people, 9), import_id, imported_by, *_transposed(mobiles, 5)),
-        [row.customer.time_zone for row in rows],
+        _IMPORT, tenant_id, *_transposed(people, 9), import_id, imported_by, *_transposed(mobiles, 5), zones
     )
     assert counts is not None
     return counts["created"], counts["updated"]
@@ -174,7 +174,8 @@ def _transposed(rows: Sequence[tuple[Any, ...]], width: int) -> list[list[Any]]:
 
 _SELECT = """
 SELECT c.customer_id, c.first_name, c.last_name, c.own_fields::text AS own_fields, c.language,
-    coalesce(c.time_zone, '') AS time_zone, c.allow_bulk_sms, c.consent, c.consent_at, c.consent_how, c.consent_wording, c.consent_by, c.tags, c.import_id, c.created_at,
+    coalesce(c.time_zone, '') AS time_zone, c.allow_bulk_sms, c.consent,
+    c.consent_at, c.consent_how, c.consent_wording, c.consent_by, c.tags, c.import_id, c.created_at,
     c.changed_at, n.numbers, n.countries, n.hashes, n.opted_out
 FROM customer c CROSS JOIN LATERAL (
     SELECT coalesce(array_agg(m.number ORDER BY m.position), '{}') AS numbers,

@@ -33,8 +33,8 @@ class ByCustomer(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Holder:
-    """A customer, whether they consent to marketing, and the number they are texted at; None: they have none. time_zone: where they are, if
-    somebody has said it."""
+    """A customer, whether they consent to marketing, and the number they are texted at; None: they have none.
+    time_zone: where they are, if somebody has said it."""
 
     customer_id: int
     consents: bool
