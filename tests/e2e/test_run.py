@@ -14,7 +14,9 @@ EMBEDDED = {"kafka", "postgres", "caddy", "carrier", "mail"}
 
 def test_run_json_names_what_outside_programs_need_and_each_of_it_works(world: World) -> None:
     run = world.run
-    processes = {f"{service}.{role}.0" for service in SERVICES for role in ("api", "worker")} | {"dispatch.sender.0"}
+    processes = {f"{service}.{role}.0" for service in SERVICES for role in ("api", "worker")} | {
+        f"dispatch.sender.{number}" for number in (0, 1)
+    }
     assert set(run["processes"]) == processes | EMBEDDED
     assert all(psutil.pid_exists(pid) for pid in run["processes"].values())
     assert set(run["metrics"]) == processes

@@ -65,7 +65,7 @@ def specs() -> dict[str, Spec]:
         dispatch_lease_s=LEASE_S, dispatch_poll_s_min=0.3,
         dispatch_poll_s_max=3.0, dispatch_watch_s=0.5, dispatch_sweep_s=1.5,
         dispatch_unknown_kept_s=UNKNOWN_KEPT_S, dispatch_account_repeat_s=10.0, dispatch_ids_kept_s=20.0,
-        dispatch_receipts_linger_min=3, dispatch_held_s=5.0,
+        dispatch_receipts_linger_min=3, dispatch_held_s=5.0, dispatch_account_look_s=10.0,
     )  # fmt: skip
     credits = CreditSettings(**base, credit_rate_poll_s=20.0)
     replies = ReplySettings(**keys, reply_mail_poll_s=15.0, reply_mail_lease_s=20.0)

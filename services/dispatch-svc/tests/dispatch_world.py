@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 from uuid import UUID, uuid4
 
+from muster.dispatch.domain.carriers import Account
 from muster.dispatch.handlers import HANDLERS, sweeps
 from muster.dispatch.handlers.laws import check_laws
 from muster.dispatch.handlers.routes import say_platform
@@ -49,6 +50,7 @@ class Send:
     kind: int = common_pb2.MESSAGE_KIND_BULK
     sender: str = REPLY_NUMBER
     first_number: int = 61_411_000_000
+    reference_bits: int = 8
     bulk_id: UUID = field(init=False)
 
     def __post_init__(self) -> None:
@@ -57,7 +59,7 @@ class Send:
     @property
     def parts(self) -> int:
         """Of each message."""
-        return len(split(self.text, 8))
+        return len(split(self.text, 16 if self.reference_bits == 16 else 8))
 
     @property
     def chunks(self) -> int:
@@ -111,7 +113,7 @@ class Send:
             due_at_unix_ms=clock.unix_ms() - 1000,
             send_by_unix_ms=clock.unix_ms() + self.send_by_ms,
             reference_base=250,
-            reference_bits=8,
+            reference_bits=self.reference_bits,
             text=[self.text],
             encoding=[common_pb2.TEXT_ENCODING_GSM7],
             seq=[first + at + 1 for at in range(len(numbers))],
@@ -191,11 +193,13 @@ class Running:
 
 
 @asynccontextmanager
-async def sending(db: Database, conf: DispatchSettings, *, feed: bool = True) -> AsyncIterator[Running]:
+async def sending(
+    db: Database, conf: DispatchSettings, *, feed: bool = True, account: Account | None = None
+) -> AsyncIterator[Running]:
     """A sender process in this one, as main starts it."""
     while await sweeps.recover_account(db, conf.carrier_account, every=True):
         pass
-    sender = Sender(db, conf, conf.account())
+    sender = Sender(db, conf, account or conf.account())
     await sender.load()
     work = [coroutine for _, coroutine in sender.carrier()]
     if feed:

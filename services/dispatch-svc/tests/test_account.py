@@ -9,7 +9,7 @@ import dispatch_world as world
 import pytest
 from dispatch_world import Send
 
-from muster.dispatch.main import _own_account
+from muster.dispatch.sender.pool import Pool
 from muster.dispatch.sender.recorder import Recorder
 from muster.events.v1 import common_pb2
 from muster.kit.pg import Database, Overloaded
@@ -25,7 +25,9 @@ SELECT pg_terminate_backend(pid) FROM pg_locks WHERE locktype = 'advisory'
 
 async def owner(db: Database) -> Process[Any]:
     process = Process(world.settings(carrier_port=1))
-    await _own_account(process, db, "smpp")
+    pool = Pool(process, db, "dispatch")
+    await pool._patiently(pool._seed)
+    assert await pool._patiently(pool._adopt) == "smpp"
     return process
 
 

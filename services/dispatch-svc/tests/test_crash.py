@@ -178,11 +178,11 @@ async def test_a_live_lease_is_left_alone_and_an_expired_one_is_recovered(db: Da
     async with db.worker() as tx:
         [claimed] = await queue.claim(tx, await queue.waiting(tx, "smpp", 10, 10), uuid7(), 10.0)
 
-    await sweeps.recover_expired(db, "smpp")
+    await sweeps.recover_expired(db)
     async with db.worker() as tx:
         assert await queue.waiting(tx, "smpp", 10, 10) == []
         await tx.execute("UPDATE attempt SET lease_until = kit_now() - interval '1 second'")
-    await sweeps.recover_expired(db, "smpp")
+    await sweeps.recover_expired(db)
 
     async with db.worker() as tx:
         [waiting] = await queue.waiting(tx, "smpp", 10, 10)

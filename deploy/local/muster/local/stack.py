@@ -32,7 +32,8 @@ class Stack:
     Entering starts all of it (PartError names what did not come up) and writes `run.json`; leaving ends all of it.
     `run` is the content of `run.json`. MUSTER_KAFKA and MUSTER_POSTGRES name servers to use instead of our own;
     `carrier` (with host, port, system_id, password, control_url) one instead of the simulator.
-    `env` is added to every service's environment. Use it from the main thread: see `process.spawn`.
+    `env` is added to every service's environment. `senders` is how many carrier accounts can be served at once.
+    Use it from the main thread: see `process.spawn`.
 
     For tests that break it: `kafka_nodes` of Kafka (`kafka.1` and so on where it is more than one), `detour` answers
     through which port a service reaches a server ("kafka", "postgres", "carrier") at a port, `back_off_max_s` is how
@@ -52,6 +53,7 @@ class Stack:
         kafka_nodes: int = 1,
         detour: Callable[[str, str, int], int] | None = None,
         back_off_max_s: float = 10.0,
+        senders: int = 1,
     ) -> None:
         self.var = var
         self.run: dict[str, Any] = {}
@@ -65,6 +67,7 @@ class Stack:
         self._kafka_nodes = kafka_nodes
         self._detour = detour
         self._back_off_max_s = back_off_max_s
+        self._senders = senders
         self._armed: dict[str, dict[str, str]] = {}
         self._lock = Lock(var)
         self._external_kafka = os.environ.get("MUSTER_KAFKA")
@@ -127,6 +130,8 @@ class Stack:
             await self._prepare_stores()
         apis = {service: self._ports[f"{service}.api.0.http"] for service in self._services}
         services = [self._service(service, role) for service in self._services for role in ROLES[service]]
+        if "dispatch" in self._services:
+            services += [self._service("dispatch", "sender", number) for number in range(1, self._senders)]
         await self.supervisor.start(*services, self._caddy(apis))
         if self._with_tenant:
             await seed.ensure_tenant(self.run, self.var, self._secrets)
@@ -277,6 +282,8 @@ class Stack:
             env |= {name: os.environ[name] for name in (PAYMENT_TOKEN,) if name in os.environ}
         if service == "dispatch":
             env |= self._carrier_env()
+            # Carriers to try with are on this machine; elsewhere a carrier may be in public alone, or where it is said.
+            env["MUSTER_CARRIER_NETWORKS"] = "127.0.0.0/8 ::1/128"
         return env | self._env
 
     def _operator(self) -> dict[str, str]:

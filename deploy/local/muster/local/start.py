@@ -19,6 +19,9 @@ from muster.local.programs import module
 from muster.local.stack import Stack
 from muster.local.var import InUseError, folder, read_json
 
+# The account of the simulator, and one that an operator adds.
+_SENDERS = 2
+
 
 def say(line: str) -> None:
     """Print a line at once; nothing if whoever read our output has gone, which is no reason to end.
@@ -132,7 +135,7 @@ def main() -> int:
     var = folder()
     match arguments.command:
         case "run":
-            return asyncio.run(run(Stack(var, say=say), leave_running))
+            return asyncio.run(run(Stack(var, say=say, senders=_SENDERS), leave_running))
         case "demo":
             return asyncio.run(run(Stack(var, say=say), demonstrate))
         case _:

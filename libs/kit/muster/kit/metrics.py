@@ -127,7 +127,9 @@ receipts = Counter("muster_receipts", "Final receipts: joined to their message, 
 delivers_waiting = Gauge("muster_delivers_waiting", "deliver_sm that came in and are not stored yet.")
 delivers_refused = Gauge("muster_delivers_refused", "deliver_sm of this bind refused because too many waited.")
 inbound_messages = Counter("muster_inbound_messages", "Whole inbound messages, by whose number it is.", ["owned"])
-carrier_bound = Gauge("muster_carrier_bound", "1 while the bind to the carrier stands.")
+carrier_bound = Gauge(
+    "muster_carrier_bound", "Connections to the carrier that stand; 0 in a sender without an account."
+)
 sends_waiting = Gauge("muster_sends_waiting", "Sends that wait for something, by what it is.", ["reason"])
 sends_waiting_oldest_seconds = Gauge(
     "muster_sends_waiting_oldest_seconds", "For how long the oldest of the sends that wait does so.", ["reason"]

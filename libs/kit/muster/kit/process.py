@@ -48,6 +48,7 @@ class Process(Generic[S]):
         self._stopping = asyncio.Event()
         self._stops: list[tuple[str, Stop]] = []
         self._parts: dict[str, asyncio.Task[Any]] = {}
+        self._unwinding = asyncio.Lock()
         self._beat = asyncio.get_running_loop().time()
         self._health: asyncio.Server | None = None
 
@@ -61,12 +62,22 @@ class Process(Generic[S]):
         self._parts[name] = task
         metrics.parts_alive.labels(name).set(1)
         task.add_done_callback(self._part_ended)
-        self._stops.append((name, lambda: _end_part(task, stop)))
+        self._stops.append((name, lambda: self._end_part(task, stop)))
         return task
 
     def on_stop(self, stop: Stop) -> None:
         """Call `stop` at the end of the process, last given first, each bounded by 10 s."""
         self._stops.append((getattr(stop, "__qualname__", repr(stop)), stop))
+
+    @property
+    def mark(self) -> int:
+        """What `unwind` goes back to: all that is begun from here on."""
+        return len(self._stops)
+
+    async def unwind(self, mark: int) -> None:
+        """Stop what was begun since `mark`, last begun first, while the process lives on. The end of the process waits
+        for it."""
+        await asyncio.shield(asyncio.ensure_future(self._unwind(mark)))
 
     def ready(self) -> None:
         """Say that the process can do its work: /health/ready answers 200 from now on."""
@@ -108,24 +119,35 @@ class Process(Generic[S]):
 
     async def close(self) -> None:
         """Stop everything, last started first; what hangs is named in the log and left behind."""
-        for name, stop in reversed(self._stops):
-            try:
-                async with asyncio.timeout(_STEP_S_MAX):
-                    await stop()
-            except TimeoutError:
-                self.failed = True
-                log.error("process.stop_timeout", part=name)
-            except Exception:
-                self.failed = True
-                log.exception("process.stop_failed", part=name)
+        await self._unwind(0)
         if self._health is not None:
             self._health.close()
+
+    async def _unwind(self, mark: int) -> None:
+        async with self._unwinding:
+            while len(self._stops) > mark:
+                name, stop = self._stops.pop()
+                try:
+                    async with asyncio.timeout(_STEP_S_MAX):
+                        await stop()
+                except TimeoutError:
+                    self.failed = True
+                    log.error("process.stop_timeout", part=name)
+                except Exception:
+                    self.failed = True
+                    log.exception("process.stop_failed", part=name)
+
+    async def _end_part(self, task: asyncio.Task[Any], stop: Stop | None) -> None:
+        if self._parts.get(task.get_name()) is task:
+            del self._parts[task.get_name()]
+        await _end_part(task, stop)
 
     def _part_ended(self, task: asyncio.Task[Any]) -> None:
         name = task.get_name()
         metrics.parts_alive.labels(name).set(0)
         error = None if task.cancelled() else task.exception()
-        if self.stopping and error is None:
+        asked = self.stopping or self._parts.get(name) is not task
+        if asked and error is None:
             return
         self.failed = True
         log.error("process.part_died", part=name, exc_info=error)

@@ -39,6 +39,24 @@ async def parts(process: Process[ServiceSettings]) -> None:
     await until(process)
 
 
+async def unwinding(process: Process[ServiceSettings]) -> None:
+    """Ends what it began last, and lives on."""
+
+    async def close(name: str) -> None:
+        say("closed", name)
+
+    process.on_stop(lambda: close("database"))
+    mark = process.mark
+    process.on_stop(lambda: close("account"))
+    process.supervise("relay", forever("relay"))
+    process.ready()
+    await asyncio.sleep(0)
+    await process.unwind(mark)
+    say("lives" if process.is_ready else "ends")
+    process.supervise("relay", forever("the next relay"))
+    await until(process)
+
+
 async def gentle(process: Process[ServiceSettings]) -> None:
     """One part that ends when it is asked to, and one that does not listen."""
     asked = asyncio.Event()

@@ -86,6 +86,14 @@ async def test_a_signal_ends_the_parts_last_started_first(start: Any, number: si
     assert (code, said) == (0, ["closed consumer", "ended relay", "closed database"])
 
 
+async def test_what_was_begun_last_can_be_ended_while_the_process_lives_on(start: Any) -> None:
+    child = await start("unwinding")
+    assert [await child.line() for _ in range(3)] == [["ended", "relay"], ["closed", "account"], ["lives"]]
+    await child.ready()
+    code, said, _ = await child.end(signal.SIGTERM)
+    assert (code, said) == (0, ["ended the next relay", "closed database"])
+
+
 async def test_a_part_that_is_asked_to_end_does_so_and_one_that_does_not_listen_is_cut_short(start: Any) -> None:
     child = await start("gentle")
     await child.ready()

@@ -161,7 +161,8 @@ def _message_reader(kind: type[Submit] | type[Deliver]) -> Callable[[int, int, b
             raise ValueError("sm_length goes past the end")
         payload = body[end - length : end]
         tlvs = read_tlvs(body, end) if end < len(body) else {}
-        if Tag.MESSAGE_PAYLOAD in tlvs:
+        is_tlv = Tag.MESSAGE_PAYLOAD in tlvs
+        if is_tlv:
             payload = tlvs.pop(Tag.MESSAGE_PAYLOAD)
         return kind(
             sequence,
@@ -183,6 +184,7 @@ def _message_reader(kind: type[Submit] | type[Deliver]) -> Callable[[int, int, b
             body[destination + 3],
             replace,
             default_id,
+            is_tlv,
         )
 
     return read
@@ -313,7 +315,7 @@ class SubmitTemplate:
 
 def _message_body(pdu: Submit | Deliver) -> bytes:
     payload, tlvs = pdu.payload, pdu.tlvs
-    if len(payload) > SHORT_MESSAGE_OCTETS_MAX:
+    if pdu.is_tlv or len(payload) > SHORT_MESSAGE_OCTETS_MAX:
         payload, tlvs = b"", {**tlvs, Tag.MESSAGE_PAYLOAD: payload}
     return b"".join(
         (

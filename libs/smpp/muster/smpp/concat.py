@@ -5,8 +5,8 @@ from typing import Final, NamedTuple
 
 from muster.smpp.pdu import ESM_UDH, Deliver, Submit, Tag
 
-_IE_8_BIT: Final = 0x00
-_IE_16_BIT: Final = 0x08
+IE_8_BIT: Final = 0x00
+IE_16_BIT: Final = 0x08
 
 
 class Concat(NamedTuple):
@@ -23,9 +23,9 @@ def build_udh(concat: Concat, reference_bits: int = 16) -> bytes:
     if not 1 <= number <= total <= 255:
         raise ValueError(f"part {number} of {total}")
     if reference_bits == 8:
-        return bytes((5, _IE_8_BIT, 3, reference, total, number))
+        return bytes((5, IE_8_BIT, 3, reference, total, number))
     if reference_bits == 16:
-        return bytes((6, _IE_16_BIT, 4)) + reference.to_bytes(2, "big") + bytes((total, number))
+        return bytes((6, IE_16_BIT, 4)) + reference.to_bytes(2, "big") + bytes((total, number))
     raise ValueError("reference_bits is 8 or 16")
 
 
@@ -52,9 +52,9 @@ def _from_udh(header: bytes) -> Concat | None:
     while offset + 2 <= len(header):
         element, length = header[offset], header[offset + 1]
         value = header[offset + 2 : offset + 2 + length]
-        if (element, length, len(value)) == (_IE_8_BIT, 3, 3):
+        if (element, length, len(value)) == (IE_8_BIT, 3, 3):
             return Concat(value[0], value[1], value[2])
-        if (element, length, len(value)) == (_IE_16_BIT, 4, 4):
+        if (element, length, len(value)) == (IE_16_BIT, 4, 4):
             return Concat(int.from_bytes(value[:2], "big"), value[2], value[3])
         offset += 2 + length
     return None

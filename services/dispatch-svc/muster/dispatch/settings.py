@@ -2,10 +2,10 @@
 
 from typing import Literal
 
-from pydantic import Field, SecretStr
+from pydantic import Field, SecretStr, field_validator
 
-from muster.dispatch.domain.carriers import Account, Smpp
-from muster.kit.settings import ServiceSettings
+from muster.dispatch.domain.carriers import Account, Network, Smpp, read_networks
+from muster.kit.settings import ServiceSettings, secret
 
 
 class DispatchSettings(ServiceSettings):
@@ -32,6 +32,24 @@ class DispatchSettings(ServiceSettings):
     carrier_rebind_s_min: float = Field(default=0.2, gt=0)
     carrier_rebind_s_max: float = Field(default=15.0, gt=0)
     carrier_reference_bits: Literal[8, 16] = 8
+    # More accounts are data (`/v1/carriers`); this names where their hosts may be, so that nobody who may enter one can
+    # reach into our own network by it.
+    carrier_networks: str = Field(
+        default="", description="such as 10.0.0.0/8 fd00::/8, by spaces; public ones if empty"
+    )
+    carriers_max: int = Field(default=200, ge=1, description="accounts that are not closed")
+    dispatch_seal_key: SecretStr | None = Field(
+        default=None, description="hex; seals the passwords of accounts; derived from the hash key where it is not set"
+    )
+    dispatch_adopt_s: float = Field(default=0.3, gt=0, description="how often a spare sender looks for an account")
+    dispatch_change_wait_s: float = Field(
+        default=60.0, gt=0, description="how long a changed account waits for answers before it binds again"
+    )
+    dispatch_account_look_s: float = Field(
+        default=1.0,
+        gt=0,
+        description="how often a sender looks whether its account was changed, and says how it stands",
+    )
 
     dispatch_lease_s: float = Field(default=10.0, gt=1)
     dispatch_watch_s: float = Field(default=0.2, gt=0, description="how soon a stop reaches a sender that waits")
@@ -71,6 +89,23 @@ class DispatchSettings(ServiceSettings):
     dispatch_parts_wait_s: float = Field(default=120.0, gt=0, description="then a reply is read without its rest")
     dispatch_parts_look_s: float = Field(default=15.0, gt=0)
     dispatch_stop_s: float = Field(default=8.0, gt=0, description="how long the sender waits for answers when it ends")
+
+    @field_validator("carrier_networks")
+    @classmethod
+    def _are_networks(cls, given: str) -> str:
+        read_networks(given)
+        return given
+
+    @property
+    def networks(self) -> list[Network]:
+        """Where carriers may be."""
+        return read_networks(self.carrier_networks)
+
+    @property
+    def seal_secret(self) -> bytes:
+        """What the key that seals passwords is derived from; ValueError where neither variable is set."""
+        given = self.dispatch_seal_key
+        return bytes.fromhex(given.get_secret_value() if given else secret(self.hash_key, "hash_key"))
 
     def account(self) -> Account:
         """The carrier account that the environment describes."""

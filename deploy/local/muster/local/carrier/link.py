@@ -43,6 +43,7 @@ class Link(asyncio.Protocol):
         self._transport: asyncio.Transport | None = None
         self._sequence = 0
         self.serial = 0
+        self.submits = 0
         self.account: Account | None = None
         self.mode: BindMode | None = None
         self.unanswered: dict[int, Delivery] = {}
@@ -130,6 +131,7 @@ class Link(asyncio.Protocol):
         if self.account is None or self.mode in (None, BindMode.RECEIVER):
             self.write(b"".join(encode(SubmitResp(submit.sequence, ESME_RINVBNDSTS)) for submit in submits))
             return
+        self.submits += len(submits)
         self._carrier.take(self, self.account, submits)
 
     def _on_other(self, pdu: Pdu) -> None:

@@ -217,6 +217,9 @@ class Carrier:
         """What GET /stats shows."""
         return {
             "binds": sum(len(account.links) for account in self.accounts.values()),
+            "submits_by_bind": [
+                link.submits for link in sorted(self.links, key=lambda link: link.serial) if link.account
+            ],
             "deliveries_waiting": sum(account.waiting for account in self.accounts.values()),
             "cpu_s": time.process_time(),
             **self.stats.report(destinations=destinations),

@@ -6,6 +6,8 @@ from itertools import islice
 from typing import Any, Final
 
 from muster.smpp import Concat, Submit, Tag, read_concat
+from muster.smpp.concat import IE_16_BIT
+from muster.smpp.pdu import ESM_UDH
 from muster.text import decode
 
 MESSAGES_KEPT: Final = 10_000
@@ -45,6 +47,11 @@ class Stats:
         self.enquire_links_sent = 0
         self.unknown_pdus = 0
         self.duplicates = 0
+        # Accepted parts of long messages, by how they were told to belong together; and long texts that came whole.
+        self.parts_header_8 = 0
+        self.parts_header_16 = 0
+        self.parts_sar = 0
+        self.payloads = 0
         self.t_first = 0.0
         self.t_last = 0.0
         self.by_destination: dict[str, int] = {}
@@ -68,6 +75,8 @@ class Stats:
         self.messages.append((number, now, submit))
         # The payload includes the user data header, hence reference and part. Hashes, since a million of them must fit.
         tlvs = submit.tlvs
+        if tlvs or submit.esm_class or submit.is_tlv:
+            self._count_form(submit)
         reference = (tlvs.get(Tag.USER_MESSAGE_REFERENCE), tlvs.get(Tag.SAR_SEGMENT_SEQNUM)) if tlvs else None
         key = hash((destination, submit.payload, reference))
         if key in self._seen or key in self._seen_before:
@@ -76,6 +85,17 @@ class Stats:
         if len(self._seen) > DESTINATIONS_KEPT:
             self._seen_before, self._seen = self._seen, set()
             forget_oldest(self.by_destination, DESTINATIONS_KEPT)
+
+    def _count_form(self, submit: Submit) -> None:
+        concat, _ = read_concat(submit)
+        if submit.is_tlv:
+            self.payloads += 1
+        elif concat is not None and not submit.esm_class & ESM_UDH:
+            self.parts_sar += 1
+        elif concat is not None and submit.payload[1] == IE_16_BIT:
+            self.parts_header_16 += 1
+        elif concat is not None:
+            self.parts_header_8 += 1
 
     def report(self, *, destinations: bool) -> dict[str, Any]:
         """As JSON values; numbers of destinations as E.164."""

@@ -1,4 +1,4 @@
-"""For the operator: carriers, senders, and the sums of each send."""
+"""For the operator: senders, and the sums of each send."""
 
 from typing import Annotated
 from uuid import UUID
@@ -16,17 +16,6 @@ from muster.kit.ops import ops_router
 from muster.kit.pages import CursorText, Limit, Page, decode_cursor, page_of
 
 router = APIRouter(prefix="/v1", tags=["ops"])
-
-
-class CarrierOut(Model):
-    """A carrier account and what it takes."""
-
-    account: str
-    route: str
-    countries: list[str]
-    reference_bits: int
-    parts_per_second: int
-    open: bool
 
 
 class SenderOut(Model):
@@ -61,26 +50,6 @@ class BulkSums(Model):
     version: int
     settled_version: int
     parked: str
-
-
-@router.get("/carriers")
-async def read_carriers(
-    _: Annotated[Caller, requires(Role.OPERATOR)], tx: Annotated[Tx, tenant_tx]
-) -> Page[CarrierOut]:
-    """Carrier accounts by route."""
-    return Page(
-        items=[
-            CarrierOut(
-                account=route.account,
-                route=route.route,
-                countries=route.countries,
-                reference_bits=route.reference_bits,
-                parts_per_second=route.parts_per_second,
-                open=route.open,
-            )
-            for route in await platform.routes(tx)
-        ]
-    )
 
 
 @router.get("/senders")

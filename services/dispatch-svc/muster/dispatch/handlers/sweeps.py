@@ -16,7 +16,18 @@ from muster.dispatch.domain.waits import PATIENCE_S
 from muster.dispatch.events import UNKNOWN_RULE_CHARGE, ChunkKey
 from muster.dispatch.handlers import outcomes
 from muster.dispatch.handlers.sagas import advance_locked, apply_facts
-from muster.dispatch.store import chunks, endings, hours, platform, receipts, refunds, sagas, suspensions
+from muster.dispatch.store import (
+    accounts,
+    chunks,
+    endings,
+    hours,
+    platform,
+    receipts,
+    refunds,
+    sagas,
+    suspensions,
+    trials,
+)
 from muster.dispatch.store.chunks import Home
 from muster.dispatch.store.sagas import SagaKey
 from muster.kit import clock, metrics
@@ -63,13 +74,16 @@ async def _sweep(tx: Tx, key: SagaKey, chunks_max: int) -> None:
         await advance_locked(tx, before, {key: [Swept()]})
 
 
-async def recover_expired(db: Database, account: str) -> bool:
-    """Leases that ran out: their sender died, or slept too long and is fenced off now."""
-    return await recover_account(db, account, every=False)
+async def recover_expired(db: Database) -> bool:
+    """Leases of any account that ran out: their sender died, or slept too long and is fenced off now."""
+    async with db.worker() as tx:
+        names = await accounts.with_dead(tx)
+    more = [await recover_account(db, name, every=False) for name in names]
+    return any(more)
 
 
 async def recover_account(db: Database, account: str, *, every: bool) -> bool:
-    """The same, or (`every`) all leases of an account, by its new owner."""
+    """Leases of one account that ran out, or (`every`) all of them, by its new owner."""
     async with db.worker() as tx:
         taken = await endings.lock_dead(tx, account, _AT_ONCE, every=every)
         if taken:
@@ -147,6 +161,7 @@ async def drop_old(db: Database, waiting_s: float, unknown_s: float) -> bool:
     a receipt waits: what is submitted beside it is unknown no longer than that."""
     async with db.worker() as tx:
         await receipts.drop_old(tx, waiting_s, waiting_s, unknown_s + waiting_s)
+        await trials.drop_old(tx, unknown_s)
     return False
 
 

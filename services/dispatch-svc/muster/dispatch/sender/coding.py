@@ -1,17 +1,24 @@
-"""From slots of a job to submit_sm."""
+"""From slots of a job to submit_sm, as the profile of an account wants them."""
 
-from typing import Final
+from collections.abc import Sequence
+from typing import NamedTuple
 
+from muster.dispatch.domain.carriers import Long, Smpp
 from muster.dispatch.events import is_number
 from muster.dispatch.sender.job import ERROR_LENGTH, Job, Window
-from muster.smpp import Concat, Message, SubmitTemplate, build_udh
+from muster.smpp import Concat, Message, SubmitTemplate, Tag, build_sar, build_udh
+from muster.smpp.codec import encode_tlv
 from muster.smpp.pdu import ESM_UDH
 from muster.text import Encoding, TextRefused, encode_parts
 
-_UCS2: Final = 8
-_ALPHANUMERIC_TON: Final = 5
-_INTERNATIONAL_TON: Final = 1
-_ISDN_NPI: Final = 1
+
+class Submits(NamedTuple):
+    """What goes out of a window: the slots in their order, and submit_sm. `spans`: the places in `slots` that each
+    submit_sm stands for; None where each stands for one."""
+
+    slots: list[int]
+    messages: list[Message]
+    spans: list[range] | None
 
 
 class Coded:
@@ -25,53 +32,96 @@ class Coded:
         self.texts: dict[int, tuple[int, list[bytes]] | None] = {}
 
 
-def messages(job: Job, window: Window) -> tuple[list[int], list[Message]]:
-    """submit_sm for the slots of a window, and which slots they are. A text that cannot be coded as it was priced is
-    rejected here."""
-    coded = job.kept
-    if not isinstance(coded, Coded):
-        coded = job.kept = Coded(_template(job))
-    template, owners, wanted = coded.template, job.owners, job.recipients.parts
-    slots: list[int] = []
-    made: list[Message] = []
-    numbers, index = job.texts.numbers, job.texts.index
-    for slot in window.slots:
-        at = owners[slot]
-        found = _text(job, coded, index[at] if index else 0)
-        if found is None or len(found[1]) != wanted[at]:
-            job.reject(slot, ERROR_LENGTH)
-            continue
-        data_coding, payloads = found
-        destination = b"%d" % numbers[at]
-        slots.append(slot)
-        if len(payloads) == 1:
-            made.append(Message(template, destination, payloads[0], data_coding))
-        else:
-            made.append(Message(template, destination, _part(job, slot, payloads), data_coding, ESM_UDH))
-    return slots, made
+class Coding:
+    """Makes submit_sm for one account."""
 
+    def __init__(self, profile: Smpp) -> None:
+        self._profile = profile
+        self._long = profile.long_messages
 
-def _part(job: Job, slot: int, payloads: list[bytes]) -> bytes:
-    reference, part, bits = job.reference(slot), job.part(slot), job.claimed.reference_bits
-    return build_udh(Concat(reference, len(payloads), part + 1), bits) + payloads[part]
+    def submits(self, job: Job, window: Window) -> Submits:
+        """What goes out. A text that cannot be coded as it was priced is rejected here."""
+        coded = job.kept
+        if not isinstance(coded, Coded):
+            coded = job.kept = Coded(self._template(job))
+        template, owners, wanted = coded.template, job.owners, job.recipients.parts
+        slots: list[int] = []
+        messages: list[Message] = []
+        numbers, index = job.texts.numbers, job.texts.index
+        for slot in window.slots:
+            at = owners[slot]
+            found = self._text(job, coded, index[at] if index else 0)
+            if found is None or len(found[1]) != wanted[at]:
+                job.reject(slot, ERROR_LENGTH)
+                continue
+            data_coding, payloads = found
+            slots.append(slot)
+            if len(payloads) == 1:
+                messages.append(Message(template, b"%d" % numbers[at], payloads[0], data_coding))
+            else:
+                messages.append(
+                    self._part(job, slot, Message(template, b"%d" % numbers[at], b"", data_coding), payloads)
+                )
+        if self._long is Long.PAYLOAD and len(wanted) != len(job.slots):
+            return self._joined(job, slots, messages)
+        return Submits(slots, messages, None)
 
+    def _part(self, job: Job, slot: int, message: Message, payloads: Sequence[bytes]) -> Message:
+        part, bits = job.part(slot), job.claimed.reference_bits
+        concat = Concat(job.reference(slot), len(payloads), part + 1)
+        if self._long is Long.SAR:
+            tlvs = b"".join(encode_tlv(tag, value) for tag, value in build_sar(concat).items())
+            return message._replace(payload=payloads[part], tlvs=tlvs)
+        return message._replace(payload=build_udh(concat, bits) + payloads[part], esm_class=ESM_UDH)
 
-def _text(job: Job, coded: Coded, index: int) -> tuple[int, list[bytes]] | None:
-    if index not in coded.texts:
-        try:
-            encoding, payloads = encode_parts(job.texts.texts[index], 16 if job.claimed.reference_bits == 16 else 8)
-            coded.texts[index] = _UCS2 if encoding is Encoding.UCS2 else 0, payloads
-        except TextRefused:
-            coded.texts[index] = None
-    return coded.texts[index]
+    def _joined(self, job: Job, slots: list[int], messages: list[Message]) -> Submits:
+        """Messages whose parts are all here go out as one submit_sm. Others of a message may have gone out as parts
+        before the profile was changed, or do not fit into the window: then the rest goes out as parts too."""
+        joined: list[Message] = []
+        spans: list[range] = []
+        at = 0
+        while at < len(slots):
+            owner = job.owners[slots[at]]
+            end = at + job.recipients.parts[owner]
+            whole = end - at > 1 and end <= len(slots) and all(job.owners[slot] == owner for slot in slots[at:end])
+            if not whole:
+                end = at + 1
+            spans.append(range(at, end))
+            joined.append(self._payload(job, owner, messages[at]) if whole else messages[at])
+            at = end
+        return Submits(slots, joined, spans)
 
+    def _payload(self, job: Job, owner: int, message: Message) -> Message:
+        coded, index = job.kept, job.texts.index
+        assert isinstance(coded, Coded)
+        found = self._text(job, coded, index[owner] if index else 0)
+        assert found is not None
+        # Always by the TLV, and it always fits: short_message has room for more than a part, and a carrier that splits
+        # would take what it finds there for one.
+        tlv = encode_tlv(Tag.MESSAGE_PAYLOAD, b"".join(found[1]))
+        return message._replace(payload=b"", esm_class=0, tlvs=tlv)
 
-def _template(job: Job) -> SubmitTemplate:
-    sender = job.claimed.about.sender
-    number = is_number(sender)
-    return SubmitTemplate(
-        sender.removeprefix("+") if number else sender,
-        source_ton=_INTERNATIONAL_TON if number else _ALPHANUMERIC_TON,
-        source_npi=_ISDN_NPI if number else 0,
-        validity_period=job.claimed.valid_until.strftime("%y%m%d%H%M%S000+").encode(),
-    )
+    def _text(self, job: Job, coded: Coded, index: int) -> tuple[int, list[bytes]] | None:
+        if index not in coded.texts:
+            profile = self._profile
+            try:
+                encoding, payloads = encode_parts(job.texts.texts[index], 16 if job.claimed.reference_bits == 16 else 8)
+                ucs2 = encoding is Encoding.UCS2
+                coded.texts[index] = profile.ucs2_data_coding if ucs2 else profile.gsm7_data_coding, payloads
+            except TextRefused:
+                coded.texts[index] = None
+        return coded.texts[index]
+
+    def _template(self, job: Job) -> SubmitTemplate:
+        sender, profile = job.claimed.about.sender, self._profile
+        number = is_number(sender)
+        return SubmitTemplate(
+            sender.removeprefix("+") if number else sender,
+            source_ton=profile.number_ton if number else profile.name_ton,
+            source_npi=profile.number_npi if number else profile.name_npi,
+            destination_ton=profile.destination_ton,
+            destination_npi=profile.destination_npi,
+            registered_delivery=profile.registered_delivery,
+            validity_period=job.claimed.valid_until.strftime("%y%m%d%H%M%S000+").encode(),
+            service_type=profile.service_type.encode("ascii"),
+        )

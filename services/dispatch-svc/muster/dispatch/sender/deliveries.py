@@ -285,7 +285,11 @@ class Deliveries:
         under_way = {one for home in others for one in home.recipients.hashes}
         under_way.update(one for job in shared.jobs.values() for one in job.hashes_under_way())
         # One whose message is known, in whichever base its id is written, resolves no other.
-        waiting = [one for one in due if self._place(one.carrier_id, one.number) is None]
+        waiting = [
+            one
+            for one in due
+            if one.carrier_id not in shared.trial_ids and self._place(one.carrier_id, one.number) is None
+        ]
         key = bytes.fromhex(secret(settings.hash_key, "hash_key"))
         pairs = (
             (number_hash(key, settings.hash_generation, tenant, "+" + one.number), one)

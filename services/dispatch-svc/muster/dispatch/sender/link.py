@@ -64,6 +64,14 @@ class Link(Protocol):
         """Whether it takes whole messages: then one answer and one receipt stand for all parts of a message."""
 
     @property
+    def connections(self) -> int:
+        """How many stand now; one that has none for long needs a person."""
+
+    @property
+    def why(self) -> str:
+        """Why the last attempt to connect failed or the last connection ended; "" while all is well. No secret."""
+
+    @property
     def window(self) -> int:
         """How many parts may ever be unanswered at once. A message of more parts is cut, unless it goes out whole: a
         link that can cut none has a window of at least 255, the most parts that a message has."""

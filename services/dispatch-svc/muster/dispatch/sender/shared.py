@@ -35,6 +35,8 @@ class Shared:
     meter: Meter = field(default_factory=Meter)
     judge: Judge = field(init=False)
     closing: bool = False
+    # Ids of messages that belong to no send.
+    trial_ids: set[str] = field(default_factory=set)
 
     def __post_init__(self) -> None:
         settings = self.settings

@@ -1,0 +1,124 @@
+"""However a carrier wants long messages, numbers and codings: every text arrives once and is charged as priced."""
+
+from dataclasses import replace
+from functools import partial
+from typing import Any
+
+import dispatch_world as world
+import pytest
+from dispatch_world import Send
+
+from muster.dispatch.domain.carriers import Account, Long
+from muster.events.v1 import common_pb2
+from muster.kit.pg import Database
+from muster.kit.testing import eventually
+from muster.local.carrier.options import CarrierOptions
+from muster.local.carrier.server import Carrier
+
+LONG = "The salon is open again from Monday on, and everyone who comes in the first week gets a coffee. " * 3
+GREEK = "Ο Ιούλιος είναι μεγάλος μήνας. " * 4
+ACCEPTED, DELIVERED = common_pb2.LEFT_ACCEPTED, common_pb2.RECEIPT_STATE_DELIVERED
+
+
+def account(carrier: Carrier, **profile: Any) -> Account:
+    """The account of this carrier, with that profile."""
+    base = world.settings(carrier_port=carrier.port).account()
+    return replace(base, window=profile.pop("window", 1000), options=replace(base.options, **profile))
+
+
+async def delivered(db: Database, send: Send) -> bool:
+    return (await world.receipts(db, send)) == {DELIVERED: send.recipients}
+
+
+@pytest.mark.parametrize("text", [LONG, GREEK])
+@pytest.mark.parametrize(
+    ("long_messages", "reference_bits", "counted"),
+    [
+        (Long.HEADER, 8, "parts_header_8"),
+        (Long.HEADER, 16, "parts_header_16"),
+        (Long.SAR, 8, "parts_sar"),
+        (Long.SAR, 16, "parts_sar"),
+        (Long.PAYLOAD, 8, "payloads"),
+    ],
+)
+async def test_a_long_text_arrives_as_one_message_in_whatever_form_it_goes(
+    db: Database, carrier: Carrier, long_messages: Long, reference_bits: int, counted: str, text: str
+) -> None:
+    send = Send(recipients=20, text=text, reference_bits=reference_bits)
+    await world.queue(db, send)
+
+    async with world.sending(db, world.settings(), account=account(carrier, long_messages=long_messages)):
+        await eventually(partial(world.closed, db, send))
+        await eventually(partial(delivered, db, send))
+
+    submits = 20 if long_messages is Long.PAYLOAD else 20 * send.parts
+    assert send.parts > 1
+    assert (carrier.stats.submits, getattr(carrier.stats, counted), carrier.stats.duplicates) == (submits, submits, 0)
+    arrived = carrier.stats.last_messages(None, 100)
+    assert [one["text"] for one in arrived] == [text] * 20
+    assert await world.lefts(db, send) == {ACCEPTED: 20}
+    assert await world.money(db, send) == (send.credits, send.credits, 0, 0)
+    await world.assert_laws(db)
+
+
+async def test_a_message_of_more_parts_than_the_window_goes_out_as_parts_where_others_go_out_whole(
+    db: Database, carrier: Carrier
+) -> None:
+    send = Send(recipients=3, text=LONG)
+    await world.queue(db, send)
+    conf = account(carrier, long_messages=Long.PAYLOAD, window=send.parts - 1)
+    async with world.sending(db, world.settings(), account=conf):
+        await eventually(partial(world.closed, db, send))
+
+    assert [one["text"] for one in carrier.stats.last_messages(None, 10)] == [LONG] * 3
+    assert (carrier.stats.payloads, carrier.stats.parts_header_8) == (0, 3 * send.parts)
+
+
+async def test_what_the_carrier_refuses_of_a_whole_message_is_refused_of_all_its_parts(db: Database) -> None:
+    send = Send(recipients=10, text=LONG)
+    await world.queue(db, send)
+    async with Carrier(CarrierOptions(password="muster", reject_ratio=0.5)) as carrier:
+        async with world.sending(db, world.settings(), account=account(carrier, long_messages=Long.PAYLOAD)):
+            await eventually(partial(world.closed, db, send))
+        rejected = carrier.stats.rejected
+
+    assert 0 < rejected < 10
+    assert await world.lefts(db, send) == {ACCEPTED: 10 - rejected, common_pb2.LEFT_REJECTED: rejected}
+    each = send.credits // 10
+    assert await world.money(db, send) == (send.credits, each * (10 - rejected), each * rejected, 0)
+
+
+async def test_a_receipt_resolves_all_parts_of_an_unknown_message_that_went_out_whole(
+    db: Database, carrier: Carrier
+) -> None:
+    carrier.use(replace(carrier.options, response_loss=1.0, receipt_delay_ms=400))
+    send = Send(recipients=5, text=LONG)
+    await world.queue(db, send)
+    whole = account(carrier, long_messages=Long.PAYLOAD, response_timeout_s=0.2)
+    async with world.sending(db, world.settings(), account=whole):
+        await eventually(partial(world.closed, db, send))
+        await eventually(partial(delivered, db, send))
+
+    assert await world.lefts(db, send) == {ACCEPTED: 5}
+    assert await world.money(db, send) == (send.credits, send.credits, 0, 0)
+    await world.assert_laws(db)
+
+
+@pytest.mark.parametrize(("sender", "ton", "npi"), [("+61400000001", 2, 8), ("Salon", 3, 9), ("12345", 2, 8)])
+async def test_types_of_number_codings_and_receipts_are_those_of_the_profile(
+    db: Database, carrier: Carrier, sender: str, ton: int, npi: int
+) -> None:
+    send = Send(recipients=1, text=GREEK[:30], sender=sender)
+    await world.queue(db, send)
+    profile = account(
+        carrier, number_ton=2, number_npi=8, name_ton=3, name_npi=9, destination_ton=4, destination_npi=6,
+        ucs2_data_coding=24, gsm7_data_coding=17, registered_delivery=2, service_type="CMT",
+    )  # fmt: skip
+    async with world.sending(db, world.settings(), account=profile):
+        await eventually(partial(world.closed, db, send))
+
+    [(_, _, submit)] = carrier.stats.messages
+    assert (submit.source, submit.source_ton, submit.source_npi) == (sender.removeprefix("+"), ton, npi)
+    assert (submit.destination_ton, submit.destination_npi) == (4, 6)
+    assert (submit.data_coding, submit.registered_delivery, submit.service_type) == (24, 2, b"CMT")
+    assert carrier.stats.receipts_sent == 0, "a receipt of a failure alone was asked for"
