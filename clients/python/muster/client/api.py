@@ -301,6 +301,34 @@ class Muster:
             time.sleep(retry_s)
             yield self.progress(bulk_id)
 
+    # Carriers, as the operator
+
+    def carrier(self, account: str) -> dict[str, Any]:
+        """A carrier account and how it stands; never its password."""
+        return cast(dict[str, Any], self.get(_carrier_path(account)))
+
+    def create_carrier(self, body: Mapping[str, Any]) -> dict[str, Any]:
+        """Make an account: {"account", "smpp": {"host", "system_id", …}, "password", …}."""
+        return cast(dict[str, Any], self.post("/v1/carriers", body))
+
+    def change_carrier(self, account: str, changes: Mapping[str, Any]) -> dict[str, Any]:
+        """Change an account; what is left out stays, its password too."""
+        return cast(dict[str, Any], self.patch(_carrier_path(account), changes))
+
+    def control_carrier(self, account: str, act: str, reason: str = "") -> dict[str, Any]:
+        """`drain`, `open` or `close` an account."""
+        return cast(dict[str, Any], self.post(_carrier_path(account, act), {"reason": reason}))
+
+    def test_carrier(self, account: str, *, to: str, sender: str, text: str) -> dict[str, Any]:
+        """Try an account with one real message; `carrier_test` says what became of it."""
+        return cast(
+            dict[str, Any], self.post(_carrier_path(account, "tests"), {"to": to, "sender": sender, "text": text})
+        )
+
+    def carrier_test(self, account: str, test_id: str) -> dict[str, Any]:
+        """What became of a test message."""
+        return cast(dict[str, Any], self.get(_carrier_path(account, "tests", _segment(test_id))))
+
     def report(self, **filters: str | int | None) -> Iterator[shapes.ReportRow]:
         """Rows of the SMS Detail Report."""
         return cast(Iterator[shapes.ReportRow], self.pages("/v1/reports/sms", **filters))
@@ -321,6 +349,10 @@ def _params(query: Mapping[str, Query]) -> httpx.QueryParams:
 def _send_path(bulk_id: str, *below: str) -> str:
     """The path of a send; an id stays one segment of it whatever it holds."""
     return "/".join(("/v1/bulk-sms", _segment(bulk_id), *below))
+
+
+def _carrier_path(account: str, *below: str) -> str:
+    return "/".join(("/v1/carriers", _segment(account), *below))
 
 
 def _segment(given: str) -> str:

@@ -1,16 +1,166 @@
-"""`muster carrier simulate`: an SMPP carrier to integrate against, with faults on request."""
+"""`muster carrier`: carrier accounts, for operators; and a carrier to integrate against, with faults on request."""
 
+import json
+import os
 import sys
+import time
 from importlib import import_module
+from typing import Annotated, Any
 
 import typer
 
-app = typer.Typer(no_args_is_help=True, help="The carrier simulator.")
+from muster.client.api import Connection, Muster
+from muster.client.commands.output import AsJson, show, show_rows
+
+app = typer.Typer(no_args_is_help=True, help="Carrier accounts, and the carrier simulator.")
+
+WAIT_S_MAX = 60.0
+_POLL_S = 0.5
+_COLUMNS = ("account", "kind", "state", "connections", "in_flight", "why", "routes")
+
+Settings = Annotated[
+    list[str] | None,
+    typer.Option("--set", help="NAME=VALUE, such as smpp.host=smpp.example.net or parts_window=100; repeated"),
+]
+PasswordGiven = Annotated[
+    bool, typer.Option("--password", help="take MUSTER_CARRIER_PASSWORD, else the first line of standard input")
+]
+Reason = Annotated[str, typer.Option(help="why, for the audit log")]
 
 
 @app.callback()
 def describe() -> None:
-    """The carrier simulator."""
+    """Carrier accounts, and the carrier simulator."""
+
+
+@app.command("list")
+def list_all(as_json: AsJson = False) -> None:  # noqa: FBT002
+    """Accounts, whether a sender has each, and what it says of it."""
+    with Muster(Connection.from_environment(operator=True)) as muster:
+        rows = muster.pages("/v1/carriers")
+        show_rows(rows if as_json else map(_row, rows), _COLUMNS, as_json=as_json)
+
+
+@app.command("show")
+def show_one(account: str, as_json: AsJson = False) -> None:  # noqa: FBT002
+    """One account with its profile; never its password."""
+    with Muster(Connection.from_environment(operator=True)) as muster:
+        _show(muster.carrier(account), as_json=as_json)
+
+
+@app.command()
+def create(
+    account: str,
+    host: Annotated[str, typer.Option(help="of an SMPP carrier")],
+    system_id: Annotated[str, typer.Option(help="as whom to bind")],
+    port: int = 2775,
+    settings: Settings = None,
+    password: PasswordGiven = False,  # noqa: FBT002
+    draining: Annotated[bool, typer.Option(help="connect, and send nothing but tests until it is opened")] = False,  # noqa: FBT002
+    as_json: AsJson = False,  # noqa: FBT002
+) -> None:
+    """Make an SMPP account; a sender that has none adopts it within seconds."""
+    body = _read_settings(settings or [])
+    body["smpp"] = {"host": host, "port": port, "system_id": system_id, **body.get("smpp", {})}
+    body |= {"account": account, "state": "draining" if draining else "open"}
+    with Muster(Connection.from_environment(operator=True)) as muster:
+        _show(muster.create_carrier(body | _password(wanted=password)), as_json=as_json)
+
+
+@app.command()
+def change(
+    account: str,
+    settings: Settings = None,
+    password: PasswordGiven = False,  # noqa: FBT002
+    as_json: AsJson = False,  # noqa: FBT002
+) -> None:
+    """Change an account: its sender waits for answers and binds again, and no message becomes unknown by it."""
+    body = _read_settings(settings or []) | _password(wanted=password)
+    with Muster(Connection.from_environment(operator=True)) as muster:
+        _show(muster.change_carrier(account, body), as_json=as_json)
+
+
+@app.command()
+def drain(account: str, reason: Reason = "", as_json: AsJson = False) -> None:  # noqa: FBT002
+    """Send nothing more by an account; it stays connected, for receipts and replies."""
+    _act(account, "drain", reason, as_json=as_json)
+
+
+@app.command("open")
+def open_account(account: str, reason: Reason = "", as_json: AsJson = False) -> None:  # noqa: FBT002
+    """Let an account send."""
+    _act(account, "open", reason, as_json=as_json)
+
+
+@app.command()
+def close(account: str, reason: Reason = "", as_json: AsJson = False) -> None:  # noqa: FBT002
+    """Disconnect an account that no route leads to."""
+    _act(account, "close", reason, as_json=as_json)
+
+
+@app.command("test")
+def try_one(
+    account: str,
+    to: Annotated[str, typer.Option(help="a number with its +")],
+    sender: Annotated[str, typer.Option(help="a number or a name")],
+    text: str = "This is a test.",
+    as_json: AsJson = False,  # noqa: FBT002
+) -> None:
+    """Send one real message by an account and wait for what the carrier says of it; exit 1 unless it took it."""
+    with Muster(Connection.from_environment(operator=True)) as muster:
+        found = muster.test_carrier(account, to=to, sender=sender, text=text)
+        until = time.monotonic() + WAIT_S_MAX
+        while found["outcome"] in ("queued", "submitting") and time.monotonic() < until:
+            time.sleep(_POLL_S)
+            found = muster.carrier_test(account, found["id"])
+        show(found, as_json=as_json)
+    if found["outcome"] != "accepted":
+        raise typer.Exit(1)
+
+
+def _act(account: str, act: str, reason: str, *, as_json: bool) -> None:
+    with Muster(Connection.from_environment(operator=True)) as muster:
+        _show(muster.control_carrier(account, act, reason), as_json=as_json)
+
+
+def _row(carrier: dict[str, Any]) -> dict[str, Any]:
+    standing = dict(carrier["standing"])
+    if not standing["adopted"]:
+        standing["why"] = "no sender has it"
+    return {**carrier, **standing, "routes": ", ".join(carrier["routes"])}
+
+
+def _show(carrier: dict[str, Any], *, as_json: bool) -> None:
+    if not as_json:
+        profile = {f"smpp {name}": value for name, value in (carrier["smpp"] or {}).items()}
+        carrier = {**_row(carrier), **profile, "smpp": None, "standing": None}
+    show(carrier, as_json=as_json)
+
+
+def _read_settings(words: list[str]) -> dict[str, Any]:
+    """The JSON body that NAME=VALUE words describe; what is no JSON is text."""
+    body: dict[str, Any] = {}
+    for word in words:
+        name, equals, value = word.partition("=")
+        if not equals or not name or name.rpartition(".")[2] == "password":
+            raise typer.BadParameter(f"{name}: write NAME=VALUE; a password is never an argument", param_hint="--set")
+        group, _, last = name.rpartition(".")
+        (body.setdefault(group, {}) if group else body)[last] = _value(value)
+    return body
+
+
+def _value(written: str) -> Any:
+    try:
+        return json.loads(written)
+    except ValueError:
+        return written
+
+
+def _password(*, wanted: bool) -> dict[str, str]:
+    """Not an argument: those are seen by everybody on the machine, and stay in histories."""
+    if not wanted:
+        return {}
+    return {"password": os.environ.get("MUSTER_CARRIER_PASSWORD") or sys.stdin.readline().rstrip("\r\n")}
 
 
 @app.command(

@@ -1,0 +1,98 @@
+"""`muster carrier`: what an operator types becomes a request, and a password is never an argument."""
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from typer.testing import CliRunner, Result
+
+import muster.client.commands.carrier as command
+
+STANDING = {"adopted": True, "applied": True, "connections": 1, "in_flight": 0, "why": "", "said_at": None}
+CARRIER = {
+    "account": "west", "kind": "smpp", "state": "open", "smpp": {"host": "a.example"}, "routes": ["default"],
+    "standing": STANDING,
+}  # fmt: skip
+TRIED = {"id": "t1", "outcome": "accepted", "error": "", "receipts": [""]}
+Asked = list[tuple[Any, ...]]
+Run = Callable[..., Result]
+
+
+@pytest.fixture
+def asked(monkeypatch: pytest.MonkeyPatch) -> Asked:
+    """What the API was asked; it answers as one that has an account."""
+    said: Asked = []
+
+    def post(_: Any, path: str, body: Any = None, **__: Any) -> Any:
+        said.append(("POST", path, body))
+        return {**TRIED, "outcome": "queued"} if path.endswith("/tests") else CARRIER
+
+    def patch(_: Any, path: str, body: Any) -> Any:
+        said.append(("PATCH", path, body))
+        return CARRIER
+
+    def get(_: Any, path: str, **__: Any) -> Any:
+        return TRIED if "/tests/" in path else {"items": [CARRIER], "next_cursor": None} if path[-1] == "s" else CARRIER
+
+    for name, answer in (("post", post), ("patch", patch), ("get", get)):
+        monkeypatch.setattr(command.Muster, name, answer)
+    for name in ("URL", "CLIENT_ID", "CLIENT_SECRET"):
+        monkeypatch.setenv(f"MUSTER_{name}", "http://127.0.0.1:1")
+    monkeypatch.delenv("MUSTER_CARRIER_PASSWORD", raising=False)
+    monkeypatch.setattr(command, "_POLL_S", 0)
+    return said
+
+
+@pytest.fixture
+def run(asked: Asked) -> Run:
+    return lambda *words, typed="": CliRunner().invoke(command.app, words, input=typed)
+
+
+def test_an_account_is_made_from_options_settings_and_a_password_that_is_no_argument(asked: Asked, run: Run) -> None:
+    words = ["create", "west", "--host", "a.example", "--system-id", "me", "--draining", "--password"]
+    ran = run(*words, "--set", "smpp.binds=2", "--set", "parts_window=50", "--set", "smpp.tls=true", typed="s3cret\n")
+
+    assert ran.exit_code == 0, ran.output
+    smpp = {"host": "a.example", "port": 2775, "system_id": "me", "binds": 2, "tls": True}
+    body = {"account": "west", "state": "draining", "parts_window": 50, "smpp": smpp, "password": "s3cret"}
+    assert asked == [("POST", "/v1/carriers", body)]
+    assert "s3cret" not in ran.output
+
+
+def test_the_password_may_come_from_the_environment(asked: Asked, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MUSTER_CARRIER_PASSWORD", "other")
+    assert run("change", "west", "--password").exit_code == 0
+    assert asked == [("PATCH", "/v1/carriers/west", {"password": "other"})]
+
+
+@pytest.mark.parametrize("word", ["password=x", "smpp.password=x", "parts_window", "=5"])
+def test_a_setting_that_is_none_and_a_password_among_the_arguments_are_refused(
+    asked: Asked, run: Run, word: str
+) -> None:
+    assert run("change", "west", "--set", word).exit_code == 2
+    assert asked == []
+
+
+@pytest.mark.parametrize("act", ["drain", "open", "close"])
+def test_an_account_is_drained_opened_and_closed_with_a_reason(asked: Asked, run: Run, act: str) -> None:
+    assert run(act, "a/b", "--reason", "work on the line").exit_code == 0
+    assert asked == [("POST", f"/v1/carriers/a%2Fb/{act}", {"reason": "work on the line"})]
+
+
+@pytest.mark.parametrize(("outcome", "code"), [("accepted", 0), ("rejected", 1), ("unknown", 1), ("not_sent", 1)])
+def test_a_test_waits_for_the_carrier_s_word_and_only_yes_is_0(
+    asked: Asked, run: Run, monkeypatch: pytest.MonkeyPatch, outcome: str, code: int
+) -> None:
+    monkeypatch.setitem(TRIED, "outcome", outcome)
+    ran = run("test", "west", "--to", "+61411000001", "--sender", "Salon", "--json")
+    assert (ran.exit_code, json.loads(ran.stdout)["outcome"]) == (code, outcome)
+    assert asked == [
+        ("POST", "/v1/carriers/west/tests", {"to": "+61411000001", "sender": "Salon", "text": "This is a test."})
+    ]
+
+
+def test_the_list_says_which_account_no_sender_has(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert "no sender has it" not in run("list").stdout
+    monkeypatch.setitem(STANDING, "adopted", False)
+    assert "no sender has it" in run("list").stdout
