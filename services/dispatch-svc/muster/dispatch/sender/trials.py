@@ -140,6 +140,7 @@ def _job(trial: Trial, parts: int, account: str, reference_bits: int) -> Job:
             receipts_said=0,
             joined_counter=0,
             counter=0,
+            control_version=0,
             created_at=now,
             plain=plain,
             personal=personal,
