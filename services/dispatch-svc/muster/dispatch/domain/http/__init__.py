@@ -1,0 +1,13 @@
+"""HTTP carriers: how each kind is spoken to. A new one is a module with the functions of `Adapter`, and a line here."""
+
+from typing import Final
+
+from muster.dispatch.domain.http import generic, sinch, twilio, vonage
+from muster.dispatch.domain.http.model import Adapter, Http
+
+ADAPTERS: Final[dict[str, Adapter]] = {"generic": generic, "twilio": twilio, "vonage": vonage, "sinch": sinch}
+
+
+def adapter_of(http: Http) -> Adapter:
+    """The adapter of a profile that was read by `read.read_http`."""
+    return ADAPTERS[http.adapter]
