@@ -13,6 +13,7 @@ from muster.dispatch.handlers import HANDLERS, sweeps
 from muster.dispatch.handlers.laws import check_laws
 from muster.dispatch.handlers.routes import say_platform
 from muster.dispatch.sender import Sender
+from muster.dispatch.sender.http_link import HttpLink
 from muster.dispatch.settings import DispatchSettings
 from muster.events.v1 import common_pb2
 from muster.events.v1.bulk_pb2 import BulkSmsRequested
@@ -186,7 +187,12 @@ class Running:
         for task in self.tasks:
             task.cancel()
         await asyncio.gather(*self.tasks, return_exceptions=True)
-        session = self.sender.link.session
+        link = self.sender.link
+        if isinstance(link, HttpLink):
+            for connection in list(link._connections):
+                connection.close()
+            return
+        session = link.session
         if session is not None:
             session._drop("killed")
             await session.closed

@@ -5,6 +5,7 @@ Each adapter names its reference (`REFERENCE`); a code that the tables do not ho
 
 import base64
 import json
+from datetime import datetime, timedelta, timezone
 from typing import Any
 from urllib.parse import parse_qsl
 
@@ -14,8 +15,10 @@ from muster.dispatch.domain.http import ADAPTERS, twilio
 from muster.dispatch.domain.http.model import Busy, Http, Message, Refused, Reply, Request, Said, Secrets, Took, Unsure
 from muster.dispatch.domain.http.read import Wrong, read_http, read_secrets
 
+UNTIL = datetime(2026, 11, 27, 20, 0, tzinfo=timezone(timedelta(hours=11)))
 MESSAGE = Message(
-    "+61411000003", "+61400000001", "Good morning {from} €", 1, "r1", 3600, "https://m.example/v1/receipts/a"
+    *("+61411000003", "+61400000001", "Good morning {from} €", 1, "r1", 3600, UNTIL),
+    receipts_url="https://m.example/v1/receipts/a",
 )
 SECRETS = Secrets("shown to the carrier", ("signs callbacks",))
 DESCRIBED: dict[str, Any] = {
@@ -71,7 +74,7 @@ def test_twilio_is_sent_a_form_with_the_number_the_text_and_where_to_report() ->
 
 
 def test_a_messaging_service_of_twilio_stands_in_its_own_field() -> None:
-    sent = Message("+61411000003", "MG0123", "Hi", 1, "r1", 10**6)
+    sent = Message("+61411000003", "MG0123", "Hi", 1, "r1", 10**6, UNTIL)
 
     form = dict(parse_qsl(request(account("twilio"), sent).body.decode()))
 
@@ -105,6 +108,7 @@ def test_sinch_is_sent_a_batch_of_one() -> None:
     body = json.loads(asked.body)
     assert (body["to"], body["from"]) == (["61411000003"], "61400000001")
     assert (body["body"], body["delivery_report"]) == ("Good morning {from} €", "per_recipient")
+    assert body["expire_at"] == "2026-11-27T09:00:00Z"
     assert body["callback_url"] == "https://m.example/v1/receipts/a"
 
 
@@ -156,7 +160,7 @@ ANSWERS: list[tuple[str, int, Any, list[Said]]] = [
     ("twilio", 503, {"code": 20503}, [Unsure()]),
     ("vonage", 200, vonage("0"), [Took("M0")]),
     ("vonage", 200, vonage("0", "0"), [Took("M0"), Took("M1")]),
-    ("vonage", 200, vonage("0", "1"), [Took("M0"), Busy()]),
+    ("vonage", 200, vonage("0", "1"), [Took("M0"), Refused(1)]),
     ("vonage", 200, vonage("0", "0", "0"), [Took("M0")]),
     ("vonage", 200, vonage("0", "6", "0"), [Unsure()]),
     ("vonage", 200, vonage("1"), [Busy()]),

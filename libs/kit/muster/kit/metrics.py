@@ -127,6 +127,16 @@ receipts = Counter("muster_receipts", "Final receipts: joined to their message, 
 delivers_waiting = Gauge("muster_delivers_waiting", "deliver_sm that came in and are not stored yet.")
 delivers_refused = Gauge("muster_delivers_refused", "deliver_sm of this bind refused because too many waited.")
 inbound_messages = Counter("muster_inbound_messages", "Whole inbound messages, by whose number it is.", ["owned"])
+carrier_http_answers = Counter(
+    "muster_carrier_http_answers",
+    "Answers of HTTP carriers: took, refused, busy or unsure; lost or timeout where none came.",
+    ["outcome"],
+)
+carrier_calls = Counter(
+    "muster_carrier_calls",
+    "Calls of HTTP carriers: taken, replayed, malformed, to nobody; not genuine by headers, time or signature.",
+    ["outcome"],
+)
 carrier_bound = Gauge(
     "muster_carrier_bound", "Connections to the carrier that stand; 0 in a sender without an account."
 )

@@ -1,10 +1,14 @@
 """Settings of dispatch-svc; every limit is here."""
 
+import json
 from typing import Literal
 
 from pydantic import Field, SecretStr, field_validator
 
 from muster.dispatch.domain.carriers import Account, Network, Smpp, read_networks
+from muster.dispatch.domain.http import ADAPTERS
+from muster.dispatch.domain.http.model import Http
+from muster.dispatch.domain.http.read import Wrong, read_http
 from muster.kit.settings import ServiceSettings, secret
 
 
@@ -50,6 +54,9 @@ class DispatchSettings(ServiceSettings):
         gt=0,
         description="how often a sender looks whether its account was changed, and says how it stands",
     )
+    carrier_http: str = Field(
+        default="", description="profile of an HTTP account as JSON (docs/carriers-http.md); SMPP if empty"
+    )
 
     dispatch_lease_s: float = Field(default=10.0, gt=1)
     dispatch_watch_s: float = Field(default=0.2, gt=0, description="how soon a stop reaches a sender that waits")
@@ -90,6 +97,15 @@ class DispatchSettings(ServiceSettings):
     dispatch_parts_look_s: float = Field(default=15.0, gt=0)
     dispatch_stop_s: float = Field(default=8.0, gt=0, description="how long the sender waits for answers when it ends")
 
+    @field_validator("carrier_http")
+    @classmethod
+    def _is_profile(cls, given: str) -> str:
+        if given:
+            read = read_http(json.loads(given), ADAPTERS)
+            if isinstance(read, Wrong):
+                raise ValueError(f"{read.field} {read.why}")
+        return given
+
     @field_validator("carrier_networks")
     @classmethod
     def _are_networks(cls, given: str) -> str:
@@ -109,10 +125,13 @@ class DispatchSettings(ServiceSettings):
 
     def account(self) -> Account:
         """The carrier account that the environment describes."""
+        http = read_http(json.loads(self.carrier_http), ADAPTERS) if self.carrier_http else None
         return Account(
             name=self.carrier_account,
-            kind="smpp",
-            options=Smpp(
+            kind="http" if http else "smpp",
+            options=http
+            if isinstance(http, Http)
+            else Smpp(
                 host=self.carrier_host,
                 port=self.carrier_port,
                 system_id=self.carrier_system_id,

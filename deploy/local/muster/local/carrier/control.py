@@ -8,6 +8,7 @@ from urllib.parse import parse_qs, urlsplit
 
 from muster.local.carrier.account import newest_receiver
 from muster.local.carrier.deliveries import Inbound
+from muster.local.carrier.exchange import NotHttp, read_request, write_answer
 from muster.local.carrier.inbound import deliver_pdus
 from muster.local.carrier.options import OptionError, changed, live_options
 from muster.local.carrier.stats import MESSAGES_KEPT
@@ -16,17 +17,8 @@ from muster.smpp.status import ESME_ROK
 if TYPE_CHECKING:
     from muster.local.carrier.server import Carrier
 
-_BODY_OCTETS_MAX: Final = 1_000_000
 _INBOUND_TIMEOUT_S: Final = 10.0
 _ADDRESS_CHARS_MAX: Final = 20
-_REASONS: Final = {
-    200: "OK",
-    400: "Bad Request",
-    404: "Not Found",
-    413: "Content Too Large",
-    503: "Service Unavailable",
-    504: "Gateway Timeout",
-}
 
 Answer: TypeAlias = tuple[int, Any]
 Query: TypeAlias = dict[str, str]
@@ -70,16 +62,13 @@ class Control:
             writer.close()
 
     async def _exchange(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> bool:
-        head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1").split("\r\n")
-        words = head[0].split(" ")
-        headers = {name.strip().lower(): value.strip() for name, _, value in (line.partition(":") for line in head[1:])}
-        length = int(headers.get("content-length") or 0)
-        if len(words) != 3 or length > _BODY_OCTETS_MAX:
-            _write(writer, (413 if length > _BODY_OCTETS_MAX else 400, {"error": "not a request"}))
+        try:
+            asked = await read_request(reader)
+        except NotHttp as wrong:
+            write_answer(writer, wrong.status, {"error": "not a request"})
             return False
-        body = await reader.readexactly(length)
-        _write(writer, await self._answer(words[0], words[1], body))
-        return headers.get("connection", "").lower() != "close"
+        write_answer(writer, *await self._answer(asked.method, asked.target, asked.body))
+        return not asked.close
 
     async def _answer(self, method: str, target: str, body: bytes) -> Answer:
         url = urlsplit(target)
@@ -136,6 +125,11 @@ class Control:
         for name in ("from", "to"):
             if not values[name].isascii() or len(values[name]) > _ADDRESS_CHARS_MAX:
                 raise OptionError(name, f"is at most {_ADDRESS_CHARS_MAX} characters of ASCII")
+        if self._carrier.options.inbound_url:
+            taken = await self._carrier.http.inbound(
+                self._carrier.options.inbound_url, values["from"], values["to"], values["text"]
+            )
+            return 200, {"delivered": taken}
         accounts = self._carrier.accounts
         named = values.get("system_id")
         account = accounts.get(named) if named else newest_receiver(accounts.values())
@@ -152,11 +146,3 @@ class Control:
             return 504, {"delivered": False, "error": "no deliver_sm_resp in time"}
         status = next((status for status in statuses if status != ESME_ROK), ESME_ROK)
         return 200, {"delivered": status == ESME_ROK, "status": status, "parts": len(parts)}
-
-
-def _write(writer: asyncio.StreamWriter, answer: Answer) -> None:
-    status, value = answer
-    body = json.dumps(value, ensure_ascii=False).encode()
-    reason = _REASONS[status]
-    head = f"HTTP/1.1 {status} {reason}\r\nContent-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n"
-    writer.write(head.encode() + body)

@@ -18,6 +18,7 @@ async def _serve(options: CarrierOptions) -> None:
         loop.add_signal_handler(name, stop.set)
     async with Carrier(options) as carrier:
         ready = {"host": options.host, "port": carrier.port, "control_port": carrier.control_port, "pid": os.getpid()}
+        ready["http_port"] = carrier.http_port
         ready["control_url"] = f"http://{options.host}:{carrier.control_port}"
         print(json.dumps(ready), flush=True)
         try:

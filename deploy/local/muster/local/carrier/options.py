@@ -43,8 +43,12 @@ class CarrierOptions:
     host: str = _option("127.0.0.1", "address to listen on, SMPP and control alike")
     port: int = _option(0, "SMPP port; 0 is any free one", most=65535)
     control_port: int = _option(0, "HTTP control port; 0 is any free one", most=65535)
+    http_port: int = _option(-1, "HTTP port for messages; 0 is any free one, -1 serves none", least=-1, most=65535)
     system_id: str = _option("muster", "account that may bind; empty admits every account")
     password: str = _option("secret", "its password (better given as MUSTER_CARRIER_PASSWORD)", secret=True)
+    callback_secret: str = _option(
+        "", "what HTTP callbacks are signed with, whsec_… or any text; the password if empty", secret=True
+    )
     seed: int = _option(
         1, "what decides all chances: the same seed, the same fate of each message", least=-(2**63), most=2**63 - 1
     )
@@ -55,6 +59,7 @@ class CarrierOptions:
     tls_key: str = _option("", "PEM file of its key")
     max_seconds: float = _option(0.0, "end by itself after so long; 0 is never")
     deliver_window: int = _option(2000, "unanswered deliver_sm for each bind", least=1)
+    inbound_url: str = _option("", "where POST /inbound is told by HTTP; by SMPP if empty", live=True)
     response_delay_ms: float = _option(0.0, "from submit_sm to its response", live=True)
     receipt_delay_ms: float = _option(0.0, "from submit_sm to its receipt; below the response's is early", live=True)
     response_loss: float = _ratio("accepted messages that get no response")
@@ -132,7 +137,12 @@ def _checked(name: str, value: Any) -> Any:
 
 
 _EPILOG: Final = """\
-When it serves, it prints one line of JSON: host, port, control_port, control_url, pid.
+When it serves, it prints one line of JSON: host, port, http_port, control_port, control_url, pid.
+
+The HTTP port takes messages as JSON: POST /v1/messages, authorization: Bearer <password>,
+  {"to": "+614…", "from": "+614…", "text": "Hi", "reference": "…", "receipts_url": "https://…"}
+  answers 202 {"id", "parts"}, 400 {"code": "invalid_number"} or 429 {"code": "throttled"}; receipts are POSTed to
+  receipts_url as {"id", "status", "error", "to", "from", "at"}, signed as Standard Webhooks ask.
 
 The control port speaks HTTP and JSON:
   GET  /stats       what was counted, with accepted_by_destination (?destinations=0 leaves it out)

@@ -10,6 +10,7 @@ from muster.local.carrier.account import Account
 from muster.local.carrier.behaviour import GOOD, Behaviour, Fate
 from muster.local.carrier.control import Control
 from muster.local.carrier.deliveries import Delivery, Receipt
+from muster.local.carrier.http import HttpFront
 from muster.local.carrier.link import Link
 from muster.local.carrier.options import CarrierOptions
 from muster.local.carrier.stats import Stats
@@ -33,6 +34,7 @@ class Carrier:
         self.links: set[Link] = set()
         self.accounts: dict[str, Account] = {}
         self.port = 0
+        self.http_port = 0
         self.control_port = 0
         self.paused = False
         self._behaviour = Behaviour(options)
@@ -42,6 +44,9 @@ class Carrier:
         self._until_disconnect = options.disconnect_every
         self._servers: list[asyncio.Server] = []
         self._control = Control(self)
+        self.http = HttpFront(self)
+        self._going = asyncio.Event()
+        self._going.set()
 
     async def __aenter__(self) -> Self:
         loop, options = asyncio.get_running_loop(), self.options
@@ -49,6 +54,10 @@ class Carrier:
         control = await asyncio.start_server(self._control.serve, options.host, options.control_port)
         self._servers = [smpp, control]
         self.port, self.control_port = (server.sockets[0].getsockname()[1] for server in self._servers)
+        if options.http_port >= 0:
+            http = await asyncio.start_server(self.http.serve, options.host, options.http_port, backlog=256)
+            self._servers.append(http)
+            self.http_port = http.sockets[0].getsockname()[1]
         return self
 
     async def __aexit__(self, *_: object) -> None:
@@ -57,6 +66,7 @@ class Carrier:
         for link in list(self.links):
             link.reset()
         self._control.close()
+        await self.http.close()
         for account in self.accounts.values():
             account.forget()
         # A turn for the connections to be told; waiting for every handler of the control port could take for ever.
@@ -107,18 +117,49 @@ class Carrier:
                 responses.append(
                     encode_submit_resp(submit.sequence, 0, b"%x" % number if hexadecimal else b"%d" % number)
                 )
-            if self._until_disconnect and self._disconnect(link):
+            if self._until_disconnect and self._is_disconnected():
+                link.reset()
                 break  # what was read after it never arrived, and what was to be answered never leaves
         else:
             self._respond(link, responses)
         if receipts:
             self._later(self.options.receipt_delay_ms / 1000, account.deliver, receipts)
 
-    def _refuse(self, submit: Submit, status: int, responses: list[bytes]) -> None:
+    def take_one(self, submit: Submit) -> tuple[Fate, int, bool]:
+        """A message by HTTP: its fate, its id if it was accepted, and whether its connection is to be reset."""
+        now, fate = self.stats.saw_submits(1), self._behaviour.judge(submit.destination)
+        if fate.status:
+            self._count_refused(fate.status)
+            return fate, 0, False
+        number = self._next_id
+        self._next_id = number + 1
+        self.stats.accept(number, now, submit)
+        self.stats.responses_lost += fate.response_lost
+        return fate, number, self._is_disconnected()
+
+    def _count_refused(self, status: int) -> None:
         if status in NOT_SENT_STATUSES:
             self.stats.throttled += 1
         else:
             self.stats.rejected += 1
+
+    def _is_disconnected(self) -> bool:
+        """Whether the connection of the message that was just accepted is to be reset."""
+        self._until_disconnect -= bool(self._until_disconnect)
+        if not self.options.disconnect_every or self._until_disconnect:
+            return False
+        self._until_disconnect = self.options.disconnect_every
+        self.stats.disconnects += 1
+        return True
+
+    async def until_answered(self) -> None:
+        """What delays an answer by HTTP: the delay of responses, and a pause."""
+        if self.options.response_delay_ms:
+            await asyncio.sleep(self.options.response_delay_ms / 1000)
+        await self._going.wait()
+
+    def _refuse(self, submit: Submit, status: int, responses: list[bytes]) -> None:
+        self._count_refused(status)
         responses.append(encode_submit_resp(submit.sequence, status, b""))
 
     def _plan_receipt(
@@ -139,15 +180,6 @@ class Carrier:
             self._later(delay_s, account.deliver, [Receipt(submit, number, fate.state)])
         else:
             receipts.append(Receipt(submit, number, fate.state))
-
-    def _disconnect(self, link: Link) -> bool:
-        self._until_disconnect -= 1
-        if self._until_disconnect:
-            return False
-        self._until_disconnect = self.options.disconnect_every
-        self.stats.disconnects += 1
-        link.reset()
-        return True
 
     def _respond(self, link: Link, responses: list[bytes]) -> None:
         def send() -> None:
@@ -202,6 +234,10 @@ class Carrier:
 
     def _set_paused(self, *, paused: bool) -> None:
         self.paused = paused
+        if paused:
+            self._going.clear()
+        else:
+            self._going.set()
         for account in self.accounts.values():
             account.paused = paused
 
@@ -211,7 +247,7 @@ class Carrier:
         self.stats.disconnects += len(links)
         for link in links:
             link.reset()
-        return len(links)
+        return len(links) + self.http.reset()
 
     def report(self, *, destinations: bool) -> dict[str, Any]:
         """What GET /stats shows."""

@@ -6,6 +6,10 @@ from enum import StrEnum
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
 from typing import Any, TypeAlias
 
+from muster.dispatch.domain.http import ADAPTERS
+from muster.dispatch.domain.http.model import Http
+from muster.dispatch.domain.http.read import Wrong, read_http
+
 
 class Long(StrEnum):
     """How a carrier wants the parts of a long message."""
@@ -45,7 +49,7 @@ class Smpp:
 
 
 # What a kind of account is described by; a new kind adds its own.
-Options: TypeAlias = Smpp
+Options: TypeAlias = Smpp | Http
 
 
 class State(StrEnum):
@@ -99,7 +103,13 @@ def is_allowed(address: Address, networks: Sequence[Network]) -> bool:
 
 
 def read_options(kind: str, given: Mapping[str, Any]) -> Options:
-    """What a kind is described by, from how it is stored. ValueError for a kind that nobody speaks."""
+    """What a kind is described by, from how it is stored. ValueError for a kind that nobody speaks, or a profile that
+    this version cannot read."""
+    if kind == "http":
+        http = read_http(given, ADAPTERS)
+        if isinstance(http, Wrong):
+            raise ValueError(f"{http.field} {http.why}")
+        return http
     if kind != "smpp":
         raise ValueError(f"no carrier is of the kind {kind}")
     known = {name: value for name, value in given.items() if name in Smpp.__dataclass_fields__}

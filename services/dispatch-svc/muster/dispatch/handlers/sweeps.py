@@ -18,6 +18,7 @@ from muster.dispatch.handlers import outcomes
 from muster.dispatch.handlers.sagas import advance_locked, apply_facts
 from muster.dispatch.store import (
     accounts,
+    callbacks,
     chunks,
     endings,
     hours,
@@ -162,6 +163,7 @@ async def drop_old(db: Database, waiting_s: float, unknown_s: float) -> bool:
     async with db.worker() as tx:
         await receipts.drop_old(tx, waiting_s, waiting_s, unknown_s + waiting_s)
         await trials.drop_old(tx, unknown_s)
+        await callbacks.drop_old(tx, waiting_s, unknown_s)
     return False
 
 

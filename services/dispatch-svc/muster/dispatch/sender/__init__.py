@@ -12,6 +12,8 @@ from muster.dispatch.sender.inbound import Inbox
 from muster.dispatch.sender.judge import EVERY_S as JUDGE_EVERY_S
 from muster.dispatch.sender.kinds import link_to
 from muster.dispatch.sender.link import Ears
+from muster.dispatch.sender.mailbox import EVERY_S as MAILBOX_S
+from muster.dispatch.sender.mailbox import Mailbox
 from muster.dispatch.sender.meter import EVERY_S as METER_EVERY_S
 from muster.dispatch.sender.meter import say_rate
 from muster.dispatch.sender.rate import Rate
@@ -49,6 +51,7 @@ class Sender:
         )
         self.link = self.inbox.link = link_to(self.shared, ears)
         self.deliveries.whole = self.link.whole
+        self.mailbox = Mailbox(self.shared, ears)
         self.feeder = Feeder(self.shared, self.link, self.book)
         self.recorder = Recorder(self.shared, self.resolver)
 
@@ -58,7 +61,10 @@ class Sender:
 
     def carrier(self) -> tuple[tuple[str, Coroutine[Any, Any, object]], ...]:
         """Everything but the feeder, to be supervised."""
+        by_call = self.shared.account.kind == "http"
+        mailbox = (("mailbox", repeat("mailbox", MAILBOX_S, self.mailbox.take)),) if by_call else ()
         return (
+            *mailbox,
             ("link", self.link.run()),
             ("recorder", self.recorder.run()),
             ("watch", self.recorder.watch()),

@@ -141,14 +141,15 @@ class Feeder:
     async def _intend(self, tx: Tx, jobs: Sequence[Job], room: int) -> Writes:
         """Store how far each may be written; those that may. A message goes into one window if any window holds it."""
         wanted: Writes = []
-        free = self._link.free_slots
+        free, messages = self._link.free_slots, self._link.messages
         for job in jobs:
-            window = job.window(room, self._link.window)
-            if room < 1 or len(window.slots) > free:
+            window = job.window(room, self._link.window, messages)
+            if room < 1 or messages < 1 or len(window.slots) > free:
                 break
             wanted.append((job, window))
             room -= len(window.slots)
             free -= len(window.slots)
+            messages -= job.messages_in(window)
         if not wanted:
             return []
         self._shared.failpoint.hit("before_intent")

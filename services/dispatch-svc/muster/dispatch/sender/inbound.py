@@ -3,23 +3,17 @@
 import hashlib
 from collections.abc import Sequence
 from typing import Final
-from uuid import UUID
 
-from muster.dispatch import events
-from muster.dispatch.events import ALL, MARKETING, Inbound
+from muster.dispatch.handlers import inbound
+from muster.dispatch.handlers.inbound import Heard
 from muster.dispatch.sender.link import Link
 from muster.dispatch.sender.shared import Shared
 from muster.dispatch.store import inbound as store
-from muster.dispatch.store import suppressions
-from muster.dispatch.store.inbound import Message, Part, PartKey
-from muster.events import NIL_TENANT
-from muster.kit import clock, metrics, observe
-from muster.kit.ids import uuid7
-from muster.kit.outbox import emit
+from muster.dispatch.store.inbound import Part, PartKey
+from muster.kit import observe
 from muster.kit.pg import RETRIABLE, Tx
-from muster.kit.settings import secret
 from muster.smpp import Deliver, read_concat
-from muster.text import Verdict, decode, number_hash, read_reply
+from muster.text import decode
 
 log = observe.logger(__name__)
 
@@ -30,7 +24,6 @@ _OTHER_SESSION_S: Final = 600.0
 _CHARACTERS_MAX: Final = 40_000
 _LATE_AT_ONCE: Final = 100
 _MISSING: Final = "[…]"
-_HELD: Final = frozenset((Verdict.OPT_OUT, Verdict.UNCLEAR))
 
 
 class Inbox:
@@ -84,42 +77,11 @@ class Inbox:
 
     async def _take_whole(self, tx: Tx, source: str, destination: str, text: str, reference: int) -> None:
         text = text[:_CHARACTERS_MAX]
-        account = self._shared.account.name
         session = self.link.number if self.link is not None else 0
         digest = hashlib.blake2b(repr((source, destination, text, reference)).encode(), digest_size=16).digest()
-        if await store.is_repeated(tx, account, digest, session, _SAME_SESSION_S, _OTHER_SESSION_S):
-            return
-        to = events.normal_sender(destination)
-        owner = await store.owner_of(tx, to)
-        number = events.e164(source)
-        tenant_id = owner or NIL_TENANT
-        inbound = Inbound(tenant_id, uuid7(), number, self._hash(tenant_id, number), to, text, account)
-        reading = read_reply(text)
-        kept = (None, None) if owner else (number, text)
-        await store.add(
-            tx,
-            Message(
-                *(tenant_id, inbound.inbound_id, account, digest, session, inbound.number_hash),
-                *(reading.verdict.name.lower(), reading.rule, *kept),
-            ),
-        )
-        metrics.inbound_messages.labels("no" if owner is None else "yes").inc()
-        if owner is None:
-            log.warning("inbound.nobodys_number", account=account)
-            return
-        if reading.verdict in _HELD:
-            await self._hold(tx, inbound, ALL if reading.scope == "all" else MARKETING)
-        await emit(tx, events.received(inbound, clock.unix_ms()))
-
-    def _hash(self, tenant_id: UUID, number: str) -> bytes:
-        key = bytes.fromhex(secret(self._settings.hash_key, "hash_key"))
-        return number_hash(key, self._settings.hash_generation, tenant_id, number)
-
-    async def _hold(self, tx: Tx, inbound: Inbound, scope: int) -> None:
-        """From the commit on, no intent covers this number."""
-        await suppressions.lock_tenants(tx, {inbound.tenant_id})
-        await suppressions.add_hold(tx, inbound.tenant_id, inbound.number_hash, inbound.inbound_id, scope)
-        await suppressions.raise_counters(tx, {inbound.tenant_id})
+        ends = (self._shared.account.name, source, destination)
+        heard = Heard(*ends, text, digest, session, _SAME_SESSION_S, _OTHER_SESSION_S)
+        await inbound.take(tx, self._settings, heard)
 
 
 def _torn(parts: Sequence[Part]) -> str:

@@ -177,12 +177,17 @@ class Job:
             self._end({at for at, one in enumerate(hashes) if one in barred.suppressed}, Slot.SUPPRESSED)
             self.held |= self._end({at for at, one in enumerate(hashes) if one in barred.held}, Slot.RETRY)
 
-    def window(self, limit: int, most: int) -> Window:
-        """The next slots to write, whole messages, at most `limit`, though the first message may have more; one of more
-        parts than the `most` that may ever be unanswered is cut."""
+    def window(self, limit: int, most: int, messages: int) -> Window:
+        """The next slots to write, whole messages, at most `messages` of them and `limit` slots, though the first
+        message may have more; one of more parts than the `most` that may ever be unanswered is cut."""
         chosen: list[int] = []
         at, order, states = self.cursor, self.order, self.slots
-        while at < len(order):
+        end_of_all = len(order)
+        if self._starts is None:
+            limit = min(limit, messages)
+        elif messages < limit:
+            end_of_all = self._end_of(messages)
+        while at < end_of_all:
             end = at + 1 if self._starts is None else min(self._message_end(at), at + most)
             group = [slot for slot in order[at:end] if states[slot] == Slot.QUEUED]
             if chosen and len(chosen) + len(group) > limit:
@@ -192,6 +197,19 @@ class Job:
             if len(chosen) >= limit:
                 break
         return Window(upto=at, slots=chosen)
+
+    def _end_of(self, messages: int) -> int:
+        """Where so many messages end."""
+        at = self.cursor
+        for _ in range(messages):
+            if at < len(self.order):
+                at = self._message_end(at)
+        return at
+
+    def messages_in(self, window: Window) -> int:
+        """How many messages a window has."""
+        slots = window.slots
+        return len(slots) if self._starts is None else len({self.owners[slot] for slot in slots})
 
     def first_parts(self) -> int:
         """How many parts the next message has that are still to be looked at."""

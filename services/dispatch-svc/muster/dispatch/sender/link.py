@@ -81,6 +81,10 @@ class Link(Protocol):
         """How many parts one `start` may be given now; 0 while there is no connection, or more comes in than can be
         stored."""
 
+    @property
+    def messages(self) -> int:
+        """How many messages these may be, where each needs something of its own, such as a connection."""
+
     async def writable(self) -> bool:
         """Wait until nothing is left in this process of what was written before; False if nothing can be written."""
 

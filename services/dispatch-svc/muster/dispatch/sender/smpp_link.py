@@ -5,7 +5,7 @@ import random
 import ssl
 from collections.abc import Sequence
 
-from muster.dispatch.domain.carriers import Long
+from muster.dispatch.domain.carriers import Long, Smpp
 from muster.dispatch.handlers.hosts import HostRefused, address_of
 from muster.dispatch.sender.coding import Coding
 from muster.dispatch.sender.job import Job, Window
@@ -25,6 +25,7 @@ class SmppLink:
     def __init__(self, shared: Shared, ears: Ears) -> None:
         self._settings = shared.settings
         self._account = shared.account
+        assert isinstance(shared.account.options, Smpp)
         self._profile = shared.account.options
         self._coding = Coding(self._profile)
         self._ears = ears
@@ -67,6 +68,11 @@ class SmppLink:
         if session is None or not session.bound or self._waiting() >= self._settings.dispatch_delivers_slow_min:
             return 0
         return session.free_slots
+
+    @property
+    def messages(self) -> int:
+        """As many as there are parts."""
+        return self.free_slots
 
     async def writable(self) -> bool:
         """Wait until the write buffer is empty; False without a bind."""

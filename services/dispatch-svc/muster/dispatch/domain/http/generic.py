@@ -5,6 +5,7 @@ Signatures are those of Standard Webhooks, unless the profile describes an HMAC 
 
 import json
 import re
+from datetime import UTC
 from typing import Final
 from urllib.parse import urlencode
 
@@ -40,7 +41,9 @@ ENDS: Final = {
     "expired": Receipt.EXPIRED,
     "rejected": Receipt.REJECTED,
 }
-PLACES: Final = ("to", "to_digits", "from", "text", "parts", "reference", "valid_s", "receipts_url", "username")
+PLACES: Final = (
+    *("to", "to_digits", "from", "text", "parts", "reference", "valid_s", "valid_until", "receipts_url", "username"),
+)
 _PLACE: Final = re.compile(r"\{(" + "|".join(PLACES) + r")\}")
 
 
@@ -61,6 +64,7 @@ def request(http: Http, secrets: Secrets, message: Message) -> Request:
         "parts": message.parts,
         "reference": message.reference,
         "valid_s": message.valid_s,
+        "valid_until": message.valid_until.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
         "receipts_url": message.receipts_url,
         "username": http.username,
     }

@@ -33,6 +33,7 @@ class Message:
     parts: int
     reference: str
     valid_s: int
+    valid_until: datetime
     receipts_url: str = ""
 
 

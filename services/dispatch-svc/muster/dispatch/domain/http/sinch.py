@@ -1,6 +1,7 @@
 """Sinch's SMS REST API: batches of one recipient, JSON both ways, callbacks signed with a nonce and a time."""
 
 import json
+from datetime import UTC
 from typing import Final
 from urllib.parse import quote
 
@@ -51,6 +52,7 @@ def request(http: Http, secrets: Secrets, message: Message) -> Request:
         "body": message.text,
         "delivery_report": "per_recipient",
         "client_reference": message.reference,
+        "expire_at": message.valid_until.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
     }
     if message.receipts_url:
         body["callback_url"] = message.receipts_url

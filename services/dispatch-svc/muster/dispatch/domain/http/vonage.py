@@ -73,6 +73,9 @@ def answer(_: Http, reply: Reply, parts: int) -> list[Said]:
     if not isinstance(messages, list) or not messages or len(messages) > _PARTS_MAX:
         return [Unsure()]
     said = [_one(one) for one in messages]
+    if len(said) > 1 and len({type(one) for one in said}) > 1:
+        # A part cannot go out by itself: one that was not sent while another was is refused.
+        said = [Refused(int(_THROTTLED)) if isinstance(one, Busy) else one for one in said]
     if len(said) in (1, parts):
         return said
     # As many as it pleases the carrier: the message is as its first part is, unless they differ in kind.

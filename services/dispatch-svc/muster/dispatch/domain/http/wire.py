@@ -24,6 +24,8 @@ from muster.dispatch.domain.http.model import (
 )
 
 _FIELDS_MAX: Final = 200
+# What libs/smpp tells ids apart by.
+_CARRIER_ID_CHARS_MAX: Final = 64
 _CODE_MAX: Final = 2**31 - 1
 _UNIX_S: Final = re.compile(r"[0-9]{1,11}", re.ASCII)
 _KEY_PREFIX: Final = "whsec_"
@@ -75,7 +77,7 @@ def word(value: object, most: int = ID_CHARS_MAX) -> str:
 
 def id_of(value: object) -> str:
     """An id as carriers give them: visible ASCII, since it is stored one on a line; "" for anything else."""
-    text = word(value).strip()
+    text = word(value, _CARRIER_ID_CHARS_MAX).strip()
     return text if text.isascii() and text.isprintable() and " " not in text else ""
 
 
