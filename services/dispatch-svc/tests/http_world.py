@@ -1,11 +1,22 @@
 """An HTTP carrier for tests: the simulator's dialect, described as an operator would describe it."""
 
+import asyncio
 import json
-from typing import Any
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any, cast
+from unittest.mock import AsyncMock, Mock
 
 import dispatch_world as world
 
+from muster.dispatch.failpoint import Failpoint
+from muster.dispatch.sender.http_link import HttpLink
+from muster.dispatch.sender.link import Ears
+from muster.dispatch.sender.rate import Rate
+from muster.dispatch.sender.shared import Shared
 from muster.dispatch.settings import DispatchSettings
+from muster.kit import clock
+from muster.kit.pg import Database
 from muster.local.carrier.server import Carrier
 
 CALLBACK_SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
@@ -38,3 +49,24 @@ def settings(carrier: Carrier, *, callback_url: str = "", window: int = 50, **me
         carrier_password=json.dumps({"auth": carrier.options.password, "callbacks": [CALLBACK_SECRET]}),
         **members,
     )
+
+
+@asynccontextmanager
+async def link(base_url: str, networks: str = "127.0.0.0/8") -> AsyncIterator[HttpLink]:
+    """A link that connects, of a sender that has nothing to send."""
+    given = {**profile(0), "base_url": base_url}
+    conf = world.settings(carrier_http=json.dumps(given), carrier_networks=networks, carrier_window=1)
+    shared = Shared(
+        db=cast(Database, None),  # a link may not look at it
+        settings=conf,
+        account=conf.account(),
+        rate=Rate(0, clock.monotonic()),
+        failpoint=Failpoint(""),
+    )
+    found = HttpLink(shared, Ears(AsyncMock(), AsyncMock(), Mock(), Mock()))
+    running = asyncio.ensure_future(found.run())
+    try:
+        yield found
+    finally:
+        running.cancel()
+        await asyncio.gather(running, return_exceptions=True)

@@ -2,10 +2,9 @@
 
 import asyncio
 from collections import Counter
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator
 from dataclasses import replace
 from functools import partial
-from typing import Any
 
 import dispatch_world as world
 import http_world
@@ -124,9 +123,6 @@ async def test_an_answer_that_does_not_come_in_time_leaves_its_message_unknown(d
     await world.assert_laws(db)
 
 
-Answers = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
-
-
 async def answered_with(db: Database, answer: bytes, *, then_close: bool = False) -> tuple[Counter[int], list[bytes]]:
     """A send of one to a server that answers so: how it was left, and what was asked."""
     heads: list[bytes] = []
@@ -219,42 +215,3 @@ async def test_a_redirect_is_not_followed(db: Database) -> None:
         send.cancel()
         await asyncio.gather(send, return_exceptions=True)
     assert followed == 0
-
-
-@pytest.mark.parametrize(
-    ("url", "networks"),
-    [
-        ("http://127.0.0.1:{port}", ""),
-        ("http://127.0.0.1:{port}", "10.0.0.0/8"),
-        ("http://localhost:{port}", "10.0.0.0/8"),
-        ("http://[::ffff:127.0.0.1]:{port}", "10.0.0.0/8"),
-        ("https://127.0.0.1:{port}", ""),
-        ("https://169.254.169.254", ""),
-        ("http://0.0.0.0:{port}", ""),
-    ],
-)
-async def test_a_carrier_outside_the_operators_networks_is_not_reached(
-    db: Database, carrier: Carrier, url: str, networks: str
-) -> None:
-    conf = http_world.settings(carrier, window=1, profile={"base_url": url.format(port=carrier.http_port)})
-    conf = conf.model_copy(update={"carrier_networks": networks})
-    async with world.sending(db, conf) as running:
-        link: Any = running.sender.link
-        await eventually(lambda: is_refused(link))
-        assert link.connections == 0
-
-
-async def is_refused(link: Any) -> bool:
-    return "MUSTER_CARRIER_NETWORKS" in link.why
-
-
-async def test_a_certificate_that_nobody_trusts_ends_before_anything_is_written(db: Database, carrier: Carrier) -> None:
-    conf = http_world.settings(carrier, window=1, profile={"base_url": f"https://localhost:{carrier.http_port}"})
-    async with world.sending(db, conf) as running:
-        link: Any = running.sender.link
-        await eventually(lambda: has_failed(link))
-        assert link.connections == 0
-
-
-async def has_failed(link: Any) -> bool:
-    return "SSL" in link.why or "Error" in link.why

@@ -55,6 +55,7 @@ Octet = Annotated[Int, Field(ge=0, le=255)]
 Type = Annotated[Int, Field(ge=0, le=6, description="type of number (SMPP 3.4, 5.2.5)")]
 Plan = Annotated[Int, Field(ge=0, le=18, description="numbering plan (SMPP 3.4, 5.2.6)")]
 Password = Annotated[SecretStr, Field(max_length=64), AfterValidator(_a_secret)]
+CallbackSecret = Annotated[SecretStr, Field(min_length=8, max_length=200), AfterValidator(_a_secret)]
 PartsWindow = Annotated[Int, Field(ge=1, le=10_000, description="parts without an answer at once, for each connection")]
 PartsPerSecond = Annotated[Int, Field(ge=0, le=100_000, description="0: as fast as the carrier answers")]
 ReferenceBits = Annotated[
@@ -107,12 +108,41 @@ SmppChange: Any = create_model(
 )
 
 
+class HttpSecrets(Model):
+    """What is shown to the carrier, and what its calls may be signed with: two or more while one is rotated."""
+
+    auth: Annotated[SecretStr, Field(max_length=2_000), AfterValidator(_a_secret)] = SecretStr("")
+    callbacks: list[CallbackSecret] = Field(default_factory=list, max_length=5)
+
+
+class HttpIn(Model):
+    """How an HTTP carrier is spoken to: its profile as docs/carriers-http.md describes it, and its secrets."""
+
+    profile: Annotated[dict[str, Any], Field(max_length=20)]
+    secrets: HttpSecrets = HttpSecrets()
+
+
+class HttpChange(Model):
+    """What is to be different: the whole of it."""
+
+    profile: Annotated[dict[str, Any], Field(max_length=20)] | None = None
+    secrets: HttpSecrets | None = None
+
+
+class HttpOut(Model):
+    """An HTTP account without its secrets."""
+
+    profile: dict[str, Any]
+
+
 class CarrierIn(Model):
-    """A new account. It is `draining` where nothing is to be sent by it yet: it connects, and can be tried."""
+    """A new account, of SMPP or HTTP. It is `draining` where nothing is to be sent by it yet: it connects, and can be
+    tried."""
 
     account: Annotated[str, Field(pattern=_ACCOUNT, description="its name for good: a-z, 0-9 and hyphens")]
-    smpp: SmppIn
-    password: Password = SecretStr("")
+    smpp: SmppIn | None = None
+    http: HttpIn | None = None
+    password: Annotated[Password, Field(description="of SMPP")] = SecretStr("")
     state: Literal["open", "draining"] = "open"
     parts_window: PartsWindow = 1000
     parts_per_second: PartsPerSecond = 0
@@ -123,6 +153,7 @@ class CarrierChange(Model):
     """What is to be different about an account; what is left out stays, the password too."""
 
     smpp: SmppChange | None = None
+    http: HttpChange | None = None
     password: Password | None = None
     parts_window: PartsWindow | None = None
     parts_per_second: PartsPerSecond | None = None
@@ -152,6 +183,7 @@ class CarrierOut(Model):
     parts_per_second: int
     reference_bits: int
     smpp: SmppIn | None
+    http: HttpOut | None
     has_password: bool
     routes: list[str]
     standing: Standing

@@ -3,11 +3,10 @@
 import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import asdict, replace
-from typing import Annotated, Final, Literal
+from typing import Annotated, Any, Final, Literal
 from uuid import UUID
 
 from fastapi import APIRouter, Request, Response
-from pydantic import SecretStr
 
 from muster.dispatch import events
 from muster.dispatch.api.carrier_models import (
@@ -15,11 +14,13 @@ from muster.dispatch.api.carrier_models import (
     CarrierChange,
     CarrierIn,
     CarrierOut,
+    HttpOut,
     SmppIn,
     Standing,
     TestIn,
     TestOut,
 )
+from muster.dispatch.api.http_profiles import checked_profile, plain_secrets
 from muster.dispatch.domain.carriers import State, read_options
 from muster.dispatch.handlers.carriers import Seal
 from muster.dispatch.handlers.hosts import HostRefused, address_of
@@ -69,20 +70,20 @@ async def create_carrier(
 ) -> Response:
     """Make an account. A sender that has none yet adopts it within seconds; without one it waits (`standing`)."""
     settings: DispatchSettings = request.app.state.settings
-    await _check(body.smpp, settings)
+    kind, options, plain = await _given(body, settings)
 
     async def make() -> tuple[int, CarrierOut]:
         if await carriers.count(tx) >= settings.carriers_max:
             raise conflict("too_many", "There are too many carrier accounts", f"At most {settings.carriers_max}.")
         row = Row(
             account=body.account,
-            kind="smpp",
+            kind=kind,
             state=body.state,
             parts_window=body.parts_window,
             parts_per_second=body.parts_per_second,
             reference_bits=body.reference_bits,
-            options=body.smpp.model_dump(mode="json"),
-            secret=_sealed(settings, body.account, body.password),
+            options=options,
+            secret=_sealed(settings, body.account, plain),
         )
         if not await carriers.add(tx, row):
             raise conflict("already_there", "There is an account of this name", field="account")
@@ -107,14 +108,19 @@ async def change_carrier(
 
     async def make() -> tuple[int, CarrierOut]:
         row = await _locked(tx, account)
-        given = body.model_dump(exclude_unset=True, exclude={"smpp", "password"}, exclude_none=True)
+        given = body.model_dump(exclude_unset=True, exclude={"smpp", "http", "password"}, exclude_none=True)
+        _of_its_kind(row, body)
+        if body.http is not None and body.http.profile is not None:
+            given["options"] = await checked_profile(body.http.profile, settings)
+        if body.http is not None and body.http.secrets is not None:
+            given["secret"] = _sealed(settings, account, plain_secrets(body.http.secrets))
         if body.smpp is not None:
             changed = body.smpp.model_dump(mode="json", exclude_unset=True)
             smpp = SmppIn.model_validate({**row.options, **changed})
             await _check(smpp, settings, account)
             given["options"] = smpp.model_dump(mode="json")
         if body.password is not None:
-            given["secret"] = _sealed(settings, account, body.password)
+            given["secret"] = _sealed(settings, account, body.password.get_secret_value())
         await _store(tx, replace(row, **given))
         await emit(tx, audit.record(caller, "change", "carrier", account))
         return 200, await _read(tx, account)
@@ -265,8 +271,27 @@ async def _check(smpp: SmppIn, settings: DispatchSettings, account: str = "") ->
         raise unprocessable("smpp.host", "not_found", "this name has no address") from None
 
 
-def _sealed(settings: DispatchSettings, account: str, password: SecretStr) -> bytes | None:
-    plain = password.get_secret_value()
+async def _given(body: CarrierIn, settings: DispatchSettings) -> tuple[str, dict[str, Any], str]:
+    """kind, options and secret of a new account."""
+    if (body.smpp is None) == (body.http is None):
+        raise unprocessable("smpp", "one_kind", "an account has either smpp or http")
+    if body.http is not None:
+        if body.password.get_secret_value():
+            raise unprocessable("password", "one_kind", "is for smpp; an HTTP account has http.secrets")
+        return "http", await checked_profile(body.http.profile, settings), plain_secrets(body.http.secrets)
+    assert body.smpp is not None
+    await _check(body.smpp, settings)
+    return "smpp", body.smpp.model_dump(mode="json"), body.password.get_secret_value()
+
+
+def _of_its_kind(row: Row, body: CarrierChange) -> None:
+    wrong = ("smpp", "password") if row.kind == "http" else ("http",)
+    for name in wrong:
+        if getattr(body, name) is not None:
+            raise unprocessable(name, "one_kind", f"this account is of the kind {row.kind}")
+
+
+def _sealed(settings: DispatchSettings, account: str, plain: str) -> bytes | None:
     return Seal(settings.seal_secret).seal(account, plain) if plain else None
 
 
@@ -281,6 +306,7 @@ def _out(found: carriers.Standing) -> CarrierOut:
         parts_per_second=row.parts_per_second,
         reference_bits=row.reference_bits,
         smpp=SmppIn.model_construct(**asdict(read_options(row.kind, row.options))) if row.kind == "smpp" else None,
+        http=HttpOut(profile=dict(row.options)) if row.kind == "http" else None,
         has_password=row.secret is not None,
         routes=found.routes,
         standing=Standing(

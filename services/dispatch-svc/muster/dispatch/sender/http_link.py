@@ -30,6 +30,7 @@ _CONNECT_S: Final = 10.0
 _SOON_S: Final = 1.0
 _VALID_S_MIN: Final = 1
 _STOP_POLL_S: Final = 0.02
+_MOMENT_S: Final = 0.1
 # The networks hold for every HTTP account.
 _NOT_FROM_THE_ENVIRONMENT: Final = ""
 
@@ -46,14 +47,17 @@ class HttpLink:
         self._ears = ears
         self._adapter = adapter_of(profile)
         self._secrets = read_secrets(shared.account.secret)
+        # One that the environment gave may be anything; no header can have it then.
+        self._fit = self._secrets.auth.isascii() and self._secrets.auth.isprintable()
         self._url = urlsplit(profile.base_url)
+        self._tls = ssl.create_default_context() if self._url.scheme == "https" else None
         self._connections: list[Connection] = []
         self._wanted = asyncio.Event()
         self._used_at = -profile.idle_s
         self._quiet_until = 0.0
         self._stopping = False
         self.number = random.getrandbits(62)
-        self.why = "not connected yet"
+        self.why = "not connected yet" if self._fit else "its secret has characters that no header can have"
 
     # -- room ---------------------------------------------------------------------------------------------------------
 
@@ -74,16 +78,16 @@ class HttpLink:
 
     @property
     def free_slots(self) -> int:
-        """A message of any length for each idle connection; 0 while fewer than half are, since a transaction for one
-        message costs as much as for many."""
-        idle = self.messages
-        if self._stopping or clock.monotonic() < self._quiet_until or idle < max(1, self.connections // 2):
+        """A message of any length for each idle connection; 0 for a moment while fewer than half are, since a
+        transaction for one message costs as much as for many."""
+        idle, now = self.messages, clock.monotonic()
+        if self._stopping or now < self._quiet_until:
             return 0
-        return idle * _PARTS_MAX
+        return idle * _PARTS_MAX if idle * 2 >= self.connections or now - self._used_at > _MOMENT_S else 0
 
     async def writable(self) -> bool:
         """An idle connection has nothing left of what was written before."""
-        return self.free_slots > 0
+        return not self._stopping and self.messages > 0
 
     # -- writing ------------------------------------------------------------------------------------------------------
 
@@ -156,6 +160,8 @@ class HttpLink:
 
     async def run(self) -> None:
         """Keep one connection up, and as many as the window while there is something to send."""
+        if not self._fit:
+            await asyncio.Event().wait()
         async with asyncio.TaskGroup() as group:
             for at in range(min(self._account.window, _CONNECTIONS_MAX)):
                 group.create_task(self._keep(always=not at))
@@ -178,6 +184,7 @@ class HttpLink:
                     continue
             await asyncio.sleep(delay_s * random.uniform(0.5, 1.0))
             delay_s = min(delay_s * 2, self._settings.carrier_rebind_s_max)
+        await asyncio.Event().wait()
 
     async def _until_wanted(self) -> None:
         """Until something was sent a moment ago."""
@@ -210,7 +217,7 @@ class HttpLink:
                 lambda: Connection(self._profile.idle_s, self._ears.on_change),
                 address,
                 _port(self._url),
-                ssl=ssl.create_default_context() if tls else None,
+                ssl=self._tls,
                 server_hostname=host if tls else None,
             )
         return connection
