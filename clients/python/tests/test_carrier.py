@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -72,6 +73,28 @@ def test_a_setting_that_is_none_and_a_password_among_the_arguments_are_refused(
 ) -> None:
     assert run("change", "west", "--set", word).exit_code == 2
     assert asked == []
+
+
+def test_an_account_by_http_is_made_and_changed_from_a_file_and_secrets_that_are_no_argument(
+    asked: Asked, run: Run, tmp_path: Path
+) -> None:
+    file = tmp_path / "web.json"
+    file.write_text('{"adapter": "twilio"}', encoding="utf-8")
+    secrets = {"auth": "s3cret", "callbacks": []}
+
+    made = run("create-http", "web", str(file), "--secrets", "--set", "parts_window=20", typed=json.dumps(secrets))
+    changed = run("change-http", "web", "--secrets", typed=json.dumps(secrets))
+    unread = [
+        run("create-http", "web", str(tmp_path / "none.json")),
+        run("change-http", "web", "--secrets", typed="s3cret"),
+    ]
+
+    http = {"profile": {"adapter": "twilio"}, "secrets": secrets}
+    body = {"account": "web", "state": "open", "parts_window": 20, "http": http}
+    change = ("PATCH", "/v1/carriers/web", {"http": {"secrets": secrets}})
+    assert asked == [("POST", "/v1/carriers", body), change]
+    assert [one.exit_code for one in (made, changed, *unread)] == [0, 0, 2, 2]
+    assert not any("s3cret" in one.output for one in (made, changed, *unread))
 
 
 @pytest.mark.parametrize("act", ["drain", "open", "close"])

@@ -5,6 +5,7 @@ import os
 import sys
 import time
 from importlib import import_module
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -24,6 +25,13 @@ Settings = Annotated[
 ]
 PasswordGiven = Annotated[
     bool, typer.Option("--password", help="take MUSTER_CARRIER_PASSWORD, else the first line of standard input")
+]
+ProfileFile = Annotated[Path, typer.Argument(help="a JSON file")]
+SecretsGiven = Annotated[
+    bool,
+    typer.Option(
+        "--secrets", help='take {"auth": "…", "callbacks": ["…"]} from MUSTER_CARRIER_SECRETS, else standard input'
+    ),
 ]
 Reason = Annotated[str, typer.Option(help="why, for the audit log")]
 
@@ -76,6 +84,38 @@ def change(
 ) -> None:
     """Change an account: its sender waits for answers and binds again, and no message becomes unknown by it."""
     body = _read_settings(settings or []) | _password(wanted=password)
+    with Muster(Connection.from_environment(operator=True)) as muster:
+        _show(muster.change_carrier(account, body), as_json=as_json)
+
+
+@app.command("create-http")
+def create_http(
+    account: str,
+    profile: ProfileFile,
+    secrets: SecretsGiven = False,  # noqa: FBT002
+    settings: Settings = None,
+    draining: Annotated[bool, typer.Option(help="connect, and send nothing but tests until it is opened")] = False,  # noqa: FBT002
+    as_json: AsJson = False,  # noqa: FBT002
+) -> None:
+    """Make an HTTP account from its profile, as docs/carriers-http.md describes it."""
+    body = _read_settings(settings or []) | {"account": account, "state": "draining" if draining else "open"}
+    body["http"] = {"profile": _profile(profile), **_secrets(wanted=secrets)}
+    with Muster(Connection.from_environment(operator=True)) as muster:
+        _show(muster.create_carrier(body), as_json=as_json)
+
+
+@app.command("change-http")
+def change_http(
+    account: str,
+    profile: Annotated[Path | None, typer.Argument(help="a JSON file; without one the profile stays")] = None,
+    secrets: SecretsGiven = False,  # noqa: FBT002
+    settings: Settings = None,
+    as_json: AsJson = False,  # noqa: FBT002
+) -> None:
+    """Give an HTTP account another profile or other secrets, each as a whole."""
+    body = _read_settings(settings or [])
+    http = ({"profile": _profile(profile)} if profile else {}) | _secrets(wanted=secrets)
+    body |= {"http": http} if http else {}
     with Muster(Connection.from_environment(operator=True)) as muster:
         _show(muster.change_carrier(account, body), as_json=as_json)
 
@@ -133,7 +173,9 @@ def _row(carrier: dict[str, Any]) -> dict[str, Any]:
 def _show(carrier: dict[str, Any], *, as_json: bool) -> None:
     if not as_json:
         profile = {f"smpp {name}": value for name, value in (carrier["smpp"] or {}).items()}
-        carrier = {**_row(carrier), **profile, "smpp": None, "standing": None}
+        if carrier.get("http"):
+            profile["http profile"] = json.dumps(carrier["http"]["profile"])
+        carrier = {**_row(carrier), **profile, "smpp": None, "http": None, "standing": None}
     show(carrier, as_json=as_json)
 
 
@@ -154,6 +196,22 @@ def _value(written: str) -> Any:
         return json.loads(written)
     except ValueError:
         return written
+
+
+def _profile(path: Path) -> Any:
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as wrong:
+        raise typer.BadParameter(f"{path} is not JSON that can be read: {wrong}", param_hint="PROFILE") from wrong
+
+
+def _secrets(*, wanted: bool) -> dict[str, Any]:
+    if not wanted:
+        return {}
+    try:
+        return {"secrets": json.loads(os.environ.get("MUSTER_CARRIER_SECRETS") or sys.stdin.readline())}
+    except ValueError:
+        raise typer.BadParameter("what was given is not one line of JSON", param_hint="--secrets") from None
 
 
 def _password(*, wanted: bool) -> dict[str, str]:
