@@ -62,7 +62,9 @@ async def test_early_receipts_are_not_given_to_another_message_whose_id_is_writt
         )
     )
 
-    async with world.sending(db, world.settings(carrier_port=carrier.port, carrier_window=40)):
+    # Half of them fail, which would pause the send.
+    settings = world.settings(carrier_port=carrier.port, carrier_window=40, dispatch_refused_percent_max=100)
+    async with world.sending(db, settings):
         await eventually(partial(world.closed, db, send))
         await eventually(lambda: all_have_receipts(db, send))
 
