@@ -114,9 +114,15 @@ class Salon:
             await connection.close()
 
 
-def tenant(tenant_id: UUID, country: str = "AU", version: int = 1) -> TenantChanged:
+def tenant(tenant_id: UUID, country: str = "AU", version: int = 1, countries: Iterable[str] = ("*",)) -> TenantChanged:
     return TenantChanged(
-        tenant_id=str(tenant_id), version=version, name="Salon", country=country, time_zone="UTC", sender="+61400000000"
+        tenant_id=str(tenant_id),
+        version=version,
+        name="Salon",
+        country=country,
+        time_zone="UTC",
+        sender="+61400000000",
+        countries=countries,
     )
 
 

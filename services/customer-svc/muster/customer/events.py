@@ -184,6 +184,7 @@ def tenant_of(message: TenantChanged) -> Tenant:
         message.closed,
         message.quiet_from_minute,
         message.quiet_to_minute,
+        tuple(message.countries),
     )
 
 

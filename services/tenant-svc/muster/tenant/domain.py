@@ -16,6 +16,8 @@ NAME_CHARS_MAX = 200
 EMAIL_CHARS_MAX = 254
 SENDER_NAME_CHARS_MAX = 11
 NO_QUIET_HOURS = (0, 0)
+ALL_COUNTRIES = "*"
+COUNTRIES_MAX = 250
 TENANT_ROLES = ("admin", "manager", "staff")
 LAST_USED_STEP_S = 60
 
@@ -48,7 +50,11 @@ class FailedRule(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """What a tenant decides. Quiet hours are minutes after midnight in its time zone; equal: none."""
+    """What a tenant decides. Quiet hours are minutes after midnight in its time zone; equal: none.
+
+    `countries`: those that it sends to, its own alone where none is said. `countries_max`: what the operator lets it
+    choose among besides its own.
+    """
 
     name: str
     country: str
@@ -64,6 +70,8 @@ class Settings:
     failed_rule: FailedRule = FailedRule.CHARGE
     parent_id: UUID | None = None
     suspended: bool = False
+    countries: tuple[str, ...] = ()
+    countries_max: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,6 +175,7 @@ def check_settings(settings: Settings) -> list[Wrong]:
         _check_time_zone(settings.time_zone),
         _check_sender(settings.sender),
         _check_reception(settings),
+        _check_countries(settings),
     )
     return [wrong for wrong in found if wrong]
 
@@ -246,6 +255,19 @@ def _check_name(name: str) -> Wrong | None:
 def _check_country(country: str) -> Wrong | None:
     if not is_region(country):
         return Wrong("country", "country_not_valid", "must be an ISO 3166 code of two capitals, such as AU")
+    return None
+
+
+def _check_countries(settings: Settings) -> Wrong | None:
+    for field in ("countries", "countries_max"):
+        for country in getattr(settings, field):
+            if country != ALL_COUNTRIES and not is_region(country):
+                return Wrong(field, "country_not_valid", f"{country} is no ISO 3166 code, such as AU, nor * for all")
+    free = {*settings.countries_max, settings.country}
+    beyond = [country for country in settings.countries if country not in free]
+    if beyond and ALL_COUNTRIES not in free:
+        message = f"{beyond[0]} is not among those that the operator allows: {', '.join(sorted(free))}"
+        return Wrong("countries", "country_not_allowed", message)
     return None
 
 

@@ -49,6 +49,7 @@ def changed(tenant: Tenant) -> Fact:
         failed_rule=_FAILED_RULES[settings.failed_rule],
         parent_tenant_id=str(settings.parent_id or ""),
         suspended=settings.suspended,
+        countries=settings.countries,
     )
     return Fact(message, key=key_of_tenant(tenant.tenant_id), subject=f"tenant/{tenant.tenant_id}")
 

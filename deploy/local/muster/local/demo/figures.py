@@ -7,7 +7,7 @@ from typing import Any
 from muster.client import Law, Muster
 
 STATES = ("accepted", "delivered", "undelivered", "rejected", "expired", "stopped", "suppressed", "unknown")
-REASONS = ("no_consent", "opted_out", "not_textable", "duplicate_number")
+REASONS = ("no_consent", "opted_out", "not_textable", "not_allowed", "duplicate_number")
 MONEY = ("reserved", "used", "released", "held")
 PAGE = 500
 

@@ -148,7 +148,7 @@ async def _quote(request: Request, tx: Tx, caller: Caller, body: QuoteIn) -> Quo
     if sender != tenant.sender and not await reference.owns_sender(tx, caller.tenant_id, sender):
         raise unprocessable("sender", "not_own_sender", "this is no sender of yours")
     marketing = body.message_class == "marketing"
-    tariff, created_at = await reference.tariff_now(tx), clock.now()
+    tariff, created_at = (await reference.tariff_now(tx)).within(tenant.allowed), clock.now()
     return await give_quote(
         request, tx, caller, Asked(text, template, asked, asked, sender, tariff, marketing, created_at)
     )

@@ -6,7 +6,10 @@ from uuid import UUID
 
 
 class Reason(IntEnum):
-    """Why a customer of the audience is not texted; the first that holds counts. The numbers are stored."""
+    """Why a customer of the audience is not texted; the first that holds counts. The numbers are stored.
+
+    NOT_ALLOWED: all numbers are of countries that the business does not send to.
+    """
 
     NONE = 0
     JOINED_LATER = 1
@@ -16,6 +19,7 @@ class Reason(IntEnum):
     MISSING_FIELD = 5
     DUPLICATE_NUMBER = 6
     OUTSIDE_HOURS = 7
+    NOT_ALLOWED = 8
 
     @property
     def word(self) -> str:

@@ -1,6 +1,6 @@
 """Which countries can be texted, by which route, for how many credits a part."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, Self
 
@@ -30,22 +30,34 @@ class Route:
 
 @dataclass(frozen=True, slots=True)
 class Reach:
-    """Which countries can be texted: those listed, and all that neither list names if `others`."""
+    """Which countries can be texted: those listed, and all that neither list names if `others`. `allowed`: those that
+    the business sends to; None: all."""
 
     open: tuple[str, ...]
     closed: tuple[str, ...]
     others: bool
+    allowed: tuple[str, ...] | None = None
 
 
 class Tariff:
-    """Rates (credits for one part by country, "*" for the rest) and open routes, as they were at one moment."""
+    """Rates (credits for one part by country, "*" for the rest), open routes and the countries that a business sends to
+    (None: all), as they were at one moment."""
 
-    def __init__(self, rates: Mapping[str, int], routes: Sequence[Route]) -> None:
+    def __init__(self, rates: Mapping[str, int], routes: Sequence[Route], allowed: Iterable[str] | None = None) -> None:
+        self._allowed = None if allowed is None else tuple(sorted(allowed))
         self._rates = dict(rates)
         self._routes = tuple(sorted(routes, key=lambda route: route.name))
         self._route_of = {country: route for route in reversed(self._routes) for country in route.countries}
         self._fallback = next((route for route in self._routes if not route.countries), None)
         self._known: dict[str, Destination] = {}
+
+    def within(self, allowed: Iterable[str] | None) -> "Tariff":
+        """The same for a business that sends to these countries alone; None: to all."""
+        return Tariff(self._rates, self._routes, allowed)
+
+    def allows(self, country: str) -> bool:
+        """Whether the business sends to this country, if it can be reached."""
+        return self._allowed is None or country in self._allowed
 
     def destination(self, country: str) -> Destination:
         """How a country is reached; KeyError for one outside `reach`."""
@@ -59,7 +71,10 @@ class Tariff:
 
     @property
     def reach(self) -> Reach:
-        """The countries that have a rate and a route."""
+        """The countries that have a rate and a route, of those that the business sends to."""
+        if self._allowed is not None:
+            reached = tuple(country for country in self._allowed if self._find(country))
+            return Reach(reached, (), others=False, allowed=self._allowed)
         named = sorted({*self._rates, *self._route_of} - {ANY_COUNTRY})
         reached = tuple(country for country in named if self._find(country))
         missed = tuple(country for country in named if country not in reached)
@@ -68,17 +83,18 @@ class Tariff:
     def _find(self, country: str) -> Destination | None:
         route = self._route_of.get(country, self._fallback)
         credits_per_part = self._rates.get(country, self._rates.get(ANY_COUNTRY))
-        if route is None or credits_per_part is None:
+        if route is None or credits_per_part is None or not (country == ANY_COUNTRY or self.allows(country)):
             return None
         return Destination(country, route.name, route.reference_bits, credits_per_part)
 
     def pinned(self) -> dict[str, Any]:
         """As plain values, for a quote to keep."""
         routes = [[route.name, list(route.countries), route.reference_bits] for route in self._routes]
-        return {"rates": self._rates, "routes": routes}
+        return {"rates": self._rates, "routes": routes, "allowed": self._allowed}
 
     @classmethod
     def unpin(cls, pinned: Mapping[str, Any]) -> Self:
         """The tariff that a quote kept."""
         routes = [Route(name, tuple(countries), bits) for name, countries, bits in pinned["routes"]]
-        return cls(pinned["rates"], routes)
+        # Quotes of before there were such lists have none.
+        return cls(pinned["rates"], routes, pinned.get("allowed"))

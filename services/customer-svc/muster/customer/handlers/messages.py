@@ -16,7 +16,7 @@ from muster.customer.domain.refusal import Refusal
 from muster.customer.domain.sends import SEND_BY_DEFAULT
 from muster.customer.domain.tariff import Tariff
 from muster.customer.events import Header, MessageClass, MessageKind, Partial
-from muster.customer.handlers.single import not_textable, reference_base
+from muster.customer.handlers.single import not_allowed, not_textable, reference_base
 from muster.customer.store import bulks, messages, plans, reference
 from muster.customer.store.bulks import NewBulk, Total
 from muster.customer.store.messages import ByCustomer, ByNumber, Holder
@@ -209,6 +209,8 @@ def _sendable(place: int, one: _Named, tariff: Tariff, texts: Verbatim, *, suppr
         return Refusal(ask.to_field, "no_consent", "marketing needs a customer who consents to it")
     if suppressed:
         return Refusal(ask.to_field, "opted_out", "this number wants no such messages")
+    if not one.tenant.sends_to(one.mobile.country):
+        return not_allowed(ask.to_field, one.mobile.country)
     try:
         destination = tariff.destination(one.mobile.country)
         texts.render(ask.text, destination.reference_bits)

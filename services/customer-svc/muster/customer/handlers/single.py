@@ -42,6 +42,8 @@ class Message:
 
 async def send_one(tx: Tx, tenant_id: UUID, message: Message, tariff: Tariff) -> Total | Refusal:
     """Store and say a message; its parts and credits, or why it cannot go."""
+    if not tariff.allows(message.mobile.country):
+        return not_allowed("to", message.mobile.country)
     try:
         destination = tariff.destination(message.mobile.country)
     except KeyError:
@@ -102,13 +104,19 @@ async def send_answer(tx: Tx, answer: Answer, bulk_id_key: bytes) -> str | None:
         answer.by,
         answer.answer_id,
     )
-    sent = await send_one(tx, answer.tenant_id, message, await reference.tariff_now(tx))
+    tariff = (await reference.tariff_now(tx)).within(tenant.allowed)
+    sent = await send_one(tx, answer.tenant_id, message, tariff)
     return sent.code if isinstance(sent, Refusal) else None
 
 
 def not_textable(field: str, country: str) -> Refusal:
     """Why a number of a country that has no rate or no route cannot be texted."""
     return Refusal(field, "not_textable", f"Numbers of {country} cannot be texted.")
+
+
+def not_allowed(field: str, country: str) -> Refusal:
+    """Why a number of a country that the business does not send to is not texted."""
+    return Refusal(field, "not_allowed", f"This business does not send to numbers of {country}.")
 
 
 def reference_base(bulk_id: UUID) -> int:

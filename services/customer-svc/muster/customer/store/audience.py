@@ -27,7 +27,8 @@ _AUDIENCE: Final = """
     AND ($8::text IS NULL OR {search})""".format(search=SEARCH.format(pattern="$8", digits="coalesce($9::text, '-')"))
 
 # $1 tenant, $2 marketing, $3 countries that can be reached, $4 named ones that cannot, $5 all others can be reached,
-# $6 tag, $7 ids, $8 search pattern, $9 its digits, $10 names of own fields, $11 snapshot of the quote, $12 its time.
+# $6 tag, $7 ids, $8 search pattern, $9 its digits, $10 names of own fields, $11 snapshot of the quote, $12 its time;
+# the last: all countries that the business sends to (NULL: to all).
 _JUDGED: Final = """
 WITH asked AS MATERIALIZED (
     SELECT c.customer_id, c.allow_bulk_sms IS TRUE AND (NOT $2 OR c.consent IN ('express', 'inferred')) AS allowed,
@@ -40,15 +41,21 @@ WITH asked AS MATERIALIZED (
     FROM customer_number n
     WHERE n.tenant_id = $1 AND (n.country = ANY($3::text[]) OR ($5 AND n.country <> ALL($4::text[])))
     ORDER BY n.customer_id, n.position
+), foreigner AS (
+    -- With a number of a country that the business does not send to.
+    SELECT DISTINCT n.customer_id FROM customer_number n
+    WHERE n.tenant_id = $1 AND n.country <> ALL({abroad}::text[])
 ), opted_out AS (
     SELECT DISTINCT n.customer_id FROM suppression s JOIN customer_number n USING (tenant_id, number_hash)
     WHERE s.tenant_id = $1 AND s.suppressed AND (s.scope = 2 OR $2)
 ), judged AS (
     SELECT a.customer_id, m.number, m.country, m.number_hash, a.joined, {hours} AS hours,
-        CASE WHEN a.joined_later THEN 1 WHEN NOT a.allowed THEN 2 WHEN m.number IS NULL THEN 3
+        CASE WHEN a.joined_later THEN 1 WHEN NOT a.allowed THEN 2
+             WHEN m.number IS NULL THEN CASE WHEN f.customer_id IS NULL THEN 3 ELSE 8 END
              WHEN o.customer_id IS NOT NULL THEN 4 WHEN a.missing THEN 5 WHEN {hours} < 0 THEN 7
              ELSE 0 END AS reason
-    FROM asked a LEFT JOIN mobile m USING (customer_id) LEFT JOIN opted_out o USING (customer_id) {hours_join}
+    FROM asked a LEFT JOIN mobile m USING (customer_id) LEFT JOIN foreigner f USING (customer_id)
+        LEFT JOIN opted_out o USING (customer_id) {hours_join}
 ), chosen AS (
     -- Who shares a number is texted once: the oldest who may be.
     SELECT customer_id, number, country, number_hash, joined, hours,
@@ -123,14 +130,14 @@ async def count_audience(
 ) -> Counted:
     """Counts every customer of the audience once. by_hours counts recipients by the class of their hours."""
     values = [_REPRESENTATIVE.format(value=value) for value in _values(text)]
-    sql = _COUNTED.format(missing=_missing(text), joined=_joined(values), **hours.fragments(13))
+    sql = _COUNTED.format(missing=_missing(text), joined=_joined(values), abroad="$13", **hours.fragments(14))
     arguments = _arguments(tenant_id, audience, text, reach, marketing)
     left_out: dict[Reason, int] = {}
     by_hours: dict[int, int] = {}
     classes = []
     customers, snapshot = 0, ""
     await tx.execute(_WHOLE_TENANTS)
-    for row in await tx.fetch(sql, *arguments, None, None, *hours.arguments):
+    for row in await tx.fetch(sql, *arguments, None, None, reach.allowed, *hours.arguments):
         customers += row["customers"]
         snapshot = row["snapshot"]
         if row["reason"]:
@@ -177,11 +184,13 @@ async def freeze_audience(
         joined=_joined(_values(text)),
         joined_aggregate=aggregate,
         chunk_max=int(chunk_max),
-        **hours.fragments(15),
+        abroad="$15",
+        **hours.fragments(16),
     )
     arguments = _arguments(tenant_id, audience, text, reach, marketing)
     await tx.execute(_WHOLE_TENANTS)
-    rows = await tx.fetch(sql, *arguments, *seen, bulk_id, home, *hours.arguments, *hours.spans)
+    given = (*seen, bulk_id, home, reach.allowed, *hours.arguments, *hours.spans)
+    rows = await tx.fetch(sql, *arguments, *given)
     left_out = {Reason(row["reason"]): row["customers"] for row in rows if row["reason"] != Reason.NONE}
     texted = [row for row in rows if row["reason"] == Reason.NONE]
     return Frozen(
@@ -208,9 +217,11 @@ async def missing_rows(
 ) -> list[dict[str, Any]]:
     """The first customers that a blank merge field leaves out: id, name and the fields that are blank."""
     values = ", ".join(_value(text, name) for name in text.required)
-    sql = _MISSING_ROWS.format(missing=_missing(text), joined="''", values=values, **AT_ANY_HOUR.fragments(14))
+    fragments = AT_ANY_HOUR.fragments(15)
+    sql = _MISSING_ROWS.format(missing=_missing(text), joined="''", values=values, abroad="$14", **fragments)
     await tx.execute(_WHOLE_TENANTS)
-    rows = await tx.fetch(sql, *_arguments(tenant_id, audience, text, reach, marketing), None, None, limit)
+    arguments = _arguments(tenant_id, audience, text, reach, marketing)
+    rows = await tx.fetch(sql, *arguments, None, None, limit, reach.allowed)
     return [
         {
             "customer_id": row["customer_id"],

@@ -2,6 +2,7 @@
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
+from typing import Final
 from uuid import UUID
 
 from muster.customer.domain.hours import Business
@@ -10,10 +11,13 @@ from muster.events import NIL_TENANT
 from muster.kit.pg import Tx
 from muster.text.segments import ReferenceBits
 
+ALL_COUNTRIES: Final = "*"
+
 
 @dataclass(frozen=True, slots=True)
 class Tenant:
-    """A tenant's settings as last heard. country: ISO 3166 alpha-2; sender: E.164 or a name."""
+    """A tenant's settings as last heard. country: ISO 3166 alpha-2; sender: E.164 or a name; countries: those it sends
+    to, "*" for all, none said for its own alone."""
 
     tenant_id: UUID
     version: int
@@ -24,18 +28,29 @@ class Tenant:
     closed: bool
     quiet_from_minute: int = 0
     quiet_to_minute: int = 0
+    countries: Sequence[str] = ()
 
     @property
     def business(self) -> Business:
         """Its hours."""
         return Business(self.time_zone, (self.quiet_from_minute, self.quiet_to_minute))
 
+    @property
+    def allowed(self) -> frozenset[str] | None:
+        """The countries that it sends to: its own unless it says others; None: all."""
+        return None if ALL_COUNTRIES in self.countries else frozenset(self.countries or (self.country,))
+
+    def sends_to(self, country: str) -> bool:
+        """Whether numbers of this country are texted, if they can be reached."""
+        return self.allowed is None or country in self.allowed
+
 
 _SAVE_TENANT = """
-INSERT INTO tenant (tenant_id, version, name, country, time_zone, sender, closed, quiet_from_minute, quiet_to_minute)
-VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)
+INSERT INTO tenant (tenant_id, version, name, country, time_zone, sender, closed, quiet_from_minute, quiet_to_minute,
+    countries)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)
 ON CONFLICT (tenant_id) DO UPDATE SET version = $2, name = $3, country = $4, time_zone = $5, sender = $6, closed = $7,
-    quiet_from_minute = $8, quiet_to_minute = $9
+    quiet_from_minute = $8, quiet_to_minute = $9, countries = $10
 WHERE tenant.version < $2
 """
 
@@ -54,13 +69,14 @@ async def save_tenant(tx: Tx, tenant: Tenant) -> None:
             tenant.closed,
             tenant.quiet_from_minute,
             tenant.quiet_to_minute,
+            list(tenant.countries),
         ),
     )
 
 
 _TENANT = """
-SELECT tenant_id, version, name, country, time_zone, sender, closed, quiet_from_minute, quiet_to_minute FROM tenant
-WHERE tenant_id = $1
+SELECT tenant_id, version, name, country, time_zone, sender, closed, quiet_from_minute, quiet_to_minute, countries
+FROM tenant WHERE tenant_id = $1
 """
 
 

@@ -47,6 +47,14 @@ class QuietHours(Model):
         return self
 
 
+Countries = Annotated[
+    list[Annotated[str, Field(min_length=1, max_length=2)]],
+    Field(max_length=domain.COUNTRIES_MAX, examples=[["AU", "NZ"]]),
+]
+_COUNTRIES = "numbers of these countries alone are texted, * for all; none: the business's own country alone"
+_COUNTRIES_MAX = "by the operator: what countries may be chosen among besides the business's own, * for all"
+
+
 class TenantIn(Model):
     """A new tenant."""
 
@@ -60,6 +68,8 @@ class TenantIn(Model):
     unknown_rule: UnknownRule = UnknownRule.RELEASE
     failed_rule: FailedRule = FailedRule.CHARGE
     at_least_once: Flag = Field(default=False, description=_NOT_YET)
+    countries: Countries = Field(default=[], description=_COUNTRIES)
+    countries_max: Countries = Field(default=[], description=_COUNTRIES_MAX)
 
 
 class SettingsChange(Model):
@@ -75,12 +85,15 @@ class SettingsChange(Model):
     unknown_rule: UnknownRule = UnknownRule.RELEASE
     failed_rule: FailedRule = FailedRule.CHARGE
     at_least_once: Flag = Field(default=False, description=_NOT_YET)
+    countries: Countries = Field(default=[], description=_COUNTRIES)
 
 
 class TenantChange(SettingsChange):
-    """The operator may also close a tenant or open it again, and make it the sub-account of a reseller (null: none)."""
+    """The operator may also close a tenant or open it again, say which countries it may choose, and make it the
+    sub-account of a reseller (null: none)."""
 
     closed: Flag = False
+    countries_max: Countries = Field(default=[], description=_COUNTRIES_MAX)
     parent_id: UUID | None = None
 
 
@@ -99,6 +112,8 @@ class TenantOut(Model):
     unknown_rule: UnknownRule
     failed_rule: FailedRule
     at_least_once: bool = Field(description=_NOT_YET)
+    countries: list[str] = Field(description=_COUNTRIES)
+    countries_max: list[str] = Field(description=_COUNTRIES_MAX)
     closed: bool
     suspended: bool = Field(description="by an operator, at /v1/ops/dispatch/tenants/{tenant_id}/suspend")
     parent_id: UUID | None
@@ -223,6 +238,9 @@ def _members(body: Model, *, exclude_unset: bool) -> dict[str, Any]:
     members = {name: getattr(body, name) for name in type(body).model_fields}
     if exclude_unset:
         members = {name: value for name, value in members.items() if name in body.model_fields_set}
+    for name in ("countries", "countries_max"):
+        if name in members:
+            members[name] = tuple(sorted(set(members[name])))
     if "quiet_hours" in members:
         members["quiet_from_minute"], members["quiet_to_minute"] = _minutes(members.pop("quiet_hours"))
     return members
@@ -250,6 +268,8 @@ def _out(tenant: Tenant) -> TenantOut:
         unknown_rule=settings.unknown_rule,
         failed_rule=settings.failed_rule,
         at_least_once=settings.at_least_once,
+        countries=list(settings.countries),
+        countries_max=list(settings.countries_max),
         closed=settings.closed,
         suspended=settings.suspended,
         parent_id=settings.parent_id,
