@@ -189,7 +189,7 @@ async def test_a_send_by_before_anybodys_hours_is_refused_by_name(abroad: Any) -
 def quiet(salon: Any, first: int, last: int, zone: str = "Australia/Sydney") -> TenantChanged:
     return TenantChanged(
         **{"tenant_id": str(salon.tenant_id), "version": 2, "name": "Salon", "country": "AU", "sender": "+61400000000"},
-        **{"time_zone": zone, "quiet_from_minute": first, "quiet_to_minute": last},
+        **{"time_zone": zone, "quiet_from_minute": first, "quiet_to_minute": last, "countries": ["*"]},
     )
 
 
