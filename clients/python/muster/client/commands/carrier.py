@@ -172,7 +172,9 @@ def _row(carrier: dict[str, Any]) -> dict[str, Any]:
 
 def _show(carrier: dict[str, Any], *, as_json: bool) -> None:
     if not as_json:
-        profile = {f"smpp {name}": value for name, value in (carrier["smpp"] or {}).items()}
+        # A port is no amount: it is shown as it is written.
+        smpp = (carrier["smpp"] or {}).items()
+        profile = {f"smpp {name}": str(value) if type(value) is int else value for name, value in smpp}
         if carrier.get("http"):
             profile["http profile"] = json.dumps(carrier["http"]["profile"])
         carrier = {**_row(carrier), **profile, "smpp": None, "http": None, "standing": None}
