@@ -13,8 +13,6 @@ AHEAD = {
     # Names that stay, of parts that come with later issues; an entry goes from here when its first path is served.
     "/v1/schedules/**",
     "/o/{token}",
-    "/v1/receipts/{carrier}",
-    "/v1/inbound/{carrier}",
     "/v1/webhooks/**",
 }
 

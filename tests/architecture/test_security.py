@@ -111,6 +111,8 @@ def test_nothing_is_public_but_tokens_the_keys_that_verify_them_and_what_is_sign
         ("POST", "/v1/token"),
         ("GET", "/.well-known/jwks.json"),
         ("POST", "/v1/credits/payments/webhook"),  # who calls is known by a signature
+        ("POST", "/v1/receipts/{carrier}"),  # likewise
+        ("POST", "/v1/inbound/{carrier}"),  # likewise
     }
 
 
