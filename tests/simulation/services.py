@@ -59,7 +59,9 @@ def specs() -> dict[str, Spec]:
     """Every process. Where only how often something is looked at is set, it is less often: time is jumped over."""
     base: dict[str, Any] = {"environment": "development", "database_app": "simulated", "database_worker": "simulated"}
     keys: dict[str, Any] = {**base, "hash_key": KEY}
-    customers = CustomerSettings(**keys, bulk_id_key=ID_KEY, customer_plan_idle_ms=3_000)
+    customers = CustomerSettings(
+        **keys, bulk_id_key=ID_KEY, customer_plan_idle_ms=3_000, customer_schedule_idle_ms=20_000
+    )
     dispatching = DispatchSettings(
         **keys, bulk_id_key=ID_KEY, carrier_port=PORT, carrier_response_timeout_s=RESPONSE_TIMEOUT_S, carrier_window=20,
         dispatch_lease_s=LEASE_S, dispatch_poll_s_min=0.3,

@@ -78,6 +78,17 @@ def test_first_n_reserves_what_there_is() -> None:
     assert step.account.available == 0
 
 
+def test_a_ceiling_of_its_own_is_all_that_is_reserved_for_a_send_and_all_that_can_be_short() -> None:
+    step = reserve(RICH, None, request(130)._replace(credits_max=30))
+    assert (step.reservation.answer, step.reservation.asked, step.reservation.reserved) == (Answer.RESERVED, 130, 30)
+    below = reserve(RICH, None, request(20)._replace(credits_max=30))
+    assert below.reservation.reserved == 20
+    short = reserve(RICH._replace(available=10), None, request(130)._replace(credits_max=30))
+    assert (short.reservation.answer, short.reservation.shortfall) == (Answer.REFUSED, 20)
+    some = reserve(RICH._replace(available=10), None, request(130, Partial.FIRST_N)._replace(credits_max=30))
+    assert some.reservation.reserved == 10
+
+
 def test_first_n_of_nothing_is_refused() -> None:
     step = reserve(Account(TENANT), None, request(5, Partial.FIRST_N))
 

@@ -121,6 +121,18 @@ payment_calls = Counter(
 )
 charges = Counter("muster_charges", "Attempts at automatic top-ups, by outcome: paid, failed, open.", ["outcome"])
 
+# --- Schedules (customer-svc) ---
+schedule_starts = Counter(
+    "muster_schedule_starts",
+    "Starts of schedules by what became of them; missed and failed ones were not sent though they should have been.",
+    ["outcome"],
+)
+schedule_late_seconds = Histogram(
+    "muster_schedule_late_seconds",
+    "How long after its time a scheduled send was started.",
+    buckets=(1, 2, 5, 15, 60, 300, 1_800, 7_200, 86_400),
+)
+
 # --- Carriers (dispatch-svc) ---
 submits = Counter("muster_submits", "submit_sm written to a carrier.")
 receipts = Counter("muster_receipts", "Final receipts: joined to their message, or kept waiting for it.", ["found"])

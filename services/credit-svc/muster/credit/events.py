@@ -35,7 +35,7 @@ HEARD = ("tenants", "bulk-sms", "bulk-progress")
 def request_of(received: RequestHeard) -> Request:
     """A send's request for credits; Poison where ids or the amount cannot be."""
     message = received.message
-    if not 0 <= message.credits <= CREDITS_MAX:
+    if not 0 <= message.credits <= CREDITS_MAX or not 0 <= message.credits_max <= CREDITS_MAX:
         raise Poison("credits out of range")
     return Request(
         tenant_id=_uuid(message.tenant_id),
@@ -43,6 +43,7 @@ def request_of(received: RequestHeard) -> Request:
         credits=message.credits,
         send_by_ms=message.send_by_unix_ms,
         partial=Partial.FIRST_N if message.partial == PARTIAL_RULE_FIRST_N else Partial.NOTHING,
+        credits_max=message.credits_max,
     )
 
 

@@ -130,8 +130,8 @@ def chunk_attached(header: Header, chunk: Chunk) -> Fact:
     return Fact(message, key, str(header.bulk_id), lane=Lane(header.lane), subject=f"{header.bulk_id}/{chunk.chunk}")
 
 
-def bulk_requested(header: Header, recipients: int, chunks: int, credits_planned: int) -> Fact:
-    """The send is planned: all of its chunks have been or will be said."""
+def bulk_requested(header: Header, recipients: int, chunks: int, credits_planned: int, credits_max: int = 0) -> Fact:
+    """The send is planned: all of its chunks have been or will be said. credits_max: of what is reserved, 0 for all."""
     message = BulkSmsRequested(
         tenant_id=str(header.tenant_id),
         bulk_id=str(header.bulk_id),
@@ -145,6 +145,7 @@ def bulk_requested(header: Header, recipients: int, chunks: int, credits_planned
         sender=header.sender,
         partial=header.partial,  # type: ignore[arg-type]
         requested_at_unix_ms=_unix_ms(header.created_at),
+        credits_max=credits_max,
     )
     return Fact(message, key_of_tenant(header.tenant_id), str(header.bulk_id), subject=str(header.bulk_id))
 

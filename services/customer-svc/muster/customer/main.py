@@ -6,6 +6,8 @@ from muster.customer import events
 from muster.customer.gatherer import Gatherer
 from muster.customer.handlers import facts, messages
 from muster.customer.planner import Limits, Planner
+from muster.customer.scheduler import Limits as SchedulerLimits
+from muster.customer.scheduler import Scheduler
 from muster.customer.settings import CustomerSettings
 from muster.kit.outbox import Lane
 from muster.kit.pg import Database
@@ -37,7 +39,7 @@ def _gatherer(db: Database, settings: CustomerSettings) -> Gatherer:
 
 
 async def worker(process: Process[CustomerSettings]) -> None:
-    """Apply events, plan sends, and publish the outbox."""
+    """Apply events, plan sends, start what is scheduled, and publish the outbox."""
     settings = process.settings
     db = await connect(process)
     minutes = settings.customer_suppressions_repeated_min
@@ -52,6 +54,8 @@ async def worker(process: Process[CustomerSettings]) -> None:
     )
     for lane in Lane:
         process.supervise(f"planner.{lane.name.lower()}", Planner(db, lane, _limits(settings), relay.wake).run())
+    scheduler = Scheduler(db, settings.bulk_id_key_bytes, _scheduler_limits(settings), relay.wake)
+    process.supervise("scheduler", scheduler.run())
     process.ready()
     await process.stopped()
 
@@ -67,6 +71,14 @@ def _limits(settings: CustomerSettings) -> Limits:
         publish_chunks=settings.customer_plan_publish_chunks,
         idle_ms=settings.customer_plan_idle_ms,
         freeze_timeout_ms=settings.customer_plan_freeze_timeout_ms,
+    )
+
+
+def _scheduler_limits(settings: CustomerSettings) -> SchedulerLimits:
+    return SchedulerLimits(
+        at_once=settings.customer_schedule_rows,
+        idle_ms=settings.customer_schedule_idle_ms,
+        start_timeout_ms=settings.customer_plan_freeze_timeout_ms,
     )
 
 

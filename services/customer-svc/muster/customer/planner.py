@@ -209,12 +209,13 @@ async def _decide(tx: Tx, plan: Plan) -> Plan:
         return replace(plan, step="done")
     totals = plan.before
     await bulks.save_total(tx, plan.tenant_id, plan.bulk_id, totals.parts, totals.credits)
-    if totals.credits > bulk["credits_confirmed"]:
+    if totals.credits > bulk["credits_confirmed"] and bulk["credits_max"] is None:
         problem = costs_more(bulk["credits_confirmed"], totals.credits)
         await bulks.set_phase(tx, plan.tenant_id, plan.bulk_id, Phase.NEEDS_CONFIRMATION, problem)
         return replace(plan, step="waiting")
     await bulks.set_phase(tx, plan.tenant_id, plan.bulk_id, Phase.REQUESTED, None)
-    await emit(tx, events.bulk_requested(events.header_of(bulk), totals.recipients, bulk["chunks"], totals.credits))
+    sums = (totals.recipients, bulk["chunks"], totals.credits, bulk["credits_max"] or 0)
+    await emit(tx, events.bulk_requested(events.header_of(bulk), *sums))
     return Plan(plan.tenant_id, plan.bulk_id, "publish", 1, Totals())
 
 

@@ -34,6 +34,12 @@ class CustomerSettings(ServiceSettings):
     customer_group_waiting_max: int = Field(
         default=5_000, ge=1, le=100_000, description="single messages that wait; more are refused with 503"
     )
+    customer_schedules_max: int = Field(default=200, ge=1, le=100_000, description="of one tenant, active or paused")
+    customer_schedule_gap_min: int = Field(
+        default=15, ge=1, le=1_440, description="least time between two starts of a schedule"
+    )
+    customer_schedule_rows: int = Field(default=100, ge=1, le=10_000, description="schedules started in one turn")
+    customer_schedule_idle_ms: int = Field(default=1_000, ge=1, le=60_000, description="pause when nothing is due")
     customer_suppressions_repeated_min: int = Field(
         default=60, ge=0, description="suppressions of the last minutes are said again by a new relay"
     )

@@ -71,13 +71,19 @@ class Reservation(NamedTuple):
 
 
 class Request(NamedTuple):
-    """A send asks for credits."""
+    """A send asks for credits. credits_max: a ceiling of its own below what it costs, 0 for none."""
 
     tenant_id: UUID
     bulk_id: UUID
     credits: int
     send_by_ms: int = 0
     partial: Partial = Partial.NOTHING
+    credits_max: int = 0
+
+    @property
+    def wanted(self) -> int:
+        """What is to be reserved where nothing is short."""
+        return min(self.credits, self.credits_max) if self.credits_max else self.credits
 
 
 class Totals(NamedTuple):
@@ -199,8 +205,8 @@ def _to_reserve(account: Account, request: Request) -> int | None:
     if account.closed or account.owed:
         return None
     limit = _limit(account)
-    if request.credits <= limit:
-        return request.credits
+    if request.wanted <= limit:
+        return request.wanted
     return limit or None if request.partial is Partial.FIRST_N else None
 
 
@@ -227,7 +233,7 @@ def _refused(row: Reservation, request: Request, account: Account) -> Reservatio
         asked=request.credits,
         send_by_ms=request.send_by_ms,
         answer=Answer.REFUSED,
-        shortfall=0 if account.closed else max(0, request.credits + account.owed - _limit(account)),
+        shortfall=0 if account.closed else max(0, request.wanted + account.owed - _limit(account)),
         reason=_why_refused(account),
         answered_version=account.version,
         answered_available=account.available,

@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING
 
-from muster.customer.api import again, customers, imports, laws, messages, quotes, sends, suppressions, texts
+from muster.customer.api import again, customers, imports, laws, messages, quotes, schedules, sends, suppressions, texts
 from muster.customer.handlers import facts
 from muster.kit.ops import ops_router
 
@@ -26,6 +26,7 @@ ROUTERS = (
     sends.router,
     again.router,
     messages.router,
+    schedules.router,
     laws.router,
     ops_router("customer", _handlers),
 )

@@ -142,8 +142,8 @@ async def get_quote(
 async def _quote(request: Request, tx: Tx, caller: Caller, body: QuoteIn) -> QuoteOut:
     settings = settings_of(request)
     tenant = await sending_tenant_of(request, tx, caller.tenant_id)
-    template, text = await _text(tx, caller, body)
-    asked = await _audience(tx, caller, body.audience, settings.customer_audience_ids_max)
+    template, text = await text_of(tx, caller, body.text, body.template_id)
+    asked = await audience_of(tx, caller, body.audience, settings.customer_audience_ids_max)
     sender = body.sender or tenant.sender
     if sender != tenant.sender and not await reference.owns_sender(tx, caller.tenant_id, sender):
         raise unprocessable("sender", "not_own_sender", "this is no sender of yours")
@@ -210,24 +210,26 @@ async def give_quote(request: Request, tx: Tx, caller: Caller, asked: Asked) -> 
     return _out(found, await reference.available_credits(tx, caller.tenant_id))
 
 
-async def _text(tx: Tx, caller: Caller, body: QuoteIn) -> tuple[tuple[UUID | None, int | None], MergeText]:
-    """The template and its version, and the text."""
-    if (body.text is None) == (body.template_id is None):
+async def text_of(
+    tx: Tx, caller: Caller, written: str | None, template_id: UUID | None
+) -> tuple[tuple[UUID | None, int | None], MergeText]:
+    """The template and its newest version, and the text, of a request that gives one of the two."""
+    if (written is None) == (template_id is None):
         raise unprocessable("text", "text_or_template", "give a text or a template_id, one of them")
     template: tuple[UUID | None, int | None] = (None, None)
-    written = body.text or ""
-    if body.template_id is not None:
-        row = await quotes.template_of(tx, caller.tenant_id, body.template_id)
+    if template_id is not None:
+        row = await quotes.template_of(tx, caller.tenant_id, template_id)
         if row is None:
             raise not_found("template")
         template, written = (row["template_id"], row["version"]), row["text"]
-    text = MergeText.read(written)
+    text = MergeText.read(written or "")
     if isinstance(text, Refusal):
         raise problem_of(text)
     return template, text
 
 
-async def _audience(tx: Tx, caller: Caller, body: AudienceIn, ids_max: int) -> Audience:
+async def audience_of(tx: Tx, caller: Caller, body: AudienceIn, ids_max: int) -> Audience:
+    """Whom a request asks for; 422 for customers whom there are not."""
     ids = body.customer_ids
     if ids is None:
         return Audience(body.list or body.tag, body.search)

@@ -11,11 +11,10 @@ from muster.customer.api.again import under_way
 from muster.customer.api.common import hours_of, problem_of, refuse_suspended, sending_tenant_of, settings_of
 from muster.customer.api.send_out import BulkOut, bulk_out
 from muster.customer.domain.refusal import Refusal
-from muster.customer.domain.sends import Phase, is_small, judge_send_by
+from muster.customer.domain.sends import Phase, judge_send_by
 from muster.customer.events import MessageClass, MessageKind, Partial
-from muster.customer.handlers.single import reference_base
+from muster.customer.handlers.requesting import request_send
 from muster.customer.store import again, bulks, plans, quotes
-from muster.customer.store.bulks import NewBulk
 from muster.customer.store.hours import hours_of_customers
 from muster.customer.store.quotes import Quote
 from muster.customer.store.reference import Tenant
@@ -23,8 +22,8 @@ from muster.kit import audit, clock
 from muster.kit.auth import ANY_TENANT_ROLE, SENDERS, Caller, Tx, requires, tenant_tx
 from muster.kit.http import Int, Model, Moment
 from muster.kit.idempotency import Once, idempotent, idempotent_required
-from muster.kit.ids import checked_uuid, verify_checked
-from muster.kit.outbox import Lane, emit
+from muster.kit.ids import verify_checked
+from muster.kit.outbox import emit
 from muster.kit.pages import CursorText, Limit, Page, decode_cursor, page_of
 from muster.kit.pg import Record
 from muster.kit.problems import conflict, not_found, unprocessable
@@ -149,28 +148,12 @@ async def _send(request: Request, tx: Tx, caller: Caller, body: BulkIn) -> BulkO
     send_by = judge_send_by(now, body.send_by, starts)
     if isinstance(send_by, Refusal):
         raise problem_of(send_by)
-    bulk_id = checked_uuid(settings_of(request).bulk_id_key_bytes, caller.tenant_id)
-    bulk = NewBulk(
-        bulk_id,
-        MessageKind.BULK,
-        quote.message_class,
-        Lane.SMALL if is_small(quote.recipients) else Lane.LARGE,
-        quote.quote_id,
-        None,
-        quote.sender,
-        quote.text,
-        Partial[body.partial.upper()],
-        send_by,
-        reference_base(bulk_id),
-        now,
-        caller.user_id,
-        quote.credits,
+    partial, key = Partial[body.partial.upper()], settings_of(request).bulk_id_key_bytes
+    bulk_id = await request_send(
+        tx, caller.tenant_id, key, quote, partial=partial, send_by=send_by, by=caller.user_id, agreed=quote.credits
     )
-    await bulks.add_bulk(tx, caller.tenant_id, bulk)
     if quote.audience.again is not None:
         await _send_again(tx, caller.tenant_id, bulk_id, quote)
-    await plans.add_plan(tx, caller.tenant_id, bulk_id, bulk.lane)
-    await quotes.use_quote(tx, caller.tenant_id, quote.quote_id, bulk_id)
     await emit(tx, audit.record(caller, "send-requested", "bulk-sms", str(bulk_id)))
     return _out(request, await _bulk(request, tx, caller, bulk_id))
 

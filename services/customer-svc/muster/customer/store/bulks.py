@@ -53,6 +53,14 @@ async def add_bulk(tx: Tx, tenant_id: UUID, bulk: NewBulk) -> None:
     await tx.execute(_ADD, tenant_id, *_columns(bulk))
 
 
+_CAP = "UPDATE bulk SET credits_max = $3 WHERE tenant_id = $1 AND bulk_id = $2"
+
+
+async def cap_credits(tx: Tx, tenant_id: UUID, bulk_id: UUID, credits_max: int) -> None:
+    """At most so much is reserved for a new send, whatever its plan comes to: the first whom it covers are sent."""
+    await tx.execute(_CAP, tenant_id, bulk_id, credits_max)
+
+
 _ADD_PLANNED = """
 INSERT INTO bulk (tenant_id, bulk_id, kind, message_class, lane, quote_id, answer_id, sender, text, partial, send_by,
                   reference_base, created_at, created_by, credits_confirmed, phase, left_out, customers, recipients,
@@ -118,7 +126,7 @@ SELECT tenant_id, bulk_id, kind, message_class, lane, quote_id, answer_id, sende
     reference_base, created_at, created_by, phase, credits_confirmed, customers, recipients, chunks, parts, credits,
     credits_reserved, control_version, control, account_version, credits_used, credits_released, credits_held,
     credits_refunded, accepted, unknown, rejected, stopped, suppressed, stop_reason, closed, dispatched,
-    control_reason, last_submit_ms, again_of, closed_at, {_JSON}
+    control_reason, last_submit_ms, again_of, closed_at, credits_max, {_JSON}
 FROM bulk WHERE tenant_id = $1 """  # noqa: S608 - constants alone
 _BULK = _SELECT + "AND bulk_id = $2"
 _BULK_LOCKED = _BULK + " FOR UPDATE"

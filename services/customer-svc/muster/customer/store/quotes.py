@@ -53,7 +53,7 @@ async def save_quote(tx: Tx, tenant_id: UUID, quote: Quote) -> None:
     await tx.execute(
         _SAVE,
         *(tenant_id, quote.quote_id, quote.text, quote.template_id, quote.template_version, quote.message_class),
-        *(quote.sender, _json(_audience_out(quote.audience)), quote.snapshot, _json(quote.tariff.pinned())),
+        *(quote.sender, _json(audience_out(quote.audience)), quote.snapshot, _json(quote.tariff.pinned())),
         *(quote.customers, quote.recipients, quote.parts, quote.credits, _json(quote.details)),
         *(quote.created_at, quote.created_by, quote.expires_at),
     )
@@ -90,19 +90,21 @@ async def use_quote(tx: Tx, tenant_id: UUID, quote_id: UUID, bulk_id: UUID) -> N
 
 def _quote(row: Record) -> Quote:
     plain = dict(row)
-    plain["audience"] = _audience_in(orjson.loads(row["audience"]))
+    plain["audience"] = audience_in(orjson.loads(row["audience"]))
     plain["tariff"] = Tariff.unpin(orjson.loads(row["tariff"]))
     plain["details"] = orjson.loads(row["details"])
     return Quote(**plain)
 
 
-def _audience_out(audience: Audience) -> dict[str, Any]:
+def audience_out(audience: Audience) -> dict[str, Any]:
+    """An audience as JSON."""
     ids = None if audience.customer_ids is None else list(audience.customer_ids)
     again = audience.again and {"bulk_id": str(audience.again.bulk_id), "failed": audience.again.failed}
     return {"tag": audience.tag, "search": audience.search, "customer_ids": ids, "again": again}
 
 
-def _audience_in(plain: Mapping[str, Any]) -> Audience:
+def audience_in(plain: Mapping[str, Any]) -> Audience:
+    """What `audience_out` wrote."""
     ids, again = plain["customer_ids"], plain.get("again")
     return Audience(
         plain["tag"],

@@ -1,0 +1,150 @@
+"""`muster schedule`: sends that start by the clock."""
+
+import json
+from typing import Annotated, Any, Literal
+
+import typer
+
+from muster.client.api import Connection, Muster
+from muster.client.commands.output import AsJson, show, show_rows
+from muster.client.commands.texts import text_from_stdin
+
+app = typer.Typer(no_args_is_help=True, help="Sends at a time, or again and again: add, preview, pause, skip, history.")
+
+Once = Annotated[str, typer.Option(help="a time on the wall, such as 2026-12-24T10:00")]
+Cron = Annotated[str, typer.Option(help="minute, hour, day of the month, month, weekday, such as '0 10 * * MON#2'")]
+Rule = Annotated[
+    str,
+    typer.Option(
+        "--when",
+        help='the `when` of the API as JSON, such as {"repeat": {"frequency": "monthly", "by_day": ["-1fr"], …',
+    ),
+]
+Zone = Annotated[str, typer.Option(help="an IANA name, such as Australia/Sydney; the business's own unless said")]
+
+
+def _when(once: str, cron: str, rule: str, zone: str) -> dict[str, Any]:
+    """When it starts: one of the three, and its zone."""
+    if [once, cron, rule].count("") != 2:
+        raise typer.BadParameter("give one of --once, --cron and --when")
+    given: dict[str, Any] = {"once": once} if once else {"cron": cron}
+    if rule:
+        try:
+            given = json.loads(rule)
+        except (ValueError, RecursionError) as wrong:
+            raise typer.BadParameter(f"not JSON: {wrong}", param_hint="--when") from wrong
+        if not isinstance(given, dict):
+            raise typer.BadParameter("a JSON object is needed", param_hint="--when")
+    return {**given, "time_zone": zone} if zone else given
+
+
+@app.command("add")
+def add(
+    text: Annotated[str, typer.Argument(help="the text, with merge fields; - for standard input")],
+    name: Annotated[str, typer.Option(help="what it is called")],
+    credits_max: Annotated[int, typer.Option(help="the ceiling of each start, in credits")],
+    tag: Annotated[str | None, typer.Option(help="only customers with this tag")] = None,
+    once: Once = "",
+    cron: Cron = "",
+    rule: Rule = "",
+    zone: Zone = "",
+    above: Annotated[
+        Literal["skip", "first_n"],
+        typer.Option(help="above the ceiling: leave the start out, or send to the first whom it covers"),
+    ] = "skip",
+    as_json: AsJson = False,  # noqa: FBT002
+) -> None:
+    """Keep a schedule. Each start is quoted, planned and reserved when its time has come."""
+    written = text_from_stdin() if text == "-" else text
+    body = {
+        "name": name,
+        "when": _when(once, cron, rule, zone),
+        "text": written,
+        "audience": {"tag": tag} if tag else {"all": True},
+        "credits_max": credits_max,
+        "above_credits_max": above,
+    }
+    with Muster(Connection.from_environment()) as muster:
+        _show(muster.add_schedule(body), as_json=as_json)
+
+
+@app.command("preview")
+def preview(
+    schedule_id: Annotated[str, typer.Argument(help="a schedule that is kept; else give when")] = "",
+    once: Once = "",
+    cron: Cron = "",
+    rule: Rule = "",
+    zone: Zone = "",
+    as_json: AsJson = False,  # noqa: FBT002
+) -> None:
+    """The next ten starts of a schedule, or of one that is not kept yet."""
+    with Muster(Connection.from_environment()) as muster:
+        asked = None if schedule_id else _when(once, cron, rule, zone)
+        found = muster.preview_schedule(schedule_id) if asked is None else muster.preview_when(asked)
+        show_rows(found["starts"], ("wall", "at", "shift"), as_json=as_json)
+
+
+@app.command("list")
+def list_schedules(
+    state: Annotated[str | None, typer.Option(help="active, paused, ended or archived")] = None,
+    as_json: AsJson = False,  # noqa: FBT002
+) -> None:
+    """Every schedule, newest first; archived ones where they are asked for."""
+    with Muster(Connection.from_environment()) as muster:
+        rows = ({**one, "next_at": (one["next"] or {}).get("at")} for one in muster.pages("/v1/schedules", state=state))
+        show_rows(rows, ("id", "name", "state", "next_at", "credits_max"), as_json=as_json)
+
+
+@app.command("show")
+def show_schedule(schedule_id: str, as_json: AsJson = False) -> None:  # noqa: FBT002
+    """One schedule as it stands."""
+    with Muster(Connection.from_environment()) as muster:
+        _show(muster.schedule(schedule_id), as_json=as_json)
+
+
+@app.command("history")
+def history(schedule_id: str, as_json: AsJson = False) -> None:  # noqa: FBT002
+    """What became of each start: its send, or why nothing was sent."""
+    with Muster(Connection.from_environment()) as muster:
+        show_rows(muster.schedule_starts(schedule_id), ("wall", "outcome", "bulk_id", "detail"), as_json=as_json)
+
+
+@app.command("pause")
+def pause(schedule_id: str, as_json: AsJson = False) -> None:  # noqa: FBT002
+    """Start nothing of it until it is resumed."""
+    with Muster(Connection.from_environment()) as muster:
+        _show(muster.control_schedule(schedule_id, "pause"), as_json=as_json)
+
+
+@app.command("resume")
+def resume(schedule_id: str, as_json: AsJson = False) -> None:  # noqa: FBT002
+    """Go on from now."""
+    with Muster(Connection.from_environment()) as muster:
+        _show(muster.control_schedule(schedule_id, "resume"), as_json=as_json)
+
+
+@app.command("skip")
+def skip(schedule_id: str, wall: str, as_json: AsJson = False) -> None:  # noqa: FBT002
+    """Leave out the next start, named by its time on the WALL, such as 2026-12-24T10:00."""
+    with Muster(Connection.from_environment()) as muster:
+        _show(muster.control_schedule(schedule_id, "skip", {"wall": wall}), as_json=as_json)
+
+
+@app.command("archive")
+def archive(schedule_id: str) -> None:
+    """Start nothing more of it, and keep its history."""
+    with Muster(Connection.from_environment()) as muster:
+        muster.archive_schedule(schedule_id)
+
+
+def _show(schedule: dict[str, Any], *, as_json: bool) -> None:
+    if as_json:
+        show(schedule, as_json=True)
+        return
+    following = schedule["next"] or {}
+    last = schedule["occurrences"][:1]
+    told = {"next": following.get("wall"), "last": f"{last[0]['wall']} {last[0]['outcome']}" if last else ""}
+    hidden = {"occurrences", "next", "when", "audience"}
+    rules = {name: json.dumps(schedule[name]) for name in ("when", "audience")}
+    shown = {name: value for name, value in schedule.items() if name not in hidden}
+    show({**shown, **rules, **told}, as_json=False)

@@ -1,0 +1,84 @@
+"""A start of a schedule: when the next one is, and how one becomes a send."""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Final
+from uuid import UUID
+from zoneinfo import ZoneInfo
+
+from muster.customer.domain.recurrence import Rule, Start, next_start
+from muster.customer.domain.refusal import Refusal
+from muster.customer.domain.schedules import Above, Outcome, Verdict, judge_price, judge_start
+from muster.customer.handlers.quoting import Asked, quote_now
+from muster.customer.handlers.requesting import request_send
+from muster.customer.store import bulks, reference, schedules
+from muster.customer.store.quotes import Quote
+from muster.customer.store.schedules import Schedule
+from muster.kit import audit
+from muster.kit.auth import Caller, Role
+from muster.kit.outbox import emit
+from muster.kit.pg import Tx
+
+_QUOTE_VALID: Final = timedelta(hours=1)
+
+
+@dataclass(frozen=True, slots=True)
+class Started:
+    """What became of a start. credits: what it costs, where that is known."""
+
+    verdict: Verdict
+    bulk_id: UUID | None = None
+    credits: int | None = None
+
+
+async def following(
+    tx: Tx, tenant_id: UUID, schedule_id: UUID, rule: Rule, zone: ZoneInfo, later_than: datetime
+) -> Start | None:
+    """The next start later than a moment, and than all of which something was decided already."""
+    wall, at = await schedules.last_start(tx, tenant_id, schedule_id)
+    return next_start(rule, zone, wall, later_than if at is None else max(later_than, at))
+
+
+async def start(tx: Tx, tenant_id: UUID, schedule: Schedule, key: bytes, now: datetime) -> Started | None:
+    """Make a start whose time has come; None where it waits, because its tenant or the platform is stopped."""
+    assert schedule.next_at is not None, "it is due"
+    tenant = await reference.tenant_of(tx, tenant_id)
+    late_max = timedelta(minutes=schedule.late_max_min)
+    verdict = judge_start(schedule.next_at, now, late_max, closed=tenant is None or tenant.closed)
+    if verdict is not None or tenant is None:
+        return Started(verdict or Verdict(Outcome.NOT_POSSIBLE))
+    if await reference.suspensions(tx, [tenant_id]):
+        return None
+    sender = schedule.sender or tenant.sender
+    if sender != tenant.sender and not await reference.owns_sender(tx, tenant_id, sender):
+        return Started(Verdict(Outcome.NOT_POSSIBLE, "not_own_sender", "The sender is none of yours any more."))
+    template = schedule.template_id, schedule.template_version
+    asked = Asked(schedule.text, template, schedule.audience, sender, schedule.message_class, schedule.changed_by)
+    quote = await quote_now(tx, tenant_id, asked, _QUOTE_VALID)
+    if isinstance(quote, Refusal):
+        return Started(Verdict(Outcome.NOT_POSSIBLE, quote.code, f"{quote.field}: {quote.message}"))
+    above = judge_price(quote.credits, schedule.credits_max, schedule.above)
+    if above is not None:
+        return Started(above, credits=quote.credits)
+    return Started(Verdict(Outcome.STARTED), await _request(tx, tenant_id, schedule, key, quote), quote.credits)
+
+
+async def _request(tx: Tx, tenant_id: UUID, schedule: Schedule, key: bytes, quote: Quote) -> UUID:
+    assert schedule.next_at is not None, "it is due"
+    bulk_id = await request_send(
+        tx,
+        tenant_id,
+        key,
+        quote,
+        partial=schedule.partial,
+        send_by=schedule.next_at + timedelta(minutes=schedule.send_within_min),
+        by=schedule.changed_by,
+        agreed=schedule.credits_max,
+    )
+    if schedule.above is Above.FIRST_N:
+        await bulks.cap_credits(tx, tenant_id, bulk_id, schedule.credits_max)
+    # Who answers for it is who said last what this schedule does.
+    caller = Caller(tenant_id, schedule.changed_by, Role(schedule.changed_role), "")
+    reason = f"schedule {schedule.schedule_id}"
+    await emit(tx, audit.record(caller, "send-requested", "bulk-sms", str(bulk_id), reason))
+    return bulk_id
