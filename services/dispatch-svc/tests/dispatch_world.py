@@ -52,6 +52,7 @@ class Send:
     sender: str = REPLY_NUMBER
     first_number: int = 61_411_000_000
     reference_bits: int = 8
+    listed: list[int] = field(default_factory=list)
     bulk_id: UUID = field(init=False)
 
     def __post_init__(self) -> None:
@@ -75,7 +76,7 @@ class Send:
     @property
     def numbers(self) -> list[int]:
         """Digits, in the send's order."""
-        return [self.first_number + at for at in range(self.recipients)]
+        return self.listed or [self.first_number + at for at in range(self.recipients)]
 
     def requested(self) -> BulkSmsRequested:
         """What customer-svc says of it."""

@@ -5,6 +5,7 @@ from typing import Any
 from uuid import UUID
 
 import pytest
+from asyncpg import CheckViolationError
 from pydantic import ValidationError
 
 from muster.events import NIL_TENANT
@@ -112,3 +113,40 @@ async def test_a_business_does_not_choose_its_reseller(service: Any, business: A
     refused = await service.call(business.token, "PATCH", "/v1/tenant", json={"parent_id": str(UUID(int=7))})
 
     assert refused.status_code == 422
+
+
+async def test_a_sandbox_is_one_from_its_creation_on_and_says_so(service: Any, operator: str, salon: Any) -> None:
+    made = await service.call(operator, "POST", "/v1/tenants", json={**salon, "sandbox": True})
+    plain = await service.call(operator, "POST", "/v1/tenants", json=salon)
+
+    assert (made.json()["sandbox"], UUID(made.json()["id"]).version) == (True, 8)
+    assert (plain.json()["sandbox"], UUID(plain.json()["id"]).version) == (False, 7)
+    async with service.db.worker() as tx:
+        said = {str(fact.tenant_id): fact.message.sandbox for fact in await facts(tx, "TenantChanged")}
+    assert said == {made.json()["id"]: True, plain.json()["id"]: False}
+    path = f"/v1/tenants/{made.json()['id']}"
+    assert (await service.call(operator, "PATCH", path, json={"sandbox": False})).status_code == 422
+
+
+async def test_one_key_makes_one_tenant_whatever_it_is(service: Any, operator: str, salon: Any) -> None:
+    for first, second in ((True, False), (False, True)):
+        answers = [
+            await service.call(operator, "POST", "/v1/tenants", json={**salon, "sandbox": sandbox}, key=f"k-{first}")
+            for sandbox in (first, first, second)
+        ]
+        assert [answer.status_code for answer in answers] == [201, 201, 409]
+        assert answers[0].json() == answers[1].json()
+
+
+async def test_a_sandbox_is_no_sub_account_of_a_business_nor_has_one_even_behind_the_api(
+    service: Any, operator: str, new_business: Callable[..., Awaitable[Any]]
+) -> None:
+    sandbox, shop = await new_business(sandbox=True), await new_business()
+
+    for tenant_id, parent_id in ((sandbox.id, shop.id), (shop.id, sandbox.id)):
+        path = f"/v1/tenants/{tenant_id}"
+        refused = await service.call(operator, "PATCH", path, json={"parent_id": str(parent_id)})
+        assert refused.json()["errors"][0]["code"] == "sandbox_stays_alone"
+        with pytest.raises(CheckViolationError):
+            async with service.db.request(tenant_id) as tx:
+                await tx.execute("UPDATE tenant SET parent_id = $2 WHERE tenant_id = $1", tenant_id, parent_id)

@@ -18,6 +18,17 @@ from muster.events.v1 import common_pb2
 NIL_TENANT = UUID(int=0)
 """The tenant of facts about the platform itself: rates, routes, senders."""
 
+_SANDBOX_VERSION = 8
+
+
+def is_sandbox(tenant_id: UUID) -> bool:
+    """Whether a tenant is a sandbox, whose messages never reach a carrier: its id says so, a UUID of version 8.
+
+    So nobody has to hear of it first, nothing can change it, and a constraint can hold it in any database.
+    """
+    return tenant_id.version == _SANDBOX_VERSION
+
+
 _MS = {"ms": 1, "s": 1_000, "m": 60_000, "h": 3_600_000, "d": 86_400_000}
 _LANES: Mapping[int, str] = {common_pb2.LANE_SMALL: "bulk-recipients-small", common_pb2.LANE_LARGE: "bulk-recipients"}
 

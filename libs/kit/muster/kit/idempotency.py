@@ -27,7 +27,7 @@ from starlette.responses import Response
 from muster.kit import metrics
 from muster.kit.edge import route_template
 from muster.kit.pg import Database, Tx
-from muster.kit.problems import MEDIA_TYPE, conflict, unprocessable
+from muster.kit.problems import MEDIA_TYPE, Problem, conflict, unprocessable
 from muster.kit.repeat import repeat
 from muster.kit.tokens import Caller
 
@@ -126,15 +126,20 @@ async def store_answers(tx: Tx, answers: Sequence[tuple[Claim, int, bytes]]) -> 
 def replay(stored: Stored, digest: bytes) -> Response:
     """The stored answer, for the same request; Problem 409 for another one."""
     if stored.digest != digest:
-        metrics.idempotency_conflicts.inc()
-        raise conflict(
-            "idempotency_key_reused", "This idempotency key was used before",
-            "The same key came with another request. Use a new key for a new request.", field=_HEADER,
-        )  # fmt: skip
+        raise key_reused()
     metrics.idempotent_replays.inc()
     response = _response(stored.status, stored.answer)
     response.headers["Idempotent-Replayed"] = "true"
     return response
+
+
+def key_reused() -> Problem:
+    """409: the key came before, with another request."""
+    metrics.idempotency_conflicts.inc()
+    return conflict(
+        "idempotency_key_reused", "This idempotency key was used before",
+        "The same key came with another request. Use a new key for a new request.", field=_HEADER,
+    )  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)

@@ -30,6 +30,11 @@ def uuid7() -> UUID:
     return _compose(random >> 62 & 0xFFF, random & ((1 << 62) - 1))
 
 
+def as_uuid8(identifier: UUID) -> UUID:
+    """The same with the version 8, whose meaning is its maker's."""
+    return pgproto.UUID((identifier.int & ~(0xF << 76) | 0x8 << 76).to_bytes(16))
+
+
 def checked_uuid(key: bytes, tenant_id: UUID) -> UUID:
     """A UUIDv7 whose last 48 random bits are a check keyed by tenant; `verify_checked` knows it again.
 

@@ -7,8 +7,10 @@ from muster.dispatch.handlers import HANDLERS, pace, suspending, sweeps
 from muster.dispatch.handlers.carriers import seed
 from muster.dispatch.handlers.laws import check_laws
 from muster.dispatch.handlers.routes import say_platform
+from muster.dispatch.sender.sandbox import SandboxSender
 from muster.dispatch.settings import DispatchSettings
 from muster.dispatch.store import carriers
+from muster.kit.consumer import wait_until_read
 from muster.kit.law_watch import watch_laws
 from muster.kit.pg import Database
 from muster.kit.process import Process
@@ -45,6 +47,10 @@ async def worker(process: Process[DispatchSettings]) -> None:
     relay = start_relay(process, db, on_lead=lambda: _say_platform(db, settings))
     start_consumer(process, db, topics=HEARD, handlers=HANDLERS, after_commit=lambda _: relay.wake())
     process.supervise("laws", watch_laws(db, check_laws, settings.laws_watch_s))
+    sandbox = SandboxSender(
+        db, settings, lambda: wait_until_read(db, bootstrap=settings.kafka, group=GROUP, topics=("suppressions",))
+    )
+    process.supervise("sandbox", sandbox.run(), stop=sandbox.stop)
     for name, every_s, sweep in _sweeps(db, settings):
         process.supervise(name, repeat(name, every_s, sweep, pause_s=_MORE_S))
     process.ready()

@@ -58,6 +58,8 @@ class DispatchSettings(ServiceSettings):
         default="", description="profile of an HTTP account as JSON (docs/carriers-http.md); SMPP if empty"
     )
 
+    sandbox_parts_per_second: int = Field(default=200, ge=1, le=100_000, description="of all sandboxes together")
+
     dispatch_lease_s: float = Field(default=10.0, gt=1)
     dispatch_watch_s: float = Field(default=0.2, gt=0, description="how soon a stop reaches a sender that waits")
     dispatch_poll_s_min: float = Field(default=0.01, gt=0)

@@ -180,14 +180,21 @@ def check_settings(settings: Settings) -> list[Wrong]:
     return [wrong for wrong in found if wrong]
 
 
-def check_parent(tenant_id: UUID, parent_id: UUID | None, parent: Tenant | None) -> Wrong | None:
-    """Whether a tenant can be the sub-account of that one: of another that is there and is no sub-account itself."""
+def check_parent(
+    tenant_id: UUID, parent_id: UUID | None, parent: Tenant | None, *, same_kind: bool = True
+) -> Wrong | None:
+    """Whether a tenant can be the sub-account of that one: of another that is there and is no sub-account itself.
+
+    `same_kind`: both are sandboxes, or neither is: their credits never mix.
+    """
     if parent_id is None:
         return None
     if parent_id == tenant_id:
         return Wrong("parent_id", "parent_is_itself", "must be another tenant")
     if parent is None:
         return Wrong("parent_id", "parent_not_known", "is no tenant")
+    if not same_kind:
+        return Wrong("parent_id", "sandbox_stays_alone", "must be a sandbox for a sandbox, and none for any other")
     if parent.settings.parent_id is not None:
         return Wrong("parent_id", "parent_is_a_sub_account", "is a sub-account itself")
     return None

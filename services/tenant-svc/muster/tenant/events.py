@@ -3,7 +3,7 @@
 from datetime import UTC, datetime
 from uuid import UUID
 
-from muster.events import key_of_tenant
+from muster.events import is_sandbox, key_of_tenant
 from muster.events.v1.audit_pb2 import ActRecorded
 from muster.events.v1.suspensions_pb2 import SuspensionChanged
 from muster.events.v1.tenants_pb2 import (
@@ -48,6 +48,7 @@ def changed(tenant: Tenant) -> Fact:
         at_least_once=settings.at_least_once,
         failed_rule=_FAILED_RULES[settings.failed_rule],
         parent_tenant_id=str(settings.parent_id or ""),
+        sandbox=is_sandbox(tenant.tenant_id),
         suspended=settings.suspended,
         countries=settings.countries,
     )

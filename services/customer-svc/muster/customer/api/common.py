@@ -14,7 +14,7 @@ from muster.customer.domain.sends import SEND_BY_MAX
 from muster.customer.settings import CustomerSettings
 from muster.customer.store import reference
 from muster.customer.store.reference import Tenant
-from muster.events import NIL_TENANT
+from muster.events import NIL_TENANT, is_sandbox
 from muster.kit.pg import Tx
 from muster.kit.problems import Problem, conflict, unavailable, unprocessable, unprocessable_all
 
@@ -84,7 +84,8 @@ def hours_of(tenant: Tenant, at: datetime) -> Hours:
 def reader_of(request: Request, tenant: Tenant) -> NumberReader:
     """Reads numbers as the tenant's people write them."""
     settings = settings_of(request)
-    return NumberReader(tenant.tenant_id, tenant.country, settings.hash_key_bytes, settings.hash_generation)
+    keyed = (settings.hash_key_bytes, settings.hash_generation)
+    return NumberReader(tenant.tenant_id, tenant.country, *keyed, is_sandbox(tenant.tenant_id))
 
 
 def problem_of(refusals: Sequence[Refusal] | Refusal) -> Problem:

@@ -11,6 +11,7 @@ from zoneinfo import available_timezones
 
 from muster.customer.domain.refusal import Refusal
 from muster.text import NumberRefused, number_hash, read_number
+from muster.text.magic import read_magic
 from muster.text.merge import clean_value
 
 NAME_CHARACTERS_MAX: Final = 200
@@ -65,9 +66,14 @@ class NumberReader:
     country: str
     hash_key: bytes
     hash_generation: int
+    sandbox: bool = False
 
     def read(self, written: str) -> Mobile | NumberRefused:
-        """The mobile that `written` means in the tenant's country."""
+        """The mobile that `written` means in the tenant's country. A magic number is a sandbox's alone, and counts as
+        one of its own country: at its price, by its rules."""
+        magic = read_magic(written, self.country) if self.sandbox else None
+        if magic is not None:
+            return Mobile(magic, self.country, self.hash(f"+{magic}"))
         number = read_number(written, self.country)
         if isinstance(number, NumberRefused):
             return number

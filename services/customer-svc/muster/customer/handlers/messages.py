@@ -21,7 +21,7 @@ from muster.customer.store import bulks, messages, plans, reference
 from muster.customer.store.bulks import NewBulk, Total
 from muster.customer.store.messages import ByCustomer, ByNumber, Holder
 from muster.customer.store.reference import Tenant
-from muster.events import NIL_TENANT
+from muster.events import NIL_TENANT, is_sandbox
 from muster.kit import audit, clock
 from muster.kit.idempotency import Claim, Stored, store_answers, stored_answers
 from muster.kit.ids import checked_uuid
@@ -166,7 +166,8 @@ async def _judge(tx: Tx, asks: dict[int, Ask], secrets: Secrets, texts: Verbatim
 
 
 def _read(ask: Ask, tenant: Tenant, secrets: Secrets) -> _Named | Refusal:
-    reader = NumberReader(tenant.tenant_id, tenant.country, secrets.hash_key, secrets.hash_generation)
+    is_one = is_sandbox(tenant.tenant_id)
+    reader = NumberReader(tenant.tenant_id, tenant.country, secrets.hash_key, secrets.hash_generation, is_one)
     mobile = reader.read(ask.to or "")
     if isinstance(mobile, NumberRefused):
         return Refusal("to", mobile.code, mobile.message)

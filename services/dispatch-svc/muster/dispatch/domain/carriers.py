@@ -48,8 +48,13 @@ class Smpp:
     enquire_link_s: float = 30.0
 
 
+@dataclass(frozen=True, slots=True)
+class Sandbox:
+    """The sandbox has nothing to be agreed on."""
+
+
 # What a kind of account is described by; a new kind adds its own.
-Options: TypeAlias = Smpp | Http
+Options: TypeAlias = Smpp | Http | Sandbox
 
 
 class State(StrEnum):

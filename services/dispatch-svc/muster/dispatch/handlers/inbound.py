@@ -4,6 +4,7 @@ from typing import Final, NamedTuple
 from uuid import UUID
 
 from muster.dispatch import events
+from muster.dispatch.domain import sandbox
 from muster.dispatch.events import ALL, MARKETING, Inbound
 from muster.dispatch.settings import DispatchSettings
 from muster.dispatch.store import inbound as store
@@ -41,8 +42,7 @@ async def take(tx: Tx, settings: DispatchSettings, heard: Heard) -> None:
     account, text = heard.account, heard.text
     if await store.is_repeated(tx, account, heard.digest, heard.session, heard.same_s, heard.other_s):
         return
-    to = events.normal_sender(heard.destination)
-    owner = await store.owner_of(tx, to)
+    owner, to = await _addressee(tx, heard)
     number = events.e164(heard.source)
     tenant_id = owner or NIL_TENANT
     inbound = Inbound(tenant_id, uuid7(), number, _hash(settings, tenant_id, number), to, text, account)
@@ -62,6 +62,15 @@ async def take(tx: Tx, settings: DispatchSettings, heard: Heard) -> None:
     if reading.verdict in _HELD:
         await _hold(tx, inbound, ALL if reading.scope == "all" else MARKETING)
     await emit(tx, events.received(inbound, clock.unix_ms()))
+
+
+async def _addressee(tx: Tx, heard: Heard) -> tuple[UUID | None, str]:
+    """Whose the number is that was written to, and the number. The sandbox alone names both."""
+    if heard.account == sandbox.ACCOUNT:
+        tenant_id, sender = sandbox.read_address(heard.destination)
+        return tenant_id, events.normal_sender(sender)
+    to = events.normal_sender(heard.destination)
+    return await store.owner_of(tx, to), to
 
 
 def _hash(settings: DispatchSettings, tenant_id: UUID, number: str) -> bytes:

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from uuid import UUID
 
 from muster.dispatch import events
+from muster.dispatch.domain import sandbox
 from muster.dispatch.domain.hours import multirange
 from muster.dispatch.domain.saga import Arrived, Fact, Withdrawn
 from muster.dispatch.events import BulkRecipientsAttached, BulkSmsRequested, BulkSmsWithdrawn, ChunkFacts, ChunkKey
@@ -11,6 +12,7 @@ from muster.dispatch.handlers.sagas import advance_locked, apply_facts
 from muster.dispatch.store import chunks, hours, platform, sagas
 from muster.dispatch.store.chunks import NewChunk
 from muster.dispatch.store.sagas import SagaKey, from_unix_ms
+from muster.events import is_sandbox
 from muster.kit import clock
 from muster.kit.consumer.received import Poison, Received
 from muster.kit.pg import Tx
@@ -60,9 +62,12 @@ def _key(event: BulkSmsRequested | BulkSmsWithdrawn) -> SagaKey:
 def _new_chunk(attached: BulkRecipientsAttached, accounts: dict[str, str]) -> NewChunk:
     plain, personal = events.halves(attached)
     now = clock.now()
+    tenant_id = UUID(attached.tenant_id)
     account = accounts.get(attached.route) or accounts.get(DEFAULT_ROUTE) or "smpp"
+    if is_sandbox(tenant_id):
+        account = sandbox.ACCOUNT
     return NewChunk(
-        key=ChunkKey(UUID(attached.tenant_id), UUID(attached.bulk_id), attached.chunk),
+        key=ChunkKey(tenant_id, UUID(attached.bulk_id), attached.chunk),
         about=ChunkFacts(
             country=attached.country,
             account=account,

@@ -7,6 +7,7 @@ from muster.dispatch import events
 from muster.dispatch.events import TenantChanged
 from muster.dispatch.store import platform
 from muster.dispatch.store.platform import Tenant
+from muster.events import is_sandbox
 from muster.kit.consumer.received import Received
 from muster.kit.outbox import emit
 from muster.kit.pg import Tx
@@ -18,6 +19,8 @@ async def on_tenant_changed(tx: Tx, batch: Sequence[Received[TenantChanged]]) ->
         tenant = _tenant(event.message)
         if not await platform.apply_tenant(tx, tenant) or not tenant.sender:
             continue
+        if is_sandbox(tenant.tenant_id):
+            continue  # what it calls itself may be somebody's number
         sender = events.normal_sender(tenant.sender)
         changed = await platform.own_sender(
             tx, tenant.tenant_id, sender, receives_replies=events.is_number(tenant.sender)

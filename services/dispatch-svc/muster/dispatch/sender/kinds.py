@@ -5,6 +5,7 @@ from typing import Final
 
 from muster.dispatch.sender.http_link import HttpLink
 from muster.dispatch.sender.link import Ears, Link
+from muster.dispatch.sender.sandbox_link import SandboxLink
 from muster.dispatch.sender.shared import Shared
 from muster.dispatch.sender.smpp_link import SmppLink
 
@@ -12,6 +13,7 @@ from muster.dispatch.sender.smpp_link import SmppLink
 KINDS: Final[dict[str, Callable[[Shared, Ears], Link]]] = {
     "smpp": SmppLink,
     "http": HttpLink,
+    "sandbox": SandboxLink,
 }
 
 

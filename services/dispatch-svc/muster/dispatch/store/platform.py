@@ -51,6 +51,15 @@ async def unknown_rules(tx: Tx, tenants: Collection[UUID]) -> dict[UUID, int]:
     return {row["tenant_id"]: row["unknown_rule"] for row in await tx.fetch(_UNKNOWN_RULES, list(tenants))}
 
 
+_HAS_SANDBOX: Final = "SELECT EXISTS (SELECT FROM tenant WHERE is_sandbox(tenant_id))"
+
+
+async def has_sandbox(tx: Tx) -> bool:
+    """Whether any tenant is a sandbox."""
+    found: bool = await tx.fetchval(_HAS_SANDBOX)
+    return found
+
+
 _RETIRE: Final = """
 UPDATE sender_number SET active = false, version = version + 1
 WHERE owner_tenant_id = $1 AND sender <> $2 AND active RETURNING *

@@ -8,12 +8,13 @@ from uuid import NAMESPACE_URL, UUID, uuid5
 from fastapi import APIRouter, Request, Response
 from pydantic import Field, model_validator
 
+from muster.events import is_sandbox
 from muster.kit import audit
 from muster.kit.auth import ANY_TENANT_ROLE, Begin, Caller, Role, requires, tenant_tx, tx_of_tenant
 from muster.kit.desk import Desk
 from muster.kit.http import Flag, Model
-from muster.kit.idempotency import Once, idempotent
-from muster.kit.ids import uuid7
+from muster.kit.idempotency import Once, idempotent, key_reused
+from muster.kit.ids import as_uuid8, uuid7
 from muster.kit.outbox import emit
 from muster.kit.pages import CursorText, Limit, Page, decode_cursor, page_of
 from muster.kit.pg import Tx
@@ -32,6 +33,7 @@ TimeOfDay = Annotated[str, Field(pattern=r"^([01][0-9]|2[0-3]):[0-5][0-9]$", exa
 
 # An unknown outcome is never sent again on its own, whatever is chosen here.
 _NOT_YET = "kept for later: nothing acts on it, and no message is ever sent twice"
+_SANDBOX = "nothing of it ever reaches a carrier, and magic numbers work; for good, from when it is made"
 
 
 class QuietHours(Model):
@@ -70,6 +72,7 @@ class TenantIn(Model):
     at_least_once: Flag = Field(default=False, description=_NOT_YET)
     countries: Countries = Field(default=[], description=_COUNTRIES)
     countries_max: Countries = Field(default=[], description=_COUNTRIES_MAX)
+    sandbox: Flag = Field(default=False, description=_SANDBOX)
 
 
 class SettingsChange(Model):
@@ -115,6 +118,7 @@ class TenantOut(Model):
     countries: list[str] = Field(description=_COUNTRIES)
     countries_max: list[str] = Field(description=_COUNTRIES_MAX)
     closed: bool
+    sandbox: bool = Field(description=_SANDBOX)
     suspended: bool = Field(description="by an operator, at /v1/ops/dispatch/tenants/{tenant_id}/suspend")
     parent_id: UUID | None
     created_at: datetime
@@ -132,7 +136,12 @@ async def create_tenant(
     settings = _settings(body)
     refuse(domain.check_settings(settings))
     # The transaction is the new tenant's own. An idempotency key names the tenant, so that a repetition finds it.
-    tenant_id = uuid5(NAMESPACE_URL, f"urn:muster:tenant:{once.key}") if once.key else uuid7()
+    given = uuid5(NAMESPACE_URL, f"urn:muster:tenant:{once.key}") if once.key else uuid7()
+    tenant_id, other_kind = (as_uuid8(given), given) if body.sandbox else (given, as_uuid8(given))
+    if once.key:
+        async with begin(other_kind) as tx:
+            if await store.find_tenant(tx, other_kind) is not None:
+                raise key_reused()
     async with begin(tenant_id) as tx:
 
         async def make() -> tuple[int, TenantOut]:
@@ -183,7 +192,8 @@ async def change_tenant(
     if body.parent_id is not None:
         async with begin(body.parent_id) as tx:
             parent = await store.find_tenant(tx, body.parent_id)
-        wrong = domain.check_parent(tenant_id, body.parent_id, parent)
+        same_kind = is_sandbox(tenant_id) is is_sandbox(body.parent_id)
+        wrong = domain.check_parent(tenant_id, body.parent_id, parent, same_kind=same_kind)
         refuse([wrong] if wrong else [])
     async with begin(tenant_id) as tx:
         return await once.answer(tx, caller, body, lambda: _change(tx, caller, tenant_id, body), tenant_id=tenant_id)
@@ -230,7 +240,9 @@ async def _found(tx: Tx, tenant_id: UUID) -> Tenant:
 
 
 def _settings(body: TenantIn) -> Settings:
-    return Settings(**_members(body, exclude_unset=False))
+    members = _members(body, exclude_unset=False)
+    del members["sandbox"]  # of the tenant's id
+    return Settings(**members)
 
 
 def _members(body: Model, *, exclude_unset: bool) -> dict[str, Any]:
@@ -271,6 +283,7 @@ def _out(tenant: Tenant) -> TenantOut:
         countries=list(settings.countries),
         countries_max=list(settings.countries_max),
         closed=settings.closed,
+        sandbox=is_sandbox(tenant.tenant_id),
         suspended=settings.suspended,
         parent_id=settings.parent_id,
         created_at=tenant.created_at,
