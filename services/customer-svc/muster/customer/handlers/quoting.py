@@ -17,7 +17,7 @@ from muster.kit.pg import Tx
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """What is to be quoted. template: its id and version, where the text is one's."""
+    """What is to be quoted. template: its id and version, where the text is one's. allowed: see Tenant."""
 
     text: str
     template: tuple[UUID | None, int | None]
@@ -25,6 +25,7 @@ class Asked:
     sender: str
     message_class: int
     by: str
+    allowed: frozenset[str] | None
 
 
 async def quote_now(tx: Tx, tenant_id: UUID, asked: Asked, valid: timedelta) -> Quote | Refusal:
@@ -35,7 +36,7 @@ async def quote_now(tx: Tx, tenant_id: UUID, asked: Asked, valid: timedelta) -> 
     unknown = await audience.unknown_fields(tx, tenant_id, text)
     if unknown:
         return Refusal("text", "unknown_field", f"no customer has the field {unknown[0]}")
-    tariff, created_at = await reference.tariff_now(tx), clock.now()
+    tariff, created_at = (await reference.tariff_now(tx)).within(asked.allowed), clock.now()
     marketing = asked.message_class == MessageClass.MARKETING
     counted = await audience.count_audience(tx, tenant_id, asked.audience, text, tariff.reach, marketing=marketing)
     total = price(text, counted.classes, tariff)

@@ -53,7 +53,9 @@ async def start(tx: Tx, tenant_id: UUID, schedule: Schedule, key: bytes, now: da
     if sender != tenant.sender and not await reference.owns_sender(tx, tenant_id, sender):
         return Started(Verdict(Outcome.NOT_POSSIBLE, "not_own_sender", "The sender is none of yours any more."))
     template = schedule.template_id, schedule.template_version
-    asked = Asked(schedule.text, template, schedule.audience, sender, schedule.message_class, schedule.changed_by)
+    asked = Asked(
+        schedule.text, template, schedule.audience, sender, schedule.message_class, schedule.changed_by, tenant.allowed
+    )
     quote = await quote_now(tx, tenant_id, asked, _QUOTE_VALID)
     if isinstance(quote, Refusal):
         return Started(Verdict(Outcome.NOT_POSSIBLE, quote.code, f"{quote.field}: {quote.message}"))
