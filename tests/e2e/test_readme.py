@@ -23,4 +23,5 @@ def test_the_commands_of_the_readme_text_a_new_customer_of_the_first_tenant(worl
         words = command.replace("TENANT_ID", tenant)
         done = subprocess.run(words, shell=True, cwd=ROOT, env=env, input="y\n", capture_output=True, text=True)
         assert done.returncode == 0, f"{words}: {done.stdout}{done.stderr}"
-    eventually(lambda: world.stats(["+61412345678"]) == {"+61412345678": 1})
+    # The send to all, and the single message.
+    eventually(lambda: world.stats(["+61412345678"]) == {"+61412345678": 2})
