@@ -2,6 +2,7 @@
 as soon as it is back, and stand still for all tenants.
 """
 
+import math
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from typing import Any
@@ -39,8 +40,15 @@ _LARGEST = {
     _FIELD.CPPTYPE_UINT64: 2**64 - 1,
     _FIELD.CPPTYPE_ENUM: 99,
     _FIELD.CPPTYPE_BOOL: True,
+    _FIELD.CPPTYPE_DOUBLE: math.inf,
 }
-_SMALLEST = {**_LARGEST, _FIELD.CPPTYPE_INT32: -(2**31), _FIELD.CPPTYPE_INT64: -(2**63), _FIELD.CPPTYPE_ENUM: -1}
+_SMALLEST = {
+    **_LARGEST,
+    _FIELD.CPPTYPE_INT32: -(2**31),
+    _FIELD.CPPTYPE_INT64: -(2**63),
+    _FIELD.CPPTYPE_ENUM: -1,
+    _FIELD.CPPTYPE_DOUBLE: math.nan,
+}
 _ONES: dict[int, int] = dict.fromkeys(_LARGEST, 1)
 
 

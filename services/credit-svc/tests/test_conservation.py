@@ -37,6 +37,7 @@ requests = st.builds(
     bulk_id=st.sampled_from(BULKS),
     credits=st.integers(0, 100),
     partial=st.sampled_from(Partial),
+    credits_max=st.sampled_from((0, 0, 0, 5, 60, 200)),
 )
 totals = st.builds(
     Totals,
@@ -203,6 +204,7 @@ def requested(tenant: UUID, request: Request) -> BulkSmsRequested:
         bulk_id=str(request.bulk_id),
         credits=request.credits,
         partial=PARTIAL_RULE_FIRST_N if request.partial is Partial.FIRST_N else PARTIAL_RULE_NOTHING,
+        credits_max=request.credits_max,
     )
 
 

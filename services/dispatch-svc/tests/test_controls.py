@@ -13,7 +13,7 @@ import pytest
 from dispatch_world import Send
 
 from muster.dispatch.api import ROUTERS
-from muster.dispatch.handlers import sweeps
+from muster.dispatch.handlers import carriers, sweeps
 from muster.events import NIL_TENANT
 from muster.events.v1 import common_pb2
 from muster.events.v1.bulk_pb2 import BulkSmsWithdrawn
@@ -245,6 +245,8 @@ async def test_an_id_that_was_never_given_is_not_found(db: Database, http: httpx
 async def test_the_operator_sees_sums_laws_carriers_and_senders(db: Database, http: httpx.AsyncClient) -> None:
     send = Send(recipients=5, tenant_id=TENANT)
     await world.platform(db)
+    async with db.worker() as tx:
+        await carriers.seed(tx, world.settings())
     await world.queue(db, send)
     headers = {"Authorization": "Bearer operator"}
 
@@ -257,7 +259,8 @@ async def test_the_operator_sees_sums_laws_carriers_and_senders(db: Database, ht
     assert (bulk["recipients"], bulk["reserved"], bulk["queued"], bulk["closed"]) == (5, 5, 5, False)
     laws = {law["law"]: law["violation_count"] for law in (await get("/v1/ops/dispatch/laws"))["laws"]}
     assert laws == dict.fromkeys(("reserved", "used", "submit", "once", "tenant", "bounded"), 0)
-    assert (await get("/v1/carriers"))["items"][0]["account"] == "smpp"
+    [carrier] = (await get("/v1/carriers"))["items"]
+    assert (carrier["account"], carrier["kind"]) == ("smpp", "smpp")
     assert (await get("/v1/senders"))["items"][0]["owner_tenant_id"] == str(TENANT)
     refused = await http.get("/v1/ops/dispatch/bulks", headers={"Authorization": "Bearer manager"})
     assert refused.status_code == 403

@@ -66,6 +66,7 @@ def bad_records() -> dict[str, Record]:
         "NUL in a text": record(1, nul),
         "customers short": record(1, short),
         "index of no text": record(1, no_text),
+        "a rate without end": record(1, send.paced(1, parts_per_second=float("inf"))),
         "NUL in a header": record(1, good, headers=[*headers_of(good)[:3], ("tenant", b"\0")]),
         "header not UTF-8": record(1, good, headers=[("ce_type", b"\xff")]),
     }
@@ -149,7 +150,7 @@ async def table_hash(db: Database, send: Send, inbound: UUID) -> str:
 
 
 async def test_types_that_nobody_here_hears_are_covered_and_skipped(db: Database) -> None:
-    await apply(db, [record(3, Send().requested(1), headers=[("ce_type", b"BulkSmsControlled")])])
+    await apply(db, [record(3, Send().requested(1), headers=[("ce_type", b"ActRecorded")])])
 
     assert await covered(db) == [(3, 3)]
     assert await parked(db) == []

@@ -109,8 +109,8 @@ class _ShortMessage:
     priority: int = 0
     replace_if_present: int = 0
     default_message_id: int = 0
-    # Whether `payload` came, and is to go, as message_payload however short it is.
-    is_tlv: bool = False
+    # Whether `payload` came, and is to go, as message_payload however short it is: how it travels, not what it says.
+    is_tlv: bool = field(default=False, compare=False)
 
 
 @dataclass(slots=True)

@@ -1,5 +1,6 @@
 """Wire to domain: columns for a statement each, one entry for a message."""
 
+import math
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 from typing import Any, Final
@@ -140,8 +141,10 @@ def controlled(received: Received[BulkSmsControlled]) -> tuple[Any, ...]:
 
 def paced(received: Received[BulkSmsPaced]) -> tuple[Any, ...]:
     """tenant, bulk, version, control_version, at, why, parts left, parts a second, finish, promised, promised finish,
-    finished, credits reserved."""
+    finished, credits reserved. ValueError for a rate that is none: no document could show it."""
     m = received.message
+    if not math.isfinite(m.parts_per_second):
+        raise ValueError("parts_per_second is not finite")
     return (
         *(*bulk_of(m), m.version, m.control_version, at(m.at_unix_ms), m.why, m.parts_left, m.parts_per_second),
         *(at(m.finish_unix_ms), at(m.promised_at_unix_ms), at(m.promised_finish_unix_ms), at(m.finished_unix_ms)),
