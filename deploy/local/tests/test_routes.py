@@ -39,6 +39,7 @@ OWNERS = {
     f"/v1/bulk-sms/{ID}/unknown": "dispatch",
     f"/v1/bulk-sms/{ID}/progress": "report",
     "/v1/schedules": "customer",
+    "/v1/closed-days": "customer",
     "/v1/messages": "customer",
     f"/v1/messages/{ID}-7": "report",
     "/o/abc": "customer",

@@ -18,6 +18,7 @@ from muster.events import NIL_TENANT
 from muster.events.v1.platform_pb2 import RatesChanged
 from muster.events.v1.tenants_pb2 import TenantChanged
 from muster.kit import clock
+from muster.kit.consumer import Poison
 
 # A Wednesday, 2 in the morning in New York, 23:00 in Los Angeles, 16:00 in Sydney.
 NIGHT = datetime(2026, 6, 3, 6, 0, tzinfo=UTC)
@@ -81,6 +82,30 @@ def test_a_business_is_quiet_by_its_own_clock_over_midnight_too() -> None:
     assert first(hours(noon).allowed("AU", ""), SYDNEY) == "Wed 16:00-12:00"
     closed = Business("Australia/Sydney", closed=frozenset({date(2026, 6, 3), date(2026, 6, 4)}))
     assert first(hours(closed).allowed("AU", ""), SYDNEY) == "Fri 00:00-16:00"
+
+
+def test_the_public_holidays_that_a_business_keeps_are_quiet_by_its_own_clock() -> None:
+    christmas = datetime(2026, 12, 24, 12, 0, tzinfo=UTC)  # 23:00 in Sydney
+    keeps = Business("Australia/Sydney", calendars=("AU-NSW",))
+    assert first(hours(keeps, christmas).allowed("AU", ""), SYDNEY) == "Thu 23:00-00:00"
+    # The 25th, Boxing Day on Saturday the 26th, and the Monday on which that is kept.
+    spans = hours(keeps, christmas).allowed("AU", "")
+    assert first(spans[1:], SYDNEY) == "Sun 00:00-00:00"
+    assert first(spans[2:], SYDNEY).startswith("Tue 00:00")
+    victoria = Business("Australia/Sydney", calendars=("AU-VIC", "NZ"))
+    cup = datetime(2026, 11, 2, 12, 0, tzinfo=UTC)
+    assert first(hours(victoria, cup).allowed("AU", "")[1:], SYDNEY).startswith("Wed 00:00")
+    unknown = Business("Australia/Sydney", calendars=("ZZ-TOP",))
+    assert hours(unknown).allowed("AU", "") == [(hours(unknown).begin, hours(unknown).end)]
+
+
+def test_what_is_usual_leaves_out_the_national_holidays_of_the_recipients_country() -> None:
+    anzac_eve = datetime(2025, 4, 24, 11, 0, tzinfo=UTC)  # a Thursday, 21:00 in Sydney
+    customary = Business("Australia/Sydney", customary=True)
+    assert first(hours(customary, anzac_eve).allowed("AU", "Australia/Sydney"), SYDNEY) == "Sat 09:00-17:00"
+    auckland = ZoneInfo("Pacific/Auckland")
+    waitangi = datetime(2026, 2, 5, 11, 0, tzinfo=UTC)  # midnight before the 6th, a Friday, in Auckland
+    assert first(hours(customary, waitangi).allowed("NZ", ""), auckland).startswith("Sat")
 
 
 def test_zones_whose_hours_never_meet_leave_nobody_to_text() -> None:
@@ -191,6 +216,73 @@ def quiet(salon: Any, first: int, last: int, zone: str = "Australia/Sydney") -> 
         **{"tenant_id": str(salon.tenant_id), "version": 2, "name": "Salon", "country": "AU", "sender": "+61400000000"},
         **{"time_zone": zone, "quiet_from_minute": first, "quiet_to_minute": last, "countries": ["*"]},
     )
+
+
+def keeping(salon: Any, version: int = 2, **members: Any) -> TenantChanged:
+    """The salon's settings with more of them."""
+    changed = quiet(salon, 0, 0)
+    changed.MergeFrom(TenantChanged(version=version, **members))
+    return changed
+
+
+async def test_a_quote_and_its_send_keep_to_customary_hours_holidays_and_closed_days_once_they_are_heard(
+    abroad: Any,
+) -> None:
+    new_year = datetime(2026, 12, 31, 20, 0, tzinfo=UTC)  # 7:00 on New Year's Day, a Friday, in Sydney
+    with at(new_year):
+        assert (await abroad.quote("Sale", {"search": "Dee"}))["hours"] is None
+        await abroad.hear(facts.on_tenant_changed, keeping(abroad, customary_hours=True))
+        usual = await abroad.quote("Sale", {"search": "Dee"})
+        assert usual["hours"]["starts_at"] == "2027-01-02T01:00:00Z", "12:00 in Sydney is 9:00 in Perth"
+        await abroad.hear(facts.on_tenant_changed, keeping(abroad, 3, holidays=["AU"], closed_days=["2027-01-02"]))
+        closed = await abroad.quote("Sale", {"search": "Dee"})
+        assert closed["hours"]["starts_at"] == "2027-01-02T13:00:00Z", "midnight in Sydney, after the second day"
+        bulk_id = await abroad.send(closed["id"])
+        await abroad.plan()
+    [chunk] = [fact.message for fact in await abroad.said("BulkRecipientsAttached")]
+    assert chunk.allowed_from_unix_ms[0] == _ms(datetime(2027, 1, 2, 13, 0, tzinfo=UTC))
+    assert (await abroad.bulk(bulk_id))["hours"] == closed["hours"]
+
+
+async def test_a_closed_day_that_is_none_is_poison(abroad: Any) -> None:
+    with pytest.raises(Poison):
+        await abroad.hear(facts.on_tenant_changed, keeping(abroad, closed_days=["2026-02-30"]))
+
+
+async def test_the_days_without_marketing_are_listed_with_their_names(abroad: Any) -> None:
+    own = {"holidays": ["AU-NSW"], "closed_days": ["2026-12-24", "2026-12-25"]}
+    await abroad.hear(facts.on_tenant_changed, keeping(abroad, **own))
+    listed = await abroad.ask("GET", "/v1/closed-days?from=2026-12-01&until=2026-12-31", by="staff")
+    assert listed.json() == {
+        "time_zone": "Australia/Sydney",
+        "holidays": ["AU-NSW"],
+        "items": [
+            {"day": "2026-12-24", "name": None},
+            {"day": "2026-12-25", "name": "Christmas Day"},
+            {"day": "2026-12-26", "name": "Boxing Day"},
+            {"day": "2026-12-28", "name": "Boxing Day (observed)"},
+        ],
+    }
+    other = await abroad.ask("GET", "/v1/closed-days?from=2026-11-01&until=2026-11-30&holidays=AU-VIC")
+    assert [one["name"] for one in other.json()["items"]] == ["Melbourne Cup Day"]
+    with at(NIGHT):
+        year = (await abroad.ask("GET", "/v1/closed-days")).json()["items"]
+    assert (year[0]["day"], year[-1]["day"] <= "2027-06-03") == ("2026-06-08", True)
+
+
+@pytest.mark.parametrize(
+    ("query", "field"),
+    [
+        ("from=2026-02-30", "from"),
+        ("from=2026-01-02&until=2026-01-01", "until"),
+        ("from=2026-01-01&until=2029-01-01", "until"),
+        ("from=0001-01-01&until=9999-12-31", "until"),
+        ("holidays=Australia", "holidays.0"),
+    ],
+)
+async def test_a_span_of_days_that_cannot_be_is_refused_by_name(abroad: Any, query: str, field: str) -> None:
+    answer = await abroad.ask("GET", f"/v1/closed-days?{query}")
+    assert (answer.status_code, answer.json()["errors"][0]["field"]) == (422, field)
 
 
 async def test_what_is_factual_keeps_no_hours(abroad: Any) -> None:

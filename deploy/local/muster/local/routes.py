@@ -47,6 +47,7 @@ ROUTES = (
     Route("/v1/templates/**", "customer"),
     Route("/v1/quotes/**", "customer"),
     Route("/v1/schedules/**", "customer"),
+    Route("/v1/closed-days/**", "customer"),
     Route("/o/{token}", "customer"),
     Route("/v1/credits/**", "credit"),
     Route("/v1/rates/**", "credit"),

@@ -1,7 +1,7 @@
 """Between the wire and the domain: the only file here that knows protobuf."""
 
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from enum import IntEnum
 from typing import Any, Final
 from uuid import UUID
@@ -186,7 +186,17 @@ def tenant_of(message: TenantChanged) -> Tenant:
         message.quiet_from_minute,
         message.quiet_to_minute,
         tuple(message.countries),
+        message.customary_hours,
+        tuple(message.holidays),
+        tuple(map(_day_of, message.closed_days)),
     )
+
+
+def _day_of(text: str) -> date:
+    try:
+        return date.fromisoformat(text)
+    except ValueError as error:
+        raise Poison("a day is none of the calendar") from error
 
 
 def wish_of(message: OptOutReceived) -> Wish:

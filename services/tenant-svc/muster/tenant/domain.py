@@ -3,7 +3,7 @@
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from enum import StrEnum
 from functools import cache
 from uuid import UUID
@@ -18,12 +18,17 @@ SENDER_NAME_CHARS_MAX = 11
 NO_QUIET_HOURS = (0, 0)
 ALL_COUNTRIES = "*"
 COUNTRIES_MAX = 250
+HOLIDAYS_MAX = 10
+CLOSED_DAYS_MAX = 400
+CLOSED_DAYS_AHEAD_MAX = timedelta(days=5 * 366)
 TENANT_ROLES = ("admin", "manager", "staff")
 LAST_USED_STEP_S = 60
 
 # What a machine is set to, which is no name of a zone.
 _NO_TIME_ZONES = frozenset({"localtime", "posixrules", "Factory"})
 _NUMBER = re.compile(r"\+[1-9][0-9]{6,14}")
+# ISO 3166-1, or 3166-2 with it.
+_CALENDAR = re.compile(r"[A-Z]{2}(?:-[A-Z0-9]{1,3})?")
 _SENDER_NAME = re.compile(r"(?=.*[A-Za-z])[A-Za-z0-9 &_.-]{1,11}")
 # Nothing that a header could be made of (CR, LF, NUL, encoded words), no comments, no quoted local parts.
 _EMAIL = re.compile(
@@ -53,7 +58,9 @@ class Settings:
     """What a tenant decides. Quiet hours are minutes after midnight in its time zone; equal: none.
 
     `countries`: those that it sends to, its own alone where none is said. `countries_max`: what the operator lets it
-    choose among besides its own.
+    choose among besides its own. `customary_hours`: its marketing also keeps to what is usual in a recipient's country
+    where no law asks for it. `holidays`: public holidays of a country (AU) or a part of one (AU-NSW) on which it sends
+    no marketing, and `closed_days` others.
     """
 
     name: str
@@ -72,6 +79,9 @@ class Settings:
     suspended: bool = False
     countries: tuple[str, ...] = ()
     countries_max: tuple[str, ...] = ()
+    customary_hours: bool = False
+    holidays: tuple[str, ...] = ()
+    closed_days: tuple[date, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,6 +186,7 @@ def check_settings(settings: Settings) -> list[Wrong]:
         _check_sender(settings.sender),
         _check_reception(settings),
         _check_countries(settings),
+        _check_holidays(settings.holidays),
     )
     return [wrong for wrong in found if wrong]
 
@@ -276,6 +287,35 @@ def _check_countries(settings: Settings) -> Wrong | None:
         message = f"{beyond[0]} is not among those that the operator allows: {', '.join(sorted(free))}"
         return Wrong("countries", "country_not_allowed", message)
     return None
+
+
+def check_closed_days(days: Sequence[date], today: date) -> Wrong | None:
+    """Whether these are days that a business may be closed on, as of a day."""
+    too_far = [day for day in days if day > today + CLOSED_DAYS_AHEAD_MAX]
+    if too_far:
+        return Wrong("closed_days", "too_far", f"{too_far[0]} is more than five years from now")
+    return None
+
+
+def _check_holidays(calendars: Sequence[str]) -> Wrong | None:
+    for name in calendars:
+        country, _, part = name.partition("-")
+        parts = _parts_of(country) if _CALENDAR.fullmatch(name) else None
+        if parts is None:
+            message = f"{name} is no country whose public holidays are known, such as AU, nor a part of one: AU-NSW"
+            return Wrong("holidays", "holidays_not_known", message)
+        if part and part not in parts:
+            known = ", ".join(f"{country}-{one}" for one in parts) or "none"
+            return Wrong("holidays", "holidays_not_known", f"{name} is no part of {country}; known are: {known}")
+    return None
+
+
+@cache
+def _parts_of(country: str) -> tuple[str, ...] | None:
+    from holidays import list_supported_countries  # a quarter of a second: only who asks pays for it
+
+    parts = list_supported_countries(include_aliases=False).get(country)
+    return None if parts is None else tuple(part for part in parts if _CALENDAR.fullmatch(f"{country}-{part}"))
 
 
 def _check_time_zone(name: str) -> Wrong | None:

@@ -51,6 +51,9 @@ def changed(tenant: Tenant) -> Fact:
         sandbox=is_sandbox(tenant.tenant_id),
         suspended=settings.suspended,
         countries=settings.countries,
+        customary_hours=settings.customary_hours,
+        holidays=settings.holidays,
+        closed_days=[day.isoformat() for day in settings.closed_days],
     )
     return Fact(message, key=key_of_tenant(tenant.tenant_id), subject=f"tenant/{tenant.tenant_id}")
 

@@ -9,7 +9,7 @@ import httpx
 import typer
 
 from muster.client.api import ApiError, NotConnected
-from muster.client.commands import bulk, carrier, customers, laws, message, money, ops, report, schedule, texts
+from muster.client.commands import bulk, carrier, customers, laws, message, money, ops, report, schedule, tenant, texts
 
 app = typer.Typer(name="muster", no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
 app.command("parts")(texts.parts)
@@ -21,6 +21,7 @@ app.add_typer(bulk.app, name="bulk")
 app.add_typer(message.app, name="message")
 app.add_typer(schedule.app, name="schedule")
 app.add_typer(money.app, name="credits")
+app.add_typer(tenant.app, name="tenant")
 app.command("report")(report.report)
 app.command("laws")(laws.laws)
 app.add_typer(carrier.app, name="carrier")

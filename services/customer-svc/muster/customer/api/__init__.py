@@ -2,7 +2,19 @@
 
 from typing import TYPE_CHECKING
 
-from muster.customer.api import again, customers, imports, laws, messages, quotes, schedules, sends, suppressions, texts
+from muster.customer.api import (
+    again,
+    closed_days,
+    customers,
+    imports,
+    laws,
+    messages,
+    quotes,
+    schedules,
+    sends,
+    suppressions,
+    texts,
+)
 from muster.customer.handlers import facts
 from muster.kit.ops import ops_router
 
@@ -27,6 +39,7 @@ ROUTERS = (
     again.router,
     messages.router,
     schedules.router,
+    closed_days.router,
     laws.router,
     ops_router("customer", _handlers),
 )

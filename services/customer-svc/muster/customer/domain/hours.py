@@ -12,6 +12,7 @@ from importlib.resources import files
 from typing import Any, Final
 from zoneinfo import ZoneInfo
 
+from muster.customer.domain.calendars import days_between
 from muster.customer.domain.spans import DAY_MINUTES, Span, Week, by_the_clock, common
 from muster.text.zones import SEPARATOR, zones_of_country
 
@@ -23,24 +24,30 @@ _WAITING_SHOWN_MAX: Final = 20
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """The hours of some countries, as of a day. binding: by law; else what is usual, for who chooses to keep to it."""
+    """The hours of some countries, as of a day. binding: by law; else what is usual, for who chooses to keep to it.
+
+    holidays: also on no public holiday of the whole country.
+    """
 
     countries: tuple[str, ...]
     as_of: date
     binding: bool
     source: str
     week: Week
+    holidays: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Business:
     """What a business keeps to by its own clock: quiet from a minute after midnight to another (equal: never), on some
-    days all day; and whether it also keeps to what is usual in a country where no law asks for it."""
+    days all day: the public holidays of these calendars, and others; and whether it also keeps to what is usual in a
+    country where no law asks for it."""
 
     time_zone: str
     quiet: Span = (0, 0)
     closed: frozenset[date] = frozenset()
     customary: bool = False
+    calendars: tuple[str, ...] = ()
 
     @property
     def week(self) -> Week:
@@ -55,7 +62,11 @@ class Business:
     @property
     def never_quiet(self) -> bool:
         """Whether it has no hours of its own."""
-        return self.quiet[0] == self.quiet[1] and not self.closed
+        return self.quiet[0] == self.quiet[1] and not self.closed and not self.calendars
+
+    def closed_between(self, begin: int, end: int) -> frozenset[date]:
+        """The days on which it texts nobody, of those between two moments in unix seconds and a few more."""
+        return self.closed.union(days_between(self.calendars, begin, end))
 
 
 @cache
@@ -71,7 +82,8 @@ def rules() -> Mapping[str, Rule]:
 def _rule(plain: Mapping[str, Any]) -> Rule:
     week = tuple(tuple(map(_minutes, plain["hours"].get(day, ()))) for day in _DAYS)
     as_of = date.fromisoformat(plain["as_of"])
-    return Rule(tuple(plain["countries"]), as_of, plain["binding"], plain["source"], week)
+    holidays = plain.get("holidays", False)
+    return Rule(tuple(plain["countries"]), as_of, plain["binding"], plain["source"], week, holidays)
 
 
 def _minutes(written: str) -> Span:
@@ -89,7 +101,8 @@ class Hours:
     business: Business
     begin: int
     end: int
-    _known: dict[tuple[Week, str], list[Span]] = field(default_factory=dict)
+    _known: dict[tuple[Week, str, str], list[Span]] = field(default_factory=dict)
+    _own: list[Span] | None = None
 
     def ruled(self, country: str) -> bool:
         """Whether a country has hours that are kept."""
@@ -106,10 +119,13 @@ class Hours:
 
     def own(self) -> list[Span]:
         """When the business texts."""
-        if self.business.never_quiet:
-            return [(self.begin, self.end)]
-        zone = ZoneInfo(self.business.time_zone)
-        return by_the_clock(self.business.week, zone, self.begin, self.end, self.business.closed)
+        if self._own is None:
+            self._own = [(self.begin, self.end)] if self.business.never_quiet else self._by_own_clock()
+        return self._own
+
+    def _by_own_clock(self) -> list[Span]:
+        closed = self.business.closed_between(self.begin, self.end)
+        return by_the_clock(self.business.week, ZoneInfo(self.business.time_zone), self.begin, self.end, closed)
 
     def allowed(self, country: str, zones: str) -> list[Span]:
         """When somebody of a country may be texted who is in one of these zones (joined by SEPARATOR; "": any of the
@@ -120,13 +136,16 @@ class Hours:
         # A number of no country, such as a satellite phone's, goes by the clock of the business.
         names = zones.split(SEPARATOR) if zones else zones_of_country(country) or (self.business.time_zone,)
         for name in names:
-            spans = common(spans, self._in_zone(_rule_of(country).week, name))
+            spans = common(spans, self._in_zone(_rule_of(country), country, name))
         return spans
 
-    def _in_zone(self, week: Week, zone: str) -> list[Span]:
-        known = self._known.get((week, zone))
+    def _in_zone(self, rule: Rule, country: str, zone: str) -> list[Span]:
+        calendar = country if rule.holidays else ""
+        known = self._known.get((rule.week, calendar, zone))
         if known is None:
-            known = self._known[week, zone] = by_the_clock(week, ZoneInfo(zone), self.begin, self.end)
+            closed = days_between((calendar,) if calendar else (), self.begin, self.end)
+            known = by_the_clock(rule.week, ZoneInfo(zone), self.begin, self.end, closed)
+            self._known[rule.week, calendar, zone] = known
         return known
 
 

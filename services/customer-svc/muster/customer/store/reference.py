@@ -2,6 +2,7 @@
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
+from datetime import date
 from typing import Final
 from uuid import UUID
 
@@ -29,11 +30,16 @@ class Tenant:
     quiet_from_minute: int = 0
     quiet_to_minute: int = 0
     countries: Sequence[str] = ()
+    customary_hours: bool = False
+    holidays: Sequence[str] = ()
+    closed_days: Sequence[date] = ()
 
     @property
     def business(self) -> Business:
         """Its hours."""
-        return Business(self.time_zone, (self.quiet_from_minute, self.quiet_to_minute))
+        quiet = self.quiet_from_minute, self.quiet_to_minute
+        closed = frozenset(self.closed_days)
+        return Business(self.time_zone, quiet, closed, self.customary_hours, tuple(self.holidays))
 
     @property
     def allowed(self) -> frozenset[str] | None:
@@ -47,10 +53,11 @@ class Tenant:
 
 _SAVE_TENANT = """
 INSERT INTO tenant (tenant_id, version, name, country, time_zone, sender, closed, quiet_from_minute, quiet_to_minute,
-    countries)
-VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)
+    countries, customary_hours, holidays, closed_days)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)
 ON CONFLICT (tenant_id) DO UPDATE SET version = $2, name = $3, country = $4, time_zone = $5, sender = $6, closed = $7,
-    quiet_from_minute = $8, quiet_to_minute = $9, countries = $10
+    quiet_from_minute = $8, quiet_to_minute = $9, countries = $10, customary_hours = $11, holidays = $12,
+    closed_days = $13
 WHERE tenant.version < $2
 """
 
@@ -70,12 +77,16 @@ async def save_tenant(tx: Tx, tenant: Tenant) -> None:
             tenant.quiet_from_minute,
             tenant.quiet_to_minute,
             list(tenant.countries),
+            tenant.customary_hours,
+            list(tenant.holidays),
+            list(tenant.closed_days),
         ),
     )
 
 
 _TENANT = """
-SELECT tenant_id, version, name, country, time_zone, sender, closed, quiet_from_minute, quiet_to_minute, countries
+SELECT tenant_id, version, name, country, time_zone, sender, closed, quiet_from_minute, quiet_to_minute, countries,
+    customary_hours, holidays, closed_days
 FROM tenant WHERE tenant_id = $1
 """
 

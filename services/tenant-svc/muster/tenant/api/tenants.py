@@ -1,15 +1,15 @@
 """Tenants, for the operator, and a tenant's own settings."""
 
 from dataclasses import replace
-from datetime import datetime
+from datetime import date, datetime
 from typing import Annotated, Any
 from uuid import NAMESPACE_URL, UUID, uuid5
 
 from fastapi import APIRouter, Request, Response
-from pydantic import Field, model_validator
+from pydantic import AfterValidator, Field, StringConstraints, model_validator
 
 from muster.events import is_sandbox
-from muster.kit import audit
+from muster.kit import audit, clock
 from muster.kit.auth import ANY_TENANT_ROLE, Begin, Caller, Role, requires, tenant_tx, tx_of_tenant
 from muster.kit.desk import Desk
 from muster.kit.http import Flag, Model
@@ -21,7 +21,7 @@ from muster.kit.pg import Tx
 from muster.kit.problems import not_found
 from muster.tenant import domain, events, store
 from muster.tenant.api.wrong import refuse
-from muster.tenant.domain import FailedRule, Settings, Tenant, UnknownRule
+from muster.tenant.domain import FailedRule, Settings, Tenant, UnknownRule, Wrong
 
 router = APIRouter(prefix="/v1")
 
@@ -57,6 +57,27 @@ _COUNTRIES = "numbers of these countries alone are texted, * for all; none: the 
 _COUNTRIES_MAX = "by the operator: what countries may be chosen among besides the business's own, * for all"
 
 
+def _day(given: str) -> str:
+    try:
+        date.fromisoformat(given)
+    except ValueError as error:
+        raise ValueError("is no day of the calendar; write it as 2026-12-24") from error
+    return given
+
+
+Holidays = Annotated[
+    list[Annotated[str, Field(min_length=1, max_length=6)]],
+    Field(max_length=domain.HOLIDAYS_MAX, examples=[["AU-NSW"]]),
+]
+ClosedDays = Annotated[
+    list[Annotated[str, StringConstraints(pattern=r"^[0-9]{4}-[0-9]{2}-[0-9]{2}$"), AfterValidator(_day)]],
+    Field(max_length=domain.CLOSED_DAYS_MAX, examples=[["2026-12-24"]]),
+]
+_CUSTOMARY = "marketing also keeps to the hours that are usual in a recipient's country where no law asks for any"
+_HOLIDAYS = "no marketing on the public holidays of these countries (AU) or parts of them (AU-NSW), by its own clock"
+_CLOSED_DAYS = "no marketing on these days either, by its own clock"
+
+
 class TenantIn(Model):
     """A new tenant."""
 
@@ -72,6 +93,9 @@ class TenantIn(Model):
     at_least_once: Flag = Field(default=False, description=_NOT_YET)
     countries: Countries = Field(default=[], description=_COUNTRIES)
     countries_max: Countries = Field(default=[], description=_COUNTRIES_MAX)
+    customary_hours: Flag = Field(default=False, description=_CUSTOMARY)
+    holidays: Holidays = Field(default=[], description=_HOLIDAYS)
+    closed_days: ClosedDays = Field(default=[], description=_CLOSED_DAYS)
     sandbox: Flag = Field(default=False, description=_SANDBOX)
 
 
@@ -89,6 +113,9 @@ class SettingsChange(Model):
     failed_rule: FailedRule = FailedRule.CHARGE
     at_least_once: Flag = Field(default=False, description=_NOT_YET)
     countries: Countries = Field(default=[], description=_COUNTRIES)
+    customary_hours: Flag = Field(default=False, description=_CUSTOMARY)
+    holidays: Holidays = Field(default=[], description=_HOLIDAYS)
+    closed_days: ClosedDays = Field(default=[], description=_CLOSED_DAYS)
 
 
 class TenantChange(SettingsChange):
@@ -117,6 +144,9 @@ class TenantOut(Model):
     at_least_once: bool = Field(description=_NOT_YET)
     countries: list[str] = Field(description=_COUNTRIES)
     countries_max: list[str] = Field(description=_COUNTRIES_MAX)
+    customary_hours: bool = Field(description=_CUSTOMARY)
+    holidays: list[str] = Field(description=_HOLIDAYS)
+    closed_days: list[date] = Field(description=_CLOSED_DAYS)
     closed: bool
     sandbox: bool = Field(description=_SANDBOX)
     suspended: bool = Field(description="by an operator, at /v1/ops/dispatch/tenants/{tenant_id}/suspend")
@@ -134,7 +164,7 @@ async def create_tenant(
 ) -> Response:
     """Make a tenant."""
     settings = _settings(body)
-    refuse(domain.check_settings(settings))
+    refuse(_wrong(settings))
     # The transaction is the new tenant's own. An idempotency key names the tenant, so that a repetition finds it.
     given = uuid5(NAMESPACE_URL, f"urn:muster:tenant:{once.key}") if once.key else uuid7()
     tenant_id, other_kind = (as_uuid8(given), given) if body.sandbox else (given, as_uuid8(given))
@@ -223,13 +253,18 @@ async def _change(tx: Tx, caller: Caller, tenant_id: UUID, body: SettingsChange)
     if tenant is None:
         raise not_found("tenant")
     settings = replace(tenant.settings, **_members(body, exclude_unset=True))
-    refuse(domain.check_settings(settings))
+    refuse(_wrong(settings))
     if settings == tenant.settings:
         return 200, _out(tenant)
     tenant = await store.save_tenant(tx, tenant_id, settings)
     act = audit.record(caller, "tenant.changed", "tenant", str(tenant_id), tenant_id=tenant_id)
     await emit(tx, events.changed(tenant), act)
     return 200, _out(tenant)
+
+
+def _wrong(settings: Settings) -> list[Wrong]:
+    days = domain.check_closed_days(settings.closed_days, clock.now().date())
+    return [*domain.check_settings(settings), *([days] if days else [])]
 
 
 async def _found(tx: Tx, tenant_id: UUID) -> Tenant:
@@ -250,9 +285,11 @@ def _members(body: Model, *, exclude_unset: bool) -> dict[str, Any]:
     members = {name: getattr(body, name) for name in type(body).model_fields}
     if exclude_unset:
         members = {name: value for name, value in members.items() if name in body.model_fields_set}
-    for name in ("countries", "countries_max"):
+    for name in ("countries", "countries_max", "holidays"):
         if name in members:
             members[name] = tuple(sorted(set(members[name])))
+    if "closed_days" in members:
+        members["closed_days"] = tuple(sorted({date.fromisoformat(day) for day in members["closed_days"]}))
     if "quiet_hours" in members:
         members["quiet_from_minute"], members["quiet_to_minute"] = _minutes(members.pop("quiet_hours"))
     return members
@@ -282,6 +319,9 @@ def _out(tenant: Tenant) -> TenantOut:
         at_least_once=settings.at_least_once,
         countries=list(settings.countries),
         countries_max=list(settings.countries_max),
+        customary_hours=settings.customary_hours,
+        holidays=list(settings.holidays),
+        closed_days=list(settings.closed_days),
         closed=settings.closed,
         sandbox=is_sandbox(tenant.tenant_id),
         suspended=settings.suspended,

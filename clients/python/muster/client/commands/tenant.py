@@ -1,0 +1,119 @@
+"""`muster tenant`: the settings of a business."""
+
+from typing import Annotated, Any, Literal
+from urllib.parse import quote
+
+import typer
+
+from muster.client.api import Connection, Muster
+from muster.client.commands.output import AsJson, show, show_rows
+
+app = typer.Typer(no_args_is_help=True, help="The settings of the business: show, set, closed-days.")
+
+Other = Annotated[str, typer.Option("--tenant", help="as the operator: the settings of this tenant, by its id")]
+
+
+@app.callback()
+def describe() -> None:
+    """The settings of the business."""
+
+
+@app.command("show")
+def show_tenant(tenant_id: Other = "", as_json: AsJson = False) -> None:  # noqa: FBT002
+    """The settings as they stand."""
+    with Muster(Connection.from_environment(operator=bool(tenant_id))) as muster:
+        _show(muster.get(_path(tenant_id)), as_json=as_json)
+
+
+@app.command("set")
+def set_tenant(
+    tenant_id: Other = "",
+    name: Annotated[str | None, typer.Option(help="what it is called")] = None,
+    country: Annotated[str | None, typer.Option(help="ISO 3166, such as AU")] = None,
+    time_zone: Annotated[str | None, typer.Option(help="an IANA name, such as Australia/Sydney")] = None,
+    sender: Annotated[str | None, typer.Option(help="a number in E.164, or a name")] = None,
+    replies: Annotated[bool | None, typer.Option("--replies/--no-replies", help="allow SMS replies")] = None,
+    reception: Annotated[str | None, typer.Option(help="the e-mail address to which replies go")] = None,
+    quiet: Annotated[str | None, typer.Option(help="no marketing from and to, such as 20:00-09:00, or none")] = None,
+    customary: Annotated[
+        bool | None, typer.Option("--customary/--no-customary", help="keep to usual hours where no law asks for any")
+    ] = None,
+    holidays: Annotated[
+        str | None, typer.Option(help="no marketing on the public holidays of these: AU-NSW,NZ, or none")
+    ] = None,
+    closed: Annotated[str | None, typer.Option(help="no marketing on these days: 2026-12-24,…, or none")] = None,
+    countries: Annotated[
+        str | None, typer.Option(help="send to these: AU,NZ, or '*' for all, or none for its own")
+    ] = None,
+    unknown: Annotated[
+        Literal["charge", "release", "ask"] | None, typer.Option(help="credits of messages that stay unknown")
+    ] = None,
+    failed: Annotated[
+        Literal["charge", "release"] | None, typer.Option(help="credits of messages that a receipt says have failed")
+    ] = None,
+    as_json: AsJson = False,  # noqa: FBT002
+) -> None:
+    """Change what is named; the rest stays."""
+    given: dict[str, Any] = {
+        "name": name,
+        "country": country,
+        "time_zone": time_zone,
+        "sender": sender,
+        "allow_sms_replies": replies,
+        "reception_email": reception,
+        "customary_hours": customary,
+        "holidays": _listed(holidays),
+        "closed_days": _listed(closed),
+        "countries": _listed(countries),
+        "unknown_rule": unknown,
+        "failed_rule": failed,
+    }
+    changes = {field: value for field, value in given.items() if value is not None}
+    if quiet is not None:
+        changes["quiet_hours"] = _quiet_hours(quiet)
+    if not changes:
+        raise typer.BadParameter("say what is to change; --help lists what can")
+    with Muster(Connection.from_environment(operator=bool(tenant_id))) as muster:
+        _show(muster.patch(_path(tenant_id), changes), as_json=as_json)
+
+
+@app.command("closed-days")
+def closed_days(
+    first: Annotated[str | None, typer.Option("--from", help="the first day; today unless said")] = None,
+    last: Annotated[str | None, typer.Option("--until", help="the last day; a year later unless said")] = None,
+    holidays: Annotated[str | None, typer.Option(help="as if the business kept to these: AU-NSW,NZ")] = None,
+    as_json: AsJson = False,  # noqa: FBT002
+) -> None:
+    """The days on which no marketing is sent: public holidays, and days of the business's own."""
+    with Muster(Connection.from_environment()) as muster:
+        found = muster.get("/v1/closed-days", **{"from": first, "until": last, "holidays": _listed(holidays)})
+        show_rows(found["items"], ("day", "name"), as_json=as_json)
+
+
+def _path(tenant_id: str) -> str:
+    return f"/v1/tenants/{quote(tenant_id, safe='')}" if tenant_id else "/v1/tenant"
+
+
+def _listed(given: str | None) -> list[str] | None:
+    """What is written with commas between; "none" is nothing."""
+    if given is None or given == "none":
+        return None if given is None else []
+    return [one.strip() for one in given.split(",")]
+
+
+def _quiet_hours(given: str) -> dict[str, str] | None:
+    if given == "none":
+        return None
+    first, dash, last = given.partition("-")
+    if not dash:
+        raise typer.BadParameter("write it as 20:00-09:00, or none", param_hint="--quiet")
+    return {"from": first.strip(), "to": last.strip()}
+
+
+def _show(tenant: dict[str, Any], *, as_json: bool) -> None:
+    if as_json:
+        show(tenant, as_json=True)
+        return
+    hours = tenant["quiet_hours"]
+    lists = {name: ", ".join(tenant[name]) for name in ("countries", "countries_max", "holidays", "closed_days")}
+    show({**tenant, **lists, "quiet_hours": hours and f"{hours['from']}-{hours['to']}"}, as_json=False)

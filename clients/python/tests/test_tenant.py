@@ -1,0 +1,95 @@
+"""`muster tenant` and a customer's time zone: what the API is asked, and what is said to mistakes before."""
+
+import json
+from typing import Any
+
+import httpx
+import pytest
+
+from muster.client import Connection, Muster
+from muster.client.commands import customers, main, tenant
+
+TENANT = {
+    "id": "t", "name": "Salon", "quiet_hours": {"from": "20:00", "to": "09:00"}, "customary_hours": True,
+    "countries": ["AU", "NZ"], "countries_max": [], "holidays": ["AU-NSW"], "closed_days": ["2026-12-24"],
+}  # fmt: skip
+DAYS = {"items": [{"day": "2026-12-25", "name": "Christmas Day"}, {"day": "2026-12-24", "name": None}]}
+PERTH = "Australia/Perth"
+ANN = {"id": 7, "first_name": "Ann", "last_name": "Lee", "mobiles": [{"number": "+61412000001"}], "time_zone": PERTH}
+
+
+@pytest.fixture
+def asked(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
+    """What the API was asked, which answers as if all went well; first of all, as whom."""
+    seen: list[Any] = []
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        path = request.url.raw_path.decode().partition("?")[0]
+        if path == "/v1/token":
+            return httpx.Response(200, json={"access_token": "t", "expires_in": 900})
+        query = str(request.url.params)
+        seen.append((request.method, path, json.loads(request.content) if request.content else query))
+        page = {"items": [ANN], "next_cursor": None}
+        customer = page if path == "/v1/customers" else ANN
+        return httpx.Response(200, json=DAYS if "days" in path else TENANT if "tenant" in path else customer)
+
+    def connected(_: object) -> Muster:
+        return Muster(Connection("http://muster", "id", "secret"), transport=httpx.MockTransport(answer))
+
+    for module in (tenant, customers):
+        monkeypatch.setattr(module, "Muster", connected)
+    monkeypatch.setattr(Connection, "from_environment", lambda operator=False: seen.append(f"operator {operator}"))
+    return seen
+
+
+def run(*arguments: str) -> int:
+    with pytest.raises(SystemExit) as ended:
+        main(arguments)
+    return int(ended.value.code or 0)
+
+
+def test_the_settings_are_shown_in_words(asked: Any, capsys: Any) -> None:
+    assert run("tenant", "show") == 0
+    assert asked == ["operator False", ("GET", "/v1/tenant", "")]
+    out = capsys.readouterr().out
+    assert "20:00-09:00" in out
+    assert "AU, NZ" in out
+
+
+def test_only_what_is_named_is_changed(asked: Any) -> None:
+    days = ("--closed", "2026-12-24, 2026-12-31", "--holidays", "none")
+    assert run("tenant", "set", "--quiet", "20:00-09:00", "--customary", *days) == 0
+    assert run("tenant", "set", "--quiet", "none", "--no-replies", "--tenant", "a/b", "--countries", "*") == 0
+    assert asked == [
+        "operator False",
+        ("PATCH", "/v1/tenant", {
+            "quiet_hours": {"from": "20:00", "to": "09:00"}, "customary_hours": True, "holidays": [],
+            "closed_days": ["2026-12-24", "2026-12-31"],
+        }),
+        "operator True",
+        ("PATCH", "/v1/tenants/a%2Fb", {"quiet_hours": None, "allow_sms_replies": False, "countries": ["*"]}),
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize("given", [(), ("--quiet", "20:00"), ("--unknown", "maybe")])
+def test_a_change_of_nothing_or_of_no_hours_is_not_asked_for(asked: Any, given: tuple[str, ...]) -> None:
+    assert run("tenant", "set", *given) == 2
+    assert asked == []
+
+
+def test_the_days_without_marketing_are_listed(asked: Any, capsys: Any) -> None:
+    assert run("tenant", "closed-days", "--until", "2026-12-31", "--holidays", "AU,NZ") == 0
+    assert asked[1] == ("GET", "/v1/closed-days", "until=2026-12-31&holidays=AU&holidays=NZ")
+    assert "Christmas Day" in capsys.readouterr().out
+
+
+def test_a_customer_is_found_and_given_a_time_zone_or_none(asked: Any, capsys: Any) -> None:
+    assert run("customers", "find", "Ann") == 0
+    assert run("customers", "zone", "7", "Australia/Perth") == 0
+    assert run("customers", "zone", "7", "none") == 0
+    assert asked[1::2] == [
+        ("GET", "/v1/customers", "search=Ann"),
+        ("PATCH", "/v1/customers/7", {"time_zone": "Australia/Perth"}),
+        ("PATCH", "/v1/customers/7", {"time_zone": ""}),
+    ]
+    assert "Australia/Perth" in capsys.readouterr().out

@@ -1,0 +1,38 @@
+"""Public holidays, by the package `holidays` of the release: of a country (AU), or of a part of one (AU-NSW)."""
+
+from collections.abc import Iterable
+from datetime import UTC, date, datetime, timedelta
+from functools import lru_cache
+from typing import Final
+
+_DAY: Final = timedelta(days=1)
+_REMEMBERED_MAX: Final = 1_000
+
+
+def days_between(calendars: Iterable[str], begin: int, end: int) -> list[date]:
+    """The public holidays that a clock anywhere may show between two moments in unix seconds."""
+    first, last = (datetime.fromtimestamp(at, UTC).date() for at in (begin, end))
+    return list(named_days(calendars, first - _DAY, last + _DAY))
+
+
+def named_days(calendars: Iterable[str], first: date, last: date) -> dict[date, str]:
+    """The public holidays from a day to another, with their names: of a day in several calendars that of the first."""
+    found: dict[date, str] = {}
+    for calendar in calendars:
+        for year in range(first.year, last.year + 1):
+            for day, name in _of_year(calendar, year):
+                if first <= day <= last:
+                    found.setdefault(day, name)
+    return found
+
+
+@lru_cache(_REMEMBERED_MAX)
+def _of_year(calendar: str, year: int) -> tuple[tuple[date, str], ...]:
+    """None of a calendar that this release does not know: a later one may have let somebody choose it."""
+    from holidays import country_holidays  # half a second: only who asks pays for it
+
+    country, _, part = calendar.partition("-")
+    try:
+        return tuple(country_holidays(country, subdiv=part or None, years=year).items())
+    except NotImplementedError:
+        return ()
