@@ -10,7 +10,10 @@ from typer.testing import CliRunner, Result
 
 import muster.client.commands.carrier as command
 
-STANDING = {"adopted": True, "applied": True, "connections": 1, "in_flight": 0, "why": "", "said_at": None}
+STANDING = {
+    "adopted": True, "applied": True, "connections": 1, "in_flight": 0, "parts_per_second_now": 40, "why": "",
+    "said_at": None,
+}  # fmt: skip
 CARRIER = {
     "account": "west", "kind": "smpp", "state": "open", "smpp": {"host": "a.example"}, "routes": ["default"],
     "standing": STANDING,

@@ -201,27 +201,35 @@ def test_a_rate_allows_half_a_second_at_once_and_refills() -> None:
     assert rate.allowance(9.0) == 50
 
 
-def test_throttling_halves_the_rate_once_and_it_recovers_to_its_ceiling() -> None:
+def test_what_was_written_before_a_storm_was_seen_says_no_more_of_it() -> None:
     rate = Rate(100, 0.0)
-    for at in range(10):
-        rate.spend(10, at / 10)
-    rate.throttled(1.0)
-    rate.throttled(1.1)
+    rate.spend(25, 0.0)
+    rate.answered(25, 25, written_at=0.0)
+    rate.allowance(0.3)
+    fallen = rate.current
+    rate.answered(25, 25, written_at=0.2)
+    rate.allowance(0.6)
 
-    assert rate.current == pytest.approx(50, rel=0.1)
+    assert 20 <= fallen < 50
+    assert rate.current > fallen
+    assert rate.limit == round(rate.current)
     rate.allowance(60.0)
-    assert rate.current == 100
+    assert (rate.current, rate.limit) == (100, 100)
 
 
 def test_a_carrier_that_refuses_at_any_rate_is_written_to_all_the_same_and_is_soon_forgiven() -> None:
     rate = Rate(0, 0.0)
+    assert rate.limit == 0
     written = 0
     for tick in range(1, 601):
-        parts = rate.allowance(tick / 10)
-        rate.spend(parts, tick / 10)
-        rate.throttled(tick / 10)
+        now = tick / 10
+        parts = min(rate.allowance(now), 500)
+        if parts:
+            rate.spend(parts, now)
+            rate.answered(parts, parts, written_at=now)
         written += parts if tick > 500 else 0
 
     assert 100 <= written <= 300, "in ten seconds, after fifty of refusals"
-    rate.allowance(90.0)
-    assert rate.current > 10_000
+    rate.allowance(60.3)
+    rate.allowance(76.0)
+    assert rate.current > 5_000

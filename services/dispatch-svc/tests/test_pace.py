@@ -153,9 +153,9 @@ def test_a_throttled_carrier_is_promised_by_what_it_takes_on_the_whole() -> None
         adaptive.allowance(now)
         tried = min(adaptive.current, WINDOW / TICK_S) * TICK_S
         adaptive.spend(round(tried), now)
-        if refused := max(0, round(tried - takes * TICK_S)):
-            queue.meter.refused += refused
-            adaptive.throttled(now)
+        refused = max(0, round(tried - takes * TICK_S))
+        queue.meter.refused += refused
+        adaptive.answered(round(tried), refused, now)
         return min(tried / TICK_S, takes)
 
     queue = Queue(Bulk(1, 1, 60_000), rate=rate)

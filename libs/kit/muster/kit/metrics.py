@@ -152,6 +152,10 @@ carrier_calls = Counter(
 carrier_bound = Gauge(
     "muster_carrier_bound", "Connections to the carrier that stand; 0 in a sender without an account."
 )
+carrier_parts_per_second = Gauge(
+    "muster_carrier_parts_per_second",
+    "Parts a second that are written to the carrier at most; falls when it refuses for the rate; 0: no limit.",
+)
 sends_waiting = Gauge("muster_sends_waiting", "Sends that wait for something, by what it is.", ["reason"])
 sends_waiting_oldest_seconds = Gauge(
     "muster_sends_waiting_oldest_seconds", "For how long the oldest of the sends that wait does so.", ["reason"]

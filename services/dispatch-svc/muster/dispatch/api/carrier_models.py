@@ -162,12 +162,15 @@ class CarrierChange(Model):
 
 class Standing(Model):
     """What the sender of an account last said of it. `adopted`: a sender has it; `applied`: it goes by the settings as
-    they are now; `in_flight`: parts without an answer; `why`: why a connection is missing."""
+    they are now; `in_flight`: parts without an answer; `parts_per_second_now`: what is written at most by now, less
+    than the account's own for a while after the carrier has refused some for their rate (0: as much as it answers);
+    `why`: why a connection is missing."""
 
     adopted: bool
     applied: bool
     connections: int
     in_flight: int
+    parts_per_second_now: int
     why: str
     said_at: datetime | None
 

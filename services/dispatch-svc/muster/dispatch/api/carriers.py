@@ -314,6 +314,7 @@ def _out(found: carriers.Standing) -> CarrierOut:
             applied=found.is_fresh and found.applied_version == row.version,
             connections=connected.connections if found.is_fresh else 0,
             in_flight=connected.in_flight if found.is_fresh else 0,
+            parts_per_second_now=connected.parts_per_second if found.is_fresh else 0,
             why=connected.why,
             said_at=found.said_at,
         ),

@@ -214,8 +214,10 @@ class Feeder:
         if home.control_version is None:
             home.control_version = job.claimed.control_version
         states, ids, register, meter = job.slots, job.carrier_ids, book.add, shared.meter
+        written_at = clock.monotonic()
 
         def sink(indexed: list[tuple[int, Outcome]]) -> None:
+            refused = 0
             for index, outcome in indexed:
                 slot = slots[index]
                 if type(outcome) is Accepted:
@@ -224,11 +226,10 @@ class Feeder:
                     register(carrier_id, home, slot)
                 else:
                     job.take(slot, outcome)
-                    if isinstance(outcome, NotSent):
-                        shared.rate.throttled(clock.monotonic())
-                        meter.refused += 1
-                        meter.parts -= 1
-            meter.parts += len(indexed)
+                    refused += isinstance(outcome, NotSent)
+            shared.rate.answered(len(indexed), refused, written_at)
+            meter.refused += refused
+            meter.parts += len(indexed) - refused
             job.in_flight -= len(indexed)
             if job.dirty_at is None:
                 job.dirty_at = clock.monotonic()

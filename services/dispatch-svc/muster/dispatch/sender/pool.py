@@ -156,9 +156,8 @@ class Pool:
                     row = await carriers.read(tx, account.name)
                     if row is None or row.version != account.version:
                         return True
-                    await carriers.say(
-                        tx, account.name, account.version, Connected(link.connections, in_flight, link.why)
-                    )
+                    stands = Connected(link.connections, in_flight, link.why, sender.shared.rate.limit)
+                    await carriers.say(tx, account.name, account.version, stands)
                 await trials.step()
             except RETRIABLE as error:
                 log.warning("sender.database_away", why=type(error).__name__)

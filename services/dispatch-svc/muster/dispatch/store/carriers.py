@@ -118,18 +118,21 @@ async def count(tx: Tx) -> int:
 
 
 class Connected(NamedTuple):
-    """What a sender says of its account: connections that stand, parts without an answer, why there is none."""
+    """What a sender says of its account: connections that stand, parts without an answer, why there is none, and how
+    many parts a second it writes at most by now (0: as many as the carrier answers)."""
 
     connections: int
     in_flight: int
     why: str
+    parts_per_second: int = 0
 
 
 _SAY: Final = """
-INSERT INTO carrier_standing (account, version, connections, in_flight, why, said_at)
-VALUES ($1, $2, $3, $4, $5, kit_now())
+INSERT INTO carrier_standing (account, version, connections, in_flight, why, parts_per_second, said_at)
+VALUES ($1, $2, $3, $4, $5, $6, kit_now())
 ON CONFLICT (account) DO UPDATE SET version = EXCLUDED.version, connections = EXCLUDED.connections,
-    in_flight = EXCLUDED.in_flight, why = EXCLUDED.why, said_at = EXCLUDED.said_at
+    in_flight = EXCLUDED.in_flight, why = EXCLUDED.why, parts_per_second = EXCLUDED.parts_per_second,
+    said_at = EXCLUDED.said_at
 """
 
 
@@ -155,7 +158,7 @@ class Standing:
 # A sender says so every second; two that were missed may be a slow database.
 _STANDING: Final = """
 SELECT c.*, s.version AS applied_version, coalesce(s.connections, 0) AS connections, coalesce(s.why, '') AS why,
-    coalesce(s.in_flight, 0) AS in_flight, s.said_at,
+    coalesce(s.in_flight, 0) AS in_flight, coalesce(s.parts_per_second, 0) AS rate_now, s.said_at,
     coalesce(s.said_at > kit_now() - make_interval(secs => $1), false) AS is_fresh,
     ARRAY(SELECT r.route FROM route r WHERE r.account = c.account ORDER BY r.route) AS routes
 FROM carrier c LEFT JOIN carrier_standing s USING (account)
@@ -181,7 +184,7 @@ def _standing(row: Record) -> Standing:
         created_at=row["created_at"],
         changed_at=row["changed_at"],
         applied_version=row["applied_version"],
-        connected=Connected(row["connections"], row["in_flight"], row["why"]),
+        connected=Connected(row["connections"], row["in_flight"], row["why"], row["rate_now"]),
         said_at=row["said_at"],
         is_fresh=row["is_fresh"],
         routes=row["routes"],
