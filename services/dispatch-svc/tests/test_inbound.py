@@ -85,6 +85,32 @@ async def test_an_opt_out_holds_the_number_before_it_is_answered(
     await world.assert_laws(db)
 
 
+async def test_who_is_held_is_not_texted_by_an_attempt_that_an_earlier_lease_has_looked_at(
+    db: Database, carrier: Carrier, send: Send, bound: Running
+) -> None:
+    """Seed 12714 of the simulation: the answer to the commit of a claim was lost, the attempt was given back as looked
+    at, and its next claim did not look again."""
+    await write(carrier, "STOP")
+
+    async with world.sending(db, world.settings(carrier_port=carrier.port)):
+        await eventually(lambda: sent(db, send, 9))
+        await eventually(partial(attempts, db, 2))
+        async with db.worker() as tx:
+            await tx.execute(
+                "UPDATE attempt SET due_at = kit_now(), "
+                "suppression_counter = (SELECT max(counter) FROM tenant_counter) WHERE state = 0"
+            )
+        await eventually(partial(attempts, db, 3))
+
+    assert WRITER.removeprefix("+") not in carrier.stats.by_destination
+    await world.assert_laws(db)
+
+
+async def attempts(db: Database, count: int) -> bool:
+    async with db.worker() as tx:
+        return bool(await tx.fetchval("SELECT count(*) FROM attempt WHERE tenant_id IS NOT NULL") == count)
+
+
 async def sent(db: Database, send: Send, count: int) -> bool:
     return (await world.lefts(db, send))[ACCEPTED] == count
 

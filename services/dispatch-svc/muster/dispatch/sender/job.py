@@ -15,6 +15,7 @@ from muster.smpp import Accepted, NotSent, Outcome, Rejected, Unknown
 # ESME_RINVMSGLEN: what is said of a text whose parts are not those that were paid for.
 ERROR_LENGTH: Final = 1
 _SCOPE_OTHER: Final = 2
+_NEVER_JOINED: Final = -1
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +72,8 @@ class Job:
         self.stored = claimed.slots
         self.order: Sequence[int] = range(len(self.slots)) if claimed.order is None else claimed.order
         self.cursor = self.written_upto = claimed.intent_upto
-        self.counter = claimed.joined_counter
+        # The slots of a retry are queued anew by each claim: what an earlier lease knew of holds says nothing of them.
+        self.counter = claimed.joined_counter if claimed.order is None else _NEVER_JOINED
         self.carrier_ids = claimed.carrier_ids.split("\n") if claimed.carrier_ids else [""] * len(self.slots)
         self.errors: dict[int, int] = {}
         self.in_flight = 0
