@@ -177,15 +177,35 @@ async def test_a_scheduled_send_keeps_to_the_countries_of_its_business(salon: An
     assert (bulk["customers"], bulk["recipients"], sum(bulk["left_out"].values())) == (2, 1, 1)
 
 
+async def test_a_start_on_closed_days_waits_for_the_next_and_is_left_out_where_its_time_does_not_reach_so_far(
+    salon: Any,
+) -> None:
+    await salon.load("Ana,Smith,0412000001,yes\n")
+    days = [f"{this_minute() + timedelta(days=index):%Y-%m-%d}" for index in (0, 1)]
+    settings = {"version": 9, "country": "AU", "time_zone": "UTC", "sender": "+61400000000", "closed_days": days}
+    await salon.hear(handlers.on_tenant_changed, TenantChanged(tenant_id=str(salon.tenant_id), **settings))
+    waits, too_late = await add(salon, send_within_minutes=4 * 1_440), await add(salon)
+    await run(salon)
+    await salon.plan()
+    [start] = (await shown(salon, waits))["occurrences"]
+    bulk = await salon.bulk(start["bulk_id"])
+    quote = (await salon.ask("GET", f"/v1/quotes/{bulk['quote_id']}")).json()
+    assert bulk["hours"]["waiting_recipients"] == 1
+    assert quote["hours"]["waiting"] == bulk["hours"]["waiting"]
+    [start] = (await shown(salon, too_late))["occurrences"]
+    assert (start["outcome"], start["code"], start["bulk_id"]) == ("not_possible", "outside_hours", None)
+    assert "1 who would be texted" in start["detail"]
+
+
 async def test_a_defect_of_ours_is_said_and_keeps_nobody_else_waiting(salon: Any, monkeypatch: Any) -> None:
     await salon.load("Ana,Smith,0412000001,yes\n")
     broken, whole = await add(salon, 9, every_minutes=720, text="Broken"), await add(salon, text="Whole")
     quoted = scheduling.quote_now
 
-    async def quote(tx: Any, tenant_id: UUID, asked: Any, valid: Any) -> Any:
-        if asked.text == "Broken":
+    async def quote(tx: Any, tenant: Any, asked: Any, valid: Any) -> Any:
+        if asked.text.text == "Broken":
             raise ZeroDivisionError
-        return await quoted(tx, tenant_id, asked, valid)
+        return await quoted(tx, tenant, asked, valid)
 
     monkeypatch.setattr(scheduling, "quote_now", quote)
     await run(salon)

@@ -7,14 +7,15 @@ from uuid import UUID
 from fastapi import APIRouter, Request, Response
 
 from muster.customer.api.common import problem_of, sending_tenant_of, settings_of
-from muster.customer.api.quotes import Asked, QuoteOut, give_quote
+from muster.customer.api.quotes import QuoteOut, give_quote
 from muster.customer.api.send_out import state_of_row
 from muster.customer.domain.again import Never, Sent, why_not
 from muster.customer.domain.audience import Again, Audience
 from muster.customer.domain.pricing import MergeText
 from muster.customer.domain.refusal import Refusal
-from muster.customer.domain.sends import Phase
-from muster.customer.events import MessageClass, MessageKind
+from muster.customer.domain.sends import SEND_BY_MAX, Phase
+from muster.customer.events import MessageKind
+from muster.customer.handlers.quoting import Asked
 from muster.customer.store import again, bulks, reference
 from muster.kit import clock
 from muster.kit.auth import SENDERS, Caller, Tx, requires, tenant_tx
@@ -76,9 +77,11 @@ async def _again(request: Request, tx: Tx, caller: Caller, bulk_id: UUID, *, fai
     ids = await again.recipients(tx, caller.tenant_id, Again(bulk_id, failed), tariff.reach, asked_at)
     if not ids:
         raise _nobody(bulk, failed=failed)
-    marketing = bulk["message_class"] == MessageClass.MARKETING
-    asked = Asked(text, (None, None), audience, Audience(customer_ids=ids), bulk["sender"], tariff, marketing, asked_at)
-    return await give_quote(request, tx, caller, asked)
+    asked = Asked(
+        *(text, (None, None), audience, Audience(customer_ids=ids), bulk["sender"], tariff, bulk["message_class"]),
+        *(caller.user_id, asked_at, asked_at + SEND_BY_MAX),
+    )
+    return await give_quote(request, tx, tenant, asked)
 
 
 async def _may_be(tx: Tx, tenant_id: UUID, bulk: Record) -> None:

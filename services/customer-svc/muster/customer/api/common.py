@@ -91,7 +91,7 @@ def reader_of(request: Request, tenant: Tenant) -> NumberReader:
 def problem_of(refusals: Sequence[Refusal] | Refusal) -> Problem:
     """422 that names every field at fault."""
     if isinstance(refusals, Refusal):
-        return unprocessable(refusals.field, refusals.code, refusals.message)
+        return unprocessable(refusals.field, refusals.code, refusals.message, **refusals.more)
     errors = [{"field": refusal.field, "code": refusal.code, "message": refusal.message} for refusal in refusals]
     return unprocessable_all(errors)
 

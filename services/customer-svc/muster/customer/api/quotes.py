@@ -1,37 +1,33 @@
 """/v1/quotes: what a send would cost, exactly, and who would be left out."""
 
-from dataclasses import dataclass
+from dataclasses import replace
 from datetime import datetime, timedelta
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 from uuid import UUID
 
 from fastapi import APIRouter, Request, Response
 from pydantic import Field, StringConstraints, model_validator
 
-from muster.customer.api.common import hours_of, problem_of, sending_tenant_of, settings_of, tenant_of
+from muster.customer.api.common import problem_of, sending_tenant_of, settings_of
 from muster.customer.api.send_out import HoursOut
-from muster.customer.domain.audience import Audience, Reason, left_out_by_word
+from muster.customer.domain.audience import Audience
 from muster.customer.domain.customers import TAG_CHARACTERS_MAX
-from muster.customer.domain.hours import summary
-from muster.customer.domain.pricing import MergeText, Price, price
+from muster.customer.domain.pricing import MergeText
 from muster.customer.domain.refusal import Refusal
-from muster.customer.domain.tariff import Reach, Tariff
+from muster.customer.domain.sends import SEND_BY_MAX
 from muster.customer.events import MessageClass
-from muster.customer.store import audience, customers, quotes, reference
-from muster.customer.store.audience import Counted
-from muster.customer.store.hours import hours_of_customers
+from muster.customer.handlers.quoting import Asked, quote_now
+from muster.customer.store import customers, quotes, reference
 from muster.customer.store.quotes import Quote
 from muster.customer.store.reference import Tenant
 from muster.kit import clock
 from muster.kit.auth import SENDERS, Caller, Tx, requires, tenant_tx
 from muster.kit.http import Flag, Int, Model
 from muster.kit.idempotency import Once, idempotent
-from muster.kit.ids import uuid7
-from muster.kit.problems import Problem, not_found, unprocessable
+from muster.kit.problems import not_found, unprocessable
 
 router = APIRouter(prefix="/v1/quotes")
 
-_DEARER_SHOWN_MAX = 50
 _UNKNOWN_SHOWN_MAX = 20
 
 ClassWord = Literal["marketing", "factual"]
@@ -140,74 +136,26 @@ async def get_quote(
 
 
 async def _quote(request: Request, tx: Tx, caller: Caller, body: QuoteIn) -> QuoteOut:
-    settings = settings_of(request)
     tenant = await sending_tenant_of(request, tx, caller.tenant_id)
     template, text = await text_of(tx, caller, body.text, body.template_id)
-    asked = await audience_of(tx, caller, body.audience, settings.customer_audience_ids_max)
+    asked = await audience_of(tx, caller, body.audience, settings_of(request).customer_audience_ids_max)
     sender = body.sender or tenant.sender
     if sender != tenant.sender and not await reference.owns_sender(tx, caller.tenant_id, sender):
         raise unprocessable("sender", "not_own_sender", "this is no sender of yours")
-    marketing = body.message_class == "marketing"
-    tariff, created_at = (await reference.tariff_now(tx)).within(tenant.allowed), clock.now()
-    return await give_quote(
-        request, tx, caller, Asked(text, template, asked, asked, sender, tariff, marketing, created_at)
-    )
+    message_class = MessageClass[body.message_class.upper()]
+    tariff, at = (await reference.tariff_now(tx)).within(tenant.allowed), clock.now()
+    what = Asked(text, template, asked, asked, sender, tariff, message_class, caller.user_id, at, at + SEND_BY_MAX)
+    return await give_quote(request, tx, tenant, what)
 
 
-@dataclass(frozen=True, slots=True)
-class Asked:
-    """What a quote is asked for: `audience` as it is kept, `judged` the same in ids where it is not a rule of its own.
-    template: with its version."""
-
-    text: MergeText
-    template: tuple[UUID | None, int | None]
-    audience: Audience
-    judged: Audience
-    sender: str
-    tariff: Tariff
-    marketing: bool
-    created_at: datetime
-
-
-async def give_quote(request: Request, tx: Tx, caller: Caller, asked: Asked) -> QuoteOut:
-    """Judge an audience, price its texts, and keep what was found; 422 where nobody is in it."""
-    settings, text, tariff = settings_of(request), asked.text, asked.tariff
-    unknown = await audience.unknown_fields(tx, caller.tenant_id, text)
-    if unknown:
-        raise unprocessable("text", "unknown_field", f"no customer has the field {unknown[0]}", fields=unknown)
-    judged = (asked.judged, text, tariff.reach)
-    counted = await audience.count_audience(tx, caller.tenant_id, *judged, marketing=asked.marketing)
-    waiting = None
-    tenant = await tenant_of(request, tx, caller.tenant_id)
-    if asked.marketing and hours_of(tenant, asked.created_at).matter(group.country for group in counted.classes):
-        counted, waiting = await _count_by_hours(tx, tenant, *judged, asked.created_at)
-    total = price(text, counted.classes, tariff)
-    if isinstance(total, Refusal):
-        raise problem_of(total)
-    if not total.recipients:
-        raise _nobody(counted)
-    missing = []
-    if counted.left_out.get(Reason.MISSING_FIELD):
-        limit = settings.customer_quote_missing_shown
-        missing = await audience.missing_rows(tx, caller.tenant_id, *judged, marketing=asked.marketing, limit=limit)
-    found = Quote(
-        uuid7(),
-        text.text,
-        *asked.template,
-        MessageClass.MARKETING if asked.marketing else MessageClass.FACTUAL,
-        asked.sender,
-        asked.audience,
-        counted.snapshot,
-        tariff,
-        counted.customers,
-        *(total.recipients, total.parts, total.credits),
-        _details(text, counted, total, missing) | {"hours": waiting},
-        asked.created_at,
-        caller.user_id,
-        asked.created_at + timedelta(hours=settings.customer_quote_valid_h),
-    )
-    await quotes.save_quote(tx, caller.tenant_id, found)
-    return _out(found, await reference.available_credits(tx, caller.tenant_id))
+async def give_quote(request: Request, tx: Tx, tenant: Tenant, asked: Asked) -> QuoteOut:
+    """A quote as it is answered; 422 for what stands against it."""
+    settings = settings_of(request)
+    asked = replace(asked, missing_max=settings.customer_quote_missing_shown)
+    found = await quote_now(tx, tenant, asked, timedelta(hours=settings.customer_quote_valid_h))
+    if isinstance(found, Refusal):
+        raise problem_of(found)
+    return _out(found, await reference.available_credits(tx, tenant.tenant_id))
 
 
 async def text_of(
@@ -240,38 +188,6 @@ async def audience_of(tx: Tx, caller: Caller, body: AudienceIn, ids_max: int) ->
         message = f"there is no customer {unknown[0]}"
         raise unprocessable("audience.customer_ids", "unknown_customer", message, unknown=unknown[:_UNKNOWN_SHOWN_MAX])
     return Audience(body.list or body.tag, body.search, tuple(ids))
-
-
-async def _count_by_hours(
-    tx: Tx, tenant: Tenant, asked: Audience, text: MergeText, reach: Reach, at: datetime
-) -> tuple[Counted, dict[str, Any] | None]:
-    """The same for marketing at the hours of its recipients, and who waits for theirs."""
-    hours = await hours_of_customers(tx, tenant.tenant_id, hours_of(tenant, at))
-    counted = await audience.count_audience(tx, tenant.tenant_id, asked, text, reach, marketing=True, hours=hours)
-    starts = [] if hours.classes is None else hours.classes.starts
-    by_start = [(starts[number], recipients) for number, recipients in counted.by_hours.items() if starts]
-    return counted, summary(int(at.timestamp()), by_start)
-
-
-def _nobody(counted: Counted) -> Problem:
-    left_out = left_out_by_word(counted.left_out)
-    message = "nobody is in it" if not counted.customers else f"all {counted.customers} customers in it are left out"
-    return unprocessable("audience", "audience_empty", message, customers=counted.customers, left_out=left_out)
-
-
-def _details(text: MergeText, counted: Counted, total: Price, missing: list[dict[str, Any]]) -> dict[str, Any]:
-    dearer = [
-        {"position": d.position, "text": d.text, "name": d.name, "reason": d.reason, "replacement": d.replacement}
-        for d in text.dearer[:_DEARER_SHOWN_MAX]
-    ]
-    return {
-        "left_out": left_out_by_word(counted.left_out),
-        "by_encoding": total.by_encoding,
-        "by_parts": total.by_parts,
-        "by_country": total.by_country,
-        "dearer": dearer,
-        "missing": missing,
-    }
 
 
 def _out(found: Quote, balance: int) -> QuoteOut:

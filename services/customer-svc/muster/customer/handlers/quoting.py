@@ -1,73 +1,126 @@
-"""What a send costs now: an audience counted and priced, without anybody who waits for the answer."""
+"""What a send would cost: an audience judged and priced, whoever asks, a person or a schedule whose time has come."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
+from typing import Any, Final
 from uuid import UUID
 
-from muster.customer.domain.audience import Audience, left_out_by_word
-from muster.customer.domain.pricing import MergeText, price
+from muster.customer.domain.audience import Audience, Reason, left_out_by_word
+from muster.customer.domain.hours import Hours, summary
+from muster.customer.domain.pricing import MergeText, Price, price
 from muster.customer.domain.refusal import Refusal
+from muster.customer.domain.tariff import Tariff
 from muster.customer.events import MessageClass
-from muster.customer.store import audience, quotes, reference
+from muster.customer.store import audience, quotes
+from muster.customer.store.audience import Counted
+from muster.customer.store.hours import hours_of_customers
 from muster.customer.store.quotes import Quote
-from muster.kit import clock
+from muster.customer.store.reference import Tenant
 from muster.kit.ids import uuid7
 from muster.kit.pg import Tx
+
+_DEARER_SHOWN_MAX: Final = 50
 
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """What is to be quoted. template: its id and version, where the text is one's. allowed: see Tenant."""
+    """What is to be quoted: `audience` as it is kept, `judged` the same in ids where it is not a rule of its own.
 
-    text: str
+    template: its id and version, where the text is one's. at: as of when; until: the last moment at which any of it may
+    leave. missing_max: how many of those whom a blank merge field leaves out are named.
+    """
+
+    text: MergeText
     template: tuple[UUID | None, int | None]
     audience: Audience
+    judged: Audience
     sender: str
+    tariff: Tariff
     message_class: int
     by: str
-    allowed: frozenset[str] | None
+    at: datetime
+    until: datetime
+    missing_max: int = 0
 
 
-async def quote_now(tx: Tx, tenant_id: UUID, asked: Asked, valid: timedelta) -> Quote | Refusal:
-    """A quote at the audience and rates of now, stored; or what stands against it."""
-    text = MergeText.read(asked.text)
-    if isinstance(text, Refusal):
-        return text
-    unknown = await audience.unknown_fields(tx, tenant_id, text)
+async def quote_now(tx: Tx, tenant: Tenant, asked: Asked, valid: timedelta) -> Quote | Refusal:
+    """A quote, stored; or what stands against it, such as that nobody is in the audience."""
+    unknown = await audience.unknown_fields(tx, tenant.tenant_id, asked.text)
     if unknown:
-        return Refusal("text", "unknown_field", f"no customer has the field {unknown[0]}")
-    tariff, created_at = (await reference.tariff_now(tx)).within(asked.allowed), clock.now()
-    marketing = asked.message_class == MessageClass.MARKETING
-    counted = await audience.count_audience(tx, tenant_id, asked.audience, text, tariff.reach, marketing=marketing)
-    total = price(text, counted.classes, tariff)
+        return Refusal("text", "unknown_field", f"no customer has the field {unknown[0]}", {"fields": unknown})
+    counted, waiting = await _counted(tx, tenant, asked)
+    total = price(asked.text, counted.classes, asked.tariff)
     if isinstance(total, Refusal):
         return total
     if not total.recipients:
-        who = f"all {counted.customers} customers in it are left out" if counted.customers else "nobody is in it"
-        return Refusal("audience", "audience_empty", who)
-    details = {
-        "left_out": left_out_by_word(counted.left_out),
-        "by_encoding": total.by_encoding,
-        "by_parts": total.by_parts,
-        "by_country": total.by_country,
-        "dearer": [],
-        "missing": [],
-    }
+        return _nobody(counted, asked)
+    details = _details(asked.text, counted, total) | {"hours": waiting}
+    details["missing"] = await _missing(tx, tenant, asked, counted)
     quote = Quote(
         uuid7(),
-        asked.text,
+        asked.text.text,
         *asked.template,
         asked.message_class,
         asked.sender,
         asked.audience,
         counted.snapshot,
-        tariff,
+        asked.tariff,
         counted.customers,
         *(total.recipients, total.parts, total.credits),
         details,
-        created_at,
+        asked.at,
         asked.by,
-        created_at + valid,
+        asked.at + valid,
     )
-    await quotes.save_quote(tx, tenant_id, quote)
+    await quotes.save_quote(tx, tenant.tenant_id, quote)
     return quote
+
+
+async def _counted(tx: Tx, tenant: Tenant, asked: Asked) -> tuple[Counted, Mapping[str, Any] | None]:
+    """Who is texted and who is not; for marketing also by the hours of the recipients, and who waits for theirs."""
+    marketing = asked.message_class == MessageClass.MARKETING
+    judged = (tx, tenant.tenant_id, asked.judged, asked.text, asked.tariff.reach)
+    counted = await audience.count_audience(*judged, marketing=marketing)
+    now = int(asked.at.timestamp())
+    hours = Hours(tenant.business, now, int(asked.until.timestamp()))
+    if not marketing or not hours.matter(group.country for group in counted.classes):
+        return counted, None
+    found = await hours_of_customers(tx, tenant.tenant_id, hours)
+    counted = await audience.count_audience(*judged, marketing=True, hours=found)
+    starts = [] if found.classes is None else found.classes.starts
+    by_start = [(starts[number], recipients) for number, recipients in counted.by_hours.items() if starts]
+    return counted, summary(now, by_start)
+
+
+async def _missing(tx: Tx, tenant: Tenant, asked: Asked, counted: Counted) -> list[dict[str, Any]]:
+    if not asked.missing_max or not counted.left_out.get(Reason.MISSING_FIELD):
+        return []
+    marketing, limit = asked.message_class == MessageClass.MARKETING, asked.missing_max
+    judged = (tx, tenant.tenant_id, asked.judged, asked.text, asked.tariff.reach)
+    return await audience.missing_rows(*judged, marketing=marketing, limit=limit)
+
+
+def _nobody(counted: Counted, asked: Asked) -> Refusal:
+    figures = {"customers": counted.customers, "left_out": left_out_by_word(counted.left_out)}
+    waiting = counted.left_out.get(Reason.OUTSIDE_HOURS)
+    if waiting:
+        until = asked.until.isoformat(timespec="minutes")
+        who = f"the {waiting} who would be texted have no hour for it before {until}"
+        return Refusal("audience", "outside_hours", who, figures)
+    who = f"all {counted.customers} customers in it are left out" if counted.customers else "nobody is in it"
+    return Refusal("audience", "audience_empty", who, figures)
+
+
+def _details(text: MergeText, counted: Counted, total: Price) -> dict[str, Any]:
+    dearer = [
+        {"position": d.position, "text": d.text, "name": d.name, "reason": d.reason, "replacement": d.replacement}
+        for d in text.dearer[:_DEARER_SHOWN_MAX]
+    ]
+    return {
+        "left_out": left_out_by_word(counted.left_out),
+        "by_encoding": total.by_encoding,
+        "by_parts": total.by_parts,
+        "by_country": total.by_country,
+        "dearer": dearer,
+    }

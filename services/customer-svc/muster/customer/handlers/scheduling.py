@@ -6,6 +6,7 @@ from typing import Final
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
+from muster.customer.domain.pricing import MergeText
 from muster.customer.domain.recurrence import Rule, Start, next_start
 from muster.customer.domain.refusal import Refusal
 from muster.customer.domain.schedules import Above, Outcome, Verdict, judge_price, judge_start
@@ -13,6 +14,7 @@ from muster.customer.handlers.quoting import Asked, quote_now
 from muster.customer.handlers.requesting import request_send
 from muster.customer.store import bulks, reference, schedules
 from muster.customer.store.quotes import Quote
+from muster.customer.store.reference import Tenant
 from muster.customer.store.schedules import Schedule
 from muster.kit import audit
 from muster.kit.auth import Caller, Role
@@ -52,11 +54,7 @@ async def start(tx: Tx, tenant_id: UUID, schedule: Schedule, key: bytes, now: da
     sender = schedule.sender or tenant.sender
     if sender != tenant.sender and not await reference.owns_sender(tx, tenant_id, sender):
         return Started(Verdict(Outcome.NOT_POSSIBLE, "not_own_sender", "The sender is none of yours any more."))
-    template = schedule.template_id, schedule.template_version
-    asked = Asked(
-        schedule.text, template, schedule.audience, sender, schedule.message_class, schedule.changed_by, tenant.allowed
-    )
-    quote = await quote_now(tx, tenant_id, asked, _QUOTE_VALID)
+    quote = await _quoted(tx, tenant, schedule, sender, now)
     if isinstance(quote, Refusal):
         return Started(Verdict(Outcome.NOT_POSSIBLE, quote.code, f"{quote.field}: {quote.message}"))
     above = judge_price(quote.credits, schedule.credits_max, schedule.above)
@@ -65,15 +63,32 @@ async def start(tx: Tx, tenant_id: UUID, schedule: Schedule, key: bytes, now: da
     return Started(Verdict(Outcome.STARTED), await _request(tx, tenant_id, schedule, key, quote), quote.credits)
 
 
-async def _request(tx: Tx, tenant_id: UUID, schedule: Schedule, key: bytes, quote: Quote) -> UUID:
+async def _quoted(tx: Tx, tenant: Tenant, schedule: Schedule, sender: str, now: datetime) -> Quote | Refusal:
+    text = MergeText.read(schedule.text)
+    if isinstance(text, Refusal):
+        return text
+    template, audience = (schedule.template_id, schedule.template_version), schedule.audience
+    tariff = (await reference.tariff_now(tx)).within(tenant.allowed)
+    asked = Asked(
+        *(text, template, audience, audience, sender, tariff, schedule.message_class, schedule.changed_by),
+        *(now, _send_by(schedule)),
+    )
+    return await quote_now(tx, tenant, asked, _QUOTE_VALID)
+
+
+def _send_by(schedule: Schedule) -> datetime:
     assert schedule.next_at is not None, "it is due"
+    return schedule.next_at + timedelta(minutes=schedule.send_within_min)
+
+
+async def _request(tx: Tx, tenant_id: UUID, schedule: Schedule, key: bytes, quote: Quote) -> UUID:
     bulk_id = await request_send(
         tx,
         tenant_id,
         key,
         quote,
         partial=schedule.partial,
-        send_by=schedule.next_at + timedelta(minutes=schedule.send_within_min),
+        send_by=_send_by(schedule),
         by=schedule.changed_by,
         agreed=schedule.credits_max,
     )
