@@ -31,6 +31,12 @@ def test_the_section_shows_the_figures_of_its_run() -> None:
         assert shown in made
 
 
+def test_a_seed_that_failed_is_shown_where_a_test_names_it() -> None:
+    made = section({**RUN, "failures": [{"seed": 12714, "wrong": ["law submit"]}]}, [])
+    assert "| broke one; mended since, with a test that names the seed | 12714 |" in made
+    assert "| of these kept every law | 9,999 |" in made
+
+
 @pytest.mark.parametrize(
     "wrong", [{"failures": [{"seed": 3, "wrong": ["law once"]}]}, {"idle": ["zombie"]}, {"commit": "abc1234+"}]
 )
