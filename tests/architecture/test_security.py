@@ -29,7 +29,7 @@ SENDING = {
     ("POST", "/v1/bulk-sms/{bulk_id}/unknown"),
     ("POST", "/v1/messages"),
 }
-OPERATORS = ("/v1/ops/", "/v1/tenants", "/v1/carriers", "/v1/senders", "/v1/credits/top-ups")
+OPERATORS = ("/v1/ops/", "/v1/tenants", "/v1/carriers", "/v1/routes", "/v1/senders", "/v1/credits/top-ups")
 
 POLICIES = """
 SELECT c.relname AS table, p.polname AS policy, p.polcmd::text AS command, p.polroles::regrole[]::text[] AS roles,

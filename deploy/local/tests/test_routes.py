@@ -48,6 +48,7 @@ OWNERS = {
     "/v1/credits/top-ups": "credit",
     "/v1/rates": "credit",
     "/v1/carriers": "dispatch",
+    "/v1/routes": "dispatch",
     "/v1/senders": "dispatch",
     "/v1/receipts/acme": "dispatch",
     "/v1/inbound/acme": "dispatch",

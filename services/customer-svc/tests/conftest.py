@@ -130,9 +130,17 @@ def rate(country: str, credits_per_part: int, version: int = 1) -> RatesChanged:
     return RatesChanged(tenant_id=str(NIL_TENANT), country=country, version=version, credits_per_part=credits_per_part)
 
 
-def route(name: str, countries: Iterable[str] = (), bits: int = 8, version: int = 1) -> RouteChanged:
+def route(
+    name: str, countries: Iterable[str] = (), bits: int = 8, version: int = 1, senders: Iterable[str] = ()
+) -> RouteChanged:
     return RouteChanged(
-        tenant_id=str(NIL_TENANT), route=name, version=version, countries=countries, reference_bits=bits, open=True
+        tenant_id=str(NIL_TENANT),
+        route=name,
+        version=version,
+        countries=countries,
+        reference_bits=bits,
+        open=True,
+        senders=senders,
     )
 
 

@@ -289,3 +289,14 @@ async def test_only_the_highest_version_of_what_others_own_is_kept(salon: Any) -
     await salon.load("Bob,Jones,07400 900123,yes\n")
     quote = await salon.quote("Hi", sender="OWN")
     assert (quote["credits"], quote["sender"], quote["by_country"]) == (5, "OWN", {"GB": 1})
+
+
+async def test_a_send_is_priced_for_the_route_that_its_sender_has(salon: Any) -> None:
+    nil, mine = str(NIL_TENANT), str(salon.tenant_id)
+    wide = RouteChanged(tenant_id=nil, route="own", version=1, reference_bits=16, open=True, senders=["OWN"])
+    await salon.hear(handlers.on_route_changed, wide)
+    own = SenderChanged(tenant_id=nil, sender="OWN", version=1, owner_tenant_id=mine, active=True)
+    await salon.hear(handlers.on_sender_changed, own)
+    await salon.load("Bob,Jones,0412 000 001,yes\n")
+    text = "x" * 306  # two parts of 153, or three of 152
+    assert [(await salon.quote(text, **by))["parts"] for by in ({}, {"sender": "OWN"})] == [2, 3]

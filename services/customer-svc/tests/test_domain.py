@@ -243,6 +243,28 @@ def test_a_pinned_tariff_is_the_same_tariff() -> None:
     assert again.destination("NZ") == TARIFF.destination("NZ")
 
 
+def test_a_route_that_names_the_sender_goes_before_one_that_names_the_country() -> None:
+    routes = [
+        Route("rest", (), 8),
+        Route("au", ("AU",), 8),
+        Route("salon", (), 16, ("Salon", "61400000001")),
+        Route("salon-nz", ("NZ",), 8, ("Salon",)),
+    ]
+    tariff = Tariff({"*": 1}, routes)
+    assert [tariff.destination(country).route for country in ("AU", "NZ")] == ["au", "rest"]
+    theirs = tariff.within(None).of("Salon")
+    assert [theirs.destination(country).route for country in ("AU", "NZ")] == ["salon", "salon-nz"]
+    assert tariff.of("+61400000001").destination("NZ").reference_bits == 16
+    again = Tariff.unpin(theirs.within(["NZ"]).pinned())
+    assert (again.destination("NZ").route, again.reach.open) == ("salon-nz", ("NZ",))
+    assert Tariff({"*": 1}, routes[:2]).of("Salon").destination("NZ").route == "rest"
+
+
+def test_what_was_pinned_before_routes_had_senders_can_still_be_read() -> None:
+    old = Tariff.unpin({"rates": {"AU": 1}, "routes": [["all", [], 16]]})
+    assert (old.destination("AU").route, old.destination("AU").reference_bits) == ("all", 16)
+
+
 NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
 
 

@@ -63,16 +63,21 @@ class _Verifier:
 
 
 class Operator:
-    """Who speaks to `/v1/carriers`."""
+    """Who speaks to `/v1/carriers`, or to what else is asked for."""
 
-    def __init__(self, client: httpx.AsyncClient) -> None:
+    def __init__(self, client: httpx.AsyncClient, base: str = "/v1/carriers") -> None:
         self._client = client
+        self._base = base
+
+    def at(self, base: str) -> "Operator":
+        """The same, speaking to something else."""
+        return Operator(self._client, base)
 
     async def __call__(
         self, method: str, path: str, body: Any = None, *, key: str = "", caller: str = "operator"
     ) -> httpx.Response:
         headers = {"Authorization": f"Bearer {caller}", **({"Idempotency-Key": key} if key else {})}
-        return await self._client.request(method, f"/v1/carriers{path}", json=body, headers=headers)
+        return await self._client.request(method, f"{self._base}{path}", json=body, headers=headers)
 
     async def standing(self, account: str) -> dict[str, Any]:
         """How an account stands."""

@@ -10,12 +10,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self, cast
-from urllib.parse import quote
 
 import httpx
 
 from muster.client import shapes
 from muster.client.events import read_events
+from muster.client.operating import Operating, encodable, segment
 
 TIMEOUT_S = 30.0
 TRIES_MAX = 4
@@ -76,7 +76,7 @@ class Connection:
 Query = str | int | list[str] | None
 
 
-class Muster:
+class Muster(Operating):
     """The API as one caller sees it. Every method raises ApiError where the API refuses; use it as a context."""
 
     def __init__(self, connection: Connection, *, transport: httpx.BaseTransport | None = None) -> None:
@@ -118,6 +118,11 @@ class Muster:
         """The JSON of a PATCH; `key` is the idempotency key, a fresh one by default."""
         headers = {"Idempotency-Key": key or str(uuid.uuid4()), "Content-Type": "application/json"}
         return self._call("PATCH", path, content=json.dumps(body), headers=headers)
+
+    def delete(self, path: str, *, key: str | None = None) -> Any:
+        """The JSON of a DELETE, None where it answers without any; `key` is the idempotency key, a fresh one by
+        default."""
+        return self._call("DELETE", path, headers={"Idempotency-Key": key or str(uuid.uuid4())})
 
     @contextmanager
     def download(self, path: str, media_type: str, **query: Query) -> Iterator[httpx.Response]:
@@ -181,8 +186,8 @@ class Muster:
         if time.monotonic() >= self._token_until:
             asked = {
                 "grant_type": "client_credentials",
-                "client_id": _encodable(self._connection.client_id),
-                "client_secret": _encodable(self._connection.client_secret),
+                "client_id": encodable(self._connection.client_id),
+                "client_secret": encodable(self._connection.client_secret),
             }
             token = cast(shapes.Token, self._answer(self._tried("POST", "/v1/token", json=asked)))
             self._token = token["access_token"]
@@ -213,7 +218,7 @@ class Muster:
     def decide_top_up(self, tenant_id: str, top_up_id: str, act: str, *, reason: str | None = None) -> dict[str, Any]:
         """As an operator: `confirmation` (not by who asked for it), `rejection` or `reversal` with a reason."""
         body = {"tenant_id": tenant_id, **({"reason": reason} if reason is not None else {})}
-        path = f"/v1/credits/top-ups/{_segment(top_up_id)}/{act}"
+        path = f"/v1/credits/top-ups/{segment(top_up_id)}/{act}"
         return cast(dict[str, Any], self.post(path, body))
 
     def transfer(
@@ -272,7 +277,7 @@ class Muster:
 
     def message_status(self, message_id: str) -> shapes.ReportRow:
         """What became of one message."""
-        return cast(shapes.ReportRow, self.get(f"/v1/messages/{_segment(message_id)}"))
+        return cast(shapes.ReportRow, self.get(f"/v1/messages/{segment(message_id)}"))
 
     def progress(self, bulk_id: str) -> shapes.Progress:
         """Live numbers of a send, from the report."""
@@ -300,34 +305,6 @@ class Muster:
                     raise
             time.sleep(retry_s)
             yield self.progress(bulk_id)
-
-    # Carriers, as the operator
-
-    def carrier(self, account: str) -> dict[str, Any]:
-        """A carrier account and how it stands; never its password."""
-        return cast(dict[str, Any], self.get(_carrier_path(account)))
-
-    def create_carrier(self, body: Mapping[str, Any]) -> dict[str, Any]:
-        """Make an account: {"account", "smpp": {"host", "system_id", …}, "password", …}."""
-        return cast(dict[str, Any], self.post("/v1/carriers", body))
-
-    def change_carrier(self, account: str, changes: Mapping[str, Any]) -> dict[str, Any]:
-        """Change an account; what is left out stays, its password too."""
-        return cast(dict[str, Any], self.patch(_carrier_path(account), changes))
-
-    def control_carrier(self, account: str, act: str, reason: str = "") -> dict[str, Any]:
-        """`drain`, `open` or `close` an account."""
-        return cast(dict[str, Any], self.post(_carrier_path(account, act), {"reason": reason}))
-
-    def test_carrier(self, account: str, *, to: str, sender: str, text: str) -> dict[str, Any]:
-        """Try an account with one real message; `carrier_test` says what became of it."""
-        return cast(
-            dict[str, Any], self.post(_carrier_path(account, "tests"), {"to": to, "sender": sender, "text": text})
-        )
-
-    def carrier_test(self, account: str, test_id: str) -> dict[str, Any]:
-        """What became of a test message."""
-        return cast(dict[str, Any], self.get(_carrier_path(account, "tests", _segment(test_id))))
 
     # Schedules
 
@@ -368,7 +345,7 @@ def _params(query: Mapping[str, Query]) -> httpx.QueryParams:
     """Members of a query that are given; a list is one member for each of its values."""
     return httpx.QueryParams(
         [
-            (name, _encodable(str(one)))
+            (name, encodable(str(one)))
             for name, value in query.items()
             if value is not None
             for one in (value if isinstance(value, list) else [value])
@@ -378,21 +355,8 @@ def _params(query: Mapping[str, Query]) -> httpx.QueryParams:
 
 def _send_path(bulk_id: str, *below: str) -> str:
     """The path of a send; an id stays one segment of it whatever it holds."""
-    return "/".join(("/v1/bulk-sms", _segment(bulk_id), *below))
-
-
-def _carrier_path(account: str, *below: str) -> str:
-    return "/".join(("/v1/carriers", _segment(account), *below))
+    return "/".join(("/v1/bulk-sms", segment(bulk_id), *below))
 
 
 def _schedule_path(schedule_id: str, *below: str) -> str:
-    return "/".join(("/v1/schedules", _segment(schedule_id), *below))
-
-
-def _segment(given: str) -> str:
-    return quote(_encodable(given), safe="") or "-"
-
-
-def _encodable(text: str) -> str:
-    """A text without the halves of characters that arguments hold which are not UTF-8."""
-    return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+    return "/".join(("/v1/schedules", segment(schedule_id), *below))

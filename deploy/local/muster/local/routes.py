@@ -52,6 +52,7 @@ ROUTES = (
     Route("/v1/credits/**", "credit"),
     Route("/v1/rates/**", "credit"),
     Route("/v1/carriers/**", "dispatch"),
+    Route("/v1/routes/**", "dispatch"),
     Route("/v1/senders/**", "dispatch"),
     Route("/v1/receipts/{carrier}", "dispatch"),
     Route("/v1/inbound/{carrier}", "dispatch"),

@@ -42,6 +42,7 @@ class DispatchSettings(ServiceSettings):
         default="", description="such as 10.0.0.0/8 fd00::/8, by spaces; public ones if empty"
     )
     carriers_max: int = Field(default=200, ge=1, description="accounts that are not closed")
+    routes_max: int = Field(default=200, ge=1, le=1_000)
     dispatch_seal_key: SecretStr | None = Field(
         default=None, description="hex; seals the passwords of accounts; derived from the hash key where it is not set"
     )

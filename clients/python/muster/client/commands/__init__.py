@@ -9,7 +9,20 @@ import httpx
 import typer
 
 from muster.client.api import ApiError, NotConnected
-from muster.client.commands import bulk, carrier, customers, laws, message, money, ops, report, schedule, tenant, texts
+from muster.client.commands import (
+    bulk,
+    carrier,
+    customers,
+    laws,
+    message,
+    money,
+    ops,
+    report,
+    route,
+    schedule,
+    tenant,
+    texts,
+)
 
 app = typer.Typer(name="muster", no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
 app.command("parts")(texts.parts)
@@ -25,6 +38,7 @@ app.add_typer(tenant.app, name="tenant")
 app.command("report")(report.report)
 app.command("laws")(laws.laws)
 app.add_typer(carrier.app, name="carrier")
+app.add_typer(route.app, name="route")
 app.add_typer(ops.app, name="ops")
 
 

@@ -72,7 +72,8 @@ async def _again(request: Request, tx: Tx, caller: Caller, bulk_id: UUID, *, fai
     text = MergeText.read(bulk["text"])
     if isinstance(text, Refusal):
         raise problem_of(text)
-    tariff, asked_at = (await reference.tariff_now(tx)).within(tenant.allowed), clock.now()
+    tariff = (await reference.tariff_now(tx)).of(bulk["sender"]).within(tenant.allowed)
+    asked_at = clock.now()
     audience = Audience(again=Again(bulk_id, failed))
     ids = await again.recipients(tx, caller.tenant_id, Again(bulk_id, failed), tariff.reach, asked_at)
     if not ids:

@@ -143,7 +143,7 @@ async def _quote(request: Request, tx: Tx, caller: Caller, body: QuoteIn) -> Quo
     if sender != tenant.sender and not await reference.owns_sender(tx, caller.tenant_id, sender):
         raise unprocessable("sender", "not_own_sender", "this is no sender of yours")
     message_class = MessageClass[body.message_class.upper()]
-    tariff, at = (await reference.tariff_now(tx)).within(tenant.allowed), clock.now()
+    tariff, at = (await reference.tariff_now(tx)).of(sender).within(tenant.allowed), clock.now()
     what = Asked(text, template, asked, asked, sender, tariff, message_class, caller.user_id, at, at + SEND_BY_MAX)
     return await give_quote(request, tx, tenant, what)
 

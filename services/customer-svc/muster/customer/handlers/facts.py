@@ -62,8 +62,8 @@ async def on_route_changed(tx: Tx, batch: Sequence[Received[RouteChanged]]) -> N
     """Routes, the highest version of each."""
     for message in (received.message for received in batch):
         bits = 16 if message.reference_bits == 16 else 8
-        countries = list(message.countries)
-        await reference.save_route(tx, message.route, message.version, countries, bits, is_open=message.open)
+        takes = (list(message.countries), list(message.senders))
+        await reference.save_route(tx, message.route, message.version, *takes, bits, is_open=message.open)
 
 
 async def on_sender_changed(tx: Tx, batch: Sequence[Received[SenderChanged]]) -> None:

@@ -213,7 +213,7 @@ def _sendable(place: int, one: _Named, tariff: Tariff, texts: Verbatim, *, suppr
     if not one.tenant.sends_to(one.mobile.country):
         return not_allowed(ask.to_field, one.mobile.country)
     try:
-        destination = tariff.destination(one.mobile.country)
+        destination = tariff.of(one.tenant.sender).destination(one.mobile.country)
         texts.render(ask.text, destination.reference_bits)
     except KeyError:
         return not_textable(ask.to_field, one.mobile.country)

@@ -68,7 +68,7 @@ async def _quoted(tx: Tx, tenant: Tenant, schedule: Schedule, sender: str, now: 
     if isinstance(text, Refusal):
         return text
     template, audience = (schedule.template_id, schedule.template_version), schedule.audience
-    tariff = (await reference.tariff_now(tx)).within(tenant.allowed)
+    tariff = (await reference.tariff_now(tx)).of(sender).within(tenant.allowed)
     asked = Asked(
         *(text, template, audience, audience, sender, tariff, schedule.message_class, schedule.changed_by),
         *(now, _send_by(schedule)),

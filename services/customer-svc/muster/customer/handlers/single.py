@@ -107,7 +107,7 @@ async def send_answer(tx: Tx, answer: Answer, bulk_id_key: bytes) -> str | None:
         answer.by,
         answer.answer_id,
     )
-    tariff = (await reference.tariff_now(tx)).within(tenant.allowed)
+    tariff = (await reference.tariff_now(tx)).of(tenant.sender).within(tenant.allowed)
     sent = await send_one(tx, answer.tenant_id, message, tariff)
     return sent.code if isinstance(sent, Refusal) else None
 

@@ -9,7 +9,7 @@ from uuid import UUID
 from muster.customer.domain.hours import Business
 from muster.customer.domain.tariff import Route, Tariff
 from muster.events import NIL_TENANT
-from muster.kit.pg import Tx
+from muster.kit.pg import Record, Tx
 from muster.text.segments import ReferenceBits
 
 ALL_COUNTRIES: Final = "*"
@@ -158,16 +158,24 @@ async def save_rate(tx: Tx, country: str, version: int, credits_per_part: int, v
 
 
 _SAVE_ROUTE = """
-INSERT INTO route (route, version, countries, reference_bits, open) VALUES ($1, $2, $3, $4, $5)
-ON CONFLICT (route) DO UPDATE SET version = $2, countries = $3, reference_bits = $4, open = $5 WHERE route.version < $2
+INSERT INTO route (route, version, countries, senders, reference_bits, open) VALUES ($1, $2, $3, $4, $5, $6)
+ON CONFLICT (route) DO UPDATE SET version = $2, countries = $3, senders = $4, reference_bits = $5, open = $6
+WHERE route.version < $2
 """
 
 
 async def save_route(
-    tx: Tx, route: str, version: int, countries: Sequence[str], reference_bits: int, *, is_open: bool
+    tx: Tx,
+    route: str,
+    version: int,
+    countries: Sequence[str],
+    senders: Sequence[str],
+    reference_bits: int,
+    *,
+    is_open: bool,
 ) -> None:
     """Keep the highest version."""
-    await tx.execute(_SAVE_ROUTE, route, version, list(countries), reference_bits, is_open)
+    await tx.execute(_SAVE_ROUTE, route, version, list(countries), list(senders), reference_bits, is_open)
 
 
 _SAVE_SENDER = """
@@ -189,7 +197,7 @@ async def owns_sender(tx: Tx, tenant_id: UUID, sender: str) -> bool:
     return found is not None
 
 
-_ROUTES = "SELECT route, countries, reference_bits FROM route WHERE open"
+_ROUTES = "SELECT route, countries, senders, reference_bits FROM route WHERE open"
 
 
 async def tariff_now(tx: Tx) -> Tariff:
@@ -197,7 +205,11 @@ async def tariff_now(tx: Tx) -> Tariff:
     rates = {
         row["country"]: row["credits_per_part"] for row in await tx.fetch("SELECT country, credits_per_part FROM rate")
     }
-    return Tariff(rates, [Route(row["route"], tuple(row["countries"]), _bits(row)) for row in await tx.fetch(_ROUTES)])
+    return Tariff(rates, [_route(row) for row in await tx.fetch(_ROUTES)])
+
+
+def _route(row: Record) -> Route:
+    return Route(row["route"], tuple(row["countries"]), _bits(row), tuple(row["senders"]))
 
 
 def _bits(row: "object") -> ReferenceBits:

@@ -8,7 +8,6 @@ from uuid import UUID
 
 from fastapi import APIRouter, Request, Response
 
-from muster.dispatch import events
 from muster.dispatch.api.carrier_models import (
     ActIn,
     CarrierChange,
@@ -24,8 +23,9 @@ from muster.dispatch.api.http_profiles import checked_profile, plain_secrets
 from muster.dispatch.domain.carriers import State, read_options
 from muster.dispatch.handlers.carriers import Seal
 from muster.dispatch.handlers.hosts import HostRefused, address_of
+from muster.dispatch.handlers.routes import follow_carriers
 from muster.dispatch.settings import DispatchSettings
-from muster.dispatch.store import carriers, platform, trials
+from muster.dispatch.store import carriers, routes, trials
 from muster.dispatch.store.carriers import Row
 from muster.kit import audit
 from muster.kit.auth import Caller, Role, Tx, requires, tenant_tx
@@ -207,12 +207,7 @@ def _moved(
     async def make() -> tuple[int, CarrierOut]:
         row = await _locked(tx, account)
         if state is State.CLOSED:
-            routes = [route.route for route in await platform.routes(tx) if route.account == account]
-            if routes:
-                raise conflict(
-                    "routes_lead_here", "Routes lead to this account",
-                    f"What is sent by {', '.join(routes)} would wait for ever. Drain it instead.", routes=routes,
-                )  # fmt: skip
+            await _no_route_leads_to(tx, account)
         if row.state != state:
             await _store(tx, replace(row, state=state))
         await emit(tx, audit.record(caller, acts[state], "carrier", account, body.reason if body else ""))
@@ -221,9 +216,22 @@ def _moved(
     return make
 
 
+async def _no_route_leads_to(tx: Tx, account: str) -> None:
+    await routes.lock(tx)
+    leading = [stored.route for stored in await routes.every(tx)]
+    names = [route.name for route in leading if account in (target.account for target in route.targets)]
+    if names:
+        raise conflict(
+            "routes_lead_here",
+            "Routes lead to this account",
+            f"What is sent by {', '.join(names)} would wait for ever. Drain it instead.",
+            routes=names,
+        )
+
+
 async def _store(tx: Tx, row: Row) -> None:
     await carriers.change(tx, row)
-    await emit(tx, *map(events.route_changed, await carriers.follow(tx, row)))
+    await follow_carriers(tx)
 
 
 async def _locked(tx: Tx, account: str) -> Row:

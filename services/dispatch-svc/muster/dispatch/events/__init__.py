@@ -7,6 +7,7 @@ from uuid import UUID
 
 from muster.dispatch.domain import hours, saga
 from muster.dispatch.domain.receipts import Receipt
+from muster.dispatch.domain.routing import Route
 from muster.dispatch.domain.saga import Bulk, Control
 from muster.dispatch.domain.slots import REASON_OF_SLOT, Reason, Slot, Word, credits_of
 from muster.events import NIL_TENANT, key_of_bulk, key_of_number, key_of_tenant
@@ -325,33 +326,21 @@ def received(inbound: Inbound, at_unix_ms: int) -> Fact:
     )
 
 
-@dataclass(frozen=True, slots=True)
-class Route:
-    """Which carrier account takes a country."""
-
-    route: str
-    version: int
-    countries: list[str]
-    account: str
-    reference_bits: int
-    parts_per_second: int
-    open: bool
-
-
-def route_changed(route: Route) -> Fact:
-    """RouteChanged, a fact of the platform."""
+def route_changed(route: Route, version: int, reference_bits: int, parts_per_second: int) -> Fact:
+    """RouteChanged, a fact of the platform. It is open to those who plan if anything is led to it first."""
     return Fact(
         platform_pb2.RouteChanged(
             tenant_id=str(NIL_TENANT),
-            route=route.route,
-            version=route.version,
-            countries=route.countries,
-            carrier=route.account,
-            reference_bits=route.reference_bits,
-            parts_per_second=route.parts_per_second,
-            open=route.open,
+            route=route.name,
+            version=version,
+            countries=sorted(route.countries),
+            carrier=max(route.targets, key=lambda target: target.weight).account,
+            reference_bits=reference_bits,
+            parts_per_second=parts_per_second,
+            open=route.takes_any,
+            senders=sorted(route.senders),
         ),
-        key=route.route.encode(),
+        key=route.name.encode(),
     )
 
 

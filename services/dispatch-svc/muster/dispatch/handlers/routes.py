@@ -1,10 +1,9 @@
-"""What dispatch-svc itself says of the platform: which carrier takes what, and whose a sender is."""
+"""What dispatch-svc itself says of the platform: which carriers take what, and whose a sender is."""
 
 from muster.dispatch import events
-from muster.dispatch.events import Route
-from muster.dispatch.handlers.sends import DEFAULT_ROUTE
-from muster.dispatch.store import platform
-from muster.kit.outbox import emit
+from muster.dispatch.store import platform, routes
+from muster.dispatch.store.routes import Stored
+from muster.kit.outbox import Fact, emit
 from muster.kit.pg import Tx
 
 _SENDERS_PAGE = 1_000
@@ -13,20 +12,21 @@ _SENDERS_PAGE = 1_000
 async def say_platform(tx: Tx, account: str, reference_bits: int, parts_per_second: int) -> None:
     """Keep the default route as the settings have it, and say all routes and senders again: their topics are compacted,
     and whoever takes over says the recent keys once more."""
-    await platform.set_route(
-        tx,
-        Route(
-            route=DEFAULT_ROUTE,
-            version=0,
-            countries=[],
-            account=account,
-            reference_bits=reference_bits,
-            parts_per_second=parts_per_second,
-            open=True,
-        ),
-    )
-    await emit(tx, *map(events.route_changed, await platform.routes(tx)))
+    await routes.lock(tx)
+    await routes.seed(tx, account, reference_bits, parts_per_second)
+    await emit(tx, *map(said, await routes.every(tx, deleted=True)))
     after = ""
     while page := await platform.senders(tx, after, _SENDERS_PAGE):
         await emit(tx, *map(events.sender_changed, page))
         after = page[-1].sender
+
+
+async def follow_carriers(tx: Tx) -> None:
+    """An account has changed: routes say what is agreed with its carrier now."""
+    await routes.lock(tx)
+    await emit(tx, *map(said, await routes.refresh(tx)))
+
+
+def said(stored: Stored) -> Fact:
+    """A route as it stands."""
+    return events.route_changed(stored.route, stored.version, stored.reference_bits, stored.parts_per_second)

@@ -1,15 +1,17 @@
 """A send and its chunks, as customer-svc says them."""
 
 from collections.abc import Sequence
+from typing import Final
 from uuid import UUID
 
 from muster.dispatch import events
-from muster.dispatch.domain import sandbox
+from muster.dispatch.domain import routing, sandbox
 from muster.dispatch.domain.hours import multirange
+from muster.dispatch.domain.routing import Hindrance, Needs, Option, Table
 from muster.dispatch.domain.saga import Arrived, Fact, Withdrawn
 from muster.dispatch.events import BulkRecipientsAttached, BulkSmsRequested, BulkSmsWithdrawn, ChunkFacts, ChunkKey
 from muster.dispatch.handlers.sagas import advance_locked, apply_facts
-from muster.dispatch.store import chunks, hours, platform, sagas
+from muster.dispatch.store import chunks, hours, routes, sagas
 from muster.dispatch.store.chunks import NewChunk
 from muster.dispatch.store.sagas import SagaKey, from_unix_ms
 from muster.events import is_sandbox
@@ -17,8 +19,8 @@ from muster.kit import clock
 from muster.kit.consumer.received import Poison, Received
 from muster.kit.pg import Tx
 
-# The account of routes that nobody has told us of.
-DEFAULT_ROUTE = "default"
+# Before any route is known; the environment's account is called so unless it is named.
+_NO_ROUTE: Final = Option(routing.DEFAULT, "smpp", 1, routing.WHOLE, Hindrance.NONE)
 
 
 async def on_bulk_sms_requested(tx: Tx, batch: Sequence[Received[BulkSmsRequested]]) -> None:
@@ -39,9 +41,8 @@ async def on_bulk_recipients_attached(tx: Tx, batch: Sequence[Received[BulkRecip
     for event in batch:
         if why := events.why_unfit(event.message):
             raise Poison(why)
-    names = sorted({event.message.route for event in batch} | {DEFAULT_ROUTE})
-    accounts = await platform.accounts(tx, names)
-    new = {chunk.key: chunk for chunk in (_new_chunk(event.message, accounts) for event in batch)}
+    table = await routes.table(tx)
+    new = {chunk.key: chunk for chunk in (_new_chunk(event.message, table) for event in batch)}
     added = await chunks.add(tx, list(new.values()))
     before = await sagas.lock(tx, list(added))
     with_hours = [one.key for one in new.values() if one.allowed is not None]
@@ -59,24 +60,23 @@ def _key(event: BulkSmsRequested | BulkSmsWithdrawn) -> SagaKey:
     return SagaKey(UUID(event.tenant_id), UUID(event.bulk_id))
 
 
-def _new_chunk(attached: BulkRecipientsAttached, accounts: dict[str, str]) -> NewChunk:
+def _new_chunk(attached: BulkRecipientsAttached, table: Table) -> NewChunk:
     plain, personal = events.halves(attached)
     now = clock.now()
-    tenant_id = UUID(attached.tenant_id)
-    account = accounts.get(attached.route) or accounts.get(DEFAULT_ROUTE) or "smpp"
-    if is_sandbox(tenant_id):
-        account = sandbox.ACCOUNT
+    key = ChunkKey(UUID(attached.tenant_id), UUID(attached.bulk_id), attached.chunk)
+    needs = Needs(attached.country, attached.sender, attached.reference_bits or 8, max(attached.parts) > 1)
+    way = table.choose(needs, routing.key_of(key.bulk_id, key.chunk), attached.route) or _NO_ROUTE
     return NewChunk(
-        key=ChunkKey(tenant_id, UUID(attached.bulk_id), attached.chunk),
+        key=key,
         about=ChunkFacts(
             country=attached.country,
-            account=account,
+            account=sandbox.ACCOUNT if is_sandbox(key.tenant_id) else way.account,
             message_class=attached.message_class,
             kind=attached.kind,
             sender=attached.sender,
             lane=attached.lane,
         ),
-        route=attached.route,
+        route=way.route,
         due_at=from_unix_ms(attached.due_at_unix_ms) or now,
         send_by=from_unix_ms(attached.send_by_unix_ms) or now,
         allowed=multirange(attached.allowed_from_unix_ms, attached.allowed_until_unix_ms),

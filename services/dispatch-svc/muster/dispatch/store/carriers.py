@@ -6,7 +6,6 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Final, NamedTuple
 
-from muster.dispatch.events import Route
 from muster.kit.pg import Record, Tx
 
 
@@ -160,7 +159,8 @@ _STANDING: Final = """
 SELECT c.*, s.version AS applied_version, coalesce(s.connections, 0) AS connections, coalesce(s.why, '') AS why,
     coalesce(s.in_flight, 0) AS in_flight, coalesce(s.parts_per_second, 0) AS rate_now, s.said_at,
     coalesce(s.said_at > kit_now() - make_interval(secs => $1), false) AS is_fresh,
-    ARRAY(SELECT r.route FROM route r WHERE r.account = c.account ORDER BY r.route) AS routes
+    ARRAY(SELECT r.route FROM route r WHERE (c.account = ANY (r.accounts) OR c.account = r.account) AND NOT r.deleted
+        ORDER BY r.route) AS routes
 FROM carrier c LEFT JOIN carrier_standing s USING (account)
 """
 _STANDING_OF: Final = _STANDING + "WHERE c.account = $2"
@@ -189,16 +189,3 @@ def _standing(row: Record) -> Standing:
         is_fresh=row["is_fresh"],
         routes=row["routes"],
     )
-
-
-_FOLLOW: Final = """
-UPDATE route SET reference_bits = $2, parts_per_second = $3, version = version + 1
-WHERE account = $1 AND (reference_bits, parts_per_second) <> ($2, $3)
-RETURNING *
-"""
-
-
-async def follow(tx: Tx, row: Row) -> list[Route]:
-    """Let the routes of an account say what is agreed with its carrier; those that said something else."""
-    found = await tx.fetch(_FOLLOW, row.account, row.reference_bits, row.parts_per_second)
-    return [Route(**dict(one)) for one in found]

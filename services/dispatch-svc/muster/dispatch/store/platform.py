@@ -1,11 +1,11 @@
-"""Tenants as they are heard of; routes and senders, which are ours to say."""
+"""Tenants as they are heard of; senders, which are ours to say."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Final
 from uuid import UUID
 
-from muster.dispatch.events import Route, Sender
+from muster.dispatch.events import Sender
 from muster.kit.pg import Record, Tx
 
 
@@ -95,37 +95,3 @@ def _sender(row: Record) -> Sender:
         receives_replies=row["receives_replies"],
         active=row["active"],
     )
-
-
-_SET_ROUTE: Final = """
-INSERT INTO route AS r (route, version, countries, account, reference_bits, parts_per_second, open)
-VALUES ($1, 1, $2, $3, $4, $5, $6)
-ON CONFLICT (route) DO UPDATE SET version = r.version + 1, countries = EXCLUDED.countries, account = EXCLUDED.account,
-    reference_bits = EXCLUDED.reference_bits, parts_per_second = EXCLUDED.parts_per_second, open = EXCLUDED.open
-WHERE (r.countries, r.account, r.reference_bits, r.parts_per_second, r.open)
-    <> (EXCLUDED.countries, EXCLUDED.account, EXCLUDED.reference_bits, EXCLUDED.parts_per_second, EXCLUDED.open)
-"""
-
-
-async def set_route(tx: Tx, route: Route) -> None:
-    """Store a route; its version rises if anything about it differs."""
-    await tx.execute(
-        _SET_ROUTE,
-        *(route.route, route.countries, route.account, route.reference_bits, route.parts_per_second, route.open),
-    )
-
-
-_ROUTES: Final = "SELECT * FROM route ORDER BY route"
-
-
-async def routes(tx: Tx) -> list[Route]:
-    """All routes."""
-    return [Route(**dict(row)) for row in await tx.fetch(_ROUTES)]
-
-
-_ACCOUNTS: Final = "SELECT route, account FROM route WHERE route = ANY ($1)"
-
-
-async def accounts(tx: Tx, names: Sequence[str]) -> dict[str, str]:
-    """The carrier accounts of these routes."""
-    return {row["route"]: row["account"] for row in await tx.fetch(_ACCOUNTS, list(names))}
