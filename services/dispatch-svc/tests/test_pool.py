@@ -1,5 +1,6 @@
 """Sender processes adopt accounts, follow their changes without an unknown message, and leave them."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from functools import partial
@@ -12,7 +13,7 @@ from carriers_world import Operator, operator, route_to, senders, settings
 from dispatch_world import Send
 
 from muster.dispatch.handlers.carriers import Seal
-from muster.dispatch.store import carriers
+from muster.dispatch.store import carriers, queue
 from muster.events.v1 import common_pb2
 from muster.kit.pg import Database
 from muster.kit.process import Process
@@ -85,6 +86,57 @@ async def test_a_change_in_the_middle_of_a_send_leaves_nothing_unknown_and_repea
     assert await world.lefts(db, send) == {ACCEPTED: 600}
     assert (carrier.stats.submits, carrier.stats.duplicates) == (600, 0)
     await world.assert_laws(db)
+
+
+async def test_a_sender_that_is_told_to_end_in_the_middle_of_a_send_leaves_it_to_another_and_nothing_unknown(
+    db: Database, carrier: Carrier
+) -> None:
+    carrier.use(replace(carrier.options, response_delay_ms=40))
+    conf = settings(carrier_port=carrier.port, carrier_window=20)
+    send = Send(recipients=600)
+    await world.queue(db, send)
+    async with senders(db, 4, conf) as processes, operator(db, conf) as op:
+        for at in range(3):
+            await eventually(partial(sent, carrier, 100 * (at + 1)))
+            ending = [one for one in processes if not one.stopping and one.mark > 3]
+            assert len(ending) == 1, "one of them has the account"
+            ending[0].stop()
+            await ending[0].close()
+        await eventually(partial(world.closed, db, send))
+        assert (await op.standing("smpp"))["adopted"]
+
+    assert await world.lefts(db, send) == {ACCEPTED: 600}
+    assert (carrier.stats.submits, carrier.stats.duplicates) == (600, 0)
+    await world.assert_laws(db)
+
+
+async def test_a_sender_that_is_told_to_end_waits_for_a_claim_that_is_under_way_and_leaves_nothing_unknown(
+    db: Database, carrier: Carrier, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    claiming, may_commit = asyncio.Event(), asyncio.Event()
+
+    async def slowly(tx: Any, *given: Any) -> Any:
+        found = await claim(tx, *given)
+        claiming.set()
+        await may_commit.wait()
+        return found
+
+    claim = queue.claim
+    monkeypatch.setattr(queue, "claim", slowly)
+    send = Send(recipients=50)
+    await world.queue(db, send)
+    async with senders(db, 1, settings(carrier_port=carrier.port)) as processes:
+        await claiming.wait()
+        processes[0].stop()
+        ending = asyncio.create_task(processes[0].close())
+        assert not (await asyncio.wait({ending}, timeout=0.2))[0], "what is claimed is on its way to being written"
+        may_commit.set()
+        await ending
+
+    async with senders(db, 1, settings(carrier_port=carrier.port)):
+        await eventually(partial(world.closed, db, send))
+    assert await world.lefts(db, send) == {ACCEPTED: 50}
+    assert (carrier.stats.submits, carrier.stats.duplicates) == (50, 0)
 
 
 async def test_a_drained_account_sends_nothing_and_still_hears_and_an_open_one_goes_on(

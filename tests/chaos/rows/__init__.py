@@ -1,5 +1,5 @@
 """The rows of the list of faults, by what they break. Importing this registers them."""
 
-from chaos.rows import broker, crashes, ends, events, readers, relays, senders
+from chaos.rows import broker, crashes, ends, events, readers, relays, restarts, senders
 
-__all__ = ["broker", "crashes", "ends", "events", "readers", "relays", "senders"]
+__all__ = ["broker", "crashes", "ends", "events", "readers", "relays", "restarts", "senders"]

@@ -24,6 +24,11 @@ class SomeNotTaken(Exception):
         self.sequences = frozenset(sequences)
 
 
+async def refuse_delivers(delivers: list[Deliver]) -> None:
+    """For a session that was given nothing to do with them."""
+    raise RuntimeError(f"{len(delivers)} deliver_sm and no on_deliver")
+
+
 class DeliverQueue:
     """One handler call at a time, with all that came meanwhile (at most `batch_max`): the handler's commit is a
     group commit.

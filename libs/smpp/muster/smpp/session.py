@@ -15,7 +15,7 @@ from typing import Final, TypeAlias
 
 from muster.smpp.codec import Decoder, encode, encode_deliver_resp
 from muster.smpp.deadlines import Deadlines
-from muster.smpp.inbound import DeliverHandler, DeliverQueue
+from muster.smpp.inbound import DeliverHandler, DeliverQueue, refuse_delivers
 from muster.smpp.options import BindRefused, SessionCounts, SessionOptions
 from muster.smpp.outcomes import (
     BUSY,
@@ -56,10 +56,8 @@ LateHandler: TypeAlias = Callable[[list[LateResponse]], None]
 
 _BUFFER_POLL_S: Final = 0.001
 _CLOSE_GRACE_S: Final = 0.5
-
-
-async def _refuse_delivers(delivers: list[Deliver]) -> None:
-    raise RuntimeError(f"{len(delivers)} deliver_sm and no on_deliver")
+# While messages go out receipts never cease: what is unanswered comes again by the next bind.
+_IDLE_S: Final = 0.5
 
 
 class Session(asyncio.Protocol):
@@ -69,7 +67,7 @@ class Session(asyncio.Protocol):
         self,
         options: SessionOptions,
         *,
-        on_deliver: DeliverHandler = _refuse_delivers,
+        on_deliver: DeliverHandler = refuse_delivers,
         on_late_response: LateHandler | None = None,
         write_guard: Guard | None = None,
     ) -> None:
@@ -109,7 +107,7 @@ class Session(asyncio.Protocol):
         *,
         tls: ssl.SSLContext | None = None,
         server_hostname: str | None = None,
-        on_deliver: DeliverHandler = _refuse_delivers,
+        on_deliver: DeliverHandler = refuse_delivers,
         on_late_response: LateHandler | None = None,
         write_guard: Guard | None = None,
     ) -> "Session":
@@ -359,13 +357,15 @@ class Session(asyncio.Protocol):
         self._beat = self._loop.call_later(wait_s, self._on_beat)
 
     async def unbind(self, timeout_s: float = 5.0) -> None:
-        """Write no more, wait for answers and handlers, unbind, close. Takes at most `timeout_s` and a second; what is
-        unanswered then is unknown."""
+        """Write no more, wait for answers, and a moment for handlers, unbind, close. Takes at most `timeout_s` and two
+        seconds; what is unanswered then is unknown."""
         self._stopping = True
         if self.bound:
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(timeout_s / 2):
                     await self._quiet.wait()
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(min(_IDLE_S, timeout_s / 2)):
                     await self.delivers.idle()
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(timeout_s / 2):

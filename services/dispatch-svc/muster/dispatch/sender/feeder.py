@@ -75,6 +75,8 @@ class Feeder:
         shared, settings = self._shared, self._settings
         began = clock.monotonic()
         async with shared.exclusive:
+            if shared.closing:
+                return False
             async with shared.db.worker() as tx:
                 found = await queue.waiting(tx, shared.account.name, settings.dispatch_sends_max, 1 + room // 250)
                 waiting = [one for one in found if queue.chunk_of(one) not in shared.jobs]

@@ -1,6 +1,7 @@
 """Record: outcomes go from memory to the chunk's row, at least each 100 ms, and leases end."""
 
 import asyncio
+import contextlib
 import random
 from collections.abc import Sequence
 
@@ -155,9 +156,12 @@ class Recorder:
         """Write nothing more, wait for answers, record, and give the rest back, also to a database that comes back."""
         shared = self._shared
         shared.closing = True
+        deadline = clock.monotonic() + timeout_s
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(timeout_s), shared.exclusive:
+                pass  # a claim that was under way is among the jobs now, and none follows
         for job in list(shared.jobs.values()):
             shared.leave(job, "closing")
-        deadline = clock.monotonic() + timeout_s
         while shared.jobs and clock.monotonic() < deadline:
             try:
                 await self.record_due()

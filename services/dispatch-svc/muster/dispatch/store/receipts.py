@@ -38,13 +38,14 @@ async def save(tx: Tx, receipts: Sequence[tuple[ChunkKey, bytes, int]]) -> set[C
 _RECENT: Final = f"""
 SELECT {HOME_COLUMNS} FROM chunk c JOIN chunk_body b USING (tenant_id, bulk_id, chunk)
 WHERE c.account = $1 AND c.submitted_at > kit_now() - make_interval(secs => $2) AND c.carrier_ids IS NOT NULL
+    AND (c.receipts IS NULL OR position('\\x00'::bytea IN c.receipts) > 0)
     AND (c.submitted_at, c.tenant_id, c.bulk_id, c.chunk) > ($3, $4, $5, $6)
 ORDER BY c.submitted_at, c.tenant_id, c.bulk_id, c.chunk LIMIT $7
 """  # noqa: S608 - the columns are a constant
 
 
 async def recent(tx: Tx, account: str, within_s: float, after: Home | None, limit: int) -> list[Home]:
-    """Chunks that were submitted within the last while, oldest first, a page after `after`."""
+    """Chunks that were submitted within the last while and wait for receipts, oldest first, a page after `after`."""
     nil = UUID(int=0)
     place: tuple[Any, ...] = (_EPOCH, nil, nil, 0)
     if after is not None:
