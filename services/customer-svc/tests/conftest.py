@@ -22,7 +22,7 @@ from muster.customer.handlers import messages
 from muster.customer.planner import Limits, Planner
 from muster.customer.settings import CustomerSettings
 from muster.events import NIL_TENANT
-from muster.events.v1.platform_pb2 import RatesChanged, RouteChanged
+from muster.events.v1.platform_pb2 import SENDER_STANDING_ACTIVE, RatesChanged, RouteChanged, SenderChanged
 from muster.events.v1.tenants_pb2 import TenantChanged
 from muster.kit.auth import Caller, Role
 from muster.kit.desk import Desk
@@ -126,6 +126,14 @@ def tenant(tenant_id: UUID, country: str = "AU", version: int = 1, countries: It
     )
 
 
+def sender(owner: UUID, name: str = "61400000000", version: int = 1, **members: Any) -> SenderChanged:
+    """By default the sender of the tenant's settings, which it has."""
+    given = {"standing": SENDER_STANDING_ACTIVE, "active": True, **members}
+    return SenderChanged(
+        tenant_id=str(NIL_TENANT), owner_tenant_id=str(owner), sender=name, version=version, **given
+    )  # fmt: skip
+
+
 def rate(country: str, credits_per_part: int, version: int = 1) -> RatesChanged:
     return RatesChanged(tenant_id=str(NIL_TENANT), country=country, version=version, credits_per_part=credits_per_part)
 
@@ -181,6 +189,7 @@ async def salon(app: FastAPI, service_database: ServiceDatabases, settings: Cust
     app.state.verifier, app.state.settings = Verifier(callers), settings
     app.state.gatherer = gatherer_of(db)
     await apply(db, handlers.on_tenant_changed, tenant(tenant_id), tenant(other_id, "GB"))
+    await apply(db, handlers.on_sender_changed, *(sender(one) for one in (tenant_id, other_id)))
     await apply(db, handlers.on_rates_changed, rate("AU", 1), rate("GB", 1), rate("NZ", 2))
     await apply(db, handlers.on_route_changed, route("all"))
     async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://customer") as client:

@@ -142,6 +142,7 @@ async def test_a_sender_number_has_one_owner_and_a_name_gets_no_replies(db: Data
     said = [(one.sender, one.owner_tenant_id, one.receives_replies, one.active) for one in await world.said(db)]
     assert said == [
         ("61400000001", str(first), True, True),
+        ("61400000001", str(second), True, False),
         ("SALON", str(named), False, True),
         ("61400000001", str(first), True, False),
         ("61400000002", str(first), True, True),

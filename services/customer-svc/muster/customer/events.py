@@ -8,13 +8,14 @@ from uuid import UUID
 
 from muster.customer.domain.again import Missed, Named, named
 from muster.customer.domain.planning import Chunk
+from muster.customer.domain.senders import Registration, Sender, Standing
 from muster.customer.domain.sends import Problem, credits_short
 from muster.customer.domain.suppression import Scope, Wish
 from muster.customer.store.bulks import Account
 from muster.customer.store.reference import Tenant
 from muster.customer.store.suppressions import Version
 from muster.events import consumed_by, key_of_bulk, key_of_number, key_of_tenant
-from muster.events.v1 import bulk_pb2, common_pb2
+from muster.events.v1 import bulk_pb2, common_pb2, platform_pb2
 from muster.events.v1.bulk_pb2 import BulkSmsAccounted, BulkSmsControlled, BulkSmsRequested, BulkSmsWithdrawn
 from muster.events.v1.credits_pb2 import CreditsRefused, CreditsReserved, CreditsSettled, CreditsToppedUp
 from muster.events.v1.platform_pb2 import RatesChanged, RouteChanged, SenderChanged
@@ -26,6 +27,20 @@ from muster.events.v1.suspensions_pb2 import SuspensionChanged
 from muster.events.v1.tenants_pb2 import TenantChanged
 from muster.kit.consumer import Poison
 from muster.kit.outbox import Fact, Lane
+
+_STANDING: Final = {
+    platform_pb2.SENDER_STANDING_ACTIVE: Standing.ACTIVE,
+    platform_pb2.SENDER_STANDING_LEASED: Standing.LEASED,
+    platform_pb2.SENDER_STANDING_QUARANTINED: Standing.QUARANTINED,
+    platform_pb2.SENDER_STANDING_FREE: Standing.FREE,
+    platform_pb2.SENDER_STANDING_WITHHELD: Standing.WITHHELD,
+}
+_REGISTRATION: Final = {
+    platform_pb2.SENDER_REGISTRATION_UNREGISTERED: Registration.UNREGISTERED,
+    platform_pb2.SENDER_REGISTRATION_PENDING: Registration.PENDING,
+    platform_pb2.SENDER_REGISTRATION_REGISTERED: Registration.REGISTERED,
+    platform_pb2.SENDER_REGISTRATION_REJECTED: Registration.REJECTED,
+}
 
 # What handlers are given, for their annotations.
 __all__ = [
@@ -197,6 +212,14 @@ def _day_of(text: str) -> date:
         return date.fromisoformat(text)
     except ValueError as error:
         raise Poison("a day is none of the calendar") from error
+
+
+def sender_of(message: SenderChanged) -> tuple[UUID, int, Sender]:
+    """Whose sender, its version, and how it stands; what was said before there was a standing has but `active`."""
+    standing = _STANDING.get(message.standing, Standing.ACTIVE if message.active else Standing.FREE)
+    registration = _REGISTRATION.get(message.registration, Registration.UNREGISTERED)
+    sender = Sender(message.sender, standing, registration, message.reason)
+    return uuid_of(message.owner_tenant_id), message.version, sender
 
 
 def wish_of(message: OptOutReceived) -> Wish:

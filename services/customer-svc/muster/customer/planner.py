@@ -17,6 +17,7 @@ from muster.customer.domain.hours import Hours, summary
 from muster.customer.domain.planning import CHUNK_RECIPIENTS_MAX, Totals, add_up, make_chunk
 from muster.customer.domain.pricing import MergeText, Renderer
 from muster.customer.domain.refusal import Refusal
+from muster.customer.domain.senders import refusal
 from muster.customer.domain.sends import (
     Phase,
     Problem,
@@ -24,6 +25,7 @@ from muster.customer.domain.sends import (
     costs_more,
     no_hours,
     plan_failed,
+    sender_refused,
     text_refused,
 )
 from muster.customer.events import MessageClass
@@ -207,6 +209,11 @@ async def _decide(tx: Tx, plan: Plan) -> Plan:
     assert bulk is not None
     if bulk["phase"] != Phase.PLANNING:
         return replace(plan, step="done")
+    tenant = await reference.tenant_of(tx, plan.tenant_id)
+    sender = await reference.sender_of(tx, tenant, bulk["sender"]) if tenant is not None else None
+    refused = refusal(sender) if sender is not None else None
+    if refused is not None:
+        return await _refuse(tx, plan, sender_refused(refused.code, refused.message))
     totals = plan.before
     await bulks.save_total(tx, plan.tenant_id, plan.bulk_id, totals.parts, totals.credits)
     if totals.credits > bulk["credits_confirmed"] and bulk["credits_max"] is None:

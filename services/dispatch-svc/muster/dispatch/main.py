@@ -3,7 +3,7 @@
 from collections.abc import Awaitable, Callable
 from typing import Final
 
-from muster.dispatch.handlers import HANDLERS, pace, suspending, sweeps
+from muster.dispatch.handlers import handlers_of, pace, senders, suspending, sweeps
 from muster.dispatch.handlers.carriers import seed
 from muster.dispatch.handlers.laws import check_laws
 from muster.dispatch.handlers.routes import say_platform
@@ -45,7 +45,8 @@ async def worker(process: Process[DispatchSettings]) -> None:
     settings = process.settings
     db = await connect(process)
     relay = start_relay(process, db, on_lead=lambda: _say_platform(db, settings))
-    start_consumer(process, db, topics=HEARD, handlers=HANDLERS, after_commit=lambda _: relay.wake())
+    handlers = handlers_of(claims=settings.dispatch_senders_claimed)
+    start_consumer(process, db, topics=HEARD, handlers=handlers, after_commit=lambda _: relay.wake())
     process.supervise("laws", watch_laws(db, check_laws, settings.laws_watch_s))
     sandbox = SandboxSender(
         db, settings, lambda: wait_until_read(db, bootstrap=settings.kafka, group=GROUP, topics=("suppressions",))
@@ -71,6 +72,7 @@ def _sweeps(db: Database, settings: DispatchSettings) -> tuple[tuple[str, float,
         ("sweep-hours", _SLOW_S, lambda: sweeps.put_off(db)),
         ("waits", settings.dispatch_waits_look_s, lambda: sweeps.count_waits(db)),
         ("suspensions", settings.dispatch_waits_look_s, lambda: sweeps.count_suspensions(db)),
+        ("sweep-senders", _SLOW_S, lambda: senders.sweep(db, settings.dispatch_sender_quarantine_days)),
         ("sweep-old", 600.0, lambda: sweeps.drop_old(db, settings.dispatch_waiting_kept_s, unknown_s)),
     )
 

@@ -59,6 +59,14 @@ class DispatchSettings(ServiceSettings):
         default="", description="profile of an HTTP account as JSON (docs/carriers-http.md); SMPP if empty"
     )
 
+    dispatch_senders_claimed: bool = Field(
+        default=True,
+        description="businesses take senders that nobody has by their settings; else an operator gives them",
+    )
+    dispatch_sender_quarantine_days: int = Field(
+        default=30, ge=0, le=365, description="nobody has a number for so long after its lease has ended"
+    )
+
     sandbox_parts_per_second: int = Field(default=200, ge=1, le=100_000, description="of all sandboxes together")
 
     dispatch_lease_s: float = Field(default=10.0, gt=1)

@@ -20,6 +20,7 @@ from muster.client.commands import (
     report,
     route,
     schedule,
+    sender,
     tenant,
     texts,
 )
@@ -39,6 +40,7 @@ app.command("report")(report.report)
 app.command("laws")(laws.laws)
 app.add_typer(carrier.app, name="carrier")
 app.add_typer(route.app, name="route")
+app.add_typer(sender.app, name="sender")
 app.add_typer(ops.app, name="ops")
 
 

@@ -6,7 +6,7 @@ from uuid import UUID
 
 from fastapi import APIRouter, Request, Response
 
-from muster.customer.api.common import problem_of, sending_tenant_of, settings_of
+from muster.customer.api.common import problem_of, sending_tenant_of, settings_of, usable_sender
 from muster.customer.api.quotes import QuoteOut, give_quote
 from muster.customer.api.send_out import state_of_row
 from muster.customer.domain.again import Never, Sent, why_not
@@ -67,8 +67,7 @@ async def _again(request: Request, tx: Tx, caller: Caller, bulk_id: UUID, *, fai
     if bulk is None:
         raise not_found("bulk-sms")
     await _may_be(tx, caller.tenant_id, bulk)
-    if bulk["sender"] != tenant.sender and not await reference.owns_sender(tx, caller.tenant_id, bulk["sender"]):
-        raise conflict("sender_gone", "The sender of this send is yours no more", "Quote it anew with another sender.")
+    sender = await usable_sender(request, tx, tenant, bulk["sender"])
     text = MergeText.read(bulk["text"])
     if isinstance(text, Refusal):
         raise problem_of(text)
@@ -79,7 +78,7 @@ async def _again(request: Request, tx: Tx, caller: Caller, bulk_id: UUID, *, fai
     if not ids:
         raise _nobody(bulk, failed=failed)
     asked = Asked(
-        *(text, (None, None), audience, Audience(customer_ids=ids), bulk["sender"], tariff, bulk["message_class"]),
+        *(text, (None, None), audience, Audience(customer_ids=ids), sender, tariff, bulk["message_class"]),
         *(caller.user_id, asked_at, asked_at + SEND_BY_MAX),
     )
     return await give_quote(request, tx, tenant, asked)

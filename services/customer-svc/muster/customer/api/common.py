@@ -10,6 +10,7 @@ from fastapi import Request
 from muster.customer.domain.customers import NumberReader
 from muster.customer.domain.hours import Hours
 from muster.customer.domain.refusal import Refusal
+from muster.customer.domain.senders import Sender, looked_up, refusal
 from muster.customer.domain.sends import SEND_BY_MAX
 from muster.customer.settings import CustomerSettings
 from muster.customer.store import reference
@@ -50,6 +51,26 @@ async def sending_tenant_of(request: Request, tx: Tx, tenant_id: UUID) -> Tenant
     return tenant
 
 
+async def usable_sender(request: Request, tx: Tx, tenant: Tenant, sender: str) -> Sender:
+    """A sender by which the tenant may send; 422 with the reason for any other. That of settings that were changed a
+    moment ago is waited for; 503 if it is not heard of in time."""
+    looks = settings_of(request).customer_tenant_wait_ms / 1000 / LOOK_AGAIN_S
+    while True:
+        found = await reference.sender_of(tx, tenant, sender)
+        if found is not None or looked_up(sender) != looked_up(tenant.sender):
+            break
+        if looks <= 0:
+            raise sender_not_heard_of()
+        looks -= 1
+        await asyncio.sleep(LOOK_AGAIN_S)
+        tenant = await tenant_of(request, tx, tenant.tenant_id)
+    refused = refusal(found)
+    if found is None or refused is not None:
+        assert refused is not None, "one that the tenant never had is refused"
+        raise problem_of(refused)
+    return found
+
+
 async def refuse_suspended(tx: Tx, tenant_id: UUID) -> None:
     """Take nothing more to send: 409 for a business that is suspended, 503 while the platform is stopped."""
     reasons = await reference.suspensions(tx, [tenant_id])
@@ -74,6 +95,11 @@ def tenant_closed() -> Problem:
 def tenant_not_heard_of() -> Problem:
     """503: a tenant that was made a moment ago."""
     return unavailable("tenant_not_heard_of", "The settings of this tenant have not arrived here yet.")
+
+
+def sender_not_heard_of() -> Problem:
+    """503: it is not known yet whose the sender is that the tenant's settings name."""
+    return unavailable("sender_not_heard_of", "It is not known here yet whether the business has its sender.")
 
 
 def hours_of(tenant: Tenant, at: datetime) -> Hours:

@@ -13,6 +13,7 @@ from pydantic import Field, TypeAdapter, ValidationError
 from muster.customer.api.common import (
     LOOK_AGAIN_S,
     problem_of,
+    sender_not_heard_of,
     settings_of,
     suspended,
     tenant_closed,
@@ -34,6 +35,7 @@ from muster.kit.problems import Problem, not_found, unprocessable
 router = APIRouter(prefix="/v1", route_class=DirectRoute)
 
 _ROUTE: Final = "POST /v1/messages"
+_NOT_YET: Final = (No.NOT_HEARD_OF, No.SENDER_NOT_HEARD_OF)
 _KINDS: Final = {"single": MessageKind.SINGLE, "reminder": MessageKind.REMINDER}
 _MOMENT: Final[TypeAdapter[datetime]] = TypeAdapter(Moment)
 
@@ -142,10 +144,10 @@ def _claim(request: Request, caller: Caller, body: _Quick, send_by: datetime | N
 
 
 async def _answered(request: Request, ask: Ask) -> Answer:
-    """The committed answer. A tenant that was made a moment ago is waited for."""
+    """The committed answer. A tenant that was made or changed a moment ago is waited for."""
     gatherer: Gatherer = request.app.state.gatherer
     looks = settings_of(request).customer_tenant_wait_ms / 1000 / LOOK_AGAIN_S
-    while (answer := await gatherer.ask(ask)) is No.NOT_HEARD_OF and looks > 0:
+    while (answer := await gatherer.ask(ask)) in _NOT_YET and looks > 0:
         looks -= 1
         await asyncio.sleep(LOOK_AGAIN_S)
     return answer
@@ -158,4 +160,6 @@ def _problem(answer: Refusal | No | Suspended, caller: Caller) -> Problem:
         return suspended(caller.tenant_id, answer.reasons)
     if answer is No.NO_CUSTOMER:
         return not_found("customer")
+    if answer is No.SENDER_NOT_HEARD_OF:
+        return sender_not_heard_of()
     return tenant_closed() if answer is No.CLOSED else tenant_not_heard_of()

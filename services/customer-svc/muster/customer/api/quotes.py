@@ -8,7 +8,7 @@ from uuid import UUID
 from fastapi import APIRouter, Request, Response
 from pydantic import Field, StringConstraints, model_validator
 
-from muster.customer.api.common import problem_of, sending_tenant_of, settings_of
+from muster.customer.api.common import problem_of, sending_tenant_of, settings_of, usable_sender
 from muster.customer.api.send_out import HoursOut
 from muster.customer.domain.audience import Audience
 from muster.customer.domain.customers import TAG_CHARACTERS_MAX
@@ -83,6 +83,14 @@ class MissingOut(Model):
     fields: list[str]
 
 
+class WarningOut(Model):
+    """What to know before it is confirmed."""
+
+    code: str
+    field: str
+    message: str
+
+
 class QuoteOut(Model):
     """recipients + the sum of left_out = customers. by_encoding, by_parts and by_country count recipients. Those of a
     quote with `again_of` did not get that send."""
@@ -101,6 +109,7 @@ class QuoteOut(Model):
     dearer: list[DearerOut]
     missing: list[MissingOut]
     sender: str
+    warnings: tuple[WarningOut, ...] = ()
     hours: HoursOut | None = None
     created_at: datetime
     expires_at: datetime
@@ -139,11 +148,9 @@ async def _quote(request: Request, tx: Tx, caller: Caller, body: QuoteIn) -> Quo
     tenant = await sending_tenant_of(request, tx, caller.tenant_id)
     template, text = await text_of(tx, caller, body.text, body.template_id)
     asked = await audience_of(tx, caller, body.audience, settings_of(request).customer_audience_ids_max)
-    sender = body.sender or tenant.sender
-    if sender != tenant.sender and not await reference.owns_sender(tx, caller.tenant_id, sender):
-        raise unprocessable("sender", "not_own_sender", "this is no sender of yours")
+    sender = await usable_sender(request, tx, tenant, body.sender or tenant.sender)
     message_class = MessageClass[body.message_class.upper()]
-    tariff, at = (await reference.tariff_now(tx)).of(sender).within(tenant.allowed), clock.now()
+    tariff, at = (await reference.tariff_now(tx)).of(sender.sender).within(tenant.allowed), clock.now()
     what = Asked(text, template, asked, asked, sender, tariff, message_class, caller.user_id, at, at + SEND_BY_MAX)
     return await give_quote(request, tx, tenant, what)
 

@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo
 
 from fastapi import Request
 
-from muster.customer.api.common import problem_of, sending_tenant_of, settings_of, tenant_of
+from muster.customer.api.common import problem_of, sending_tenant_of, settings_of, tenant_of, usable_sender
 from muster.customer.api.quotes import audience_of, text_of
 from muster.customer.api.schedule_shapes import ScheduleChange, ScheduleIn
 from muster.customer.api.when import StartOut, WhenIn, start_out
@@ -18,7 +18,7 @@ from muster.customer.domain.schedules import PREVIEWED, Above, State, judge
 from muster.customer.domain.wall_clock import TZ_VERSION, zone_of
 from muster.customer.events import MessageClass, Partial
 from muster.customer.handlers.scheduling import following
-from muster.customer.store import audience, reference, schedules
+from muster.customer.store import audience, schedules
 from muster.customer.store.schedules import Schedule
 from muster.kit import clock
 from muster.kit.auth import Caller, Tx
@@ -139,8 +139,7 @@ async def _given(
         kept["audience"] = await audience_of(tx, caller, body.audience, ids_max)
     if body.sender is not None:
         tenant = await tenant_of(request, tx, caller.tenant_id)
-        if body.sender != tenant.sender and not await reference.owns_sender(tx, caller.tenant_id, body.sender):
-            raise unprocessable("sender", "not_own_sender", "this is no sender of yours")
+        kept["sender"] = (await usable_sender(request, tx, tenant, body.sender)).sender
     if body.message_class is not None:
         kept["message_class"] = MessageClass[body.message_class.upper()]
     if body.above_credits_max is not None:

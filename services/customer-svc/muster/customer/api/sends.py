@@ -8,7 +8,14 @@ from fastapi import APIRouter, Query, Request, Response
 from pydantic import Field
 
 from muster.customer.api.again import under_way
-from muster.customer.api.common import hours_of, problem_of, refuse_suspended, sending_tenant_of, settings_of
+from muster.customer.api.common import (
+    hours_of,
+    problem_of,
+    refuse_suspended,
+    sending_tenant_of,
+    settings_of,
+    usable_sender,
+)
 from muster.customer.api.send_out import BulkOut, bulk_out
 from muster.customer.domain.refusal import Refusal
 from muster.customer.domain.sends import Phase, judge_send_by
@@ -144,6 +151,7 @@ async def _send(request: Request, tx: Tx, caller: Caller, body: BulkIn) -> BulkO
     if quote is None:
         raise not_found("quote")
     _usable(quote)
+    await usable_sender(request, tx, tenant, quote.sender)
     starts = await _starts(tx, tenant, quote, now)
     send_by = judge_send_by(now, body.send_by, starts)
     if isinstance(send_by, Refusal):

@@ -140,6 +140,11 @@ def text_refused(message: str) -> Problem:
     return _problem("text_refused", "The text cannot be sent", message)
 
 
+def sender_refused(code: str, message: str) -> Problem:
+    """The business has lost its sender since it was quoted, or its registration was rejected."""
+    return _problem(code, "Nothing is sent by this sender", f"{message[:1].upper()}{message[1:]}.")
+
+
 def held_back() -> Problem:
     """Facts about it contradict each other."""
     detail = (

@@ -68,9 +68,8 @@ async def on_route_changed(tx: Tx, batch: Sequence[Received[RouteChanged]]) -> N
 
 async def on_sender_changed(tx: Tx, batch: Sequence[Received[SenderChanged]]) -> None:
     """Senders, the highest version of each."""
-    for message in (received.message for received in batch):
-        owner = message.owner_tenant_id
-        await reference.save_sender(tx, message.sender, message.version, owner, active=message.active)
+    for received in batch:
+        await reference.save_sender(tx, *events.sender_of(received.message))
 
 
 async def on_opt_out_received(tx: Tx, batch: Sequence[Received[OptOutReceived]]) -> None:

@@ -13,6 +13,7 @@ from muster.customer.domain.hours import Hours
 from muster.customer.domain.messages import Sendable, Together, group
 from muster.customer.domain.pricing import Verbatim
 from muster.customer.domain.refusal import Refusal
+from muster.customer.domain.senders import refusal
 from muster.customer.domain.sends import SEND_BY_DEFAULT
 from muster.customer.domain.tariff import Tariff
 from muster.customer.events import Header, MessageClass, MessageKind, Partial
@@ -41,6 +42,7 @@ class No(Enum):
 
     NOT_HEARD_OF = "its business has not been heard of here"
     CLOSED = "its business is closed"
+    SENDER_NOT_HEARD_OF = "whether its business has its sender has not been heard here"
     NO_CUSTOMER = "there is no such customer"
 
 
@@ -151,6 +153,10 @@ async def _judge(tx: Tx, asks: dict[int, Ask], secrets: Secrets, texts: Verbatim
             named[place] = No.CLOSED if tenant else No.NOT_HEARD_OF
         elif tenant.tenant_id in reasons or NIL_TENANT in reasons:
             named[place] = Suspended(reasons)
+        elif tenant.own_sender is None:
+            named[place] = No.SENDER_NOT_HEARD_OF
+        elif (refused := refusal(tenant.own_sender)) is not None:
+            named[place] = refused
         elif ask.to is not None:
             named[place] = _read(ask, tenant, secrets)
     named |= await _customers(tx, {place: ask for place, ask in asks.items() if place not in named}, tenants)

@@ -10,6 +10,7 @@ from muster.customer.domain.audience import Audience, Reason, left_out_by_word
 from muster.customer.domain.hours import Hours, summary
 from muster.customer.domain.pricing import MergeText, Price, price
 from muster.customer.domain.refusal import Refusal
+from muster.customer.domain.senders import Sender, warnings
 from muster.customer.domain.tariff import Tariff
 from muster.customer.events import MessageClass
 from muster.customer.store import audience, quotes
@@ -35,7 +36,7 @@ class Asked:
     template: tuple[UUID | None, int | None]
     audience: Audience
     judged: Audience
-    sender: str
+    sender: Sender
     tariff: Tariff
     message_class: int
     by: str
@@ -56,13 +57,14 @@ async def quote_now(tx: Tx, tenant: Tenant, asked: Asked, valid: timedelta) -> Q
     if not total.recipients:
         return _nobody(counted, asked)
     details = _details(asked.text, counted, total) | {"hours": waiting}
+    details["warnings"] = warnings(asked.sender, total.by_country)
     details["missing"] = await _missing(tx, tenant, asked, counted)
     quote = Quote(
         uuid7(),
         asked.text.text,
         *asked.template,
         asked.message_class,
-        asked.sender,
+        asked.sender.sender,
         asked.audience,
         counted.snapshot,
         asked.tariff,

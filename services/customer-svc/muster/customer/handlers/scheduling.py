@@ -10,6 +10,7 @@ from muster.customer.domain.pricing import MergeText
 from muster.customer.domain.recurrence import Rule, Start, next_start
 from muster.customer.domain.refusal import Refusal
 from muster.customer.domain.schedules import Above, Outcome, Verdict, judge_price, judge_start
+from muster.customer.domain.senders import Sender, looked_up, refusal
 from muster.customer.handlers.quoting import Asked, quote_now
 from muster.customer.handlers.requesting import request_send
 from muster.customer.store import bulks, reference, schedules
@@ -42,7 +43,8 @@ async def following(
 
 
 async def start(tx: Tx, tenant_id: UUID, schedule: Schedule, key: bytes, now: datetime) -> Started | None:
-    """Make a start whose time has come; None where it waits, because its tenant or the platform is stopped."""
+    """Make a start whose time has come; None where it waits: its tenant or the platform is stopped, or it is not
+    known yet whether the tenant has its sender."""
     assert schedule.next_at is not None, "it is due"
     tenant = await reference.tenant_of(tx, tenant_id)
     late_max = timedelta(minutes=schedule.late_max_min)
@@ -52,9 +54,14 @@ async def start(tx: Tx, tenant_id: UUID, schedule: Schedule, key: bytes, now: da
     if await reference.suspensions(tx, [tenant_id]):
         return None
     sender = schedule.sender or tenant.sender
-    if sender != tenant.sender and not await reference.owns_sender(tx, tenant_id, sender):
-        return Started(Verdict(Outcome.NOT_POSSIBLE, "not_own_sender", "The sender is none of yours any more."))
-    quote = await _quoted(tx, tenant, schedule, sender, now)
+    own = await reference.sender_of(tx, tenant, sender)
+    if own is None and looked_up(sender) == looked_up(tenant.sender):
+        return None  # the settings were changed a moment ago
+    refused = refusal(own)
+    if own is None or refused is not None:
+        assert refused is not None, "one that the tenant never had is refused"
+        return Started(Verdict(Outcome.NOT_POSSIBLE, refused.code, f"{refused.field}: {refused.message}"))
+    quote = await _quoted(tx, tenant, schedule, own, now)
     if isinstance(quote, Refusal):
         return Started(Verdict(Outcome.NOT_POSSIBLE, quote.code, f"{quote.field}: {quote.message}"))
     above = judge_price(quote.credits, schedule.credits_max, schedule.above)
@@ -63,12 +70,12 @@ async def start(tx: Tx, tenant_id: UUID, schedule: Schedule, key: bytes, now: da
     return Started(Verdict(Outcome.STARTED), await _request(tx, tenant_id, schedule, key, quote), quote.credits)
 
 
-async def _quoted(tx: Tx, tenant: Tenant, schedule: Schedule, sender: str, now: datetime) -> Quote | Refusal:
+async def _quoted(tx: Tx, tenant: Tenant, schedule: Schedule, sender: Sender, now: datetime) -> Quote | Refusal:
     text = MergeText.read(schedule.text)
     if isinstance(text, Refusal):
         return text
     template, audience = (schedule.template_id, schedule.template_version), schedule.audience
-    tariff = (await reference.tariff_now(tx)).of(sender).within(tenant.allowed)
+    tariff = (await reference.tariff_now(tx)).of(sender.sender).within(tenant.allowed)
     asked = Asked(
         *(text, template, audience, audience, sender, tariff, schedule.message_class, schedule.changed_by),
         *(now, _send_by(schedule)),

@@ -10,6 +10,7 @@ from muster.customer.domain.customers import Mobile
 from muster.customer.domain.planning import Totals, make_chunk
 from muster.customer.domain.pricing import MergeText, Renderer
 from muster.customer.domain.refusal import Refusal
+from muster.customer.domain.senders import refusal
 from muster.customer.domain.sends import SEND_BY_DEFAULT
 from muster.customer.domain.tariff import Tariff
 from muster.customer.events import Answer, Header, MessageClass, MessageKind, Partial
@@ -95,6 +96,9 @@ async def send_answer(tx: Tx, answer: Answer, bulk_id_key: bytes) -> str | None:
         return "tenant_unknown"
     if isinstance(text, Refusal):
         return text.code
+    refused = refusal(tenant.own_sender) if tenant.own_sender is not None else None
+    if refused is not None:
+        return refused.code
     message = Message(
         checked_uuid(bulk_id_key, answer.tenant_id),
         text,

@@ -7,8 +7,9 @@ from typing import Final
 from uuid import UUID
 
 from muster.customer.domain.hours import Business
+from muster.customer.domain.senders import Registration, Sender, Standing, looked_up, written
 from muster.customer.domain.tariff import Route, Tariff
-from muster.events import NIL_TENANT
+from muster.events import NIL_TENANT, is_sandbox
 from muster.kit.pg import Record, Tx
 from muster.text.segments import ReferenceBits
 
@@ -18,7 +19,8 @@ ALL_COUNTRIES: Final = "*"
 @dataclass(frozen=True, slots=True)
 class Tenant:
     """A tenant's settings as last heard. country: ISO 3166 alpha-2; sender: E.164 or a name; countries: those it sends
-    to, "*" for all, none said for its own alone."""
+    to, "*" for all, none said for its own alone. sender_standing and what follows: of its sender, None before it was
+    heard of."""
 
     tenant_id: UUID
     version: int
@@ -33,6 +35,17 @@ class Tenant:
     customary_hours: bool = False
     holidays: Sequence[str] = ()
     closed_days: Sequence[date] = ()
+    sender_standing: str | None = None
+    sender_registration: str | None = None
+    sender_reason: str | None = None
+
+    @property
+    def own_sender(self) -> Sender | None:
+        """How the sender of its settings stands; None while that was not heard. A sandbox is what it calls itself."""
+        if self.sender_standing is None or self.sender_registration is None:
+            return Sender(self.sender) if is_sandbox(self.tenant_id) else None
+        standing, registration = Standing(self.sender_standing), Registration(self.sender_registration)
+        return Sender(self.sender, standing, registration, self.sender_reason or "")
 
     @property
     def business(self) -> Business:
@@ -85,9 +98,11 @@ async def save_tenant(tx: Tx, tenant: Tenant) -> None:
 
 
 _TENANT = """
-SELECT tenant_id, version, name, country, time_zone, sender, closed, quiet_from_minute, quiet_to_minute, countries,
-    customary_hours, holidays, closed_days
-FROM tenant WHERE tenant_id = $1
+SELECT t.tenant_id, t.version, t.name, t.country, t.time_zone, t.sender, t.closed, t.quiet_from_minute,
+    t.quiet_to_minute, t.countries, t.customary_hours, t.holidays, t.closed_days, s.standing AS sender_standing,
+    s.registration AS sender_registration, s.reason AS sender_reason
+FROM tenant t LEFT JOIN sender s ON s.owner_id = t.tenant_id AND s.sender = ltrim(t.sender, '+')
+WHERE t.tenant_id = $1
 """
 
 
@@ -179,22 +194,29 @@ async def save_route(
 
 
 _SAVE_SENDER = """
-INSERT INTO sender (sender, version, owner_id, active) VALUES ($1, $2, $3, $4)
-ON CONFLICT (sender) DO UPDATE SET version = $2, owner_id = $3, active = $4 WHERE sender.version < $2
+INSERT INTO sender (sender, version, owner_id, standing, registration, reason) VALUES ($1, $2, $3, $4, $5, $6)
+ON CONFLICT (owner_id, sender) DO UPDATE SET version = $2, standing = $4, registration = $5, reason = $6
+WHERE sender.version < $2
 """
 
 
-async def save_sender(tx: Tx, sender: str, version: int, owner_id: str, *, active: bool) -> None:
+async def save_sender(tx: Tx, owner_id: UUID, version: int, sender: Sender) -> None:
     """Keep the highest version."""
-    await tx.execute(_SAVE_SENDER, sender, version, owner_id, active)
+    how = sender.standing, sender.registration, sender.reason
+    await tx.execute(_SAVE_SENDER, looked_up(sender.sender), version, owner_id, *how)
 
 
-async def owns_sender(tx: Tx, tenant_id: UUID, sender: str) -> bool:
-    """Whether an active sender is this tenant's."""
-    found = await tx.fetchval(
-        "SELECT 1 FROM sender WHERE sender = $1 AND owner_id = $2 AND active", sender, str(tenant_id)
-    )
-    return found is not None
+_FIND_SENDER = "SELECT standing, registration, reason FROM sender WHERE owner_id = $1 AND sender = $2"
+
+
+async def sender_of(tx: Tx, tenant: Tenant, sender: str) -> Sender | None:
+    """How a sender of a business stands; None if it never had it."""
+    if looked_up(sender) == looked_up(tenant.sender):
+        return tenant.own_sender
+    row = await tx.fetchrow(_FIND_SENDER, tenant.tenant_id, looked_up(sender))
+    if row is None:
+        return None
+    return Sender(written(sender), Standing(row["standing"]), Registration(row["registration"]), row["reason"])
 
 
 _ROUTES = "SELECT route, countries, senders, reference_bits FROM route WHERE open"

@@ -344,32 +344,6 @@ def route_changed(route: Route, version: int, reference_bits: int, parts_per_sec
     )
 
 
-@dataclass(frozen=True, slots=True)
-class Sender:
-    """A number or name that may stand as sender, and whose it is."""
-
-    sender: str
-    owner_tenant_id: UUID
-    version: int
-    receives_replies: bool
-    active: bool
-
-
-def sender_changed(sender: Sender) -> Fact:
-    """SenderChanged, a fact of the platform."""
-    return Fact(
-        platform_pb2.SenderChanged(
-            tenant_id=str(NIL_TENANT),
-            sender=sender.sender,
-            version=sender.version,
-            owner_tenant_id=str(sender.owner_tenant_id),
-            receives_replies=sender.receives_replies,
-            active=sender.active,
-        ),
-        key=sender.sender.encode(),
-    )
-
-
 def is_number(sender: str) -> bool:
     """Whether a sender is a number (it gets replies) rather than a name."""
     digits = sender.removeprefix("+")

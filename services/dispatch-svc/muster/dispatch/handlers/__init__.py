@@ -1,6 +1,7 @@
 """What dispatch-svc does when it hears something: load, decide, save, emit."""
 
 from collections.abc import Mapping
+from functools import partial
 
 from muster.dispatch.handlers.credits import on_credits_refused, on_credits_reserved, on_credits_settled
 from muster.dispatch.handlers.replies import on_opt_out_received, on_reply_received
@@ -27,3 +28,8 @@ HANDLERS: Mapping[str, Handler] = {
     "OptOutReceived": on_opt_out_received,
 }
 """The handler of each event type that dispatch-svc hears."""
+
+
+def handlers_of(*, claims: bool) -> Mapping[str, Handler]:
+    """The same, where settings may not claim senders unless `claims`."""
+    return {**HANDLERS, "TenantChanged": partial(on_tenant_changed, claims=claims)}

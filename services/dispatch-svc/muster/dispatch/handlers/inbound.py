@@ -8,7 +8,7 @@ from muster.dispatch.domain import sandbox
 from muster.dispatch.events import ALL, MARKETING, Inbound
 from muster.dispatch.settings import DispatchSettings
 from muster.dispatch.store import inbound as store
-from muster.dispatch.store import suppressions
+from muster.dispatch.store import senders, suppressions
 from muster.dispatch.store.inbound import Message
 from muster.events import NIL_TENANT
 from muster.kit import clock, metrics, observe
@@ -70,7 +70,7 @@ async def _addressee(tx: Tx, heard: Heard) -> tuple[UUID | None, str]:
         tenant_id, sender = sandbox.read_address(heard.destination)
         return tenant_id, events.normal_sender(sender)
     to = events.normal_sender(heard.destination)
-    return await store.owner_of(tx, to), to
+    return await senders.owner_of(tx, to), to
 
 
 def _hash(settings: DispatchSettings, tenant_id: UUID, number: str) -> bytes:

@@ -1,8 +1,11 @@
 """What dispatch-svc itself says of the platform: which carriers take what, and whose a sender is."""
 
 from muster.dispatch import events
-from muster.dispatch.store import platform, routes
+from muster.dispatch.events.senders import sender_changed
+from muster.dispatch.store import routes, senders
 from muster.dispatch.store.routes import Stored
+from muster.dispatch.store.senders import Asked
+from muster.events import NIL_TENANT
 from muster.kit.outbox import Fact, emit
 from muster.kit.pg import Tx
 
@@ -15,10 +18,10 @@ async def say_platform(tx: Tx, account: str, reference_bits: int, parts_per_seco
     await routes.lock(tx)
     await routes.seed(tx, account, reference_bits, parts_per_second)
     await emit(tx, *map(said, await routes.every(tx, deleted=True)))
-    after = ""
-    while page := await platform.senders(tx, after, _SENDERS_PAGE):
-        await emit(tx, *map(events.sender_changed, page))
-        after = page[-1].sender
+    after = "", NIL_TENANT
+    while page := await senders.page(tx, after, Asked(), _SENDERS_PAGE):
+        await emit(tx, *map(sender_changed, page))
+        after = page[-1].sender, page[-1].owner_tenant_id
 
 
 async def follow_carriers(tx: Tx) -> None:

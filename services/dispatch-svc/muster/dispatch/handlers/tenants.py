@@ -3,29 +3,27 @@
 from collections.abc import Sequence
 from uuid import UUID
 
-from muster.dispatch import events
+from muster.dispatch.domain.senders import normal
 from muster.dispatch.events import TenantChanged
-from muster.dispatch.store import platform
+from muster.dispatch.handlers.senders import choose
+from muster.dispatch.store import platform, senders
 from muster.dispatch.store.platform import Tenant
 from muster.events import is_sandbox
 from muster.kit.consumer.received import Received
-from muster.kit.outbox import emit
 from muster.kit.pg import Tx
 
 
-async def on_tenant_changed(tx: Tx, batch: Sequence[Received[TenantChanged]]) -> None:
-    """Keep the settings; the sender is the tenant's from now on, unless somebody else has it."""
-    for event in batch:
-        tenant = _tenant(event.message)
-        if not await platform.apply_tenant(tx, tenant) or not tenant.sender:
-            continue
-        if is_sandbox(tenant.tenant_id):
-            continue  # what it calls itself may be somebody's number
-        sender = events.normal_sender(tenant.sender)
-        changed = await platform.own_sender(
-            tx, tenant.tenant_id, sender, receives_replies=events.is_number(tenant.sender)
-        )
-        await emit(tx, *map(events.sender_changed, changed))
+async def on_tenant_changed(tx: Tx, batch: Sequence[Received[TenantChanged]], *, claims: bool = True) -> None:
+    """Keep the settings; their sender is the tenant's from now on, unless somebody else has it, or (not `claims`) the
+    operator gives senders."""
+    tenants = [_tenant(event.message) for event in batch]
+    await senders.lock(tx, [normal(one.sender) for one in tenants])
+    for tenant in tenants:
+        applied = await platform.apply_tenant(tx, tenant)
+        # What a sandbox calls itself may be somebody's number.
+        if applied and tenant.sender and not is_sandbox(tenant.tenant_id):
+            chosen = "" if tenant.closed else normal(tenant.sender)
+            await choose(tx, tenant.tenant_id, chosen, claims=claims)
 
 
 def _tenant(event: TenantChanged) -> Tenant:

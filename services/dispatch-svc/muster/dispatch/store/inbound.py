@@ -99,15 +99,6 @@ async def forget_joined(tx: Tx, kept_s: float) -> None:
     await tx.execute(_FORGET_JOINED, kept_s)
 
 
-_OWNER: Final = "SELECT owner_tenant_id FROM sender_number WHERE sender = $1 AND active AND receives_replies"
-
-
-async def owner_of(tx: Tx, sender: str) -> UUID | None:
-    """Whose reply number this is (digits without plus)."""
-    owner: UUID | None = await tx.fetchval(_OWNER, sender)
-    return owner
-
-
 _REPEATED: Final = """
 SELECT EXISTS (SELECT tenant_id FROM inbound_message WHERE account = $1 AND digest = $2
     AND received_at > kit_now() - make_interval(secs => CASE WHEN session = $3 THEN $4::float8 ELSE $5::float8 END))

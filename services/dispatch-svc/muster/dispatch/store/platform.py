@@ -1,12 +1,11 @@
-"""Tenants as they are heard of; senders, which are ours to say."""
+"""Tenants as they are heard of."""
 
 from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Final
 from uuid import UUID
 
-from muster.dispatch.events import Sender
-from muster.kit.pg import Record, Tx
+from muster.kit.pg import Tx
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,40 +57,3 @@ async def has_sandbox(tx: Tx) -> bool:
     """Whether any tenant is a sandbox."""
     found: bool = await tx.fetchval(_HAS_SANDBOX)
     return found
-
-
-_RETIRE: Final = """
-UPDATE sender_number SET active = false, version = version + 1
-WHERE owner_tenant_id = $1 AND sender <> $2 AND active RETURNING *
-"""
-_OWN: Final = """
-INSERT INTO sender_number AS s (sender, owner_tenant_id, version, receives_replies, active) VALUES ($2, $1, 1, $3, true)
-ON CONFLICT (sender) DO UPDATE SET active = true, version = s.version + 1, receives_replies = $3
-WHERE s.owner_tenant_id = $1 AND NOT s.active
-RETURNING *
-"""
-
-
-async def own_sender(tx: Tx, tenant_id: UUID, sender: str, *, receives_replies: bool) -> list[Sender]:
-    """Let a tenant have this sender, if nobody else has it, and no other; what changed by that."""
-    rows = await tx.fetch(_RETIRE, tenant_id, sender)
-    rows += await tx.fetch(_OWN, tenant_id, sender, receives_replies)
-    return [_sender(row) for row in rows]
-
-
-_SENDERS: Final = "SELECT * FROM sender_number WHERE sender > $1 ORDER BY sender LIMIT $2"
-
-
-async def senders(tx: Tx, after: str, limit: int) -> list[Sender]:
-    """Senders in order."""
-    return [_sender(row) for row in await tx.fetch(_SENDERS, after, limit)]
-
-
-def _sender(row: Record) -> Sender:
-    return Sender(
-        sender=row["sender"],
-        owner_tenant_id=row["owner_tenant_id"],
-        version=row["version"],
-        receives_replies=row["receives_replies"],
-        active=row["active"],
-    )

@@ -1,0 +1,148 @@
+"""A business sends by senders that it has, and knows what phones make of them."""
+
+from datetime import timedelta
+from typing import Any
+from uuid import uuid4
+
+import pytest
+from conftest import sender, tenant
+
+from muster.customer.domain.senders import Registration, Sender, Standing, refusal, warnings
+from muster.customer.handlers import facts, scheduling
+from muster.customer.store import schedules
+from muster.events.v1 import platform_pb2
+from muster.events.v1.recipients_pb2 import ANSWER_REASON_PERSON, AnswerRequested
+from muster.events.v1.tenants_pb2 import TenantChanged
+from muster.kit import clock
+
+OWN = "61400000000"
+ROWS = "Ada,Smith,0412000001,yes\n"
+LEASED, FREE = platform_pb2.SENDER_STANDING_LEASED, platform_pb2.SENDER_STANDING_FREE
+WITHHELD = platform_pb2.SENDER_STANDING_WITHHELD
+REJECTED, REGISTERED = platform_pb2.SENDER_REGISTRATION_REJECTED, platform_pb2.SENDER_REGISTRATION_REGISTERED
+MESSAGE = {"to": "0412000001", "text": "Hi"}
+
+
+async def stands(salon: Any, version: int, name: str = OWN, **members: Any) -> None:
+    await salon.hear(facts.on_sender_changed, sender(salon.tenant_id, name, version, **members))
+
+
+def codes(answer: Any) -> tuple[int, str]:
+    said = answer.json()
+    return answer.status_code, said["errors"][0]["code"] if "errors" in said else said["code"]
+
+
+@pytest.mark.parametrize(
+    ("said", "code"),
+    [
+        ({"standing": WITHHELD, "active": False, "reason": "It is another's."}, "sender_withheld"),
+        ({"standing": LEASED, "active": False}, "sender_released"),
+        ({"standing": FREE, "active": False}, "sender_released"),
+        ({"registration": REJECTED, "reason": "Not yours."}, "sender_rejected"),
+    ],
+)
+async def test_nothing_is_sent_by_a_sender_that_a_business_does_not_have_or_that_was_rejected(
+    salon: Any, said: dict[str, Any], code: str
+) -> None:
+    await salon.load(ROWS)
+    quote, planned = await salon.quote("Hello"), await salon.quote("Hello")
+    bulk_id = await salon.send(planned["id"])
+
+    await stands(salon, 2, **said)
+
+    body = {"text": "Hello", "audience": {"all": True}}
+    quoted = await salon.ask("POST", "/v1/quotes", body)
+    confirmed = await salon.ask("POST", "/v1/bulk-sms", {"quote_id": quote["id"]}, Idempotency_Key=str(uuid4()))
+    message = await salon.ask("POST", "/v1/messages", MESSAGE)
+    assert [codes(one) for one in (quoted, confirmed, message)] == [(422, code)] * 3
+    assert said.get("reason", "") in quoted.json()["errors"][0]["message"]
+    await salon.plan()
+    refused = await salon.bulk(bulk_id)
+    assert (refused["state"], refused["problem"]["code"]) == ("refused", code)
+    assert await salon.said("BulkSmsRequested") == []
+
+
+async def test_whether_a_business_has_the_sender_that_it_chose_a_moment_ago_is_waited_for(salon: Any) -> None:
+    await salon.load(ROWS)
+    changed = tenant(salon.tenant_id, version=2)
+    changed.sender = "Salon"
+    await salon.hear(facts.on_tenant_changed, changed)
+
+    body = {"text": "Hello", "audience": {"all": True}}
+    unknown = [await salon.ask("POST", "/v1/quotes", body), await salon.ask("POST", "/v1/messages", MESSAGE)]
+    await stands(salon, 1, "Salon")
+    known = [await salon.ask("POST", "/v1/quotes", body), await salon.ask("POST", "/v1/messages", MESSAGE)]
+
+    assert [codes(one) for one in unknown] == [(503, "sender_not_heard_of")] * 2
+    assert [one.status_code for one in known] == [201, 202]
+
+
+async def test_a_name_that_is_anothers_is_not_ones_own(salon: Any) -> None:
+    await salon.load(ROWS)
+    await salon.hear(facts.on_sender_changed, sender(salon.other_id, "Salon"))
+    body = {"text": "Hello", "audience": {"all": True}, "sender": "Salon"}
+
+    before = await salon.ask("POST", "/v1/quotes", body)
+    await stands(salon, 1, "Salon")
+    after = await salon.ask("POST", "/v1/quotes", body)
+
+    assert (codes(before), after.status_code) == ((422, "not_own_sender"), 201)
+
+
+async def test_a_quote_warns_of_a_name_that_australia_shows_as_unverified(salon: Any) -> None:
+    await salon.load(ROWS)
+    await stands(salon, 1, "Salon")
+
+    unregistered, number = await salon.quote("Hello", sender="Salon"), await salon.quote("Hello", sender=f"+{OWN}")
+    await stands(salon, 2, "Salon", registration=REGISTERED)
+    registered = await salon.quote("Hello", sender="Salon")
+
+    assert [one["code"] for one in unregistered["warnings"]] == ["shown_unverified"]
+    assert (number["sender"], number["warnings"], registered["warnings"]) == (f"+{OWN}", [], [])
+    kept = await salon.ask("GET", f"/v1/quotes/{unregistered['id']}")
+    assert kept.json()["warnings"] == unregistered["warnings"]
+
+
+async def test_a_schedule_waits_for_news_of_its_sender_and_does_not_start_by_one_that_was_lost(salon: Any) -> None:
+    await salon.load(ROWS)
+    when = {"once": f"{clock.now() + timedelta(hours=1):%Y-%m-%dT%H:%M}", "time_zone": "UTC"}
+    body = {"name": "x", "text": "Hi", "audience": {"all": True}, "credits_max": 9, "when": when}
+    added = await salon.ask("POST", "/v1/schedules", body)
+    assert added.status_code == 201, added.text
+    later = clock.now() + timedelta(hours=1, minutes=1)
+    changed = TenantChanged()
+    changed.CopyFrom(tenant(salon.tenant_id, version=2))
+    changed.sender = "Salon"
+    await salon.hear(facts.on_tenant_changed, changed)
+
+    async def start() -> Any:
+        async with salon.db.worker() as tx:
+            [(tenant_id, schedule_id)] = await tx.fetch("SELECT tenant_id, schedule_id FROM schedule")
+        async with salon.db.request(tenant_id) as tx:
+            schedule = await schedules.take(tx, tenant_id, schedule_id)
+            return await scheduling.start(tx, tenant_id, schedule, bytes(32), later)
+
+    assert await start() is None
+    await stands(salon, 1, "Salon", standing=FREE, active=False)
+    assert (await start()).verdict.code == "sender_released"
+
+
+async def test_an_answer_is_not_sent_by_a_sender_that_was_lost(salon: Any) -> None:
+    handler = facts.handlers(bytes(32))["AnswerRequested"]
+    who = {"tenant_id": str(salon.tenant_id), "number_hash": b"h" * 17, "text": "Yes", "reason": ANSWER_REASON_PERSON}
+    await stands(salon, 2, standing=LEASED, active=False)
+
+    await salon.hear(handler, AnswerRequested(answer_id=str(uuid4()), number="+61412000001", **who))
+    assert await salon.said("BulkSmsRequested") == []
+
+
+def test_every_standing_and_registration_is_judged() -> None:
+    may = {
+        (standing, registration)
+        for standing in Standing
+        for registration in Registration
+        if refusal(Sender("S", standing, registration)) is None
+    }
+    registered = set(Registration) - {Registration.REJECTED}
+    assert may == {(Standing.ACTIVE, registration) for registration in registered}
+    assert warnings(Sender("S"), ["NZ"]) == []
