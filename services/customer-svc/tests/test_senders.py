@@ -2,15 +2,16 @@
 
 from datetime import timedelta
 from typing import Any
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 import pytest
-from conftest import sender, tenant
 
 from muster.customer.domain.senders import Registration, Sender, Standing, refusal, warnings
 from muster.customer.handlers import facts, scheduling
 from muster.customer.store import schedules
+from muster.events import NIL_TENANT
 from muster.events.v1 import platform_pb2
+from muster.events.v1.platform_pb2 import SenderChanged
 from muster.events.v1.recipients_pb2 import ANSWER_REASON_PERSON, AnswerRequested
 from muster.events.v1.tenants_pb2 import TenantChanged
 from muster.kit import clock
@@ -23,8 +24,22 @@ REJECTED, REGISTERED = platform_pb2.SENDER_REGISTRATION_REJECTED, platform_pb2.S
 MESSAGE = {"to": "0412000001", "text": "Hi"}
 
 
+def sender(owner: UUID, name: str, version: int, **members: Any) -> SenderChanged:
+    given = {"standing": platform_pb2.SENDER_STANDING_ACTIVE, "active": True, **members}
+    return SenderChanged(
+        tenant_id=str(NIL_TENANT), owner_tenant_id=str(owner), sender=name, version=version, **given
+    )  # fmt: skip
+
+
 async def stands(salon: Any, version: int, name: str = OWN, **members: Any) -> None:
     await salon.hear(facts.on_sender_changed, sender(salon.tenant_id, name, version, **members))
+
+
+async def chooses(salon: Any, name: str) -> None:
+    settings = {"name": "Salon", "country": "AU", "time_zone": "UTC", "countries": ["*"]}
+    await salon.hear(
+        facts.on_tenant_changed, TenantChanged(tenant_id=str(salon.tenant_id), version=2, sender=name, **settings)
+    )
 
 
 def codes(answer: Any) -> tuple[int, str]:
@@ -64,9 +79,7 @@ async def test_nothing_is_sent_by_a_sender_that_a_business_does_not_have_or_that
 
 async def test_whether_a_business_has_the_sender_that_it_chose_a_moment_ago_is_waited_for(salon: Any) -> None:
     await salon.load(ROWS)
-    changed = tenant(salon.tenant_id, version=2)
-    changed.sender = "Salon"
-    await salon.hear(facts.on_tenant_changed, changed)
+    await chooses(salon, "Salon")
 
     body = {"text": "Hello", "audience": {"all": True}}
     unknown = [await salon.ask("POST", "/v1/quotes", body), await salon.ask("POST", "/v1/messages", MESSAGE)]
@@ -79,7 +92,7 @@ async def test_whether_a_business_has_the_sender_that_it_chose_a_moment_ago_is_w
 
 async def test_a_name_that_is_anothers_is_not_ones_own(salon: Any) -> None:
     await salon.load(ROWS)
-    await salon.hear(facts.on_sender_changed, sender(salon.other_id, "Salon"))
+    await salon.hear(facts.on_sender_changed, sender(salon.other_id, "Salon", 1))
     body = {"text": "Hello", "audience": {"all": True}, "sender": "Salon"}
 
     before = await salon.ask("POST", "/v1/quotes", body)
@@ -110,10 +123,7 @@ async def test_a_schedule_waits_for_news_of_its_sender_and_does_not_start_by_one
     added = await salon.ask("POST", "/v1/schedules", body)
     assert added.status_code == 201, added.text
     later = clock.now() + timedelta(hours=1, minutes=1)
-    changed = TenantChanged()
-    changed.CopyFrom(tenant(salon.tenant_id, version=2))
-    changed.sender = "Salon"
-    await salon.hear(facts.on_tenant_changed, changed)
+    await chooses(salon, "Salon")
 
     async def start() -> Any:
         async with salon.db.worker() as tx:
