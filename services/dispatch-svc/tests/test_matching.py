@@ -12,7 +12,7 @@ from dispatch_world import Send
 from muster.dispatch.domain.receipts import Receipt
 from muster.dispatch.events import ChunkKey
 from muster.dispatch.handlers import sweeps
-from muster.dispatch.sender.deliveries import fits, only_message
+from muster.dispatch.sender.fitting import fits, only_message
 from muster.dispatch.store import receipts as store
 from muster.dispatch.store.receipts import UnknownPart, WaitingReceipt
 from muster.events.v1 import common_pb2

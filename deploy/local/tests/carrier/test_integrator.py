@@ -14,7 +14,7 @@ from muster.smpp import NotSent, NotSentReason, Submit
 
 from .conftest import Phonebook, Stager, messages
 
-SUBMIT, DELIVER, ENQUIRE, UNBIND, TRANSCEIVER, QUERY = 4, 5, 0x15, 6, 9, 3
+SUBMIT, DELIVER, ENQUIRE, UNBIND, TRANSCEIVER, QUERY, CANCEL = 4, 5, 0x15, 6, 9, 3, 8
 RESPONSE = 0x80000000
 
 
@@ -61,16 +61,18 @@ async def test_a_client_of_its_own_making_is_served_in_whatever_order_it_speaks(
     client.say(ENQUIRE, 7)
     client.say(SUBMIT, 8, submit(b"61411", b"too early"))
     client.say(QUERY, 9, b"100\0\0\0\0")
+    client.say(CANCEL, 12, b"\0" + b"100\0" + bytes(6))
     for value in struct.pack(">IIII", 16 + len(BIND), TRANSCEIVER, 0, 10) + BIND:
         client._writer.write(bytes((value,)))
         await asyncio.sleep(0)
     client.say(TRANSCEIVER, 11, BIND)
-    answers = [await client.hear() for _ in range(5)]
+    answers = [await client.hear() for _ in range(6)]
 
     assert [answer[:3] for answer in answers] == [
         (ENQUIRE | RESPONSE, 0, 7),
         (SUBMIT | RESPONSE, 0x04, 8),
-        (RESPONSE, 0x03, 9),
+        (QUERY | RESPONSE, 0x04, 9),
+        (RESPONSE, 0x03, 12),
         (TRANSCEIVER | RESPONSE, 0, 10),
         (TRANSCEIVER | RESPONSE, 0x04, 11),
     ]

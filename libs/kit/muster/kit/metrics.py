@@ -136,6 +136,11 @@ schedule_late_seconds = Histogram(
 # --- Carriers (dispatch-svc) ---
 submits = Counter("muster_submits", "submit_sm written to a carrier.")
 receipts = Counter("muster_receipts", "Final receipts: joined to their message, or kept waiting for it.", ["found"])
+status_answers = Counter(
+    "muster_status_answers",
+    "What carriers said when asked for messages without a receipt: final, pending, or none where they said nothing.",
+    ["outcome"],
+)
 delivers_waiting = Gauge("muster_delivers_waiting", "deliver_sm that came in and are not stored yet.")
 delivers_refused = Gauge("muster_delivers_refused", "deliver_sm of this bind refused because too many waited.")
 inbound_messages = Counter("muster_inbound_messages", "Whole inbound messages, by whose number it is.", ["owned"])

@@ -18,6 +18,7 @@ from muster.smpp.pdu import BindMode, Deliver, Pdu, Submit, Tag
 from muster.smpp.receipts import (
     Receipt,
     ReceiptState,
+    answered_receipt,
     id_candidates,
     is_hexadecimal,
     normalise_id,
@@ -55,6 +56,7 @@ __all__ = [
     "Tag",
     "Unknown",
     "UnknownReason",
+    "answered_receipt",
     "build_sar",
     "build_udh",
     "encode",

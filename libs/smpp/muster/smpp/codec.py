@@ -8,6 +8,7 @@ from collections.abc import Callable
 from struct import Struct
 from typing import Final
 
+from muster.smpp.octets import c_octets
 from muster.smpp.pdu import (
     DELIVER_SM,
     DELIVER_SM_RESP,
@@ -15,6 +16,8 @@ from muster.smpp.pdu import (
     ENQUIRE_LINK_RESP,
     GENERIC_NACK,
     HEADER_OCTETS,
+    QUERY_SM,
+    QUERY_SM_RESP,
     RESPONSE_BIT,
     SHORT_MESSAGE_OCTETS_MAX,
     SUBMIT_SM,
@@ -31,6 +34,8 @@ from muster.smpp.pdu import (
     GenericNack,
     Malformed,
     Pdu,
+    Query,
+    QueryResp,
     Submit,
     SubmitResp,
     Tag,
@@ -39,6 +44,7 @@ from muster.smpp.pdu import (
     UnknownPdu,
     plain_word,
 )
+from muster.smpp.query import query_body, query_resp_body, read_query, read_query_resp
 
 # The largest message_payload (65,535) with its mandatory fields and other TLVs fits; nothing of SMPP 3.4 is larger.
 PDU_OCTETS_MAX: Final = 70_000
@@ -224,6 +230,8 @@ _READERS: Final[dict[int, Callable[[int, int, bytes], Pdu]]] = {
     **{mode | RESPONSE_BIT: _bind_resp_reader(mode) for mode in BindMode},
     SUBMIT_SM: _message_reader(Submit),
     DELIVER_SM: _message_reader(Deliver),
+    QUERY_SM: read_query,
+    QUERY_SM_RESP: read_query_resp,
     DELIVER_SM_RESP: lambda sequence, status, _body: DeliverResp(sequence, status),
     ENQUIRE_LINK: lambda sequence, _status, _body: EnquireLink(sequence),
     ENQUIRE_LINK_RESP: lambda sequence, _status, _body: EnquireLinkResp(sequence),
@@ -248,13 +256,6 @@ def encode_submit_resp(sequence: int, status: int, message_id: bytes) -> bytes:
     if status:
         return _pack_header(HEADER_OCTETS, SUBMIT_SM_RESP, status, sequence)
     return _pack_header(HEADER_OCTETS + 1 + len(message_id), SUBMIT_SM_RESP, 0, sequence) + message_id + b"\0"
-
-
-def _c_octets(value: str | bytes) -> bytes:
-    octets = value if isinstance(value, bytes) else value.encode("latin-1")
-    if 0 in octets:
-        raise ValueError("NUL inside a C-octet string")
-    return octets + b"\0"
 
 
 def _frame(command_id: int, status: int, sequence: int, body: bytes = b"") -> bytes:
@@ -286,13 +287,13 @@ class SubmitTemplate:
             raise ValueError("a source address has at most 20 characters")
         self._prefix = b"".join(
             (
-                _c_octets(service_type),
+                c_octets(service_type),
                 bytes((source_ton, source_npi)),
-                _c_octets(source),
+                c_octets(source),
                 bytes((destination_ton, destination_npi)),
             )
         )
-        self._tail = bytes((0, priority, 0)) + _c_octets(validity_period) + bytes((registered_delivery, 0))
+        self._tail = bytes((0, priority, 0)) + c_octets(validity_period) + bytes((registered_delivery, 0))
         self._heads: dict[int, bytes] = {}
 
     def build(
@@ -319,14 +320,14 @@ def _message_body(pdu: Submit | Deliver) -> bytes:
         payload, tlvs = b"", {**tlvs, Tag.MESSAGE_PAYLOAD: payload}
     return b"".join(
         (
-            _c_octets(pdu.service_type),
+            c_octets(pdu.service_type),
             bytes((pdu.source_ton, pdu.source_npi)),
-            _c_octets(pdu.source),
+            c_octets(pdu.source),
             bytes((pdu.destination_ton, pdu.destination_npi)),
-            _c_octets(pdu.destination),
+            c_octets(pdu.destination),
             bytes((pdu.esm_class, pdu.protocol_id, pdu.priority)),
-            _c_octets(pdu.schedule_delivery_time),
-            _c_octets(pdu.validity_period),
+            c_octets(pdu.schedule_delivery_time),
+            c_octets(pdu.validity_period),
             bytes((pdu.registered_delivery, pdu.replace_if_present, pdu.data_coding, pdu.default_message_id)),
             _OCTET[len(payload)],
             payload,
@@ -338,11 +339,11 @@ def _message_body(pdu: Submit | Deliver) -> bytes:
 def _bind_body(pdu: Bind) -> bytes:
     return b"".join(
         (
-            _c_octets(pdu.system_id),
-            _c_octets(pdu.password),
-            _c_octets(pdu.system_type),
+            c_octets(pdu.system_id),
+            c_octets(pdu.password),
+            c_octets(pdu.system_type),
             bytes((pdu.interface_version, pdu.address_ton, pdu.address_npi)),
-            _c_octets(pdu.address_range),
+            c_octets(pdu.address_range),
         )
     )
 
@@ -355,14 +356,18 @@ def encode(pdu: Pdu) -> bytes:
         case Deliver():
             return _frame(DELIVER_SM, 0, pdu.sequence, _message_body(pdu))
         case SubmitResp():
-            return encode_submit_resp(pdu.sequence, pdu.status, _c_octets(pdu.message_id)[:-1])
+            return encode_submit_resp(pdu.sequence, pdu.status, c_octets(pdu.message_id)[:-1])
         case DeliverResp():
             return encode_deliver_resp(pdu.sequence, pdu.status)
         case Bind():
             return _frame(pdu.mode, 0, pdu.sequence, _bind_body(pdu))
         case BindResp():
             tlvs = b"".join(encode_tlv(tag, value) for tag, value in pdu.tlvs.items())
-            return _frame(pdu.mode | RESPONSE_BIT, pdu.status, pdu.sequence, _c_octets(pdu.system_id) + tlvs)
+            return _frame(pdu.mode | RESPONSE_BIT, pdu.status, pdu.sequence, c_octets(pdu.system_id) + tlvs)
+        case Query():
+            return _frame(QUERY_SM, 0, pdu.sequence, query_body(pdu))
+        case QueryResp():
+            return _frame(QUERY_SM_RESP, pdu.status, pdu.sequence, query_resp_body(pdu))
         case EnquireLink():
             return _frame(ENQUIRE_LINK, 0, pdu.sequence)
         case EnquireLinkResp():

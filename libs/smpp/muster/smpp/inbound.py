@@ -1,4 +1,5 @@
-"""deliver_sm to a handler in batches, each answered only after the handler is done with it."""
+"""What comes in: deliver_sm to a handler in batches, each answered only after the handler is done with it; and what to
+answer to the rest."""
 
 import asyncio
 import logging
@@ -6,9 +7,9 @@ from collections import deque
 from collections.abc import Awaitable, Callable, Collection
 from typing import TypeAlias
 
-from muster.smpp.codec import encode_deliver_resp
-from muster.smpp.pdu import Deliver
-from muster.smpp.status import ESME_ROK, ESME_RX_T_APPN
+from muster.smpp.codec import encode, encode_deliver_resp
+from muster.smpp.pdu import DELIVER_SM, RESPONSE_BIT, Deliver, GenericNack, Malformed, Pdu, UnknownPdu
+from muster.smpp.status import ESME_RINVCMDID, ESME_ROK, ESME_RSYSERR, ESME_RX_P_APPN, ESME_RX_T_APPN
 
 log = logging.getLogger(__name__)
 
@@ -27,6 +28,17 @@ class SomeNotTaken(Exception):
 async def refuse_delivers(delivers: list[Deliver]) -> None:
     """For a session that was given nothing to do with them."""
     raise RuntimeError(f"{len(delivers)} deliver_sm and no on_deliver")
+
+
+def refusal_of(pdu: Pdu) -> bytes:
+    """What to answer to a PDU that cannot be read, or that nobody here speaks; nothing to an answer."""
+    if isinstance(pdu, Malformed) and pdu.command_id == DELIVER_SM:
+        return encode_deliver_resp(pdu.sequence, ESME_RX_P_APPN)  # for good: it is no more readable the next time
+    if isinstance(pdu, Malformed):
+        return b"" if pdu.command_id & RESPONSE_BIT else encode(GenericNack(pdu.sequence, ESME_RSYSERR))
+    if isinstance(pdu, UnknownPdu) and not pdu.is_request:
+        return b""
+    return encode(GenericNack(pdu.sequence, ESME_RINVCMDID))
 
 
 class DeliverQueue:

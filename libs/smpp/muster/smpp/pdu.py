@@ -8,6 +8,8 @@ from typing import Final, TypeAlias
 GENERIC_NACK: Final = 0x80000000
 BIND_RECEIVER: Final = 0x00000001
 BIND_TRANSMITTER: Final = 0x00000002
+QUERY_SM: Final = 0x00000003
+QUERY_SM_RESP: Final = 0x80000003
 SUBMIT_SM: Final = 0x00000004
 SUBMIT_SM_RESP: Final = 0x80000004
 DELIVER_SM: Final = 0x00000005
@@ -148,6 +150,30 @@ class DeliverResp:
 
 
 @dataclass(slots=True)
+class Query:
+    """query_sm: what has become of a message? Its source is that of its submit_sm."""
+
+    sequence: int
+    message_id: str
+    source: str = field(repr=False)
+    source_ton: int = 0
+    source_npi: int = 0
+
+
+@dataclass(slots=True)
+class QueryResp:
+    """The answer to a query_sm. `state` is a message_state, 0 for none; `final_date` SMPP's absolute time, "" while it
+    is not final; `error` is the carrier's own."""
+
+    sequence: int
+    status: int = 0
+    message_id: str = ""
+    final_date: str = ""
+    state: int = 0
+    error: int = 0
+
+
+@dataclass(slots=True)
 class EnquireLink:
     """Is anybody there?"""
 
@@ -212,6 +238,8 @@ Pdu: TypeAlias = (
     | BindResp
     | Submit
     | SubmitResp
+    | Query
+    | QueryResp
     | Deliver
     | DeliverResp
     | EnquireLink

@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from enum import Enum
 from typing import Final
 
-from muster.smpp.pdu import ESM_UDH, MESSAGE_ID_CHARS_MAX, Deliver, Tag, plain_word
+from muster.smpp.pdu import ESM_UDH, MESSAGE_ID_CHARS_MAX, Deliver, QueryResp, Tag, plain_word
 
 
 class ReceiptState(Enum):
@@ -143,6 +143,18 @@ def _from_tlvs(
         error = f"{int.from_bytes(network_error[1:], 'big'):03d}"
     reference = tlvs.get(Tag.USER_MESSAGE_REFERENCE, b"")
     return carrier_id, state, error, int.from_bytes(reference, "big") if len(reference) == 2 else None
+
+
+def answered_receipt(answer: QueryResp, message_id: str) -> Receipt | None:
+    """What the answer to a query_sm about this id says, as the receipt would have; None where it says nothing that a
+    receipt could: refused, of another message, or a state that there is not."""
+    if answer.status or not 0 < answer.state < len(_BY_NUMBER):
+        return None
+    if answer.message_id and not same_id(message_id, answer.message_id):
+        return None
+    # Absolute time is YYMMDDhhmmsstnnp; what follows the seconds is a zone, which receipts do not have either.
+    error = f"{answer.error:03d}" if answer.error else ""
+    return Receipt(message_id, _BY_NUMBER[answer.state], error, answer.final_date[:12])
 
 
 def normalise_id(carrier_id: str) -> str:

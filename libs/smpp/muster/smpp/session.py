@@ -13,9 +13,9 @@ import ssl
 from collections.abc import Callable, Hashable, Sequence
 from typing import Final, TypeAlias
 
-from muster.smpp.codec import Decoder, encode, encode_deliver_resp
+from muster.smpp.codec import Decoder, encode
 from muster.smpp.deadlines import Deadlines
-from muster.smpp.inbound import DeliverHandler, DeliverQueue, refuse_delivers
+from muster.smpp.inbound import DeliverHandler, DeliverQueue, refusal_of, refuse_delivers
 from muster.smpp.options import BindRefused, SessionCounts, SessionOptions
 from muster.smpp.outcomes import (
     BUSY,
@@ -30,8 +30,6 @@ from muster.smpp.outcomes import (
     outcome_of,
 )
 from muster.smpp.pdu import (
-    DELIVER_SM,
-    RESPONSE_BIT,
     Bind,
     BindResp,
     Deliver,
@@ -41,12 +39,13 @@ from muster.smpp.pdu import (
     GenericNack,
     Malformed,
     Pdu,
+    QueryResp,
     SubmitResp,
     Unbind,
     UnbindResp,
-    UnknownPdu,
 )
-from muster.smpp.status import ESME_RINVCMDID, ESME_ROK, ESME_RSYSERR, ESME_RX_P_APPN
+from muster.smpp.query import Queries
+from muster.smpp.status import ESME_ROK
 from muster.smpp.window import Batch, Indexed, LateResponse, OutcomeSink, Window
 
 log = logging.getLogger(__name__)
@@ -90,6 +89,8 @@ class Session(asyncio.Protocol):
         self.delivers = DeliverQueue(
             on_deliver, self._write, waiting_max=options.deliver_waiting_max, batch_max=options.deliver_batch_max
         )
+        ask, sequence = (lambda one: self._write(encode(one))), (lambda: self._window.take_sequences(1))
+        self.queries = Queries(ask, sequence, options.response_timeout_s)
         self._on_late_response = on_late_response
         self._write_guard = write_guard
         self.bound = False
@@ -154,6 +155,7 @@ class Session(asyncio.Protocol):
         if self._beat is not None:
             self._beat.cancel()
         self.delivers.forget()
+        self.queries.forget()
         reason = UnknownReason.CLOSED if self._stopping else UnknownReason.CONNECTION_LOST
         self.counts.unknown += self._window.fail_all(reason)
         self._quiet.set()
@@ -314,7 +316,11 @@ class Session(asyncio.Protocol):
             case BindResp():
                 if not self._bind_answer.done():
                     self._bind_answer.set_result(pdu)
+            case QueryResp():
+                self.queries.answered(pdu.sequence, pdu)
             case GenericNack():
+                if self.queries.answered(pdu.sequence, None):
+                    return
                 if self._bind_answer.done():
                     self._on_answer(pdu, late)
                 else:
@@ -325,24 +331,16 @@ class Session(asyncio.Protocol):
             case UnbindResp():
                 if not self._unbind_answer.done():
                     self._unbind_answer.set_result(None)
-            case Malformed():
-                self._on_malformed(pdu)
             case _:
-                self._on_unknown(pdu)
+                self._on_odd(pdu)
 
-    def _on_malformed(self, pdu: Malformed) -> None:
-        self.counts.malformed += 1
-        log.warning("unreadable PDU 0x%08x: %s", pdu.command_id, pdu.reason)
-        if pdu.command_id == DELIVER_SM:
-            # For good: it will be no more readable the next time.
-            self._write(encode_deliver_resp(pdu.sequence, ESME_RX_P_APPN))
-        elif not pdu.command_id & RESPONSE_BIT:
-            self._write(encode(GenericNack(pdu.sequence, ESME_RSYSERR)))
-
-    def _on_unknown(self, pdu: Pdu) -> None:
-        self.counts.unknown_pdus += 1
-        if not isinstance(pdu, UnknownPdu) or pdu.is_request:
-            self._write(encode(GenericNack(pdu.sequence, ESME_RINVCMDID)))
+    def _on_odd(self, pdu: Pdu) -> None:
+        if isinstance(pdu, Malformed):
+            self.counts.malformed += 1
+            log.warning("unreadable PDU 0x%08x: %s", pdu.command_id, pdu.reason)
+        else:
+            self.counts.unknown_pdus += 1
+        self._write(refusal_of(pdu))
 
     # -- ending ---------------------------------------------------------------------------------------------------
 

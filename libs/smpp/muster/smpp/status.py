@@ -14,6 +14,7 @@ ESME_RMSGQFUL: Final = 0x14
 ESME_RSUBMITFAIL: Final = 0x45
 ESME_RTHROTTLED: Final = 0x58
 ESME_RX_T_APPN: Final = 0x64
+ESME_RQUERYFAIL: Final = 0x67
 ESME_RX_P_APPN: Final = 0x65
 
 STATUS_NAMES: Final[dict[int, str]] = {

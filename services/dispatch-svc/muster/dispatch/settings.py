@@ -102,6 +102,11 @@ class DispatchSettings(ServiceSettings):
     dispatch_delivers_waiting_max: int = Field(default=50_000, ge=1, description="unstored ones; more are refused")
     dispatch_receipts_linger_s: float = Field(default=0.1, ge=0)
     dispatch_receipts_linger_min: int = Field(default=50, ge=1, description="receipts at once that are worth lingering")
+    dispatch_query_after_s: float = Field(
+        default=900.0, gt=0, description="without a receipt a carrier is asked for a message, if its account says so"
+    )
+    dispatch_query_times_max: int = Field(default=4, ge=1, le=20, description="questions for one message")
+    dispatch_queries_per_s: int = Field(default=20, ge=1, le=1_000, description="questions to one carrier")
     dispatch_ids_kept_s: float = Field(default=3600.0, gt=0)
     dispatch_waiting_kept_s: float = Field(default=24 * 3600.0, gt=0)
     dispatch_parts_wait_s: float = Field(default=120.0, gt=0, description="then a reply is read without its rest")

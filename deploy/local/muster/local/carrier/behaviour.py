@@ -57,6 +57,14 @@ class Behaviour:
         """Count attempts from 0 again."""
         self._attempts.clear()
 
+    def state_of(self, number: str) -> ReceiptState:
+        """How an accepted message to `number` ends, whether or not its receipt is sent."""
+        return self._fate_of_number(number).state if self._by_number else GOOD.state
+
+    def loses_query(self, serial: int) -> bool:
+        """Whether this query_sm gets no answer."""
+        return self._draws("query", serial)[0] < self._options.query_loss * _SCALE
+
     def judge(self, number: str) -> Fate:
         """The fate of one submit to `number`."""
         if self._options.rate_limit and not self._within_rate():

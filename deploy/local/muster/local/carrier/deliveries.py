@@ -15,7 +15,7 @@ _DATE_FORMATS: Final = {10: "%y%m%d%H%M", 12: "%y%m%d%H%M%S", 14: "%Y%m%d%H%M%S"
 # esm_class 4 (receipt), then protocol, priority, two empty times, registered, replace, data_coding, default
 # message: all 0.
 _RECEIPT_FIELDS: Final = b"\x04" + bytes(8)
-_NUMBERS: Final = {state: bytes((number,)) for number, state in enumerate(ReceiptState)}
+STATE_NUMBERS: Final = {state: bytes((number,)) for number, state in enumerate(ReceiptState)}
 _ERRORS: Final = {ReceiptState.DELIVERED: b"000", ReceiptState.UNDELIVERABLE: b"00A", ReceiptState.EXPIRED: b"027"}
 
 
@@ -59,7 +59,7 @@ class ReceiptStyle:
             tlvs = b"\0\x1e%b%b\0\x04\x27\0\x01%b" % (
                 (len(carrier_id) + 1).to_bytes(2, "big"),
                 carrier_id,
-                _NUMBERS[state],
+                STATE_NUMBERS[state],
             )
         if submit.tlvs and Tag.USER_MESSAGE_REFERENCE in submit.tlvs:
             tlvs += encode_tlv(Tag.USER_MESSAGE_REFERENCE, submit.tlvs[Tag.USER_MESSAGE_REFERENCE])

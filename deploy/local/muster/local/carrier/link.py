@@ -19,6 +19,8 @@ from muster.smpp.pdu import (
     GenericNack,
     Malformed,
     Pdu,
+    Query,
+    QueryResp,
     SubmitResp,
     Unbind,
     UnbindResp,
@@ -141,6 +143,11 @@ class Link(asyncio.Protocol):
             case EnquireLink(sequence):
                 self._carrier.stats.enquire_links += 1
                 self.write(encode(EnquireLinkResp(sequence)))
+            case Query(sequence):
+                if self.account is None:
+                    self.write(encode(QueryResp(sequence, ESME_RINVBNDSTS)))
+                else:
+                    self._carrier.answer_query(self, pdu)
             case Unbind(sequence):
                 self.write(encode(UnbindResp(sequence)))
                 if self._transport is not None:

@@ -66,6 +66,7 @@ class CarrierOptions:
     receipt_loss: float = _ratio("receipts that are never sent")
     receipt_duplicate: float = _ratio("receipts that are sent twice")
     receipt_reorder: float = _ratio("receipts that come up to a second later than in their turn")
+    query_loss: float = _ratio("query_sm that get no answer")
     throttle_ratio: float = _ratio("submits answered as throttle_status says")
     throttle_status: str = _option(
         "throttled",

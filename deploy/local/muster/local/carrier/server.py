@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable
 from typing import Any, Final, Self
 
+from muster.local.carrier import queries
 from muster.local.carrier.account import Account
 from muster.local.carrier.behaviour import GOOD, Behaviour, Fate
 from muster.local.carrier.control import Control
@@ -14,9 +15,9 @@ from muster.local.carrier.http import HttpFront
 from muster.local.carrier.link import Link
 from muster.local.carrier.options import CarrierOptions
 from muster.local.carrier.stats import Stats
-from muster.smpp import Submit
+from muster.smpp import Submit, encode
 from muster.smpp.codec import encode_submit_resp
-from muster.smpp.pdu import Bind
+from muster.smpp.pdu import Bind, Query
 from muster.smpp.status import ESME_RINVPASWD, ESME_RINVSYSID, ESME_ROK, NOT_SENT_STATUSES
 
 _DUPLICATE_AFTER_S: Final = 0.05
@@ -37,7 +38,7 @@ class Carrier:
         self.http_port = 0
         self.control_port = 0
         self.paused = False
-        self._behaviour = Behaviour(options)
+        self.behaviour = Behaviour(options)
         self._held: list[Callable[[], None]] = []
         self._next_id = options.first_id or time.time_ns() // 1000
         self._serial = 0
@@ -95,7 +96,7 @@ class Carrier:
 
     def take(self, link: Link, account: Account, submits: list[Submit]) -> None:
         """All submits of one read: judged, answered in one write, their receipts planned together."""
-        stats, judge, hexadecimal = self.stats, self._behaviour.judge, self.options.id_format == "hex"
+        stats, judge, hexadecimal = self.stats, self.behaviour.judge, self.options.id_format == "hex"
         now = stats.saw_submits(len(submits))
         responses: list[bytes] = []
         receipts: list[Delivery] = []
@@ -125,9 +126,16 @@ class Carrier:
         if receipts:
             self._later(self.options.receipt_delay_ms / 1000, account.deliver, receipts)
 
+    def answer_query(self, link: Link, query: Query) -> None:
+        """query_sm: like any answer, late or held where answers are."""
+        answer = queries.answer(self, query)
+        if answer is not None:
+            octets = encode(answer)
+            self._when_answered(lambda: link.write(octets))
+
     def take_one(self, submit: Submit) -> tuple[Fate, int, bool]:
         """A message by HTTP: its fate, its id if it was accepted, and whether its connection is to be reset."""
-        now, fate = self.stats.saw_submits(1), self._behaviour.judge(submit.destination)
+        now, fate = self.stats.saw_submits(1), self.behaviour.judge(submit.destination)
         if fate.status:
             self._count_refused(fate.status)
             return fate, 0, False
@@ -186,6 +194,9 @@ class Carrier:
             self.stats.responses += len(responses)
             link.write(b"".join(responses))
 
+        self._when_answered(send)
+
+    def _when_answered(self, send: Callable[[], None]) -> None:
         if self.options.response_delay_ms:
             self._later(self.options.response_delay_ms / 1000, self._unless_paused, send)
         else:
@@ -207,14 +218,14 @@ class Carrier:
         if options.disconnect_every != self.options.disconnect_every:
             self._until_disconnect = options.disconnect_every
         self.options = options
-        self._behaviour.use(options)
+        self.behaviour.use(options)
         for account in self.accounts.values():
             account.use(options, self.stats)
 
     def reset(self) -> None:
         """Count from 0, forget messages and what waits to be delivered. Binds and options stay."""
         self.stats = Stats()
-        self._behaviour.forget()
+        self.behaviour.forget()
         for account in self.accounts.values():
             account.forget()
         self.use(self.options)

@@ -43,6 +43,9 @@ class Stats:
         self.inbound_acked = 0
         self.disconnects = 0
         self.binds_refused = 0
+        self.queries = 0
+        self.queries_lost = 0
+        self.queries_failed = 0
         self.enquire_links = 0
         self.enquire_links_sent = 0
         self.unknown_pdus = 0
@@ -85,6 +88,13 @@ class Stats:
         if len(self._seen) > DESTINATIONS_KEPT:
             self._seen_before, self._seen = self._seen, set()
             forget_oldest(self.by_destination, DESTINATIONS_KEPT)
+
+    def message(self, number: int) -> tuple[float, Submit] | None:
+        """When a message was accepted, and it, while it is one of the last; ids rise by one."""
+        at = number - self.messages[0][0] if self.messages else -1
+        if not 0 <= at < len(self.messages) or self.messages[at][0] != number:
+            return None
+        return self.messages[at][1:]
 
     def _count_form(self, submit: Submit) -> None:
         concat, _ = read_concat(submit)

@@ -91,6 +91,7 @@ class SmppIn(Model):
     long_messages: Long = Long.HEADER
     response_timeout_s: Annotated[float, Field(ge=0.1, le=40)] = 20.0
     enquire_link_s: Annotated[float, Field(ge=1, le=3_600)] = 30.0
+    query_sm: Annotated[Flag, Field(description="ask for messages whose receipt is overdue")] = False
 
 
 def _optional(field: FieldInfo) -> Any:

@@ -46,6 +46,7 @@ class Smpp:
     long_messages: Long = Long.HEADER
     response_timeout_s: float = 20.0
     enquire_link_s: float = 30.0
+    query_sm: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,6 +23,7 @@ from muster.dispatch.store import (
     endings,
     hours,
     platform,
+    questions,
     receipts,
     refunds,
     sagas,
@@ -163,6 +164,7 @@ async def drop_old(db: Database, waiting_s: float, unknown_s: float) -> bool:
     async with db.worker() as tx:
         await receipts.drop_old(tx, waiting_s, waiting_s, unknown_s + waiting_s)
         await trials.drop_old(tx, unknown_s)
+        await questions.drop_old(tx, unknown_s)
         await callbacks.drop_old(tx, waiting_s, unknown_s)
     return False
 

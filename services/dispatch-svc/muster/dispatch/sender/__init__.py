@@ -3,7 +3,7 @@
 from collections.abc import Coroutine
 from typing import Any
 
-from muster.dispatch.domain.carriers import Account
+from muster.dispatch.domain.carriers import Account, Smpp
 from muster.dispatch.failpoint import Failpoint
 from muster.dispatch.sender.book import Book
 from muster.dispatch.sender.deliveries import JOIN_EVERY_S, Deliveries
@@ -16,10 +16,13 @@ from muster.dispatch.sender.mailbox import EVERY_S as MAILBOX_S
 from muster.dispatch.sender.mailbox import Mailbox
 from muster.dispatch.sender.meter import EVERY_S as METER_EVERY_S
 from muster.dispatch.sender.meter import say_rate
+from muster.dispatch.sender.querier import EVERY_S as QUERIER_S
+from muster.dispatch.sender.querier import Querier
 from muster.dispatch.sender.rate import Rate
 from muster.dispatch.sender.recorder import Recorder
 from muster.dispatch.sender.resolver import EVERY_S, Resolver
 from muster.dispatch.sender.shared import Shared
+from muster.dispatch.sender.smpp_link import SmppLink
 from muster.dispatch.settings import DispatchSettings
 from muster.kit import clock
 from muster.kit.pg import Database
@@ -54,6 +57,7 @@ class Sender:
         self.mailbox = Mailbox(self.shared, ears)
         self.feeder = Feeder(self.shared, self.link, self.book)
         self.recorder = Recorder(self.shared, self.resolver)
+        self.querier = Querier(self.shared, self.link, self.deliveries) if isinstance(self.link, SmppLink) else None
 
     async def load(self) -> None:
         """Remember the carrier ids of the last hour."""
@@ -62,9 +66,13 @@ class Sender:
     def carrier(self) -> tuple[tuple[str, Coroutine[Any, Any, object]], ...]:
         """Everything but the feeder, to be supervised."""
         by_call = self.shared.account.kind == "http"
+        options = self.shared.account.options
         mailbox = (("mailbox", repeat("mailbox", MAILBOX_S, self.mailbox.take)),) if by_call else ()
+        asks = self.querier is not None and isinstance(options, Smpp) and options.query_sm
+        querier = (("querier", repeat("querier", QUERIER_S, self.querier.step)),) if self.querier and asks else ()
         return (
             *mailbox,
+            *querier,
             ("link", self.link.run()),
             ("recorder", self.recorder.run()),
             ("watch", self.recorder.watch()),

@@ -21,6 +21,13 @@ class Submits(NamedTuple):
     spans: list[range] | None
 
 
+def source_of(sender: str, profile: Smpp) -> tuple[str, int, int]:
+    """A sender as the carrier knows it: address, type of number and numbering plan."""
+    if is_number(sender):
+        return sender.removeprefix("+"), profile.number_ton, profile.number_npi
+    return sender, profile.name_ton, profile.name_npi
+
+
 class Coded:
     """What is made once for all windows of a job: its template, and data_coding and parts of each of its texts, None
     where a text cannot be coded."""
@@ -113,12 +120,12 @@ class Coding:
         return coded.texts[index]
 
     def _template(self, job: Job) -> SubmitTemplate:
-        sender, profile = job.claimed.about.sender, self._profile
-        number = is_number(sender)
+        profile = self._profile
+        source, source_ton, source_npi = source_of(job.claimed.about.sender, profile)
         return SubmitTemplate(
-            sender.removeprefix("+") if number else sender,
-            source_ton=profile.number_ton if number else profile.name_ton,
-            source_npi=profile.number_npi if number else profile.name_npi,
+            source,
+            source_ton=source_ton,
+            source_npi=source_npi,
             destination_ton=profile.destination_ton,
             destination_npi=profile.destination_npi,
             registered_delivery=profile.registered_delivery,

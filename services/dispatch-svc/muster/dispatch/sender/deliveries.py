@@ -12,6 +12,7 @@ from muster.dispatch.domain.receipts import Receipt
 from muster.dispatch.domain.slots import Slot
 from muster.dispatch.events import ChunkKey
 from muster.dispatch.sender.book import WAITING_MAX, Book, Place, ReceiptHome
+from muster.dispatch.sender.fitting import UNKNOWN_KEPT, fits, only_message
 from muster.dispatch.sender.inbound import Inbox
 from muster.dispatch.sender.link import Report
 from muster.dispatch.sender.resolver import Resolver
@@ -38,9 +39,7 @@ _STATES: Final = {
     ReceiptState.SKIPPED: Receipt.UNDELIVERED,
 }
 JOIN_EVERY_S: Final = 0.5
-_UNKNOWN_WITHIN: Final = timedelta(seconds=60)
-_UNKNOWN_KEPT: Final = timedelta(hours=72)
-# Who was submitted at the time of a receipt that fits: what fits may differ by `_UNKNOWN_WITHIN` and a minute, twice.
+# Who was submitted at the time of a receipt that fits: what fits may differ by two minutes, twice.
 _AROUND: Final = timedelta(minutes=5)
 _REBUILD_PAGE: Final = 500
 _DATES_MAX: Final = 5_000
@@ -136,6 +135,21 @@ class Deliveries:
         for one in waiting:
             self._book.wait(one)
 
+    async def on_answers(self, answers: Sequence[tuple[ChunkKey, int, CarrierReceipt]]) -> None:
+        """What the carrier said, being asked how parts ended whose receipts never came: as if these had come now."""
+        if not answers:
+            return
+        found: dict[ReceiptHome, list[Said]] = defaultdict(list)
+        async with self._storing:  # what is read here is stored before anybody else stores
+            async with self._shared.db.worker() as tx:
+                homes = {home.key: home for home in await store.homes(tx, {key for key, _, _ in answers})}
+            for key, slot, said in answers:
+                place = self._book.home_of(homes[key])
+                found[place].append((slot, _STATES[said.state], said.error, self._unix_ms(said.done_digits)))
+            await self._store_next(found)
+        for _, _, said in answers:
+            self._book.done(normalise_id(said.id), said.id)
+
     def _place(self, receipt_id: str, number: str) -> tuple[str, Place] | None:
         """The message of a receipt; where the id is written in another base, only if the number is the same."""
         for plain, place, sure in self._book.find(receipt_id):
@@ -180,13 +194,18 @@ class Deliveries:
     ) -> None:
         """One transaction for all: receipts of chunks with what is said of them, and those that wait."""
         async with self._storing:
-            if self._unsure:
-                await self._look_again()
-            try:
-                await self._store_alone(found, waiting, joined)
-            except RETRIABLE:
-                self._unsure.update({home.key: home for home in found})
-                raise
+            await self._store_next(found, waiting, joined)
+
+    async def _store_next(
+        self, found: dict[ReceiptHome, list[Said]], waiting: Sequence[WaitingReceipt] = (), joined: Sequence[str] = ()
+    ) -> None:
+        if self._unsure:
+            await self._look_again()
+        try:
+            await self._store_alone(found, waiting, joined)
+        except RETRIABLE:
+            self._unsure.update({home.key: home for home in found})
+            raise
 
     async def _store_alone(
         self, found: dict[ReceiptHome, list[Said]], waiting: Sequence[WaitingReceipt], joined: Sequence[str]
@@ -313,7 +332,7 @@ class Deliveries:
         carrier may repeat that: it is known again from here on."""
         if not chosen:
             return []
-        long_ago = clock.now() - _UNKNOWN_KEPT
+        long_ago = clock.now() - UNKNOWN_KEPT
         since = min(parts[0].submitted_at - _AROUND if one.submitted_at else long_ago for one, parts in chosen)
         ids = {candidate for one, _ in chosen for candidate in id_candidates(one.carrier_id)}
         for home in await store.with_ids(tx, self._shared.account.name, since, ids):
@@ -336,30 +355,6 @@ class Deliveries:
         if leaving:
             async with self._shared.db.worker() as tx:
                 await store.keep_ids(tx, self._shared.account.name, leaving)
-
-
-def fits(receipt: WaitingReceipt, part: UnknownPart) -> bool:
-    """Whether a receipt may be about an unknown part, going by sender and time of submission. Dates of receipts are cut
-    to the minute by many carriers."""
-    if receipt.sender != events.normal_sender(part.sender):
-        return False
-    if receipt.submitted_at is None:
-        return part.settled or clock.now() - part.submitted_at < _UNKNOWN_KEPT
-    after = part.submitted_at - receipt.submitted_at
-    return -_UNKNOWN_WITHIN <= after <= _UNKNOWN_WITHIN + timedelta(seconds=59)
-
-
-def only_message(parts: Sequence[UnknownPart]) -> list[UnknownPart]:
-    """The parts that fit, in their order, if they belong to one message (they follow one another): a receipt resolves
-    the first of them, or all if the message went out whole. Two candidates stay unknown."""
-    ordered = sorted(parts, key=_slot)
-    first = ordered[0]
-    same = all(part.key == first.key and part.slot - first.slot == at for at, part in enumerate(ordered))
-    return ordered if same and len({part.submitted_at for part in parts}) == 1 else []
-
-
-def _slot(part: UnknownPart) -> int:
-    return part.slot
 
 
 def _applied(home: ReceiptHome, said: Sequence[Said]) -> tuple[bytes, list[Said]]:

@@ -36,6 +36,20 @@ class Report(NamedTuple):
     sender: str
 
 
+class Question(NamedTuple):
+    """What became of the message that the carrier gave this id, from this sender?"""
+
+    carrier_id: str
+    sender: str
+
+
+class Asker(Protocol):
+    """A link whose carrier can be asked."""
+
+    async def ask(self, questions: Sequence[Question]) -> list[Receipt | None]:
+        """Its answers, in their order: as a receipt would have said it; None where there is none."""
+
+
 @dataclass(frozen=True, slots=True)
 class Ears:
     """What a link tells its sender.

@@ -7,12 +7,21 @@ from collections.abc import Sequence
 
 from muster.dispatch.domain.carriers import Long, Smpp
 from muster.dispatch.handlers.hosts import HostRefused, address_of
-from muster.dispatch.sender.coding import Coding
+from muster.dispatch.sender.coding import Coding, source_of
 from muster.dispatch.sender.job import Job, Window
-from muster.dispatch.sender.link import Ears, Guard, Late, Sink, SinkOf
+from muster.dispatch.sender.link import Ears, Guard, Late, Question, Sink, SinkOf
 from muster.dispatch.sender.shared import Shared
 from muster.kit import clock, metrics, observe
-from muster.smpp import BindRefused, Deliver, LateResponse, Outcome, Session, SessionOptions
+from muster.smpp import (
+    BindRefused,
+    Deliver,
+    LateResponse,
+    Outcome,
+    Receipt,
+    Session,
+    SessionOptions,
+    answered_receipt,
+)
 
 log = observe.logger(__name__)
 
@@ -93,6 +102,19 @@ class SmppLink:
             self._sessions.remove(session)
             self._sessions.append(session)
         return len(slots)
+
+    # -- questions ----------------------------------------------------------------------------------------------------
+
+    async def ask(self, questions: Sequence[Question]) -> list[Receipt | None]:
+        """query_sm for each."""
+        return await asyncio.gather(*map(self._ask, questions))
+
+    async def _ask(self, question: Question) -> Receipt | None:
+        session = self.session
+        if session is None or not session.bound:
+            return None
+        answer = await session.queries.ask(question.carrier_id, *source_of(question.sender, self._profile))
+        return None if answer is None else answered_receipt(answer, question.carrier_id)
 
     def _on_late(self, late: list[LateResponse]) -> None:
         found = []
