@@ -14,9 +14,10 @@ STANDING = {
     "adopted": True, "applied": True, "connections": 1, "in_flight": 0, "parts_per_second_now": 40, "why": "",
     "said_at": None,
 }  # fmt: skip
+HEALTH = {"share": 10, "why": "errors", "since": None, "answered": 900, "failed": 700, "not_taken": 0}
 CARRIER = {
     "account": "west", "kind": "smpp", "state": "open", "smpp": {"host": "a.example"}, "routes": ["default"],
-    "standing": STANDING,
+    "standing": STANDING, "health": HEALTH,
 }  # fmt: skip
 TRIED = {"id": "t1", "outcome": "accepted", "error": "", "receipts": [""]}
 Asked = list[tuple[Any, ...]]

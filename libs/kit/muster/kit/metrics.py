@@ -174,6 +174,11 @@ suspended = Gauge("muster_suspended", "Suspended tenants; of part platform: 1 wh
 sends_paused_for_errors = Counter(
     "muster_sends_paused_for_errors", "Sends that paused themselves: too many of their messages were refused or failed."
 )
+carriers_failing = Gauge("muster_carriers_failing", "Open carrier accounts that get less than all of their share.")
+failovers = Counter(
+    "muster_failovers", "Carrier accounts that were passed over from then on: down, or errors.", ["why"]
+)
+chunks_rerouted = Counter("muster_chunks_rerouted", "Chunks that waited, and were led to another carrier account.")
 bulks_parked = Counter("muster_bulks_parked", "Sends parked: two facts contradict each other, a person must look.")
 
 # --- Report (report-svc) ---

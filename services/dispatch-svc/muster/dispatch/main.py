@@ -5,6 +5,8 @@ from typing import Final
 
 from muster.dispatch.handlers import handlers_of, pace, senders, suspending, sweeps
 from muster.dispatch.handlers.carriers import seed
+from muster.dispatch.handlers.failover import EVERY_S as FAILOVER_S
+from muster.dispatch.handlers.failover import Failover
 from muster.dispatch.handlers.laws import check_laws
 from muster.dispatch.handlers.routes import say_platform
 from muster.dispatch.sender.sandbox import SandboxSender
@@ -69,6 +71,7 @@ def _sweeps(db: Database, settings: DispatchSettings) -> tuple[tuple[str, float,
         ("sweep-refunds", often_s * 4, lambda: sweeps.refund_failed(db)),
         ("sweep-accounts", _SLOW_S, lambda: sweeps.repeat_accounts(db, settings.dispatch_account_repeat_s)),
         ("pace", pace.EVERY_S, pace.Pacer(db).look),
+        ("failover", FAILOVER_S, Failover(db, settings).look),
         ("sweep-hours", _SLOW_S, lambda: sweeps.put_off(db)),
         ("waits", settings.dispatch_waits_look_s, lambda: sweeps.count_waits(db)),
         ("suspensions", settings.dispatch_waits_look_s, lambda: sweeps.count_suspensions(db)),

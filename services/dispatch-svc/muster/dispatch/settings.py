@@ -86,6 +86,28 @@ class DispatchSettings(ServiceSettings):
     dispatch_judged_parts_min: int = Field(
         default=200, ge=10, le=100_000, description="outcomes that are needed to judge a send"
     )
+    dispatch_down_s: float = Field(
+        default=5.0, gt=0, le=3_600, description="without a connection for so long an account is passed over"
+    )
+    dispatch_failing_percent_max: int = Field(
+        default=50,
+        ge=1,
+        le=100,
+        description="of the last outcomes of an account; above it it is passed over; 100: never",
+    )
+    dispatch_failing_parts_min: int = Field(
+        default=100, ge=10, le=100_000, description="outcomes that are needed to judge an account"
+    )
+    dispatch_rest_s_min: float = Field(default=15.0, gt=0, le=3_600, description="then it is tried again with a little")
+    dispatch_rest_s_max: float = Field(
+        default=600.0, gt=0, le=86_400, description="after it has failed again and again"
+    )
+    dispatch_mend_step_s: float = Field(
+        default=10.0, gt=0, le=3_600, description="how long 10, 25 and 50 percent of its share last on the way back"
+    )
+    dispatch_aside_s: float = Field(
+        default=3.0, gt=0, le=60, description="how long a failing account claims nothing, so that it is led elsewhere"
+    )
     dispatch_stop_wait_s: float = Field(default=2.0, gt=0, description="how long a stop waits for exact counts")
     dispatch_unknown_kept_s: float = Field(default=72 * 3600.0, gt=0)
     dispatch_account_repeat_s: float = Field(default=3600.0, gt=0)

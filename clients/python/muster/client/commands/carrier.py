@@ -17,7 +17,7 @@ app = typer.Typer(no_args_is_help=True, help="Carrier accounts, and the carrier 
 
 WAIT_S_MAX = 60.0
 _POLL_S = 0.5
-_COLUMNS = ("account", "kind", "state", "connections", "in_flight", "why", "routes")
+_COLUMNS = ("account", "kind", "state", "gets", "connections", "in_flight", "why", "routes")
 
 Settings = Annotated[
     list[str] | None,
@@ -167,7 +167,9 @@ def _row(carrier: dict[str, Any]) -> dict[str, Any]:
     standing = dict(carrier["standing"])
     if not standing["adopted"]:
         standing["why"] = "no sender has it"
-    return {**carrier, **standing, "routes": ", ".join(carrier["routes"])}
+    health = carrier["health"]
+    gets = f"{health['share']} %" + (f": {health['why']}" if health["why"] else "")
+    return {**carrier, **standing, "routes": ", ".join(carrier["routes"]), "gets": gets}
 
 
 def _show(carrier: dict[str, Any], *, as_json: bool) -> None:
@@ -178,6 +180,7 @@ def _show(carrier: dict[str, Any], *, as_json: bool) -> None:
         if carrier.get("http"):
             profile["http profile"] = json.dumps(carrier["http"]["profile"])
         carrier = {**_row(carrier), **profile, "smpp": None, "http": None, "standing": None}
+        carrier["health"] = {name: carrier["health"][name] for name in ("answered", "failed", "not_taken")}
     show(carrier, as_json=as_json)
 
 

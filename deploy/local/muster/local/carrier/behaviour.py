@@ -8,7 +8,7 @@ from typing import Final, NamedTuple
 from muster.local.carrier.options import CarrierOptions
 from muster.local.carrier.stats import DESTINATIONS_KEPT, forget_oldest
 from muster.smpp import ReceiptState
-from muster.smpp.status import ESME_RINVDSTADR, ESME_RMSGQFUL, ESME_ROK, ESME_RTHROTTLED
+from muster.smpp.status import ESME_RINVDSTADR, ESME_RMSGQFUL, ESME_ROK, ESME_RSYSERR, ESME_RTHROTTLED
 
 _DRAWS: Final = Struct(">8H")
 _SCALE: Final = 65536
@@ -28,7 +28,7 @@ class Fate(NamedTuple):
 
 GOOD: Final = Fate()
 THROTTLED: Final = {"throttled": Fate(ESME_RTHROTTLED), "queue_full": Fate(ESME_RMSGQFUL)}
-REJECTED: Final = Fate(ESME_RINVDSTADR)
+REJECTED: Final = {"number": Fate(ESME_RINVDSTADR), "system": Fate(ESME_RSYSERR)}
 
 
 class Behaviour:
@@ -88,7 +88,7 @@ class Behaviour:
     def _fate_of_number(self, number: str) -> Fate:
         options, draw = self._options, self._draws(number)[0]
         if draw < options.reject_ratio * _SCALE:
-            return REJECTED
+            return REJECTED[options.reject_status]
         if draw < (options.reject_ratio + options.undelivered_ratio) * _SCALE:
             return Fate(state=ReceiptState.UNDELIVERABLE)
         if draw < (options.reject_ratio + options.undelivered_ratio + options.expired_ratio) * _SCALE:

@@ -75,6 +75,9 @@ class CarrierOptions:
         choices=("throttled", "queue_full"),
     )
     reject_ratio: float = _ratio("numbers whose messages are refused")
+    reject_status: str = _option(
+        "number", "why: the number, or a failure of the carrier (SMPP)", live=True, choices=("number", "system")
+    )
     undelivered_ratio: float = _ratio("numbers whose messages end UNDELIV")
     expired_ratio: float = _ratio("numbers whose messages end EXPIRED")
     disconnect_every: int = _option(0, "reset the connection after so many accepted messages; 0 is never", live=True)

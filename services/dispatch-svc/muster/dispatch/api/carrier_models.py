@@ -176,6 +176,19 @@ class Standing(Model):
     said_at: datetime | None
 
 
+class Health(Model):
+    """How its carrier fares. `share`: percent of what routes mean for it that it gets; `why` not all of it: `down`, or
+    `errors`; `since` when. Of all parts ever: those that were answered or lost (`answered`), of these those that failed
+    by the carrier's fault, and those that it did not take, which are tried again."""
+
+    share: int
+    why: Literal["", "down", "errors"]
+    since: datetime | None
+    answered: int
+    failed: int
+    not_taken: int
+
+
 class CarrierOut(Model):
     """An account, without its password, and how it stands. `routes` lead to it."""
 
@@ -191,6 +204,7 @@ class CarrierOut(Model):
     has_password: bool
     routes: list[str]
     standing: Standing
+    health: Health
     created_at: datetime
     changed_at: datetime
 

@@ -140,6 +140,12 @@ class Table:
             yield route
             route = self.routes.get(route.failover)
 
+    def has_others(self, account: str) -> bool:
+        """Whether something that is led to an account could go by another."""
+        ways = (list(self.chain(route)) for route in self.routes.values())
+        led = ({target.account for route in way for target in route.targets} for way in ways)
+        return any(account in names and len(names) > 1 for names in led)
+
     def _option(self, route: Route, target: Target, needs: Needs) -> Option:
         way = self.ways.get(target.account)
         share = way.share if way else 0

@@ -13,7 +13,7 @@ from muster.dispatch.sender.book import Book
 from muster.dispatch.sender.job import Job, Window
 from muster.dispatch.sender.link import Link, Sink
 from muster.dispatch.sender.rate import WINDOW_S
-from muster.dispatch.sender.shared import Shared, wait
+from muster.dispatch.sender.shared import Shared, is_failure, wait
 from muster.dispatch.store import queue, suppressions
 from muster.dispatch.store.queue import Intent, Standing
 from muster.kit import clock, metrics, observe
@@ -58,7 +58,7 @@ class Feeder:
         if room < self._worthwhile(sum(job.left for job in waiting) or room):
             return False
         if not waiting:
-            return await self._claim(room)
+            return clock.monotonic() >= shared.aside_until and await self._claim(room)
         if free < min(waiting[0].first_parts(), self._link.window):
             return False
         await self._continue(waiting, room)
@@ -217,6 +217,7 @@ class Feeder:
             home.control_version = job.claimed.control_version
         states, ids, register, meter = job.slots, job.carrier_ids, book.add, shared.meter
         written_at = clock.monotonic()
+        tally, is_smpp = shared.tally, shared.account.kind == "smpp"
 
         def sink(indexed: list[tuple[int, Outcome]]) -> None:
             refused = 0
@@ -229,9 +230,12 @@ class Feeder:
                 else:
                     job.take(slot, outcome)
                     refused += isinstance(outcome, NotSent)
+                    tally.failed += is_failure(outcome, is_smpp=is_smpp)
             shared.rate.answered(len(indexed), refused, written_at)
             meter.refused += refused
             meter.parts += len(indexed) - refused
+            tally.answered += len(indexed)
+            tally.not_taken += refused
             job.in_flight -= len(indexed)
             if job.dirty_at is None:
                 job.dirty_at = clock.monotonic()

@@ -8,6 +8,7 @@ from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack
 from typing import TYPE_CHECKING, Final, TypeVar
 
+from muster.dispatch.domain import routing
 from muster.dispatch.domain.carriers import Account, State
 from muster.dispatch.handlers import sweeps
 from muster.dispatch.handlers.carriers import Seal, SealBroken, account_of, seed
@@ -15,9 +16,9 @@ from muster.dispatch.sender import Sender
 from muster.dispatch.sender.kinds import KINDS
 from muster.dispatch.sender.trials import Trials
 from muster.dispatch.settings import DispatchSettings
-from muster.dispatch.store import accounts, carriers
+from muster.dispatch.store import accounts, carriers, health, routes
 from muster.dispatch.store.carriers import Connected
-from muster.kit import observe
+from muster.kit import clock, observe
 from muster.kit.consumer import wait_until_read
 from muster.kit.pg import RETRIABLE, Database
 from muster.kit.process import Process
@@ -148,16 +149,24 @@ class Pool:
     async def _until_changed(self, sender: Sender, trials: Trials) -> bool:
         """True once the account's row is another, False if the process is to end; say how the account stands, and try
         what is to be tried, until then."""
-        account, link = sender.shared.account, sender.link
+        account, link, tally = sender.shared.account, sender.link, sender.shared.tally
+        share = routing.WHOLE
         while not self._process.stopping:
             in_flight = sum(job.in_flight for job in sender.shared.jobs.values())
+            taken = tally.take()
             try:
                 async with self._db.worker() as tx:
                     row = await carriers.read(tx, account.name)
                     if row is None or row.version != account.version:
                         return True
-                    stands = Connected(link.connections, in_flight, link.why, sender.shared.rate.limit)
-                    await carriers.say(tx, account.name, account.version, stands)
+                    counts = (taken.answered, taken.failed, taken.not_taken)
+                    connected = Connected(link.connections, in_flight, link.why, sender.shared.rate.limit, *counts)
+                    await carriers.say(tx, account.name, account.version, connected)
+                    before, share = share, await health.share(tx, account.name)
+                    is_passed_over = not share and before and (await routes.table(tx)).has_others(account.name)
+                if is_passed_over:
+                    log.warning("sender.stepped_aside", account=account.name)
+                    sender.shared.step_aside(clock.monotonic() + self._settings.dispatch_aside_s)
                 await trials.step()
             except RETRIABLE as error:
                 log.warning("sender.database_away", why=type(error).__name__)

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from uuid import UUID
 
 from muster.dispatch.domain.carriers import Account
+from muster.dispatch.domain.failover import is_carriers_fault
 from muster.dispatch.domain.health import Limits
 from muster.dispatch.domain.pace import Meter
 from muster.dispatch.events import ChunkKey
@@ -15,6 +16,29 @@ from muster.dispatch.sender.rate import Rate
 from muster.dispatch.settings import DispatchSettings
 from muster.kit.ids import uuid7
 from muster.kit.pg import Database
+from muster.smpp import Outcome, Rejected, Unknown
+
+
+def is_failure(outcome: Outcome, *, is_smpp: bool) -> bool:
+    """Whether this says something bad of the carrier. One that speaks HTTP rejects by a code about the message."""
+    if isinstance(outcome, Rejected):
+        return is_smpp and is_carriers_fault(outcome.status)
+    return isinstance(outcome, Unknown)
+
+
+@dataclass(slots=True)
+class Tally:
+    """What became of parts since it was last said: answered or lost, failed by the carrier's fault, not taken by it."""
+
+    answered: int = 0
+    failed: int = 0
+    not_taken: int = 0
+
+    def take(self) -> "Tally":
+        """All of it; it begins anew."""
+        taken = Tally(self.answered, self.failed, self.not_taken)
+        self.answered = self.failed = self.not_taken = 0
+        return taken
 
 
 @dataclass(slots=True)
@@ -34,7 +58,10 @@ class Shared:
     record: asyncio.Event = field(default_factory=asyncio.Event)
     meter: Meter = field(default_factory=Meter)
     judge: Judge = field(init=False)
+    tally: Tally = field(default_factory=Tally)
     closing: bool = False
+    # Monotonic s before which nothing is claimed: what waits is led elsewhere meanwhile.
+    aside_until: float = 0.0
     # Ids of messages that belong to no send.
     trial_ids: set[str] = field(default_factory=set)
 
@@ -47,6 +74,12 @@ class Shared:
         job.leaving = job.leaving or why
         if job.finished:
             self.record.set()
+
+    def step_aside(self, until: float) -> None:
+        """Give back what is unwritten, and claim nothing for a while."""
+        self.aside_until = until
+        for job in list(self.jobs.values()):
+            self.leave(job, "failing")
 
 
 async def wait(event: asyncio.Event, timeout_s: float) -> None:

@@ -117,21 +117,27 @@ async def count(tx: Tx) -> int:
 
 
 class Connected(NamedTuple):
-    """What a sender says of its account: connections that stand, parts without an answer, why there is none, and how
-    many parts a second it writes at most by now (0: as many as the carrier answers)."""
+    """What a sender says of its account: connections that stand, parts without an answer, why there is none, how many
+    parts a second it writes at most by now (0: as many as the carrier answers); and of parts since it said so last,
+    those that were answered or lost, that failed by the carrier's fault, that it did not take."""
 
     connections: int
     in_flight: int
     why: str
     parts_per_second: int = 0
+    answered: int = 0
+    failed: int = 0
+    not_taken: int = 0
 
 
 _SAY: Final = """
-INSERT INTO carrier_standing (account, version, connections, in_flight, why, parts_per_second, said_at)
-VALUES ($1, $2, $3, $4, $5, $6, kit_now())
+INSERT INTO carrier_standing AS s (account, version, connections, in_flight, why, parts_per_second, answered, failed,
+    not_taken, said_at)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, kit_now())
 ON CONFLICT (account) DO UPDATE SET version = EXCLUDED.version, connections = EXCLUDED.connections,
     in_flight = EXCLUDED.in_flight, why = EXCLUDED.why, parts_per_second = EXCLUDED.parts_per_second,
-    said_at = EXCLUDED.said_at
+    answered = s.answered + EXCLUDED.answered, failed = s.failed + EXCLUDED.failed,
+    not_taken = s.not_taken + EXCLUDED.not_taken, said_at = EXCLUDED.said_at
 """
 
 
@@ -142,7 +148,8 @@ async def say(tx: Tx, account: str, version: int, connected: Connected) -> None:
 
 @dataclass(frozen=True, slots=True)
 class Standing:
-    """An account with what its sender last said, of which version of it; `said_at` None: no sender ever had it."""
+    """An account with what its sender last said, of which version of it; `said_at` None: no sender ever had it.
+    `share`: percent of what is meant for it that it gets; `failing`: why not all of it, `since` when."""
 
     row: Row
     created_at: datetime
@@ -152,16 +159,21 @@ class Standing:
     said_at: datetime | None
     is_fresh: bool
     routes: list[str]
+    share: int
+    failing: str
+    since: datetime | None
 
 
 # A sender says so every second; two that were missed may be a slow database.
 _STANDING: Final = """
 SELECT c.*, s.version AS applied_version, coalesce(s.connections, 0) AS connections, coalesce(s.why, '') AS why,
     coalesce(s.in_flight, 0) AS in_flight, coalesce(s.parts_per_second, 0) AS rate_now, s.said_at,
+    coalesce(h.share, 100) AS share, coalesce(h.why, '') AS failing, h.since,
+    coalesce(s.answered, 0) AS answered, coalesce(s.failed, 0) AS failed, coalesce(s.not_taken, 0) AS not_taken,
     coalesce(s.said_at > kit_now() - make_interval(secs => $1), false) AS is_fresh,
     ARRAY(SELECT r.route FROM route r WHERE (c.account = ANY (r.accounts) OR c.account = r.account) AND NOT r.deleted
         ORDER BY r.route) AS routes
-FROM carrier c LEFT JOIN carrier_standing s USING (account)
+FROM carrier c LEFT JOIN carrier_standing s USING (account) LEFT JOIN carrier_health h USING (account)
 """
 _STANDING_OF: Final = _STANDING + "WHERE c.account = $2"
 _STANDINGS: Final = _STANDING + "WHERE c.account > $2 ORDER BY c.account LIMIT $3"
@@ -184,8 +196,14 @@ def _standing(row: Record) -> Standing:
         created_at=row["created_at"],
         changed_at=row["changed_at"],
         applied_version=row["applied_version"],
-        connected=Connected(row["connections"], row["in_flight"], row["why"], row["rate_now"]),
+        connected=Connected(
+            *(row["connections"], row["in_flight"], row["why"], row["rate_now"]),
+            *(row["answered"], row["failed"], row["not_taken"]),
+        ),
         said_at=row["said_at"],
         is_fresh=row["is_fresh"],
         routes=row["routes"],
+        share=row["share"],
+        failing=row["failing"],
+        since=row["since"],
     )

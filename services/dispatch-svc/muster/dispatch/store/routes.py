@@ -63,7 +63,10 @@ def _stored(row: Record) -> Stored:
     )
 
 
-_WAYS: Final = "SELECT account, state, reference_bits FROM carrier"
+_WAYS: Final = """
+SELECT c.account, c.state, c.reference_bits, coalesce(h.share, 100) AS share
+FROM carrier c LEFT JOIN carrier_health h USING (account)
+"""
 
 
 async def ways(tx: Tx) -> dict[str, Way]:
