@@ -91,3 +91,22 @@ def test_what_cannot_be_a_time_is_said_before_anything_is_asked(asked: Any, caps
     assert run("add", "Hello", "--name", "n", "--credits-max", "1", *when) == 2
     assert "--" in capsys.readouterr().err
     assert asked == []
+
+
+def test_only_what_is_named_of_a_schedule_is_changed(asked: Any) -> None:
+    assert run("change", ID, "--credits-max", "70", "--tag", "all", "--send-within", "90") == 0
+    assert run("change", ID, "--cron", "0 9 * * 1", "--zone", "UTC", "--text", "Hi") == 0
+    assert asked == [
+        (
+            "PATCH",
+            f"/v1/schedules/{ID}",
+            {"credits_max": 70, "audience": {"all": True}, "send_within_minutes": 90},
+        ),
+        ("PATCH", f"/v1/schedules/{ID}", {"when": {"cron": "0 9 * * 1", "time_zone": "UTC"}, "text": "Hi"}),
+    ]
+
+
+@pytest.mark.parametrize("given", [(), ("--zone", "UTC"), ("--cron", "0 9 * * 1", "--once", "2026-12-24T10:00")])
+def test_a_change_of_nothing_or_of_half_a_rule_is_not_asked_for(asked: Any, given: tuple[str, ...]) -> None:
+    assert run("change", ID, *given) == 2
+    assert asked == []

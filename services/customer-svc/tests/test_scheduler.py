@@ -13,10 +13,12 @@ from muster.customer.handlers import scheduling
 from muster.customer.scheduler import Limits, Scheduler
 from muster.customer.store import schedules
 from muster.events import NIL_TENANT
+from muster.events.v1.schedules_pb2 import START_OUTCOME_STARTED as STARTED
 from muster.events.v1.suspensions_pb2 import SuspensionChanged
 from muster.events.v1.tenants_pb2 import TenantChanged
 from muster.kit import clock
 
+ID = "01931f5e-7b1c-7000-8000-000000000001"
 TEXT = "Hello {{first_name}}, come in. STOP to opt out"
 
 
@@ -76,6 +78,11 @@ async def test_what_is_due_is_quoted_planned_and_asks_for_credits_as_any_send_do
     due = datetime.fromisoformat(start["at"])
     assert requested.message.send_by_unix_ms == int((due + timedelta(minutes=120)).timestamp()) * 1_000
     assert (requested.message.credits, requested.message.credits_max) == (2, 0)
+    assert bulk["schedule_id"] == schedule_id
+    listed = [(await salon.ask("GET", f"/v1/bulk-sms?schedule_id={one}")).json()["items"] for one in (schedule_id, ID)]
+    assert [[one["id"] for one in items] for items in listed] == [[bulk["id"]], []]
+    [told] = await salon.said("ScheduledStartDecided")
+    assert (told.message.outcome, told.message.bulk_id, told.message.detail) == (STARTED, bulk["id"], "")
     acts = {said.message.act: said.message for said in await salon.said("ActRecorded")}
     assert (acts["send-requested"].user_id, acts["send-requested"].reason) == ("ada", f"schedule {schedule_id}")
 

@@ -13,6 +13,7 @@ from aiosmtpd.smtp import SMTP, Envelope, Session
 
 from muster.events.v1.bulk_pb2 import CONTROL_PAUSE, CONTROL_RESUME, BulkSmsControlled
 from muster.events.v1.credits_pb2 import AutomaticTopUpFailed, CreditsLow
+from muster.events.v1.schedules_pb2 import ScheduledStartDecided
 from muster.events.v1.tenants_pb2 import TenantChanged
 from muster.kit.consumer import Poison
 from muster.kit.pg import Database
@@ -105,6 +106,27 @@ async def test_a_send_that_paused_itself_is_told_once_and_what_a_person_did_is_n
     subject, text = text_of(found)
     assert subject == "Your SMS send was paused"
     assert str(bulk) in text
+
+
+async def test_a_start_of_a_schedule_that_came_to_nothing_is_told_once_and_one_that_was_started_or_skipped_is_not(
+    db: Database,
+) -> None:
+    tenant, schedule, bulk = await tenant_with(db), uuid4(), uuid4()
+    who = {"tenant_id": str(tenant), "schedule_id": str(schedule), "name": "Christmas\0 offer", "time_zone": "UTC"}
+    missed = ScheduledStartDecided(**who, wall="2026-12-24T10:00", outcome="START_OUTCOME_MISSED", detail="Too late.")
+    refused = ScheduledStartDecided(**who, wall="2026-12-25T10:00", outcome="START_OUTCOME_REFUSED", bulk_id=str(bulk))
+    others = [
+        ScheduledStartDecided(**who, wall="2026-12-24T10:00", outcome=f"START_OUTCOME_{outcome}")
+        for outcome in ("STARTED", "SKIPPED")
+    ]
+
+    await run_twice(db, handlers.on_scheduled_start_decided, missed, missed, refused, *others)
+
+    one, other = sorted((text_of(notice) for notice in await leased(db)), key=lambda told: str(bulk) in told[1])
+    assert one[0] == other[0] == "A scheduled SMS was not sent"
+    assert one[1].startswith('"Christmas offer" was to be sent on 2026-12-24 10:00 (UTC). Too late.\n')
+    assert str(schedule) in one[1]
+    assert f"The send that was refused is {bulk}." in other[1]
 
 
 @pytest.mark.parametrize(("reception", "closed"), [("", False), ("desk@rosa.example", True)])

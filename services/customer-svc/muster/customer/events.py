@@ -8,6 +8,7 @@ from uuid import UUID
 
 from muster.customer.domain.again import Missed, Named, named
 from muster.customer.domain.planning import Chunk
+from muster.customer.domain.schedules import Outcome, Verdict
 from muster.customer.domain.senders import Registration, Sender, Standing
 from muster.customer.domain.sends import Problem, credits_short
 from muster.customer.domain.suppression import Scope, Wish
@@ -15,12 +16,13 @@ from muster.customer.store.bulks import Account
 from muster.customer.store.reference import Tenant
 from muster.customer.store.suppressions import Version
 from muster.events import consumed_by, key_of_bulk, key_of_number, key_of_tenant
-from muster.events.v1 import bulk_pb2, common_pb2, platform_pb2
+from muster.events.v1 import bulk_pb2, common_pb2, platform_pb2, schedules_pb2
 from muster.events.v1.bulk_pb2 import BulkSmsAccounted, BulkSmsControlled, BulkSmsRequested, BulkSmsWithdrawn
 from muster.events.v1.credits_pb2 import CreditsRefused, CreditsReserved, CreditsSettled, CreditsToppedUp
 from muster.events.v1.platform_pb2 import RatesChanged, RouteChanged, SenderChanged
 from muster.events.v1.recipients_pb2 import AnswerRequested, BulkRecipientsAttached
 from muster.events.v1.replies_pb2 import OptOutReceived
+from muster.events.v1.schedules_pb2 import ScheduledStartDecided
 from muster.events.v1.sms_pb2 import SmsDispatched, SmsStatusChanged
 from muster.events.v1.suppressions_pb2 import SuppressionChanged
 from muster.events.v1.suspensions_pb2 import SuspensionChanged
@@ -170,6 +172,38 @@ def bulk_withdrawn(tenant_id: UUID, bulk_id: UUID, reason: str, at: datetime, ca
     message = BulkSmsWithdrawn(tenant_id=str(tenant_id), bulk_id=str(bulk_id), reason=reason, at_unix_ms=_unix_ms(at))
     cause = "" if causation is None else str(causation)
     return Fact(message, key_of_tenant(tenant_id), str(bulk_id), cause, subject=str(bulk_id))
+
+
+def start_decided(
+    tenant_id: UUID,
+    schedule: tuple[UUID, str, str],
+    start: tuple[datetime, datetime],
+    verdict: Verdict,
+    decided_at: datetime,
+    *,
+    bulk_id: UUID | None = None,
+    credits: int | None = None,
+) -> Fact:
+    """What became of a start, given as its wall time and moment. schedule: its id, name and zone."""
+    (schedule_id, name, time_zone), (wall, at) = schedule, start
+    message = ScheduledStartDecided(
+        tenant_id=str(tenant_id),
+        schedule_id=str(schedule_id),
+        name=name,
+        wall=f"{wall:%Y-%m-%dT%H:%M}",
+        time_zone=time_zone,
+        at_unix_ms=_unix_ms(at),
+        outcome=_OUTCOMES[verdict.outcome],  # type: ignore[arg-type]
+        code=verdict.code,
+        detail=verdict.detail,
+        bulk_id="" if bulk_id is None else str(bulk_id),
+        credits=credits or 0,
+        decided_at_unix_ms=_unix_ms(decided_at),
+    )
+    return Fact(message, key_of_tenant(tenant_id), "" if bulk_id is None else str(bulk_id), subject=str(schedule_id))
+
+
+_OUTCOMES: Final = {one: schedules_pb2.StartOutcome.Value(f"START_OUTCOME_{one.name}") for one in Outcome}
 
 
 def suppression_changed(tenant_id: UUID, version: Version, causation: UUID | None = None) -> Fact:

@@ -29,6 +29,7 @@ from muster.customer.domain.sends import (
     text_refused,
 )
 from muster.customer.events import MessageClass
+from muster.customer.handlers.scheduling import tell_refused
 from muster.customer.store import again, audience, bulks, plans, quotes, reference
 from muster.customer.store.hours import AT_ANY_HOUR, hours_of_customers
 from muster.customer.store.plans import Plan
@@ -231,6 +232,7 @@ async def _refuse(tx: Tx, plan: Plan, problem: Problem) -> Plan:
     assert bulk is not None
     if bulk["phase"] == Phase.PLANNING:
         await bulks.set_phase(tx, plan.tenant_id, plan.bulk_id, Phase.REFUSED, problem)
+        await tell_refused(tx, bulk, problem)
         if bulk["control_version"]:
             # dispatch-svc has made a row for the control, which only this ends.
             await emit(tx, events.bulk_withdrawn(plan.tenant_id, plan.bulk_id, problem["code"], clock.now(), None))

@@ -13,7 +13,7 @@ from typing import Final, NoReturn
 from uuid import UUID
 
 from muster.customer.domain.recurrence import next_start
-from muster.customer.domain.schedules import Outcome, Verdict
+from muster.customer.domain.schedules import SUSPENDED, Outcome, Verdict
 from muster.customer.domain.wall_clock import TZ_VERSION, zone_of
 from muster.customer.handlers import scheduling
 from muster.customer.handlers.scheduling import Started
@@ -51,6 +51,8 @@ class Scheduler:
         self._limits = limits
         self._wake = wake
         self._tz_version = tz_version
+        for outcome in (*Outcome, SUSPENDED):
+            metrics.schedule_starts.labels(outcome)  # from 0 on, so that an alert sees the first
 
     async def run(self) -> NoReturn:
         """Take turns for ever; ends by cancellation only."""
@@ -121,15 +123,21 @@ class Scheduler:
             )
             if not added and started.bulk_id:
                 raise RuntimeError("a start that was decided before is not made again")
+            await scheduling.tell(tx, tenant_id, schedule, started, now)
             zone = zone_of(schedule.time_zone)
             following = next_start(schedule.rule, zone, *this) if zone else None
             await schedules.set_next(tx, tenant_id, schedule_id, following, self._tz_version)
         outcome, late_s = started.verdict.outcome, (now - schedule.next_at).total_seconds()
-        metrics.schedule_starts.labels(outcome.value).inc()
+        metrics.schedule_starts.labels(_counted_as(started.verdict)).inc()
         if outcome is Outcome.STARTED:
             metrics.schedule_late_seconds.observe(late_s)
         log.info("schedule.start", schedule_id=str(schedule_id), outcome=outcome.value, code=started.verdict.code)
         return True
+
+
+def _counted_as(verdict: Verdict) -> str:
+    """The word of the metric: what was missed because an operator has stopped it is nobody's defect."""
+    return SUSPENDED if verdict.code == SUSPENDED else verdict.outcome.value
 
 
 async def _fail(_: Tx, __: UUID, ___: Schedule, ____: datetime) -> Started | None:

@@ -253,12 +253,13 @@ class NoticeKind(StrEnum):
     CREDITS_LOW = "credits_low"
     TOP_UP_FAILED = "top_up_failed"
     SEND_PAUSED = "send_paused"
+    SCHEDULE_START = "schedule_start"
 
 
 @dataclass(frozen=True, slots=True)
 class Notice:
-    """A letter about credits, or a send (`reason` is its id), on its way to a reception: all that it says. `letter_id`
-    names what happened."""
+    """A letter about credits, a send (`reason` is its id) or a schedule (`reason` tells it), on its way to a reception:
+    all that it says. `letter_id` names what happened."""
 
     tenant_id: UUID
     letter_id: UUID

@@ -13,6 +13,7 @@ from muster.events.v1.bulk_pb2 import CONTROL_PAUSE, BulkSmsControlled
 from muster.events.v1.credits_pb2 import AutomaticTopUpFailed, CreditsLow
 from muster.events.v1.recipients_pb2 import AnswerRequested, BulkRecipientsAttached, SmsReceived
 from muster.events.v1.replies_pb2 import OptOutReceived, ReplyReceived
+from muster.events.v1.schedules_pb2 import START_OUTCOME_SKIPPED, START_OUTCOME_STARTED, ScheduledStartDecided
 from muster.events.v1.sms_pb2 import SmsDispatched
 from muster.events.v1.suppressions_pb2 import PersonErased
 from muster.events.v1.tenants_pb2 import TenantChanged
@@ -28,9 +29,10 @@ TenantHeard: TypeAlias = Received[TenantChanged]
 
 LowHeard: TypeAlias = Received[CreditsLow]
 ControlHeard: TypeAlias = Received[BulkSmsControlled]
+StartHeard: TypeAlias = Received[ScheduledStartDecided]
 FailedTopUpHeard: TypeAlias = Received[AutomaticTopUpFailed]
 
-HEARD = ("tenants", "suppressions", "sms", "inbound", "credits", "bulk-progress")
+HEARD = ("tenants", "suppressions", "sms", "inbound", "credits", "bulk-progress", "schedules")
 HEARD_CHUNKS = ("bulk-recipients", "bulk-recipients-small")
 """Read by a consumer of their own, so that a giant send does not stand before a reply."""
 
@@ -253,6 +255,29 @@ def paused_of(received: ControlHeard) -> Notice | None:
         since=_moment(received.time_unix_ms),
         reason=str(bulk_id),
     )
+
+
+def missed_start_of(received: StartHeard) -> Notice | None:
+    """What of a start that came to nothing is told; its schedule, time and outcome name it. None for one that was
+    started, and for what a person has skipped."""
+    message = received.message
+    if message.outcome in _STARTS_NOT_TOLD:
+        return None
+    tenant_id, schedule_id = _uuid(message.tenant_id), _uuid(message.schedule_id)
+    when = f"{message.wall.replace('T', ' ')} ({message.time_zone})"
+    told = f'"{message.name}" was to be sent on {when}. {message.detail}\n\nIts id is {schedule_id}.'
+    if message.bulk_id:
+        told += f" The send that was refused is {_uuid(message.bulk_id)}."
+    return Notice(
+        tenant_id=tenant_id,
+        letter_id=uuid5(tenant_id, f"schedule/{schedule_id}/{message.wall}/{message.outcome}"),
+        kind=NoticeKind.SCHEDULE_START,
+        since=_moment(received.time_unix_ms),
+        reason=told.replace("\0", ""),
+    )
+
+
+_STARTS_NOT_TOLD: Final = frozenset({START_OUTCOME_STARTED, START_OUTCOME_SKIPPED})
 
 
 def facts_of(reply: Reply, causation: UUID) -> list[Fact]:

@@ -68,6 +68,12 @@ async def on_bulk_sms_controlled(tx: Tx, batch: Sequence[events.ControlHeard]) -
     await _notify(tx, [one for one in paused if one is not None])
 
 
+async def on_scheduled_start_decided(tx: Tx, batch: Sequence[events.StartHeard]) -> None:
+    """Write to the receptions of those whose schedules were to send and did not, once for each start."""
+    missed = [events.missed_start_of(received) for received in batch]
+    await _notify(tx, [one for one in missed if one is not None])
+
+
 async def on_person_erased(tx: Tx, batch: Sequence[events.ErasureHeard]) -> None:
     """Blank what people wrote and were sent, now and in what comes late."""
     for erasure in map(events.erasure_of, batch):
@@ -202,4 +208,5 @@ HANDLERS: Mapping[str, Handler] = {
     "CreditsLow": on_credits_low,
     "AutomaticTopUpFailed": on_automatic_top_up_failed,
     "BulkSmsControlled": on_bulk_sms_controlled,
+    "ScheduledStartDecided": on_scheduled_start_decided,
 }

@@ -91,10 +91,13 @@ def _show_on(bar: Progress, task: TaskID, progress: Any) -> None:
 
 
 @app.command("list")
-def list_bulks(as_json: AsJson = False) -> None:  # noqa: FBT002
+def list_bulks(
+    schedule: Annotated[str | None, typer.Option(help="only the sends of this schedule, by its id")] = None,
+    as_json: AsJson = False,  # noqa: FBT002
+) -> None:
     """Every send, newest first."""
     with Muster(Connection.from_environment()) as muster:
-        show_rows(muster.pages("/v1/bulk-sms"), COLUMNS, as_json=as_json)
+        show_rows(muster.pages("/v1/bulk-sms", schedule_id=schedule), COLUMNS, as_json=as_json)
 
 
 @app.command("show")

@@ -2,6 +2,7 @@
 
 import json
 from typing import Annotated, Any, Literal
+from urllib.parse import quote
 
 import typer
 
@@ -9,7 +10,7 @@ from muster.client.api import Connection, Muster
 from muster.client.commands.output import AsJson, show, show_rows
 from muster.client.commands.texts import text_from_stdin
 
-app = typer.Typer(no_args_is_help=True, help="Sends at a time, or again and again: add, preview, pause, skip, history.")
+app = typer.Typer(no_args_is_help=True, help="Sends at a time, or again and again.")
 
 Once = Annotated[str, typer.Option(help="a time on the wall, such as 2026-12-24T10:00")]
 Cron = Annotated[str, typer.Option(help="minute, hour, day of the month, month, weekday, such as '0 10 * * MON#2'")]
@@ -66,6 +67,42 @@ def add(
     }
     with Muster(Connection.from_environment()) as muster:
         _show(muster.add_schedule(body), as_json=as_json)
+
+
+@app.command("change")
+def change(
+    schedule_id: str,
+    name: Annotated[str | None, typer.Option(help="what it is called")] = None,
+    text: Annotated[str | None, typer.Option(help="another text, with merge fields; - for standard input")] = None,
+    template: Annotated[str | None, typer.Option(help="the newest version of this template, by its id")] = None,
+    tag: Annotated[str | None, typer.Option(help="only customers with this tag; all: everyone")] = None,
+    credits_max: Annotated[int | None, typer.Option(help="the ceiling of each start, in credits")] = None,
+    above: Annotated[Literal["skip", "first_n"] | None, typer.Option(help="what happens above the ceiling")] = None,
+    send_within: Annotated[int | None, typer.Option(help="minutes after its time in which a start may leave")] = None,
+    late_max: Annotated[int | None, typer.Option(help="minutes that a start may be late before it is missed")] = None,
+    once: Once = "",
+    cron: Cron = "",
+    rule: Rule = "",
+    zone: Zone = "",
+    as_json: AsJson = False,  # noqa: FBT002
+) -> None:
+    """Change what is named; the rest stays, and so does what was started."""
+    given: dict[str, Any] = {
+        "name": name,
+        "text": text_from_stdin() if text == "-" else text,
+        "template_id": template,
+        "audience": None if tag is None else {"all": True} if tag == "all" else {"tag": tag},
+        "credits_max": credits_max,
+        "above_credits_max": above,
+        "send_within_minutes": send_within,
+        "late_max_minutes": late_max,
+        "when": _when(once, cron, rule, zone) if any((once, cron, rule, zone)) else None,
+    }
+    changes = {field: value for field, value in given.items() if value is not None}
+    if not changes:
+        raise typer.BadParameter("say what is to change; --help lists what can")
+    with Muster(Connection.from_environment()) as muster:
+        _show(muster.patch(f"/v1/schedules/{quote(schedule_id, safe='')}", changes), as_json=as_json)
 
 
 @app.command("preview")

@@ -33,7 +33,7 @@ from muster.customer.api.when import wall_text
 from muster.customer.domain.recurrence import starts
 from muster.customer.domain.schedules import Outcome, State, Verdict
 from muster.customer.domain.wall_clock import TZ_VERSION
-from muster.customer.handlers.scheduling import following
+from muster.customer.handlers.scheduling import Started, following, tell
 from muster.customer.store import schedules
 from muster.customer.store.schedules import Schedule
 from muster.kit import audit, clock
@@ -169,6 +169,7 @@ async def skip_next(schedule_id: UUID, body: SkipIn, caller: Sender, tx: OwnTx, 
         this, now = (schedule.next_wall, schedule.next_at), clock.now()
         verdict = Verdict(Outcome.SKIPPED, "skipped", "Somebody skipped it.")
         await schedules.add_start(tx, caller.tenant_id, schedule_id, this, verdict, now)
+        await tell(tx, caller.tenant_id, schedule, Started(verdict), now)
         start = await following(tx, caller.tenant_id, schedule_id, schedule.rule, zone_kept(schedule), now)
         await schedules.set_next(tx, caller.tenant_id, schedule_id, start, TZ_VERSION)
         await emit(tx, audit.record(caller, "schedule-start-skipped", "schedule", str(schedule_id), wall))

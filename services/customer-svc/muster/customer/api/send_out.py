@@ -52,7 +52,7 @@ class HoursOut(Model):
 
 class BulkOut(Model):
     """A send. What planning has not found yet is as quoted; reserved = used + released + held. `again_of`: it is for
-    those who did not get that send."""
+    those who did not get that send; `schedule_id`: it is a start of that schedule."""
 
     id: UUID
     state: State
@@ -60,6 +60,7 @@ class BulkOut(Model):
     message_class: str
     quote_id: UUID | None
     again_of: UUID | None
+    schedule_id: UUID | None
     text: str
     sender: str
     customers: int | None
@@ -97,6 +98,7 @@ def bulk_out(row: Record, unknown_kept_s: float) -> BulkOut:
         message_class=MessageClass(row["message_class"]).name.lower(),
         quote_id=row["quote_id"],
         again_of=row["again_of"],
+        schedule_id=row["schedule_id"],
         text=row["text"],
         sender=row["sender"],
         customers=row["customers"],

@@ -79,11 +79,12 @@ async def list_sends(
     limit: Limit = 50,
     cursor: CursorText = None,
     kind: Annotated[KindWord | None, Query()] = None,
+    schedule_id: Annotated[UUID | None, Query(description="only the sends of this schedule")] = None,
 ) -> Page[BulkOut]:
     """Sends, the newest first."""
     before = decode_cursor(cursor, {"id": UUID})["id"] if cursor else None
     number = MessageKind[kind.upper()] if kind else None
-    rows = await bulks.page_of_bulks(tx, caller.tenant_id, before, number, limit + 1)
+    rows = await bulks.page_of_bulks(tx, caller.tenant_id, before, number, schedule_id, limit + 1)
     return page_of(rows, limit, lambda row: _out(request, row), lambda row: {"id": row["bulk_id"]})
 
 

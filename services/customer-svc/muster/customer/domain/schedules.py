@@ -19,6 +19,10 @@ AHEAD_MAX: Final = timedelta(days=5 * 366)
 PREVIEWED: Final = 10
 
 
+SUSPENDED: Final = "suspended"
+"""Why a start was missed that waited for its business or the platform."""
+
+
 class State(StrEnum):
     """Of a schedule. Only an active one has a next start."""
 
@@ -29,7 +33,10 @@ class State(StrEnum):
 
 
 class Outcome(StrEnum):
-    """What became of a start; all but STARTED and FAILED mean that nothing was sent, as was wished."""
+    """What became of a start; all but STARTED and FAILED mean that nothing was sent, as was wished.
+
+    REFUSED: it was started, and its send was refused afterwards; that is told, and shown by the send.
+    """
 
     STARTED = "started"
     SKIPPED = "skipped"
@@ -37,6 +44,7 @@ class Outcome(StrEnum):
     ABOVE_CEILING = "above_ceiling"
     NOT_POSSIBLE = "not_possible"
     FAILED = "failed"
+    REFUSED = "refused"
 
 
 class Above(StrEnum):
@@ -82,6 +90,11 @@ def judge_start(at: datetime, now: datetime, late_max: timedelta, *, closed: boo
             Outcome.NOT_POSSIBLE, "tenant_closed", "This business is closed; nothing is sent for it any more."
         )
     return None
+
+
+def waited(missed: Verdict, why: str) -> Verdict:
+    """The same of a start that waited until it was too late because its business or the platform was stopped."""
+    return Verdict(Outcome.MISSED, SUSPENDED, f"{missed.detail} It waited: {why}")
 
 
 def judge_price(credits: int, credits_max: int, above: Above) -> Verdict | None:

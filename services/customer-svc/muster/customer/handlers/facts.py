@@ -23,7 +23,7 @@ from muster.customer.events import (
     SuspensionChanged,
     TenantChanged,
 )
-from muster.customer.handlers import single
+from muster.customer.handlers import scheduling, single
 from muster.customer.handlers.outcomes import on_sms_dispatched, on_sms_status_changed
 from muster.customer.store import bulks, reference, suppressions
 from muster.customer.store.suppressions import Version
@@ -134,7 +134,10 @@ async def on_credits_reserved(tx: Tx, batch: Sequence[Received[CreditsReserved]]
 async def on_credits_refused(tx: Tx, batch: Sequence[Received[CreditsRefused]]) -> None:
     """Sends that were refused, each with its shortfall."""
     for received in batch:
-        await bulks.save_refused(tx, *events.ids_of(received.message), events.refusal_of(received.message))
+        problem = events.refusal_of(received.message)
+        bulk = await bulks.save_refused(tx, *events.ids_of(received.message), problem)
+        if bulk is not None:
+            await scheduling.tell_refused(tx, bulk, problem)
     await _save_balances(tx, batch)
 
 

@@ -6,21 +6,24 @@ from typing import Final
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
+from muster.customer import events
 from muster.customer.domain.pricing import MergeText
 from muster.customer.domain.recurrence import Rule, Start, next_start
 from muster.customer.domain.refusal import Refusal
-from muster.customer.domain.schedules import Above, Outcome, Verdict, judge_price, judge_start
+from muster.customer.domain.schedules import Above, Outcome, Verdict, judge_price, judge_start, waited
 from muster.customer.domain.senders import Sender, looked_up, refusal
+from muster.customer.domain.sends import Problem
+from muster.customer.domain.wall_clock import instant_of, zone_of
 from muster.customer.handlers.quoting import Asked, quote_now
 from muster.customer.handlers.requesting import request_send
 from muster.customer.store import bulks, reference, schedules
 from muster.customer.store.quotes import Quote
 from muster.customer.store.reference import Tenant
 from muster.customer.store.schedules import Schedule
-from muster.kit import audit
+from muster.kit import audit, clock
 from muster.kit.auth import Caller, Role
 from muster.kit.outbox import emit
-from muster.kit.pg import Tx
+from muster.kit.pg import Record, Tx
 
 _QUOTE_VALID: Final = timedelta(hours=1)
 
@@ -49,9 +52,13 @@ async def start(tx: Tx, tenant_id: UUID, schedule: Schedule, key: bytes, now: da
     tenant = await reference.tenant_of(tx, tenant_id)
     late_max = timedelta(minutes=schedule.late_max_min)
     verdict = judge_start(schedule.next_at, now, late_max, closed=tenant is None or tenant.closed)
-    if verdict is not None or tenant is None:
+    if tenant is None:
         return Started(verdict or Verdict(Outcome.NOT_POSSIBLE))
-    if await reference.suspensions(tx, [tenant_id]):
+    stopped = await reference.suspensions(tx, [tenant_id])
+    if verdict is not None:
+        late = verdict.outcome is Outcome.MISSED and stopped
+        return Started(waited(verdict, "; ".join(stopped.values())) if late else verdict)
+    if stopped:
         return None
     sender = schedule.sender or tenant.sender
     own = await reference.sender_of(tx, tenant, sender)
@@ -68,6 +75,33 @@ async def start(tx: Tx, tenant_id: UUID, schedule: Schedule, key: bytes, now: da
     if above is not None:
         return Started(above, credits=quote.credits)
     return Started(Verdict(Outcome.STARTED), await _request(tx, tenant_id, schedule, key, quote), quote.credits)
+
+
+async def tell(tx: Tx, tenant_id: UUID, schedule: Schedule, started: Started, now: datetime) -> None:
+    """Say what became of the start that was next."""
+    assert schedule.next_wall is not None, "it was due"
+    assert schedule.next_at is not None, "it was due"
+    which = schedule.schedule_id, schedule.name, schedule.time_zone
+    place, (bulk_id, credits) = (schedule.next_wall, schedule.next_at), (started.bulk_id, started.credits)
+    fact = events.start_decided(tenant_id, which, place, started.verdict, now, bulk_id=bulk_id, credits=credits)
+    await emit(tx, fact)
+
+
+async def tell_refused(tx: Tx, bulk: Record, problem: Problem) -> None:
+    """Say that a start's send was refused, if this is one (worker)."""
+    if bulk["schedule_id"] is None:
+        return
+    tenant_id, schedule_id, wall = bulk["tenant_id"], bulk["schedule_id"], bulk["schedule_wall"]
+    schedule = await schedules.schedule_of(tx, tenant_id, schedule_id)
+    zone = zone_of(schedule.time_zone) if schedule else None
+    instant = instant_of(wall, zone) if zone else None
+    if schedule is None:
+        return
+    verdict = Verdict(Outcome.REFUSED, problem["code"], f"{problem['title']}. {problem['detail']}")
+    which, now = (schedule_id, schedule.name, schedule.time_zone), clock.now()
+    place, (bulk_id, credits) = (wall, instant.at if instant else now), (bulk["bulk_id"], bulk["credits"])
+    fact = events.start_decided(tenant_id, which, place, verdict, now, bulk_id=bulk_id, credits=credits)
+    await emit(tx, fact)
 
 
 async def _quoted(tx: Tx, tenant: Tenant, schedule: Schedule, sender: Sender, now: datetime) -> Quote | Refusal:
@@ -99,6 +133,8 @@ async def _request(tx: Tx, tenant_id: UUID, schedule: Schedule, key: bytes, quot
         by=schedule.changed_by,
         agreed=schedule.credits_max,
     )
+    assert schedule.next_wall is not None, "it is due"
+    await bulks.set_schedule(tx, tenant_id, bulk_id, schedule.schedule_id, schedule.next_wall)
     if schedule.above is Above.FIRST_N:
         await bulks.cap_credits(tx, tenant_id, bulk_id, schedule.credits_max)
     # Who answers for it is who said last what this schedule does.

@@ -61,6 +61,14 @@ async def cap_credits(tx: Tx, tenant_id: UUID, bulk_id: UUID, credits_max: int) 
     await tx.execute(_CAP, tenant_id, bulk_id, credits_max)
 
 
+_SCHEDULED = "UPDATE bulk SET schedule_id = $3, schedule_wall = $4 WHERE tenant_id = $1 AND bulk_id = $2"
+
+
+async def set_schedule(tx: Tx, tenant_id: UUID, bulk_id: UUID, schedule_id: UUID, wall: datetime) -> None:
+    """Which start of a schedule a new send is."""
+    await tx.execute(_SCHEDULED, tenant_id, bulk_id, schedule_id, wall)
+
+
 _ADD_PLANNED = """
 INSERT INTO bulk (tenant_id, bulk_id, kind, message_class, lane, quote_id, answer_id, sender, text, partial, send_by,
                   reference_base, created_at, created_by, credits_confirmed, phase, left_out, customers, recipients,
@@ -126,13 +134,14 @@ SELECT tenant_id, bulk_id, kind, message_class, lane, quote_id, answer_id, sende
     reference_base, created_at, created_by, phase, credits_confirmed, customers, recipients, chunks, parts, credits,
     credits_reserved, control_version, control, account_version, credits_used, credits_released, credits_held,
     credits_refunded, accepted, unknown, rejected, stopped, suppressed, stop_reason, closed, dispatched,
-    control_reason, last_submit_ms, again_of, closed_at, credits_max, {_JSON}
+    control_reason, last_submit_ms, again_of, closed_at, credits_max, schedule_id, schedule_wall, {_JSON}
 FROM bulk WHERE tenant_id = $1 """  # noqa: S608 - constants alone
 _BULK = _SELECT + "AND bulk_id = $2"
 _BULK_LOCKED = _BULK + " FOR UPDATE"
 _PAGE = (
     _SELECT
-    + "AND ($2::uuid IS NULL OR bulk_id < $2) AND ($3::smallint IS NULL OR kind = $3) ORDER BY bulk_id DESC LIMIT $4"
+    + """AND ($2::uuid IS NULL OR bulk_id < $2) AND ($3::smallint IS NULL OR kind = $3)
+    AND ($4::uuid IS NULL OR schedule_id = $4) ORDER BY bulk_id DESC LIMIT $5"""
 )
 
 
@@ -146,9 +155,11 @@ async def lock_bulk(tx: Tx, tenant_id: UUID, bulk_id: UUID) -> Record | None:
     return await tx.fetchrow(_BULK_LOCKED, tenant_id, bulk_id)
 
 
-async def page_of_bulks(tx: Tx, tenant_id: UUID, before: UUID | None, kind: int | None, limit: int) -> list[Record]:
-    """Sends, the newest first (their ids are in order of time)."""
-    return await tx.fetch(_PAGE, tenant_id, before, kind, limit)
+async def page_of_bulks(
+    tx: Tx, tenant_id: UUID, before: UUID | None, kind: int | None, schedule_id: UUID | None, limit: int
+) -> list[Record]:
+    """Sends, the newest first (their ids are in order of time); of one kind or schedule, where that is said."""
+    return await tx.fetch(_PAGE, tenant_id, before, kind, schedule_id, limit)
 
 
 _PHASE = "UPDATE bulk SET phase = $3, problem = $4::text::jsonb WHERE tenant_id = $1 AND bulk_id = $2"
@@ -237,12 +248,15 @@ async def save_reserved(tx: Tx, reservations: Sequence[tuple[UUID, UUID, int]]) 
         await tx.execute(_RESERVED, *map(list, zip(*reservations, strict=True)))
 
 
-_REFUSED = "UPDATE bulk SET credits_refused = $3::text::jsonb WHERE tenant_id = $1 AND bulk_id = $2"
+_REFUSED = """
+UPDATE bulk SET credits_refused = $3::text::jsonb WHERE tenant_id = $1 AND bulk_id = $2
+RETURNING tenant_id, bulk_id, credits, schedule_id, schedule_wall
+"""
 
 
-async def save_refused(tx: Tx, tenant_id: UUID, bulk_id: UUID, problem: Mapping[str, Any]) -> None:
-    """Nothing was set aside, and why."""
-    await tx.execute(_REFUSED, tenant_id, bulk_id, _json(problem))
+async def save_refused(tx: Tx, tenant_id: UUID, bulk_id: UUID, problem: Mapping[str, Any]) -> Record | None:
+    """Nothing was set aside, and why; the send, as far as its schedule needs to know it."""
+    return await tx.fetchrow(_REFUSED, tenant_id, bulk_id, _json(problem))
 
 
 @dataclass(frozen=True, slots=True)

@@ -35,6 +35,7 @@ _SUBJECTS: Final = {
     NoticeKind.CREDITS_LOW: "Your SMS credits are low",
     NoticeKind.TOP_UP_FAILED: "An automatic top-up of your SMS credits failed",
     NoticeKind.SEND_PAUSED: "Your SMS send was paused",
+    NoticeKind.SCHEDULE_START: "A scheduled SMS was not sent",
 }
 
 
@@ -145,6 +146,11 @@ def _notice_body(notice: Notice) -> str:
             f"Your SMS send {notice.reason} was paused on {at}: too many of its last messages were refused by the "
             "carrier or did not arrive.\n\nNothing more leaves until somebody resumes it. It ends at its send_by, and "
             "the credits of what was not sent come back. The SMS Detail Report says which messages failed.\n"
+        )
+    if notice.kind is NoticeKind.SCHEDULE_START:
+        return (
+            f"{notice.reason}\n\nNothing of it was sent, and no credits were taken. It is not made up for: the "
+            "schedule goes on with its next start, if it has one.\n"
         )
     return (
         f"An automatic top-up of {notice.amount} {notice.currency} (in its smallest unit, such as cents) failed on "
