@@ -176,7 +176,7 @@ sends_paused_for_errors = Counter(
 )
 carriers_failing = Gauge("muster_carriers_failing", "Open carrier accounts that get less than all of their share.")
 failovers = Counter(
-    "muster_failovers", "Carrier accounts that were passed over from then on: down, or errors.", ["why"]
+    "muster_failovers", "Carrier accounts that were passed over from then on: down, or errors.", ["reason"]
 )
 chunks_rerouted = Counter("muster_chunks_rerouted", "Chunks that waited, and were led to another carrier account.")
 bulks_parked = Counter("muster_bulks_parked", "Sends parked: two facts contradict each other, a person must look.")
