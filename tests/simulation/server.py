@@ -1,39 +1,35 @@
 """A PostgreSQL for the simulation, with databases of its own for each worker of a run."""
 
 import asyncio
-import shutil
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 
 from muster.kit.migrate import migrate
 from muster.kit.testing import PASSWORD
 from muster.local.postgres import Postgres, run_sql
+from muster.local.scratch import scratch
 from simulation.database import SERVICES
 
 _PREFIX = "muster-sim-"
 # A worker keeps up to some 80: each role of each service, for as many as ever were open at a time; and there are 16.
 _CONNECTIONS_MAX = 2_000
-_SETTINGS = ("autovacuum = off", "max_wal_size = '4GB'", "checkpoint_timeout = '1h'", "wal_level = minimal")
+_SETTINGS = ("autovacuum = off", "checkpoint_timeout = '1h'", "wal_level = minimal")
 
 
 @contextmanager
 def server() -> Iterator[str]:
     """The superuser's address of a fresh server; gone after the block."""
-    folder = Path(tempfile.mkdtemp(prefix=_PREFIX))
-    folder.chmod(0o711)
-    postgres = Postgres(folder, durable=False, connections_max=_CONNECTIONS_MAX)
-    postgres.start()
-    try:
-        for setting in _SETTINGS:
-            run_sql(postgres.dsn(), f"ALTER SYSTEM SET {setting}")
-        run_sql(postgres.dsn(), "SELECT pg_reload_conf()")
-        yield postgres.dsn()
-    finally:
-        postgres.stop()
-        postgres.remove()
-        shutil.rmtree(folder, ignore_errors=True)
+    with scratch(_PREFIX) as folder:
+        postgres = Postgres(folder, durable=False, connections_max=_CONNECTIONS_MAX)
+        postgres.start()
+        try:
+            for setting in _SETTINGS:
+                run_sql(postgres.dsn(), f"ALTER SYSTEM SET {setting}")
+            run_sql(postgres.dsn(), "SELECT pg_reload_conf()")
+            yield postgres.dsn()
+        finally:
+            postgres.stop()
+            postgres.remove()
 
 
 def make_databases(admin_dsn: str, suffixes: list[str]) -> None:

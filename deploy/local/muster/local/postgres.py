@@ -50,6 +50,9 @@ _DURABILITY_OFF = {
     "full_page_writes": "off",
     "synchronous_commit": "off",
     "autovacuum_naptime": "10min",
+    # What is written goes to memory (see `scratch`), and a role's password is no secret.
+    "max_wal_size": "512MB",
+    "scram_iterations": "1",
 }
 _START_LIMIT_S = 60.0
 _STOP_LIMIT_S = 5.0
