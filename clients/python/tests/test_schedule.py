@@ -49,12 +49,24 @@ def run(*arguments: str) -> int:
 
 
 def test_a_schedule_is_added_as_it_is_said(asked: Any, capsys: Any) -> None:
-    said = ("--name", "Weekly", "--credits-max", "500", "--cron", "0 10 * * 2", "--zone", "UTC", "--above", "first_n")
+    said = (
+        "--name",
+        "Weekly",
+        "--credits-max",
+        "500",
+        "--cron",
+        "0 10 * * 2",
+        "--zone",
+        "UTC",
+        "--above",
+        "first_n",
+        "--local-time",
+    )
     assert run("add", "Hello", *said) == 0
     assert asked == [
         ("POST", "/v1/schedules", {
             "name": "Weekly", "when": {"cron": "0 10 * * 2", "time_zone": "UTC"}, "text": "Hello",
-            "audience": {"all": True}, "credits_max": 500, "above_credits_max": "first_n",
+            "audience": {"all": True}, "credits_max": 500, "above_credits_max": "first_n", "local_time": True,
         })
     ]  # fmt: skip
     out = capsys.readouterr().out
@@ -94,13 +106,13 @@ def test_what_cannot_be_a_time_is_said_before_anything_is_asked(asked: Any, caps
 
 
 def test_only_what_is_named_of_a_schedule_is_changed(asked: Any) -> None:
-    assert run("change", ID, "--credits-max", "70", "--tag", "all", "--send-within", "90") == 0
+    assert run("change", ID, "--credits-max", "70", "--tag", "all", "--send-within", "90", "--same-moment") == 0
     assert run("change", ID, "--cron", "0 9 * * 1", "--zone", "UTC", "--text", "Hi") == 0
     assert asked == [
         (
             "PATCH",
             f"/v1/schedules/{ID}",
-            {"credits_max": 70, "audience": {"all": True}, "send_within_minutes": 90},
+            {"credits_max": 70, "audience": {"all": True}, "send_within_minutes": 90, "local_time": False},
         ),
         ("PATCH", f"/v1/schedules/{ID}", {"when": {"cron": "0 9 * * 1", "time_zone": "UTC"}, "text": "Hi"}),
     ]

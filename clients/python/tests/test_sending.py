@@ -57,6 +57,13 @@ def test_a_send_says_what_is_wanted_where_credits_are_short(
     assert [body["partial"] for method, path, body in asked if (method, path) == ("POST", "/v1/bulk-sms")] == [partial]
 
 
+def test_a_send_can_be_for_a_time_of_each_recipients_own(asked: list[tuple[str, str, Any]]) -> None:
+    assert run("send", "Hello", "--yes", "--no-watch", "--json", "--local-time", "2026-12-24T10:00") == 0
+
+    [quoted] = [body for method, path, body in asked if (method, path) == ("POST", "/v1/quotes")]
+    assert quoted == {"text": "Hello", "audience": {"all": True}, "local_time": "2026-12-24T10:00"}
+
+
 @pytest.mark.parametrize(("options", "failed"), [((), False), (("--failed",), True)])
 def test_a_send_is_sent_again_after_its_new_quote_was_shown(
     asked: list[tuple[str, str, Any]], capsys: pytest.CaptureFixture[str], options: tuple[str, ...], failed: bool

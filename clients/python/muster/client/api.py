@@ -234,9 +234,13 @@ class Muster(Operating):
 
     # Sends
 
-    def quote(self, text: str, audience: Mapping[str, Any] | None = None) -> shapes.Quote:
-        """What a text to an audience takes: recipients, parts, credits, and who is left out."""
-        return cast(shapes.Quote, self.post("/v1/quotes", {"text": text, "audience": audience or {"all": True}}))
+    def quote(self, text: str, audience: Mapping[str, Any] | None = None, **options: Any) -> shapes.Quote:
+        """What a text to an audience takes: recipients, parts, credits, and who is left out.
+
+        options: `sender`, and `local_time`, at which each recipient is texted by the clock of their own zone.
+        """
+        body = {"text": text, "audience": audience or {"all": True}, **options}
+        return cast(shapes.Quote, self.post("/v1/quotes", body))
 
     def send(self, quote_id: str, *, key: str | None = None, **options: Any) -> shapes.Bulk:
         """Confirm a quote; repeated with the same key it sends once."""

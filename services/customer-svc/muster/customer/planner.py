@@ -136,9 +136,9 @@ class Planner:
         assert tenant is not None, "a quote needs a tenant"
         now, marketing = int(clock.now().timestamp()), bulk["message_class"] == MessageClass.MARKETING
         hours = AT_ANY_HOUR
-        if marketing:
-            until = int(bulk["send_by"].timestamp())
-            hours = await hours_of_customers(tx, plan.tenant_id, Hours(tenant.business, now, until))
+        if marketing or quote.local is not None:
+            kept = Hours(tenant.business, now, int(bulk["send_by"].timestamp()), marketing, quote.local)
+            hours = await hours_of_customers(tx, plan.tenant_id, kept)
         await tx.execute(f"SET LOCAL statement_timeout = {int(self._limits.freeze_timeout_ms)}")
         asked = quote.audience
         if asked.again is not None:

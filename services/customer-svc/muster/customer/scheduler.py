@@ -90,7 +90,9 @@ class Scheduler:
                 return
             _, last_at = await schedules.last_start(tx, tenant_id, schedule_id)
             before = schedule.next_wall - timedelta(minutes=1)
-            told = next_start(schedule.rule, zone, before, last_at) if zone else None
+            later_than = None if schedule.local_time else last_at
+            told = next_start(schedule.rule, zone, before, later_than) if zone else None
+            told = await scheduling.begun(tx, tenant_id, schedule, told, clock.now())
             await schedules.set_next(tx, tenant_id, schedule_id, told, self._tz_version)
 
     async def _guarded(self, tenant_id: UUID, schedule_id: UUID) -> bool:
@@ -125,7 +127,9 @@ class Scheduler:
                 raise RuntimeError("a start that was decided before is not made again")
             await scheduling.tell(tx, tenant_id, schedule, started, now)
             zone = zone_of(schedule.time_zone)
-            following = next_start(schedule.rule, zone, *this) if zone else None
+            later_than = None if schedule.local_time else schedule.next_at
+            following = next_start(schedule.rule, zone, schedule.next_wall, later_than) if zone else None
+            following = await scheduling.begun(tx, tenant_id, schedule, following, now)
             await schedules.set_next(tx, tenant_id, schedule_id, following, self._tz_version)
         outcome, late_s = started.verdict.outcome, (now - schedule.next_at).total_seconds()
         metrics.schedule_starts.labels(_counted_as(started.verdict)).inc()

@@ -33,6 +33,9 @@ def send(
         str, typer.Argument(help="the text, with merge fields such as {{first_name|there}}; - for standard input")
     ],
     tag: Annotated[str | None, typer.Option(help="only customers with this tag")] = None,
+    local_time: Annotated[
+        str | None, typer.Option(help="not before this in each recipient's own time zone, such as 2026-12-24T10:00")
+    ] = None,
     partial: Partial = "nothing",
     yes: Yes = False,  # noqa: FBT002
     watch: Watch = True,  # noqa: FBT002
@@ -41,7 +44,8 @@ def send(
     """Text all customers who allow it: quote, ask, send, and show the progress; exit 1 if it is not sent."""
     written = text_from_stdin() if text == "-" else text
     with Muster(Connection.from_environment()) as muster:
-        quote = muster.quote(written, {"tag": tag} if tag else {"all": True})
+        options = {"local_time": local_time} if local_time else {}
+        quote = muster.quote(written, {"tag": tag} if tag else {"all": True}, **options)
         _send(muster, quote, partial, yes=yes, watch=watch, as_json=as_json)
 
 

@@ -21,6 +21,10 @@ Rule = Annotated[
         help='the `when` of the API as JSON, such as {"repeat": {"frequency": "monthly", "by_day": ["-1fr"], …',
     ),
 ]
+LocalTime = Annotated[
+    bool | None,
+    typer.Option("--local-time/--same-moment", help="text each recipient at that time of their own time zone"),
+]
 Zone = Annotated[str, typer.Option(help="an IANA name, such as Australia/Sydney; the business's own unless said")]
 
 
@@ -53,6 +57,7 @@ def add(
         Literal["skip", "first_n"],
         typer.Option(help="above the ceiling: leave the start out, or send to the first whom it covers"),
     ] = "skip",
+    local_time: LocalTime = None,
     as_json: AsJson = False,  # noqa: FBT002
 ) -> None:
     """Keep a schedule. Each start is quoted, planned and reserved when its time has come."""
@@ -64,6 +69,7 @@ def add(
         "audience": {"tag": tag} if tag else {"all": True},
         "credits_max": credits_max,
         "above_credits_max": above,
+        **({} if local_time is None else {"local_time": local_time}),
     }
     with Muster(Connection.from_environment()) as muster:
         _show(muster.add_schedule(body), as_json=as_json)
@@ -80,6 +86,7 @@ def change(
     above: Annotated[Literal["skip", "first_n"] | None, typer.Option(help="what happens above the ceiling")] = None,
     send_within: Annotated[int | None, typer.Option(help="minutes after its time in which a start may leave")] = None,
     late_max: Annotated[int | None, typer.Option(help="minutes that a start may be late before it is missed")] = None,
+    local_time: LocalTime = None,
     once: Once = "",
     cron: Cron = "",
     rule: Rule = "",
@@ -96,6 +103,7 @@ def change(
         "above_credits_max": above,
         "send_within_minutes": send_within,
         "late_max_minutes": late_max,
+        "local_time": local_time,
         "when": _when(once, cron, rule, zone) if any((once, cron, rule, zone)) else None,
     }
     changes = {field: value for field, value in given.items() if value is not None}

@@ -8,7 +8,7 @@ from uuid import UUID
 from fastapi import Request
 
 from muster.customer.domain.customers import NumberReader
-from muster.customer.domain.hours import Hours
+from muster.customer.domain.hours import Hours, LocalTime
 from muster.customer.domain.refusal import Refusal
 from muster.customer.domain.senders import Sender, looked_up, refusal
 from muster.customer.domain.sends import SEND_BY_MAX
@@ -102,9 +102,9 @@ def sender_not_heard_of() -> Problem:
     return unavailable("sender_not_heard_of", "It is not known here yet whether the business has its sender.")
 
 
-def hours_of(tenant: Tenant, at: datetime) -> Hours:
+def hours_of(tenant: Tenant, at: datetime, marketing: bool, local: LocalTime | None) -> Hours:  # noqa: FBT001
     """The hours that a tenant keeps to, for as long as a send that begins now may take."""
-    return Hours(tenant.business, int(at.timestamp()), int((at + SEND_BY_MAX).timestamp()))
+    return Hours(tenant.business, int(at.timestamp()), int((at + SEND_BY_MAX).timestamp()), marketing, local)
 
 
 def reader_of(request: Request, tenant: Tenant) -> NumberReader:

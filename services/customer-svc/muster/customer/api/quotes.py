@@ -4,14 +4,17 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Annotated, Literal
 from uuid import UUID
+from zoneinfo import ZoneInfo
 
 from fastapi import APIRouter, Request, Response
 from pydantic import Field, StringConstraints, model_validator
 
 from muster.customer.api.common import problem_of, sending_tenant_of, settings_of, usable_sender
 from muster.customer.api.send_out import HoursOut
+from muster.customer.api.when import Wall, wall_text
 from muster.customer.domain.audience import Audience
 from muster.customer.domain.customers import TAG_CHARACTERS_MAX
+from muster.customer.domain.hours import LocalTime, judge_local_time
 from muster.customer.domain.pricing import MergeText
 from muster.customer.domain.refusal import Refusal
 from muster.customer.domain.sends import SEND_BY_MAX
@@ -56,13 +59,19 @@ class AudienceIn(Model):
 
 
 class QuoteIn(Model):
-    """A text or a template, and whom it is for. sender: one of the tenant's own; its default unless said."""
+    """A text or a template, and whom it is for. sender: one of the tenant's own; its default unless said.
+
+    local_time: nobody is texted before a clock in their own time zone shows this, such as 2026-12-24T10:00. Who may be
+    in several zones goes by the clock of the business, if its zone is one of them, else by the last. Where it is past
+    already, they are texted at once.
+    """
 
     text: str | None = None
     template_id: UUID | None = None
     audience: AudienceIn
     sender: Annotated[str, Field(min_length=1, max_length=16)] | None = None
     message_class: Annotated[ClassWord, Field(alias="class")] = "marketing"
+    local_time: Wall | None = None
 
 
 class DearerOut(Model):
@@ -111,6 +120,7 @@ class QuoteOut(Model):
     sender: str
     warnings: tuple[WarningOut, ...] = ()
     hours: HoursOut | None = None
+    local_time: str | None = None
     created_at: datetime
     expires_at: datetime
     again_of: UUID | None = None
@@ -152,7 +162,17 @@ async def _quote(request: Request, tx: Tx, caller: Caller, body: QuoteIn) -> Quo
     message_class = MessageClass[body.message_class.upper()]
     tariff, at = (await reference.tariff_now(tx)).of(sender.sender).within(tenant.allowed), clock.now()
     what = Asked(text, template, asked, asked, sender, tariff, message_class, caller.user_id, at, at + SEND_BY_MAX)
-    return await give_quote(request, tx, tenant, what)
+    return await give_quote(request, tx, tenant, replace(what, local=_local(body.local_time, tenant, at)))
+
+
+def _local(given: str | None, tenant: Tenant, now: datetime) -> LocalTime | None:
+    if given is None:
+        return None
+    wall = datetime.fromisoformat(given)
+    refusal = judge_local_time(wall, ZoneInfo(tenant.time_zone), now)
+    if refusal is not None:
+        raise problem_of(refusal)
+    return LocalTime(wall)
 
 
 async def give_quote(request: Request, tx: Tx, tenant: Tenant, asked: Asked) -> QuoteOut:
@@ -209,6 +229,7 @@ def _out(found: Quote, balance: int) -> QuoteOut:
         sender=found.sender,
         created_at=found.created_at,
         expires_at=found.expires_at,
+        local_time=found.local and wall_text(found.local.wall),
         again_of=found.audience.again and found.audience.again.bulk_id,
         used_by=found.used_by,
         **found.details,

@@ -14,7 +14,7 @@ from muster.customer.domain.wall_clock import instant_of, zone_of
 from muster.customer.events import MessageClass, Partial
 from muster.customer.store.quotes import audience_out
 from muster.customer.store.schedules import Schedule
-from muster.kit.http import Int, Model
+from muster.kit.http import Flag, Int, Model
 from muster.kit.pg import Record
 
 _MINUTES_MAX = int(SEND_BY_MAX.total_seconds()) // 60
@@ -36,7 +36,8 @@ class ScheduleIn(Model):
     credits_max: the ceiling of each start; one that costs more is left out (`skip`), or goes to the first whom the
     ceiling covers (`first_n`). partial: the same question where the credits of the business are short.
     late_max_minutes: a start that could not be made for longer is `missed`. send_within_minutes: nothing of a start
-    leaves later than that after its time.
+    leaves later than that after its time. local_time: the time on the wall is each recipient's own: the start is made
+    when the first of the business's customers are there, and texts everybody by the clock of their own time zone.
     """
 
     name: _Name
@@ -51,6 +52,7 @@ class ScheduleIn(Model):
     partial: PartialWord = "nothing"
     send_within_minutes: _Minutes = 24 * 60
     late_max_minutes: _Minutes = 60
+    local_time: Flag = False
 
 
 class ScheduleChange(Model):
@@ -71,6 +73,7 @@ class ScheduleChange(Model):
     partial: PartialWord | None = None
     send_within_minutes: _Minutes | None = None
     late_max_minutes: _Minutes | None = None
+    local_time: Flag | None = None
 
 
 class SkipIn(Model):
@@ -125,6 +128,7 @@ class ScheduleOut(Model):
     partial: PartialWord
     send_within_minutes: int
     late_max_minutes: int
+    local_time: bool
     occurrences: tuple[OccurrenceOut, ...] = ()
     created_at: datetime
     created_by: str
@@ -151,6 +155,7 @@ def schedule_out(schedule: Schedule, starts: list[Record] | None = None) -> Sche
         partial="first_n" if schedule.partial == Partial.FIRST_N else "nothing",
         send_within_minutes=schedule.send_within_min,
         late_max_minutes=schedule.late_max_min,
+        local_time=schedule.local_time,
         occurrences=tuple(occurrence_out(row) for row in starts or ()),
         created_at=schedule.created_at,
         created_by=schedule.created_by,

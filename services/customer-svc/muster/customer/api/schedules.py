@@ -170,7 +170,7 @@ async def skip_next(schedule_id: UUID, body: SkipIn, caller: Sender, tx: OwnTx, 
         verdict = Verdict(Outcome.SKIPPED, "skipped", "Somebody skipped it.")
         await schedules.add_start(tx, caller.tenant_id, schedule_id, this, verdict, now)
         await tell(tx, caller.tenant_id, schedule, Started(verdict), now)
-        start = await following(tx, caller.tenant_id, schedule_id, schedule.rule, zone_kept(schedule), now)
+        start = await following(tx, caller.tenant_id, schedule, zone_kept(schedule), now)
         await schedules.set_next(tx, caller.tenant_id, schedule_id, start, TZ_VERSION)
         await emit(tx, audit.record(caller, "schedule-start-skipped", "schedule", str(schedule_id), wall))
         return 200, await get_schedule(schedule_id, caller, tx)

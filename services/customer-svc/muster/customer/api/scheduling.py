@@ -17,7 +17,7 @@ from muster.customer.domain.recurrence import Rule, Start, next_start
 from muster.customer.domain.schedules import PREVIEWED, Above, State, judge
 from muster.customer.domain.wall_clock import TZ_VERSION, zone_of
 from muster.customer.events import MessageClass, Partial
-from muster.customer.handlers.scheduling import following
+from muster.customer.handlers.scheduling import begun, following
 from muster.customer.store import audience, schedules
 from muster.customer.store.schedules import Schedule
 from muster.kit import clock
@@ -64,9 +64,7 @@ async def made(request: Request, tx: Tx, caller: Caller, body: ScheduleIn) -> Sc
     by: dict[str, Any] = {"changed_at": now, "changed_by": caller.user_id, "changed_role": caller.role.value}
     given = await _given(request, tx, caller, body.model_dump(by_alias=False), body)
     rule, zone = await rule_of(request, tx, caller.tenant_id, body.when)
-    start = next_start(rule, zone, later_than=now)
-    assert start is not None, "judged before"
-    place: dict[str, Any] = {"next_wall": start.wall, "next_at": start.at, "tz_version": TZ_VERSION}
+    place: dict[str, Any] = {"next_wall": None, "next_at": None, "tz_version": TZ_VERSION}
     schedule = Schedule(
         schedule_id=uuid7(),
         state=State.ACTIVE,
@@ -79,7 +77,9 @@ async def made(request: Request, tx: Tx, caller: Caller, body: ScheduleIn) -> Sc
         **by,
     )
     _judge_times(schedule)
-    return schedule
+    start = await begun(tx, caller.tenant_id, schedule, next_start(rule, zone, later_than=now), now)
+    assert start is not None, "judged before"
+    return replace(schedule, next_wall=start.wall, next_at=start.at)
 
 
 async def changed(request: Request, tx: Tx, caller: Caller, schedule: Schedule, body: ScheduleChange) -> Schedule:
@@ -92,17 +92,18 @@ async def changed(request: Request, tx: Tx, caller: Caller, schedule: Schedule, 
     by: dict[str, Any] = {"changed_at": clock.now(), "changed_by": caller.user_id, "changed_role": caller.role.value}
     after = replace(schedule, **given, **by)
     _judge_times(after)
-    if body.when is None:
+    if body.when is None and (after.local_time is schedule.local_time or after.state is not State.ACTIVE):
         return after
-    rule, zone = await rule_of(request, tx, caller.tenant_id, body.when)
-    after = replace(after, rule=rule, time_zone=zone.key)
+    if body.when is not None:
+        rule, zone = await rule_of(request, tx, caller.tenant_id, body.when)
+        after = replace(after, rule=rule, time_zone=zone.key)
     return after if after.state is State.PAUSED else await activated(tx, caller, after)
 
 
 async def activated(tx: Tx, caller: Caller, schedule: Schedule) -> Schedule:
     """A schedule that starts from now on; 409 where nothing is left of its rule."""
     zone = zone_kept(schedule)
-    start = await following(tx, caller.tenant_id, schedule.schedule_id, schedule.rule, zone, clock.now())
+    start = await following(tx, caller.tenant_id, schedule, zone, clock.now())
     if start is None:
         raise conflict("ended", "This schedule has ended", "No start is left of it. Give it another `when`.")
     return replace(schedule, state=State.ACTIVE, next_wall=start.wall, next_at=start.at, tz_version=TZ_VERSION)
@@ -144,6 +145,8 @@ async def _given(
         kept["message_class"] = MessageClass[body.message_class.upper()]
     if body.above_credits_max is not None:
         kept["above"] = Above(body.above_credits_max)
+    if body.local_time is not None:
+        kept["local_time"] = body.local_time
     if body.partial is not None:
         kept["partial"] = Partial[body.partial.upper()]
     if body.send_within_minutes is not None:

@@ -3,6 +3,7 @@
 from datetime import UTC, datetime
 from typing import Annotated, Literal
 from uuid import UUID
+from zoneinfo import ZoneInfo
 
 from fastapi import APIRouter, Query, Request, Response
 from pydantic import Field
@@ -17,6 +18,8 @@ from muster.customer.api.common import (
     usable_sender,
 )
 from muster.customer.api.send_out import BulkOut, bulk_out
+from muster.customer.api.when import wall_text
+from muster.customer.domain.hours import judge_local_time
 from muster.customer.domain.refusal import Refusal
 from muster.customer.domain.sends import Phase, judge_send_by
 from muster.customer.events import MessageClass, MessageKind, Partial
@@ -152,6 +155,9 @@ async def _send(request: Request, tx: Tx, caller: Caller, body: BulkIn) -> BulkO
     if quote is None:
         raise not_found("quote")
     _usable(quote)
+    if quote.local is not None and judge_local_time(quote.local.wall, ZoneInfo(tenant.time_zone), now) is not None:
+        when = wall_text(quote.local.wall)
+        raise conflict("local_time_past", "The time of this quote is past", f"It was for {when}. Ask for a new one.")
     await usable_sender(request, tx, tenant, quote.sender)
     starts = await _starts(tx, tenant, quote, now)
     send_by = judge_send_by(now, body.send_by, starts)
@@ -180,8 +186,8 @@ async def _send_again(tx: Tx, tenant_id: UUID, bulk_id: UUID, quote: Quote) -> N
 
 async def _starts(tx: Tx, tenant: Tenant, quote: Quote, now: datetime) -> tuple[datetime, datetime] | None:
     """When the first and the last of the tenant's customers may be texted; None where nobody quoted has hours."""
-    hours = hours_of(tenant, now)
-    if quote.message_class != MessageClass.MARKETING or not hours.matter(quote.details["by_country"]):
+    hours = hours_of(tenant, now, quote.message_class == MessageClass.MARKETING, quote.local)
+    if not hours.matter(quote.details["by_country"]):
         return None
     found = await hours_of_customers(tx, tenant.tenant_id, hours)
     starts = [] if found.classes is None else found.classes.starts

@@ -6,20 +6,24 @@ Only marketing keeps to them: what is factual, or answers somebody, may come at 
 import json
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from functools import cache
 from importlib.resources import files
 from typing import Any, Final
 from zoneinfo import ZoneInfo
 
 from muster.customer.domain.calendars import days_between
+from muster.customer.domain.refusal import Refusal
 from muster.customer.domain.spans import DAY_MINUTES, Span, Week, by_the_clock, common
+from muster.customer.domain.wall_clock import instant_of, wall_of, zone_of
 from muster.text.zones import SEPARATOR, zones_of_country
 
 ANY_COUNTRY: Final = "*"
 _DAYS: Final = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
 _ALL_DAY: Final = ((0, DAY_MINUTES),)
 _WAITING_SHOWN_MAX: Final = 20
+LOCAL_AHEAD_MAX: Final = timedelta(days=28)
+"""How far from now a local time may be: a day before and one after it belong to a send of 30 days."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +73,39 @@ class Business:
         return self.closed.union(days_between(self.calendars, begin, end))
 
 
+@dataclass(frozen=True, slots=True)
+class LocalTime:
+    """Each recipient is texted when a clock in their own zone shows this, or at once where it has shown it already; not
+    later than so many minutes after it (None: than the send's end)."""
+
+    wall: datetime
+    within_min: int | None = None
+
+    def moment(self, zone: str) -> int:
+        """When a clock in a zone shows it, in unix seconds."""
+        place = zone_of(zone) or ZoneInfo(zone)
+        instant = instant_of(self.wall, place)
+        # On a day that the zone left out it is the same time of the old offset.
+        return int((instant.at if instant else self.wall.replace(tzinfo=place)).timestamp())
+
+    def moment_in(self, zones: Sequence[str], home: str) -> int:
+        """The same for who may be in several zones: by the clock of the business, where they may be in its zone, else
+        when the clocks of all show it."""
+        moments = {self.moment(zone) for zone in zones}
+        own = self.moment(home)
+        return own if own in moments else max(moments)
+
+
+def judge_local_time(wall: datetime, home: ZoneInfo, now: datetime) -> Refusal | None:
+    """Why a local time that is given now cannot be kept, by the clock of the business."""
+    shown = wall_of(now, home)
+    if wall <= shown:
+        return Refusal("local_time", "past", f"is past: it is {shown:%Y-%m-%dT%H:%M} at the business")
+    if wall > shown + LOCAL_AHEAD_MAX:
+        return Refusal("local_time", "too_far", f"is more than {LOCAL_AHEAD_MAX.days} days from now")
+    return None
+
+
 @cache
 def rules() -> Mapping[str, Rule]:
     """The rules by country, each from a file of its own beside this one; "*" is for all others."""
@@ -96,32 +133,49 @@ def _minutes(written: str) -> Span:
 
 @dataclass(slots=True)
 class Hours:
-    """The hours of one send, from its start until its end in unix seconds. What was worked out is kept."""
+    """The hours of one send, from its start until its end in unix seconds. What was worked out is kept.
+
+    marketing: it keeps to rules and to the business's hours; local: it also comes at a time of each recipient's.
+    """
 
     business: Business
     begin: int
     end: int
+    marketing: bool = True
+    local: LocalTime | None = None
     _known: dict[tuple[Week, str, str], list[Span]] = field(default_factory=dict)
     _own: list[Span] | None = None
 
     def ruled(self, country: str) -> bool:
         """Whether a country has hours that are kept."""
-        return self.business.customary or _rule_of(country).binding
+        return self.marketing and (self.business.customary or _rule_of(country).binding)
 
     @property
     def countries(self) -> list[str] | None:
         """The countries that have hours; None for all of them."""
-        return None if self.business.customary else sorted(name for name, rule in rules().items() if rule.binding)
+        if self.local is not None or (self.marketing and self.business.customary):
+            return None
+        return sorted(name for name, rule in rules().items() if self.marketing and rule.binding)
+
+    @property
+    def everybodys(self) -> bool:
+        """Whether all recipients have some, wherever they are."""
+        return self.local is not None or (self.marketing and not self.business.never_quiet)
 
     def matter(self, countries: Iterable[str]) -> bool:
         """Whether anybody of these countries has hours."""
-        return not self.business.never_quiet or any(map(self.ruled, countries))
+        return self.everybodys or any(map(self.ruled, countries))
 
     def own(self) -> list[Span]:
         """When the business texts."""
         if self._own is None:
-            self._own = [(self.begin, self.end)] if self.business.never_quiet else self._by_own_clock()
+            quiet = self.marketing and not self.business.never_quiet
+            self._own = self._by_own_clock() if quiet else [(self.begin, self.end)]
         return self._own
+
+    def elsewhere(self) -> list[Span]:
+        """When somebody may be texted of whose country there are no customers."""
+        return self._at_local_time(self.own(), (self.business.time_zone,))
 
     def _by_own_clock(self) -> list[Span]:
         closed = self.business.closed_between(self.begin, self.end)
@@ -130,14 +184,21 @@ class Hours:
     def allowed(self, country: str, zones: str) -> list[Span]:
         """When somebody of a country may be texted who is in one of these zones (joined by SEPARATOR; "": any of the
         country's): at the hours that are allowed in each of them."""
-        spans = self.own()
-        if not self.ruled(country):
+        spans, ruled = self.own(), self.ruled(country)
+        if not ruled and self.local is None:
             return spans
-        # A number of no country, such as a satellite phone's, goes by the clock of the business.
-        names = zones.split(SEPARATOR) if zones else zones_of_country(country) or (self.business.time_zone,)
-        for name in names:
+        names = _zones(country, zones, self.business.time_zone)
+        for name in names if ruled else ():
             spans = common(spans, self._in_zone(_rule_of(country), country, name))
-        return spans
+        return self._at_local_time(spans, names)
+
+    def _at_local_time(self, spans: list[Span], zones: Sequence[str]) -> list[Span]:
+        if self.local is None:
+            return spans
+        first = self.local.moment_in(zones, self.business.time_zone)
+        within = self.local.within_min
+        last = self.end if within is None else min(self.end, first + within * 60)
+        return common(spans, [(first, last)] if first < last else [])
 
     def _in_zone(self, rule: Rule, country: str, zone: str) -> list[Span]:
         calendar = country if rule.holidays else ""
@@ -147,6 +208,16 @@ class Hours:
             known = by_the_clock(rule.week, ZoneInfo(zone), self.begin, self.end, closed)
             self._known[rule.week, calendar, zone] = known
         return known
+
+
+def _zones(country: str, zones: str, home: str) -> Sequence[str]:
+    """The zones that are possible; of a number of no country, such as a satellite phone's, that of the business."""
+    return zones.split(SEPARATOR) if zones else zones_of_country(country) or (home,)
+
+
+def first_moment(local: LocalTime, found: Iterable[tuple[str, str]], home: str) -> int | None:
+    """When the first of recipients, of whom (country, zones) were found, is at their local time; None without any."""
+    return min((local.moment_in(_zones(country, zones, home), home) for country, zones in found), default=None)
 
 
 def _rule_of(country: str) -> Rule:
@@ -171,7 +242,7 @@ class Classes:
 def classify(hours: Hours, found: Collection[tuple[str, str]]) -> Classes:
     """The classes of recipients of whom (country, zones) were found."""
     wanted = {pair: tuple(hours.allowed(*pair)) for pair in found}
-    other = tuple(hours.own())
+    other = tuple(hours.elsewhere())
     every = sorted({spans for spans in (*wanted.values(), other) if spans})
     number = {spans: at for at, spans in enumerate(every)} | {(): -1}
     return Classes(every, {pair: number[spans] for pair, spans in wanted.items()}, number[other])

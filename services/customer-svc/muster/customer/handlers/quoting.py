@@ -7,7 +7,7 @@ from typing import Any, Final
 from uuid import UUID
 
 from muster.customer.domain.audience import Audience, Reason, left_out_by_word
-from muster.customer.domain.hours import Hours, summary
+from muster.customer.domain.hours import Hours, LocalTime, summary
 from muster.customer.domain.pricing import MergeText, Price, price
 from muster.customer.domain.refusal import Refusal
 from muster.customer.domain.senders import Sender, warnings
@@ -29,7 +29,7 @@ class Asked:
     """What is to be quoted: `audience` as it is kept, `judged` the same in ids where it is not a rule of its own.
 
     template: its id and version, where the text is one's. at: as of when; until: the last moment at which any of it may
-    leave. missing_max: how many of those whom a blank merge field leaves out are named.
+    leave. missing_max: how many of those whom a blank merge field leaves out are named. local: at whose clock.
     """
 
     text: MergeText
@@ -43,6 +43,7 @@ class Asked:
     at: datetime
     until: datetime
     missing_max: int = 0
+    local: LocalTime | None = None
 
 
 async def quote_now(tx: Tx, tenant: Tenant, asked: Asked, valid: timedelta) -> Quote | Refusal:
@@ -74,22 +75,23 @@ async def quote_now(tx: Tx, tenant: Tenant, asked: Asked, valid: timedelta) -> Q
         asked.at,
         asked.by,
         asked.at + valid,
+        local=asked.local,
     )
     await quotes.save_quote(tx, tenant.tenant_id, quote)
     return quote
 
 
 async def _counted(tx: Tx, tenant: Tenant, asked: Asked) -> tuple[Counted, Mapping[str, Any] | None]:
-    """Who is texted and who is not; for marketing also by the hours of the recipients, and who waits for theirs."""
+    """Who is texted and who is not, where they have hours by these, and who waits for theirs."""
     marketing = asked.message_class == MessageClass.MARKETING
     judged = (tx, tenant.tenant_id, asked.judged, asked.text, asked.tariff.reach)
     counted = await audience.count_audience(*judged, marketing=marketing)
     now = int(asked.at.timestamp())
-    hours = Hours(tenant.business, now, int(asked.until.timestamp()))
-    if not marketing or not hours.matter(group.country for group in counted.classes):
+    hours = Hours(tenant.business, now, int(asked.until.timestamp()), marketing, asked.local)
+    if not hours.matter(group.country for group in counted.classes):
         return counted, None
     found = await hours_of_customers(tx, tenant.tenant_id, hours)
-    counted = await audience.count_audience(*judged, marketing=True, hours=found)
+    counted = await audience.count_audience(*judged, marketing=marketing, hours=found)
     starts = [] if found.classes is None else found.classes.starts
     by_start = [(starts[number], recipients) for number, recipients in counted.by_hours.items() if starts]
     return counted, summary(now, by_start)

@@ -1,22 +1,24 @@
 """A start of a schedule: when the next one is, and how one becomes a send."""
 
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Final
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
 from muster.customer import events
+from muster.customer.domain.hours import LocalTime, first_moment
 from muster.customer.domain.pricing import MergeText
-from muster.customer.domain.recurrence import Rule, Start, next_start
+from muster.customer.domain.recurrence import Start, next_start
 from muster.customer.domain.refusal import Refusal
 from muster.customer.domain.schedules import Above, Outcome, Verdict, judge_price, judge_start, waited
 from muster.customer.domain.senders import Sender, looked_up, refusal
-from muster.customer.domain.sends import Problem
+from muster.customer.domain.sends import SEND_BY_MAX, Problem
 from muster.customer.domain.wall_clock import instant_of, zone_of
 from muster.customer.handlers.quoting import Asked, quote_now
 from muster.customer.handlers.requesting import request_send
 from muster.customer.store import bulks, reference, schedules
+from muster.customer.store.hours import zones_of_customers
 from muster.customer.store.quotes import Quote
 from muster.customer.store.reference import Tenant
 from muster.customer.store.schedules import Schedule
@@ -26,6 +28,8 @@ from muster.kit.outbox import emit
 from muster.kit.pg import Record, Tx
 
 _QUOTE_VALID: Final = timedelta(hours=1)
+_LAST_ZONE: Final = timedelta(hours=12)
+"""How far the last clocks on earth are behind UTC."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,21 +41,39 @@ class Started:
     credits: int | None = None
 
 
-async def following(
-    tx: Tx, tenant_id: UUID, schedule_id: UUID, rule: Rule, zone: ZoneInfo, later_than: datetime
-) -> Start | None:
-    """The next start later than a moment, and than all of which something was decided already."""
-    wall, at = await schedules.last_start(tx, tenant_id, schedule_id)
-    return next_start(rule, zone, wall, later_than if at is None else max(later_than, at))
+async def following(tx: Tx, tenant_id: UUID, schedule: Schedule, zone: ZoneInfo, now: datetime) -> Start | None:
+    """The next start later than now, and than all of which something was decided already."""
+    wall, at = await schedules.last_start(tx, tenant_id, schedule.schedule_id)
+    later_than = now if at is None or schedule.local_time else max(now, at)
+    return await begun(tx, tenant_id, schedule, next_start(schedule.rule, zone, wall, later_than), now)
+
+
+async def begun(tx: Tx, tenant_id: UUID, schedule: Schedule, start: Start | None, now: datetime) -> Start | None:
+    """A start with the moment at which it is to be made: where it comes at each recipient's own time, when the first of
+    the tenant's customers are there, though not in the past."""
+    tenant = await reference.tenant_of(tx, tenant_id)
+    if not schedule.local_time or start is None or tenant is None:
+        return start
+    found = await zones_of_customers(tx, tenant_id, None)
+    first = first_moment(LocalTime(start.wall), found, tenant.time_zone)
+    return start if first is None else start._replace(at=max(now, datetime.fromtimestamp(first, UTC)))
+
+
+def _due(schedule: Schedule) -> datetime:
+    """The time that a start must not be late for: by the schedule's own clock, where others may be there before it."""
+    assert schedule.next_at is not None, "it is due"
+    assert schedule.next_wall is not None, "it is due"
+    zone = zone_of(schedule.time_zone) if schedule.local_time else None
+    instant = instant_of(schedule.next_wall, zone) if zone else None
+    return max(schedule.next_at, instant.at) if instant else schedule.next_at
 
 
 async def start(tx: Tx, tenant_id: UUID, schedule: Schedule, key: bytes, now: datetime) -> Started | None:
     """Make a start whose time has come; None where it waits: its tenant or the platform is stopped, or it is not
     known yet whether the tenant has its sender."""
-    assert schedule.next_at is not None, "it is due"
     tenant = await reference.tenant_of(tx, tenant_id)
     late_max = timedelta(minutes=schedule.late_max_min)
-    verdict = judge_start(schedule.next_at, now, late_max, closed=tenant is None or tenant.closed)
+    verdict = judge_start(_due(schedule), now, late_max, closed=tenant is None or tenant.closed)
     if tenant is None:
         return Started(verdict or Verdict(Outcome.NOT_POSSIBLE))
     stopped = await reference.suspensions(tx, [tenant_id])
@@ -105,6 +127,7 @@ async def tell_refused(tx: Tx, bulk: Record, problem: Problem) -> None:
 
 
 async def _quoted(tx: Tx, tenant: Tenant, schedule: Schedule, sender: Sender, now: datetime) -> Quote | Refusal:
+    assert schedule.next_wall is not None, "it is due"
     text = MergeText.read(schedule.text)
     if isinstance(text, Refusal):
         return text
@@ -112,14 +135,20 @@ async def _quoted(tx: Tx, tenant: Tenant, schedule: Schedule, sender: Sender, no
     tariff = (await reference.tariff_now(tx)).of(sender.sender).within(tenant.allowed)
     asked = Asked(
         *(text, template, audience, audience, sender, tariff, schedule.message_class, schedule.changed_by),
-        *(now, _send_by(schedule)),
+        *(now, _send_by(schedule, now)),
+        local=LocalTime(schedule.next_wall, schedule.send_within_min) if schedule.local_time else None,
     )
     return await quote_now(tx, tenant, asked, _QUOTE_VALID)
 
 
-def _send_by(schedule: Schedule) -> datetime:
+def _send_by(schedule: Schedule, now: datetime) -> datetime:
+    """When nothing more of a start leaves; at local times: when the last clocks on earth have shown that."""
     assert schedule.next_at is not None, "it is due"
-    return schedule.next_at + timedelta(minutes=schedule.send_within_min)
+    assert schedule.next_wall is not None, "it is due"
+    within = timedelta(minutes=schedule.send_within_min)
+    if not schedule.local_time:
+        return schedule.next_at + within
+    return min(schedule.next_wall.replace(tzinfo=UTC) + _LAST_ZONE + within, now + SEND_BY_MAX)
 
 
 async def _request(tx: Tx, tenant_id: UUID, schedule: Schedule, key: bytes, quote: Quote) -> UUID:
@@ -129,7 +158,7 @@ async def _request(tx: Tx, tenant_id: UUID, schedule: Schedule, key: bytes, quot
         key,
         quote,
         partial=schedule.partial,
-        send_by=_send_by(schedule),
+        send_by=_send_by(schedule, quote.created_at),
         by=schedule.changed_by,
         agreed=schedule.credits_max,
     )

@@ -68,7 +68,7 @@ WHERE n.tenant_id = $1 AND ($2::text[] IS NULL OR n.country = ANY($2))
 async def hours_of_customers(tx: Tx, tenant_id: UUID, hours: Hours) -> HoursSql:
     """The hours of the tenant's customers; AT_ANY_HOUR where neither the business nor a country of theirs has any."""
     found = await zones_of_customers(tx, tenant_id, hours.countries)
-    if not found and hours.business.never_quiet:
+    if not found and not hours.everybodys:
         return AT_ANY_HOUR
     return HoursSql(classify(hours, found), hours.countries)
 

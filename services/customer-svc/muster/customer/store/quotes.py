@@ -9,6 +9,7 @@ from uuid import UUID
 import orjson
 
 from muster.customer.domain.audience import Again, Audience
+from muster.customer.domain.hours import LocalTime
 from muster.customer.domain.tariff import Tariff
 from muster.kit.pg import Record, Tx
 
@@ -38,13 +39,15 @@ class Quote:
     created_by: str
     expires_at: datetime
     used_by: UUID | None = None
+    local: LocalTime | None = None
 
 
 _SAVE = """
 INSERT INTO quote (tenant_id, quote_id, text, template_id, template_version, message_class, sender, audience, snapshot,
-                   tariff, customers, recipients, parts, credits, details, created_at, created_by, expires_at)
+                   tariff, customers, recipients, parts, credits, details, created_at, created_by, expires_at,
+                   local_time, local_within_min)
 VALUES ($1, $2, $3, $4, $5, $6, $7, $8::text::jsonb, $9::text::pg_snapshot, $10::text::jsonb, $11, $12, $13, $14,
-        $15::text::jsonb, $16, $17, $18)
+        $15::text::jsonb, $16, $17, $18, $19, $20)
 """
 
 
@@ -56,13 +59,14 @@ async def save_quote(tx: Tx, tenant_id: UUID, quote: Quote) -> None:
         *(quote.sender, _json(audience_out(quote.audience)), quote.snapshot, _json(quote.tariff.pinned())),
         *(quote.customers, quote.recipients, quote.parts, quote.credits, _json(quote.details)),
         *(quote.created_at, quote.created_by, quote.expires_at),
+        *((quote.local.wall, quote.local.within_min) if quote.local else (None, None)),
     )
 
 
 _QUOTE = """
 SELECT quote_id, text, template_id, template_version, message_class, sender, audience::text AS audience,
     snapshot::text AS snapshot, tariff::text AS tariff, customers, recipients, parts, credits, details::text AS details,
-    created_at, created_by, expires_at, used_by
+    created_at, created_by, expires_at, used_by, local_time, local_within_min
 FROM quote WHERE tenant_id = $1 AND quote_id = $2 """
 
 _QUOTE_LOCKED = _QUOTE + "FOR UPDATE"
@@ -93,6 +97,8 @@ def _quote(row: Record) -> Quote:
     plain["audience"] = audience_in(orjson.loads(row["audience"]))
     plain["tariff"] = Tariff.unpin(orjson.loads(row["tariff"]))
     plain["details"] = orjson.loads(row["details"])
+    wall, within_min = plain.pop("local_time"), plain.pop("local_within_min")
+    plain["local"] = None if wall is None else LocalTime(wall, within_min)
     return Quote(**plain)
 
 
