@@ -34,14 +34,16 @@ async def op(db: Database) -> AsyncIterator[Operator]:
 async def test_an_account_is_made_read_listed_and_changed_and_its_password_stays_inside(
     db: Database, op: Operator
 ) -> None:
-    made = await op.create("west", 2775, parts_window=50, smpp={"long_messages": "sar"})
+    made = await op.create("west", 2775, parts_window=50, smpp={"long_messages": "sar", "codes": {"0x04A1": "unknown"}})
     changed = await op.change("west", parts_per_second=30, smpp={"binds": 2, "tls": True})
     await op.create("east", 2775)
 
     read = (await op("GET", "/west")).json()
     assert (made["version"], changed["version"], read["state"]) == (1, 2, "open")
     assert (read["parts_window"], read["parts_per_second"], read["has_password"]) == (50, 30, True)
-    assert {"binds": 2, "tls": True, "long_messages": "sar", "host": "127.0.0.1"}.items() <= read["smpp"].items()
+    assert {"binds": 2, "tls": True, "long_messages": "sar", "codes": {"0x4a1": "unknown"}}.items() <= read[
+        "smpp"
+    ].items()
     assert read["standing"]["adopted"] is False
     page = (await op("GET", "?limit=1")).json()
     assert [one["account"] for one in page["items"]] == ["east"]
@@ -85,6 +87,9 @@ WRONG: list[tuple[dict[str, Any], str]] = [
     ({"smpp": {"ucs2_data_coding": 256}}, "smpp.ucs2_data_coding"),
     ({"smpp": {"response_timeout_s": 41}}, "smpp.response_timeout_s"),
     ({"smpp": {"url": "smpp://x"}}, "smpp.url"),
+    ({"smpp": {"codes": {"0x401": "later"}}}, "smpp.codes.0x401"),
+    ({"smpp": {"codes": {"0x000": "rejected"}}}, "smpp.codes.0x000.[key]"),
+    ({"smpp": {"codes": {"1025": "rejected"}}}, "smpp.codes.1025.[key]"),
     ({"parts_window": 0}, "parts_window"),
     ({"parts_per_second": -1}, "parts_per_second"),
     ({"reference_bits": 12}, "reference_bits"),

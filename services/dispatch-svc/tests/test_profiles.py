@@ -122,3 +122,31 @@ async def test_types_of_number_codings_and_receipts_are_those_of_the_profile(
     assert (submit.destination_ton, submit.destination_npi) == (4, 6)
     assert (submit.data_coding, submit.registered_delivery, submit.service_type) == (24, 2, b"CMT")
     assert carrier.stats.receipts_sent == 0, "a receipt of a failure alone was asked for"
+
+
+async def test_a_code_means_of_a_message_what_its_carrier_means_by_it(db: Database, carrier: Carrier) -> None:
+    carrier.use(replace(carrier.options, reject_ratio=1.0))
+    send = Send(recipients=10)
+    await world.queue(db, send)
+    conf = world.settings(dispatch_retry_s_min=0.02, dispatch_retry_s_max=0.1)
+    async with world.sending(db, conf, account=account(carrier, codes={"0xb": "not_sent"})):
+        await eventually(partial(refused, carrier, 30))
+        carrier.use(replace(carrier.options, reject_ratio=0.0))
+        await eventually(partial(world.closed, db, send))
+    assert await world.lefts(db, send) == {ACCEPTED: 10}
+
+    carrier.use(replace(carrier.options, reject_ratio=1.0))
+    other = Send(recipients=10, first_number=61_412_000_000)
+    await world.queue(db, other)
+    async with world.sending(db, conf, account=account(carrier, codes={"0x0000000B": "unknown"})):
+        await eventually(partial(left, db, other, common_pb2.LEFT_UNKNOWN, 10))
+    assert await world.money(db, other) == (10, 0, 0, 10), "held, and not sent again"
+    assert carrier.stats.duplicates == 0
+
+
+async def refused(carrier: Carrier, count: int) -> bool:
+    return carrier.stats.rejected >= count
+
+
+async def left(db: Database, send: Send, how: int, count: int) -> bool:
+    return (await world.lefts(db, send))[how] == count

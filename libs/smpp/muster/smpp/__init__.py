@@ -6,6 +6,7 @@ from muster.smpp.inbound import SomeNotTaken
 from muster.smpp.options import BindRefused, SessionCounts, SessionOptions
 from muster.smpp.outcomes import (
     Accepted,
+    Meaning,
     Message,
     NotSent,
     NotSentReason,
@@ -38,6 +39,7 @@ __all__ = [
     "Decoder",
     "Deliver",
     "LateResponse",
+    "Meaning",
     "Message",
     "NotSent",
     "NotSentReason",

@@ -1,8 +1,10 @@
 """Who binds, the limits of a session, and what it counts."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from muster.smpp.codec import PDU_OCTETS_MAX
+from muster.smpp.outcomes import Meaning
 from muster.smpp.pdu import BindMode
 from muster.smpp.status import status_name
 
@@ -30,6 +32,7 @@ class SessionOptions:
     deliver_waiting_max: int = 10_000
     deliver_batch_max: int = 1000
     pdu_octets_max: int = PDU_OCTETS_MAX
+    codes: Mapping[int, Meaning] = field(default_factory=dict)
 
 
 @dataclass(slots=True)

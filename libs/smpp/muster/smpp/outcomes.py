@@ -1,5 +1,6 @@
 """What became of one submit_sm, as far as this end can know."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final, NamedTuple, TypeAlias
@@ -54,17 +55,26 @@ class NotSent:
     status: int = 0
 
 
+class Meaning(StrEnum):
+    """What a command_status says of the message."""
+
+    NOT_SENT = "not_sent"
+    REJECTED = "rejected"
+    UNKNOWN = "unknown"
+
+
 class UnknownReason(StrEnum):
     """Why nobody can say whether a written message was taken."""
 
     CONNECTION_LOST = "connection lost"
     TIMEOUT = "timeout"
     CLOSED = "closed"
+    STATUS = "status"
 
 
 @dataclass(frozen=True, slots=True)
 class Unknown:
-    """Written, and no answer: the carrier may have taken it."""
+    """Written, and no answer, or one that leaves it open: the carrier may have taken it."""
 
     reason: UnknownReason
 
@@ -77,11 +87,13 @@ BUSY: Final = NotSent(NotSentReason.BUSY)
 NOT_CONNECTED: Final = NotSent(NotSentReason.CLOSED)
 
 
-def outcome_of(answer: SubmitResp | GenericNack) -> Outcome:
-    """What an answer means. A generic_nack says that the PDU was not understood, hence not taken."""
+def outcome_of(answer: SubmitResp | GenericNack, codes: Mapping[int, Meaning]) -> Outcome:
+    """What an answer means: by `codes`, what this carrier says otherwise than the specification. A generic_nack says
+    that the PDU was not understood, hence not taken."""
     status = answer.status
-    if status in NOT_SENT_STATUSES:
-        return NotSent(NotSentReason.QUEUE_FULL if status == ESME_RMSGQFUL else NotSentReason.THROTTLED, status)
-    if isinstance(answer, SubmitResp) and not status:
+    if not status and isinstance(answer, SubmitResp):
         return Accepted(answer.message_id)
-    return Rejected(status)
+    meaning = codes.get(status) or (Meaning.NOT_SENT if status in NOT_SENT_STATUSES else Meaning.REJECTED)
+    if meaning is Meaning.NOT_SENT:
+        return NotSent(NotSentReason.QUEUE_FULL if status == ESME_RMSGQFUL else NotSentReason.THROTTLED, status)
+    return Unknown(UnknownReason.STATUS) if meaning is Meaning.UNKNOWN else Rejected(status)

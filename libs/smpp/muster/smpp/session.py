@@ -26,6 +26,7 @@ from muster.smpp.outcomes import (
     Message,
     NotSent,
     Outcome,
+    Unknown,
     UnknownReason,
     outcome_of,
 )
@@ -289,13 +290,15 @@ class Session(asyncio.Protocol):
             self._drop(f"protocol error: {self._decoder.error}")
 
     def _on_answer(self, answer: SubmitResp | GenericNack, late: list[LateResponse]) -> None:
-        outcome = outcome_of(answer)
+        outcome = outcome_of(answer, self._options.codes)
         if not self._window.answer(answer.sequence, outcome):
             self._on_unexpected(answer.sequence, outcome, late)
         elif isinstance(outcome, Accepted):
             self.counts.accepted += 1
         elif isinstance(outcome, NotSent):
             self.counts.throttled += 1
+        elif isinstance(outcome, Unknown):
+            self.counts.unknown += 1
         else:
             self.counts.rejected += 1
 

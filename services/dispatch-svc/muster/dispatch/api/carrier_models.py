@@ -50,7 +50,15 @@ def _certificates(given: str) -> str:
     return given
 
 
+def _a_code(given: str) -> str:
+    status = int(given, 16)
+    if not status:
+        raise ValueError("0x0 says that a message was taken; nothing else can be meant by it")
+    return f"0x{status:x}"
+
+
 Word = Annotated[str, AfterValidator(_a_word)]
+Code = Annotated[str, Field(pattern=r"^0x[0-9a-fA-F]{1,8}$"), AfterValidator(_a_code)]
 Octet = Annotated[Int, Field(ge=0, le=255)]
 Type = Annotated[Int, Field(ge=0, le=6, description="type of number (SMPP 3.4, 5.2.5)")]
 Plan = Annotated[Int, Field(ge=0, le=18, description="numbering plan (SMPP 3.4, 5.2.6)")]
@@ -91,6 +99,11 @@ class SmppIn(Model):
     long_messages: Long = Long.HEADER
     response_timeout_s: Annotated[float, Field(ge=0.1, le=40)] = 20.0
     enquire_link_s: Annotated[float, Field(ge=1, le=3_600)] = 30.0
+    codes: dict[Code, Literal["not_sent", "rejected", "unknown"]] = Field(
+        default={},
+        max_length=100,
+        description="what the carrier means by a command_status, such as 0x401, where it is not what SMPP says",
+    )
     query_sm: Annotated[Flag, Field(description="ask for messages whose receipt is overdue")] = False
 
 

@@ -47,6 +47,8 @@ class Smpp:
     response_timeout_s: float = 20.0
     enquire_link_s: float = 30.0
     query_sm: bool = False
+    # Code, such as 0x401 -> what it says of the message: not_sent, rejected or unknown.
+    codes: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

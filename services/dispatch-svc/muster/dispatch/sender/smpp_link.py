@@ -16,6 +16,7 @@ from muster.smpp import (
     BindRefused,
     Deliver,
     LateResponse,
+    Meaning,
     Outcome,
     Receipt,
     Session,
@@ -189,6 +190,7 @@ class SmppLink:
             response_timeout_s=profile.response_timeout_s,
             deliver_batch_max=settings.dispatch_delivers_batch_max,
             deliver_waiting_max=settings.dispatch_delivers_waiting_max,
+            codes={int(code, 16): Meaning(means) for code, means in profile.codes.items()},
         )
         return await Session.connect(
             await address_of(settings, self._account.name, profile.host),
