@@ -3,7 +3,7 @@
 from pathlib import PurePosixPath
 
 import pytest
-from rules import RULES, Source, check
+from rules import RULES, Source, check, misnumbered
 
 STORE = "services/credit-svc/muster/credit/store.py"
 HANDLERS = "services/credit-svc/muster/credit/handlers.py"
@@ -98,3 +98,12 @@ def test_every_rule_has_code_that_breaks_it() -> None:
 def test_a_finding_names_the_file_the_line_and_the_rule() -> None:
     finding = check(source(DOMAIN, "x = 1\nimport pickle\n"))[0]
     assert str(finding).startswith(f"{DOMAIN}:2: no-pickle: ")
+
+
+def test_two_migrations_of_one_number_and_one_that_is_left_out_are_found() -> None:
+    def found(*names: str) -> list[str]:
+        return [str(one).partition(": a ")[0] for one in misnumbered(PurePosixPath(f"a/{name}.sql") for name in names)]
+
+    assert found("0001_a", "0003_c", "0002_b") == []
+    assert found("0001_a", "0002_c", "0002_b") == ["a/0002_c.sql:1: numbered-migrations"]
+    assert found("0001_a", "0003_b") == ["a/0003_b.sql:1: numbered-migrations"]

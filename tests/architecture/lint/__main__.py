@@ -7,8 +7,9 @@ from pathlib import Path, PurePosixPath
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 
-from rules import RULES, Finding, Source, check
+from rules import RULES, Finding, Source, check, misnumbered
 
+MIGRATIONS = "services/*/muster/*/migrations/*.sql"
 ROOT = Path(__file__).resolve().parents[3]
 TENANT_TABLE = re.compile(r"CALL\s+kit_tenant_table\(\s*'(\w+)'", re.IGNORECASE)
 
@@ -37,6 +38,7 @@ def main() -> int:
     """Print every finding; 1 if there is any."""
     checked = sources()
     findings: list[Finding] = [finding for source in checked for finding in check(source)]
+    findings += misnumbered(PurePosixPath(file.relative_to(ROOT)) for file in ROOT.glob(MIGRATIONS))
     for finding in findings:
         print(finding)
     print(f"{len(checked)} files, {len(RULES)} rules, {len(findings)} findings")

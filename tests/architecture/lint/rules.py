@@ -5,7 +5,7 @@ A line is excused by a comment on it or above it, with the reason: `# allow <rul
 
 import ast
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 
@@ -324,3 +324,15 @@ def nothing_unfinished(source: Source) -> Iterator[tuple[int, str]]:
     for number, line in enumerate(source.text.splitlines(), 1):
         if re.search(r"\b(TO" + r"DO|FIX" + r"ME|XX" + r"X|HA" + r"CK)\b", line):
             yield number, "unfinished: do it, or file it"
+
+
+def misnumbered(names: Iterable[PurePosixPath]) -> Iterator[Finding]:
+    """Migrations of one folder are numbered from 1 on, each number once: two that were made side by side may not be."""
+    folders: dict[PurePosixPath, list[PurePosixPath]] = {}
+    for name in sorted(names):
+        folders.setdefault(name.parent, []).append(name)
+    for found in folders.values():
+        for number, name in enumerate(found, 1):
+            if not name.name.startswith(f"{number:04d}_"):
+                yield Finding(name, 1, "numbered-migrations", f"a migration is not numbered {number:04d}")
+                break
