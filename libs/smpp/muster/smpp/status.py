@@ -4,6 +4,7 @@ sent"."""
 from typing import Final
 
 ESME_ROK: Final = 0x00
+ESME_RINVCMDLEN: Final = 0x02
 ESME_RINVCMDID: Final = 0x03
 ESME_RINVBNDSTS: Final = 0x04
 ESME_RSYSERR: Final = 0x08

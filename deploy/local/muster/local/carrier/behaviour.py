@@ -24,6 +24,7 @@ class Fate(NamedTuple):
     receipt_lost: bool = False
     receipt_twice: bool = False
     reorder_s: float = 0.0
+    receipt_alien: bool = False
 
 
 GOOD: Final = Fate()
@@ -51,6 +52,7 @@ class Behaviour:
             or options.receipt_loss
             or options.receipt_duplicate
             or options.receipt_reorder
+            or options.receipt_alien
         )
 
     def forget(self) -> None:
@@ -60,6 +62,11 @@ class Behaviour:
     def state_of(self, number: str) -> ReceiptState:
         """How an accepted message to `number` ends, whether or not its receipt is sent."""
         return self._fate_of_number(number).state if self._by_number else GOOD.state
+
+    def oddity(self, serial: int) -> int | None:
+        """Which odd thing is said beside this answer, if any."""
+        draws = self._draws("odd", serial)
+        return draws[1] if draws[0] < self._options.odd_ratio * _SCALE else None
 
     def loses_query(self, serial: int) -> bool:
         """Whether this query_sm gets no answer."""
@@ -105,5 +112,6 @@ class Behaviour:
             response_lost=draws[1] < options.response_loss * _SCALE,
             receipt_lost=draws[2] < options.receipt_loss * _SCALE,
             receipt_twice=draws[3] < options.receipt_duplicate * _SCALE,
+            receipt_alien=draws[6] < options.receipt_alien * _SCALE,
             reorder_s=draws[5] / _SCALE if draws[4] < options.receipt_reorder * _SCALE else 0.0,
         )

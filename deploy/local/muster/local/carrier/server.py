@@ -4,9 +4,10 @@ import asyncio
 import ssl
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any, Final, Self
 
-from muster.local.carrier import queries
+from muster.local.carrier import odd, queries
 from muster.local.carrier.account import Account
 from muster.local.carrier.behaviour import GOOD, Behaviour, Fate
 from muster.local.carrier.control import Control
@@ -15,12 +16,14 @@ from muster.local.carrier.http import HttpFront
 from muster.local.carrier.link import Link
 from muster.local.carrier.options import CarrierOptions
 from muster.local.carrier.stats import Stats
-from muster.smpp import Submit, encode
+from muster.smpp import ReceiptState, Submit, encode
 from muster.smpp.codec import encode_submit_resp
 from muster.smpp.pdu import Bind, Query
 from muster.smpp.status import ESME_RINVPASWD, ESME_RINVSYSID, ESME_ROK, NOT_SENT_STATUSES
 
 _DUPLICATE_AFTER_S: Final = 0.05
+# Ids of what others have sent.
+_STRANGE: Final = 10**16
 # registered_delivery, bits 1 and 0: 1 wants a receipt of any end, 2 of a failure.
 _RECEIPT_BITS: Final = 0x03
 _RECEIPT_OF_ANY_END: Final = 1
@@ -122,9 +125,25 @@ class Carrier:
                 link.reset()
                 break  # what was read after it never arrived, and what was to be answered never leaves
         else:
+            if responses and (self.options.odd_ratio or self.options.garbage_every):
+                responses[-1] += self._odd(submits)
             self._respond(link, responses)
         if receipts:
             self._later(self.options.receipt_delay_ms / 1000, account.deliver, receipts)
+
+    def _odd(self, submits: list[Submit]) -> bytes:
+        """What comes behind the answers to these, that nobody asked for."""
+        stats, said = self.stats, b""
+        for submit in submits:
+            oddity = self.behaviour.oddity(stats.submits * len(submits) + submit.sequence)
+            if oddity is not None:
+                stats.odd += 1
+                said += odd.beside(submit.sequence, oddity)
+        every = self.options.garbage_every
+        if every and stats.accepted // every > stats.garbage:
+            said += odd.garbage(stats.garbage)
+            stats.garbage += 1
+        return said
 
     def answer_query(self, link: Link, query: Query) -> None:
         """query_sm: like any answer, late or held where answers are."""
@@ -176,6 +195,10 @@ class Carrier:
         wanted = submit.registered_delivery & _RECEIPT_BITS
         if not wanted or (wanted != _RECEIPT_OF_ANY_END and fate.state is GOOD.state):
             return
+        if fate.receipt_alien:
+            self.stats.receipts_alien += 1
+            stranger = replace(submit, destination=f"61499{submit.destination[-6:]}")
+            receipts.append(Receipt(stranger, number + _STRANGE, ReceiptState.UNDELIVERABLE))
         if fate.receipt_lost:
             self.stats.receipts_lost += 1
             return

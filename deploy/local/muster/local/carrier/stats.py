@@ -38,6 +38,9 @@ class Stats:
         self.receipts_repeated = 0
         self.receipts_reordered = 0
         self.receipts_refused = 0
+        self.receipts_alien = 0
+        self.odd = 0
+        self.garbage = 0
         self.receipts_dropped = 0
         self.inbound_sent = 0
         self.inbound_acked = 0
