@@ -19,6 +19,9 @@ WRONG = [
     ("sql-in-the-store", HANDLERS, "Q = 'SELECT a FROM account WHERE tenant_id = $1'\n"),
     ("tenant-in-tenant-sql", STORE, "Q = 'SELECT available FROM account'\n"),
     ("tenant-in-tenant-sql", STORE, "Q = 'UPDATE account SET available = 0'\n"),
+    ("no-session-state", STORE, "Q = 'SET statement_timeout = 5'\n"),
+    ("no-session-state", STORE, "Q = \"SELECT set_config('app.tenant', $1, false)\"\n"),
+    ("no-session-state", STORE, "Q = 'SELECT pg_advisory_lock($1)'\n"),
     ("ordered-locks", STORE, "Q = 'DELETE FROM rate WHERE country = ANY($1)'\n"),
     (
         "ordered-locks",

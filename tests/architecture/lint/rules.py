@@ -14,6 +14,10 @@ FILE_LINES_MAX = 400
 SQL = re.compile(r"\s*(SELECT|INSERT INTO|UPDATE|DELETE FROM|WITH|MERGE INTO|LOCK|TRUNCATE)\s", re.IGNORECASE)
 SQL_TIME = re.compile(r"\b(now\(\)|clock_timestamp\(\)|statement_timestamp\(\)|current_timestamp)", re.IGNORECASE)
 SQL_ENDS = re.compile(r"^\s*(COMMIT|ROLLBACK|BEGIN|END|SAVEPOINT)\b", re.IGNORECASE)
+SQL_SESSION = re.compile(
+    r"^\s*(SET\s+(?!LOCAL\b)|RESET\s|LISTEN\s|PREPARE\s)|\bset_config\([^)]*\bfalse\b"
+    r"|\bpg_advisory_lock(_shared)?\(|\bTEMP(ORARY)?\s+TABLE\b|\bWITH HOLD\b"
+)
 TABLES = re.compile(r"\b(?:FROM|JOIN|INTO|UPDATE|USING)\s+(?:ONLY\s+)?([a-z_][a-z0-9_]*)", re.IGNORECASE)
 
 
@@ -218,6 +222,16 @@ def one_clock(source: Source) -> Iterator[tuple[int, str]]:
     for text in _strings(source):
         if SQL.match(str(text.value)) and (found := SQL_TIME.search(str(text.value))):
             yield text.lineno, f"{found[0]} in SQL: use kit_now()"
+
+
+@rule
+def no_session_state(source: Source) -> Iterator[tuple[int, str]]:
+    """Nothing outlives its transaction: connections of the worker role go back to their pool as they are."""
+    if not source.room:
+        return
+    for text in _strings(source):
+        if SQL_SESSION.search(str(text.value)):
+            yield text.lineno, "this outlives the transaction: SET LOCAL, set_config(..., true), pg_advisory_xact_lock"
 
 
 @rule

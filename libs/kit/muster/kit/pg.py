@@ -4,7 +4,7 @@ nothing but these and `dedicated` (for advisory locks) gives a connection.
 
 import asyncio
 import itertools
-from collections.abc import AsyncIterator, Iterable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
 from contextlib import asynccontextmanager, suppress
 from typing import TYPE_CHECKING, Any, cast
 from uuid import UUID
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from asyncpg.pool import PoolConnectionProxy
 
 Record = asyncpg.Record
+UniqueViolation = asyncpg.UniqueViolationError
 
 
 def array(values: Iterable[object]) -> str:
@@ -98,7 +99,7 @@ class Tx:
 
     @asynccontextmanager
     async def savepoint(self) -> AsyncIterator[None]:
-        """For kit alone: what fails within is undone while the transaction goes on."""
+        """What fails within is undone while the transaction goes on: for an error that is expected, and looked for."""
         name = f"kit_{next(self._savepoints)}"
         await self._connection.execute(f"SAVEPOINT {name}")
         try:
@@ -151,10 +152,11 @@ class Database:
             "tcp_keepalives_count": "3",
         }
 
-        async def pool(dsn: str | None, size_max: int) -> "asyncpg.Pool[Record] | None":
+        async def pool(
+            dsn: str | None, size_max: int, reset: "Callable[[Any], Awaitable[None]] | None" = None
+        ) -> "asyncpg.Pool[Record] | None":
             if dsn is None:
                 return None
-            # The reset of the pool on release stays: it is what undoes a plain SET of app.tenant.
             return await asyncpg.create_pool(
                 dsn,
                 min_size=0,
@@ -163,9 +165,12 @@ class Database:
                 command_timeout=statement_timeout_ms / 1000 + 5,
                 timeout=5,
                 server_settings=settings,
+                reset=reset,
             )
 
-        app, worker = await pool(app_dsn, app_pool_max), await pool(worker_dsn, worker_pool_max)
+        # The app role's connections are reset on release: that undoes a plain SET of app.tenant.
+        app = await pool(app_dsn, app_pool_max)
+        worker = await pool(worker_dsn, worker_pool_max, _stays_as_it_is)
         return cls(app, worker, worker_dsn, settings, pool_wait_ms / 1000)
 
     async def close(self) -> None:
@@ -237,6 +242,11 @@ class Database:
 async def unprotected_tables(tx: "Tx | asyncpg.Connection[Record]") -> dict[str, str]:
     """Tables that hold tenant data without the protection that each must have, with what is missing."""
     return {row["name"]: row["reason"] for row in await tx.fetch("SELECT name, reason FROM kit_unprotected_tables()")}
+
+
+async def _stays_as_it_is(_: Any) -> None:
+    """Between transactions of the worker role nothing is reset, which would be four statements for each: nothing that
+    outlives a transaction is written (the linter's rule no-session-state)."""
 
 
 async def _acquire(pool: "asyncpg.Pool[Record]", wait_s: float) -> "asyncpg.Connection[Record]":

@@ -82,6 +82,11 @@ class Columns:
         _extend(self._words, words)
 
     @property
+    def messages(self) -> int:
+        """How many there are."""
+        return len(self._numbers[0]) if self._numbers else 0
+
+    @property
     def arguments(self) -> tuple[Any, ...]:
         """Nothing where there is no chunk."""
         literals = ("{" + repr(column)[1:-1] + "}" for column in self._numbers)

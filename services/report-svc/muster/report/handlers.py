@@ -23,7 +23,8 @@ async def on_sms_status_changed(tx: Tx, batch: Batch) -> None:
     """What receipts say."""
     numbers = await projection.numbers(tx, map(_bulk, batch))
     for wave in events.waves(batch):
-        await _count(tx, await projection.save_receipts(tx, events.receipts(wave, numbers).arguments))
+        columns = events.receipts(wave, numbers)
+        await _count(tx, await projection.save_receipts(tx, columns.arguments, columns.messages))
 
 
 async def on_bulk_sms_requested(tx: Tx, batch: Batch) -> None:

@@ -6,7 +6,7 @@ from operator import itemgetter
 from typing import Any, Final
 from uuid import UUID
 
-from muster.kit.pg import Record, Tx
+from muster.kit.pg import Record, Tx, UniqueViolation
 from muster.report.domain import Change
 
 _ADD_BULKS: Final = """
@@ -30,8 +30,7 @@ async def numbers(tx: Tx, bulks: Iterable[tuple[UUID, UUID]]) -> dict[tuple[UUID
 
 
 # A carrier's status is any 32 bits: the upper half of them is kept as negative numbers.
-_DISPATCHED: Final = """
-WITH changed AS (
+_DISPATCHED_ROWS: Final = """
     INSERT INTO message (tenant_id, bulk_no, seq, chunk, dispatched_version, sent_at, credits, error, left_state,
         accepted, parts, country)
     SELECT ($1::uuid[])[m.chunk], ($2::bigint[])[m.chunk], m.seq, ($3::int[])[m.chunk], m.version,
@@ -41,6 +40,17 @@ WITH changed AS (
         $11::text::smallint[], $12::text::smallint[], $13::text::smallint[])
         AS m(chunk, seq, version, credits, error, left_state, accepted, parts)
     ORDER BY 1, 2, 3
+"""
+# Nearly every message is heard of for the first time. A plain INSERT takes two thirds of an upsert's time.
+_DISPATCHED_FIRST: Final = f"""
+WITH new AS ({_DISPATCHED_ROWS} RETURNING bulk_no, ended, credits, CASE accepted WHEN 2 THEN parts ELSE 0 END AS parts)
+SELECT bulk_no, NULL AS before, ended AS after, count(*) AS messages, sum(parts)::bigint AS parts,
+    sum(credits)::bigint AS credits
+FROM new GROUP BY bulk_no, ended
+"""  # noqa: S608 - the rows are the constant above
+# allow ordered-locks: _DISPATCHED_ROWS come in order
+_DISPATCHED: Final = f"""
+WITH changed AS ({_DISPATCHED_ROWS}
     ON CONFLICT (tenant_id, bulk_no, seq) DO UPDATE SET dispatched_version = excluded.dispatched_version,
         sent_at = excluded.sent_at, credits = excluded.credits, error = excluded.error,
         left_state = excluded.left_state, accepted = excluded.accepted, parts = excluded.parts,
@@ -52,23 +62,44 @@ WITH changed AS (
 )
 SELECT bulk_no, before, after, count(*) AS messages, sum(parts)::bigint AS parts, sum(credits)::bigint AS credits
 FROM changed GROUP BY bulk_no, before, after -- tenant_id: above
-"""
+"""  # noqa: S608 - the rows are the constant above
 
 
 async def save_dispatched(tx: Tx, columns: Sequence[Sequence[Any]]) -> list[Record]:
     """How messages were left; answers (bulk_no, before, after, messages, parts, credits) for the live counts: parts
     that a carrier took, and credits, as they have changed."""
-    return await tx.fetch(_DISPATCHED, *columns)
+    try:
+        async with tx.savepoint():  # allow commit-at-the-edge: the error that is expected undoes this alone
+            return await tx.fetch(_DISPATCHED_FIRST, *columns)
+    except UniqueViolation:
+        return await tx.fetch(_DISPATCHED, *columns)
 
 
-_RECEIPTS: Final = """
-WITH changed AS (
-    INSERT INTO message (tenant_id, bulk_no, seq, chunk, receipt_version, receipt_at, receipt, receipt_error)
-    SELECT ($1::uuid[])[m.chunk], ($2::bigint[])[m.chunk], m.seq, ($3::int[])[m.chunk], m.version,
-        to_timestamp(nullif(m.unix_ms, 0) / 1000.0), m.receipt, m.error
+_RECEIVED: Final = """
+    SELECT ($1::uuid[])[m.chunk] AS tenant_id, ($2::bigint[])[m.chunk] AS bulk_no, m.seq, ($3::int[])[m.chunk] AS chunk,
+        m.version, to_timestamp(nullif(m.unix_ms, 0) / 1000.0) AS at, m.receipt, m.error
     FROM unnest($4::text::int[], $5::text::int[], $6::text::int[], $7::text::bigint[], $8::text::smallint[], $9::text[])
         AS m(chunk, seq, version, unix_ms, receipt, error)
     ORDER BY 1, 2, 3
+"""
+# Nearly every receipt is of a message that has its row, and an UPDATE takes four fifths of an upsert's time.
+# allow ordered-locks: should it lock in another order than _RECEIVED has, the auditor or the agent tries again
+_RECEIPTS_OF_ROWS: Final = f"""
+WITH changed AS (
+    UPDATE message m SET receipt_version = n.version, receipt_at = n.at, receipt = n.receipt, receipt_error = n.error
+    -- tenant_id: below
+    FROM ({_RECEIVED}) n
+    WHERE m.tenant_id = n.tenant_id AND m.bulk_no = n.bulk_no AND m.seq = n.seq AND m.receipt_version < n.version
+    RETURNING new.bulk_no AS bulk_no, old.ended AS before, new.ended AS after
+)
+SELECT bulk_no, before, after, count(*) AS messages, 0 AS parts, 0 AS credits
+FROM changed GROUP BY bulk_no, before, after -- tenant_id: above
+"""  # noqa: S608 - the rows are the constant above
+# allow ordered-locks: _RECEIVED is in order
+_RECEIPTS: Final = f"""
+WITH changed AS (
+    INSERT INTO message (tenant_id, bulk_no, seq, chunk, receipt_version, receipt_at, receipt, receipt_error)
+    {_RECEIVED}
     ON CONFLICT (tenant_id, bulk_no, seq) DO UPDATE SET receipt_version = excluded.receipt_version,
         receipt_at = excluded.receipt_at, receipt = excluded.receipt, receipt_error = excluded.receipt_error
     WHERE message.receipt_version < excluded.receipt_version
@@ -76,12 +107,16 @@ WITH changed AS (
 )
 SELECT bulk_no, before, after, count(*) AS messages, 0 AS parts, 0 AS credits
 FROM changed GROUP BY bulk_no, before, after -- tenant_id: above
-"""
+"""  # noqa: S608 - the rows are the constant above
 
 
-async def save_receipts(tx: Tx, columns: Sequence[Sequence[Any]]) -> list[Record]:
-    """What receipts say; answers as save_dispatched."""
-    return await tx.fetch(_RECEIPTS, *columns)
+async def save_receipts(tx: Tx, columns: Sequence[Sequence[Any]], messages: int) -> list[Record]:
+    """What receipts say of so many messages; answers as save_dispatched."""
+    changed = await tx.fetch(_RECEIPTS_OF_ROWS, *columns)
+    if sum(row["messages"] for row in changed) < messages:
+        # Some have no row yet, or it knows better: what has just been updated is left as it is.
+        changed += await tx.fetch(_RECEIPTS, *columns)
+    return changed
 
 
 _COUNT: Final = """
