@@ -4,9 +4,9 @@ nothing but these and `dedicated` (for advisory locks) gives a connection.
 
 import asyncio
 import itertools
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Iterable, Sequence
 from contextlib import asynccontextmanager, suppress
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, cast
 from uuid import UUID
 
 import asyncpg
@@ -58,6 +58,35 @@ class Misused(Exception):
 
 class Undone(Exception):
     """COMMIT was answered by ROLLBACK: a statement failed and its error was swallowed within the transaction."""
+
+
+# Types with lower numbers are PostgreSQL's own, the same on each server.
+_FIRST_TYPE_OF_USERS: Final = 16_384
+_types: dict[int, list[Any]] = {}
+
+
+class _Looked(NamedTuple):
+    """The statement that asked for types: by its name the driver knows whether it took an anonymous one's place."""
+
+    name: str
+
+
+class _Connection(asyncpg.Connection):
+    """Asks for each array of PostgreSQL's own types once in a process, and not once for each connection: the question
+    takes the server longer than a hundred statements."""
+
+    async def _introspect_types(self, typeoids: Collection[int], timeout: float | None) -> tuple[list[Any], Any]:
+        found: list[Any] = []
+        looked: Any = _Looked("known")
+        for oid in typeoids:
+            if oid not in _types:
+                types, looked = await super()._introspect_types((oid,), timeout)  # type: ignore[misc]
+                if oid >= _FIRST_TYPE_OF_USERS:
+                    found += types
+                    continue
+                _types[oid] = list(types)
+            found += _types[oid]
+        return found, looked
 
 
 class Tx:
@@ -139,8 +168,12 @@ class Database:
         lock_timeout_ms: int = 3_000,
         idle_in_transaction_timeout_ms: int = 20_000,
         pool_wait_ms: int = 5_000,
+        generic_plans: bool = False,
     ) -> "Database":
-        """Pools that open connections when they are needed and let idle ones go; the server need not be up yet."""
+        """Pools that open connections when they are needed and let idle ones go; the server need not be up yet.
+
+        `generic_plans`: each statement of the worker role is planned once for each connection, whatever its arguments.
+        """
         settings = {
             "statement_timeout": str(statement_timeout_ms),
             "lock_timeout": str(lock_timeout_ms),
@@ -153,7 +186,10 @@ class Database:
         }
 
         async def pool(
-            dsn: str | None, size_max: int, reset: "Callable[[Any], Awaitable[None]] | None" = None
+            dsn: str | None,
+            size_max: int,
+            settings: dict[str, str],
+            reset: "Callable[[Any], Awaitable[None]] | None" = None,
         ) -> "asyncpg.Pool[Record] | None":
             if dsn is None:
                 return None
@@ -165,12 +201,14 @@ class Database:
                 command_timeout=statement_timeout_ms / 1000 + 5,
                 timeout=5,
                 server_settings=settings,
+                connection_class=_Connection,
                 reset=reset,
             )
 
         # The app role's connections are reset on release: that undoes a plain SET of app.tenant.
-        app = await pool(app_dsn, app_pool_max)
-        worker = await pool(worker_dsn, worker_pool_max, _stays_as_it_is)
+        app = await pool(app_dsn, app_pool_max, settings)
+        planned = {"plan_cache_mode": "force_generic_plan"} if generic_plans else {}
+        worker = await pool(worker_dsn, worker_pool_max, settings | planned, _stays_as_it_is)
         return cls(app, worker, worker_dsn, settings, pool_wait_ms / 1000)
 
     async def close(self) -> None:

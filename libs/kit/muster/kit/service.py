@@ -75,6 +75,7 @@ async def connect(process: Process[Any]) -> Database:
         lock_timeout_ms=settings.lock_timeout_ms,
         idle_in_transaction_timeout_ms=settings.idle_in_transaction_timeout_ms,
         pool_wait_ms=settings.pool_wait_ms,
+        generic_plans=settings.generic_plans,
     )
     process.on_stop(db.close)
     return db

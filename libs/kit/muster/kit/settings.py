@@ -45,6 +45,9 @@ class ServiceSettings(HttpSettings):
     database_worker: SecretStr = SecretStr("")
     app_pool_max: int = Field(default=8, ge=1)
     worker_pool_max: int = Field(default=8, ge=1)
+    generic_plans: bool = Field(
+        default=False, description="plan a worker's statements once for each connection, whatever their arguments"
+    )
     pool_wait_ms: int = Field(default=5_000, ge=1, description="longer waits for a connection are answered with 503")
     statement_timeout_ms: int = Field(default=15_000, ge=1)
     lock_timeout_ms: int = Field(default=5_000, ge=1)

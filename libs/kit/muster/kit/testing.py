@@ -48,7 +48,7 @@ class ServiceDatabases:
         self._opened: list[tuple[str, Database]] = []
 
     async def __call__(
-        self, service: str, package: str | None = None, *, files: Traversable | None = None, **limits: int
+        self, service: str, package: str | None = None, *, files: Traversable | None = None, **limits: Any
     ) -> Database:
         """`package` where it is not `muster.<service>`; `files` for a folder of migrations; `limits` of connect."""
         from muster.kit.pg import Database

@@ -1,11 +1,14 @@
 import asyncio
 import random
 from contextlib import suppress
+from datetime import date
+from typing import Any
 from uuid import UUID, uuid4
 
 import asyncpg
 import pytest
 
+from muster.kit import pg
 from muster.kit.pg import RETRIABLE, Database, Misused, Overloaded, Tx, Undone, unprotected_tables
 from muster.kit.testing import ServiceDatabases
 
@@ -180,7 +183,7 @@ async def test_a_connection_that_was_lost_in_a_transaction_is_something_to_try_a
 async def test_a_transaction_that_takes_too_long_is_ended_by_the_database_and_can_be_tried_again(
     service_database: ServiceDatabases, migrations: object, db: Database, limit: str, statement: str
 ) -> None:
-    hasty = await Database.connect(*service_database.dsns(db, "notes"), app_pool_max=1, **{limit: 300})
+    hasty = await Database.connect(*service_database.dsns(db, "notes"), app_pool_max=1, **{limit: 300})  # type: ignore[arg-type]
 
     async def linger() -> None:
         async with hasty.request(ANNA) as tx:
@@ -314,3 +317,39 @@ async def test_a_table_without_protection_is_found(
 
     async with db.worker() as tx:
         assert await unprotected_tables(tx) == {"bare": reason}
+
+
+async def test_arrays_are_asked_for_once_in_a_process_and_not_by_each_connection(
+    service_database: ServiceDatabases, db: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[int] = []
+    look = asyncpg.Connection._introspect_types  # type: ignore[attr-defined]
+
+    async def counted(self: Any, typeoids: Any, timeout: float | None) -> Any:
+        asked.extend(typeoids)
+        return await look(self, typeoids, timeout)
+
+    monkeypatch.setattr(asyncpg.Connection, "_introspect_types", counted)
+    monkeypatch.setattr(pg, "_types", {})
+    for _ in range(3):
+        other = await Database.connect(*service_database.dsns(db, "notes"))
+        async with other.worker() as tx:
+            query = "SELECT $1::bigint[] AS a, $2::date[] AS b, $3::bigint[] AS c"
+            row = await tx.fetchrow(query, [1], [date(2026, 1, 2)], [3])
+            assert row is not None
+            assert tuple(row) == ([1], [date(2026, 1, 2)], [3])
+        await other.close()
+
+    assert len(asked) == 2
+
+
+async def test_statements_are_planned_once_where_that_is_asked_for(
+    service_database: ServiceDatabases, db: Database
+) -> None:
+    for wanted, mode in ((True, "force_generic_plan"), (False, "auto")):
+        other = await Database.connect(*service_database.dsns(db, "notes"), generic_plans=wanted)
+        async with other.worker() as tx:
+            assert await tx.fetchval("SHOW plan_cache_mode") == mode
+        async with other.request(ANNA) as tx:
+            assert await tx.fetchval("SHOW plan_cache_mode") == "auto", "of the API's statements none is alike"
+        await other.close()
