@@ -3,11 +3,23 @@
 from datetime import UTC, datetime
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from muster.smpp import Deliver, ReceiptState, Tag, id_candidates, normalise_id, read_receipt, same_id
-from muster.smpp.receipts import read_date
+from muster.smpp import (
+    Decoder,
+    Deliver,
+    DeliverReceipt,
+    ReceiptState,
+    Tag,
+    encode,
+    id_candidates,
+    normalise_id,
+    read_receipt,
+    same_id,
+)
+from muster.smpp.codec import _any_deliver
+from muster.smpp.receipts import read_date, usual_receipt
 
 D, U, E, R, UNKNOWN = (
     ReceiptState.DELIVERED,
@@ -179,3 +191,51 @@ def test_final_states_are_those_after_which_nothing_comes(state: ReceiptState) -
     waits = {ReceiptState.SCHEDULED, ReceiptState.ENROUTE, ReceiptState.ACCEPTED, ReceiptState.UNKNOWN}
 
     assert state.is_final is (state not in waits)
+
+
+# Pieces of receipts, usual and not: what is read on the way must be what the readable road reads.
+_WORDS = st.sampled_from([b"id:", b"sub:", b"dlvrd:", b"stat:", b"err:", b"text:", b" ", b"\0", b":", b"x"])
+_USUAL_TEXTS = st.builds(
+    lambda identifier, state, error, rest: USUAL % (identifier, state, error) + rest,
+    st.binary(max_size=70) | st.from_regex(rb"[0-9A-Fa-f]{1,70}", fullmatch=True),
+    st.sampled_from([b"DELIVRD", b"delivrd", b"UNDELIV", b"FAILED", b"DELIVERED", b"", b"?"]),
+    st.sampled_from([b"000", b"", b"00A", b"\x00", b"E" * 70]),
+    st.sampled_from([b"", b" text:hello", b" Text:\0", b"9", b" stat:EXPIRED"]),
+)
+_TEXTS = _USUAL_TEXTS | st.lists(_WORDS, max_size=12).map(b"".join)
+_TLV_SETS = st.dictionaries(
+    st.sampled_from([Tag.RECEIPTED_MESSAGE_ID, Tag.MESSAGE_STATE, Tag.NETWORK_ERROR_CODE, Tag.MESSAGE_PAYLOAD]),
+    st.sampled_from(
+        [b"", b"\x02", b"\x05", b"\xff", b"abc\0", b"abc", b"a b\0", b"1" * 65, b"1" * 64 + b"\0", b"a\0b"]
+    ),
+    max_size=3,
+)
+
+
+@given(_TEXTS, _TLV_SETS, st.sampled_from([0, 4, 8, 0x44, 5]), st.sampled_from([0, 8]), st.binary(max_size=3))
+@settings(max_examples=500)
+@example(USUAL % (b"1", b"DELIVRD", b"000"), {}, 4, 0, b"")
+@example(USUAL % (b"1", b"DELIVRD", b"000"), {Tag.RECEIPTED_MESSAGE_ID: b"77\0", Tag.MESSAGE_STATE: b"\x05"}, 4, 0, b"")
+def test_a_usual_receipt_is_read_as_any_other(
+    text: bytes, tlvs: dict[int, bytes], esm_class: int, data_coding: int, tail: bytes
+) -> None:
+    octets = encode(_receipt(text[:254], tlvs, esm_class=esm_class, data_coding=data_coding))
+    body = octets[16:] + tail
+    deliver = _any_deliver(1, 0, body)
+    assert isinstance(deliver, Deliver)
+
+    read = usual_receipt(1, body)
+
+    if read is not None:
+        assert (read.receipt, read.source, read.destination) == (
+            read_receipt(deliver),
+            deliver.source,
+            deliver.destination,
+        )
+
+
+def test_what_nearly_every_carrier_sends_is_usual() -> None:
+    for tlvs in ({}, {Tag.RECEIPTED_MESSAGE_ID: b"0a1f\0", Tag.MESSAGE_STATE: b"\x02"}, {Tag.MESSAGE_STATE: b"\x02"}):
+        octets = encode(_receipt(USUAL % (b"0A1F", b"UNDELIV", b"00A"), tlvs))
+        [read] = Decoder().feed(octets)
+        assert isinstance(read, DeliverReceipt), tlvs

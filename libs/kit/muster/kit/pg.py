@@ -24,10 +24,18 @@ UniqueViolation = asyncpg.UniqueViolationError
 def array(values: Iterable[object]) -> str:
     """Numbers, booleans, dates, UUIDs or words as the text of an array, for `$1::text::bigint[]`; "NULL" is one.
 
-    asyncpg looks at each element of a list for longer than the server reads it from a text. Texts that may hold
-    anything go as lists, since nothing is quoted here.
+    asyncpg looks at each element of a list for longer than the server reads it from a text. Nothing is quoted here:
+    what may hold anything is for `texts`.
     """
     return f"{{{','.join(map(str, values))}}}"
+
+
+def texts(values: Sequence[str]) -> str:
+    """Texts, whatever they hold, as the text of an array, for `$1::text::text[]`."""
+    joined = '","'.join(values)
+    if "\\" in joined or joined.count('"') != 2 * (len(values) - 1):
+        joined = '","'.join([one.replace("\\", "\\\\").replace('"', '\\"') for one in values])
+    return f'{{"{joined}"}}' if values else "{}"
 
 
 class Overloaded(Exception):

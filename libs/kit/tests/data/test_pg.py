@@ -9,7 +9,7 @@ import asyncpg
 import pytest
 
 from muster.kit import pg
-from muster.kit.pg import RETRIABLE, Database, Misused, Overloaded, Tx, Undone, unprotected_tables
+from muster.kit.pg import RETRIABLE, Database, Misused, Overloaded, Tx, Undone, texts, unprotected_tables
 from muster.kit.testing import ServiceDatabases
 
 ANNA, BERT = uuid4(), uuid4()
@@ -353,3 +353,12 @@ async def test_statements_are_planned_once_where_that_is_asked_for(
         async with other.request(ANNA) as tx:
             assert await tx.fetchval("SHOW plan_cache_mode") == "auto", "of the API's statements none is alike"
         await other.close()
+
+
+async def test_texts_are_an_array_whatever_they_hold(db: Database) -> None:
+    chance = random.Random(7)
+    lists = [[], [""], ['","'], ["NULL"], ["a", 'b"', "c\\"], ["plain", "words"]]
+    lists += [["".join(chance.choices("\"\\,{} aé\n'\t", k=chance.randrange(6))) for _ in range(4)] for _ in range(300)]
+    async with db.worker() as tx:
+        for values in lists:
+            assert await tx.fetchval("SELECT $1::text::text[]", texts(values)) == values

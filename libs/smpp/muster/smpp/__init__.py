@@ -17,6 +17,8 @@ from muster.smpp.outcomes import (
 )
 from muster.smpp.pdu import BindMode, Deliver, Pdu, Submit, Tag
 from muster.smpp.receipts import (
+    Delivered,
+    DeliverReceipt,
     Receipt,
     ReceiptState,
     answered_receipt,
@@ -38,6 +40,8 @@ __all__ = [
     "Concat",
     "Decoder",
     "Deliver",
+    "DeliverReceipt",
+    "Delivered",
     "LateResponse",
     "Meaning",
     "Message",

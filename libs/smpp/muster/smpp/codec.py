@@ -6,7 +6,7 @@ The hot roads (a window of submit_sm out, submit_sm_resp and receipts in) are ke
 
 from collections.abc import Callable
 from struct import Struct
-from typing import Final
+from typing import Final, TypeAlias
 
 from muster.smpp.octets import c_octets
 from muster.smpp.pdu import (
@@ -45,6 +45,7 @@ from muster.smpp.pdu import (
     plain_word,
 )
 from muster.smpp.query import query_body, query_resp_body, read_query, read_query_resp
+from muster.smpp.receipts import DeliverReceipt, usual_receipt
 
 # The largest message_payload (65,535) with its mandatory fields and other TLVs fits; nothing of SMPP 3.4 is larger.
 PDU_OCTETS_MAX: Final = 70_000
@@ -55,6 +56,10 @@ _EMPTY_RESP: Final = Struct(">IIIIB")
 _pack_header = _HEADER.pack
 _unpack_header = _HEADER.unpack_from
 _OCTET: Final = tuple(bytes((value,)) for value in range(256))
+
+
+# What comes out of a stream; a usual receipt is read on the way.
+Read: TypeAlias = Pdu | DeliverReceipt
 
 
 class ProtocolError(Exception):
@@ -86,7 +91,7 @@ class Decoder:
         """Octets of an incomplete PDU that wait for the rest of it."""
         return len(self._rest)
 
-    def feed(self, data: bytes) -> list[Pdu]:
+    def feed(self, data: bytes) -> list[Read]:
         """All PDUs that `data` completes, in order; nothing once `error` is set."""
         if self.error is not None:
             return []
@@ -96,13 +101,13 @@ class Decoder:
                 return []
             data = bytes(self._rest)
             self._rest.clear()
-        pdus: list[Pdu] = []
+        pdus: list[Read] = []
         done = self._cut(data, pdus)
         if self.error is None and done < len(data):
             self._rest += data[done:]
         return pdus
 
-    def _cut(self, data: bytes, pdus: list[Pdu]) -> int:
+    def _cut(self, data: bytes, pdus: list[Read]) -> int:
         """Append the whole PDUs of `data` to `pdus`; how many octets they took."""
         offset, size = 0, len(data)
         self._need = HEADER_OCTETS
@@ -130,7 +135,7 @@ def _message_id(body: bytes) -> str:
     return plain_word(body[:end] if end >= 0 else body)
 
 
-def _decode(command_id: int, status: int, sequence: int, body: bytes) -> Pdu:
+def _decode(command_id: int, status: int, sequence: int, body: bytes) -> Read:
     reader = _READERS.get(command_id)
     if reader is None:
         return UnknownPdu(sequence, command_id, status)
@@ -154,8 +159,8 @@ def read_tlvs(body: bytes, offset: int) -> dict[int, bytes]:
     return tlvs
 
 
-def _message_reader(kind: type[Submit] | type[Deliver]) -> Callable[[int, int, bytes], Pdu]:
-    def read(sequence: int, _status: int, body: bytes) -> Pdu:
+def _message_reader(kind: type[Submit] | type[Deliver]) -> Callable[[int, int, bytes], Read]:
+    def read(sequence: int, _status: int, body: bytes) -> Read:
         service = body.index(0)
         source = body.index(0, service + 3)
         destination = body.index(0, source + 3)
@@ -196,8 +201,15 @@ def _message_reader(kind: type[Submit] | type[Deliver]) -> Callable[[int, int, b
     return read
 
 
-def _bind_reader(mode: BindMode) -> Callable[[int, int, bytes], Pdu]:
-    def read(sequence: int, _status: int, body: bytes) -> Pdu:
+_any_deliver = _message_reader(Deliver)
+
+
+def _deliver(sequence: int, status: int, body: bytes) -> Read:
+    return usual_receipt(sequence, body) or _any_deliver(sequence, status, body)
+
+
+def _bind_reader(mode: BindMode) -> Callable[[int, int, bytes], Read]:
+    def read(sequence: int, _status: int, body: bytes) -> Read:
         system_id, password, system_type, rest = body.split(b"\0", 3)
         if len(rest) < 3:
             raise ValueError("bind is cut off")
@@ -216,8 +228,8 @@ def _bind_reader(mode: BindMode) -> Callable[[int, int, bytes], Pdu]:
     return read
 
 
-def _bind_resp_reader(mode: BindMode) -> Callable[[int, int, bytes], Pdu]:
-    def read(sequence: int, status: int, body: bytes) -> Pdu:
+def _bind_resp_reader(mode: BindMode) -> Callable[[int, int, bytes], Read]:
+    def read(sequence: int, status: int, body: bytes) -> Read:
         # A refusal often comes without a body; that is a refusal all the same.
         system_id, _, rest = body.partition(b"\0")
         return BindResp(sequence, mode, status, system_id.decode("latin-1"), read_tlvs(rest, 0))
@@ -225,11 +237,11 @@ def _bind_resp_reader(mode: BindMode) -> Callable[[int, int, bytes], Pdu]:
     return read
 
 
-_READERS: Final[dict[int, Callable[[int, int, bytes], Pdu]]] = {
+_READERS: Final[dict[int, Callable[[int, int, bytes], Read]]] = {
     **{int(mode): _bind_reader(mode) for mode in BindMode},
     **{mode | RESPONSE_BIT: _bind_resp_reader(mode) for mode in BindMode},
     SUBMIT_SM: _message_reader(Submit),
-    DELIVER_SM: _message_reader(Deliver),
+    DELIVER_SM: _deliver,
     QUERY_SM: read_query,
     QUERY_SM_RESP: read_query_resp,
     DELIVER_SM_RESP: lambda sequence, status, _body: DeliverResp(sequence, status),

@@ -8,12 +8,13 @@ from collections.abc import Awaitable, Callable, Collection
 from typing import TypeAlias
 
 from muster.smpp.codec import encode, encode_deliver_resp
-from muster.smpp.pdu import DELIVER_SM, RESPONSE_BIT, Deliver, GenericNack, Malformed, Pdu, UnknownPdu
+from muster.smpp.pdu import DELIVER_SM, RESPONSE_BIT, GenericNack, Malformed, Pdu, UnknownPdu
+from muster.smpp.receipts import Delivered
 from muster.smpp.status import ESME_RINVCMDID, ESME_ROK, ESME_RSYSERR, ESME_RX_P_APPN, ESME_RX_T_APPN
 
 log = logging.getLogger(__name__)
 
-DeliverHandler: TypeAlias = Callable[[list[Deliver]], Awaitable[None]]
+DeliverHandler: TypeAlias = Callable[[list[Delivered]], Awaitable[None]]
 
 
 class SomeNotTaken(Exception):
@@ -25,7 +26,7 @@ class SomeNotTaken(Exception):
         self.sequences = frozenset(sequences)
 
 
-async def refuse_delivers(delivers: list[Deliver]) -> None:
+async def refuse_delivers(delivers: list[Delivered]) -> None:
     """For a session that was given nothing to do with them."""
     raise RuntimeError(f"{len(delivers)} deliver_sm and no on_deliver")
 
@@ -54,7 +55,7 @@ class DeliverQueue:
     ) -> None:
         self._handler = handler
         self._write = write
-        self._waiting: deque[Deliver] = deque()
+        self._waiting: deque[Delivered] = deque()
         self._waiting_max = waiting_max
         self._batch_max = batch_max
         self._task: asyncio.Task[None] | None = None
@@ -67,7 +68,7 @@ class DeliverQueue:
         """How many came in and are not in the handler's hands yet."""
         return len(self._waiting)
 
-    def offer(self, delivers: list[Deliver]) -> None:
+    def offer(self, delivers: list[Delivered]) -> None:
         """Take what just came in; what exceeds the bound is answered ESME_RX_T_APPN."""
         room = max(0, self._waiting_max - len(self._waiting))
         self._waiting.extend(delivers[:room])
@@ -90,7 +91,7 @@ class DeliverQueue:
         finally:
             self._task = None
 
-    async def _handle(self, batch: list[Deliver]) -> frozenset[int]:
+    async def _handle(self, batch: list[Delivered]) -> frozenset[int]:
         """The sequences of those that were not stored: the carrier keeps them and comes again."""
         try:
             await self._handler(batch)
@@ -102,7 +103,7 @@ class DeliverQueue:
             return frozenset(deliver.sequence for deliver in batch)
         return frozenset()
 
-    def _answer(self, batch: list[Deliver], status: int) -> None:
+    def _answer(self, batch: list[Delivered], status: int) -> None:
         if batch:
             self._write(b"".join([encode_deliver_resp(deliver.sequence, status) for deliver in batch]))
 

@@ -46,6 +46,7 @@ from muster.smpp.pdu import (
     UnbindResp,
 )
 from muster.smpp.query import Queries
+from muster.smpp.receipts import Delivered, DeliverReceipt
 from muster.smpp.status import ESME_ROK
 from muster.smpp.window import Batch, Indexed, LateResponse, OutcomeSink, Window
 
@@ -271,12 +272,12 @@ class Session(asyncio.Protocol):
     def data_received(self, data: bytes) -> None:
         """Called by asyncio. Outcomes and deliver_sm are handed over once for all that this read brought."""
         self._heard_at = self._loop.time()
-        delivers: list[Deliver] = []
+        delivers: list[Delivered] = []
         late: list[LateResponse] = []
         for pdu in self._decoder.feed(data):
             if isinstance(pdu, SubmitResp):
                 self._on_answer(pdu, late)
-            elif isinstance(pdu, Deliver):
+            elif isinstance(pdu, DeliverReceipt | Deliver):
                 delivers.append(pdu)
             else:
                 self._on_other(pdu, late)

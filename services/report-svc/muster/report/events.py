@@ -17,6 +17,7 @@ from muster.events.v1.recipients_pb2 import BulkRecipientsAttached, SmsReceived
 from muster.events.v1.replies_pb2 import OptOutReceived, ReplyReceived
 from muster.events.v1.sms_pb2 import SmsDispatched, SmsStatusChanged
 from muster.kit.consumer import Received
+from muster.kit.pg import array, texts
 
 HEARD: Final = (
     "bulk-sms",
@@ -61,8 +62,8 @@ class Columns:
     which the first says in which chunk it is, counted from 1. What a chunk's messages share is not said of each: it
     would cost more than all the rest.
 
-    Numbers of messages are array literals: Python and the server together take half as long for the text of one as for
-    the array that the driver writes, number by number.
+    What there is of messages are array literals: Python and the server together take half as long for the text of one
+    as for the array that the driver writes, number by number.
     """
 
     def __init__(self) -> None:
@@ -90,7 +91,7 @@ class Columns:
     def arguments(self) -> tuple[Any, ...]:
         """Nothing where there is no chunk."""
         literals = ("{" + repr(column)[1:-1] + "}" for column in self._numbers)
-        return (*zip(*self._chunks, strict=True), *literals, *self._words)
+        return (*zip(*self._chunks, strict=True), *literals, *map(texts, self._words))
 
 
 def _extend(columns: list[Any], more: Sequence[Sequence[Any]]) -> None:
@@ -163,7 +164,7 @@ def withdrawn(received: Received[BulkSmsWithdrawn]) -> tuple[Any, ...]:
 
 
 def recipients(received: Received[BulkRecipientsAttached], bulk_no: int) -> tuple[Any, ...]:
-    """A row of the table recipients; ValueError where an array has not an entry for each."""
+    """A row of the table recipients, its arrays as texts; ValueError where one has not an entry for each."""
     m = received.message
     n = len(m.seq)
     if len(m.number) != n or len(m.customer_id) not in (0, n) or len(m.text_index) not in (0, n):
@@ -171,8 +172,8 @@ def recipients(received: Received[BulkRecipientsAttached], bulk_no: int) -> tupl
     if n and max(m.text_index, default=0) >= len(m.text):
         raise ValueError("an index of no text")
     return (
-        *(received.tenant_id, bulk_no, m.chunk, list(m.seq), list(m.number), list(m.customer_id)),
-        *(list(m.text), list(m.text_index)),
+        *(received.tenant_id, bulk_no, m.chunk, array(m.seq), array(m.number), array(m.customer_id)),
+        *(texts(m.text), array(m.text_index)),
     )
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final, cast
 
 from muster.local.carrier.account import Account
 from muster.local.carrier.deliveries import Delivery
-from muster.smpp import BindMode, Decoder, Submit, encode
+from muster.smpp import BindMode, Decoder, DeliverReceipt, Submit, encode
 from muster.smpp.pdu import (
     RESPONSE_BIT,
     SEQUENCE_MAX,
@@ -136,7 +136,7 @@ class Link(asyncio.Protocol):
         self.submits += len(submits)
         self._carrier.take(self, self.account, submits)
 
-    def _on_other(self, pdu: Pdu) -> None:
+    def _on_other(self, pdu: Pdu | DeliverReceipt) -> None:
         match pdu:
             case Bind():
                 self._on_bind(pdu)

@@ -24,7 +24,7 @@ from muster.kit import clock, metrics, observe
 from muster.kit.outbox import Fact, emit
 from muster.kit.pg import RETRIABLE, Tx
 from muster.kit.settings import secret
-from muster.smpp import Deliver, ReceiptState, SomeNotTaken, id_candidates, normalise_id, read_receipt
+from muster.smpp import Deliver, Delivered, ReceiptState, SomeNotTaken, id_candidates, normalise_id, read_receipt
 from muster.smpp import Receipt as CarrierReceipt
 from muster.text import number_hash
 
@@ -93,7 +93,7 @@ class Deliveries:
             for one in await store.waiting(tx, self._shared.account.name, kept_s, WAITING_MAX):
                 self._book.wait(one)
 
-    async def on_deliver(self, batch: list[Deliver]) -> None:
+    async def on_deliver(self, batch: list[Delivered]) -> None:
         """Store a batch. When there are many, the next ones are let gather while these wait for their answer: a
         transaction costs as much for ten receipts as for a thousand. Behind a full batch they have gathered already."""
         began = clock.monotonic()
@@ -103,7 +103,8 @@ class Deliveries:
         # would be heard twice.
         if receipts:
             await self.on_reports(receipts)
-        refused = await self._inbox.take([deliver for deliver, receipt in read if receipt is None])
+        words = [deliver for deliver, receipt in read if receipt is None and isinstance(deliver, Deliver)]
+        refused = await self._inbox.take(words)
         if refused:
             raise SomeNotTaken(refused)
         settings = self._settings
@@ -120,7 +121,7 @@ class Deliveries:
             state = _STATES.get(receipt.state)
             if state is None:
                 continue  # not its end yet
-            place = self._place(receipt.id, receipt.number)
+            place = self._book.usual(receipt.id) or self._place(receipt.id, receipt.number)
             if place is not None:
                 plain, (home, slot) = place
                 found[home].append((slot, state, receipt.error, self._unix_ms(receipt.done_digits)))

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import NamedTuple, Protocol, TypeAlias
 
 from muster.dispatch.sender.job import Job, Window
-from muster.smpp import Deliver, Outcome, Receipt
+from muster.smpp import Delivered, Outcome, Receipt
 
 Sink: TypeAlias = Callable[[list[tuple[int, Outcome]]], None]
 SinkOf: TypeAlias = Callable[[Sequence[int]], Sink]
@@ -59,7 +59,7 @@ class Ears:
     `on_change`: there may be room now, or none any more.
     """
 
-    on_deliver: Callable[[list[Deliver]], Awaitable[None]]
+    on_deliver: Callable[[list[Delivered]], Awaitable[None]]
     on_reports: Callable[[Sequence[Report]], Awaitable[None]]
     on_late: Callable[[list[Late]], None]
     on_change: Callable[[], None]

@@ -20,6 +20,7 @@ from muster.kit.pg import RETRIABLE
 from muster.smpp import (
     Accepted,
     Deliver,
+    Delivered,
     NotSent,
     Outcome,
     Receipt,
@@ -86,7 +87,7 @@ class SandboxLink:
         self._loop = asyncio.get_running_loop()
         self._unanswered = 0
         self._reports: list[Report] = []
-        self._replies: list[Deliver] = []
+        self._replies: list[Delivered] = []
         self._wake = asyncio.Event()
         self._settled = asyncio.Event()
         self._settled.set()

@@ -14,7 +14,7 @@ from muster.dispatch.sender.shared import Shared
 from muster.kit import clock, metrics, observe
 from muster.smpp import (
     BindRefused,
-    Deliver,
+    Delivered,
     LateResponse,
     Meaning,
     Outcome,
@@ -126,7 +126,7 @@ class SmppLink:
             found += [Late(job, slots[at], response.outcome) for at in places]
         self._ears.on_late(found)
 
-    async def _on_deliver(self, delivers: list[Deliver]) -> None:
+    async def _on_deliver(self, delivers: list[Delivered]) -> None:
         async with self._delivering:
             await self._ears.on_deliver(delivers)
 

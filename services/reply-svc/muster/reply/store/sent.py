@@ -6,19 +6,21 @@ from operator import itemgetter
 from typing import Any
 from uuid import UUID
 
-from muster.kit.pg import Tx
+from muster.kit.pg import Tx, array
 from muster.reply.domain import Tenant
 
 # Arrays within rows: unnest would flatten them.
 _ADD_CHUNK = """
-INSERT INTO sent_chunk (tenant_id, bulk_id, chunk, due_at, keys, payload) VALUES ($1, $2, $3, $4, $5, $6)
+INSERT INTO sent_chunk (tenant_id, bulk_id, chunk, due_at, keys, payload)
+VALUES ($1, $2, $3, $4, $5::text::bigint[], $6)
 ON CONFLICT (tenant_id, bulk_id, chunk) DO NOTHING
 """
 
 
 async def add_chunks(tx: Tx, chunks: Iterable[tuple[UUID, UUID, int, datetime, Sequence[int], bytes]]) -> None:
     """Keep chunks (tenant id, bulk id, chunk, due at, keys, payload); one that is there stays as it is."""
-    await tx.executemany(_ADD_CHUNK, sorted(chunks, key=itemgetter(0, 1, 2)))
+    rows = [(*key, array(keys), payload) for *key, keys, payload in chunks]
+    await tx.executemany(_ADD_CHUNK, sorted(rows, key=itemgetter(0, 1, 2)))
 
 
 _ADD_DISPATCH = """

@@ -78,7 +78,8 @@ async def save_dispatched(tx: Tx, columns: Sequence[Sequence[Any]]) -> list[Reco
 _RECEIVED: Final = """
     SELECT ($1::uuid[])[m.chunk] AS tenant_id, ($2::bigint[])[m.chunk] AS bulk_no, m.seq, ($3::int[])[m.chunk] AS chunk,
         m.version, to_timestamp(nullif(m.unix_ms, 0) / 1000.0) AS at, m.receipt, m.error
-    FROM unnest($4::text::int[], $5::text::int[], $6::text::int[], $7::text::bigint[], $8::text::smallint[], $9::text[])
+    FROM unnest($4::text::int[], $5::text::int[], $6::text::int[], $7::text::bigint[], $8::text::smallint[],
+        $9::text::text[])
         AS m(chunk, seq, version, unix_ms, receipt, error)
     ORDER BY 1, 2, 3
 """
@@ -213,7 +214,8 @@ async def save_paced(tx: Tx, rows: Sequence[tuple[Any, ...]]) -> None:
 
 _RECIPIENTS: Final = """
 INSERT INTO recipients (tenant_id, bulk_no, chunk, seqs, numbers, customers, texts, text_index)
-VALUES ($1, $2, $3, $4, $5, $6, $7, $8) ON CONFLICT DO NOTHING
+VALUES ($1, $2, $3, $4::text::int[], $5::text::bigint[], $6::text::bigint[], $7::text::text[], $8::text::smallint[])
+ON CONFLICT DO NOTHING
 """
 
 
