@@ -94,3 +94,25 @@ def test_a_receipt_of_a_part_with_an_id_of_its_own_is_about_that_part(carrier_id
         book.add(str(5 + slot), parts, slot)
 
     assert list(parts.is_about(1)) == [1]
+
+
+def test_an_id_that_is_given_twice_belongs_to_whichever_of_its_messages_a_receipt_s_number_says() -> None:
+    book = Book(3600.0, 86_400.0)
+    first, second = home(), home()
+    book.add(CARRIER_ID, first, 0)
+    book.add(CARRIER_ID, first, 0)
+    assert [(one.place.home, one.sure) for one in book.find(CARRIER_ID)] == [(first, True)]
+
+    book.add(CARRIER_ID, second, 0)
+    book.done(CARRIER_ID, CARRIER_ID)
+
+    assert [(one.place.home, one.sure) for one in book.find(CARRIER_ID)] == [(second, False), (first, False)]
+    assert not book.is_final(CARRIER_ID), "the other's receipt is still to come"
+
+
+def test_a_carrier_that_gives_one_id_for_ever_is_not_remembered_for_ever() -> None:
+    book = Book(3600.0, 86_400.0)
+    for _ in range(1_000):
+        book.add("1", home(), 0)
+
+    assert len(book.find("1")) < 20

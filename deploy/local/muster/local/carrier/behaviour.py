@@ -25,6 +25,7 @@ class Fate(NamedTuple):
     receipt_twice: bool = False
     reorder_s: float = 0.0
     receipt_alien: bool = False
+    id_repeated: bool = False
 
 
 GOOD: Final = Fate()
@@ -53,6 +54,7 @@ class Behaviour:
             or options.receipt_duplicate
             or options.receipt_reorder
             or options.receipt_alien
+            or options.id_repeat
         )
 
     def forget(self) -> None:
@@ -112,6 +114,7 @@ class Behaviour:
             response_lost=draws[1] < options.response_loss * _SCALE,
             receipt_lost=draws[2] < options.receipt_loss * _SCALE,
             receipt_twice=draws[3] < options.receipt_duplicate * _SCALE,
+            id_repeated=draws[7] < options.id_repeat * _SCALE,
             receipt_alien=draws[6] < options.receipt_alien * _SCALE,
             reorder_s=draws[5] / _SCALE if draws[4] < options.receipt_reorder * _SCALE else 0.0,
         )

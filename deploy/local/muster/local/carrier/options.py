@@ -67,6 +67,7 @@ class CarrierOptions:
     receipt_duplicate: float = _ratio("receipts that are sent twice")
     receipt_reorder: float = _ratio("receipts that come up to a second later than in their turn")
     receipt_alien: float = _ratio("messages beside whose receipt comes one of somebody else's")
+    id_repeat: float = _ratio("messages that get the id of the one before")
     odd_ratio: float = _ratio("answers beside which something comes that nobody asked for")
     garbage_every: int = _option(0, "say what is no PDU after so many accepted messages; 0 is never", live=True)
     query_loss: float = _ratio("query_sm that get no answer")

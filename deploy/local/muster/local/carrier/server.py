@@ -111,6 +111,9 @@ class Carrier:
             number = self._next_id
             self._next_id = number + 1
             stats.accept(number, now, submit)
+            if fate.id_repeated:
+                stats.ids_repeated += 1
+                number -= 1
             if fate is GOOD and submit.registered_delivery & _RECEIPT_BITS == _RECEIPT_OF_ANY_END:
                 receipts.append(Receipt(submit, number, fate.state))
             else:

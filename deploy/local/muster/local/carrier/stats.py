@@ -39,6 +39,7 @@ class Stats:
         self.receipts_reordered = 0
         self.receipts_refused = 0
         self.receipts_alien = 0
+        self.ids_repeated = 0
         self.odd = 0
         self.garbage = 0
         self.receipts_dropped = 0

@@ -14,6 +14,8 @@ from muster.smpp import id_candidates, is_hexadecimal, normalise_id
 _GENERATIONS = 6
 _FINAL_MAX = 200_000
 WAITING_MAX = 100_000
+# One that gives the same id for ever gives none.
+_REPEATED_MAX = 16
 _LOOK_S_MIN = 0.5
 _LOOK_S_MAX = 60.0
 
@@ -128,6 +130,8 @@ class Book:
         self._expected: dict[str, set[str]] = {}
         self._look_at: dict[str, _Look] = {}
         self._early: list[str] = []
+        # What an id belongs to beside its last message, where the carrier has given it twice.
+        self._repeated: dict[str, list[Place]] = {}
         # Whether any id of this account was seen that is hexadecimal and not decimal.
         self._hexadecimal = False
 
@@ -145,12 +149,23 @@ class Book:
         if not plain:
             return
         ids = self._ids[-1]
-        if not home.single and plain in ids and ids[plain][0] is home and home.has_one_id(ids[plain][1], slot):
+        if plain in ids and not self._is_another(plain, home, slot):
             return
         ids[plain] = (home, slot)
         self._hexadecimal = self._hexadecimal or (not plain.isdigit() and is_hexadecimal(plain))
         if self._expected and plain in self._expected:
             self._early += self._expected[plain]
+
+    def _is_another(self, plain: str, home: ReceiptHome, slot: int) -> bool:
+        """Whether an id that is known already is given to another message, and not to a part of one that went out
+        whole. Then the number of a receipt decides which of them it is about."""
+        known = self._ids[-1][plain]
+        if known == (home, slot) or (known[0] is home and not home.single and home.has_one_id(known[1], slot)):
+            return False
+        places = self._repeated.setdefault(plain, [])
+        places.append(Place(*known))
+        del places[:-_REPEATED_MAX]
+        return True
 
     def wait(self, receipt: WaitingReceipt) -> None:
         """Keep a receipt until its message turns up; the first word on an id stays. Beyond the bound the oldest is left
@@ -215,10 +230,14 @@ class Book:
         """Where a receipt may belong, likeliest first."""
         plain = normalise_id(receipt_id)
         at = self._at(plain)
-        if at is not None and not self._may_be_another(plain):
+        if at is not None and not self._may_be_another(plain) and plain not in self._repeated:
             return [Candidate(plain, at, sure=True)]
-        others = ((candidate, self._at(candidate)) for candidate in id_candidates(receipt_id))
-        return [Candidate(candidate, place, sure=False) for candidate, place in others if place is not None]
+        others = ((candidate, place) for candidate in id_candidates(receipt_id) for place in self._all_at(candidate))
+        return [Candidate(candidate, place, sure=False) for candidate, place in others]
+
+    def _all_at(self, plain: str) -> list[Place]:
+        at = self._at(plain)
+        return ([at] if at is not None else []) + self._repeated.get(plain, [])
 
     def _at(self, plain: str) -> Place | None:
         for ids in reversed(self._ids):
@@ -233,7 +252,10 @@ class Book:
         return any(plain in final for final in self._final)
 
     def done(self, carrier_id: str, receipt_id: str) -> None:
-        """The final receipt of this id is stored; the carrier may repeat it, written as it was."""
+        """The final receipt of this id is stored; the carrier may repeat it, written as it was. One that several
+        messages have is kept, for the others' receipts."""
+        if carrier_id in self._repeated:
+            return
         for ids in self._ids:
             ids.pop(carrier_id, None)
         if len(self._final[-1]) >= _FINAL_MAX:
@@ -263,6 +285,7 @@ class Book:
         self._turned_at = clock.monotonic()
         self._ids.append({})
         leaving = self._ids.pop(0) if len(self._ids) > _GENERATIONS else {}
+        self._repeated = {plain: places for plain, places in self._repeated.items() if self._at(plain) is not None}
         live = {home.key for ids in self._ids for home, _ in ids.values()}
         # One that was written to within the hour may have none of its ids left, and is still the record of its chunk.
         oldest = self._turned_at - self._turn_s * _GENERATIONS
