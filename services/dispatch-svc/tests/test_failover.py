@@ -162,7 +162,7 @@ async def test_a_carrier_that_refuses_most_of_what_it_gets_loses_the_rest_to_the
 ) -> None:
     carrier.use(replace(carrier.options, reject_ratio=1.0, reject_status="system", response_delay_ms=20))
     send = Send(recipients=1_000, chunk_size=10)
-    async with running(db, carrier, other, dispatch_refused_percent_max=100, dispatch_rest_s_min=60.0) as op:
+    async with running(db, carrier, other, dispatch_judged_parts_min=20, dispatch_rest_s_min=60.0) as op:
         await lead(op, ("smpp", 1), ("web", 0))
         await world.queue(db, send)
         await eventually(partial(world.closed, db, send), 60)

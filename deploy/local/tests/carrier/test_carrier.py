@@ -56,6 +56,16 @@ async def test_each_message_is_accepted_counted_and_receipted_once(staged: Stage
     assert 0 < stats["t_first"] <= stats["t_last"]
 
 
+async def test_binds_are_refused_while_it_is_told_to(staged: Stager) -> None:
+    stage = await staged(bind_refused=1.0)
+    with pytest.raises(BindRefused) as refusal:
+        await stage.connect()
+    assert refusal.value.status == 0x0D
+    await stage.http.put("/faults", json={"bind_refused": 0.0})
+    session = await stage.connect()
+    assert session.bound
+
+
 async def test_destinations_can_be_left_out_of_the_stats_and_reset_forgets(staged: Stager) -> None:
     stage = await staged()
     session = await stage.connect(Phonebook())

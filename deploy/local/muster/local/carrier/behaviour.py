@@ -81,6 +81,11 @@ class Behaviour:
         fate = self._fate_of_number(number) if self._by_number else GOOD
         return self._with_luck(number, fate) if self._by_attempt else fate
 
+    def refuses_bind(self, serial: int) -> bool:
+        """Whether this bind, counted from the first, is refused."""
+        ratio = self._options.bind_refused
+        return bool(ratio) and self._draws("bind", serial)[0] < ratio * _SCALE
+
     def _within_rate(self) -> bool:
         now, rate = time.monotonic(), self._options.rate_limit
         # At most a tenth of a second's worth is saved up: a carrier's limit is not a burst of a whole second.

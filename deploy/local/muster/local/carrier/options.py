@@ -84,6 +84,7 @@ class CarrierOptions:
     )
     undelivered_ratio: float = _ratio("numbers whose messages end UNDELIV")
     expired_ratio: float = _ratio("numbers whose messages end EXPIRED")
+    bind_refused: float = _ratio("binds that are refused")
     disconnect_every: int = _option(0, "reset the connection after so many accepted messages; 0 is never", live=True)
     rate_limit: float = _option(0.0, "messages a second, throttled above it; 0 is none", live=True)
     enquire_link_s: float = _option(

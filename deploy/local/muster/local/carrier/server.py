@@ -19,7 +19,7 @@ from muster.local.carrier.stats import Stats
 from muster.smpp import ReceiptState, Submit, encode
 from muster.smpp.codec import encode_submit_resp
 from muster.smpp.pdu import Bind, Query
-from muster.smpp.status import ESME_RINVPASWD, ESME_RINVSYSID, ESME_ROK, NOT_SENT_STATUSES
+from muster.smpp.status import ESME_RBINDFAIL, ESME_RINVPASWD, ESME_RINVSYSID, ESME_ROK, NOT_SENT_STATUSES
 
 _DUPLICATE_AFTER_S: Final = 0.05
 # Ids of what others have sent.
@@ -44,7 +44,7 @@ class Carrier:
         self.behaviour = Behaviour(options)
         self._held: list[Callable[[], None]] = []
         self._next_id = options.first_id or time.time_ns() // 1000
-        self._serial = 0
+        self._serial = self._binds = 0
         self._until_disconnect = options.disconnect_every
         self._servers: list[asyncio.Server] = []
         self._control = Control(self)
@@ -80,6 +80,9 @@ class Carrier:
 
     def admit(self, bind: Bind) -> int:
         """command_status of a bind."""
+        self._binds += 1
+        if self.behaviour.refuses_bind(self._binds):
+            return ESME_RBINDFAIL
         if self.options.system_id and bind.system_id != self.options.system_id:
             return ESME_RINVSYSID
         return ESME_ROK if bind.password == self.options.password else ESME_RINVPASWD

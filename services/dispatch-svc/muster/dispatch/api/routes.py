@@ -197,7 +197,8 @@ async def change_route(
         table = await _locked(tx)
         if route not in table.routes:
             raise not_found("route")
-        changes = body.model_dump(exclude_unset=True, exclude_none=True)
+        given = body.model_dump(exclude_none=True)
+        changes = {name: given[name] for name in body.model_fields_set if name in given}
         await _store(tx, replace(table.routes[route], **_members(changes)), table, caller, "change")
         return 200, await _read(tx, route)
 

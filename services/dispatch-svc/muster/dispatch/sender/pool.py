@@ -163,8 +163,8 @@ class Pool:
                     connected = Connected(link.connections, in_flight, link.why, sender.shared.rate.limit, *counts)
                     await carriers.say(tx, account.name, account.version, connected)
                     before, share = share, await health.share(tx, account.name)
-                    is_passed_over = not share and before and (await routes.table(tx)).has_others(account.name)
-                if is_passed_over:
+                    sender.shared.has_others = (await routes.table(tx)).has_others(account.name)
+                if sender.shared.has_others and not share and before:
                     log.warning("sender.stepped_aside", account=account.name)
                     sender.shared.step_aside(clock.monotonic() + self._settings.dispatch_aside_s)
                 await trials.step()

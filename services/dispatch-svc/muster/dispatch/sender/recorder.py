@@ -6,11 +6,12 @@ import random
 from collections.abc import Sequence
 
 from muster.dispatch.domain import slots
+from muster.dispatch.domain.failover import is_carriers_fault
 from muster.dispatch.domain.slots import SLOT_OF_REASON, Reason, Slot
 from muster.dispatch.handlers import outcomes
 from muster.dispatch.handlers.outcomes import Change
 from muster.dispatch.sender.feeder import why_leave
-from muster.dispatch.sender.job import Job
+from muster.dispatch.sender.job import ERROR_LENGTH, Job
 from muster.dispatch.sender.resolver import Resolver
 from muster.dispatch.sender.shared import Shared, wait
 from muster.dispatch.store import queue
@@ -72,7 +73,8 @@ class Recorder:
                     job.unanswered()
                 raise
             for job, change in changes:
-                shared.judge.answered(job.claimed.key.chunk, job.claimed.control_version, job.stored, change.after)
+                before, after = self._judged(job, job.stored), self._judged(job, change.after)
+                shared.judge.answered(job.claimed.key.chunk, job.claimed.control_version, before, after)
                 job.recorded(change, versions[change.home.key])
                 job.dirty_at = clock.monotonic() if job.changed else None
             for job in ended:
@@ -80,6 +82,18 @@ class Recorder:
             for job in jobs:
                 if job not in kept:
                     self._lost(job)
+
+    def _judged(self, job: Job, states: bytes) -> bytes:
+        """What a send is judged by. That a carrier fails says nothing of the send where another account takes the rest:
+        then it is the account that is passed over."""
+        if not (job.errors and self._shared.has_others and self._shared.account.kind == "smpp"):
+            return states
+        return bytes(
+            Slot.QUEUED
+            if state == Slot.REJECTED and is_carriers_fault(job.errors.get(job.owners[slot], ERROR_LENGTH))
+            else state
+            for slot, state in enumerate(states)
+        )
 
     def _change(self, job: Job) -> Change:
         """What is stored of a job; one whose send has ended ends what it did not write."""
@@ -133,6 +147,9 @@ class Recorder:
                 await self._renew()
             if not shared.jobs:
                 continue
+            if shared.fails:
+                log.warning("sender.stepped_aside", account=shared.account.name)
+                shared.step_aside(clock.monotonic() + settings.dispatch_aside_s)
             jobs = dict(shared.jobs)
             try:
                 async with shared.db.worker() as tx:

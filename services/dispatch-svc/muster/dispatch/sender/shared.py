@@ -62,6 +62,8 @@ class Shared:
     closing: bool = False
     # Monotonic s before which nothing is claimed: what waits is led elsewhere meanwhile.
     aside_until: float = 0.0
+    # Whether anything that is led to this account could go by another.
+    has_others: bool = False
     # Ids of messages that belong to no send.
     trial_ids: set[str] = field(default_factory=set)
 
@@ -74,6 +76,15 @@ class Shared:
         job.leaving = job.leaving or why
         if job.finished:
             self.record.set()
+
+    @property
+    def fails(self) -> bool:
+        """Whether too much of what it was given lately has failed by its carrier's fault, and others could take it."""
+        settings, tally = self.settings, self.tally
+        failed = tally.failed >= settings.dispatch_failing_parts_min
+        return (
+            failed and self.has_others and tally.failed * 100 > settings.dispatch_failing_percent_max * tally.answered
+        )
 
     def step_aside(self, until: float) -> None:
         """Give back what is unwritten, and claim nothing for a while."""
