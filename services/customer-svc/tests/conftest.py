@@ -114,6 +114,12 @@ class Salon:
             await connection.close()
 
 
+# Tests text whom they like; those of limits set their own.
+NO_LIMITS: Any = {
+    f"customer_{name}_max": 0 for name in ("range_hourly", "prefix_hourly", "plan_range", "start_daily")
+}  # fmt: skip
+
+
 def tenant(tenant_id: UUID, country: str = "AU", version: int = 1, countries: Iterable[str] = ("*",)) -> TenantChanged:
     return TenantChanged(
         tenant_id=str(tenant_id),
@@ -164,7 +170,9 @@ class Verifier:
 
 @pytest.fixture
 def settings() -> CustomerSettings:
-    return CustomerSettings(hash_key=KEY, bulk_id_key=KEY, customer_tenant_wait_ms=60, customer_import_batch_rows=50)
+    return CustomerSettings(
+        hash_key=KEY, bulk_id_key=KEY, customer_tenant_wait_ms=60, customer_import_batch_rows=50, **NO_LIMITS
+    )
 
 
 @pytest.fixture(scope="session")

@@ -22,6 +22,7 @@ from muster.local.supervisor import Part, Stage, Supervisor
 from muster.local.var import Lock, Ports, Secrets, write_json
 
 HOST = "127.0.0.1"
+LIMITS = tuple(f"MUSTER_CUSTOMER_{name}_MAX" for name in ("RANGE_HOURLY", "PREFIX_HOURLY", "PLAN_RANGE", "START_DAILY"))
 ROLES = dict.fromkeys(SERVICES, ("api", "worker")) | {"dispatch": ("api", "worker", "sender")}
 _SYSTEM_ID = "muster"
 
@@ -280,6 +281,9 @@ class Stack:
         if service == "credit":
             env["MUSTER_CREDIT_WEBHOOK_SECRETS"] = self._webhook_secret()
             env |= {name: os.environ[name] for name in (PAYMENT_TOKEN,) if name in os.environ}
+        if service == "customer":
+            # Here numbers are made up in rows and nobody is old: what guards a platform would refuse most of it.
+            env |= {name: os.environ.get(name, "0") for name in LIMITS}
         if service == "dispatch":
             env |= self._carrier_env()
             # Carriers to try with are on this machine; elsewhere a carrier may be in public alone, or where it is said.

@@ -133,6 +133,14 @@ schedule_late_seconds = Histogram(
     buckets=(1, 2, 5, 15, 60, 300, 1_800, 7_200, 86_400),
 )
 
+# --- Limits (customer-svc) ---
+pumping_refused = Counter(
+    "muster_pumping_refused",
+    "Refused: single messages of which too many go to a range or prefix of strangers; plan: sends by their numbers.",
+    ["reason"],
+)
+start_refused = Counter("muster_start_refused", "Sends and messages above what a business may send in a day.")
+
 # --- Carriers (dispatch-svc) ---
 submits = Counter("muster_submits", "submit_sm written to a carrier.")
 receipts = Counter("muster_receipts", "Final receipts: joined to their message, or kept waiting for it.", ["found"])

@@ -248,6 +248,11 @@ def _day_of(text: str) -> date:
         raise Poison("a day is none of the calendar") from error
 
 
+def moment(unix_ms: int) -> datetime:
+    """A time of an event."""
+    return datetime.fromtimestamp(unix_ms / 1000, UTC)
+
+
 def sender_of(message: SenderChanged) -> tuple[UUID, int, Sender]:
     """Whose sender, its version, and how it stands; what was said before there was a standing has but `active`."""
     standing = _STANDING.get(message.standing, Standing.ACTIVE if message.active else Standing.FREE)

@@ -4,7 +4,7 @@ from functools import partial
 
 from muster.customer import events
 from muster.customer.gatherer import Gatherer
-from muster.customer.handlers import facts, messages
+from muster.customer.handlers import facts, guarding, messages
 from muster.customer.planner import Limits, Planner
 from muster.customer.scheduler import Limits as SchedulerLimits
 from muster.customer.scheduler import Scheduler
@@ -12,9 +12,11 @@ from muster.customer.settings import CustomerSettings
 from muster.kit.outbox import Lane
 from muster.kit.pg import Database
 from muster.kit.process import Process
+from muster.kit.repeat import repeat
 from muster.kit.service import connect, main, serve_api, start_consumer, start_relay
 
 _REPEATED_MAX = 10_000
+_FORGET_S = 600.0
 
 
 async def api(process: Process[CustomerSettings]) -> None:
@@ -31,7 +33,7 @@ def _gatherer(db: Database, settings: CustomerSettings) -> Gatherer:
     secrets = messages.Secrets(settings.hash_key_bytes, settings.hash_generation, settings.bulk_id_key_bytes)
     return Gatherer(
         db,
-        partial(messages.take, secrets=secrets),
+        partial(messages.take, secrets=secrets, limits=settings.limits),
         wait_ms=settings.customer_group_wait_ms,
         group_max=settings.customer_group_max,
         waiting_max=settings.customer_group_waiting_max,
@@ -48,14 +50,18 @@ async def worker(process: Process[CustomerSettings]) -> None:
         process,
         db,
         topics=events.HEARD,
-        handlers=facts.handlers(settings.bulk_id_key_bytes),
+        handlers=facts.handlers(settings.bulk_id_key_bytes, settings.customer_start_days),
         batch_max=settings.customer_batch_max,
         after_commit=lambda _: relay.wake(),
     )
     for lane in Lane:
-        process.supervise(f"planner.{lane.name.lower()}", Planner(db, lane, _limits(settings), relay.wake).run())
-    scheduler = Scheduler(db, settings.bulk_id_key_bytes, _scheduler_limits(settings), relay.wake)
+        planner = Planner(db, lane, _limits(settings), relay.wake, settings.limits)
+        process.supervise(f"planner.{lane.name.lower()}", planner.run())
+    scheduler = Scheduler(
+        db, settings.bulk_id_key_bytes, _scheduler_limits(settings), relay.wake, guard=settings.limits
+    )
     process.supervise("scheduler", scheduler.run())
+    process.supervise("counters", repeat("counters", _FORGET_S, lambda: guarding.forget(db)))
     process.ready()
     await process.stopped()
 

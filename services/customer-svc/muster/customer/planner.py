@@ -14,6 +14,8 @@ from uuid import UUID
 from muster.customer import events
 from muster.customer.domain.audience import Audience, Reason, left_out_by_word
 from muster.customer.domain.hours import Hours, summary
+from muster.customer.domain.limits import NO_LIMITS, too_dense
+from muster.customer.domain.limits import Limits as SendLimits
 from muster.customer.domain.planning import CHUNK_RECIPIENTS_MAX, Totals, add_up, make_chunk
 from muster.customer.domain.pricing import MergeText, Renderer
 from muster.customer.domain.refusal import Refusal
@@ -23,17 +25,20 @@ from muster.customer.domain.sends import (
     Problem,
     audience_empty,
     costs_more,
+    limit_refused,
     no_hours,
     plan_failed,
     sender_refused,
     text_refused,
 )
 from muster.customer.events import MessageClass
+from muster.customer.handlers import guarding
 from muster.customer.handlers.scheduling import tell_refused
 from muster.customer.store import again, audience, bulks, plans, quotes, reference
 from muster.customer.store.hours import AT_ANY_HOUR, hours_of_customers
 from muster.customer.store.plans import Plan
 from muster.customer.store.quotes import Quote
+from muster.customer.store.reference import Tenant
 from muster.kit import clock, observe
 from muster.kit.outbox import Lane, emit
 from muster.kit.pg import RETRIABLE, Database, Record, Tx
@@ -56,12 +61,16 @@ class Limits:
 
 
 class Planner:
-    """Plans the sends of one lane. wake: called when facts were stored, so that the relay need not wait."""
+    """Plans the sends of one lane. wake: called when facts were stored, so that the relay need not wait;
+    guard: how much a business may send."""
 
-    def __init__(self, db: Database, lane: Lane, limits: Limits, wake: Callable[[], None]) -> None:
+    def __init__(
+        self, db: Database, lane: Lane, limits: Limits, wake: Callable[[], None], guard: SendLimits = NO_LIMITS
+    ) -> None:
         self._db = db
         self._lane = lane
         self._limits = limits
+        self._guard = guard
         self._wake = wake
         self._served = _NOBODY
         self._renderers: dict[UUID, Renderer] = {}
@@ -180,7 +189,7 @@ class Planner:
         for frozen in rows:
             totals = add_up(totals, frozen, quote.tariff.destination(frozen.country), renderer)
         plan = replace(plan, next_chunk=plan.next_chunk + len(rows), before=totals)
-        return plan if plan.next_chunk <= bulk["chunks"] else await _decide(tx, plan)
+        return plan if plan.next_chunk <= bulk["chunks"] else await _decide(tx, plan, self._guard)
 
     async def _publish(self, tx: Tx, plan: Plan, bulk: Record, quote: Quote) -> Plan:
         renderer, header = self._renderer(bulk), events.header_of(bulk)
@@ -204,17 +213,17 @@ class Planner:
         return renderer
 
 
-async def _decide(tx: Tx, plan: Plan) -> Plan:
+async def _decide(tx: Tx, plan: Plan, guard: SendLimits) -> Plan:
     """The plan is known in full: it fits what was confirmed and is said, or it goes back to the user."""
     bulk = await bulks.lock_bulk(tx, plan.tenant_id, plan.bulk_id)
     assert bulk is not None
     if bulk["phase"] != Phase.PLANNING:
         return replace(plan, step="done")
     tenant = await reference.tenant_of(tx, plan.tenant_id)
-    sender = await reference.sender_of(tx, tenant, bulk["sender"]) if tenant is not None else None
-    refused = refusal(sender) if sender is not None else None
+    assert tenant is not None, "a quote needs a tenant"
+    refused = await _against(tx, plan, tenant, bulk["sender"], guard)
     if refused is not None:
-        return await _refuse(tx, plan, sender_refused(refused.code, refused.message))
+        return await _refuse(tx, plan, refused)
     totals = plan.before
     await bulks.save_total(tx, plan.tenant_id, plan.bulk_id, totals.parts, totals.credits)
     if totals.credits > bulk["credits_confirmed"] and bulk["credits_max"] is None:
@@ -225,6 +234,16 @@ async def _decide(tx: Tx, plan: Plan) -> Plan:
     sums = (totals.recipients, bulk["chunks"], totals.credits, bulk["credits_max"] or 0)
     await emit(tx, events.bulk_requested(events.header_of(bulk), *sums))
     return Plan(plan.tenant_id, plan.bulk_id, "publish", 1, Totals())
+
+
+async def _against(tx: Tx, plan: Plan, tenant: Tenant, sender: str, guard: SendLimits) -> Problem | None:
+    """What has come up since it was quoted, or is known of its numbers only now."""
+    own = await reference.sender_of(tx, tenant, sender)
+    lost = refusal(own) if own is not None else None
+    if lost is not None:
+        return sender_refused(lost.code, lost.message)
+    limit = await guarding.too_dense(tx, tenant, plan.bulk_id, plan.before.recipients, guard)
+    return None if limit is None else limit_refused(*too_dense(limit))
 
 
 async def _refuse(tx: Tx, plan: Plan, problem: Problem) -> Plan:

@@ -12,6 +12,8 @@ from datetime import datetime, timedelta
 from typing import Final, NoReturn
 from uuid import UUID
 
+from muster.customer.domain.limits import NO_LIMITS
+from muster.customer.domain.limits import Limits as SendLimits
 from muster.customer.domain.recurrence import next_start
 from muster.customer.domain.schedules import SUSPENDED, Outcome, Verdict
 from muster.customer.domain.wall_clock import TZ_VERSION, zone_of
@@ -41,16 +43,24 @@ class Limits:
 
 
 class Scheduler:
-    """Starts the schedules of all tenants. key: of bulk ids; wake: called when facts were stored."""
+    """Starts the schedules of all tenants. key: of bulk ids; wake: called when facts were stored; guard:
+    how much a business may send."""
 
     def __init__(
-        self, db: Database, key: bytes, limits: Limits, wake: Callable[[], None], tz_version: str = TZ_VERSION
+        self,
+        db: Database,
+        key: bytes,
+        limits: Limits,
+        wake: Callable[[], None],
+        tz_version: str = TZ_VERSION,
+        guard: SendLimits = NO_LIMITS,
     ) -> None:
         self._db = db
         self._key = key
         self._limits = limits
         self._wake = wake
         self._tz_version = tz_version
+        self._guard = guard
         for outcome in (*Outcome, SUSPENDED):
             metrics.schedule_starts.labels(outcome)  # from 0 on, so that an alert sees the first
 
@@ -107,7 +117,7 @@ class Scheduler:
 
     async def _decide(self, tx: Tx, tenant_id: UUID, schedule: Schedule, now: datetime) -> Started | None:
         await tx.execute(f"SET LOCAL statement_timeout = {int(self._limits.start_timeout_ms)}")
-        return await scheduling.start(tx, tenant_id, schedule, self._key, now)
+        return await scheduling.start(tx, tenant_id, schedule, self._key, now, self._guard)
 
     async def _start(self, tenant_id: UUID, schedule_id: UUID, decide: Decide) -> bool:
         """Whether something was decided; not so where another has it in hand, or it waits."""

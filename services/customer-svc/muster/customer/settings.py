@@ -2,6 +2,7 @@
 
 from pydantic import Field, SecretStr
 
+from muster.customer.domain.limits import Limits
 from muster.kit.settings import ServiceSettings, secret
 
 
@@ -34,6 +35,22 @@ class CustomerSettings(ServiceSettings):
     customer_group_waiting_max: int = Field(
         default=5_000, ge=1, le=100_000, description="single messages that wait; more are refused with 503"
     )
+    customer_range_hourly_max: int = Field(
+        default=20, ge=0, description="single messages to numbers of no customer, to one range of 1,000; 0: no limit"
+    )
+    customer_prefix_hourly_max: int = Field(
+        default=300, ge=0, description="the same to numbers that differ in their last six digits only; 0: no limit"
+    )
+    customer_plan_range_max: int = Field(
+        default=300, ge=0, description="recipients of a bulk send in one range of 1,000 numbers; 0: no limit"
+    )
+    customer_start_daily_max: int = Field(
+        default=2_000,
+        ge=0,
+        le=1_000_000_000,
+        description="recipients of a new business's first day, twice as many each day after it; 0: no limit",
+    )
+    customer_start_days: int = Field(default=10, ge=0, le=60, description="for how long a business is new")
     customer_schedules_max: int = Field(default=200, ge=1, le=100_000, description="of one tenant, active or paused")
     customer_schedule_gap_min: int = Field(
         default=15, ge=1, le=1_440, description="least time between two starts of a schedule"
@@ -47,6 +64,17 @@ class CustomerSettings(ServiceSettings):
     dispatch_unknown_kept_s: float = Field(
         default=72 * 3600.0, gt=0, description="the same as dispatch-svc's: for how long an outcome may be unknown"
     )
+
+    @property
+    def limits(self) -> Limits:
+        """How much a business may send before somebody looks."""
+        return Limits(
+            range_hourly=self.customer_range_hourly_max or None,
+            prefix_hourly=self.customer_prefix_hourly_max or None,
+            plan_range=self.customer_plan_range_max or None,
+            start_daily=self.customer_start_daily_max or None,
+            start_days=self.customer_start_days,
+        )
 
     @property
     def hash_key_bytes(self) -> bytes:

@@ -57,6 +57,7 @@ class Action(StrEnum):
 
 
 OneService = Annotated[Service | None, typer.Option(help="of this service only")]
+Most = Annotated[int | None, typer.Option(min=0, help="0: no limit; as for all unless said")]
 Reason = Annotated[str, typer.Option(help="why, for the audit log")]
 
 
@@ -200,6 +201,33 @@ def platform(as_json: AsJson = False) -> None:  # noqa: FBT002
     """Whether the platform is stopped, since when and why."""
     with Muster(Connection.from_environment(operator=True)) as muster:
         show(muster.get("/v1/ops/dispatch/platform"), as_json=as_json)
+
+
+@app.command()
+def limits(tenant_id: str, as_json: AsJson = False) -> None:  # noqa: FBT002
+    """How much a business may send, and where most of what was counted went."""
+    with Muster(Connection.from_environment(operator=True)) as muster:
+        show(muster.get(_limits_path(tenant_id)), as_json=as_json)
+
+
+@app.command("set-limits")
+def set_limits(
+    tenant_id: str,
+    reason: Reason,
+    range_hourly: Most = None,
+    prefix_hourly: Most = None,
+    plan_range: Most = None,
+    daily: Most = None,
+    as_json: AsJson = False,  # noqa: FBT002
+) -> None:
+    """Set all limits of one business anew: what is not said is as for all, 0 is no limit."""
+    given = {"range_hourly": range_hourly, "prefix_hourly": prefix_hourly, "plan_range": plan_range, "daily": daily}
+    with Muster(Connection.from_environment(operator=True)) as muster:
+        show(muster.put(_limits_path(tenant_id), {**given, "reason": reason}), as_json=as_json)
+
+
+def _limits_path(tenant_id: str) -> str:
+    return f"/v1/ops/customer/tenants/{quote(tenant_id, safe='') or '-'}/limits"
 
 
 def _decide(below: str, reason: str, *, as_json: bool) -> None:

@@ -8,6 +8,7 @@ from muster.customer.api import (
     customers,
     imports,
     laws,
+    limits,
     messages,
     quotes,
     schedules,
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
 
 
 def _handlers(settings: "CustomerSettings") -> "Mapping[str, Handler]":
-    return facts.handlers(settings.bulk_id_key_bytes)
+    return facts.handlers(settings.bulk_id_key_bytes, settings.customer_start_days)
 
 
 ROUTERS = (
@@ -41,5 +42,6 @@ ROUTERS = (
     schedules.router,
     closed_days.router,
     laws.router,
+    limits.router,
     ops_router("customer", _handlers),
 )

@@ -24,7 +24,7 @@ from muster.customer.domain.refusal import Refusal
 from muster.customer.domain.sends import judge_send_by
 from muster.customer.events import MessageKind
 from muster.customer.gatherer import Gatherer
-from muster.customer.handlers.messages import Answer, Ask, No, Suspended, Taken
+from muster.customer.handlers.messages import Answer, Ask, Limited, No, Suspended, Taken
 from muster.kit import clock
 from muster.kit.auth import SENDERS, Caller, requires
 from muster.kit.direct import DirectRoute, documented, read_body
@@ -153,13 +153,25 @@ async def _answered(request: Request, ask: Ask) -> Answer:
     return answer
 
 
-def _problem(answer: Refusal | No | Suspended, caller: Caller) -> Problem:
+def _problem(answer: Refusal | No | Suspended | Limited, caller: Caller) -> Problem:
     if isinstance(answer, Refusal):
         return problem_of(answer)
     if isinstance(answer, Suspended):
         return suspended(caller.tenant_id, answer.reasons)
+    if isinstance(answer, Limited):
+        return _too_many(answer)
     if answer is No.NO_CUSTOMER:
         return not_found("customer")
     if answer is No.SENDER_NOT_HEARD_OF:
         return sender_not_heard_of()
     return tenant_closed() if answer is No.CLOSED else tenant_not_heard_of()
+
+
+def _too_many(answer: Limited) -> Problem:
+    """429: until when no more are taken."""
+    refused = answer.refusal
+    error = {"field": refused.field, "code": refused.code, "message": refused.message}
+    detail = f"{refused.field}: {refused.message}"
+    problem = Problem(429, refused.code, "Too many messages", detail, errors=[error], until=answer.until.isoformat())
+    wait_s = max(int((answer.until - clock.now()).total_seconds()), 1)
+    return problem.with_headers({"Retry-After": str(wait_s)})

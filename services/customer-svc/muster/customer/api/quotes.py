@@ -178,7 +178,7 @@ def _local(given: str | None, tenant: Tenant, now: datetime) -> LocalTime | None
 async def give_quote(request: Request, tx: Tx, tenant: Tenant, asked: Asked) -> QuoteOut:
     """A quote as it is answered; 422 for what stands against it."""
     settings = settings_of(request)
-    asked = replace(asked, missing_max=settings.customer_quote_missing_shown)
+    asked = replace(asked, missing_max=settings.customer_quote_missing_shown, limits=settings.limits)
     found = await quote_now(tx, tenant, asked, timedelta(hours=settings.customer_quote_valid_h))
     if isinstance(found, Refusal):
         raise problem_of(found)

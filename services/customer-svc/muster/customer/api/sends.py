@@ -23,7 +23,7 @@ from muster.customer.domain.hours import judge_local_time
 from muster.customer.domain.refusal import Refusal
 from muster.customer.domain.sends import Phase, judge_send_by
 from muster.customer.events import MessageClass, MessageKind, Partial
-from muster.customer.handlers.requesting import request_send
+from muster.customer.handlers.requesting import Terms, request_send
 from muster.customer.store import again, bulks, plans, quotes
 from muster.customer.store.hours import hours_of_customers
 from muster.customer.store.quotes import Quote
@@ -164,9 +164,10 @@ async def _send(request: Request, tx: Tx, caller: Caller, body: BulkIn) -> BulkO
     if isinstance(send_by, Refusal):
         raise problem_of(send_by)
     partial, key = Partial[body.partial.upper()], settings_of(request).bulk_id_key_bytes
-    bulk_id = await request_send(
-        tx, caller.tenant_id, key, quote, partial=partial, send_by=send_by, by=caller.user_id, agreed=quote.credits
-    )
+    terms = Terms(partial, send_by, caller.user_id, quote.credits)
+    bulk_id = await request_send(tx, tenant, key, quote, terms, settings_of(request).limits)
+    if isinstance(bulk_id, Refusal):
+        raise problem_of(bulk_id)
     if quote.audience.again is not None:
         await _send_again(tx, caller.tenant_id, bulk_id, quote)
     await emit(tx, audit.record(caller, "send-requested", "bulk-sms", str(bulk_id)))

@@ -145,6 +145,11 @@ def sender_refused(code: str, message: str) -> Problem:
     return _problem(code, "Nothing is sent by this sender", f"{message[:1].upper()}{message[1:]}.")
 
 
+def limit_refused(code: str, message: str) -> Problem:
+    """Its recipients are not those of a list of customers."""
+    return _problem(code, "Its numbers look made up", f"{message[:1].upper()}{message[1:]}.")
+
+
 def held_back() -> Problem:
     """Facts about it contradict each other."""
     detail = (

@@ -25,7 +25,7 @@ from muster.customer.events import (
 )
 from muster.customer.handlers import scheduling, single
 from muster.customer.handlers.outcomes import on_sms_dispatched, on_sms_status_changed
-from muster.customer.store import bulks, reference, suppressions
+from muster.customer.store import bulks, limits, reference, suppressions
 from muster.customer.store.suppressions import Version
 from muster.kit import clock, observe
 from muster.kit.consumer import Handler, Received
@@ -34,6 +34,8 @@ from muster.kit.pg import Tx
 
 # Why a send ended, in the words of dispatch-svc.
 STOPPED: Final = "stopped"
+# Why a send has paused itself.
+ERROR_RATE: Final = "error_rate"
 
 log = observe.logger(__name__)
 
@@ -44,11 +46,13 @@ async def on_tenant_changed(tx: Tx, batch: Sequence[Received[TenantChanged]]) ->
         await reference.save_tenant(tx, events.tenant_of(received.message))
 
 
-async def on_suspension_changed(tx: Tx, batch: Sequence[Received[SuspensionChanged]]) -> None:
+async def on_suspension_changed(tx: Tx, batch: Sequence[Received[SuspensionChanged]], *, start_days: int = 0) -> None:
     """Whom the operator has suspended, and whether the platform is stopped; the highest version."""
     for message in (received.message for received in batch):
         subject_id = events.uuid_of(message.tenant_id)
         await reference.save_suspension(tx, subject_id, message.version, message.reason, suspended=message.suspended)
+        if message.suspended:
+            await limits.begin_anew(tx, subject_id, events.moment(message.at_unix_ms), start_days)
 
 
 async def on_rates_changed(tx: Tx, batch: Sequence[Received[RatesChanged]]) -> None:
@@ -97,13 +101,16 @@ async def on_answer_requested(bulk_id_key: bytes, tx: Tx, batch: Sequence[Receiv
             log.warning("answer.not_sent", answer_id=answer.answer_id, tenant_id=str(answer.tenant_id), why=refusal)
 
 
-async def on_bulk_sms_controlled(tx: Tx, batch: Sequence[Received[BulkSmsControlled]]) -> None:
-    """Remember the control; a stop of what was not requested yet ends it here."""
+async def on_bulk_sms_controlled(tx: Tx, batch: Sequence[Received[BulkSmsControlled]], *, start_days: int = 0) -> None:
+    """Remember the control; a stop of what was not requested yet ends it here. start_days: for how long a business is
+    new; one of which too many messages fail begins anew."""
     for received in batch:
         tenant_id, bulk_id = events.ids_of(received.message)
         control = events.control_of(received.message)
         version, reason = received.message.control_version, received.message.reason
         await bulks.save_control(tx, tenant_id, bulk_id, version, control, reason)
+        if reason == ERROR_RATE:
+            await limits.begin_anew(tx, tenant_id, events.moment(received.message.at_unix_ms), start_days)
         await _withdraw(tx, tenant_id, bulk_id, received.event_id, stop=control == "stop")
 
 
@@ -173,9 +180,14 @@ async def _save_balances(
     await reference.save_balances(tx, balances)
 
 
-def handlers(bulk_id_key: bytes) -> dict[str, Handler]:
-    """The handler of each event type that is heard."""
-    return {**_HANDLERS, "AnswerRequested": partial(on_answer_requested, bulk_id_key)}
+def handlers(bulk_id_key: bytes, start_days: int = 0) -> dict[str, Handler]:
+    """The handler of each event type that is heard. start_days: for how long a business is new."""
+    return {
+        **_HANDLERS,
+        "AnswerRequested": partial(on_answer_requested, bulk_id_key),
+        "SuspensionChanged": partial(on_suspension_changed, start_days=start_days),
+        "BulkSmsControlled": partial(on_bulk_sms_controlled, start_days=start_days),
+    }
 
 
 _HANDLERS: Mapping[str, Handler] = {

@@ -10,6 +10,7 @@ from uuid import UUID
 from muster.customer import events
 from muster.customer.domain.customers import Mobile, NumberReader
 from muster.customer.domain.hours import Hours
+from muster.customer.domain.limits import NO_LIMITS, Limits, Over, why
 from muster.customer.domain.messages import Sendable, Together, group
 from muster.customer.domain.pricing import Verbatim
 from muster.customer.domain.refusal import Refusal
@@ -17,6 +18,7 @@ from muster.customer.domain.senders import refusal
 from muster.customer.domain.sends import SEND_BY_DEFAULT
 from muster.customer.domain.tariff import Tariff
 from muster.customer.events import Header, MessageClass, MessageKind, Partial
+from muster.customer.handlers.guarding import Wanted, admit, limits_of
 from muster.customer.handlers.single import not_allowed, not_textable, reference_base
 from muster.customer.store import bulks, messages, plans, reference
 from muster.customer.store.bulks import NewBulk, Total
@@ -51,6 +53,14 @@ class Suspended:
     """Nothing is sent for this business, or (the nil id) for anybody: the reasons, by id."""
 
     reasons: Mapping[UUID, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Limited:
+    """Too many were sent already: why, and when it may be asked again."""
+
+    refusal: Refusal
+    until: datetime
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +102,7 @@ class Taken:
         ).encode()
 
 
-Answer: TypeAlias = Taken | Stored | Refusal | No | Suspended
+Answer: TypeAlias = Taken | Stored | Refusal | No | Suspended | Limited
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +114,7 @@ class Secrets:
     bulk_id_key: bytes
 
 
-async def take(tx: Tx, asks: Sequence[Ask], secrets: Secrets) -> list[Answer]:
+async def take(tx: Tx, asks: Sequence[Ask], secrets: Secrets, limits: Limits = NO_LIMITS) -> list[Answer]:
     """Store and say all that may go, and answer each (worker). Raises Overtaken. The idempotency keys must differ."""
     known = await stored_answers(tx, [ask.claim for ask in asks if ask.claim is not None])
     answers: dict[int, Answer] = {}
@@ -116,7 +126,7 @@ async def take(tx: Tx, asks: Sequence[Ask], secrets: Secrets) -> list[Answer]:
         else:
             new[place] = ask
     texts = Verbatim()
-    judged = await _judge(tx, new, secrets, texts) if new else {}
+    judged = await _judge(tx, new, secrets, texts, limits) if new else {}
     sendable = [one for one in judged.values() if isinstance(one, Sendable)]
     taken = await _store(tx, asks, group(sendable, texts), secrets) if sendable else {}
     answers.update((place, one) for place, one in judged.items() if not isinstance(one, Sendable))
@@ -139,10 +149,12 @@ class _Named:
     time_zone: str | None = None
 
 
-_Not: TypeAlias = Refusal | No | Suspended
+_Not: TypeAlias = Refusal | No | Suspended | Limited
 
 
-async def _judge(tx: Tx, asks: dict[int, Ask], secrets: Secrets, texts: Verbatim) -> dict[int, Sendable | _Not]:
+async def _judge(
+    tx: Tx, asks: dict[int, Ask], secrets: Secrets, texts: Verbatim, limits: Limits
+) -> dict[int, Sendable | _Not]:
     """Each as it may be sent, or why it may not, by its place."""
     tenants = await reference.tenants_of(tx, {ask.caller.tenant_id for ask in asks.values()})
     reasons = await reference.suspensions(tx, tenants)
@@ -165,10 +177,28 @@ async def _judge(tx: Tx, asks: dict[int, Ask], secrets: Secrets, texts: Verbatim
     left = {place: one for place, one in named.items() if isinstance(one, _Named)}
     barred = await messages.suppressed(tx, [_by_number(one) for one in left.values()])
     tariff = await reference.tariff_now(tx)
-    return judged | {
+    judged |= {
         place: _sendable(place, one, tariff, texts, suppressed=suppressed)
         for (place, one), suppressed in zip(left.items(), barred, strict=True)
     }
+    sendable = {place: left[place] for place, one in judged.items() if isinstance(one, Sendable)}
+    return judged | await _limited(tx, sendable, limits)
+
+
+async def _limited(tx: Tx, sendable: dict[int, _Named], limits: Limits) -> dict[int, Limited]:
+    """Those that are too many; the others are counted."""
+    wanted = {
+        place: Wanted(one.tenant, None if one.customer_id else one.mobile.number) for place, one in sendable.items()
+    }
+    over = await admit(tx, wanted, limits)
+    return {
+        place: Limited(Refusal(sendable[place].ask.to_field, *_why(sendable[place].tenant, one, limits)), one.until)
+        for place, one in over.items()
+    }
+
+
+def _why(tenant: Tenant, over: Over, limits: Limits) -> tuple[str, str]:
+    return why(over, tenant.clean_since, limits_of(tenant, limits))
 
 
 def _read(ask: Ask, tenant: Tenant, secrets: Secrets) -> _Named | Refusal:

@@ -8,11 +8,13 @@ from uuid import UUID
 
 from muster.customer.domain.audience import Audience, Reason, left_out_by_word
 from muster.customer.domain.hours import Hours, LocalTime, summary
+from muster.customer.domain.limits import NO_LIMITS, Limits, day_over
 from muster.customer.domain.pricing import MergeText, Price, price
 from muster.customer.domain.refusal import Refusal
 from muster.customer.domain.senders import Sender, warnings
 from muster.customer.domain.tariff import Tariff
 from muster.customer.events import MessageClass
+from muster.customer.handlers.guarding import left_today, limits_of
 from muster.customer.store import audience, quotes
 from muster.customer.store.audience import Counted
 from muster.customer.store.hours import hours_of_customers
@@ -29,7 +31,8 @@ class Asked:
     """What is to be quoted: `audience` as it is kept, `judged` the same in ids where it is not a rule of its own.
 
     template: its id and version, where the text is one's. at: as of when; until: the last moment at which any of it may
-    leave. missing_max: how many of those whom a blank merge field leaves out are named. local: at whose clock.
+    leave. missing_max: how many of those whom a blank merge field leaves out are named. local: at whose clock. limits:
+    that a confirmation is held to.
     """
 
     text: MergeText
@@ -44,6 +47,7 @@ class Asked:
     until: datetime
     missing_max: int = 0
     local: LocalTime | None = None
+    limits: Limits = NO_LIMITS
 
 
 async def quote_now(tx: Tx, tenant: Tenant, asked: Asked, valid: timedelta) -> Quote | Refusal:
@@ -59,6 +63,7 @@ async def quote_now(tx: Tx, tenant: Tenant, asked: Asked, valid: timedelta) -> Q
         return _nobody(counted, asked)
     details = _details(asked.text, counted, total) | {"hours": waiting}
     details["warnings"] = warnings(asked.sender, total.by_country)
+    details["warnings"] += await _too_many(tx, tenant, total.recipients, asked.limits)
     details["missing"] = await _missing(tx, tenant, asked, counted)
     quote = Quote(
         uuid7(),
@@ -103,6 +108,15 @@ async def _missing(tx: Tx, tenant: Tenant, asked: Asked, counted: Counted) -> li
     marketing, limit = asked.message_class == MessageClass.MARKETING, asked.missing_max
     judged = (tx, tenant.tenant_id, asked.judged, asked.text, asked.tariff.reach)
     return await audience.missing_rows(*judged, marketing=marketing, limit=limit)
+
+
+async def _too_many(tx: Tx, tenant: Tenant, recipients: int, limits: Limits) -> list[dict[str, str]]:
+    """That more would be texted than may be today, where it is so."""
+    today = await left_today(tx, tenant, limits)
+    if today is None or recipients <= today[1]:
+        return []
+    code, message = day_over(today[0], tenant.clean_since, limits_of(tenant, limits))
+    return [{"code": code, "field": "audience", "message": f"{message}. {today[1]:,} are left of today's."}]
 
 
 def _nobody(counted: Counted, asked: Asked) -> Refusal:

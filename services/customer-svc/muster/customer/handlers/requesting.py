@@ -1,24 +1,43 @@
 """A quote becomes a send: stored, to be planned."""
 
+from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
+from muster.customer.domain.limits import Limits, why
+from muster.customer.domain.refusal import Refusal
 from muster.customer.domain.sends import is_small
 from muster.customer.events import MessageKind
+from muster.customer.handlers.guarding import Wanted, admit, limits_of
 from muster.customer.handlers.single import reference_base
 from muster.customer.store import bulks, plans, quotes
 from muster.customer.store.bulks import NewBulk
 from muster.customer.store.quotes import Quote
+from muster.customer.store.reference import Tenant
 from muster.kit import clock
 from muster.kit.ids import checked_uuid
 from muster.kit.outbox import Lane
 from muster.kit.pg import Tx
 
 
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """How a quote is confirmed: by whom, until when, and above how many credits the user is asked again."""
+
+    partial: int
+    send_by: datetime
+    by: str
+    agreed: int
+
+
 async def request_send(
-    tx: Tx, tenant_id: UUID, key: bytes, quote: Quote, *, partial: int, send_by: datetime, by: str, agreed: int
-) -> UUID:
-    """Store the send of a quote that nobody has used; its id. agreed: credits above which the user is asked again."""
+    tx: Tx, tenant: Tenant, key: bytes, quote: Quote, terms: Terms, limits: Limits
+) -> UUID | Refusal:
+    """Store the send of a quote that nobody has used; its id, or why it is too much for this day."""
+    over = await admit(tx, {0: Wanted(tenant, count=quote.recipients)}, limits)
+    if over:
+        return Refusal("quote_id", *why(over[0], tenant.clean_since, limits_of(tenant, limits)))
+    tenant_id = tenant.tenant_id
     bulk_id = checked_uuid(key, tenant_id)
     bulk = NewBulk(
         bulk_id,
@@ -29,12 +48,12 @@ async def request_send(
         None,
         quote.sender,
         quote.text,
-        partial,
-        send_by,
+        terms.partial,
+        terms.send_by,
         reference_base(bulk_id),
         clock.now(),
-        by,
-        agreed,
+        terms.by,
+        terms.agreed,
     )
     await bulks.add_bulk(tx, tenant_id, bulk)
     await plans.add_plan(tx, tenant_id, bulk_id, bulk.lane)

@@ -8,6 +8,7 @@ from zoneinfo import ZoneInfo
 
 from muster.customer import events
 from muster.customer.domain.hours import LocalTime, first_moment
+from muster.customer.domain.limits import NO_LIMITS, Limits
 from muster.customer.domain.pricing import MergeText
 from muster.customer.domain.recurrence import Start, next_start
 from muster.customer.domain.refusal import Refusal
@@ -16,7 +17,7 @@ from muster.customer.domain.senders import Sender, looked_up, refusal
 from muster.customer.domain.sends import SEND_BY_MAX, Problem
 from muster.customer.domain.wall_clock import instant_of, zone_of
 from muster.customer.handlers.quoting import Asked, quote_now
-from muster.customer.handlers.requesting import request_send
+from muster.customer.handlers.requesting import Terms, request_send
 from muster.customer.store import bulks, reference, schedules
 from muster.customer.store.hours import zones_of_customers
 from muster.customer.store.quotes import Quote
@@ -68,7 +69,9 @@ def _due(schedule: Schedule) -> datetime:
     return max(schedule.next_at, instant.at) if instant else schedule.next_at
 
 
-async def start(tx: Tx, tenant_id: UUID, schedule: Schedule, key: bytes, now: datetime) -> Started | None:
+async def start(
+    tx: Tx, tenant_id: UUID, schedule: Schedule, key: bytes, now: datetime, limits: Limits = NO_LIMITS
+) -> Started | None:
     """Make a start whose time has come; None where it waits: its tenant or the platform is stopped, or it is not
     known yet whether the tenant has its sender."""
     tenant = await reference.tenant_of(tx, tenant_id)
@@ -96,7 +99,10 @@ async def start(tx: Tx, tenant_id: UUID, schedule: Schedule, key: bytes, now: da
     above = judge_price(quote.credits, schedule.credits_max, schedule.above)
     if above is not None:
         return Started(above, credits=quote.credits)
-    return Started(Verdict(Outcome.STARTED), await _request(tx, tenant_id, schedule, key, quote), quote.credits)
+    bulk_id = await _request(tx, tenant, schedule, key, quote, limits)
+    if isinstance(bulk_id, Refusal):
+        return Started(Verdict(Outcome.NOT_POSSIBLE, bulk_id.code, f"{bulk_id.message}."), credits=quote.credits)
+    return Started(Verdict(Outcome.STARTED), bulk_id, quote.credits)
 
 
 async def tell(tx: Tx, tenant_id: UUID, schedule: Schedule, started: Started, now: datetime) -> None:
@@ -151,17 +157,14 @@ def _send_by(schedule: Schedule, now: datetime) -> datetime:
     return min(schedule.next_wall.replace(tzinfo=UTC) + _LAST_ZONE + within, now + SEND_BY_MAX)
 
 
-async def _request(tx: Tx, tenant_id: UUID, schedule: Schedule, key: bytes, quote: Quote) -> UUID:
-    bulk_id = await request_send(
-        tx,
-        tenant_id,
-        key,
-        quote,
-        partial=schedule.partial,
-        send_by=_send_by(schedule, quote.created_at),
-        by=schedule.changed_by,
-        agreed=schedule.credits_max,
-    )
+async def _request(
+    tx: Tx, tenant: Tenant, schedule: Schedule, key: bytes, quote: Quote, limits: Limits
+) -> UUID | Refusal:
+    tenant_id = tenant.tenant_id
+    terms = Terms(schedule.partial, _send_by(schedule, quote.created_at), schedule.changed_by, schedule.credits_max)
+    bulk_id = await request_send(tx, tenant, key, quote, terms, limits)
+    if isinstance(bulk_id, Refusal):
+        return bulk_id
     assert schedule.next_wall is not None, "it is due"
     await bulks.set_schedule(tx, tenant_id, bulk_id, schedule.schedule_id, schedule.next_wall)
     if schedule.above is Above.FIRST_N:

@@ -2,7 +2,7 @@
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
-from datetime import date
+from datetime import UTC, date, datetime
 from typing import Final
 from uuid import UUID
 
@@ -14,13 +14,14 @@ from muster.kit.pg import Record, Tx
 from muster.text.segments import ReferenceBits
 
 ALL_COUNTRIES: Final = "*"
+LIMITS: Final = ("range_hourly", "prefix_hourly", "plan_range", "daily")
 
 
 @dataclass(frozen=True, slots=True)
 class Tenant:
     """A tenant's settings as last heard. country: ISO 3166 alpha-2; sender: E.164 or a name; countries: those it sends
     to, "*" for all, none said for its own alone. sender_standing and what follows: of its sender, None before it was
-    heard of."""
+    heard of. clean_since: since when nothing bad was heard of it. set_limits: by an operator, as LIMITS names them."""
 
     tenant_id: UUID
     version: int
@@ -38,6 +39,8 @@ class Tenant:
     sender_standing: str | None = None
     sender_registration: str | None = None
     sender_reason: str | None = None
+    clean_since: datetime = datetime(2000, 1, 1, tzinfo=UTC)
+    set_limits: Sequence[int | None] = ()
 
     @property
     def own_sender(self) -> Sender | None:
@@ -46,6 +49,11 @@ class Tenant:
             return Sender(self.sender) if is_sandbox(self.tenant_id) else None
         standing, registration = Standing(self.sender_standing), Registration(self.sender_registration)
         return Sender(self.sender, standing, registration, self.sender_reason or "")
+
+    @property
+    def own_limits(self) -> dict[str, int | None]:
+        """What an operator has set for it, by name."""
+        return dict(zip(LIMITS, self.set_limits, strict=False))
 
     @property
     def business(self) -> Business:
@@ -100,8 +108,10 @@ async def save_tenant(tx: Tx, tenant: Tenant) -> None:
 _TENANT = """
 SELECT t.tenant_id, t.version, t.name, t.country, t.time_zone, t.sender, t.closed, t.quiet_from_minute,
     t.quiet_to_minute, t.countries, t.customary_hours, t.holidays, t.closed_days, s.standing AS sender_standing,
-    s.registration AS sender_registration, s.reason AS sender_reason
+    s.registration AS sender_registration, s.reason AS sender_reason,
+    t.clean_since, ARRAY[l.range_hourly, l.prefix_hourly, l.plan_range, l.daily] AS set_limits
 FROM tenant t LEFT JOIN sender s ON s.owner_id = t.tenant_id AND s.sender = ltrim(t.sender, '+')
+    LEFT JOIN tenant_limit l ON l.tenant_id = t.tenant_id
 WHERE t.tenant_id = $1
 """
 
