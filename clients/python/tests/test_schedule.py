@@ -15,6 +15,7 @@ KEPT = {
     "next": {"wall": "2026-12-01T10:00", "at": "2026-11-30T23:00:00Z", "shift": None},
     "occurrences": [{"wall": "2026-11-24T10:00", "outcome": "missed", "bulk_id": None, "detail": "too late"}],
 }  # fmt: skip
+CRON = {"cron": "0 9 * * 1", "time_zone": "UTC", "except_holidays": ["AU-NSW", "NZ"]}
 PREVIEW = {"time_zone": "UTC", "starts": [KEPT["next"]]}
 
 
@@ -107,14 +108,15 @@ def test_what_cannot_be_a_time_is_said_before_anything_is_asked(asked: Any, caps
 
 def test_only_what_is_named_of_a_schedule_is_changed(asked: Any) -> None:
     assert run("change", ID, "--credits-max", "70", "--tag", "all", "--send-within", "90", "--same-moment") == 0
-    assert run("change", ID, "--cron", "0 9 * * 1", "--zone", "UTC", "--text", "Hi") == 0
+    days = ("--except-holidays", "AU-NSW, NZ")
+    assert run("change", ID, "--cron", "0 9 * * 1", "--zone", "UTC", *days, "--text", "Hi") == 0
     assert asked == [
         (
             "PATCH",
             f"/v1/schedules/{ID}",
             {"credits_max": 70, "audience": {"all": True}, "send_within_minutes": 90, "local_time": False},
         ),
-        ("PATCH", f"/v1/schedules/{ID}", {"when": {"cron": "0 9 * * 1", "time_zone": "UTC"}, "text": "Hi"}),
+        ("PATCH", f"/v1/schedules/{ID}", {"when": CRON, "text": "Hi"}),
     ]
 
 

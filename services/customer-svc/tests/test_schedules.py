@@ -209,3 +209,38 @@ async def test_no_more_schedules_are_kept_than_the_limit_allows(salon: Any, sett
 @pytest.mark.parametrize("path", ["", "/preview", "/occurrences"])
 async def test_what_was_never_kept_is_not_found(salon: Any, path: str) -> None:
     assert (await salon.ask("GET", f"/v1/schedules/{uuid4()}{path}")).status_code == 404
+
+
+async def test_public_holidays_are_left_out_and_the_preview_shows_it(salon: Any) -> None:
+    with at("2026-12-20T00:00"):
+        when = {**DAILY, "except_holidays": ["AU-NSW"], "except_dates": ["2026-12-27"]}
+        one = await add(salon, when=when)
+        found = (await salon.ask("GET", f"/v1/schedules/{one['id']}/preview")).json()["starts"]
+    assert one["when"]["except_holidays"] == ["AU-NSW"]
+    days = [start["wall"][8:10] for start in found]
+    assert days == ["21", "22", "23", "24", "29", "30", "31", "02", "03", "04"]
+
+
+@pytest.mark.parametrize(
+    ("calendars", "field", "code"),
+    [
+        (["AU", "ZZ"], "when.except_holidays.1", "holidays_not_known"),
+        (["AU-QQQ"], "when.except_holidays.0", "holidays_not_known"),
+        (["Australia"], "when.except_holidays.0", ""),
+        (["AU", "AU"], "when.except_holidays", ""),
+        (["AU", "NZ", "GB", "US"], "when.except_holidays", ""),
+    ],
+)
+async def test_holidays_that_are_not_known_are_named(salon: Any, calendars: Any, field: str, code: str) -> None:
+    answer = await salon.ask("POST", "/v1/schedules/preview", {"when": {**DAILY, "except_holidays": calendars}})
+    assert answer.status_code == 422
+    error = answer.json()["errors"][0]
+    assert error["field"] == field
+    assert error["code"] == code or not code
+
+
+async def test_a_rule_of_holidays_alone_never_starts_and_is_refused(salon: Any) -> None:
+    christmas = {"frequency": "yearly", "by_month": [12], "by_month_day": [25], "times": ["10:00"]}
+    when = {"repeat": christmas, "except_holidays": ["AU", "NZ", "GB-ENG"], "time_zone": "UTC"}
+    answer = await salon.ask("POST", "/v1/schedules/preview", {"when": when})
+    assert [one["code"] for one in answer.json()["errors"]] == ["never"]

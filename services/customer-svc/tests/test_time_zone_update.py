@@ -1,5 +1,6 @@
 """Across an update of the time zone database: what is kept of a schedule is the time on the wall, not the moment."""
 
+import re
 from datetime import UTC, datetime, timedelta
 from importlib.resources import files
 from typing import Any
@@ -10,6 +11,8 @@ from test_hours import at
 from test_scheduler import scheduler, shown
 
 from muster.customer.api import scheduling as keeping
+from muster.customer.domain import recurrence
+from muster.customer.domain.wall_clock import TZ_VERSION
 
 BERLIN = ZoneInfo("Europe/Berlin")
 # A day in summer; it is 12:00 in Berlin, and 11:00 by a database that knows of no summer time there.
@@ -87,3 +90,23 @@ async def test_a_start_that_the_update_moves_into_the_past_is_due_at_once_and_ma
     [start] = (await shown(salon, schedule_id))["occurrences"]
     assert (start["outcome"], datetime.fromisoformat(start["at"])) == ("started", moment - timedelta(hours=1))
     assert await salon.count("bulk") == 1
+
+
+async def test_a_day_that_a_later_release_knows_to_be_a_holiday_is_left_out_too(
+    salon: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    christmas = {"repeat": {"frequency": "daily", "times": ["11:30"]}, "starts_on": "2027-12-25"}
+    when = {**christmas, "time_zone": "Europe/Berlin", "except_holidays": ["DE"]}
+    with monkeypatch.context() as release:
+        release.setattr(recurrence, "named_days", lambda *_: {})
+        schedule_id = await kept_with(salon, monkeypatch, when)
+    assert (await shown(salon, schedule_id))["next"]["wall"] == "2027-12-25T11:30"
+    with at(NOW):
+        await scheduler(salon).turn()
+    assert (await shown(salon, schedule_id))["next"]["wall"] == "2027-12-27T11:30"
+
+
+def test_a_later_release_of_either_is_greater() -> None:
+    assert TZ_VERSION > "2020a"
+    assert "2026f/00000.00099" < "2026f/00000.00109" < "2026g/00000.00001"
+    assert re.fullmatch(r"\d{4}[a-z]+/\d{5}(\.\d{5})+", TZ_VERSION)

@@ -21,6 +21,9 @@ Rule = Annotated[
         help='the `when` of the API as JSON, such as {"repeat": {"frequency": "monthly", "by_day": ["-1fr"], …',
     ),
 ]
+Holidays = Annotated[
+    str, typer.Option("--except-holidays", help="not on the public holidays of these: AU-NSW, or NZ,AU-NSW")
+]
 LocalTime = Annotated[
     bool | None,
     typer.Option("--local-time/--same-moment", help="text each recipient at that time of their own time zone"),
@@ -28,8 +31,8 @@ LocalTime = Annotated[
 Zone = Annotated[str, typer.Option(help="an IANA name, such as Australia/Sydney; the business's own unless said")]
 
 
-def _when(once: str, cron: str, rule: str, zone: str) -> dict[str, Any]:
-    """When it starts: one of the three, and its zone."""
+def _when(once: str, cron: str, rule: str, zone: str, holidays: str) -> dict[str, Any]:
+    """When it starts: one of the three, its zone, and on which public holidays not."""
     if [once, cron, rule].count("") != 2:
         raise typer.BadParameter("give one of --once, --cron and --when")
     given: dict[str, Any] = {"once": once} if once else {"cron": cron}
@@ -40,7 +43,8 @@ def _when(once: str, cron: str, rule: str, zone: str) -> dict[str, Any]:
             raise typer.BadParameter(f"not JSON: {wrong}", param_hint="--when") from wrong
         if not isinstance(given, dict):
             raise typer.BadParameter("a JSON object is needed", param_hint="--when")
-    return {**given, "time_zone": zone} if zone else given
+    more = {"time_zone": zone, "except_holidays": [one.strip() for one in holidays.split(",")] if holidays else []}
+    return {**given, **{name: value for name, value in more.items() if value}}
 
 
 @app.command("add")
@@ -53,6 +57,7 @@ def add(
     cron: Cron = "",
     rule: Rule = "",
     zone: Zone = "",
+    holidays: Holidays = "",
     above: Annotated[
         Literal["skip", "first_n"],
         typer.Option(help="above the ceiling: leave the start out, or send to the first whom it covers"),
@@ -64,7 +69,7 @@ def add(
     written = text_from_stdin() if text == "-" else text
     body = {
         "name": name,
-        "when": _when(once, cron, rule, zone),
+        "when": _when(once, cron, rule, zone, holidays),
         "text": written,
         "audience": {"tag": tag} if tag else {"all": True},
         "credits_max": credits_max,
@@ -91,6 +96,7 @@ def change(
     cron: Cron = "",
     rule: Rule = "",
     zone: Zone = "",
+    holidays: Holidays = "",
     as_json: AsJson = False,  # noqa: FBT002
 ) -> None:
     """Change what is named; the rest stays, and so does what was started."""
@@ -104,7 +110,7 @@ def change(
         "send_within_minutes": send_within,
         "late_max_minutes": late_max,
         "local_time": local_time,
-        "when": _when(once, cron, rule, zone) if any((once, cron, rule, zone)) else None,
+        "when": _when(once, cron, rule, zone, holidays) if any((once, cron, rule, zone, holidays)) else None,
     }
     changes = {field: value for field, value in given.items() if value is not None}
     if not changes:
@@ -120,11 +126,12 @@ def preview(
     cron: Cron = "",
     rule: Rule = "",
     zone: Zone = "",
+    holidays: Holidays = "",
     as_json: AsJson = False,  # noqa: FBT002
 ) -> None:
     """The next ten starts of a schedule, or of one that is not kept yet."""
     with Muster(Connection.from_environment()) as muster:
-        asked = None if schedule_id else _when(once, cron, rule, zone)
+        asked = None if schedule_id else _when(once, cron, rule, zone, holidays)
         found = muster.preview_schedule(schedule_id) if asked is None else muster.preview_when(asked)
         show_rows(found["starts"], ("wall", "at", "shift"), as_json=as_json)
 

@@ -5,9 +5,9 @@ from typing import Annotated
 from zoneinfo import ZoneInfo
 
 from fastapi import APIRouter, Query, Request
-from pydantic import StringConstraints
 
 from muster.customer.api.common import tenant_of
+from muster.customer.api.when import Calendar
 from muster.customer.domain.calendars import named_days
 from muster.customer.domain.wall_clock import wall_of
 from muster.kit import clock
@@ -19,8 +19,6 @@ router = APIRouter(prefix="/v1/closed-days")
 
 _DAYS_MAX = 2 * 366
 _YEAR = timedelta(days=365)
-
-Calendar = Annotated[str, StringConstraints(pattern=r"^[A-Z]{2}(-[A-Z0-9]{1,3})?$")]
 
 
 class ClosedDayOut(Model):

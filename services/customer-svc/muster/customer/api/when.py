@@ -12,6 +12,7 @@ from muster.kit.http import Int, Model
 
 _TIMES_MAX = 96
 _EXCEPT_MAX = 500
+_CALENDARS_MAX = 3
 
 
 def _date(given: str) -> str:
@@ -55,6 +56,7 @@ Wall = Annotated[
     str, StringConstraints(pattern=r"^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}$"), AfterValidator(_wall)
 ]
 TimeOfDay = Annotated[str, StringConstraints(pattern=r"^[0-9]{2}:[0-9]{2}$"), AfterValidator(_time)]
+Calendar = Annotated[str, StringConstraints(pattern=r"^[A-Z]{2}(-[A-Z0-9]{1,3})?$")]
 ZoneName = Annotated[str, Field(min_length=1, max_length=64)]
 _MonthDay = Annotated[Int, Field(ge=-31, le=31), AfterValidator(_not_zero)]
 _Position = Annotated[Int, Field(ge=-366, le=366), AfterValidator(_not_zero)]
@@ -83,7 +85,8 @@ class WhenIn(Model):
     """One of once, cron (minute, hour, day of the month, month, weekday) and repeat, by the clock on the wall.
 
     starts_on: the first day, today unless said; intervals are counted from it. It ends after ends_on, or after `count`
-    times, or never. except_dates are left out, and count. time_zone: the business's own unless said.
+    times, or never. except_dates are left out, and count; so are the public holidays of except_holidays, of countries
+    (AU) or parts of them (AU-NSW). time_zone: the business's own unless said.
 
     An hour that the clock jumps over is the first moment after it; an hour that it shows twice is the first of the two.
     """
@@ -95,6 +98,7 @@ class WhenIn(Model):
     ends_on: Day | None = None
     count: Annotated[Int, Field(ge=1, le=COUNT_MAX)] | None = None
     except_dates: Annotated[tuple[Day, ...], Field(max_length=_EXCEPT_MAX), AfterValidator(_unlike)] = ()
+    except_holidays: Annotated[tuple[Calendar, ...], Field(max_length=_CALENDARS_MAX), AfterValidator(_unlike)] = ()
     time_zone: ZoneName | None = None
 
     @model_validator(mode="after")
@@ -125,6 +129,7 @@ class WhenOut(Model):
     ends_on: str | None = None
     count: int | None = None
     except_dates: tuple[str, ...] = ()
+    except_holidays: tuple[str, ...] = ()
     time_zone: str
 
 

@@ -26,6 +26,15 @@ def named_days(calendars: Iterable[str], first: date, last: date) -> dict[date, 
     return found
 
 
+def is_known(calendar: str) -> bool:
+    """Whether this release has the public holidays of a country (AU), or of a part of one (AU-NSW)."""
+    from holidays import list_supported_countries
+
+    country, _, part = calendar.partition("-")
+    parts = list_supported_countries(include_aliases=False).get(country)
+    return parts is not None and (not part or part in parts)
+
+
 @lru_cache(_REMEMBERED_MAX)
 def _of_year(calendar: str, year: int) -> tuple[tuple[date, str], ...]:
     """None of a calendar that this release does not know: a later one may have let somebody choose it."""

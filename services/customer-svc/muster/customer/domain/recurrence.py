@@ -13,6 +13,7 @@ from zoneinfo import ZoneInfo
 
 from cronsim import CronSim, CronSimError
 
+from muster.customer.domain.calendars import named_days
 from muster.customer.domain.days import Repeat, days_of
 from muster.customer.domain.wall_clock import Shift, instant_of
 
@@ -31,8 +32,8 @@ _DAY_MINUTES: Final = 24 * 60
 class Rule:
     """One of once, cron and repeat, from a day on.
 
-    It ends after a day or after so many times. Times on the excluded dates count among these, as in RFC 5545, and are
-    left out.
+    It ends after a day or after so many times. Times on the excluded dates, and on the public holidays of these
+    calendars, count among these, as in RFC 5545, and are left out.
     """
 
     starts_on: date
@@ -42,6 +43,11 @@ class Rule:
     ends_on: date | None = None
     count: int | None = None
     except_dates: frozenset[date] = field(default=frozenset())
+    except_holidays: tuple[str, ...] = ()
+
+    def leaves_out(self, day: date) -> bool:
+        """Whether nothing starts on a day that would fit."""
+        return day in self.except_dates or bool(named_days(self.except_holidays, day, day))
 
 
 class Start(NamedTuple):
@@ -61,7 +67,7 @@ def starts(
     """
     jumped_over: Start | None = None
     for wall in _walls(rule, after):
-        instant = None if wall.date() in rule.except_dates else instant_of(wall, zone)
+        instant = None if rule.leaves_out(wall.date()) else instant_of(wall, zone)
         if instant is None or (later_than is not None and instant.at <= later_than):
             continue
         if jumped_over is not None and jumped_over.at != instant.at:
@@ -150,6 +156,8 @@ def plain(rule: Rule) -> dict[str, Any]:
         when["count"] = rule.count
     if rule.except_dates:
         when["except_dates"] = [day.isoformat() for day in sorted(rule.except_dates)]
+    if rule.except_holidays:
+        when["except_holidays"] = list(rule.except_holidays)
     return when
 
 
@@ -173,4 +181,5 @@ def read(when: Mapping[str, Any]) -> Rule:
         date.fromisoformat(ends_on) if ends_on else None,
         when.get("count"),
         frozenset(map(date.fromisoformat, when.get("except_dates") or ())),
+        tuple(when.get("except_holidays") or ()),
     )

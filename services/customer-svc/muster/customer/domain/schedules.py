@@ -8,6 +8,7 @@ from typing import Final
 from zoneinfo import ZoneInfo
 
 from muster.customer.domain import recurrence
+from muster.customer.domain.calendars import is_known
 from muster.customer.domain.days import Repeat, by_day_of
 from muster.customer.domain.recurrence import Rule
 from muster.customer.domain.refusal import Refusal
@@ -65,7 +66,7 @@ class Verdict:
 
 def judge(rule: Rule, zone: ZoneInfo, now: datetime, gap_minutes: int) -> Iterator[Refusal]:
     """Everything that is wrong with a rule that is given now; nothing where it can be kept."""
-    faults = [*_judge_days(rule, zone, now), *_judge_repeat(rule.repeat), *_judge_cron(rule)]
+    faults = [*_judge_days(rule, zone, now), *_judge_repeat(rule.repeat), *_judge_cron(rule), *_judge_holidays(rule)]
     yield from faults
     if faults:
         return
@@ -120,6 +121,13 @@ def _judge_days(rule: Rule, zone: ZoneInfo, now: datetime) -> Iterator[Refusal]:
 def _judge_cron(rule: Rule) -> Iterator[Refusal]:
     if rule.cron is not None and (fault := recurrence.cron_fault(rule.cron)):
         yield Refusal("when.cron", "not_cron", fault)
+
+
+def _judge_holidays(rule: Rule) -> Iterator[Refusal]:
+    for index, calendar in enumerate(rule.except_holidays):
+        if not is_known(calendar):
+            message = f"{calendar} is no country whose public holidays are known, such as AU, nor a part of one: AU-NSW"
+            yield Refusal(f"when.except_holidays.{index}", "holidays_not_known", message)
 
 
 def _judge_repeat(repeat: Repeat | None) -> Iterator[Refusal]:

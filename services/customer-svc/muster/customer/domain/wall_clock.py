@@ -7,14 +7,15 @@ ones, and a change of law comes with a release, like a change of code.
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from functools import cache
+from importlib.metadata import version
 from importlib.resources import files
 from typing import Final, NamedTuple
 from zoneinfo import ZoneInfo
 
 from tzdata import IANA_VERSION
 
-TZ_VERSION: Final[str] = IANA_VERSION
-"""Of the time zone database, such as "2026f"; a later one is greater."""
+TZ_VERSION: Final[str] = f"{IANA_VERSION}/" + ".".join(part.zfill(5) for part in version("holidays").split("."))
+"""Of the time zone database and of the public holidays, such as "2026f/00000.00109"; a later one is greater."""
 
 _DAY: Final = timedelta(days=1)
 _SECOND: Final = timedelta(seconds=1)
