@@ -1,5 +1,6 @@
 """Public holidays, by the package `holidays` of the release: of a country (AU), or of a part of one (AU-NSW)."""
 
+import warnings
 from collections.abc import Iterable
 from datetime import UTC, date, datetime, timedelta
 from functools import lru_cache
@@ -37,11 +38,13 @@ def is_known(calendar: str) -> bool:
 
 @lru_cache(_REMEMBERED_MAX)
 def _of_year(calendar: str, year: int) -> tuple[tuple[date, str], ...]:
-    """None of a calendar that this release does not know: a later one may have let somebody choose it."""
+    """None of a calendar that this release does not know (a later one may have let somebody choose it). Of years far
+    ahead the days that go by the moon may not be known yet; the package warns of that, and a later one tells them."""
     from holidays import country_holidays  # half a second: only who asks pays for it
 
     country, _, part = calendar.partition("-")
     try:
-        return tuple(country_holidays(country, subdiv=part or None, years=year).items())
+        with warnings.catch_warnings(action="ignore", category=UserWarning):
+            return tuple(country_holidays(country, subdiv=part or None, years=year).items())
     except NotImplementedError:
         return ()
