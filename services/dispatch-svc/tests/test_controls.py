@@ -261,7 +261,7 @@ async def test_the_operator_sees_sums_laws_carriers_and_senders(db: Database, ht
     assert laws == dict.fromkeys(("reserved", "used", "submit", "once", "tenant", "bounded"), 0)
     [carrier] = (await get("/v1/carriers"))["items"]
     assert (carrier["account"], carrier["kind"]) == ("smpp", "smpp")
-    assert (await get("/v1/senders"))["items"][0]["owner_tenant_id"] == str(TENANT)
+    assert (await get("/v1/senders"))["items"][0]["tenant_id"] == str(TENANT)
     refused = await http.get("/v1/ops/dispatch/bulks", headers={"Authorization": "Bearer manager"})
     assert refused.status_code == 403
 
