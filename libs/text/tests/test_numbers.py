@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from muster.text import Number, NumberRefused, country_of, mask, number_hash, read_number
+from muster.text import Number, NumberRefused, country_of, is_textable, mask, number_hash, read_number
 from muster.text.numbering import read_international, read_national
 
 TENANT = uuid.UUID(int=7)
@@ -248,3 +248,29 @@ def test_a_number_hash_carries_its_generation_and_depends_on_key_tenant_and_numb
         base[1:],
     }
     assert len(others) == 4
+
+
+@pytest.mark.parametrize(
+    ("number", "country", "textable"),
+    [
+        (61412345678, "AU", True),
+        (61412345678, "NZ", False),
+        (611900654321, "AU", False),
+        (6421123456, "NZ", True),
+        (447400123456, "GB", True),
+        (447781123456, "GG", True),
+        (447781123456, "GB", False),
+        (12015550123, "US", True),
+        (61, "AU", False),
+    ],
+)
+def test_a_number_that_was_stored_is_known_again_unless_it_is_premium_or_another_countrys(
+    number: int, country: str, textable: bool
+) -> None:
+    assert is_textable(number, country) is textable
+
+
+@given(st.sampled_from([614_10_000_000, 447_400_000_000, 64_21_000_000]), st.integers(0, 99_999_999))
+def test_whatever_is_read_as_a_mobile_number_is_textable_in_its_country(start: int, more: int) -> None:
+    read = read_number(f"+{start + more}", "AU")
+    assert not isinstance(read, Number) or is_textable(read.value, read.country)

@@ -104,3 +104,23 @@ def test_a_tariff_within_countries_reaches_no_other_whatever_rates_and_routes_th
         within.destination("US")
     assert Tariff.unpin(within.pinned()).reach == within.reach
     assert within.within(None).reach == everywhere.reach
+
+
+@pytest.mark.parametrize("number", [611900654321, 6421123456])
+async def test_a_send_to_a_number_that_is_premium_or_of_another_country_now_is_refused_when_it_is_planned(
+    salon: Any, number: int
+) -> None:
+    await salon.load("Ada,AU,0412000001,,yes\nBob,AU,0412000002,,yes\n", HEADER)
+    bulk_id = await salon.send((await salon.quote("Hello"))["id"])
+    async with salon.db.worker() as tx:
+        sql = (
+            "UPDATE customer_number SET number = $1 WHERE tenant_id = $2 AND number = 61412000002 RETURNING customer_id"
+        )
+        customer_id = await tx.fetchval(sql, number, salon.tenant_id)
+
+    await salon.plan()
+
+    refused = await salon.bulk(bulk_id)
+    assert (refused["state"], refused["problem"]["code"]) == ("refused", "number_astray")
+    assert refused["problem"]["customer_ids"] == [customer_id]
+    assert await salon.said("BulkSmsRequested", "BulkRecipientsAttached") == []

@@ -7,7 +7,7 @@ from muster.text.alphabet import decode, decode_gsm7
 from muster.text.dearer import Dearer, dearer_characters
 from muster.text.merge import Field, MissingField, Template, TemplateError
 from muster.text.numbering import is_region
-from muster.text.numbers import Number, NumberRefused, country_of, mask, number_hash, read_number
+from muster.text.numbers import Number, NumberRefused, country_of, is_textable, mask, number_hash, read_number
 from muster.text.optout import Reading, Verdict, read_reply
 from muster.text.segments import (
     PARTS_MAX,
@@ -45,6 +45,7 @@ __all__ = [
     "encode_parts",
     "encoding_of",
     "is_region",
+    "is_textable",
     "mask",
     "number_hash",
     "read_number",

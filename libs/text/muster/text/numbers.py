@@ -22,6 +22,7 @@ WRITTEN_CHARACTERS_MAX: Final = 64
 DIGITS_MAX: Final = 15  # E.164
 HASH_BYTES: Final = 16
 UNKNOWN_COUNTRY: Final = "ZZ"
+_RANGE: Final = 10_000
 _DIALLED_DIGITS_MAX: Final = 20  # 15 and an international prefix before them
 
 _SEPARATORS: Final = b" \t-.()"
@@ -94,6 +95,26 @@ def country_of(e164: str | int) -> str:
     digits = str(e164).removeprefix("+")
     textable = read_international(digits)
     return textable[1] if textable is not None else _country_by_phonenumbers(digits)
+
+
+def is_textable(number: int, country: str) -> bool:
+    """Whether digits of E.164 are still a mobile number of a country, by the numbering plans of now: no premium number,
+    no other country's. For many at once: a range of ten thousand numbers is looked up once."""
+    return _country_of_range(number // _RANGE) == country or _textable_country(number) == country
+
+
+@lru_cache(maxsize=32_768)
+def _country_of_range(digits: int) -> str:
+    return _textable_country(digits * _RANGE + _RANGE // 2)
+
+
+def _textable_country(number: int) -> str:
+    digits = str(number)
+    textable = read_international(digits)
+    if textable is not None:
+        return textable[1]
+    found = _ask_phonenumbers(f"+{digits}", UNKNOWN_COUNTRY)
+    return found.country if isinstance(found, Number) else ""
 
 
 def number_hash(key: bytes, generation: int, tenant_id: uuid.UUID, e164: str) -> bytes:

@@ -16,7 +16,7 @@ from muster.customer.domain.audience import Audience, Reason, left_out_by_word
 from muster.customer.domain.hours import Hours, summary
 from muster.customer.domain.limits import NO_LIMITS, too_dense
 from muster.customer.domain.limits import Limits as SendLimits
-from muster.customer.domain.planning import CHUNK_RECIPIENTS_MAX, Totals, add_up, make_chunk
+from muster.customer.domain.planning import CHUNK_RECIPIENTS_MAX, Totals, add_up, make_chunk, strays
 from muster.customer.domain.pricing import MergeText, Renderer
 from muster.customer.domain.refusal import Refusal
 from muster.customer.domain.senders import refusal
@@ -27,6 +27,7 @@ from muster.customer.domain.sends import (
     costs_more,
     limit_refused,
     no_hours,
+    numbers_astray,
     plan_failed,
     sender_refused,
     text_refused,
@@ -39,6 +40,7 @@ from muster.customer.store.hours import AT_ANY_HOUR, hours_of_customers
 from muster.customer.store.plans import Plan
 from muster.customer.store.quotes import Quote
 from muster.customer.store.reference import Tenant
+from muster.events import is_sandbox
 from muster.kit import clock, observe
 from muster.kit.outbox import Lane, emit
 from muster.kit.pg import RETRIABLE, Database, Record, Tx
@@ -48,6 +50,7 @@ log = observe.logger(__name__)
 
 _NOBODY: Final = UUID(int=0)
 _REMEMBERED_MAX: Final = 4
+_NAMED_MAX: Final = 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -187,6 +190,9 @@ class Planner:
         rows = await plans.frozen_chunks(tx, plan.tenant_id, plan.bulk_id, plan.next_chunk, self._limits.add_up_chunks)
         totals = plan.before
         for frozen in rows:
+            astray = strays(frozen) if not is_sandbox(plan.tenant_id) else []
+            if astray:
+                return await _refuse(tx, plan, numbers_astray(astray[:_NAMED_MAX], frozen.country))
             totals = add_up(totals, frozen, quote.tariff.destination(frozen.country), renderer)
         plan = replace(plan, next_chunk=plan.next_chunk + len(rows), before=totals)
         return plan if plan.next_chunk <= bulk["chunks"] else await _decide(tx, plan, self._guard)

@@ -6,6 +6,7 @@ from itertools import accumulate
 
 from muster.customer.domain.pricing import Renderer
 from muster.customer.domain.tariff import Destination
+from muster.text import is_textable
 
 CHUNK_RECIPIENTS_MAX = 500
 
@@ -62,6 +63,15 @@ class Totals:
     def after(self, recipients: int, parts: int, credits: int) -> "Totals":
         """The sums with so much more."""
         return Totals(self.recipients + recipients, self.parts + parts, self.credits + credits)
+
+
+def strays(frozen: FrozenChunk) -> list[int]:
+    """The customers of a chunk whose number is no mobile number of its country: a premium one, or another country's."""
+    return [
+        customer_id
+        for customer_id, number in zip(frozen.customer_ids, frozen.numbers, strict=True)
+        if not is_textable(number, frozen.country)
+    ]
 
 
 def add_up(before: Totals, frozen: FrozenChunk, destination: Destination, renderer: Renderer) -> Totals:

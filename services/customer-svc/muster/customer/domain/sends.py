@@ -145,6 +145,17 @@ def sender_refused(code: str, message: str) -> Problem:
     return _problem(code, "Nothing is sent by this sender", f"{message[:1].upper()}{message[1:]}.")
 
 
+def numbers_astray(customer_ids: list[int], country: str) -> Problem:
+    """What was taken for a mobile number of a country when it was stored is none now."""
+    who = ", ".join(map(str, customer_ids))
+    detail = (
+        f"By the numbering plans of now these customers' numbers are no mobile numbers of {country} any more (customers"
+        f" {who}). Correct them, or leave these customers out; nothing was sent and no credits were reserved."
+    )
+    problem = _problem("number_astray", "Some numbers cannot be texted any more", detail)
+    return problem | {"customer_ids": customer_ids}
+
+
 def limit_refused(code: str, message: str) -> Problem:
     """Its recipients are not those of a list of customers."""
     return _problem(code, "Its numbers look made up", f"{message[:1].upper()}{message[1:]}.")
