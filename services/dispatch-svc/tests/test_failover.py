@@ -16,8 +16,12 @@ import pytest
 from carriers_world import Operator, operator, route_to, senders, settings
 from dispatch_world import Send
 
+from muster.dispatch.events import ChunkKey
 from muster.dispatch.handlers.failover import Failover
+from muster.dispatch.store import moving, queue
+from muster.events import NIL_TENANT
 from muster.events.v1 import common_pb2
+from muster.kit.ids import uuid7
 from muster.kit.pg import Database
 from muster.kit.testing import eventually
 from muster.local.carrier.options import CarrierOptions
@@ -34,7 +38,7 @@ def no_kafka(monkeypatch: pytest.MonkeyPatch) -> None:
 def conf(carrier: Carrier, **members: Any) -> Any:
     """Everything within fractions of a second; `smpp` is at this carrier."""
     given = {
-        "dispatch_down_s": 0.3, "dispatch_failing_parts_min": 10, "dispatch_rest_s_min": 0.3,
+        "dispatch_down_s": 60.0, "dispatch_failing_parts_min": 10, "dispatch_rest_s_min": 0.3,
         "dispatch_mend_step_s": 0.2, "dispatch_aside_s": 0.5, "carrier_rebind_s_max": 0.3, "carrier_window": 20,
         **members,
     }  # fmt: skip
@@ -134,7 +138,7 @@ async def test_a_carrier_that_goes_away_in_the_middle_is_passed_over_and_gets_it
     for one in (carrier, other):
         one.use(replace(one.options, response_delay_ms=40))
     send = Send(recipients=1_200, chunk_size=10)
-    async with running(db, carrier, other) as op:
+    async with running(db, carrier, other, dispatch_down_s=0.3) as op:
         await lead(op, ("smpp", 1), ("web", 0))
         await world.queue(db, send)
         await eventually(partial(sent, carrier, 100))
@@ -213,3 +217,33 @@ async def test_the_account_of_the_default_route_is_drained_without_loss_and_what
     assert (await carried_by(db, long)).keys() == {"smpp"}
     assert twice(carrier, other) == []
     await world.assert_laws(db)
+
+
+async def test_a_chunk_that_is_led_elsewhere_between_a_look_and_its_claim_is_not_claimed(db: Database) -> None:
+    send = Send(recipients=10)
+    await world.queue(db, send)
+    key = ChunkKey(send.tenant_id, send.bulk_id, 1)
+    async with db.worker() as tx:
+        chosen = await queue.waiting(tx, "smpp", 10, 10)
+        async with db.worker() as other:
+            assert await moving.move(other, [moving.Move(key, "smpp", "web", "default")]) == 1
+            assert await moving.move(other, [moving.Move(key, "smpp", "west", "default")]) == 0
+        assert await queue.claim(tx, chosen, uuid7(), 10.0) == []
+        assert [one.account for one in await queue.waiting(tx, "web", 10, 10)] == ["web"]
+
+
+async def test_a_chunk_that_was_claimed_or_begun_is_led_nowhere(db: Database) -> None:
+    send, owner = Send(recipients=10), uuid7()
+    await world.queue(db, send)
+    move = moving.Move(ChunkKey(send.tenant_id, send.bulk_id, 1), "smpp", "web", "default")
+    async with db.worker() as tx:
+        [claimed] = await queue.claim(tx, await queue.waiting(tx, "smpp", 10, 10), owner, 10.0)
+        async with db.worker() as other:
+            assert await moving.move(other, [move]) == 0
+        assert await queue.intend(tx, [queue.Intent(claimed.key, 4, 0)], owner, 10.0)
+    async with db.worker() as tx:
+        assert await moving.move(tx, [move]) == 0
+        await queue.lock_leases(tx, [claimed.key], owner)
+        await queue.release(tx, [queue.Release(claimed.key, queued=True, intent_upto=4)])
+        assert await moving.page(tx, ChunkKey(NIL_TENANT, NIL_TENANT, 0), 10) == []
+        assert await moving.move(tx, [move]) == 0

@@ -19,6 +19,7 @@ class Waiting:
     parts: int
     lane: int
     kind: int
+    account: str = ""
 
     @property
     def rank(self) -> tuple[bool, int, UUID, int, int]:

@@ -26,7 +26,7 @@ SELECT q.* FROM (
         AND NOT EXISTS (SELECT FROM suspension h WHERE h.suspended AND h.tenant_id IN (saga.tenant_id, $4))
     ORDER BY random() LIMIT $2) s
 CROSS JOIN LATERAL (
-    SELECT tenant_id, bulk_id, chunk, attempt, parts, lane, kind FROM attempt a
+    SELECT tenant_id, bulk_id, chunk, attempt, account, parts, lane, kind FROM attempt a
     WHERE a.tenant_id = s.tenant_id AND a.bulk_id = s.bulk_id AND a.state = 0
         AND a.account = $1 AND a.due_at <= kit_now() AND a.send_by > kit_now()
         AND (a.allowed IS NULL OR a.allowed @> kit_now())
@@ -45,6 +45,7 @@ async def waiting(tx: Tx, account: str, sends_max: int, chunks_max: int) -> list
             parts=row["parts"],
             lane=row["lane"],
             kind=row["kind"],
+            account=row["account"],
         )
         for row in await tx.fetch(_WAITING, account, sends_max, chunks_max, NIL_TENANT)
     ]
@@ -106,7 +107,8 @@ class Claimed:
 _CLAIM: Final = """
 WITH a AS (
     SELECT tenant_id, bulk_id, chunk, attempt FROM attempt
-    WHERE (tenant_id, bulk_id, chunk, attempt) IN (SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::int[], $4::int[]))
+    WHERE (tenant_id, bulk_id, chunk, attempt, account) IN (
+            SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::int[], $4::int[], $8::text[]))
         AND state = 0 AND due_at <= kit_now() AND send_by > kit_now()
         AND (allowed IS NULL OR allowed @> kit_now())
     ORDER BY tenant_id, bulk_id, chunk FOR UPDATE SKIP LOCKED
@@ -135,11 +137,13 @@ ORDER BY l.tenant_id, l.bulk_id, l.chunk
 
 
 async def claim(tx: Tx, chosen: Sequence[Waiting], owner: UUID, lease_s: float) -> list[Claimed]:
-    """Lease these attempts; those that somebody else has taken or whose send may not go on are left out."""
+    """Lease these attempts; those that somebody else has taken, that were led to another account meanwhile, or whose
+    send may not go on are left out."""
     rows = await tx.fetch(
         _CLAIM,
         *([one.tenant_id for one in chosen], [one.bulk_id for one in chosen]),
         *([one.chunk for one in chosen], [one.attempt for one in chosen], owner, lease_s, NIL_TENANT),
+        [one.account for one in chosen],
     )
     return [_claimed(row) for row in rows]
 
