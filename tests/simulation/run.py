@@ -91,9 +91,9 @@ def databases(count: int) -> Iterator[list[tuple[str, str]]]:
 
 
 @contextmanager
-def workers(places: Sequence[tuple[str, str]], fault: str = "") -> Iterator[list[Worker]]:
-    """A worker for each place, with this fault in the code where one is named."""
-    found = [Worker(*place, fault) for place in places]
+def workers(places: Sequence[tuple[str, str]]) -> Iterator[list[Worker]]:
+    """A worker for each place."""
+    found = [Worker(*place) for place in places]
     try:
         yield found
     finally:
@@ -101,9 +101,9 @@ def workers(places: Sequence[tuple[str, str]], fault: str = "") -> Iterator[list
             worker.close()
 
 
-def run(seeds: Sequence[int], found: Sequence[Worker], each: Callable[[dict[str, Any]], bool]) -> None:
-    """Give the seeds to the workers, in order, as each gets free. `each` gets every outcome; false ends the run."""
-    left, lock, errors = iter(seeds), threading.Lock(), list[BaseException]()
+def share(work: Sequence[Any], found: Sequence[Worker], do: Callable[[Worker, Any], bool]) -> None:
+    """Give pieces of work to the workers, in order, as each gets free; a thread for each. False ends the run."""
+    left, lock, errors = iter(work), threading.Lock(), list[BaseException]()
     going = True
 
     def serve(worker: Worker) -> None:
@@ -111,12 +111,10 @@ def run(seeds: Sequence[int], found: Sequence[Worker], each: Callable[[dict[str,
         try:
             while going:
                 with lock:
-                    seed = next(left, None)
-                if seed is None:
+                    piece = next(left, None)
+                if piece is None:
                     return
-                outcome = worker.simulate(seed)
-                with lock:
-                    going = each(outcome) and going
+                going = do(worker, piece) and going
         except BaseException as error:
             going = False
             errors.append(error)
@@ -128,6 +126,18 @@ def run(seeds: Sequence[int], found: Sequence[Worker], each: Callable[[dict[str,
         thread.join()
     if errors:
         raise errors[0]
+
+
+def run(seeds: Sequence[int], found: Sequence[Worker], each: Callable[[dict[str, Any]], bool]) -> None:
+    """Give the seeds to the workers. `each` gets every outcome, one at a time; false ends the run."""
+    lock = threading.Lock()
+
+    def do(worker: Worker, seed: int) -> bool:
+        outcome = worker.simulate(seed)
+        with lock:
+            return each(outcome)
+
+    share(seeds, found, do)
 
 
 def run_all(

@@ -70,7 +70,7 @@ class Quick:
 @pytest.fixture
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     @contextmanager
-    def workers(places: Any, fault: str = "") -> Iterator[list[Quick]]:
+    def workers(places: Any) -> Iterator[list[Quick]]:
         yield [Quick() for _ in places]
 
     monkeypatch.setattr(runs, "workers", workers)

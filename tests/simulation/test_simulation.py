@@ -1,16 +1,15 @@
 """Level 2 of the proof: the real services under seeded faults, replayed exactly, and faults that must be found."""
 
 import os
-import threading
 from collections.abc import Iterator
-from typing import Any
 
 import pytest
 from exploration.faults import FaultDoesNotApply, without
 
 from muster.dispatch.store import queue
-from simulation.mutants import FAULTS, FIRST_SEEDS, _function
-from simulation.run import ALL_KINDS_FROM, Result, databases, run, run_all, workers
+from simulation.mutants import EXPLORED, FAULTS, FIRST_SEEDS, _function
+from simulation.run import ALL_KINDS_FROM, Result, databases, run_all, share, workers
+from simulation.worker import Worker
 
 Places = list[tuple[str, str]]
 FOUND_WITHIN_SEEDS = 40
@@ -43,32 +42,19 @@ def test_three_hundred_seeds_keep_every_law_and_every_kind_of_fault_happens(plac
 
 @pytest.mark.timeout(1_800)
 def test_each_deliberate_fault_in_the_real_code_is_found(places: Places) -> None:
-    assert len(FIRST_SEEDS) >= 10, "as many of the explorer's"
-    found: dict[str, Any] = {}
-    left = iter(FAULTS)
-    lock = threading.Lock()
+    assert len([one for one in EXPLORED if one.name in FAULTS]) >= 10, "as many of the explorer's"
+    found: dict[str, int] = {}
 
-    def hunt(place: tuple[str, str]) -> None:
-        while True:
-            with lock:
-                fault = next(left, None)
-            if fault is None:
-                return
-            # A seed belongs to a commit: where the one that is named does not find it any more, another one must.
-            seeds = dict.fromkeys((FIRST_SEEDS.get(fault, 1), *range(1, FOUND_WITHIN_SEEDS + 1)))
-            with workers([place], fault) as searching:
-                run(list(seeds), searching, lambda outcome, fault=fault: keep(fault, outcome))
+    def hunt(worker: Worker, fault: str) -> bool:
+        # A seed belongs to a commit: where the one that is named does not find it any more, another one must.
+        for seed in dict.fromkeys((FIRST_SEEDS[fault], *range(1, FOUND_WITHIN_SEEDS + 1))):
+            if worker.simulate(seed, fault)["wrong"]:
+                found[fault] = seed
+                break
+        return True
 
-    def keep(fault: str, outcome: dict[str, Any]) -> bool:
-        if outcome["wrong"]:
-            found[fault] = outcome["seed"]
-        return not outcome["wrong"]
-
-    hunters = [threading.Thread(target=hunt, args=(place,)) for place in places]
-    for hunter in hunters:
-        hunter.start()
-    for hunter in hunters:
-        hunter.join()
+    with workers(places) as hunting:
+        share(list(FAULTS), hunting, hunt)
     assert sorted(FAULTS) == sorted(found)
 
 

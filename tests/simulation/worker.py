@@ -1,5 +1,8 @@
 """One worker of a run: reads seeds from standard input, a line each, and writes their outcomes, a JSON document each.
 
+A seed may be followed by the name of a deliberate fault. Such a one runs in a child of its own, which has this fault in
+its code: a copy of a process in which everything is built already, since to build it takes longer than a seed.
+
 Hashes of texts are the same in every worker (PYTHONHASHSEED): the order of a set belongs to the seed.
 """
 
@@ -7,6 +10,8 @@ import json
 import os
 import subprocess
 import sys
+import traceback
+from collections.abc import Callable
 from importlib import import_module
 from typing import IO, Any, cast
 
@@ -18,18 +23,18 @@ from simulation.simulate import simulate
 class Worker:
     """The other end: a worker process."""
 
-    def __init__(self, admin_dsn: str, suffix: str, fault: str = "") -> None:
-        command = [sys.executable, "-m", "tests.simulation.worker", admin_dsn, suffix, fault]
+    def __init__(self, admin_dsn: str, suffix: str) -> None:
+        command = [sys.executable, "-m", "tests.simulation.worker", admin_dsn, suffix]
         environment = {**os.environ, "PYTHONHASHSEED": "0"}
         self._process = subprocess.Popen(
             command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment, cwd=TESTS.parent
         )
 
-    def simulate(self, seed: int) -> dict[str, Any]:
-        """The outcome of a seed."""
+    def simulate(self, seed: int, fault: str = "") -> dict[str, Any]:
+        """The outcome of a seed, with this fault in the code where one is named."""
         to, back = cast(IO[str], self._process.stdin), cast(IO[str], self._process.stdout)
         try:
-            to.write(f"{seed}\n")
+            to.write(f"{seed} {fault}".rstrip() + "\n")
             to.flush()
             line = back.readline()
         except BrokenPipeError:
@@ -47,17 +52,54 @@ class Worker:
         self._process.wait(30)
 
 
-def main(admin_dsn: str, suffix: str, fault: str) -> None:
-    """Work until standard input ends."""
-    if fault:
-        import_module("simulation.mutants").apply(fault)
-    cluster = Cluster(admin_dsn, suffix)
+def main(admin_dsn: str, suffix: str) -> None:
+    """Work until standard input ends. Once faults are asked for, nothing else may be."""
+    cluster, with_faults = Cluster(admin_dsn, suffix), False
     for line in sys.stdin:
-        outcome = simulate(int(line), cluster).document()
-        if not outcome["wrong"]:
-            outcome["last"] = []
-        print(json.dumps(outcome), flush=True)
+        seed, _, fault = line.strip().partition(" ")
+        if not fault:
+            _answer(int(seed), cluster)
+            continue
+        if not with_faults:
+            # What the first seed builds would be built in every child, and none can share a connection.
+            simulate(0, cluster)
+            cluster.close()
+            with_faults = True
+        _in_a_child(lambda seed=seed, fault=fault: _with_fault(int(seed), fault, admin_dsn, suffix))
+    if not with_faults:
+        cluster.close()
+
+
+def _answer(seed: int, cluster: Cluster) -> None:
+    outcome = simulate(seed, cluster).document()
+    if not outcome["wrong"]:
+        outcome["last"] = []
+    print(json.dumps(outcome), flush=True)
+
+
+def _with_fault(seed: int, fault: str, admin_dsn: str, suffix: str) -> None:
+    import_module("simulation.mutants").apply(fault)
+    cluster = Cluster(admin_dsn, suffix)
+    _answer(seed, cluster)
     cluster.close()
+
+
+def _in_a_child(work: Callable[[], None]) -> None:
+    """Do it in a copy of this process; this one ends if that does not end well."""
+    child = os.fork()
+    if child:
+        _, status = os.waitpid(child, 0)
+        if status:
+            sys.exit(f"the child that had a fault ended with {os.waitstatus_to_exitcode(status)}")
+        return
+    code = 1
+    try:
+        work()
+        code = 0
+    except BaseException:
+        traceback.print_exc()
+    finally:
+        os._exit(code)
 
 
 if __name__ == "__main__":
