@@ -3,6 +3,7 @@
 import json
 import time
 from collections.abc import Iterator
+from datetime import datetime
 from typing import Any
 
 from rich.console import Console
@@ -20,6 +21,7 @@ WARM_UP = 5_000
 END_WAIT_S = 900.0
 STILL_MAX_S = 90.0
 LAWS_WAIT_S = 60.0
+PROMISE_WAIT_S = 15.0
 LOOK_S = 0.2
 # How a message can end by the carrier's word.
 ENDED = ("delivered", "undelivered", "expired", "rejected")
@@ -66,8 +68,10 @@ def measure(stack: Stack, recipients: int) -> dict[str, Any]:
         bulk_id, progress = _send(muster, "bench", recipients)
         ended, (whole_after, each_after) = time.time(), cpu_s(run["processes"], WORLD)
         seen = carrier.seen(bulk_id)
+        missed = promise_missed(muster, bulk_id, started)
         laws = settled_laws(operator, LAWS_WAIT_S)
     return result(recipients, progress, seen, (started, ended), whole_after - whole, less(each_after, each)) | {
+        "promise_missed": missed,
         "laws": {law.name: law.violation_count for law in laws},
         "laws_checked": {law.name: law.checked for law in laws},
     }
@@ -96,6 +100,20 @@ def result(
         "receipts": progress["delivered"] + progress["undelivered"] + progress["expired"],
         "report_rows": progress["recipients"],
     }
+
+
+def promise_missed(muster: Muster, bulk_id: str, started_s: float) -> float | None:
+    """By how much the finish that was promised after five seconds was missed, as a share of the time from the request
+    to the last message; None where none was promised: the send was over by then."""
+    until = time.monotonic() + PROMISE_WAIT_S
+    while (pace := muster.progress(bulk_id).get("pace")) is None or not pace["finished_at"]:
+        if time.monotonic() > until:
+            raise NotEnded(f"nobody said within {PROMISE_WAIT_S:g} s when the last message left: {json.dumps(pace)}")
+        time.sleep(LOOK_S)
+    if not pace["promised_finish_at"]:
+        return None
+    promised, finished = (datetime.fromisoformat(str(pace[of])) for of in ("promised_finish_at", "finished_at"))
+    return round(abs((finished - promised).total_seconds()) / max(finished.timestamp() - started_s, 1e-3), 3)
 
 
 def carrier_of(run: dict[str, Any]) -> Carrier:
