@@ -158,6 +158,9 @@ def repeats(draw: st.DrawFn) -> Repeat:
 @settings(max_examples=80, deadline=None)
 @given(repeats(), st.dates(date(2023, 1, 1), date(2028, 12, 31)), st.integers(0, 900))
 def test_the_days_of_a_rule_are_those_that_dateutil_finds(one: Repeat, begin: date, later: int) -> None:
+    if one.frequency == "weekly" and one.by_set_position:
+        # Where the first week is cut, dateutil counts positions from the cut on, and the RFC in the whole week.
+        begin -= timedelta(days=begin.weekday())
     last, after = begin + timedelta(days=1_500), begin + timedelta(days=later)
     days = [by_day_of(written) for written in one.by_day]
     oracle = rrule.rrule(
@@ -173,6 +176,16 @@ def test_the_days_of_a_rule_are_those_that_dateutil_finds(one: Repeat, begin: da
     assert [day for day in mine if day >= after] == list(days_of(one, begin, after, last))
     # No more than there are: dateutil looks for a day that never comes until the year 9999.
     assert [found.date() for found in islice(oracle, len(mine))] == mine
+
+
+def test_positions_count_in_the_whole_week_also_where_a_rule_begins_in_its_middle() -> None:
+    sunday = date(2023, 1, 1)
+    one = Repeat("weekly", 1, (time(10),), ("mo", "su"), (), (), (1,))
+    assert list(days_of(one, sunday, sunday, date(2023, 1, 16))) == [
+        date(2023, 1, 2),
+        date(2023, 1, 9),
+        date(2023, 1, 16),
+    ]
 
 
 def changes(where: ZoneInfo) -> list[datetime]:
