@@ -106,11 +106,11 @@ def promise_missed(muster: Muster, bulk_id: str, started_s: float) -> float | No
     """By how much the finish that was promised after five seconds was missed, as a share of the time from the request
     to the last message; None where none was promised: the send was over by then."""
     until = time.monotonic() + PROMISE_WAIT_S
-    while (pace := muster.progress(bulk_id).get("pace")) is None or not pace["finished_at"]:
+    while (pace := muster.progress(bulk_id).get("pace")) is not None and not pace["finished_at"]:
         if time.monotonic() > until:
             raise NotEnded(f"nobody said within {PROMISE_WAIT_S:g} s when the last message left: {json.dumps(pace)}")
         time.sleep(LOOK_S)
-    if not pace["promised_finish_at"]:
+    if pace is None or not pace["promised_finish_at"]:
         return None
     promised, finished = (datetime.fromisoformat(str(pace[of])) for of in ("promised_finish_at", "finished_at"))
     return round(abs((finished - promised).total_seconds()) / max(finished.timestamp() - started_s, 1e-3), 3)

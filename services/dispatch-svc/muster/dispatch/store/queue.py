@@ -103,7 +103,8 @@ class Claimed:
     personal: bytes
 
 
-# The array of sagas is made before the first saga is locked: attempts first, then sagas.
+# The array of sagas is made before the first saga is locked: attempts first, then sagas. `going` is joined by itself:
+# from a send alone the planner would look at all of its attempts, for each chunk.
 _CLAIM: Final = """
 WITH a AS (
     SELECT tenant_id, bulk_id, chunk, attempt FROM attempt
@@ -118,13 +119,15 @@ WITH a AS (
         AND state = 'sending' AND ending = '' AND parked = ''
         AND NOT EXISTS (SELECT FROM suspension h WHERE h.suspended AND h.tenant_id IN (saga.tenant_id, $7))
     ORDER BY tenant_id, bulk_id FOR SHARE
+), going AS MATERIALIZED (
+    SELECT a.*, s.reserved, s.control_version FROM a JOIN s USING (tenant_id, bulk_id)
 ), leased AS (
     UPDATE attempt t SET state = 1, lease_owner = $5, lease_epoch = lease_epoch + 1,
         lease_until = kit_now() + make_interval(secs => $6)
-    FROM a JOIN s USING (tenant_id, bulk_id)
+    FROM going a
     WHERE t.tenant_id = a.tenant_id AND t.bulk_id = a.bulk_id AND t.chunk = a.chunk AND t.attempt = a.attempt
     RETURNING t.tenant_id, t.bulk_id, t.chunk, t.attempt, t.lease_epoch, t.slot_order, t.intent_upto,
-        t.suppression_counter, s.reserved, s.control_version,
+        t.suppression_counter, a.reserved, a.control_version,
         least(t.send_by, (SELECT upper(w) FROM unnest(t.allowed) w WHERE w @> kit_now())) AS valid_until
 )
 SELECT l.*, c.lane, c.message_class, c.kind, c.account, c.country, c.sender, c.upto, c.reference_base, c.reference_bits,
@@ -198,11 +201,13 @@ WITH n AS (
         AND state = 'sending' AND ending = '' AND parked = ''
         AND NOT EXISTS (SELECT FROM suspension h WHERE h.suspended AND h.tenant_id IN (saga.tenant_id, $10))
     ORDER BY tenant_id, bulk_id FOR SHARE
+), going AS MATERIALIZED (
+    SELECT a.* FROM a JOIN s USING (tenant_id, bulk_id)
 )
 UPDATE attempt t SET intent_upto = a.upto, suppression_counter = a.counter,
     lease_until = kit_now() + make_interval(secs => $9),
     intents = t.intents || jsonb_build_array(jsonb_build_array(a.upto, extract(epoch FROM kit_now())))
-FROM a JOIN s USING (tenant_id, bulk_id)
+FROM going a
 WHERE t.tenant_id = a.tenant_id AND t.bulk_id = a.bulk_id AND t.chunk = a.chunk AND t.attempt = a.attempt
     AND a.counter = coalesce((SELECT k.counter FROM tenant_counter k WHERE k.tenant_id = a.tenant_id), 0)
 RETURNING t.tenant_id, t.bulk_id, t.chunk
