@@ -3,6 +3,8 @@
 from uuid import uuid4
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from muster.dispatch.domain.receipts import Receipt
 from muster.dispatch.events import ChunkFacts, ChunkKey, Recipients
@@ -116,3 +118,19 @@ def test_a_carrier_that_gives_one_id_for_ever_is_not_remembered_for_ever() -> No
         book.add("1", home(), 0)
 
     assert len(book.find("1")) < 20
+
+
+@given(
+    st.lists(st.sampled_from(["1", "10", "a", "A", "0a", "16", "f0", "x-1", "26", "1a"]), max_size=8),
+    st.sampled_from(["1", "10", "a", "A", "0a", "010", "16", "f0", "x-1", "26", "1a", "zz"]),
+)
+def test_the_first_look_says_what_the_whole_search_says(given_ids: list[str], asked: str) -> None:
+    book = Book(3600.0, 86_400.0)
+    for carrier_id in given_ids:
+        book.add(carrier_id, home(), 0)
+
+    usual = book.usual(asked)
+
+    if usual is not None:
+        [found] = book.find(asked)
+        assert (found.plain, tuple(found.place), found.sure) == (*usual, True)

@@ -218,7 +218,7 @@ class Book:
     def usual(self, receipt_id: str) -> tuple[str, tuple[ReceiptHome, int]] | None:
         """What `find` answers nearly always, in an eighth of the time: an id that is written as it was given, and can
         be no other's."""
-        if self._hexadecimal and receipt_id.isdigit():
+        if (self._hexadecimal and receipt_id.isdigit()) or receipt_id in self._repeated:
             return None
         for ids in reversed(self._ids):
             found = ids.get(receipt_id)
