@@ -1,18 +1,12 @@
 """SMPP over TLS with verification, and the session on the loop that production uses."""
 
 import asyncio
-import datetime
 import ssl
 from collections.abc import Callable
-from ipaddress import ip_address
 from pathlib import Path
 
 import pytest
 import uvloop
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.x509.oid import NameOID
 
 from muster.local.carrier import Carrier, CarrierOptions
 from muster.smpp import Accepted, Message, NotSent, NotSentReason, Session, SessionOptions, Unknown, UnknownReason
@@ -22,32 +16,6 @@ from .conftest import Phonebook, messages
 loops = pytest.mark.parametrize("loop_factory", [asyncio.new_event_loop, uvloop.new_event_loop])
 LoopFactory = Callable[[], asyncio.AbstractEventLoop]
 SECRET = SessionOptions("muster", "secret")
-
-
-@pytest.fixture(scope="module")
-def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A self-signed certificate for 127.0.0.1 and its key, in one file."""
-    key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "carrier")])
-    now = datetime.datetime.now(datetime.UTC)
-    built = (
-        x509.CertificateBuilder()
-        .subject_name(name)
-        .issuer_name(name)
-        .public_key(key.public_key())
-        .serial_number(1)
-        .not_valid_before(now - datetime.timedelta(days=1))
-        .not_valid_after(now + datetime.timedelta(days=1))
-        .add_extension(x509.SubjectAlternativeName([x509.IPAddress(ip_address("127.0.0.1"))]), critical=False)
-        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
-        .sign(key, hashes.SHA256())
-    )
-    pem = tmp_path_factory.mktemp("tls") / "carrier.pem"
-    secret = key.private_bytes(
-        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-    )
-    pem.write_bytes(secret + built.public_bytes(serialization.Encoding.PEM))
-    return pem
 
 
 @loops
