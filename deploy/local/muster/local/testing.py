@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-_PREFIX = "muster-test-"
+SCRATCH = "muster-test-"
 
 
 @pytest.fixture(scope="session")
@@ -22,7 +22,7 @@ def postgres_server() -> Iterator[str]:
     from muster.local.postgres import Postgres
     from muster.local.scratch import scratch
 
-    with scratch(_PREFIX) as directory:
+    with scratch(SCRATCH) as directory:
         server = Postgres(directory, durable=False)
         server.start()
         try:
@@ -57,7 +57,7 @@ def kafka_server() -> Iterator[str]:
     from muster.local.kafka import Kafka
     from muster.local.scratch import scratch
 
-    with scratch(_PREFIX) as directory:
+    with scratch(SCRATCH) as directory:
         server = Kafka(directory)
         server.start()
         try:
