@@ -146,7 +146,7 @@ submits = Counter("muster_submits", "submit_sm written to a carrier.")
 receipts = Counter("muster_receipts", "Final receipts: joined to their message, or kept waiting for it.", ["found"])
 status_answers = Counter(
     "muster_status_answers",
-    "What carriers said when asked for messages without a receipt: final, pending, or none where they said nothing.",
+    "Questions to carriers: of what has no receipt (final, pending or none), and of what is unknown (found or not).",
     ["outcome"],
 )
 delivers_waiting = Gauge("muster_delivers_waiting", "deliver_sm that came in and are not stored yet.")

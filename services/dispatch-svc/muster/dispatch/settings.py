@@ -129,6 +129,9 @@ class DispatchSettings(ServiceSettings):
     dispatch_query_after_s: float = Field(
         default=900.0, gt=0, description="without a receipt a carrier is asked for a message, if its account says so"
     )
+    dispatch_query_unknown_after_s: float = Field(
+        default=60.0, gt=0, description="after a message has become unknown its carrier is asked by our reference"
+    )
     dispatch_query_times_max: int = Field(default=4, ge=1, le=20, description="questions for one message")
     dispatch_queries_per_s: int = Field(default=20, ge=1, le=1_000, description="questions to one carrier")
     dispatch_ids_kept_s: float = Field(default=3600.0, gt=0)

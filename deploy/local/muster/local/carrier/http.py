@@ -1,7 +1,8 @@
 """The carrier by HTTP: messages come in as JSON, receipts and inbound messages go out as signed calls.
 
 POST /v1/messages with `Authorization: Bearer <password>` and to, from, text, reference and receipts_url (the last two
-may be left out) is answered 202 with id and parts, or 4xx with a code. Calls are signed as Standard Webhooks ask, and
+may be left out) is answered 202 with id and parts, or 4xx with a code. GET /v1/messages/{id} says where one of the last
+is, and GET /v1/messages?reference= which have a reference. Calls are signed as Standard Webhooks ask, and
 made again until they are answered with a success. Fates, delays and losses are those of SMPP.
 """
 
@@ -11,13 +12,16 @@ import hashlib
 import hmac
 import json
 import time
+from collections import OrderedDict
 from typing import TYPE_CHECKING, Any, Final
-from urllib.parse import urlsplit
+from urllib.parse import parse_qs, urlsplit
 
 import httpx
 
+from muster.local.carrier import queries
 from muster.local.carrier.behaviour import Fate
 from muster.local.carrier.exchange import Asked, NotHttp, read_request, write_answer
+from muster.local.carrier.stats import MESSAGES_KEPT, e164
 from muster.smpp import ReceiptState, Submit
 from muster.smpp.status import NOT_SENT_STATUSES
 from muster.text import TextRefused, split
@@ -28,6 +32,7 @@ if TYPE_CHECKING:
 _UCS2: Final = 8
 _ATTEMPTS_MAX: Final = 20
 _RETRY_S: Final = 0.5
+_MESSAGES: Final = "/v1/messages"
 _CALLS_AT_ONCE: Final = 16
 _CALL_TIMEOUT_S: Final = 10.0
 _WAITING_MAX: Final = 100_000
@@ -36,7 +41,9 @@ _ENDS: Final = {
     ReceiptState.DELIVERED: ("delivered", ""),
     ReceiptState.UNDELIVERABLE: ("undelivered", "00A"),
     ReceiptState.EXPIRED: ("expired", "027"),
+    ReceiptState.ENROUTE: ("sent", ""),
 }
+_MOMENT: Final = "%Y-%m-%dT%H:%M:%SZ"
 
 
 def webhook_headers(secret: str, call_id: str, unix_s: int, body: bytes) -> dict[str, str]:
@@ -61,6 +68,7 @@ class HttpFront:
         self._free = asyncio.Semaphore(_CALLS_AT_ONCE)
         self._calls: set[asyncio.Task[bool]] = set()
         self._call = 0
+        self._references: OrderedDict[int, str] = OrderedDict()
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """One connection; asyncio's callback."""
@@ -109,29 +117,60 @@ class HttpFront:
         return not asked.close
 
     def _answer(self, asked: Asked) -> tuple[int, dict[str, Any]]:
-        if (asked.method, urlsplit(asked.target).path) != ("POST", "/v1/messages"):
+        target = urlsplit(asked.target)
+        path, _, message_id = target.path.rpartition(_MESSAGES + "/")
+        asks = asked.method == "GET" and (target.path == _MESSAGES or (not path and bool(message_id)))
+        if not asks and (asked.method, target.path) != ("POST", _MESSAGES):
             return 404, {"code": "no_such_route"}
         if asked.headers.get("authorization") != f"Bearer {self._carrier.options.password}":
             return 401, {"code": "unauthorized"}
         try:
+            if asks:
+                return self._where(message_id if target.path != _MESSAGES else "", target.query)
             given = json.loads(asked.body)
             to, sender, text, url = given["to"], given["from"], given["text"], given.get("receipts_url") or ""
-            if not all(isinstance(word, str) for word in (to, sender, text, url)):
+            reference = given.get("reference") or ""
+            if not all(isinstance(word, str) for word in (to, sender, text, url, reference)):
                 return 400, {"code": "not_text"}
             parts = len(split(text, 8))
         except (ValueError, TypeError, KeyError, AttributeError, TextRefused):
             return 400, {"code": "unreadable"}
-        return self._take(to, sender, text, url, parts)
+        return self._take(
+            Submit(0, sender, to.removeprefix("+"), text.encode("utf-16-be"), data_coding=_UCS2), reference, url, parts
+        )
 
-    def _take(self, to: str, sender: str, text: str, receipts_url: str, parts: int) -> tuple[int, dict[str, Any]]:
-        carrier = self._carrier
-        submit = Submit(0, sender, to.removeprefix("+"), text.encode("utf-16-be"), data_coding=_UCS2)
-        fate, number, reset = carrier.take_one(submit)
+    def _where(self, message_id: str, query: str) -> tuple[int, dict[str, Any]]:
+        """Where messages are; 0 where the question gets no answer."""
+        if queries.is_lost(self._carrier):
+            return 0, {}
+        if message_id:
+            found = self._standing(queries.number_of(message_id, 10))
+            self._carrier.stats.queries_failed += found is None
+            return (200, found) if found else (404, {"code": "no_such_message"})
+        wanted = parse_qs(query).get("reference", [""])[0]
+        numbers = [number for number, reference in self._references.items() if reference == wanted]
+        return 200, {"messages": [found for number in numbers if (found := self._standing(number))]}
+
+    def _standing(self, number: int) -> dict[str, Any] | None:
+        found = queries.standing(self._carrier, number)
+        if found is None:
+            return None
+        status, error = _ENDS[found.state]
+        at = time.strftime(_MOMENT, time.gmtime(found.final_at)) if found.final_at else None
+        about = {"id": str(number), "reference": self._references.get(number, ""), "to": e164(found.submit.destination)}
+        return {**about, "status": status, "error": error, "at": at}
+
+    def _take(self, submit: Submit, reference: str, receipts_url: str, parts: int) -> tuple[int, dict[str, Any]]:
+        fate, number, reset = self._carrier.take_one(submit)
         if fate.status:
             busy = fate.status in NOT_SENT_STATUSES
             return (429, {"code": "throttled"}) if busy else (400, {"code": "invalid_number"})
+        self._references[number] = reference
+        if len(self._references) > MESSAGES_KEPT:
+            self._references.popitem(last=False)
         if receipts_url:
-            self._plan(receipts_url, {"id": str(number), "to": to, "from": sender}, fate)
+            about = {"id": str(number), "to": e164(submit.destination), "from": submit.source}
+            self._plan(receipts_url, about, fate)
         if reset:
             return _RESET, {}
         return (0, {}) if fate.response_lost else (202, {"id": str(number), "parts": parts})
@@ -156,7 +195,7 @@ class HttpFront:
             self._carrier.stats.receipts_dropped += 1
             return
         self._carrier.stats.receipts_sent += 1
-        call = asyncio.ensure_future(self.call(url, {**told, "at": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())}))
+        call = asyncio.ensure_future(self.call(url, {**told, "at": time.strftime(_MOMENT, time.gmtime())}))
         self._calls.add(call)
         call.add_done_callback(self._calls.discard)
         call.add_done_callback(self._told)

@@ -3,11 +3,12 @@
 from collections.abc import Coroutine
 from typing import Any
 
-from muster.dispatch.domain.carriers import Account, Smpp
+from muster.dispatch.domain.carriers import Account
 from muster.dispatch.failpoint import Failpoint
 from muster.dispatch.sender.book import Book
 from muster.dispatch.sender.deliveries import JOIN_EVERY_S, Deliveries
 from muster.dispatch.sender.feeder import Feeder
+from muster.dispatch.sender.http_link import HttpLink
 from muster.dispatch.sender.inbound import Inbox
 from muster.dispatch.sender.judge import EVERY_S as JUDGE_EVERY_S
 from muster.dispatch.sender.kinds import link_to
@@ -57,7 +58,8 @@ class Sender:
         self.mailbox = Mailbox(self.shared, ears)
         self.feeder = Feeder(self.shared, self.link, self.book)
         self.recorder = Recorder(self.shared, self.resolver)
-        self.querier = Querier(self.shared, self.link, self.deliveries) if isinstance(self.link, SmppLink) else None
+        asker = self.link if isinstance(self.link, SmppLink | HttpLink) else None
+        self.querier = Querier(self.shared, asker, self.deliveries, self.resolver) if asker else None
 
     async def load(self) -> None:
         """Remember the carrier ids of the last hour."""
@@ -66,10 +68,9 @@ class Sender:
     def carrier(self) -> tuple[tuple[str, Coroutine[Any, Any, object]], ...]:
         """Everything but the feeder, to be supervised."""
         by_call = self.shared.account.kind == "http"
-        options = self.shared.account.options
         mailbox = (("mailbox", repeat("mailbox", MAILBOX_S, self.mailbox.take)),) if by_call else ()
-        asks = self.querier is not None and isinstance(options, Smpp) and options.query_sm
-        querier = (("querier", repeat("querier", QUERIER_S, self.querier.step)),) if self.querier and asks else ()
+        asks = self.querier if self.querier is not None and self.querier.asks else None
+        querier = (("querier", repeat("querier", QUERIER_S, asks.step)),) if asks is not None else ()
         return (
             *mailbox,
             *querier,

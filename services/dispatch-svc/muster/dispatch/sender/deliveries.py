@@ -272,7 +272,7 @@ class Deliveries:
                     self._resolver.add(part.key, part.slot, Slot.ACCEPTED, receipt.carrier_id)
             if resolved:
                 await self._resolver.flush()
-                await self._adopt(resolved)
+                await self.adopt([(part.key, part.slot, one.carrier_id) for one, parts in resolved for part in parts])
             await self._join_early()
         await self._turn()
 
@@ -343,13 +343,12 @@ class Deliveries:
                     self._book.add(carrier_id, kept, slot)
         return [match for match in chosen if self._place(match.receipt.carrier_id, match.receipt.number) is None]
 
-    async def _adopt(self, resolved: Sequence[Match]) -> None:
-        """The ids of resolved messages are known from now on."""
+    async def adopt(self, resolved: Sequence[tuple[ChunkKey, int, str]]) -> None:
+        """The ids of parts that were unknown are known from now on."""
         async with self._shared.db.worker() as tx:
-            homes = {home.key: home for home in await store.homes(tx, [parts[0].key for _, parts in resolved])}
-        for one, parts in resolved:
-            for part in parts:
-                self._book.add(one.carrier_id, self._book.home_of(homes[part.key]), part.slot)
+            homes = {home.key: home for home in await store.homes(tx, {key for key, _, _ in resolved})}
+        for key, slot, carrier_id in resolved:
+            self._book.add(carrier_id, self._book.home_of(homes[key]), slot)
 
     async def _turn(self) -> None:
         leaving = self._book.turn()

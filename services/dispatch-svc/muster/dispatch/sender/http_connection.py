@@ -40,7 +40,7 @@ def prepare(host: str, base_path: str, request: Request) -> Prepared:
     headers = [
         ("host", host),
         *request.headers,
-        ("content-length", str(len(request.body))),
+        *((("content-length", str(len(request.body))),) if request.method != "GET" else ()),
         ("accept", "application/json"),
         ("user-agent", "muster"),
     ]

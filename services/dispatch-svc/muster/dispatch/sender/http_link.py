@@ -7,6 +7,7 @@ before anything is written, the guard is asked just before, and nothing follows 
 import asyncio
 import random
 import ssl
+from collections.abc import Sequence
 from functools import partial
 from typing import Final
 from urllib.parse import SplitResult, urlsplit
@@ -15,12 +16,13 @@ from muster.dispatch.domain.http import adapter_of
 from muster.dispatch.domain.http.model import Busy, Http, Message, Refused, Reply, Said, Took
 from muster.dispatch.domain.http.read import read_secrets
 from muster.dispatch.handlers.hosts import HostRefused, address_of
+from muster.dispatch.sender.http_asker import HttpAsker
 from muster.dispatch.sender.http_connection import Connection, Lost, Prepared, prepare
 from muster.dispatch.sender.job import ERROR_LENGTH, Job, Outgoing, Window
-from muster.dispatch.sender.link import Ears, Guard, Sink, SinkOf
+from muster.dispatch.sender.link import Ears, Guard, Question, Sink, SinkOf, reference_of
 from muster.dispatch.sender.shared import Shared
 from muster.kit import clock, metrics, observe
-from muster.smpp import Accepted, NotSent, NotSentReason, Outcome, Rejected, Unknown, UnknownReason
+from muster.smpp import Accepted, NotSent, NotSentReason, Outcome, Receipt, Rejected, Unknown, UnknownReason
 
 log = observe.logger(__name__)
 
@@ -52,6 +54,7 @@ class HttpLink:
         self._url = urlsplit(profile.base_url)
         self._tls = ssl.create_default_context() if self._url.scheme == "https" else None
         self._connections: list[Connection] = []
+        self._asker = HttpAsker(profile, self._secrets, self._connect)
         self._wanted = asyncio.Event()
         self._used_at = -profile.idle_s
         self._quiet_until = 0.0
@@ -124,7 +127,7 @@ class HttpLink:
             sender=claimed.about.sender,
             text=one.text,
             parts=len(one.slots),
-            reference=f"{claimed.key.chunk.bulk_id.hex}.{claimed.key.chunk.chunk}.{one.slots[0]}",
+            reference=reference_of(claimed.key.chunk, one.slots[0]),
             valid_s=max(_VALID_S_MIN, int((claimed.valid_until - clock.now()).total_seconds())),
             valid_until=claimed.valid_until,
             receipts_url=self._profile.receipts_url(self._account.name) if self._profile.callback_url else "",
@@ -155,6 +158,24 @@ class HttpLink:
             self.why = ""
         outcomes = [_outcome(one, reply.status) for one in said]
         return outcomes if len(outcomes) == parts else outcomes[:1] * parts
+
+    # -- questions ----------------------------------------------------------------------------------------------------
+
+    @property
+    def asks_by_id(self) -> bool:
+        """As the account says, where its carrier can be asked so."""
+        return self._fit and self._asker.asks_by_id
+
+    @property
+    def asks_by_reference(self) -> bool:
+        """As the account says, where its carrier can be asked so."""
+        return self._fit and self._asker.asks_by_reference
+
+    async def ask(self, questions: Sequence[Question]) -> list[Receipt | None]:
+        """One after the other, while messages can go out too."""
+        if self._stopping or not self._connections or clock.monotonic() < self._quiet_until:
+            return []
+        return await self._asker.ask(questions)
 
     # -- connections --------------------------------------------------------------------------------------------------
 
@@ -230,6 +251,7 @@ class HttpLink:
             await asyncio.sleep(_STOP_POLL_S)
         for one in list(self._connections):
             one.close()
+        self._asker.close()
 
 
 def _port(url: SplitResult) -> int:

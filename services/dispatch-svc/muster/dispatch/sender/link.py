@@ -12,6 +12,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple, Protocol, TypeAlias
 
+from muster.dispatch.events import ChunkKey
 from muster.dispatch.sender.job import Job, Window
 from muster.smpp import Delivered, Outcome, Receipt
 
@@ -37,17 +38,33 @@ class Report(NamedTuple):
 
 
 class Question(NamedTuple):
-    """What became of the message that the carrier gave this id, from this sender?"""
+    """What became of the message that the carrier gave this id, from this sender; or of the one with our reference, to
+    which it gave none that we know?"""
 
     carrier_id: str
     sender: str
+    reference: str = ""
 
 
 class Asker(Protocol):
-    """A link whose carrier can be asked."""
+    """A link whose carrier may be able to be asked, which sends nothing."""
+
+    @property
+    def asks_by_id(self) -> bool:
+        """Whether this account asks for messages by the carrier's id."""
+
+    @property
+    def asks_by_reference(self) -> bool:
+        """Whether this account asks for messages by our reference."""
 
     async def ask(self, questions: Sequence[Question]) -> list[Receipt | None]:
-        """Its answers, in their order: as a receipt would have said it; None where there is none."""
+        """Answers to the first of them, in their order: as a receipt would have said it, of a message that is on its
+        way too; None where the carrier does not know. Fewer than questions: the rest was not asked."""
+
+
+def reference_of(key: ChunkKey, slot: int) -> str:
+    """Our reference of the message whose first part this is; it names no person."""
+    return f"{key.bulk_id.hex}.{key.chunk}.{slot}"
 
 
 @dataclass(frozen=True, slots=True)

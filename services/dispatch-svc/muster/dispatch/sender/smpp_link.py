@@ -106,6 +106,16 @@ class SmppLink:
 
     # -- questions ----------------------------------------------------------------------------------------------------
 
+    @property
+    def asks_by_id(self) -> bool:
+        """As the account says."""
+        return self._profile.query_sm
+
+    @property
+    def asks_by_reference(self) -> bool:
+        """SMPP has no such question."""
+        return False
+
     async def ask(self, questions: Sequence[Question]) -> list[Receipt | None]:
         """query_sm for each."""
         return await asyncio.gather(*map(self._ask, questions))

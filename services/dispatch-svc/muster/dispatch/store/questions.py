@@ -40,11 +40,15 @@ async def look(tx: Tx, account: str, after_s: float, within_s: float) -> None:
     rows = await tx.fetch(_OVERDUE, account, after_s, within_s, _CHUNKS_AT_ONCE)
     if not rows:
         return
-    found = [(key_of(row), slot) for row in rows for slot in _open(row)]
-    if found:
-        await tx.execute(_ADD, account, *key_columns([key for key, _ in found]), [slot for _, slot in found])
+    await add(tx, account, [(key_of(row), slot) for row in rows for slot in _open(row)])
     last = rows[-1]
     await tx.execute(_LOOKED, account, last["submitted_at"], last["bulk_id"], last["chunk"])
+
+
+async def add(tx: Tx, account: str, parts: Sequence[tuple[ChunkKey, int]]) -> None:
+    """These are to be asked about, by the id that the carrier gave them."""
+    if parts:
+        await tx.execute(_ADD, account, *key_columns([key for key, _ in parts]), [slot for _, slot in parts])
 
 
 def _open(row: Record) -> list[int]:
@@ -132,3 +136,46 @@ DELETE FROM status_question WHERE (tenant_id, bulk_id, chunk, slot) IN (
 async def drop_old(tx: Tx, kept_s: float) -> None:
     """What nobody has asked by then is asked no more: its account was closed, or asks no longer."""
     await tx.execute(_DROP_OLD, kept_s)
+
+
+@dataclass(frozen=True, slots=True)
+class DueUnknown:
+    """A message that is unknown, and is to be asked about now: all of its parts."""
+
+    key: ChunkKey
+    slots: list[int]
+
+
+# Parts of a message have one number, and no other message of its send has that.
+_DUE_UNKNOWN: Final = """
+SELECT tenant_id, bulk_id, chunk, array_agg(slot ORDER BY slot) AS slots FROM unknown_part
+WHERE account = $1 AND settled_at IS NULL AND asked < $4 AND submitted_at > kit_now() - make_interval(secs => $3)
+    AND coalesce(ask_at, submitted_at + make_interval(secs => $2)) <= kit_now()
+GROUP BY tenant_id, bulk_id, chunk, number_hash
+ORDER BY min(coalesce(ask_at, submitted_at)), tenant_id, bulk_id, chunk, number_hash LIMIT $5
+"""
+
+
+async def due_unknown(
+    tx: Tx, account: str, after_s: float, within_s: float, times_max: int, limit: int
+) -> list[DueUnknown]:
+    """Unknown messages of an account that were not asked about so often yet, what has waited longest first."""
+    rows = await tx.fetch(_DUE_UNKNOWN, account, after_s, within_s, times_max, limit)
+    return [DueUnknown(key_of(row), row["slots"]) for row in rows]
+
+
+# Whoever resolves or settles them meanwhile is not waited for: then there is nothing to be asked.
+_UNKNOWN_LATER: Final = """
+UPDATE unknown_part SET asked = asked + 1, ask_at = kit_now() + make_interval(secs => $5 * 2 ^ (asked + 1))
+WHERE (tenant_id, bulk_id, chunk, slot) IN (
+    SELECT tenant_id, bulk_id, chunk, slot FROM unknown_part
+    WHERE (tenant_id, bulk_id, chunk, slot) IN (SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::int[], $4::int[]))
+    FOR UPDATE SKIP LOCKED)
+"""
+
+
+async def ask_unknown_again(tx: Tx, messages: Sequence[DueUnknown], after_s: float) -> None:
+    """They were asked about once more; again later, after twice as long."""
+    parts = [(one.key, slot) for one in messages for slot in one.slots]
+    if parts:
+        await tx.execute(_UNKNOWN_LATER, *key_columns([key for key, _ in parts]), [slot for _, slot in parts], after_s)

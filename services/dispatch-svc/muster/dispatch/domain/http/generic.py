@@ -7,7 +7,7 @@ import json
 import re
 from datetime import UTC
 from typing import Final
-from urllib.parse import urlencode
+from urllib.parse import quote, urlencode
 
 from muster.dispatch.domain.http import wire
 from muster.dispatch.domain.http.model import (
@@ -15,9 +15,11 @@ from muster.dispatch.domain.http.model import (
     Call,
     Ended,
     Fields,
+    Found,
     Generic,
     Hmac,
     Http,
+    Lookup,
     Malformed,
     Message,
     NotGenuine,
@@ -26,6 +28,7 @@ from muster.dispatch.domain.http.model import (
     Request,
     Said,
     Secrets,
+    Sought,
     Took,
     Unsure,
     Written,
@@ -33,6 +36,7 @@ from muster.dispatch.domain.http.model import (
 from muster.dispatch.domain.receipts import Receipt
 
 REFERENCE: Final = "https://github.com/standard-webhooks/standard-webhooks/blob/main/spec/standard-webhooks.md"
+STATUS: Final = "the profile's own status_by_id and status_by_reference"
 
 MEANINGS: Final = ("accepted", "rejected", "not_sent", "unknown")
 ENDS: Final = {
@@ -118,6 +122,48 @@ def answer(http: Http, reply: Reply, _: int) -> list[Said]:
             return [Unsure()]
         case _:
             return [wire.by_status(reply, code, generic.not_sent)]
+
+
+def lookup(http: Http, secrets: Secrets, sought: Sought) -> Request | None:
+    """GET, as the profile describes it."""
+    generic = profile(http)
+    described = _lookup_of(generic, sought)
+    if described is None:
+        return None
+    words = {"{id}": sought.carrier_id, "{reference}": sought.reference}
+    path = described.path
+    for place, word in words.items():
+        path = path.replace(place, quote(word, safe=""))
+    return Request(path, _authorization(generic, http.username, secrets.auth), b"", "GET")
+
+
+def _lookup_of(generic: Generic, sought: Sought) -> Lookup | None:
+    return generic.status_by_id if sought.carrier_id else generic.status_by_reference
+
+
+def found(http: Http, reply: Reply, sought: Sought) -> Found | None:
+    """The one event that is about this message: an answer that names another is no answer."""
+    generic = profile(http)
+    described = _lookup_of(generic, sought)
+    if described is None:
+        return None
+    events = wire.events_of(wire.read_json(reply.body), described.events) or []
+    about = [event for event in events if _is_about(described, event, sought)]
+    if len(about) != 1:
+        return None
+    carrier_id = wire.id_of(wire.at(about[0], described.id))
+    state = wire.word(wire.at(about[0], described.state))
+    end = ENDS.get(generic.states.get(state, state))
+    if not carrier_id or end is None:
+        return Found(carrier_id) if carrier_id else None
+    error = wire.word(_at(about[0], described.error), 20)
+    return Found(carrier_id, Ended(carrier_id, end, error, done_at=wire.moment(_at(about[0], described.at))))
+
+
+def _is_about(described: Lookup, event: object, sought: Sought) -> bool:
+    if sought.carrier_id:
+        return wire.id_of(wire.at(event, described.id)) == sought.carrier_id
+    return wire.word(wire.at(event, described.reference)) == sought.reference
 
 
 def verify(http: Http, secrets: Secrets, call: Call, now_s: float) -> bytes | NotGenuine:

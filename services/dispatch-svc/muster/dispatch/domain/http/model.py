@@ -81,6 +81,20 @@ class Unsure(NamedTuple):
 Said: TypeAlias = Took | Refused | Busy | Unsure
 
 
+class Sought(NamedTuple):
+    """A message that the carrier is asked about: by its own id, or by our reference where it gave us none."""
+
+    carrier_id: str = ""
+    reference: str = ""
+
+
+class Found(NamedTuple):
+    """The carrier has it under this id; how it ended, None while it is on its way."""
+
+    carrier_id: str
+    ended: "Ended | None" = None
+
+
 @dataclass(frozen=True, slots=True)
 class Call:
     """A callback as it came. `url` is the whole of it, as the carrier was told; names of headers are lower case."""
@@ -143,11 +157,20 @@ class Adapter(Protocol):
     REFERENCE: str
     """Where its public documentation is."""
 
+    STATUS: str
+    """Where the documentation of its status look-up is; "" where it has none."""
+
     def request(self, http: "Http", secrets: Secrets, message: Message) -> Request:
         """A message as a request."""
 
     def answer(self, http: "Http", reply: Reply, parts: int) -> list[Said]:
         """What an answer means: one for the whole message, or one for each of its parts."""
+
+    def lookup(self, http: "Http", secrets: Secrets, sought: Sought) -> Request | None:
+        """The question what became of a message; None where this carrier cannot be asked so. It sends nothing."""
+
+    def found(self, http: "Http", reply: Reply, sought: Sought) -> Found | None:
+        """What a success says to such a question; None where it is not about that message alone."""
 
     def verify(self, http: "Http", secrets: Secrets, call: Call, now_s: float) -> bytes | NotGenuine:
         """What makes this call unlike any other (a replay has it again), or why it is not of the carrier."""
@@ -187,6 +210,20 @@ class Fields:
 
 
 @dataclass(frozen=True, slots=True)
+class Lookup:
+    """How a carrier is asked what became of a message: a path with `{id}` or `{reference}` in it, and where its answer
+    says what. `events` is the path of a list, of which exactly one may be about the message."""
+
+    path: str
+    events: str = ""
+    id: str = "id"
+    reference: str = "reference"
+    state: str = "status"
+    error: str = "error"
+    at: str = "at"
+
+
+@dataclass(frozen=True, slots=True)
 class Generic:
     """A carrier that is described, not programmed. `codes` says what a code in an answer means."""
 
@@ -203,12 +240,15 @@ class Generic:
     receipt: Fields = field(default_factory=Fields)
     inbound: Fields = field(default_factory=Fields)
     signature: Hmac | None = None
+    status_by_id: Lookup | None = None
+    status_by_reference: Lookup | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Http:
     """The profile of an HTTP account. `username` is the carrier's name of the account; `callback_url` is where this
-    Muster is reached from outside, to which /v1/receipts/{account} is added."""
+    Muster is reached from outside, to which /v1/receipts/{account} is added. `ask_status`: whether the carrier is asked
+    for messages whose receipt or answer never came."""
 
     adapter: str
     base_url: str
@@ -216,6 +256,7 @@ class Http:
     callback_url: str = ""
     response_timeout_s: float = 20.0
     idle_s: float = 15.0
+    ask_status: bool = False
     generic: Generic | None = None
 
     def receipts_url(self, account: str) -> str:

@@ -6,7 +6,7 @@ from typing import Any, Final, NamedTuple
 from urllib.parse import urlsplit
 
 from muster.dispatch.domain.http.generic import ENDS, MEANINGS
-from muster.dispatch.domain.http.model import Fields, Generic, Hmac, Http, Secrets
+from muster.dispatch.domain.http.model import Adapter, Fields, Generic, Hmac, Http, Lookup, Secrets
 from muster.dispatch.domain.http.wire import read_json
 
 _URL_CHARS_MAX: Final = 500
@@ -40,7 +40,7 @@ def read_secrets(text: str) -> Secrets:
     return Secrets(text, (text,) if len(text) >= _SECRET_CHARS_MIN else ())
 
 
-def read_http(options: Mapping[str, Any], adapters: Mapping[str, object]) -> Http | Wrong:
+def read_http(options: Mapping[str, Any], adapters: Mapping[str, Adapter]) -> Http | Wrong:
     """The profile of an HTTP account."""
     try:
         return _http(options, adapters)
@@ -48,13 +48,13 @@ def read_http(options: Mapping[str, Any], adapters: Mapping[str, object]) -> Htt
         return unfit.wrong
 
 
-def _http(options: Mapping[str, Any], adapters: Mapping[str, object]) -> Http:
-    known = ("adapter", "base_url", "username", "callback_url", "response_timeout_s", "idle_s", "generic")
-    _only(options, known, "")
+def _http(options: Mapping[str, Any], adapters: Mapping[str, Adapter]) -> Http:
+    _only(options, Http.__slots__, "")
     adapter = _choice(options, "adapter", tuple(adapters), "")
     described = options.get("generic")
     if (adapter == "generic") != isinstance(described, dict):
         raise _Unfit(Wrong("generic", "describes a carrier of the adapter generic, and no other"))
+    generic = _generic(described) if isinstance(described, dict) else None
     return Http(
         adapter=adapter,
         base_url=_url(options, "base_url"),
@@ -62,7 +62,8 @@ def _http(options: Mapping[str, Any], adapters: Mapping[str, object]) -> Http:
         callback_url=_url(options, "callback_url") if options.get("callback_url") else "",
         response_timeout_s=_seconds(options, "response_timeout_s", 20.0),
         idle_s=_seconds(options, "idle_s", 15.0),
-        generic=_generic(described) if isinstance(described, dict) else None,
+        ask_status=_asks(options, adapters[adapter], generic),
+        generic=generic,
     )
 
 
@@ -73,11 +74,8 @@ def _generic(options: Mapping[str, Any]) -> Generic:
         raise _Unfit(Wrong("generic.body", "is an object of what is sent, at most eight levels deep"))
     if not isinstance(not_sent, list) or not all(type(one) is int and one in _STATUSES for one in not_sent):
         raise _Unfit(Wrong("generic.not_sent", "is a list of HTTP statuses from 400 to 599"))
-    path = _text(options, "path", "", "generic.")
-    if not path.startswith("/") or path.startswith("//"):
-        raise _Unfit(Wrong("generic.path", "begins with one slash"))
     return Generic(
-        path=path,
+        path=_path(options, "path", "generic."),
         body=body,
         encoding=_choice(options, "encoding", ("json", "form"), "json", "generic."),
         auth=_choice(options, "auth", ("bearer", "basic", "header", "none"), "bearer", "generic."),
@@ -90,7 +88,41 @@ def _generic(options: Mapping[str, Any]) -> Generic:
         receipt=_fields(options, "receipt"),
         inbound=_fields(options, "inbound"),
         signature=_signature(options.get("signature")),
+        status_by_id=_lookup(options, "status_by_id", "{id}"),
+        status_by_reference=_lookup(options, "status_by_reference", "{reference}"),
     )
+
+
+def _asks(options: Mapping[str, Any], adapter: Adapter, generic: Generic | None) -> bool:
+    value = options.get("ask_status", False)
+    if not isinstance(value, bool):
+        raise _Unfit(Wrong("ask_status", "is true or false"))
+    if value and not adapter.STATUS:
+        raise _Unfit(Wrong("ask_status", "cannot be: this carrier has no look-up of single messages"))
+    if value and generic is not None and generic.status_by_id is None and generic.status_by_reference is None:
+        raise _Unfit(Wrong("ask_status", "needs generic.status_by_id or generic.status_by_reference"))
+    return value
+
+
+def _lookup(options: Mapping[str, Any], name: str, place: str) -> Lookup | None:
+    given, where = options.get(name), f"generic.{name}"
+    if given is None:
+        return None
+    if not isinstance(given, dict):
+        raise _Unfit(Wrong(where, "is an object of a path and of paths into its answer"))
+    _only(given, Lookup.__slots__, f"{where}.")
+    path = _path(given, "path", f"{where}.")
+    if path.count(place) != 1:
+        raise _Unfit(Wrong(f"{where}.path", f"has {place} once"))
+    default = Lookup(path)
+    return Lookup(**{slot: _text(given, slot, getattr(default, slot), f"{where}.") for slot in Lookup.__slots__})
+
+
+def _path(options: Mapping[str, Any], name: str, where: str) -> str:
+    path = _text(options, name, "", where)
+    if not path.startswith("/") or path.startswith("//") or not path.isascii() or " " in path:
+        raise _Unfit(Wrong(where + name, "begins with one slash, in ASCII without spaces"))
+    return path
 
 
 def _fields(options: Mapping[str, Any], name: str) -> Fields:

@@ -9,6 +9,7 @@ from muster.dispatch.domain.http import wire
 from muster.dispatch.domain.http.model import (
     Call,
     Ended,
+    Found,
     Http,
     Malformed,
     Message,
@@ -17,6 +18,7 @@ from muster.dispatch.domain.http.model import (
     Request,
     Said,
     Secrets,
+    Sought,
     Took,
     Unsure,
     Written,
@@ -24,6 +26,8 @@ from muster.dispatch.domain.http.model import (
 from muster.dispatch.domain.receipts import Receipt
 
 REFERENCE: Final = "https://developers.sinch.com/docs/sms/api-reference/sms/batches"
+# By id: the delivery report of the batch; by our reference: batches/listbatches, of the last day.
+STATUS: Final = "https://developers.sinch.com/docs/sms/api-reference/sms/delivery-reports"
 # The SMS API's callbacks are signed when the account manager turns it on; the SDKs verify them as those of the
 # Conversation API.
 SIGNATURES: Final = "https://developers.sinch.com/docs/conversation/callbacks"
@@ -57,10 +61,14 @@ def request(http: Http, secrets: Secrets, message: Message) -> Request:
     if message.receipts_url:
         body["callback_url"] = message.receipts_url
     return Request(
-        path=f"/xms/v1/{quote(http.username, safe='')}/batches",
+        path=_batches(http),
         headers=(("content-type", "application/json"), ("authorization", f"Bearer {secrets.auth}")),
         body=json.dumps(body).encode(),
     )
+
+
+def _batches(http: Http) -> str:
+    return f"/xms/v1/{quote(http.username, safe='')}/batches"
 
 
 def answer(_: Http, reply: Reply, __: int) -> list[Said]:
@@ -70,6 +78,31 @@ def answer(_: Http, reply: Reply, __: int) -> list[Said]:
         return [wire.by_status(reply, read.get("code"))]
     carrier_id = wire.id_of(read.get("id"))
     return [Took(carrier_id) if carrier_id else Unsure()]
+
+
+def lookup(http: Http, secrets: Secrets, sought: Sought) -> Request | None:
+    """The summary of a batch; or the batches with our reference, of which there should be one."""
+    path = f"{_batches(http)}/{quote(sought.carrier_id, safe='')}/delivery_report?type=summary"
+    if not sought.carrier_id:
+        path = f"{_batches(http)}?client_reference={quote(sought.reference, safe='')}&page_size=2"
+    return Request(path, (("authorization", f"Bearer {secrets.auth}"),), b"", "GET")
+
+
+def found(_: Http, reply: Reply, sought: Sought) -> Found | None:
+    """A batch has one message, hence one status."""
+    read = wire.read_json(reply.body) or {}
+    if not sought.carrier_id:
+        batches = wire.events_of(read, "batches") or []
+        ours = [one for one in batches if wire.at(one, "client_reference") == sought.reference]
+        carrier_id = wire.id_of(wire.at(ours[0], "id")) if len(ours) == 1 else ""
+        return Found(carrier_id) if carrier_id else None
+    statuses = wire.events_of(read, "statuses") or []
+    if wire.id_of(read.get("batch_id")) != sought.carrier_id or len(statuses) != 1:
+        return None
+    state = _ENDS.get(wire.word(wire.at(statuses[0], "status")).lower())
+    code = wire.word(wire.at(statuses[0], "code"), 20)
+    ended = Ended(sought.carrier_id, state, "" if code == "0" else code) if state is not None else None
+    return Found(sought.carrier_id, ended)
 
 
 def verify(_: Http, secrets: Secrets, call: Call, now_s: float) -> bytes | NotGenuine:

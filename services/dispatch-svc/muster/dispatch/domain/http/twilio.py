@@ -9,6 +9,7 @@ from muster.dispatch.domain.http import wire
 from muster.dispatch.domain.http.model import (
     Call,
     Ended,
+    Found,
     Http,
     Malformed,
     Message,
@@ -17,6 +18,7 @@ from muster.dispatch.domain.http.model import (
     Request,
     Said,
     Secrets,
+    Sought,
     Took,
     Unsure,
     Written,
@@ -24,6 +26,7 @@ from muster.dispatch.domain.http.model import (
 from muster.dispatch.domain.receipts import Receipt
 
 REFERENCE: Final = "https://www.twilio.com/docs/messaging/api/message-resource"
+STATUS: Final = "https://www.twilio.com/docs/messaging/api/message-resource#fetch-a-message-resource"
 SIGNATURES: Final = "https://www.twilio.com/docs/usage/webhooks/webhooks-security"
 
 # https://www.twilio.com/docs/messaging/guides/outbound-message-status-in-status-callbacks; the rest are not the end.
@@ -61,6 +64,25 @@ def answer(_: Http, reply: Reply, __: int) -> list[Said]:
         return [wire.by_status(reply, read.get("code"))]
     carrier_id = wire.id_of(read.get("sid"))
     return [Took(carrier_id) if carrier_id else Unsure()]
+
+
+def lookup(http: Http, secrets: Secrets, sought: Sought) -> Request | None:
+    """A message by its sid; Twilio takes no reference of ours."""
+    if not sought.carrier_id:
+        return None
+    account, sid = quote(http.username, safe=""), quote(sought.carrier_id, safe="")
+    shown = ("authorization", wire.basic(http.username, secrets.auth))
+    return Request(f"/2010-04-01/Accounts/{account}/Messages/{sid}.json", (shown,), b"", "GET")
+
+
+def found(_: Http, reply: Reply, sought: Sought) -> Found | None:
+    """A message resource."""
+    read = wire.read_json(reply.body) or {}
+    if not sought.carrier_id or wire.id_of(read.get("sid")) != sought.carrier_id:
+        return None
+    state = _ENDS.get(wire.word(read.get("status")))
+    error = wire.word(read.get("error_code"), 20)
+    return Found(sought.carrier_id, Ended(sought.carrier_id, state, error) if state is not None else None)
 
 
 def signature(token: str, url: str, pairs: list[tuple[str, str]]) -> str:

@@ -9,6 +9,7 @@ from muster.dispatch.domain.http.model import (
     Busy,
     Call,
     Ended,
+    Found,
     Http,
     Malformed,
     Message,
@@ -18,6 +19,7 @@ from muster.dispatch.domain.http.model import (
     Request,
     Said,
     Secrets,
+    Sought,
     Took,
     Torn,
     Unsure,
@@ -26,6 +28,8 @@ from muster.dispatch.domain.http.model import (
 from muster.dispatch.domain.receipts import Receipt
 
 REFERENCE: Final = "https://developer.vonage.com/en/api/sms"
+# https://developer.vonage.com/en/api/reports finds messages, at another host and for money: not asked.
+STATUS: Final = ""
 SIGNATURES: Final = "https://developer.vonage.com/en/getting-started/concepts/signing-messages"
 
 # https://developer.vonage.com/en/messaging/sms/guides/delivery-receipts; the rest are not the end.
@@ -91,6 +95,16 @@ def _one(message: object) -> Said:
     if status in _ACCOUNT:
         return Busy(_PAUSE_S)
     return Unsure() if status in ("", _INTERNAL) else Refused(wire.code_of(status, 0))
+
+
+def lookup(_: Http, __: Secrets, ___: Sought) -> Request | None:
+    """Cannot be asked."""
+    return None
+
+
+def found(_: Http, __: Reply, ___: Sought) -> Found | None:
+    """Nothing was asked."""
+    return None
 
 
 def signature(secret: str, fields: dict[str, str], algorithm: str = "sha256") -> str:
