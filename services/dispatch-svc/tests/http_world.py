@@ -2,12 +2,14 @@
 
 import asyncio
 import json
+import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any, cast
 from unittest.mock import AsyncMock, Mock
 
 import dispatch_world as world
+import uvicorn
 
 from muster.dispatch.failpoint import Failpoint
 from muster.dispatch.sender.http_link import HttpLink
@@ -17,6 +19,7 @@ from muster.dispatch.sender.shared import Shared
 from muster.dispatch.settings import DispatchSettings
 from muster.kit import clock
 from muster.kit.pg import Database
+from muster.kit.server import Server
 from muster.local.carrier.server import Carrier
 
 CALLBACK_SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
@@ -49,6 +52,25 @@ def settings(carrier: Carrier, *, callback_url: str = "", window: int = 50, **me
         carrier_password=json.dumps({"auth": carrier.options.password, "callbacks": [CALLBACK_SECRET]}),
         **members,
     )
+
+
+def plug() -> socket.socket:
+    """A port of this machine, listening."""
+    found = socket.socket()
+    found.bind(("127.0.0.1", 0))
+    found.listen()
+    return found
+
+
+@asynccontextmanager
+async def serving(app: Any, at: socket.socket) -> AsyncIterator[str]:
+    """An app at a port; its URL."""
+    with at:
+        server = Server(uvicorn.Config(app, log_config=None, lifespan="off"))
+        running = asyncio.ensure_future(server.serve([at]))
+        yield f"http://127.0.0.1:{at.getsockname()[1]}"
+        await server.stop()
+        await running
 
 
 @asynccontextmanager

@@ -33,6 +33,7 @@ BASES = {
     "twilio": "https://api.twilio.com",
     "vonage": "https://rest.nexmo.com",
     "sinch": "https://us.sms.api.sinch.com",
+    "messagemedia": "https://api.messagemedia.com",
 }
 
 
@@ -112,6 +113,37 @@ def test_sinch_is_sent_a_batch_of_one() -> None:
     assert body["callback_url"] == "https://m.example/v1/receipts/a"
 
 
+def test_messagemedia_is_sent_a_list_of_one_with_the_kind_of_its_sender() -> None:
+    asked = request(account("messagemedia"))
+
+    assert asked.path == "/v1/messages"
+    assert dict(asked.headers)["authorization"] == "Basic QUMxOnNob3duIHRvIHRoZSBjYXJyaWVy"
+    assert json.loads(asked.body) == {
+        "messages": [
+            {
+                "content": "Good morning {from} €",
+                "destination_number": "+61411000003",
+                "source_number": "+61400000001",
+                "source_number_type": "INTERNATIONAL",
+                "format": "SMS",
+                "delivery_report": True,
+                "message_expiry_timestamp": "2026-11-27T09:00:00.000Z",
+                "metadata": {"reference": "r1"},
+                "callback_url": "https://m.example/v1/receipts/a",
+            }
+        ]
+    }
+
+
+@pytest.mark.parametrize(
+    ("sender", "kind"), [("Salon Bo", "ALPHANUMERIC"), ("0191234", "SHORTCODE"), ("61400000001", "INTERNATIONAL")]
+)
+def test_messagemedia_is_told_what_kind_of_sender_it_is(sender: str, kind: str) -> None:
+    sent = json.loads(request(account("messagemedia"), Message("+61411000003", sender, "Hi", 1, "r1", 60, UNTIL)).body)
+    assert sent["messages"][0]["source_number_type"] == kind
+    assert "callback_url" not in sent["messages"][0]
+
+
 def test_a_described_carrier_is_sent_its_template_and_what_people_write_is_no_template() -> None:
     asked = request(account("generic"))
 
@@ -176,6 +208,13 @@ ANSWERS: list[tuple[str, int, Any, list[Said]]] = [
     ("sinch", 403, {"code": "forbidden"}, [Busy(5)]),
     ("sinch", 429, None, [Busy(0)]),
     ("sinch", 500, None, [Unsure()]),
+    ("messagemedia", 202, {"messages": [{"message_id": "877c", "status": "queued"}]}, [Took("877c")]),
+    ("messagemedia", 202, {"messages": [{"status": "queued"}]}, [Unsure()]),
+    ("messagemedia", 202, {"messages": {"message_id": "877c"}}, [Unsure()]),
+    ("messagemedia", 400, {"message": "Request validation failed", "details": []}, [Refused(400)]),
+    ("messagemedia", 403, {"message": "Unauthorized"}, [Busy(5)]),
+    ("messagemedia", 429, None, [Busy(0)]),
+    ("messagemedia", 500, None, [Unsure()]),
     ("generic", 202, {"data": [{"id": "a-1"}]}, [Took("a-1")]),
     ("generic", 200, {"data": [{"id": 12}]}, [Took("12")]),
     ("generic", 200, {"data": [{"id": "two words"}]}, [Unsure()]),

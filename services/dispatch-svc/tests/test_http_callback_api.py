@@ -14,7 +14,6 @@ import dispatch_world as world
 import http_world
 import httpx
 import pytest
-import uvicorn
 from dispatch_world import REPLY_NUMBER, Send
 from http_world import CALLBACK_SECRET
 
@@ -25,7 +24,6 @@ from muster.dispatch.settings import DispatchSettings
 from muster.events.v1 import common_pb2
 from muster.kit.http import create_app
 from muster.kit.pg import Database
-from muster.kit.server import Server
 from muster.kit.testing import eventually
 from muster.local.carrier.http import webhook_headers
 from muster.local.carrier.options import CarrierOptions
@@ -64,27 +62,14 @@ class Stage:
 async def served(db: Database, **profile: Any) -> AsyncIterator[Stage]:
     """The API of dispatch-svc on a port of its own, and a carrier that calls it."""
     async with Carrier(CarrierOptions(http_port=0, callback_secret=CALLBACK_SECRET)) as carrier:
-        with _listening() as plug:
-            url = f"http://127.0.0.1:{plug.getsockname()[1]}"
-            conf = http_world.settings(carrier, callback_url=url, profile=profile)
-            async with db.worker() as tx:
-                await seed(tx, conf)
-            app = create_app("dispatch", routers=ROUTERS, state={"db": db, "verifier": Nobody(), "settings": conf})
-            server = Server(uvicorn.Config(app, log_config=None, lifespan="off"))
-            serving = asyncio.ensure_future(server.serve([plug]))
-            async with httpx.AsyncClient(base_url=url, trust_env=False) as http:
-                yield Stage(carrier, conf, url, http)
-            await server.stop()
-            await serving
-
-
-def _listening() -> Any:
-    import socket
-
-    plug = socket.socket()
-    plug.bind(("127.0.0.1", 0))
-    plug.listen()
-    return plug
+        plug = http_world.plug()
+        url = f"http://127.0.0.1:{plug.getsockname()[1]}"
+        conf = http_world.settings(carrier, callback_url=url, profile=profile)
+        async with db.worker() as tx:
+            await seed(tx, conf)
+        app = create_app("dispatch", routers=ROUTERS, state={"db": db, "verifier": Nobody(), "settings": conf})
+        async with http_world.serving(app, plug), httpx.AsyncClient(base_url=url, trust_env=False) as http:
+            yield Stage(carrier, conf, url, http)
 
 
 @pytest.fixture

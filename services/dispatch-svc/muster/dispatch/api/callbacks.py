@@ -1,15 +1,17 @@
 """Calls of HTTP carriers: receipts, and what people write. Signed, at most five minutes old, each with effect once."""
 
+from collections.abc import Sequence
 from typing import Annotated, Any, Final, TypeVar
 
 from fastapi import APIRouter, Path, Request, Response
 
 from muster.dispatch.domain.carriers import Account, State
-from muster.dispatch.domain.http import adapter_of
-from muster.dispatch.domain.http.model import Adapter, Call, Http, Malformed, NotGenuine
+from muster.dispatch.domain.http import MIXED, adapter_of
+from muster.dispatch.domain.http.model import Adapter, Call, Ended, Http, Malformed, NotGenuine, Written
 from muster.dispatch.domain.http.read import read_secrets
 from muster.dispatch.handlers import callbacks
 from muster.dispatch.handlers.carriers import Seal, SealBroken, account_of
+from muster.dispatch.handlers.signatures import genuine
 from muster.dispatch.settings import DispatchSettings
 from muster.dispatch.store import carriers
 from muster.kit import clock, metrics
@@ -53,9 +55,8 @@ async def receive_receipts(carrier: CarrierName, request: Request) -> Response:
     account, http, adapter = await _account(request, carrier)
     call, key = await _genuine(request, account, http, adapter)
     ended = _readable(adapter.receipts(http, call))
-    desk: Desk = request.app.state.desk
-    _count(first=await desk.ask(lambda tx: callbacks.take_receipts(tx, account.name, key, ended)))
-    return Response(status_code=_TAKEN)
+    written = _readable(adapter.inbound(http, call)) if http.adapter in MIXED else []
+    return await _take(request, account, key, ended, written)
 
 
 @router.post("/inbound/{carrier}", **_ROUTE)
@@ -66,8 +67,15 @@ async def receive_inbound(carrier: CarrierName, request: Request) -> Response:
     account, http, adapter = await _account(request, carrier)
     call, key = await _genuine(request, account, http, adapter)
     written = _readable(adapter.inbound(http, call))
+    ended = _readable(adapter.receipts(http, call)) if http.adapter in MIXED else []
+    return await _take(request, account, key, ended, written)
+
+
+async def _take(
+    request: Request, account: Account, key: bytes, ended: Sequence[Ended], written: Sequence[Written]
+) -> Response:
     desk, settings = request.app.state.desk, request.app.state.settings
-    _count(first=await desk.ask(lambda tx: callbacks.take_written(tx, settings, account.name, key, written)))
+    _count(first=await desk.ask(lambda tx: callbacks.take(tx, settings, account.name, key, ended, written)))
     return Response(status_code=_TAKEN)
 
 
@@ -91,7 +99,7 @@ async def _genuine(request: Request, account: Account, http: Http, adapter: Adap
     body = await request.body()
     url, query = http.callback_url.rstrip("/") + request.url.path, request.url.query
     call = Call(f"{url}?{query}" if query else url, dict(request.headers), body)
-    known = adapter.verify(http, read_secrets(account.secret), call, clock.unix_ms() / 1000)
+    known = genuine(adapter.verify(http, read_secrets(account.secret), call, clock.unix_ms() / 1000))
     if isinstance(known, NotGenuine):
         metrics.carrier_calls.labels(known.value).inc()
         raise Problem(401, "not_genuine", "Not taken for a call of this carrier")

@@ -63,7 +63,7 @@ Octet = Annotated[Int, Field(ge=0, le=255)]
 Type = Annotated[Int, Field(ge=0, le=6, description="type of number (SMPP 3.4, 5.2.5)")]
 Plan = Annotated[Int, Field(ge=0, le=18, description="numbering plan (SMPP 3.4, 5.2.6)")]
 Password = Annotated[SecretStr, Field(max_length=64), AfterValidator(_a_secret)]
-CallbackSecret = Annotated[SecretStr, Field(min_length=8, max_length=200), AfterValidator(_a_secret)]
+CallbackSecret = Annotated[SecretStr, Field(min_length=8, max_length=1_000), AfterValidator(_a_secret)]
 PartsWindow = Annotated[Int, Field(ge=1, le=10_000, description="parts without an answer at once, for each connection")]
 PartsPerSecond = Annotated[Int, Field(ge=0, le=100_000, description="0: as fast as the carrier answers")]
 ReferenceBits = Annotated[

@@ -114,7 +114,8 @@ async def change_carrier(
         if body.http is not None and body.http.profile is not None:
             given["options"] = await checked_profile(body.http.profile, settings)
         if body.http is not None and body.http.secrets is not None:
-            given["secret"] = _sealed(settings, account, plain_secrets(body.http.secrets))
+            secrets = plain_secrets(body.http.secrets, given.get("options", row.options))
+            given["secret"] = _sealed(settings, account, secrets)
         if body.smpp is not None:
             changed = body.smpp.model_dump(mode="json", exclude_unset=True)
             smpp = SmppIn.model_validate({**row.options, **changed})
@@ -287,7 +288,8 @@ async def _given(body: CarrierIn, settings: DispatchSettings) -> tuple[str, dict
     if body.http is not None:
         if body.password.get_secret_value():
             raise unprocessable("password", "one_kind", "is for smpp; an HTTP account has http.secrets")
-        return "http", await checked_profile(body.http.profile, settings), plain_secrets(body.http.secrets)
+        profile = await checked_profile(body.http.profile, settings)
+        return "http", profile, plain_secrets(body.http.secrets, profile)
     assert body.smpp is not None
     await _check(body.smpp, settings)
     return "smpp", body.smpp.model_dump(mode="json"), body.password.get_secret_value()

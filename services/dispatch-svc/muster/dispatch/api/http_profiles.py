@@ -7,9 +7,10 @@ from typing import Any, Final
 from urllib.parse import urlsplit
 
 from muster.dispatch.api.carrier_models import HttpSecrets
-from muster.dispatch.domain.http import ADAPTERS
+from muster.dispatch.domain.http import ADAPTERS, SIGNED_BY_KEY
 from muster.dispatch.domain.http.read import Wrong, read_http
 from muster.dispatch.handlers.hosts import HostRefused, address_of
+from muster.dispatch.handlers.signatures import public_key
 from muster.dispatch.settings import DispatchSettings
 from muster.kit.problems import unprocessable
 
@@ -38,7 +39,10 @@ async def checked_profile(profile: Mapping[str, Any], settings: DispatchSettings
     return dict(profile)
 
 
-def plain_secrets(secrets: HttpSecrets) -> str:
-    """As `domain.http.read.read_secrets` reads them."""
+def plain_secrets(secrets: HttpSecrets, profile: Mapping[str, Any]) -> str:
+    """As `domain.http.read.read_secrets` reads them. 422 for what cannot check the calls of this profile's carrier."""
     callbacks = [one.get_secret_value() for one in secrets.callbacks]
+    if profile.get("adapter") in SIGNED_BY_KEY and not all(map(public_key, callbacks)):
+        why = "is the public key of this carrier, as it gave it: base64 on one line, of RSA"
+        raise unprocessable("http.secrets.callbacks", "not_valid", why)
     return json.dumps({"auth": secrets.auth.get_secret_value(), "callbacks": callbacks})

@@ -19,20 +19,14 @@ _UCS2: Final = 8
 _TOLD_AGAIN_S: Final = 400 * 24 * 3600.0
 
 
-async def take_receipts(tx: Tx, account: str, call: bytes, ended: Sequence[Ended]) -> bool:
-    """Keep receipts for the account's sender; False where the call was taken before."""
+async def take(
+    tx: Tx, settings: DispatchSettings, account: str, call: bytes, ended: Sequence[Ended], written: Sequence[Written]
+) -> bool:
+    """Keep receipts for the account's sender, and store what people wrote, holds included; False where the call was
+    taken before."""
     if not await store.see(tx, account, _digest(account, call)):
         return False
     await store.keep(tx, account, ended)
-    return True
-
-
-async def take_written(
-    tx: Tx, settings: DispatchSettings, account: str, call: bytes, written: Sequence[Written]
-) -> bool:
-    """Store what people wrote, holds included; False where the call was taken before."""
-    if not await store.see(tx, account, _digest(account, call)):
-        return False
     for source in sorted({one.source for one in written}):
         await store.lock_writer(tx, account, source)
     for one in written:

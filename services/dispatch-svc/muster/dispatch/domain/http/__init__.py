@@ -2,10 +2,20 @@
 
 from typing import Final
 
-from muster.dispatch.domain.http import generic, sinch, twilio, vonage
+from muster.dispatch.domain.http import generic, messagemedia, sinch, twilio, vonage
 from muster.dispatch.domain.http.model import Adapter, Http
 
-ADAPTERS: Final[dict[str, Adapter]] = {"generic": generic, "twilio": twilio, "vonage": vonage, "sinch": sinch}
+ADAPTERS: Final[dict[str, Adapter]] = {
+    "generic": generic,
+    "twilio": twilio,
+    "vonage": vonage,
+    "sinch": sinch,
+    "messagemedia": messagemedia,
+}
+MIXED: Final = frozenset(("messagemedia",))
+"""Those that tell of receipts and of what people write at one address."""
+SIGNED_BY_KEY: Final = frozenset(("messagemedia",))
+"""Those of which a secret for callbacks is a public key, base64 as they give it."""
 
 
 def adapter_of(http: Http) -> Adapter:

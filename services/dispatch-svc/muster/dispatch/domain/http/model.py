@@ -112,6 +112,18 @@ class NotGenuine(StrEnum):
     SIGNATURE = "signature"
 
 
+@dataclass(frozen=True, slots=True)
+class Signed:
+    """A call that is genuine if one of these keys made its signature over these octets, under one of these digests;
+    `known` makes it unlike any other then."""
+
+    keys: tuple[str, ...]
+    digests: tuple[str, ...]
+    signature: bytes
+    octets: bytes = field(repr=False)
+    known: bytes
+
+
 class Malformed(NamedTuple):
     """A genuine call that cannot be read, and why; nothing of what it holds."""
 
@@ -172,8 +184,9 @@ class Adapter(Protocol):
     def found(self, http: "Http", reply: Reply, sought: Sought) -> Found | None:
         """What a success says to such a question; None where it is not about that message alone."""
 
-    def verify(self, http: "Http", secrets: Secrets, call: Call, now_s: float) -> bytes | NotGenuine:
-        """What makes this call unlike any other (a replay has it again), or why it is not of the carrier."""
+    def verify(self, http: "Http", secrets: Secrets, call: Call, now_s: float) -> bytes | NotGenuine | Signed:
+        """What makes this call unlike any other (a replay has it again), or why it is not of the carrier; or what is
+        left to be checked with its public keys."""
 
     def receipts(self, http: "Http", call: Call) -> list[Ended] | Malformed:
         """The final receipts of a call; those that are not final are left out."""

@@ -7,6 +7,7 @@ import json
 import re
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
 from typing import Any, Final
 from urllib.parse import parse_qsl
 
@@ -140,6 +141,14 @@ def is_late(timestamp: str, now_s: float) -> NotGenuine | None:
     if not _UNIX_S.fullmatch(timestamp):
         return NotGenuine.HEADERS
     return NotGenuine.TIME if abs(now_s - int(timestamp)) > TOLERANCE_S else None
+
+
+def unix_s_of(date: str) -> str:
+    """The date of an HTTP header in seconds since 1970, as text; "" for what is none."""
+    try:
+        return str(int(parsedate_to_datetime(date).timestamp()))
+    except (ValueError, OverflowError):
+        return ""
 
 
 def is_any(given: str, wanted: Sequence[str]) -> bool:
