@@ -1,4 +1,4 @@
-"""An SMPP carrier that behaves as the seed says, and writes down every message that it takes."""
+"""SMPP carriers that behave as the seed says, and write down every message that they take."""
 
 import asyncio
 from collections.abc import Sequence
@@ -38,6 +38,16 @@ class Taken:
     destination: str
     text: str
     carrier_id: str
+
+
+@dataclass(slots=True)
+class Written:
+    """A submit that reached the carrier, whatever became of it."""
+
+    at: float
+    source: str
+    destination: str
+    text: str
 
 
 class Link(asyncio.Protocol):
@@ -95,24 +105,33 @@ class Link(asyncio.Protocol):
 
 
 class Carrier:
-    """Serves `PORT` of the world's network."""
+    """Serves a port of the world's network."""
 
-    def __init__(self, world: "World", rng: Random) -> None:
+    def __init__(self, world: "World", rng: Random, port: int = PORT) -> None:
         self._world = world
         self._rng = rng
         self._links: list[Link] = []
         self._waiting: list[Deliver] = []
         self._next_id = 0
         self.taken: list[Taken] = []
-        self.writes: list[tuple[float, str, str]] = []  # time, destination, text
+        self.writes: list[Written] = []
         self.hexadecimal = rng.random() < 0.2
         self.other_base = rng.random() < 0.5
-        world.network.listeners[PORT] = lambda: Link(self)
+        self._port = port
+        self._open()
+
+    def _open(self) -> None:
+        self._world.network.listeners[self._port] = lambda: Link(self)
 
     @property
     def waiting(self) -> int:
         """What is not delivered yet."""
         return len(self._waiting) + sum(len(link.unanswered) for link in self._links)
+
+    @property
+    def is_bound(self) -> bool:
+        """Whether somebody is connected."""
+        return bool(self._links)
 
     def bound(self, link: Link) -> None:
         """Bring what waits."""
@@ -146,13 +165,20 @@ class Carrier:
         for link in list(self._links):
             link.reset()
 
+    def leave(self, seconds: float) -> None:
+        """Be away, and come back."""
+        self._world.network.listeners[self._port] = None
+        self.disconnect()
+        self._later(seconds, self._open)
+
     # -- submits ------------------------------------------------------------------------------------------------------
 
     def take(self, link: Link, submits: Sequence[Submit]) -> None:
         """Decide and answer each; perhaps cut the connection in the middle."""
         world, faults = self._world, self._world.faults
         for submit in submits:
-            self.writes.append((world.loop.time(), submit.destination, submit.payload.decode("latin-1")))
+            text = submit.payload.decode("latin-1")
+            self.writes.append(Written(world.loop.time(), submit.source, submit.destination, text))
             fate = faults.fate()
             world.trace.add("carrier", f"submit {submit.destination}", fate)
             if fate == "drop":

@@ -43,8 +43,10 @@ KINDS: Final[Mapping[str, float]] = {
     "receipt twice": 0.1,
     "receipt early": 0.1,
     "receipt late": 0.1,
+    "crash at a start of a schedule": 0.35,
 }
-_ALWAYS: Final = frozenset({"submit rejected", "receipt twice"})
+_ALWAYS: Final = frozenset({"submit rejected", "receipt twice", "crash at a start of a schedule"})
+_START: Final = "INSERT INTO schedule_start"
 RESPONSE_TIMEOUT_S: Final = 5.0
 
 
@@ -87,12 +89,14 @@ class Faults:
         kind = self._one_of(
             "crash before a statement", "connection cut", "frozen a moment", "zombie", "terminated", "slow statement"
         )
+        if tag.startswith(_START):
+            kind = self._one_of("crash at a start of a schedule") or kind
         if not kind:
             return
         world = self._world
         world.trace.add(node.name, tag, kind)
         match kind:
-            case "crash before a statement":
+            case "crash before a statement" | "crash at a start of a schedule":
                 world.crash(node)
             case "connection cut":
                 world.cut_connections(node)

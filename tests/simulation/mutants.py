@@ -20,6 +20,7 @@ from muster.dispatch.sender.job import Job
 from muster.dispatch.store import suppressions
 from muster.dispatch.store.suppressions import Barred
 from muster.smpp import Unknown
+from simulation.chapter_mutants import CHAPTER_FAULTS
 
 
 def _function(owner: Any, name: str, has: str, make: Callable[[Any], Any]) -> None:
@@ -109,11 +110,28 @@ _EVERYWHERE: Final = [fault for fault in EXPLORED if fault.seed]
 FAULTS: Final[Mapping[str, Callable[[], object]]] = {
     **{name: apply for name, (_, apply) in _ONLY_HERE.items()},
     **{fault.name: fault.put_everywhere for fault in _EVERYWHERE},
+    **{fault.name: fault.apply for fault in CHAPTER_FAULTS},
 }
-FIRST_SEEDS: Final[Mapping[str, int]] = {
+_FIRST_SEEDS: Final[Mapping[str, int]] = {
     **{name: seed for name, (seed, _) in _ONLY_HERE.items()},
     **{fault.name: fault.seed for fault in _EVERYWHERE},
 }
+_FOUND_WITHIN_SEEDS: Final = 40
+
+
+def seeds_of(name: str) -> list[int]:
+    """Seeds that should find a fault, the likeliest first: a seed belongs to a commit, and where the one that is named
+    does not find it any more, another one must."""
+    for fault in CHAPTER_FAULTS:
+        if fault.name == name:
+            return fault.seeds()
+    return list(dict.fromkeys((_FIRST_SEEDS[name], *range(1, _FOUND_WITHIN_SEEDS + 1))))
+
+
+def finds(name: str, wrong: list[str]) -> bool:
+    """Whether this is how a fault shows: by anything that is wrong, or by the law that is there for it."""
+    law = next((fault.law for fault in CHAPTER_FAULTS if fault.name == name), "")
+    return any(one.startswith(law) for one in wrong)
 
 
 def apply(name: str) -> None:

@@ -83,7 +83,7 @@ class Network:
 
     def __init__(self, world: "World") -> None:
         self._world = world
-        self.listeners: dict[int, Callable[[], Any]] = {}
+        self.listeners: dict[int, Callable[[], Any] | None] = {}
 
     async def connect(self, factory: Callable[[], Any], port: int) -> tuple[Transport, Any]:
         """As `create_connection`."""
@@ -94,7 +94,10 @@ class Network:
             # A seam that is not ours any more: production code reaches for the outside world.
             self._world.deaths.append(f"{node.name} connects to port {port}")
             raise ConnectionRefusedError(f"nobody listens on {port}")
-        protocol, theirs = factory(), self.listeners[port]()
+        listener = self.listeners[port]
+        if listener is None:
+            raise ConnectionRefusedError("the carrier is away")
+        protocol, theirs = factory(), listener()
         near, far = Transport(self._world, node, protocol), Transport(self._world, None, theirs)
         near.peer, far.peer = far, near
         protocol.connection_made(near)

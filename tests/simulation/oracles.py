@@ -1,16 +1,18 @@
 """What must hold at the end of every history: the eight laws as `muster laws` judges them, and what the carrier saw."""
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterator
 from typing import Any, Final
 
 from muster.client import laws
 from simulation.client import OPERATOR, ask
+from simulation.promises import by_the_clock, in_quiet_hours, times_allowed, while_suspended
 from simulation.story import Send, Story
 from simulation.world import World
 
 _ACCEPTED, _UNKNOWN = 2, 3
 _ON_ITS_WAY_S: Final = 0.02
+_CHAPTERS: Final = {"hours": in_quiet_hours, "suspended": while_suspended, "schedule": by_the_clock}
 _REPORT: Final = """
 SELECT b.bulk_id::text AS bulk_id, r.seqs, r.numbers, r.texts, r.text_index, r.chunk
 FROM recipients r JOIN bulk b USING (tenant_id, bulk_no)
@@ -18,6 +20,7 @@ FROM recipients r JOIN bulk b USING (tenant_id, bulk_no)
 _MESSAGES: Final = """
 SELECT b.bulk_id::text AS bulk_id, m.seq, m.left_state FROM message m JOIN bulk b USING (tenant_id, bulk_no)
 """
+_STARTED: Final = "SELECT bulk_id FROM schedule_start WHERE bulk_id IS NOT NULL"
 
 
 async def judge(world: World, story: Story) -> tuple[list[str], dict[str, int]]:
@@ -27,9 +30,12 @@ async def judge(world: World, story: Story) -> tuple[list[str], dict[str, int]]:
     for law in await _laws(world):
         checked[law.name] += law.checked
         wrong += [f"law {law.name}: {violation}" for violation in law.violations]
-    checked["carrier"] = len(world.carrier.taken)
+    checked["carrier"] = len(world.taken)
+    for law, look in _CHAPTERS.items():
+        found, checked[law] = look(world, story)
+        wrong += [f"law {law}: {one}" for one in found]
     wrong += [
-        *_twice(world),
+        *_twice(world, story),
         *_after_stop(world, story),
         *_against_report(world),
         *_granted(world, story),
@@ -54,11 +60,11 @@ async def _laws(world: World) -> list[laws.Law]:
     return laws.check_laws(lambda path: answers[path], lambda path, **_: answers.get(path, {"items": []})["items"])
 
 
-def _twice(world: World) -> Iterator[str]:
-    """Nobody gets it twice: the carrier's own book."""
-    for (number, text), times in Counter((one.destination, one.text) for one in world.carrier.taken).items():
-        if times > 1 and text.startswith("Offer"):
-            yield f"the carrier accepted {times} times for {number}: {text[:30]}"
+def _twice(world: World, story: Story) -> Iterator[str]:
+    """Nobody gets it twice, by whichever account: the carriers' own books."""
+    for (number, text), times in Counter((one.destination, one.text) for one in world.taken).items():
+        if times > 1 and text.startswith("Offer") and times > times_allowed(world, story, text):
+            yield f"carriers accepted {times} times for {number}: {text[:30]}"
 
 
 def _after_stop(world: World, story: Story) -> Iterator[str]:
@@ -74,23 +80,23 @@ def _after_stop(world: World, story: Story) -> Iterator[str]:
 
 
 def _writes_of(world: World, send: Send) -> list[tuple[float, str]]:
-    return [(at, text) for at, _, text in world.carrier.writes if text.startswith(f"{send.mark} ")]
+    return [(one.at, one.text) for one in world.writes if one.text.startswith(f"{send.mark} ")]
 
 
 def _against_report(world: World) -> Iterator[str]:
-    """What the report says of a message is what the carrier did with it."""
-    taken = {(one.destination.lstrip("+"), one.text) for one in world.carrier.taken}
+    """What the report says of the messages of one text to one number is what carriers did with them."""
+    taken = Counter((one.destination.lstrip("+"), one.text) for one in world.taken)
+    said: dict[tuple[str, str], list[int]] = defaultdict(list)
     left = {(row["bulk_id"], row["seq"]): row["left_state"] for row in world.cluster.look("report", _MESSAGES)}
     for row in world.cluster.look("report", _REPORT):
         for seq, number, index in zip(
             row["seqs"], row["numbers"], row["text_index"] or [0] * len(row["seqs"]), strict=True
         ):
-            state = left.get((row["bulk_id"], seq), 0)
-            was_taken = (str(number), row["texts"][index]) in taken
-            if was_taken and state not in (_ACCEPTED, _UNKNOWN):
-                yield f"{row['bulk_id']}-{seq} was taken by the carrier, and the report says {state}"
-            if state == _ACCEPTED and not was_taken:
-                yield f"{row['bulk_id']}-{seq} is accepted in the report, and the carrier never took it"
+            said[str(number), row["texts"][index]].append(left.get((row["bulk_id"], seq), 0))
+    for (number, text), states in said.items():
+        times, accepted = taken[number, text], states.count(_ACCEPTED)
+        if not accepted <= times <= accepted + states.count(_UNKNOWN):
+            yield f"{number} was sent {times} times, and the report says {states}: {text[:30]}"
 
 
 def _granted(world: World, story: Story) -> Iterator[str]:
@@ -104,6 +110,7 @@ def _asked(world: World, story: Story) -> Iterator[str]:
     """One confirmation makes one send, however often it is repeated."""
     made = {str(row[0]) for row in world.cluster.look("customer", "SELECT bulk_id FROM bulk WHERE kind = 1")}
     asked = {send.bulk_id for send in story.sends}
+    asked |= {str(row[0]) for row in world.cluster.look("customer", _STARTED)}
     if made != asked:
         yield f"{len(asked)} sends were confirmed, and there are {len(made)}"
 

@@ -39,6 +39,7 @@ def section(result: dict[str, Any], mutants: list[str]) -> str:
         "minutes": round(result["seconds"] / 60),
         "checked": _rows(result["checked"]),
         "faults": _rows(result["faults"]),
+        "stories": _rows(result["stories"]),
         "mutants": "; ".join(mutants),
         "kept": result["seeds"] - len(failed),
         "failed": ", ".join(map(str, failed)) or "none",

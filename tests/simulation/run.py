@@ -19,6 +19,7 @@ from typing import Any, Final, Self
 
 from proof import commit
 
+from simulation.chapters import TOLD
 from simulation.faults import KINDS
 from simulation.server import make_databases, server
 from simulation.worker import Worker
@@ -38,6 +39,7 @@ class Result:
     seeds: int = 0
     sums: Counter[str] = field(default_factory=Counter)
     fired: Counter[str] = field(default_factory=Counter)
+    told: Counter[str] = field(default_factory=Counter)
     checked: Counter[str] = field(default_factory=Counter)
     failures: list[dict[str, Any]] = field(default_factory=list)
     seconds: float = 0.0
@@ -48,16 +50,19 @@ class Result:
         self.seeds += 1
         self.sums.update({name: outcome[name] for name in _SUMS})
         self.fired.update(outcome["fired"])
+        self.told.update(outcome["told"])
         self.checked.update(outcome["checked"])
         if outcome["wrong"]:
             self.failures.append({name: outcome[name] for name in ("seed", "wrong", "last", "digest")})
 
     @property
     def idle(self) -> list[str]:
-        """Kinds of faults that should have happened in so many seeds and did not, and laws that were not checked."""
+        """Kinds of faults and of stories that should have happened in so many seeds and did not, and laws that were not
+        checked."""
         if self.seeds < ALL_KINDS_FROM:
             return []
-        return sorted(set(KINDS) - set(self.fired)) + sorted(law for law, times in self.checked.items() if not times)
+        never = [*sorted(set(KINDS) - set(self.fired)), *(what for what in TOLD if not self.told[what])]
+        return never + sorted(law for law, times in self.checked.items() if not times)
 
     @classmethod
     def of(cls, document: dict[str, Any]) -> Self:
@@ -65,6 +70,7 @@ class Result:
         found = cls(document["first"], document["seeds"], seconds=document["seconds"], jobs=document["jobs"])
         found.sums.update({name: document[name] for name in _SUMS})
         found.fired.update(document["faults"])
+        found.told.update(document["stories"])
         found.checked.update(document["checked"])
         found.failures = [{"last": [], **failure} for failure in document["failures"]]
         return found
@@ -75,6 +81,7 @@ class Result:
         return {
             "commit": commit(), "first": self.first, "seeds": self.seeds, **sums,
             "faults": dict(sorted(self.fired.items())),
+            "stories": {what: self.told[what] for what in TOLD},
             "checked": dict(sorted(self.checked.items())), "idle": self.idle, "jobs": self.jobs,
             "seconds": round(self.seconds, 1),
             "failures": [{"seed": one["seed"], "wrong": one["wrong"][:5]} for one in self.failures],

@@ -7,6 +7,7 @@ import random
 import sys
 from collections.abc import Iterator
 from contextlib import ExitStack, asynccontextmanager, contextmanager
+from dataclasses import replace
 from functools import cache
 from random import Random
 from typing import Any, Final
@@ -44,7 +45,7 @@ from simulation.broker import SimConsumer, SimProducer
 from simulation.carrier import PORT
 from simulation.database import SimDatabase
 from simulation.faults import RESPONSE_TIMEOUT_S
-from simulation.world import START_US, Spec, World
+from simulation.world import Spec, World
 
 KEY: Final = bytes(range(32)).hex()
 ID_KEY: Final = bytes(range(32, 64)).hex()
@@ -68,6 +69,7 @@ def specs() -> dict[str, Spec]:
         dispatch_poll_s_max=3.0, dispatch_watch_s=0.5, dispatch_sweep_s=1.5,
         dispatch_unknown_kept_s=UNKNOWN_KEPT_S, dispatch_account_repeat_s=10.0, dispatch_ids_kept_s=20.0,
         dispatch_receipts_linger_min=3, dispatch_held_s=5.0, dispatch_account_look_s=10.0,
+        carrier_networks="127.0.0.0/8",
     )  # fmt: skip
     credits = CreditSettings(**base, credit_rate_poll_s=20.0)
     replies = ReplySettings(**keys, reply_mail_poll_s=15.0, reply_mail_lease_s=20.0)
@@ -88,6 +90,29 @@ def specs() -> dict[str, Spec]:
         "report.api": Spec("report", report.api, reports),
         "report.worker": Spec("report", _report_worker, reports),
     }
+
+
+# Failover in the time of a history, and schedules that start twice in it.
+_SOON: Final = {
+    "dispatch": {
+        "dispatch_account_look_s": 1.0, "dispatch_adopt_s": 2.0, "dispatch_down_s": 2.0, "dispatch_rest_s_min": 2.0,
+        "dispatch_mend_step_s": 2.0,
+    },
+    "customer": {"customer_schedule_gap_min": 1, "customer_schedule_idle_ms": 2_000},
+}  # fmt: skip
+
+
+def specs_of(chapters: frozenset[str]) -> dict[str, Spec]:
+    """Every process of a history that has these chapters."""
+    found = dict(specs())
+    for chapter, service in (("accounts", "dispatch"), ("schedule", "customer")):
+        if chapter in chapters:
+            for name, spec in found.items():
+                if spec.service == service:
+                    found[name] = replace(spec, settings=spec.settings.model_copy(update=_SOON[service]))
+    if "accounts" in chapters:
+        found["dispatch.sender.1"] = found["dispatch.sender"]
+    return found
 
 
 async def _tenant_api(process: Any) -> None:
@@ -197,7 +222,6 @@ def installed(world: World, chunk_max: int) -> Iterator[None]:
 
     kafka = type("Kafka", (SimConsumer,), {"world": world})
     urandom = world.rng("urandom")
-    loop = world.loop
     replacements: list[tuple[Any, str, Any]] = [
         (muster.kit.service, "Database", Databases),
         (muster.kit.service, "serve_http", serve_http),
@@ -217,6 +241,7 @@ def installed(world: World, chunk_max: int) -> Iterator[None]:
     with ExitStack() as stack:
         for target, name, value in replacements:
             stack.enter_context(patch.object(target, name, value))
-        stack.enter_context(clock.replaced(lambda: (START_US + round(loop.time() * 1e6)) * 1000, loop.time))
+        wall_us = world.shown_us if world.wrong_by_s else world.now_us
+        stack.enter_context(clock.replaced(lambda: wall_us() * 1000, world.loop.time))
         random.seed(Random(f"{world.seed}/global").random())
         yield

@@ -11,7 +11,7 @@ from typing import Any, Final
 from simulation.database import Cluster
 from simulation.loop import DYING_S, Stuck
 from simulation.oracles import judge
-from simulation.services import installed, quiet, specs
+from simulation.services import installed, quiet, specs_of
 from simulation.story import Story
 from simulation.world import World
 
@@ -27,6 +27,7 @@ class Outcome:
     wrong: list[str] = field(default_factory=list)
     checked: dict[str, int] = field(default_factory=dict)
     fired: dict[str, int] = field(default_factory=dict)
+    told: dict[str, int] = field(default_factory=dict)
     digest: str = ""
     last: list[str] = field(default_factory=list)
     transitions: int = 0
@@ -58,7 +59,9 @@ def simulate(seed: int, cluster: Cluster, every: Callable[[str], None] | None = 
         gc.freeze()
     gc.disable()
     try:
-        with installed(world, chunk_max=world.rng("chunks").choice((2, 3, 500))):
+        # Of two accounts each is to get something.
+        sizes = (2, 3) if "accounts" in world.chapters else (2, 3, 500)
+        with installed(world, chunk_max=world.rng("chunks").choice(sizes)):
             try:
                 world.loop.run_until_complete(world.loop.create_task(_history(world, outcome), context=world.context))
             finally:
@@ -70,7 +73,7 @@ def simulate(seed: int, cluster: Cluster, every: Callable[[str], None] | None = 
     finally:
         world.loop.close()
     outcome.digest, outcome.last, outcome.transitions = world.trace.digest, list(world.trace.last), world.trace.lines
-    outcome.statements, outcome.accepted = world.statements, len(world.carrier.taken)
+    outcome.statements, outcome.accepted = world.statements, len(world.taken)
     outcome.records = sum(len(log.records) for log in world.broker.logs.values())
     outcome.fired = dict(world.faults.fired)
     outcome.simulated_s, outcome.seconds = world.loop.time(), time.perf_counter() - began
@@ -78,13 +81,15 @@ def simulate(seed: int, cluster: Cluster, every: Callable[[str], None] | None = 
 
 
 async def _history(world: World, outcome: Outcome) -> None:
-    for name, spec in specs().items():
+    for name, spec in specs_of(world.chapters).items():
         world.add(name, spec)
     story = Story(world)
     ended = await story.tell()
     if not ended:
         outcome.wrong.append(f"law bounded: {story.unsettled()}")
     outcome.sends = len(story.sends)
+    story.chapters.count(story.sends)
+    outcome.told = dict(story.chapters.told)
     wrong, outcome.checked = await judge(world, story)
     outcome.wrong += wrong
 

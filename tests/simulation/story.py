@@ -7,6 +7,7 @@ from random import Random
 from typing import Any, Final
 from uuid import UUID
 
+from simulation.chapters import Chapters, Hours, zone_of
 from simulation.client import OPERATOR, admin, ask
 from simulation.world import World
 
@@ -28,17 +29,19 @@ class Send:
     tenant: "Tenant"
     mark: str
     bulk_id: str
+    asked_at: float
     stopped_at: float | None = None
     silent: list[tuple[float, float]] = field(default_factory=list)
 
 
 @dataclass(slots=True)
 class Tenant:
-    """A business and its customers' numbers."""
+    """A business and its customers' numbers. `hours`: when they are texted, if not at any."""
 
     id: UUID
     sender: str
     numbers: list[str]
+    hours: Hours | None = None
 
 
 class Story:
@@ -50,6 +53,7 @@ class Story:
         self.tenants: list[Tenant] = []
         self.sends: list[Send] = []
         self.granted = 0
+        self.chapters = Chapters(world, self._ask)
 
     async def tell(self) -> bool:
         """From the first tenant to the last settlement; False if that does not come within the bound."""
@@ -60,6 +64,9 @@ class Story:
         for tenant in self.tenants:
             await self._fill(tenant)
         await self._until(self._quiet, 60.0)
+        if world.chapters:
+            await self.chapters.begin(self.tenants)
+            await self._until(lambda: self._heard() and all(one.is_bound for one in world.carriers.values()), 60.0)
         world.faults.start()
         acts: list[Coroutine[Any, Any, None]] = []
         for tenant in self.tenants:
@@ -68,6 +75,7 @@ class Story:
             acts += [self._grant(tenant) for _ in range(rng.choice((0, 0, 1)))]
         world.loop.call_later(CALM_S, self._calm, context=world.context)
         acts.append(self._disturb())
+        acts += self.chapters.acts(self.tenants)
         await asyncio.gather(*acts)
         await asyncio.sleep(max(0.0, CALM_S + 3.0 - world.loop.time()))
         return await self._until(self._settled, QUIET_LIMIT_S)
@@ -82,17 +90,23 @@ class Story:
             "allow_sms_replies": rng.random() < 0.5, "reception_email": "desk@salon.example",
             "unknown_rule": rng.choice(("release", "charge")), "failed_rule": rng.choice(("release", "charge")),
         }  # fmt: skip
+        hours = None if at else self._world.hours
+        body |= hours.settings() if hours else {}
         made = await self._ask(OPERATOR, "POST", "/v1/tenants", body, service="tenant", expect=201)
         count = rng.randrange(4, 15)
         numbers = [f"+6141{at}{rng.randrange(100):02d}{number:04d}" for number in range(count)]
-        return Tenant(UUID(made["id"]), sender, numbers)
+        return Tenant(UUID(made["id"]), sender, numbers, hours)
 
     async def _fill(self, tenant: Tenant) -> None:
         """Give it credits and customers."""
         await self._grant(tenant)
         allowed = [(n, number, self._rng.random() > 0.1) for n, number in enumerate(tenant.numbers)]
-        rows = "".join(f"P{n},{number},{'yes' if allows else 'no'}\n" for n, number, allows in allowed)
-        content = f"first name,mobile,allow bulk sms\n{rows}".encode()
+        rows = [f"P{n},{number},{'yes' if allows else 'no'}" for n, number, allows in allowed]
+        header = "first name,mobile,allow bulk sms"
+        if tenant.hours:
+            header += ",time zone"
+            rows = [f"{row},{zone_of(number)}" for row, number in zip(rows, tenant.numbers, strict=True)]
+        content = "".join(f"{line}\n" for line in (header, *rows)).encode()
         await self._ask(
             admin(tenant.id), "POST", "/v1/customers/imports", content, service="customer", content_type="text/csv",
             expect=201,
@@ -116,8 +130,13 @@ class Story:
         if not quote.get("recipients"):
             return
         body = {"quote_id": quote["id"], "partial": rng.choice(("nothing", "first_n"))}
-        made = await self._ask(token, "POST", "/v1/bulk-sms", body, service="customer", expect=202)
-        send = Send(tenant, mark, made["id"])
+        asked_at = world.loop.time()
+        made = await self._ask(
+            token, "POST", "/v1/bulk-sms", body, service="customer", expect=202, none="tenant_suspended"
+        )
+        if "id" not in made:
+            return  # suspended
+        send = Send(tenant, mark, made["id"], asked_at)
         self.sends.append(send)
         story = rng.choice(("none", "none", "none", "stop", "pause", "pause and stop"))
         if story != "none":
@@ -193,6 +212,10 @@ class Story:
     def _quiet(self) -> bool:
         return not self._moving()
 
+    def _heard(self) -> bool:
+        """Quiet but for what a schedule has still to start."""
+        return self._moving() in ("", self.chapters.to_come())
+
     def unsettled(self) -> str:
         """What has not come to its end, empty if all has."""
         rows = self._world.cluster.look("dispatch", _UNSETTLED)
@@ -202,8 +225,8 @@ class Story:
         """All processes live, all sends are planned, all outboxes are empty, all events are applied, nothing more is to
         be given back, and the carrier has nothing to bring."""
         world = self._world
-        if world.carrier.waiting:
-            return f"the carrier still brings {world.carrier.waiting}"
+        if waiting := sum(carrier.waiting for carrier in world.carriers.values()):
+            return f"the carrier still brings {waiting}"
         if len(world.alive()) < len(world.specs):
             return "not every process lives"
         if world.cluster.look("customer", _UNPLANNED):
@@ -213,4 +236,4 @@ class Story:
                 return f"the outbox of {service} is not empty"
         if world.cluster.look("dispatch", "SELECT FROM refund_due LIMIT 1"):
             return "a refund is due"
-        return world.lag()
+        return world.lag() or self.chapters.to_come()

@@ -15,7 +15,8 @@ from simulation.run import main
 RUN: dict[str, Any] = {
     "commit": "abc1234", "first": 1, "seeds": 10_000, "transitions": 25_000_000, "statements": 24_000_000,
     "records": 700_000, "accepted": 90_000, "sends": 20_000, "simulated_s": 500_000, "seconds": 6_000.0, "jobs": 2,
-    "faults": {"zombie": 12_000}, "checked": {"once": 400_000}, "idle": [], "failures": [],
+    "faults": {"zombie": 12_000}, "stories": {"an account was away": 70}, "checked": {"once": 400_000}, "idle": [],
+    "failures": [],
 }  # fmt: skip
 
 
@@ -25,6 +26,7 @@ def test_the_section_shows_the_figures_of_its_run() -> None:
         "`abc1234`, seeds 1 to 10000",
         "| 25,000,000 |",
         "| zombie | 12,000 |",
+        "| an account was away | 70 |",
         "| once | 400,000 |",
         "138 h",
     ):

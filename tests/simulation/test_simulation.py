@@ -7,12 +7,13 @@ import pytest
 from exploration.faults import FaultDoesNotApply, without
 
 from muster.dispatch.store import queue
-from simulation.mutants import EXPLORED, FAULTS, FIRST_SEEDS, _function
+from simulation.chapter_mutants import CHAPTER_FAULTS
+from simulation.chapters import CHAPTERS, EVERY, chapters_of, first_seeds_with
+from simulation.mutants import EXPLORED, FAULTS, _function, finds, seeds_of
 from simulation.run import ALL_KINDS_FROM, Result, databases, run_all, share, workers
 from simulation.worker import Worker
 
 Places = list[tuple[str, str]]
-FOUND_WITHIN_SEEDS = 40
 
 
 @pytest.fixture(scope="module")
@@ -46,9 +47,8 @@ def test_each_deliberate_fault_in_the_real_code_is_found(places: Places) -> None
     found: dict[str, int] = {}
 
     def hunt(worker: Worker, fault: str) -> bool:
-        # A seed belongs to a commit: where the one that is named does not find it any more, another one must.
-        for seed in dict.fromkeys((FIRST_SEEDS[fault], *range(1, FOUND_WITHIN_SEEDS + 1))):
-            if worker.simulate(seed, fault)["wrong"]:
+        for seed in seeds_of(fault):
+            if finds(fault, worker.simulate(seed, fault)["wrong"]):
                 found[fault] = seed
                 break
         return True
@@ -62,6 +62,12 @@ def test_each_deliberate_fault_in_the_real_code_is_found(places: Places) -> None
 def test_a_clause_that_is_not_there_once_does_not_apply(clause: str) -> None:
     with pytest.raises(FaultDoesNotApply):
         without(queue, "_INTEND", clause, "")
+
+
+def test_chapters_are_in_each_tenth_seed_and_nowhere_else() -> None:
+    assert not any(chapters_of(seed) for seed in range(1, 500) if seed % EVERY)
+    assert {chapter for seed in range(EVERY, 50, EVERY) for chapter in chapters_of(seed)} >= set(CHAPTERS)
+    assert all(seed in fault.seeds() for fault in CHAPTER_FAULTS for seed in first_seeds_with(fault.chapter, 3))
 
 
 def test_a_function_that_does_not_do_any_more_what_a_fault_undoes_does_not_apply() -> None:

@@ -10,9 +10,11 @@ from typing import Any, Final
 
 from aiokafka import TopicPartition
 
+from muster.kit import metrics
 from muster.kit.process import Process, _end_main, _until_done
 from simulation.broker import SESSION_S, Broker
-from simulation.carrier import Carrier
+from simulation.carrier import Carrier, Taken, Written
+from simulation.chapters import OTHER_ACCOUNT, OTHER_PORT, RESTART_S, Hours, Turn, chapters_of
 from simulation.database import Cluster, Connection, Crashed
 from simulation.faults import Faults
 from simulation.loop import NODE, Node, SimLoop
@@ -20,7 +22,6 @@ from simulation.network import Network
 from simulation.trace import Trace
 
 START_US: Final = 1_768_442_400_000_000  # 2026-01-15T02:00:00Z
-_RESTART_S: Final = (0.3, 3.0)
 
 Main = Callable[[Any], Awaitable[None]]
 
@@ -58,7 +59,11 @@ class World:
         self.context = copy_context()
         self.faults = Faults(self, self.rng("faults"))
         self.broker = Broker(self)
+        self._write_chapters(chapters_of(int(seed)))
         self.carrier = Carrier(self, self.rng("carrier"))
+        self.carriers = {"smpp": self.carrier}
+        if "accounts" in self.chapters:
+            self.carriers[OTHER_ACCOUNT] = Carrier(self, self.rng("other carrier"), OTHER_PORT)
         self.specs: dict[str, Spec] = {}
         self.nodes: dict[str, Node] = {}
         self.started: list[Node] = []
@@ -69,6 +74,18 @@ class World:
         self.statements = 0
         self._starts = self.rng("starts")
 
+    def _write_chapters(self, chapters: frozenset[str]) -> None:
+        """What this history has besides, and when it begins."""
+        rng = self.rng("turn")
+        kind = rng.choice(("ends", "begins", "recipients")) if "hours" in chapters else ""
+        self.chapters = chapters
+        self.turn = Turn.of(rng, kind) if chapters & {"schedule", "hours"} else None
+        self.hours = Hours(kind, self.turn) if kind and self.turn else None
+        self.start_us = self.turn.start_us if self.turn else START_US
+        # By how much the clock on the wall of whoever starts schedules is wrong.
+        self.wrong_by_s = rng.choice((0.0, 0.0, -25.0, 25.0)) if "schedule" in chapters else 0.0
+        self._rerouted = _rerouted()
+
     def rng(self, purpose: str) -> Random:
         """Randomness of its own for each purpose, so that one does not shift another."""
         return Random(f"{self.seed}/{purpose}")
@@ -77,7 +94,13 @@ class World:
 
     def now_us(self) -> int:
         """Microseconds since 1970, by the seed."""
-        return START_US + round(self.loop.time() * 1e6)
+        return self.start_us + round(self.loop.time() * 1e6)
+
+    def shown_us(self) -> int:
+        """The same by the clock of the process whose code this is."""
+        node = NODE.get()
+        wrong_by_s = self.wrong_by_s if node is not None and node.name == "customer.worker" else 0.0
+        return self.now_us() + round(wrong_by_s * 1e6)
 
     def now_text(self) -> str:
         """The same as PostgreSQL reads it."""
@@ -93,6 +116,23 @@ class World:
         """Raises Crashed in what is dead."""
         if node.dead:
             raise Crashed
+
+    # -- what the carriers saw ----------------------------------------------------------------------------------------
+
+    @property
+    def taken(self) -> list[Taken]:
+        """What carriers have accepted."""
+        return [one for carrier in self.carriers.values() for one in carrier.taken]
+
+    @property
+    def writes(self) -> list[Written]:
+        """What reached carriers."""
+        return [one for carrier in self.carriers.values() for one in carrier.writes]
+
+    @property
+    def rerouted(self) -> int:
+        """Chunks that were led to another account."""
+        return _rerouted() - self._rerouted
 
     # -- processes ----------------------------------------------------------------------------------------------------
 
@@ -139,7 +179,7 @@ class World:
         self.loop.kill(node)
         self.loop.call_later(0.0, self._left, context=self.context)
         if self.nodes.get(node.name) is node and node.name in self.specs:
-            self.loop.call_later(self._starts.uniform(*_RESTART_S), self._restart, node, context=self.context)
+            self.loop.call_later(self._starts.uniform(*RESTART_S), self._restart, node, context=self.context)
 
     def _restart(self, node: Node) -> None:
         if self.nodes.get(node.name) is node:
@@ -207,3 +247,8 @@ class World:
             if lag := self.broker.lag(group.topics, read):
                 return f"{name} has not applied {lag} records"
         return ""
+
+
+def _rerouted() -> int:
+    """By the metric of this interpreter, which goes on from seed to seed."""
+    return int(metrics.chunks_rerouted.collect()[0].samples[0].value)

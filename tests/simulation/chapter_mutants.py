@@ -1,0 +1,107 @@
+"""Deliberate faults in the real code that only chapters can show, each by the law that has to find it."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Final
+from uuid import UUID
+
+from exploration.faults import without
+
+import muster.customer.scheduler as scheduler
+import muster.dispatch.store.moving as moving
+import muster.dispatch.store.queue as queue
+from muster.kit import clock
+from simulation.chapters import first_seeds_with
+
+_SEEDS: Final = 12
+
+
+@dataclass(frozen=True, slots=True)
+class ChapterFault:
+    """`law` is how what is found begins; `seed` finds it, by now."""
+
+    name: str
+    chapter: str
+    law: str
+    seed: int
+    apply: Callable[[], object]
+
+    def seeds(self) -> list[int]:
+        """Where to look: a seed belongs to a commit, and another one may find it by now."""
+        return list(dict.fromkeys((self.seed, *first_seeds_with(self.chapter, _SEEDS))))
+
+
+def _hours_are_not_looked_at() -> None:
+    for name, of in (("_WAITING", "a."), ("_CLAIM", ""), ("_INTEND", "t.")):
+        without(queue, name, f"AND ({of}allowed IS NULL OR {of}allowed @> kit_now())", "")
+
+
+def _suspensions_are_not_looked_at() -> None:
+    for name, nobody in (("_WAITING", "$4"), ("_CLAIM", "$7"), ("_INTEND", "$10")):
+        clause = (
+            f"NOT EXISTS (SELECT FROM suspension h WHERE h.suspended AND h.tenant_id IN (saga.tenant_id, {nobody}))"
+        )
+        without(queue, name, clause, f"{nobody}::uuid IS NOT NULL")
+
+
+def _a_chunk_that_is_being_sent_is_led_elsewhere() -> None:
+    without(moving, "_PAGE", "a.state = 0 AND a.attempt = 0 AND a.intent_upto = 0", "a.state <> 2 AND a.attempt = 0")
+    without(moving, "_MOVE", "t.state = 0 AND t.attempt = 0 AND t.intent_upto = 0", "t.state <> 2 AND t.attempt = 0")
+    afresh = "state = 0, intent_upto = 0, lease_owner = NULL, lease_until = NULL"
+    without(moving, "_MOVE", "SET account = locked.account FROM", f"SET account = locked.account, {afresh} FROM")
+
+
+def _a_start_and_its_send_are_two_transactions() -> None:
+    sound = scheduler.Scheduler._start
+
+    async def wrong(self: Any, tenant_id: UUID, schedule_id: UUID, decide: Any) -> bool:
+        now = clock.now()
+        async with self._db.request(tenant_id) as tx:
+            schedule = await scheduler.schedules.take(tx, tenant_id, schedule_id)
+            if schedule is None or schedule.next_at is None or schedule.next_at > now:
+                return False
+            started = await decide(tx, tenant_id, schedule, now)
+
+        async def decided(*_: Any) -> Any:
+            return started
+
+        return await sound(self, tenant_id, schedule_id, decided)
+
+    scheduler.Scheduler._start = wrong  # type: ignore[method-assign]
+
+
+def _every_second_start_is_forgotten() -> None:
+    sound = scheduler.next_start
+
+    def wrong(rule: Any, zone: Any, wall: Any = None, later_than: Any = None) -> Any:
+        found = sound(rule, zone, wall, later_than)
+        return found and sound(rule, zone, found.wall, later_than)
+
+    scheduler.next_start = wrong  # type: ignore[attr-defined]
+
+
+CHAPTER_FAULTS: Final = (
+    ChapterFault("hours are not looked at", "hours", "law hours", 90, _hours_are_not_looked_at),
+    ChapterFault("suspensions are not looked at", "suspension", "law suspended", 10, _suspensions_are_not_looked_at),
+    ChapterFault(
+        "a chunk that is being sent is led to another account",
+        "accounts",
+        "carriers accepted",
+        50,
+        _a_chunk_that_is_being_sent_is_led_elsewhere,
+    ),
+    ChapterFault(
+        "a start of a schedule and its send are two transactions",
+        "schedule",
+        "law schedule",
+        20,
+        _a_start_and_its_send_are_two_transactions,
+    ),
+    ChapterFault(
+        "every second start of a schedule is forgotten",
+        "schedule",
+        "law schedule",
+        10,
+        _every_second_start_is_forgotten,
+    ),
+)
