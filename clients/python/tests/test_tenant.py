@@ -60,6 +60,7 @@ def test_only_what_is_named_is_changed(asked: Any) -> None:
     days = ("--closed", "2026-12-24, 2026-12-31", "--holidays", "none")
     assert run("tenant", "set", "--quiet", "20:00-09:00", "--customary", *days) == 0
     assert run("tenant", "set", "--quiet", "none", "--no-replies", "--tenant", "a/b", "--countries", "*") == 0
+    assert run("tenant", "set", "--tenant", "a", "--parts-per-second", "20") == 0
     assert asked == [
         "operator False",
         ("PATCH", "/v1/tenant", {
@@ -68,11 +69,15 @@ def test_only_what_is_named_is_changed(asked: Any) -> None:
         }),
         "operator True",
         ("PATCH", "/v1/tenants/a%2Fb", {"quiet_hours": None, "allow_sms_replies": False, "countries": ["*"]}),
+        "operator True",
+        ("PATCH", "/v1/tenants/a", {"parts_per_second": 20}),
     ]  # fmt: skip
 
 
-@pytest.mark.parametrize("given", [(), ("--quiet", "20:00"), ("--unknown", "maybe")])
-def test_a_change_of_nothing_or_of_no_hours_is_not_asked_for(asked: Any, given: tuple[str, ...]) -> None:
+@pytest.mark.parametrize("given", [(), ("--quiet", "20:00"), ("--unknown", "maybe"), ("--parts-per-second", "20")])
+def test_a_change_of_nothing_of_no_hours_or_of_what_is_the_operator_s_is_not_asked_for(
+    asked: Any, given: tuple[str, ...]
+) -> None:
     assert run("tenant", "set", *given) == 2
     assert asked == []
 

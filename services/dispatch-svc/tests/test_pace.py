@@ -44,7 +44,9 @@ class Bulk:
 class Queue:
     """Chunks of sends that one account takes at a rate, in turns of deficit round robin; measured as senders do."""
 
-    def __init__(self, *bulks: Bulk, rate: Callable[[float], float]) -> None:
+    def __init__(self, *bulks: Bulk, rate: Callable[[float], float], limits: dict[int, float] | None = None) -> None:
+        self.limits = {UUID(int=tenant): limit for tenant, limit in (limits or {}).items()}
+        self.own = dict(self.limits)
         self.bulks = {UUID(int=bulk.number): bulk for bulk in bulks}
         self.rate, self.now, self.turns = rate, 0.0, NO_TURNS
         self.meter, self.saved, self.promises, self.paused = Meter(), 0.0, dict[int, float](), set[int]()
@@ -55,6 +57,8 @@ class Queue:
             self.now += TICK_S
             rate = self.rate(self.now)
             self.saved = min(self.saved + rate * TICK_S, max(rate / 2, CHUNK))
+            for tenant_id, limit in self.limits.items():
+                self.own[tenant_id] = min(self.own[tenant_id] + limit * TICK_S, limit)
             self._serve()
             if round(self.now / TICK_S) % round(1 / TICK_S) == 0:
                 self.measured = self.meter.take(self.now)
@@ -62,10 +66,14 @@ class Queue:
 
     def _serve(self) -> None:
         waiting = [
-            Waiting(UUID(int=bulk.tenant), number, chunk, 0, min(CHUNK, bulk.left - chunk * CHUNK), 2, bulk.kind)
+            Waiting(
+                *(UUID(int=bulk.tenant), number, chunk, 0, min(CHUNK, bulk.left - chunk * CHUNK), 2, bulk.kind),
+                saved=self._own(UUID(int=bulk.tenant)),
+            )
             for number, bulk in self.bulks.items()
             if bulk.due_s <= self.now and bulk.number not in self.paused
             for chunk in range(min(3, -(-bulk.left // CHUNK)))
+            if self._own(UUID(int=bulk.tenant)) != 0
         ]
         self.meter.hungry = self.meter.hungry or not waiting
         if self.saved < 1:
@@ -78,6 +86,15 @@ class Queue:
             bulk.finished_s = self.now
             self.meter.parts += one.parts
             self.saved -= one.parts
+            if one.tenant_id in self.own:
+                self.own[one.tenant_id] -= one.parts
+
+    def _own(self, tenant_id: UUID) -> int | None:
+        """What a tenant that has a rate may write now, in steps of half a second."""
+        if tenant_id not in self.own:
+            return None
+        own, limit = self.own[tenant_id], self.limits[tenant_id]
+        return int(own) if own >= limit / 2 else 0
 
     def _promise(self) -> None:
         found = self.finishes()
@@ -92,7 +109,7 @@ class Queue:
             for number, bulk in self.bulks.items()
             if bulk.left and bulk.number not in self.paused
         ]
-        return finishes(pieces, {"smpp": self.measured})
+        return finishes(pieces, {"smpp": self.measured}, self.limits)
 
     def error(self, number: int) -> float:
         bulk = self.bulks[UUID(int=number)]
@@ -117,6 +134,30 @@ def test_two_tenants_share_and_the_larger_one_has_it_all_when_the_smaller_is_don
     assert (queue.error(1), queue.error(2)) <= (TOLERANCE, TOLERANCE)
     assert abs(queue.promises[1] - 20) < 2
     assert abs(queue.promises[2] - 40) < 4
+
+
+@pytest.mark.parametrize(("limit", "first_s", "second_s"), [(200, 40, 54), (900, 9, 54), (1_500, 8, 54)])
+def test_a_tenant_that_has_a_rate_takes_that_and_the_others_have_the_rest_or_its_turns_are_less(
+    limit: float, first_s: float, second_s: float
+) -> None:
+    queue = Queue(Bulk(1, 1, 8_000), Bulk(2, 2, 100_000), rate=steady(2_000), limits={1: limit})
+    queue.run()
+    assert (queue.error(1), queue.error(2)) <= (TOLERANCE, TOLERANCE)
+    assert queue.promises[1] == pytest.approx(first_s, rel=0.1)
+    assert queue.promises[2] == pytest.approx(second_s, rel=0.1)
+
+
+def test_a_rate_is_one_for_all_accounts_of_a_tenant() -> None:
+    tenant, other = UUID(int=1), UUID(int=2)
+
+    def piece(tenant_id: UUID, bulk: int, account: str, parts: float) -> Piece:
+        return Piece(tenant_id, UUID(int=bulk), account, parts, 0.0, (True, 2, UUID(int=bulk)))
+
+    pieces = [piece(tenant, 3, "one", 750), piece(tenant, 4, "two", 250), piece(other, 5, "two", 9_750)]
+
+    found = finishes(pieces, {"one": 1_000, "two": 1_000}, {tenant: 100})
+
+    assert [found[UUID(int=bulk)] for bulk in (3, 4, 5)] == [7.5, 10.0, 10.0]
 
 
 def test_within_a_tenant_what_is_first_in_turn_is_promised_first() -> None:

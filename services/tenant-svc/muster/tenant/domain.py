@@ -20,6 +20,7 @@ ALL_COUNTRIES = "*"
 COUNTRIES_MAX = 250
 HOLIDAYS_MAX = 10
 CLOSED_DAYS_MAX = 400
+PARTS_PER_SECOND_MAX = 100_000
 CLOSED_DAYS_AHEAD_MAX = timedelta(days=5 * 366)
 TENANT_ROLES = ("admin", "manager", "staff")
 LAST_USED_STEP_S = 60
@@ -60,7 +61,8 @@ class Settings:
     `countries`: those that it sends to, its own alone where none is said. `countries_max`: what the operator lets it
     choose among besides its own. `customary_hours`: its marketing also keeps to what is usual in a recipient's country
     where no law asks for it. `holidays`: public holidays of a country (AU) or a part of one (AU-NSW) on which it sends
-    no marketing, and `closed_days` others.
+    no marketing, and `closed_days` others. `parts_per_second`: what the operator lets it send, over all carriers; 0 for
+    no limit.
     """
 
     name: str
@@ -82,6 +84,7 @@ class Settings:
     customary_hours: bool = False
     holidays: tuple[str, ...] = ()
     closed_days: tuple[date, ...] = ()
+    parts_per_second: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -54,6 +54,7 @@ def changed(tenant: Tenant) -> Fact:
         customary_hours=settings.customary_hours,
         holidays=settings.holidays,
         closed_days=[day.isoformat() for day in settings.closed_days],
+        parts_per_second=settings.parts_per_second,
     )
     return Fact(message, key=key_of_tenant(tenant.tenant_id), subject=f"tenant/{tenant.tenant_id}")
 

@@ -51,9 +51,14 @@ def set_tenant(
     failed: Annotated[
         Literal["charge", "release"] | None, typer.Option(help="credits of messages that a receipt says have failed")
     ] = None,
+    parts_per_second: Annotated[
+        int | None, typer.Option(help="as the operator: parts that are sent for it a second at most, 0 for no limit")
+    ] = None,
     as_json: AsJson = False,  # noqa: FBT002
 ) -> None:
     """Change what is named; the rest stays."""
+    if parts_per_second is not None and not tenant_id:
+        raise typer.BadParameter("that is the operator's to say: name the tenant", param_hint="--parts-per-second")
     given: dict[str, Any] = {
         "name": name,
         "country": country,
@@ -67,6 +72,7 @@ def set_tenant(
         "countries": _listed(countries),
         "unknown_rule": unknown,
         "failed_rule": failed,
+        "parts_per_second": parts_per_second,
     }
     changes = {field: value for field, value in given.items() if value is not None}
     if quiet is not None:

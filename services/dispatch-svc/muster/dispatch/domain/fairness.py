@@ -1,7 +1,7 @@
 """Whose chunk is next: deficit round robin by tenant and parts (Shreedhar and Varghese, 1995)."""
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from uuid import UUID
 
 # MessageKind.BULK of the events: everything else is somebody waiting for one message.
@@ -10,7 +10,8 @@ _BULK_KIND = 1
 
 @dataclass(frozen=True, slots=True)
 class Waiting:
-    """An attempt that could be claimed. `parts` is what it costs of its tenant's turn."""
+    """An attempt that could be claimed. `parts` is what it costs of its tenant's turn; `saved` what its tenant may
+    write now of all its attempts together, None where it has no rate."""
 
     tenant_id: UUID
     bulk_id: UUID
@@ -20,6 +21,7 @@ class Waiting:
     lane: int
     kind: int
     account: str = ""
+    saved: int | None = None
 
     @property
     def rank(self) -> tuple[bool, int, UUID, int, int]:
@@ -42,11 +44,24 @@ class Turns:
         queues: dict[UUID, list[Waiting]] = {}
         for item in waiting:
             queues.setdefault(item.tenant_id, []).append(item)
-        for queue in queues.values():
+        for tenant, queue in queues.items():
             queue.sort(key=lambda item: item.rank, reverse=True)
+            if queue[0].saved is not None:
+                queues[tenant] = within_rate(queue, queue[0].saved)
         order = [tenant for tenant in self.deficits if tenant in queues]
         order += [tenant for tenant in queues if tenant not in self.deficits]
         return _serve(order, dict(self.deficits), queues, capacity, quantum)
+
+
+def within_rate(queue: Sequence[Waiting], saved: int) -> list[Waiting]:
+    """As much of a tenant's queue as it may write now, its last first; each costs what may be written of it."""
+    within = []
+    for item in reversed(queue):
+        if saved < 1:
+            break
+        within.append(replace(item, parts=min(item.parts, saved)))
+        saved -= item.parts
+    return within[::-1]
 
 
 def _serve(

@@ -10,6 +10,8 @@ import math
 from collections import deque
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from operator import itemgetter
+from types import MappingProxyType
 from typing import Final, NamedTuple
 from uuid import UUID
 
@@ -81,33 +83,75 @@ class Piece:
     until_s: float = math.inf
 
 
-def finishes(pieces: Iterable[Piece], rates: Mapping[str, float]) -> dict[UUID, float | None]:
+def finishes(
+    pieces: Iterable[Piece], rates: Mapping[str, float], limits: Mapping[UUID, float] = MappingProxyType({})
+) -> dict[UUID, float | None]:
     """When the last part of each send will have left, in seconds from now; None where nothing can be promised, since an
-    account that is to take some of it takes nothing now, or its hours end before it does."""
+    account that is to take some of it takes nothing now, or its hours end before it does. `limits`: the rates of
+    tenants that have one, over all accounts."""
     by_account: dict[str, list[Piece]] = {}
+    by_tenant: dict[UUID, list[Piece]] = {}
     for piece in pieces:
         by_account.setdefault(piece.account, []).append(piece)
+        if piece.tenant_id in limits:
+            by_tenant.setdefault(piece.tenant_id, []).append(piece)
+    limited = {tenant_id: _Limited(own, limits[tenant_id]) for tenant_id, own in by_tenant.items()}
     found: dict[UUID, float | None] = {}
     for account, queue in by_account.items():
         rate = rates.get(account, 0.0)
-        ends = _Flow(queue, rate).run() if rate > 0 else [math.inf] * len(queue)
-        for piece, end in zip(queue, ends, strict=True):
+        for piece, end in _ends(queue, rate, limited) if rate > 0 else [(piece, math.inf) for piece in queue]:
             before = found.get(piece.bulk_id, 0.0)
             found[piece.bulk_id] = None if before is None or end >= piece.until_s else max(before, end)
     return found
 
 
+class _Limited:
+    """A tenant that has a rate: when its pieces would end by that alone, and how much of it falls to each account."""
+
+    def __init__(self, pieces: Sequence[Piece], rate: float) -> None:
+        self.ends = dict(zip(map(id, pieces), _Flow(pieces, rate).run(), strict=True))
+        every = sum(piece.parts for piece in pieces) or 1.0
+        self.rates: dict[str, float] = {}
+        self.last: dict[str, float] = {}
+        for piece in pieces:
+            account = piece.account
+            self.rates[account] = self.rates.get(account, 0.0) + rate * piece.parts / every
+            self.last[account] = max(self.last.get(account, 0.0), self.ends[id(piece)])
+
+
+def _ends(queue: Sequence[Piece], rate: float, limited: Mapping[UUID, _Limited]) -> list[tuple[Piece, float]]:
+    """When the pieces of an account end. Tenants whose own rate is below what their turns would give take just that,
+    for as long as it takes them, and the others share what is left."""
+    account, tenants = queue[0].account, {piece.tenant_id for piece in queue}
+    left, sharing, held = rate, len(tenants), dict[UUID, float]()
+    own = {tenant_id: limited[tenant_id].rates[account] for tenant_id in tenants & limited.keys()}
+    for tenant_id, own_rate in sorted(own.items(), key=itemgetter(1)):
+        if own_rate >= left / sharing:
+            break
+        held[tenant_id] = own_rate
+        left, sharing = left - own_rate, sharing - 1
+    freed = [(limited[tenant_id].last[account], own_rate) for tenant_id, own_rate in held.items()]
+    flowing = [piece for piece in queue if piece.tenant_id not in held]
+    ends = [(piece, limited[piece.tenant_id].ends[id(piece)]) for piece in queue if piece.tenant_id in held]
+    for piece, end in zip(flowing, _Flow(flowing, left, freed).run(), strict=True):
+        alone = limited.get(piece.tenant_id)
+        ends.append((piece, max(end, alone.ends[id(piece)] if alone else 0.0)))
+    return ends
+
+
 class _Flow:
-    """One account's queue as a fluid: each tenant that has something due gets an equal share of the rate.
+    """One account's queue as a fluid: each tenant that has something due gets an equal share of the rate, which grows
+    by what is `freed` (from when on, parts a second).
 
     Virtual time is how many parts each tenant was given so far. Within a tenant the piece of the lowest rank flows; it
     ends at a virtual time that does not change with how many tenants there are, so a heap holds the ends. Steps are two
     for each piece, and each costs a logarithm.
     """
 
-    def __init__(self, pieces: Sequence[Piece], rate: float) -> None:
+    def __init__(self, pieces: Sequence[Piece], rate: float, freed: Iterable[tuple[float, float]] = ()) -> None:
         self._pieces = pieces
         self._rate = rate
+        self._freed = sorted(freed, reverse=True)
         self._left = [piece.parts for piece in pieces]
         self._ends = [0.0] * len(pieces)
         self._coming = sorted(range(len(pieces)), key=lambda at: pieces[at].due_s, reverse=True)
@@ -120,10 +164,14 @@ class _Flow:
         """When each piece ends, in seconds."""
         while self._coming or self._flowing:
             due = self._pieces[self._coming[-1]].due_s if self._coming else math.inf
+            freed = self._freed[-1][0] if self._freed else math.inf
             given, at = self._next_end()
             shared = len(self._flowing) / self._rate
             end = self._now + (given - self._given) * shared if shared else math.inf
-            if due <= end:
+            if freed < min(due, end):
+                self._pass_to(max(freed, self._now))
+                self._rate += self._freed.pop()[1]
+            elif due <= end:
                 self._pass_to(max(due, self._now))
                 self._arrive(self._coming.pop())
             else:

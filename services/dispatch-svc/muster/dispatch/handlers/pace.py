@@ -8,6 +8,7 @@ from muster.dispatch.domain.pace import Course, Ended, Work, error_ratio, finish
 from muster.dispatch.events import KIND_BULK
 from muster.dispatch.events.pace import pace_ended, paced
 from muster.dispatch.store import pace
+from muster.dispatch.store import rates as tenant_rates
 from muster.dispatch.store.sagas import SagaKey
 from muster.kit import clock, metrics
 from muster.kit.outbox import Fact, emit
@@ -50,7 +51,8 @@ async def say(tx: Tx, at: datetime) -> None:
     works = await pace.works(tx, _SENDS_MAX)
     courses = await pace.courses(tx)
     rates = await pace.rates(tx, _FRESH_S)
-    found = finishes((piece for work in works.values() for piece in work.pieces), rates)
+    pieces = (piece for work in works.values() for piece in work.pieces)
+    found = finishes(pieces, rates, await tenant_rates.every(tx))
     await emit(tx, *await _under_way(tx, works, courses, found, now), *await _ended(tx, works, courses, now))
 
 

@@ -4,7 +4,8 @@ Each write is preceded by a committed intent, of at most the window's free slots
 rate. No transaction is open while anything is written.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
+from uuid import UUID
 
 from muster.dispatch.domain.fairness import NO_TURNS
 from muster.dispatch.handlers import outcomes
@@ -14,7 +15,7 @@ from muster.dispatch.sender.job import Job, Window
 from muster.dispatch.sender.link import Link, Sink
 from muster.dispatch.sender.rate import WINDOW_S
 from muster.dispatch.sender.shared import Shared, is_failure, wait
-from muster.dispatch.store import queue, suppressions
+from muster.dispatch.store import queue, rates, suppressions
 from muster.dispatch.store.queue import Intent, Standing
 from muster.kit import clock, metrics, observe
 from muster.kit.pg import RETRIABLE, Tx
@@ -86,17 +87,20 @@ class Feeder:
                     self._poll_s = min(self._poll_s * 1.5, settings.dispatch_poll_s_max)
                     return False
                 await queue.share_tenants(tx, {one.tenant_id for one in chosen})
+                saved = await rates.lock(tx, {one.tenant_id for one in chosen if one.saved is not None})
                 claimed = await queue.claim(tx, chosen, shared.owner, settings.dispatch_lease_s)
                 jobs = [Job(one) for one in claimed]
                 for job in jobs:
+                    job.limited = job.claimed.key.chunk.tenant_id in saved
                     if job.claimed.counter != job.counter:
                         await self._join(tx, job, job.claimed.counter)
                 stored = await self._store(tx, jobs)
-                writes = await self._intend(tx, jobs, room)
+                writes = await self._intend(tx, jobs, room, saved)
             self._stored(stored)
             shared.jobs.update({job.claimed.key.chunk: job for job in jobs})
         self._turns, self._poll_s = turns, settings.dispatch_poll_s_min
         await self._write(writes, began)
+        self._rest(jobs, saved)
         return bool(jobs)
 
     async def _join(self, tx: Tx, job: Job, counter: int) -> None:
@@ -131,7 +135,8 @@ class Feeder:
             try:
                 async with shared.db.worker() as tx:
                     await queue.share_tenants(tx, {job.claimed.key.chunk.tenant_id for job in jobs})
-                    writes = await self._intend(tx, jobs, room)
+                    saved = await rates.lock(tx, {job.claimed.key.chunk.tenant_id for job in jobs if job.limited})
+                    writes = await self._intend(tx, jobs, room, saved)
                     stored = await self._store(tx, jobs)
             except RETRIABLE:
                 for job in jobs:
@@ -139,16 +144,24 @@ class Feeder:
                 raise
             self._stored(stored)
         await self._write(writes, began)
+        self._rest(jobs, saved)
 
-    async def _intend(self, tx: Tx, jobs: Sequence[Job], room: int) -> Writes:
-        """Store how far each may be written; those that may. A message goes into one window if any window holds it."""
+    async def _intend(self, tx: Tx, jobs: Sequence[Job], room: int, saved: dict[UUID, int]) -> Writes:
+        """Store how far each may be written; those that may. A message goes into one window if any window holds it.
+        `saved`: what tenants that have a rate may write, which is taken from here."""
         wanted: Writes = []
         free, messages = self._link.free_slots, self._link.messages
         for job in jobs:
-            window = job.window(room, self._link.window, messages)
+            tenant_id = job.claimed.key.chunk.tenant_id
+            most = min(room, saved.get(tenant_id, room))
+            if room >= 1 > most:
+                continue
+            window = job.window(most, self._link.window, messages)
             if room < 1 or messages < 1 or len(window.slots) > free:
                 break
             wanted.append((job, window))
+            if tenant_id in saved:
+                saved[tenant_id] -= len(window.slots)
             room -= len(window.slots)
             free -= len(window.slots)
             messages -= job.messages_in(window)
@@ -160,7 +173,16 @@ class Feeder:
         refused = [job for job, _ in wanted if job.claimed.key.chunk not in granted]
         if refused:
             await self._look(tx, refused)
-        return [(job, window) for job, window in wanted if job.claimed.key.chunk in granted]
+        writes = [(job, window) for job, window in wanted if job.claimed.key.chunk in granted]
+        await rates.spend(tx, self._shared.account.name, _parts_by_tenant(writes, saved))
+        return writes
+
+    def _rest(self, jobs: Sequence[Job], saved: Mapping[UUID, int]) -> None:
+        """Give back what its tenant's rate does not let go on now: nobody waits behind it, and what of the tenant is
+        more urgent goes first next time."""
+        for job in jobs:
+            if job.more and saved.get(job.claimed.key.chunk.tenant_id, 1) < 1:
+                self._shared.leave(job, "rate")
 
     async def _look(self, tx: Tx, refused: Sequence[Job]) -> None:
         """Why an intent was refused: leave, or join again and come back."""
@@ -245,6 +267,16 @@ class Feeder:
             shared.feed.set()
 
         return sink
+
+
+def _parts_by_tenant(writes: Writes, saved: Collection[UUID]) -> dict[UUID, int]:
+    """What is going to be written for tenants that have a rate."""
+    parts: dict[UUID, int] = {}
+    for job, window in writes if saved else ():
+        tenant_id = job.claimed.key.chunk.tenant_id
+        if tenant_id in saved:
+            parts[tenant_id] = parts.get(tenant_id, 0) + len(window.slots)
+    return parts
 
 
 def why_leave(job: Job, standing: Standing | None) -> str:

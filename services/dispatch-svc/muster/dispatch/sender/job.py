@@ -52,6 +52,7 @@ class Job:
         "in_flight",
         "kept",
         "leaving",
+        "limited",
         "marked",
         "order",
         "owners",
@@ -81,6 +82,8 @@ class Job:
         self.throttled = self.held = self.marked = False
         self.dirty_at: float | None = None
         self.leaving = ""
+        # Whether its tenant has a rate, which all senders share.
+        self.limited = False
         single = len(parts) == len(self.slots)
         self.owners: Sequence[int] = (
             range(len(parts)) if single else [at for at, count in enumerate(parts) for _ in range(count)]

@@ -150,15 +150,19 @@ class Recorder:
             if shared.fails:
                 log.warning("sender.stepped_aside", account=shared.account.name)
                 shared.step_aside(clock.monotonic() + settings.dispatch_aside_s)
-            jobs = dict(shared.jobs)
-            try:
-                async with shared.db.worker() as tx:
-                    found = await queue.standings(tx, list(jobs), shared.owner)
-            except RETRIABLE:
-                continue
-            for key, job in jobs.items():
-                if shared.jobs.get(key) is job and (why := why_leave(job, found.get(key))):
-                    shared.leave(job, why)
+            with contextlib.suppress(*RETRIABLE):
+                await self.look()
+
+    async def look(self) -> None:
+        """How the jobs stand in the database: those that may not go on are left, and who has a rate now is known."""
+        shared, jobs = self._shared, dict(self._shared.jobs)
+        async with shared.db.worker() as tx:
+            found = await queue.standings(tx, list(jobs), shared.owner)
+        for key, job in jobs.items():
+            standing = found.get(key)
+            job.limited = standing is not None and standing.limited
+            if shared.jobs.get(key) is job and (why := why_leave(job, standing)):
+                shared.leave(job, why)
 
     async def _renew(self) -> None:
         shared, settings = self._shared, self._settings

@@ -17,16 +17,22 @@ from muster.dispatch.store.chunks import about_of, key_columns, key_of
 from muster.events import NIL_TENANT
 from muster.kit.pg import Record, Tx
 
-# A few chunks of each send are enough to choose from; sends beyond the limit get their turn by lot.
+# A few chunks of each send are enough to choose from; sends beyond the limit get their turn by lot. Of a tenant that
+# has a rate nothing waits before it has saved up enough for a claim.
 _WAITING: Final = """
-SELECT q.* FROM (
-    SELECT tenant_id, bulk_id FROM saga
-    WHERE state = 'sending' AND ending = '' AND parked = '' AND NOT (requested AND done >= chunks)
-        AND (due_at IS NULL OR due_at <= kit_now())
-        AND NOT EXISTS (SELECT FROM suspension h WHERE h.suspended AND h.tenant_id IN (saga.tenant_id, $4))
+SELECT q.*, s.saved FROM (
+    SELECT g.tenant_id, g.bulk_id, floor(parts_saved(r.saved, r.parts_per_second, r.at))::int AS saved
+    FROM saga g LEFT JOIN tenant_rate r ON r.tenant_id = g.tenant_id
+    WHERE g.state = 'sending' AND g.ending = '' AND g.parked = '' AND NOT (g.requested AND g.done >= g.chunks)
+        AND (g.due_at IS NULL OR g.due_at <= kit_now())
+        AND NOT EXISTS (SELECT FROM suspension h WHERE h.suspended AND h.tenant_id IN (g.tenant_id, $4))
+        AND (r.tenant_id IS NULL OR parts_saved(r.saved, r.parts_per_second, r.at)
+            >= parts_worthwhile(r.parts_per_second, r.takers, $1))
     ORDER BY random() LIMIT $2) s
 CROSS JOIN LATERAL (
-    SELECT tenant_id, bulk_id, chunk, attempt, account, parts, lane, kind FROM attempt a
+    SELECT tenant_id, bulk_id, chunk, attempt, account,
+        CASE WHEN s.saved IS NULL THEN parts ELSE greatest(1, parts - intent_upto) END AS parts, lane, kind
+    FROM attempt a
     WHERE a.tenant_id = s.tenant_id AND a.bulk_id = s.bulk_id AND a.state = 0
         AND a.account = $1 AND a.due_at <= kit_now() AND a.send_by > kit_now()
         AND (a.allowed IS NULL OR a.allowed @> kit_now())
@@ -36,19 +42,7 @@ CROSS JOIN LATERAL (
 
 async def waiting(tx: Tx, account: str, sends_max: int, chunks_max: int) -> list[Waiting]:
     """What could be claimed now; nothing is locked."""
-    return [
-        Waiting(
-            tenant_id=row["tenant_id"],
-            bulk_id=row["bulk_id"],
-            chunk=row["chunk"],
-            attempt=row["attempt"],
-            parts=row["parts"],
-            lane=row["lane"],
-            kind=row["kind"],
-            account=row["account"],
-        )
-        for row in await tx.fetch(_WAITING, account, sends_max, chunks_max, NIL_TENANT)
-    ]
+    return [Waiting(**row) for row in await tx.fetch(_WAITING, account, sends_max, chunks_max, NIL_TENANT)]
 
 
 def chunk_of(one: Waiting) -> ChunkKey:
@@ -233,7 +227,8 @@ SELECT a.tenant_id, a.bulk_id, a.chunk, a.lease_epoch, coalesce(k.counter, 0) AS
     a.state = 1 AND a.lease_owner = $4 AS leased, a.send_by <= kit_now() AS over,
     a.allowed IS NOT NULL AND NOT a.allowed @> kit_now() AS quiet,
     s.state = 'sending' AND s.ending = '' AND s.parked = '' AND NOT EXISTS (
-        SELECT FROM suspension h WHERE h.suspended AND h.tenant_id IN (a.tenant_id, $5)) AS going, s.ending
+        SELECT FROM suspension h WHERE h.suspended AND h.tenant_id IN (a.tenant_id, $5)) AS going, s.ending,
+    EXISTS (SELECT FROM tenant_rate r WHERE r.tenant_id = a.tenant_id) AS limited
 FROM attempt a JOIN saga s USING (tenant_id, bulk_id) LEFT JOIN tenant_counter k USING (tenant_id)
 WHERE (a.tenant_id, a.bulk_id, a.chunk) IN (SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::int[])) AND a.state <> 2
 """
@@ -242,7 +237,8 @@ WHERE (a.tenant_id, a.bulk_id, a.chunk) IN (SELECT * FROM unnest($1::uuid[], $2:
 @dataclass(frozen=True, slots=True)
 class Standing:
     """Why an intent was refused, or how a leased attempt stands: `going` unless its send was stopped, paused or
-    parked, its tenant suspended, or the platform stopped; `quiet` outside the hours of its recipients."""
+    parked, its tenant suspended, or the platform stopped; `quiet` outside the hours of its recipients; `limited` where
+    its tenant has a rate."""
 
     epoch: int
     leased: bool
@@ -251,6 +247,7 @@ class Standing:
     going: bool
     ending: str
     counter: int
+    limited: bool
 
 
 async def standings(tx: Tx, keys: Collection[ChunkKey], owner: UUID) -> dict[ChunkKey, Standing]:
@@ -264,6 +261,7 @@ async def standings(tx: Tx, keys: Collection[ChunkKey], owner: UUID) -> dict[Chu
             going=row["going"],
             ending=row["ending"],
             counter=row["counter"],
+            limited=row["limited"],
         )
         for row in await tx.fetch(_STANDING, *key_columns(keys), owner, NIL_TENANT)
     }

@@ -12,7 +12,7 @@ from muster.events import is_sandbox
 from muster.kit import audit, clock
 from muster.kit.auth import ANY_TENANT_ROLE, Begin, Caller, Role, requires, tenant_tx, tx_of_tenant
 from muster.kit.desk import Desk
-from muster.kit.http import Flag, Model
+from muster.kit.http import Flag, Int, Model
 from muster.kit.idempotency import Once, idempotent, key_reused
 from muster.kit.ids import as_uuid8, uuid7
 from muster.kit.outbox import emit
@@ -76,6 +76,8 @@ ClosedDays = Annotated[
 _CUSTOMARY = "marketing also keeps to the hours that are usual in a recipient's country where no law asks for any"
 _HOLIDAYS = "no marketing on the public holidays of these countries (AU) or parts of them (AU-NSW), by its own clock"
 _CLOSED_DAYS = "no marketing on these days either, by its own clock"
+PartsPerSecond = Annotated[Int, Field(ge=0, le=domain.PARTS_PER_SECOND_MAX)]
+_PARTS_PER_SECOND = "by the operator: parts that are sent for it a second at most, over all carriers; 0 for no limit"
 
 
 class TenantIn(Model):
@@ -96,6 +98,7 @@ class TenantIn(Model):
     customary_hours: Flag = Field(default=False, description=_CUSTOMARY)
     holidays: Holidays = Field(default=[], description=_HOLIDAYS)
     closed_days: ClosedDays = Field(default=[], description=_CLOSED_DAYS)
+    parts_per_second: PartsPerSecond = Field(default=0, description=_PARTS_PER_SECOND)
     sandbox: Flag = Field(default=False, description=_SANDBOX)
 
 
@@ -119,11 +122,12 @@ class SettingsChange(Model):
 
 
 class TenantChange(SettingsChange):
-    """The operator may also close a tenant or open it again, say which countries it may choose, and make it the
-    sub-account of a reseller (null: none)."""
+    """The operator may also close a tenant or open it again, say which countries it may choose and how much it may send
+    a second, and make it the sub-account of a reseller (null: none)."""
 
     closed: Flag = False
     countries_max: Countries = Field(default=[], description=_COUNTRIES_MAX)
+    parts_per_second: PartsPerSecond = Field(default=0, description=_PARTS_PER_SECOND)
     parent_id: UUID | None = None
 
 
@@ -147,6 +151,7 @@ class TenantOut(Model):
     customary_hours: bool = Field(description=_CUSTOMARY)
     holidays: list[str] = Field(description=_HOLIDAYS)
     closed_days: list[date] = Field(description=_CLOSED_DAYS)
+    parts_per_second: int = Field(description=_PARTS_PER_SECOND)
     closed: bool
     sandbox: bool = Field(description=_SANDBOX)
     suspended: bool = Field(description="by an operator, at /v1/ops/dispatch/tenants/{tenant_id}/suspend")
@@ -322,6 +327,7 @@ def _out(tenant: Tenant) -> TenantOut:
         customary_hours=settings.customary_hours,
         holidays=list(settings.holidays),
         closed_days=list(settings.closed_days),
+        parts_per_second=settings.parts_per_second,
         closed=settings.closed,
         sandbox=is_sandbox(tenant.tenant_id),
         suspended=settings.suspended,
