@@ -25,6 +25,7 @@ from muster.smpp.receipts import (
     id_candidates,
     is_hexadecimal,
     normalise_id,
+    read_date,
     read_receipt,
     same_id,
 )
@@ -70,6 +71,7 @@ __all__ = [
     "is_hexadecimal",
     "normalise_id",
     "read_concat",
+    "read_date",
     "read_receipt",
     "same_id",
     "status_name",

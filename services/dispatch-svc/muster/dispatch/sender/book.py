@@ -1,7 +1,7 @@
 """Which message a carrier's id belongs to: the ids of the last hour in memory, by age."""
 
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 from muster.dispatch.events import ChunkKey
@@ -179,7 +179,7 @@ class Book:
         self._look_at[receipt.carrier_id] = _Look(now, _LOOK_S_MIN, now + self._waiting_kept_s)
         for candidate in id_candidates(receipt.carrier_id):
             self._expected.setdefault(candidate, set()).add(receipt.carrier_id)
-        if self.find(receipt.carrier_id):
+        if any(True for _ in self.find(receipt.carrier_id)):
             self._early.append(receipt.carrier_id)  # its id came while the receipt was being stored
 
     def take_early(self) -> list[WaitingReceipt]:
@@ -226,14 +226,19 @@ class Book:
                 return receipt_id, found
         return None
 
-    def find(self, receipt_id: str) -> list[Candidate]:
-        """Where a receipt may belong, likeliest first."""
+    def find(self, receipt_id: str) -> Iterator[Candidate]:
+        """Where a receipt may belong, likeliest first: who is content with the first does not wait for the others to
+        be looked for."""
         plain = normalise_id(receipt_id)
         at = self._at(plain)
         if at is not None and not self._may_be_another(plain) and plain not in self._repeated:
-            return [Candidate(plain, at, sure=True)]
-        others = ((candidate, place) for candidate in id_candidates(receipt_id) for place in self._all_at(candidate))
-        return [Candidate(candidate, place, sure=False) for candidate, place in others]
+            yield Candidate(plain, at, sure=True)
+            return
+        for place in self._all_at(plain):
+            yield Candidate(plain, place, sure=False)
+        for other in id_candidates(receipt_id)[1:]:
+            for place in self._all_at(other):
+                yield Candidate(other, place, sure=False)
 
     def _all_at(self, plain: str) -> list[Place]:
         at = self._at(plain)

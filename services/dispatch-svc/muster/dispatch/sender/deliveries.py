@@ -24,7 +24,7 @@ from muster.kit import clock, metrics, observe
 from muster.kit.outbox import Fact, emit
 from muster.kit.pg import RETRIABLE, Tx
 from muster.kit.settings import secret
-from muster.smpp import Deliver, Delivered, ReceiptState, SomeNotTaken, id_candidates, normalise_id, read_receipt
+from muster.smpp import Deliver, Delivered, ReceiptState, SomeNotTaken, id_candidates, normalise_id, read_date, read_receipt
 from muster.smpp import Receipt as CarrierReceipt
 from muster.text import number_hash
 
@@ -71,7 +71,8 @@ class Deliveries:
         self.whole = False
         # What is said of a chunk follows what was said before: one transaction at a time.
         self._storing = asyncio.Lock()
-        self._dates: dict[str, datetime | None] = {}
+        # Of the digits of dates, most of which a burst has in common: as a time, and as unix ms.
+        self._dates: dict[str, tuple[datetime, int] | None] = {}
         # Chunks whose receipts were written in a transaction that was not answered: it may have been committed.
         self._unsure: dict[ChunkKey, ReceiptHome] = {}
         self.broken: asyncio.Future[None] = asyncio.get_running_loop().create_future()
@@ -177,16 +178,21 @@ class Deliveries:
         )
 
     def _date(self, digits: str) -> datetime | None:
-        """A date of a receipt; most of a burst have the same."""
+        """A date of a receipt."""
+        date = self._read_date(digits)
+        return date and date[0]
+
+    def _unix_ms(self, digits: str) -> int:
+        date = self._read_date(digits)
+        return clock.unix_ms() if date is None else date[1]
+
+    def _read_date(self, digits: str) -> tuple[datetime, int] | None:
         if digits not in self._dates:
             if len(self._dates) >= _DATES_MAX:
                 self._dates.clear()
-            self._dates[digits] = CarrierReceipt("", ReceiptState.UNKNOWN, done_digits=digits).done_at
+            date = read_date(digits)
+            self._dates[digits] = date and (date, round(date.timestamp() * 1000))
         return self._dates[digits]
-
-    def _unix_ms(self, digits: str) -> int:
-        date = self._date(digits)
-        return round(date.timestamp() * 1000) if date is not None else clock.unix_ms()
 
     # -- storing ------------------------------------------------------------------------------------------------------
 
