@@ -158,6 +158,12 @@ class Job:
         return not self.in_flight and not self.more
 
     @property
+    def waits(self) -> bool:
+        """Whether what is finished of it may wait to be recorded: nobody has asked to have it back, and it is known
+        since when it waits."""
+        return not self.leaving and self.dirty_at is not None
+
+    @property
     def scope(self) -> int:
         """Which suppressions and holds reach these messages: of at least this scope."""
         return MARKETING if self.claimed.about.message_class == CLASS_MARKETING else _SCOPE_OTHER

@@ -44,17 +44,18 @@ class Recorder:
                 log.warning("sender.database_away", why=type(error).__name__)
 
     async def record_due(self) -> None:
-        """Everything that is finished, and what has waited long enough to be recorded."""
-        now = clock.monotonic()
-        due = [
-            job
-            for job in self._shared.jobs.values()
-            if job.finished or (job.dirty_at is not None and now - job.dirty_at >= self._settings.dispatch_record_s)
-        ]
+        """What is finished and what has waited long enough. While more is under way, what is finished waits for it as
+        long as outcomes may: a transaction costs as much for one chunk as for several."""
+        now, jobs = clock.monotonic(), list(self._shared.jobs.values())
+        gathers = not self._shared.closing and any(not job.finished for job in jobs)
+        due = [job for job in jobs if self._is_late(job, now) or (job.finished and not (gathers and job.waits))]
         if due:
             self._shared.failpoint.hit("before_record")
             await self._record(due)
             self._shared.feed.set()
+
+    def _is_late(self, job: Job, now: float) -> bool:
+        return job.dirty_at is not None and now - job.dirty_at >= self._settings.dispatch_record_s
 
     async def _record(self, jobs: Sequence[Job]) -> None:
         shared = self._shared
