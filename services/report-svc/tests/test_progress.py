@@ -81,16 +81,37 @@ async def test_progress_tells_the_state_whichever_fact_came_first(http: httpx.As
         send.controlled(4, 3, "parked"),
         send.controlled(5, 1),
         send.accounted(1, closed=True),
+        send.dispatched([STOPPED, STOPPED], first=2),
     ):
         await hear(db, told)
         states.append((await get(http, f"/v1/bulk-sms/{send.bulk}/progress"))["state"])
 
-    assert states == ["waiting", "sending", "paused", "paused", "sending", "paused", "stopping", "closed"]
+    assert states == ["waiting", "sending", "paused", "paused", "sending", "paused", "stopping", "stopping", "closed"]
     given = checked_uuid(KEY, TENANT)
     assert (await get(http, f"/v1/bulk-sms/{given}/progress"))["state"] == "planning"
     refused = Send(TENANT)
     await hear(db, refused.requested(2), refused.dispatched([STOPPED, STOPPED], reason="credits"))
     assert (await get(http, f"/v1/bulk-sms/{refused.bulk}/progress"))["state"] == "refused"
+
+
+async def test_a_send_is_shown_as_closed_when_every_message_is_counted_or_nothing_more_comes(
+    http: httpx.AsyncClient, db: Database
+) -> None:
+    send = Send(TENANT)
+    await hear(db, send.requested(3), send.dispatched([ACCEPTED]), send.accounted(1, closed=True))
+
+    async def shown() -> tuple[str, bool]:
+        found = await get(http, f"/v1/bulk-sms/{send.bulk}/progress")
+        return found["state"], found["closed"]
+
+    assert await shown() == ("sending", False)
+    async with db.worker() as tx:
+        await tx.execute("UPDATE bulk SET heard_at = kit_now() - interval '61 s'")
+    assert await shown() == ("closed", True)
+    await hear(db, send.dispatched([ACCEPTED], first=2))
+    assert await shown() == ("sending", False), "more has come after all"
+    await hear(db, send.dispatched([ACCEPTED], first=3))
+    assert await shown() == ("closed", True)
 
 
 async def test_progress_of_messages_whose_send_is_not_heard_of_yet_sums_up(

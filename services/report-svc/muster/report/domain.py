@@ -83,26 +83,34 @@ def over(requested: int, counts: Sequence[int], *, closed: bool) -> bool:
     return closed or (0 < requested <= sum(counts) and not open_ends)
 
 
+# Of a send that has ended all messages are heard of within moments; a million that were stopped take half a minute.
+SILENT_S: Final = 60.0
 CONTROLS: Final[Mapping[int, str]] = {1: "stop", 2: "pause", 3: "resume"}
 PARKED: Final = "parked"
 
 
 @dataclass(frozen=True, slots=True)
 class Known:
-    """What the report has heard of a send. `requested`: its recipients, 0 while nobody said so; `control` as numbered
-    by the events, `reason` why."""
+    """What the report has heard of a send. `requested`: its recipients, 0 while nobody said so; `closed`: its totals
+    are the last; `control` as numbered by the events, `reason` why; `silent_s`: since its numbers changed, in s."""
 
     requested: int = 0
     counts: Sequence[int] = (0,) * CODES
     closed: bool = False
     control: int = 0
     reason: str = ""
+    silent_s: float = 0.0
+
+    @property
+    def complete(self) -> bool:
+        """Whether its numbers are the last too: the totals of a send may be heard of before its last messages."""
+        return self.closed and (sum(self.counts) >= self.requested or self.silent_s > SILENT_S)
 
 
 def state_of(known: Known) -> str:
     """The state of a send in the words of the API. Total: facts may come in any order."""
     control, heard = CONTROLS.get(known.control, ""), sum(known.counts)
-    if known.closed:
+    if known.complete:
         return "closed"
     if not known.requested and not heard:
         return "planning"

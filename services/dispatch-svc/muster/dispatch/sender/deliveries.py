@@ -24,7 +24,16 @@ from muster.kit import clock, metrics, observe
 from muster.kit.outbox import Fact, emit
 from muster.kit.pg import RETRIABLE, Tx
 from muster.kit.settings import secret
-from muster.smpp import Deliver, Delivered, ReceiptState, SomeNotTaken, id_candidates, normalise_id, read_date, read_receipt
+from muster.smpp import (
+    Deliver,
+    Delivered,
+    ReceiptState,
+    SomeNotTaken,
+    id_candidates,
+    normalise_id,
+    read_date,
+    read_receipt,
+)
 from muster.smpp import Receipt as CarrierReceipt
 from muster.text import number_hash
 
@@ -191,7 +200,7 @@ class Deliveries:
             if len(self._dates) >= _DATES_MAX:
                 self._dates.clear()
             date = read_date(digits)
-            self._dates[digits] = date and (date, round(date.timestamp() * 1000))
+            self._dates[digits] = None if date is None else (date, round(date.timestamp() * 1000))
         return self._dates[digits]
 
     # -- storing ------------------------------------------------------------------------------------------------------

@@ -64,8 +64,9 @@ class ProgressOut(Model):
 
     Gathered: `sent` are those that a carrier took, `failed` those that did not arrive, `held` those of which nobody
     knows, `left` those that are still to leave; sent + held + left + rejected + stopped + suppressed = recipients.
-    `parts` are those that a carrier took. `state` is what was heard here so far. `rate_per_s` are messages: over the
-    last seconds while they leave, else over the whole. `pace` is null until a send has been sent for about a second.
+    `parts` are those that a carrier took. `state` is what was heard here so far: closed once every message is counted,
+    or nothing has come for a minute. `rate_per_s` are messages: over the last seconds while they leave, else over the
+    whole. `pace` is null until a send has been sent for about a second.
     """
 
     id: UUID
@@ -222,6 +223,7 @@ async def _progress(tx: Tx, tenant_id: UUID, bulk_id: UUID, settings: ReportSett
         closed=row.get("closed", False),
         control=row.get("control", 0),
         reason=row.get("control_reason", ""),
+        silent_s=row.get("silent_s", 0.0),
     )
     # Messages may be heard of before their send is.
     recipients = max(known.requested, sum(known.counts))
@@ -238,12 +240,12 @@ async def _progress(tx: Tx, tenant_id: UUID, bulk_id: UUID, settings: ReportSett
         credits_refunded=row.get("refunded", 0),
         rate_per_s=_rate(row, known, pace),
         pace=pace,
-        closed=known.closed,
+        closed=known.complete,
         updated_at=row.get("last_at"),
         **domain.progress(recipients, known.counts),
         **domain.gathered(known.counts, recipients),
     )
-    return progress, domain.over(known.requested, known.counts, closed=known.closed)
+    return progress, domain.over(known.requested, known.counts, closed=known.complete)
 
 
 def _credits(row: dict[str, Any]) -> CreditsOut:

@@ -130,7 +130,7 @@ WITH n AS (
     SELECT tenant_id, bulk_id, bulk_no FROM bulk WHERE bulk_no IN (SELECT bulk_no FROM n)
     ORDER BY tenant_id, bulk_id FOR UPDATE
 )
-UPDATE bulk b SET parts = b.parts + s.parts, credits = b.credits + s.credits, counts = (
+UPDATE bulk b SET heard_at = kit_now(), parts = b.parts + s.parts, credits = b.credits + s.credits, counts = (
     SELECT array_agg(c + d ORDER BY i) FROM unnest(b.counts, n.delta) WITH ORDINALITY AS both_(c, d, i))
 FROM n JOIN s USING (bulk_no) JOIN locked USING (bulk_no)
 WHERE b.tenant_id = locked.tenant_id AND b.bulk_id = locked.bulk_id
@@ -178,7 +178,8 @@ async def save_requested(tx: Tx, rows: Sequence[tuple[Any, ...]]) -> None:
 
 
 _ACCOUNTED: Final = """
-UPDATE bulk SET accounted_version = $3, closed = $4, refunded = $5, accounted_used = $6, released = $7, held = $8
+UPDATE bulk SET accounted_version = $3, closed = $4, refunded = $5, accounted_used = $6, released = $7, held = $8,
+    heard_at = kit_now()
 WHERE tenant_id = $1 AND bulk_id = $2 AND accounted_version < $3
 """
 

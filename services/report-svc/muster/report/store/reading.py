@@ -147,6 +147,7 @@ _PROGRESS: Final = """
 SELECT recipients, counts, first_at, last_at, closed, refunded, asked, parts, credits, accounted_version,
     accounted_used, released, held, control, control_version, control_reason, paced_version, paced_control, paced_at,
     paced_why, parts_left, parts_per_second, finish_at, promised_at, promised_finish_at, finished_at, paced_reserved,
+    coalesce(extract(epoch FROM kit_now() - heard_at), 'infinity')::float8 AS silent_s,
     (SELECT count(*) FROM reply r WHERE r.tenant_id = b.tenant_id AND r.bulk_id = b.bulk_id) AS replies,
     (SELECT count(*) FROM reply r WHERE r.tenant_id = b.tenant_id AND r.bulk_id = b.bulk_id AND opted_out) AS opt_outs
 FROM bulk b WHERE tenant_id = $1 AND bulk_id = $2
