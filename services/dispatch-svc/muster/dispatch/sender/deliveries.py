@@ -3,7 +3,7 @@
 import asyncio
 from collections import defaultdict
 from collections.abc import Sequence
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Final, NamedTuple
 
 from muster.dispatch import events
@@ -12,6 +12,7 @@ from muster.dispatch.domain.receipts import Receipt
 from muster.dispatch.domain.slots import Slot
 from muster.dispatch.events import ChunkKey
 from muster.dispatch.sender.book import WAITING_MAX, Book, Place, ReceiptHome
+from muster.dispatch.sender.dates import Dates
 from muster.dispatch.sender.fitting import UNKNOWN_KEPT, fits, only_message
 from muster.dispatch.sender.inbound import Inbox
 from muster.dispatch.sender.link import Report
@@ -31,7 +32,6 @@ from muster.smpp import (
     SomeNotTaken,
     id_candidates,
     normalise_id,
-    read_date,
     read_receipt,
 )
 from muster.smpp import Receipt as CarrierReceipt
@@ -51,7 +51,6 @@ JOIN_EVERY_S: Final = 0.5
 # Who was submitted at the time of a receipt that fits: what fits may differ by two minutes, twice.
 _AROUND: Final = timedelta(minutes=5)
 _REBUILD_PAGE: Final = 500
-_DATES_MAX: Final = 5_000
 
 Said = tuple[int, Receipt, str, int]
 
@@ -80,8 +79,7 @@ class Deliveries:
         self.whole = False
         # What is said of a chunk follows what was said before: one transaction at a time.
         self._storing = asyncio.Lock()
-        # Of the digits of dates, most of which a burst has in common: as a time, and as unix ms.
-        self._dates: dict[str, tuple[datetime, int] | None] = {}
+        self._dates = Dates()
         # Chunks whose receipts were written in a transaction that was not answered: it may have been committed.
         self._unsure: dict[ChunkKey, ReceiptHome] = {}
         self.broken: asyncio.Future[None] = asyncio.get_running_loop().create_future()
@@ -134,7 +132,7 @@ class Deliveries:
             place = self._book.usual(receipt.id) or self._place(receipt.id, receipt.number)
             if place is not None:
                 plain, (home, slot) = place
-                found[home].append((slot, state, receipt.error, self._unix_ms(receipt.done_digits)))
+                found[home].append((slot, state, receipt.error, self._dates.unix_ms(receipt.done_digits)))
                 known.append((plain, receipt.id))
             elif receipt.id and not self._book.is_final(receipt.id):
                 waiting.append(self._waiting(report, state))
@@ -156,7 +154,7 @@ class Deliveries:
                 homes = {home.key: home for home in await store.homes(tx, {key for key, _, _ in answers})}
             for key, slot, said in answers:
                 place = self._book.home_of(homes[key])
-                found[place].append((slot, _STATES[said.state], said.error, self._unix_ms(said.done_digits)))
+                found[place].append((slot, _STATES[said.state], said.error, self._dates.unix_ms(said.done_digits)))
             await self._store_next(found)
         for _, _, said in answers:
             self._book.done(normalise_id(said.id), said.id)
@@ -180,28 +178,11 @@ class Deliveries:
             carrier_id=normalise_id(receipt.id),
             state=state,
             error=receipt.error,
-            done_at=self._date(receipt.done_digits) or clock.now(),
-            submitted_at=self._date(receipt.submit_digits),
+            done_at=self._dates.time(receipt.done_digits) or clock.now(),
+            submitted_at=self._dates.time(receipt.submit_digits),
             number=events.e164(report.number).removeprefix("+"),
             sender=events.normal_sender(report.sender),
         )
-
-    def _date(self, digits: str) -> datetime | None:
-        """A date of a receipt."""
-        date = self._read_date(digits)
-        return date and date[0]
-
-    def _unix_ms(self, digits: str) -> int:
-        date = self._read_date(digits)
-        return clock.unix_ms() if date is None else date[1]
-
-    def _read_date(self, digits: str) -> tuple[datetime, int] | None:
-        if digits not in self._dates:
-            if len(self._dates) >= _DATES_MAX:
-                self._dates.clear()
-            date = read_date(digits)
-            self._dates[digits] = None if date is None else (date, round(date.timestamp() * 1000))
-        return self._dates[digits]
 
     # -- storing ------------------------------------------------------------------------------------------------------
 
