@@ -5,36 +5,23 @@ statement the seed may let its process wait, freeze or crash; at COMMIT the answ
 """
 
 import asyncio
-import re
-from asyncio import events
 from collections import defaultdict
-from collections.abc import Coroutine, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
-from hashlib import sha256
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import asyncpg
 
 from muster.kit.pg import Database
 from muster.kit.testing import role_dsn
+from simulation.backend import Backend
+from simulation.memory import OWN_NAMES, TABLES, Reading
 
 if TYPE_CHECKING:
     from simulation.world import World
 
 SERVICES = ("tenant", "customer", "credit", "dispatch", "reply", "report")
-_SERVER = {
-    # The holder of a lock cannot go on while another one waits: a wait is refused at once, in every run.
-    "lock_timeout": "1ms",
-    "statement_timeout": "0",
-    "timezone": "UTC",
-    # What a plan is must not depend on how often this connection ran it in other seeds.
-    "plan_cache_mode": "force_generic_plan",
-    "max_parallel_workers_per_gather": "0",
-    "synchronous_commit": "off",
-}
 _STALE_US = 10_000
-_OCTETS = 1 << 18
-_WRITING = re.compile("INSERT|UPDATE|DELETE|CALL")
 _KIT_NOW = """
 CREATE OR REPLACE FUNCTION kit_now() RETURNS timestamptz LANGUAGE sql STABLE PARALLEL SAFE
 AS $$ SELECT current_setting('sim.now')::timestamptz $$
@@ -50,69 +37,6 @@ class Crashed(BaseException):
     """This simulated process is dead: nothing of it goes on."""
 
 
-class Backend:
-    """A real connection. It outlives simulated connections, and is as new for each."""
-
-    def __init__(self, loop: asyncio.AbstractEventLoop, dsn: str, number: int) -> None:
-        self.number = number
-        self._loop = loop
-        # A statement that leaves the cache would be prepared anew, at a moment that the seed does not know.
-        options: dict[str, Any] = {"statement_cache_size": 1000, "max_cached_statement_lifetime": 0}
-        self.real: asyncpg.Connection[Any] = self.run(
-            asyncpg.connect(dsn, loop=loop, server_settings=_SERVER, **options)
-        )
-        self._protocol: Any = self.real._protocol  # type: ignore[attr-defined]
-        self._socket: Any = self.real._transport.get_extra_info("socket")._sock  # type: ignore[attr-defined]
-        self._socket.settimeout(None)
-        self.set_us = 0
-        self.locks = False
-
-    def run(self, work: Coroutine[Any, Any, Any]) -> Any:
-        """Run this to its end while everything else stands still."""
-        running = events._get_running_loop()
-        events._set_running_loop(None)
-        try:
-            return self._loop.run_until_complete(work)
-        finally:
-            events._set_running_loop(running)
-
-    def call(self, method: str, *args: Any, **options: Any) -> Any:
-        """A method of the connection, driven by hand: a task and its turns would cost as much as the statement. So
-        would the loop's selector: what the server says is waited for on its socket."""
-        running, loop = events._get_running_loop(), self._loop
-        work = getattr(self.real, method)(*args, **options)
-        events._set_running_loop(loop)
-        try:
-            while True:
-                waited = work.send(None)
-                waited._asyncio_future_blocking = False
-                while not waited.done():
-                    if loop._ready:  # type: ignore[attr-defined]
-                        loop._run_once()  # type: ignore[attr-defined]
-                    elif octets := self._socket.recv(_OCTETS):
-                        self._protocol.data_received(octets)
-                    else:
-                        raise ConnectionResetError("the server has ended a real connection")
-        except StopIteration as done:
-            return done.value
-        finally:
-            events._set_running_loop(running)
-
-    def renew(self, seed: str) -> None:
-        """As a connection that was just made."""
-        share = int.from_bytes(sha256(f"{seed}/{self.number}".encode()).digest()[:4]) / 2**32
-        self.call("execute", f"DISCARD PLANS; SELECT setseed({share * 2 - 1})")
-        self.set_us = 0
-
-    def forget(self) -> None:
-        """Undo what its simulated connection left open."""
-        if self.real.is_in_transaction():
-            self.call("execute", "ROLLBACK")
-        if self.locks:
-            self.call("execute", "SELECT pg_advisory_unlock_all()")
-        self.set_us, self.locks = 0, False
-
-
 class Cluster:
     """The databases of one worker of the simulation, emptied for each seed."""
 
@@ -124,11 +48,13 @@ class Cluster:
         self._free: dict[tuple[str, str], list[Backend]] = defaultdict(list)
         self._made: dict[tuple[str, str], int] = defaultdict(int)
         self._seed = ""
-        self.writes: dict[str, int] = defaultdict(int)
+        self.reading: dict[str, Reading] = {}
         for service, admin in self._admins.items():
             # Entries of the ledger refuse to be emptied, but for whom triggers are off.
             admin.call("execute", f"{_KIT_NOW}; SET session_replication_role = replica")
             self._brought[service] = self._keep(admin)
+            own = [(row["name"], row["writes"]) for row in admin.call("fetch", OWN_NAMES)]
+            self.reading[service] = Reading(own, {row["name"]: row["others"] for row in admin.call("fetch", TABLES)})
 
     @staticmethod
     def _keep(admin: Backend) -> list[str]:
@@ -183,8 +109,20 @@ class Cluster:
         self._loop.close()
 
 
+class _Begun(NamedTuple):
+    """A BEGIN that the server has not heard yet, and when it was said."""
+
+    query: str
+    at_us: int
+    at_text: str
+
+
 class Connection:
-    """What production code takes for an asyncpg connection."""
+    """What production code takes for an asyncpg connection.
+
+    The server hears of a transaction with the first statement whose answer is not known: a poll that finds nothing new
+    costs nothing.
+    """
 
     def __init__(self, world: "World", service: str, role: str) -> None:
         self._world = world
@@ -192,8 +130,9 @@ class Connection:
         self._role = role
         self._node = world.here()
         self._backend: Backend | None = world.cluster.take(service, role)
-        self._writes = False
-        self._memory: dict[tuple[Any, ...], tuple[int, Any]] = {}
+        self._written: set[str] = set()
+        self._begun: _Begun | None = None
+        self._scope = ""  # what the transaction began with: for whom it reads
         self._node.ends.append(self.lose)
         world.connections[self] = None
 
@@ -208,7 +147,7 @@ class Connection:
 
     def is_in_transaction(self) -> bool:
         """As asyncpg's."""
-        return self._backend is not None and self._backend.real.is_in_transaction()
+        return self._backend is not None and (self._begun is not None or self._backend.real.is_in_transaction())
 
     def terminate(self) -> None:
         """As asyncpg's."""
@@ -248,7 +187,8 @@ class Connection:
     async def copy_records_to_table(self, table: str, *, records: Any, columns: Sequence[str] | None = None) -> Any:
         """As asyncpg's."""
         backend = await self._before(f"COPY {table}")
-        self._writes = True
+        self._begin(backend)
+        self._written |= self._world.cluster.reading[self._service].writes(f"COPY {table}")
         answer = backend.call("copy_records_to_table", table, records=list(records), columns=columns)
         await self._after(f"COPY {table}", answer)
         return answer
@@ -285,31 +225,55 @@ class Connection:
             raise Crashed
 
     def _ask(self, backend: Backend, method: str, query: str, args: tuple[Any, ...]) -> Any:
-        """One round trip: two where the time that SQL sees is too old. What was asked before, of a database to which
-        nobody has written since, is answered as before: half of all statements are polls."""
+        """At most one round trip, or two where the time that SQL sees is too old. What was asked before, of tables to
+        which nobody has written since, is answered as before."""
         self._world.statements += 1
-        backend.locks = backend.locks or "advisory_lock" in query
-        service, writes = self._service, self._world.cluster.writes
-        if backend.real.is_in_transaction() or query.startswith("BEGIN"):
-            if query.startswith("BEGIN"):
-                return backend.call(method, self._time(backend) + query)
-            self._writes = self._writes or bool(_WRITING.search(query))
-            if query.startswith("COMMIT"):
-                writes[service] += self._writes
-                self._writes = False
-            elif self._world.now_us() - backend.set_us > _STALE_US and not query.startswith("ROLLBACK"):
-                backend.call("execute", self._time(backend))
-            return backend.call(method, query, *args)
-        repeated = query.lstrip().startswith("SELECT") and "advisory" not in query and "kit_now" not in query
-        key = (method, query, repr(args))
-        if repeated and (known := self._memory.get(key)) is not None and known[0] == writes[service]:
+        if query.startswith("BEGIN"):
+            self._begun, self._scope = _Begun(query, self._world.now_us(), self._world.now_text()), query
+            return "SET" if ";" in query else "BEGIN"
+        if query in ("COMMIT", "ROLLBACK"):
+            return self._end(backend, query)
+        reading, memory = self._world.cluster.reading[self._service], self._world.memory
+        # A transaction sees what it has written itself, and nobody else does.
+        key = (self._role, self._scope, method, query, repr(args))
+        reads = None if self._written else reading.reads(query)
+        if reads is not None and (known := memory.find(self._service, reads, key)) is not None:
             return known[1]
+        self._begin(backend)
+        stale = self._world.now_us() - backend.set_us > _STALE_US
+        if stale and backend.real.is_in_transaction() and not query.startswith("ROLLBACK"):
+            backend.call("execute", self._time(backend))
+        backend.locks = backend.locks or "advisory_lock" in query
         answer = backend.call(method, query, *args)
-        if repeated:
-            self._memory[key] = writes[service], answer
-        elif "advisory" not in query:
-            writes[service] += 1
+        if reads is not None:
+            memory.keep(self._service, key, answer)
+        self._written |= reading.writes(query, answer)
+        if not backend.real.is_in_transaction() or "COMMIT" in query:
+            self._wrote()
         return answer
+
+    def _begin(self, backend: Backend) -> None:
+        """Let the server hear of the transaction, with the time at which it was begun."""
+        begun, self._begun = self._begun, None
+        if begun is not None:
+            backend.set_us = begun.at_us
+            backend.call("execute", f"SET sim.now = '{begun.at_text}'; {begun.query}")
+
+    def _end(self, backend: Backend, query: str) -> Any:
+        """COMMIT or ROLLBACK."""
+        begun, self._begun, self._scope = self._begun, None, ""
+        if begun is not None:
+            return query
+        answer = backend.call("execute", query)
+        if query == "COMMIT":
+            self._wrote()
+        self._written.clear()
+        return answer
+
+    def _wrote(self) -> None:
+        if self._written:
+            self._world.memory.wrote(self._service, self._written)
+            self._written.clear()
 
     def _time(self, backend: Backend) -> str:
         backend.set_us = self._world.now_us()

@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Iterator
+from contextlib import closing
 
 import pytest
 from exploration.faults import FaultDoesNotApply, without
@@ -31,6 +32,17 @@ def test_a_seed_replays_exactly(places: Places) -> None:
         assert (before["wrong"], before["transitions"] > 500) == ([], True)
         assert (again["digest"], again["transitions"]) == (before["digest"], before["transitions"])
     assert first[0]["digest"] != first[1]["digest"]
+
+
+def test_a_history_is_the_same_where_the_database_is_asked_each_time(places: Places) -> None:
+    asks_each_time = (
+        "import sys, tests.simulation; from simulation import memory, worker;"
+        "memory.Memory.find = lambda *_: None; worker.main(*sys.argv[1:])"
+    )
+    with workers(places[:1]) as (remembers,), closing(Worker(*places[1], program=("-c", asks_each_time))) as asks:
+        histories = [(remembers.simulate(seed), asks.simulate(seed)) for seed in (EVERY, EVERY + 1)]
+    for remembered, asked in histories:
+        assert asked["digest"] == remembered["digest"]
 
 
 @pytest.mark.timeout(1_800)

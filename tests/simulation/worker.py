@@ -11,20 +11,22 @@ import os
 import subprocess
 import sys
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from importlib import import_module
-from typing import IO, Any, cast
+from typing import IO, Any, Final, cast
 
 from simulation import TESTS
 from simulation.database import Cluster
 from simulation.simulate import simulate
 
+_PROGRAM: Final = ("-m", "tests.simulation.worker")
+
 
 class Worker:
     """The other end: a worker process."""
 
-    def __init__(self, admin_dsn: str, suffix: str) -> None:
-        command = [sys.executable, "-m", "tests.simulation.worker", admin_dsn, suffix]
+    def __init__(self, admin_dsn: str, suffix: str, *, program: Sequence[str] = _PROGRAM) -> None:
+        command = [sys.executable, *program, admin_dsn, suffix]
         environment = {**os.environ, "PYTHONHASHSEED": "0"}
         self._process = subprocess.Popen(
             command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment, cwd=TESTS.parent

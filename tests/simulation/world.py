@@ -18,6 +18,7 @@ from simulation.chapters import OTHER_ACCOUNT, OTHER_PORT, RESTART_S, Hours, Tur
 from simulation.database import Cluster, Connection, Crashed
 from simulation.faults import Faults
 from simulation.loop import NODE, Node, SimLoop
+from simulation.memory import Memory
 from simulation.network import Network
 from simulation.trace import Trace
 
@@ -72,6 +73,7 @@ class World:
         self.letters: list[tuple[float, str]] = []
         self.deaths: list[str] = []
         self.statements = 0
+        self.memory = Memory()
         self._starts = self.rng("starts")
 
     def _write_chapters(self, chapters: frozenset[str]) -> None:
