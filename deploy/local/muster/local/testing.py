@@ -5,13 +5,18 @@ Fixtures: `postgres_server` (the superuser's DSN), `new_database` (a factory of 
 with pytest, also when that is killed with -9.
 """
 
+from __future__ import annotations
+
 import datetime
-import itertools
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from ipaddress import ip_address
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
+
+if TYPE_CHECKING:
+    from muster.local.databases import Databases
 
 SCRATCH = "muster-test-"
 
@@ -33,22 +38,13 @@ def postgres_server() -> Iterator[str]:
 
 
 @pytest.fixture(scope="session")
-def new_database(postgres_server: str) -> Callable[..., str]:
-    """A factory: `new_database()` makes an empty database and returns the superuser's DSN of it.
+def new_database(postgres_server: str) -> Iterator[Databases]:
+    """A factory: `new_database()` makes an empty database and returns the superuser's DSN of it; see `Databases`."""
+    from muster.local.databases import Databases
 
-    `new_database(template="name")` copies that database instead, to which nobody may be connected.
-    """
-    from muster.local.postgres import run_sql
-
-    numbers = itertools.count(1)
-
-    def make(template: str = "template0") -> str:
-        name = f"test_{next(numbers)}"
-        # As files: to write each block to the log of the server as well takes three times as long.
-        run_sql(postgres_server, f'CREATE DATABASE "{name}" TEMPLATE "{template}" STRATEGY FILE_COPY')
-        return f"{postgres_server.rsplit('/', 1)[0]}/{name}"
-
-    return make
+    databases = Databases(postgres_server)
+    yield databases
+    databases.close()
 
 
 @pytest.fixture(scope="session")

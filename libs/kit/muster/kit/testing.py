@@ -10,7 +10,7 @@ import logging
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 from urllib.parse import urlsplit, urlunsplit
 from uuid import UUID
 
@@ -35,13 +35,25 @@ def pytest_configure() -> None:
     observe.render(logging.INFO, sys.stderr)
 
 
+class NewDatabase(Protocol):
+    """Makes databases and drops them."""
+
+    def __call__(self, template: str) -> str:
+        """The superuser's DSN of a copy of that database."""
+        ...
+
+    def drop(self, dsn: str) -> None:
+        """Drop what it made."""
+        ...
+
+
 class ServiceDatabases:
     """`await service_database("credit")` gives a `Database` on a fresh, migrated database of that service.
 
     The first call for a service migrates a template; the others copy it (some 50 ms). All are dropped after the test.
     """
 
-    def __init__(self, admin_dsn: str, new_database: Callable[..., str], templates: dict[str, str]) -> None:
+    def __init__(self, admin_dsn: str, new_database: NewDatabase, templates: dict[str, str]) -> None:
         self._admin_dsn = admin_dsn
         self._new_database = new_database
         self._templates = templates
@@ -73,16 +85,10 @@ class ServiceDatabases:
 
     async def close(self) -> None:
         """Close and drop what was opened."""
-        import asyncpg
-
         for _, database in self._opened:
             await database.close()
-        connection = await asyncpg.connect(self._admin_dsn)
-        try:
-            for dsn, _ in self._opened:
-                await connection.execute(f'DROP DATABASE "{urlsplit(dsn).path[1:]}" WITH (FORCE)')
-        finally:
-            await connection.close()
+        for dsn, _ in self._opened:
+            await asyncio.to_thread(self._new_database.drop, dsn)
 
     async def _template(self, service: str, package: str | None, files: Traversable | None) -> str:
         from muster.kit.migrate import migrate
@@ -100,7 +106,7 @@ def _migrated_templates() -> dict[str, str]:
 
 @pytest.fixture
 async def service_database(
-    postgres_server: str, new_database: Callable[..., str], _migrated_templates: dict[str, str]
+    postgres_server: str, new_database: NewDatabase, _migrated_templates: dict[str, str]
 ) -> AsyncIterator[ServiceDatabases]:
     """A factory of migrated databases: `db = await service_database("credit")`."""
     databases = ServiceDatabases(postgres_server, new_database, _migrated_templates)
