@@ -13,7 +13,6 @@ from muster.dispatch.handlers.outcomes import Change
 from muster.dispatch.sender.book import Book
 from muster.dispatch.sender.job import Job, Window
 from muster.dispatch.sender.link import Link, Sink
-from muster.dispatch.sender.rate import WINDOW_S
 from muster.dispatch.sender.shared import Shared, is_failure, wait
 from muster.dispatch.store import queue, rates, suppressions
 from muster.dispatch.store.queue import Intent, Standing
@@ -67,8 +66,7 @@ class Feeder:
 
     def _worthwhile(self, left: int) -> int:
         """Below this the window is left to drain: an intent for a few parts costs as much as one for hundreds."""
-        rate = int(self._shared.rate.current * WINDOW_S)
-        return max(1, min(left, self._link.window // 2, rate))
+        return max(1, min(left, self._link.window // 2, self._shared.rate.at_once))
 
     # -- claims -------------------------------------------------------------------------------------------------------
 

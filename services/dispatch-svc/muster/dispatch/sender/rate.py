@@ -5,7 +5,10 @@ from typing import Final
 from muster.dispatch.domain import aimd
 from muster.dispatch.domain.aimd import UNLIMITED
 
-WINDOW_S: Final = 0.5
+_WINDOW_S: Final = 0.5
+# A carrier that refuses for its rate often counts by the tenth of a second: a burst is refused at a fifth of its limit.
+_CAREFUL_S: Final = 0.05
+_SAVED_S: Final = 0.1
 # Answers are judged together: one alone says nothing of a share.
 _JUDGE_S: Final = 0.25
 _PROVE_S: Final = 1.0
@@ -17,7 +20,7 @@ class Rate:
 
     def __init__(self, parts_per_second: int, now: float) -> None:
         self._pace = aimd.unhindered(parts_per_second)
-        self._saved = self.current * WINDOW_S
+        self._saved = self.current * _WINDOW_S
         self._at = self._judged_at = self._sent_at = self._proved_at = now
         self._fell_at = float("-inf")
         self._sent_before = self._proven = 0.0
@@ -33,15 +36,26 @@ class Rate:
         """The same as people are told it; 0 where there is none."""
         return 0 if self.current >= UNLIMITED else round(self.current)
 
+    @property
+    def _careful(self) -> bool:
+        """Whether the carrier has refused for its rate, and is not written to as fast as agreed again yet."""
+        return self._pace.current < self._pace.ceiling
+
+    @property
+    def at_once(self) -> int:
+        """So many parts are let gather before they are written: an intent for a few costs as much as one for many."""
+        return int(self.current * (_CAREFUL_S if self._careful else _WINDOW_S))
+
     def allowance(self, now: float) -> int:
         """How many parts may be written now; at most half a second's worth."""
         elapsed = max(0.0, now - self._at)
         self._at = now
-        if self._pace.current < self._pace.ceiling:
+        if self._careful:
             self._pace = aimd.risen(self._pace, elapsed)
         if now - self._judged_at >= _JUDGE_S:
             self._judge(now)
-        self._saved = min(self._saved + elapsed * self.current, max(1.0, self.current * WINDOW_S))
+        saved_s = _SAVED_S if self._careful else _WINDOW_S
+        self._saved = min(self._saved + elapsed * self.current, max(1.0, self.current * saved_s))
         return int(self._saved)
 
     def spend(self, parts: int, now: float) -> None:
