@@ -6,22 +6,26 @@
     async def send_message(request: Request, caller: Annotated[Caller, requires(*SENDERS)]) -> Response: ...
 
 The endpoint reads the body itself and gives a Response; its roles hold, and are seen by `route_roles`, as anywhere.
+Where its path has no parameters the edge calls it straight away (`straight`): what lies between them in FastAPI costs
+twice what such a route does.
 """
 
 import json
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Iterable, Mapping
 from typing import Any, TypeVar
 
-from fastapi import Request
+from fastapi import APIRouter, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.routing import APIRoute
 from pydantic import BaseModel, ValidationError
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from muster.kit.auth import Guard
 
 M = TypeVar("M", bound=BaseModel)
+Handlers = Mapping[int | type[Exception], Callable[[Request, Any], Coroutine[Any, Any, Response]]]
 
 
 class DirectRoute(APIRoute):
@@ -40,6 +44,38 @@ class DirectRoute(APIRoute):
             return response
 
         return handle
+
+
+def straight(routers: Iterable[APIRouter], handlers: Handlers) -> dict[tuple[str, str], ASGIApp]:
+    """By method and path: what answers requests to the direct routes of these routers. `handlers`: of exceptions."""
+    return {
+        (method, route.path): _Straight(route, handlers)
+        for router in routers
+        for route in router.routes
+        if isinstance(route, DirectRoute) and "{" not in route.path
+        for method in route.methods or ()
+    }
+
+
+class _Straight:
+    """A direct route as an application of its own."""
+
+    def __init__(self, route: DirectRoute, handlers: Handlers) -> None:
+        self._route = route
+        self._handle = route.get_route_handler()
+        self._handlers = handlers
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        scope["route"] = self._route
+        request = Request(scope, receive, send)
+        try:
+            response = await self._handle(request)
+        except Exception as error:
+            handler = next((self._handlers[kind] for kind in type(error).__mro__ if kind in self._handlers), None)
+            if handler is None:
+                raise
+            response = await handler(request, error)
+        await response(scope, receive, send)
 
 
 def documented(model: type[BaseModel]) -> dict[str, Any]:

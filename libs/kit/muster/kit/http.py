@@ -17,6 +17,7 @@ from starlette.responses import Response
 
 from muster.kit import observe, problems
 from muster.kit.desk import Desk, DeskFull
+from muster.kit.direct import straight
 from muster.kit.edge import Edge, exchange, problem_response, route_template
 from muster.kit.pg import RETRIABLE
 from muster.kit.problems import MEDIA_TYPE, Problem
@@ -85,7 +86,7 @@ def create_app(
         redirect_slashes=False,
         lifespan=lifespan,
         exception_handlers=_handlers(),
-        middleware=[Middleware(Edge, settings=settings)],
+        middleware=[Middleware(Edge, settings=settings, straight=straight(routers, _handlers()))],
         responses=_PROBLEM_RESPONSE,
         generate_unique_id_function=lambda route: route.name,
         # Bodies hold numbers and texts: no instrumentation of the framework's own.
