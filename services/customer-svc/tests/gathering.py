@@ -12,4 +12,6 @@ SECRETS = messages.Secrets(bytes.fromhex(KEY), 1, bytes.fromhex(KEY))
 
 
 def gatherer_of(db: Database, take: Any = messages.take, waiting_max: int = 1_000) -> Gatherer:
-    return Gatherer(db, partial(take, secrets=SECRETS), wait_ms=1, group_max=500, waiting_max=waiting_max)
+    return Gatherer(
+        db, partial(take, secrets=SECRETS), wait_ms=1, wait_ms_max=50, group_max=500, waiting_max=waiting_max
+    )

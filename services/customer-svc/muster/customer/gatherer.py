@@ -1,9 +1,10 @@
 """Group commit of single messages: requests hand theirs over, and await what one transaction says of all of them.
 
-A request never gets the worker's role, and a transaction for each message would cost forty times as much. While one
-transaction is under way the next messages gather; the first that finds nothing under way waits a few milliseconds for
-others. Nothing is answered before it is committed. Messages that cannot be taken together are taken in halves, until
-the one that stands in the way of the others is alone with its error.
+A request never gets the worker's role, and a transaction for each message would cost forty times as much; every group
+is a send, which costs each service as much for one message as for a hundred. While one transaction is under way the
+next messages gather, and go on to while others keep coming within a few milliseconds of each other, up to a bound: one
+that is alone waits for those few milliseconds. Nothing is answered before it is committed. Messages that cannot be
+taken together are taken in halves, until the one that stands in the way of the others is alone with its error.
 """
 
 import asyncio
@@ -18,7 +19,7 @@ from asyncpg import LockNotAvailableError
 
 from muster.customer.handlers.messages import Answer, Ask, Overtaken, Taken
 from muster.customer.store.messages import wait_for_locks
-from muster.kit import metrics, observe
+from muster.kit import clock, metrics, observe
 from muster.kit.desk import DeskFull
 from muster.kit.idempotency import Stored
 from muster.kit.outbox import traceparent
@@ -52,10 +53,13 @@ class _Member:
 class Gatherer:
     """Takes messages in groups, one group at a time."""
 
-    def __init__(self, db: Database, take: Take, *, wait_ms: float, group_max: int, waiting_max: int) -> None:
+    def __init__(
+        self, db: Database, take: Take, *, wait_ms: float, wait_ms_max: float, group_max: int, waiting_max: int
+    ) -> None:
         self._db = db
         self._take = take
         self._wait_s = wait_ms / 1000
+        self._wait_s_max = wait_ms_max / 1000
         self._group_max = group_max
         self._waiting_max = waiting_max
         self._waiting: deque[_Waiting] = deque()
@@ -77,11 +81,17 @@ class Gatherer:
     async def _go(self) -> None:
         """Until nothing waits."""
         structlog.contextvars.clear_contextvars()  # those of whoever came first
-        if len(self._waiting) < self._group_max:
-            await asyncio.sleep(self._wait_s)
         while self._waiting:
+            await self._gather()
             traceparent.set(self._waiting[0].traceparent)
             await self._settle(self._next())
+
+    async def _gather(self) -> None:
+        """Until nobody has come for a moment, the group is full, or it has been waited for long enough."""
+        until, before = clock.monotonic() + self._wait_s_max, 0
+        while before < len(self._waiting) < self._group_max and clock.monotonic() < until:
+            before = len(self._waiting)
+            await asyncio.sleep(self._wait_s)
 
     def _next(self) -> list[_Member]:
         """Those that came first, each idempotency key once: the same request again shares the answer, and another one

@@ -35,6 +35,7 @@ def _gatherer(db: Database, settings: CustomerSettings) -> Gatherer:
         db,
         partial(messages.take, secrets=secrets, limits=settings.limits),
         wait_ms=settings.customer_group_wait_ms,
+        wait_ms_max=settings.customer_group_wait_ms_max,
         group_max=settings.customer_group_max,
         waiting_max=settings.customer_group_waiting_max,
     )

@@ -31,6 +31,9 @@ class CustomerSettings(ServiceSettings):
     customer_group_wait_ms: float = Field(
         default=3.0, ge=0, le=100, description="a single message waits this long for others to be committed with it"
     )
+    customer_group_wait_ms_max: float = Field(
+        default=50.0, ge=0, le=1_000, description="and no longer than this where others keep coming"
+    )
     customer_group_max: int = Field(default=500, ge=1, le=500, description="single messages of one transaction")
     customer_group_waiting_max: int = Field(
         default=5_000, ge=1, le=100_000, description="single messages that wait; more are refused with 503"
