@@ -74,9 +74,9 @@ def measure(stack: Stack, recipients: int, tenants: int) -> dict[str, Any]:
     run = stack.run
     who = run["operator"]
     with Muster(Connection(run["url"], who["client_id"], who["client_secret"])) as operator:
-        senders = [_made(operator, run["url"], at, size) for at, size in enumerate(sizes(tenants, recipients))]
+        senders = [made(operator, run["url"], at, size) for at, size in enumerate(sizes(tenants, recipients))]
         try:
-            _funded(operator, senders)
+            funded(operator, senders, 2)
             _loaded(senders)
             giant, others = senders[0], senders[1:]
             _request(giant)
@@ -95,7 +95,7 @@ def measure(stack: Stack, recipients: int, tenants: int) -> dict[str, Any]:
     }
 
 
-def _made(operator: Muster, url: str, at: int, recipients: int) -> Sender:
+def made(operator: Muster, url: str, at: int, recipients: int) -> Sender:
     settings = {
         "name": f"Salon {at}", "country": "AU", "time_zone": "Australia/Sydney", "sender": f"+614880{at:05d}",
         "allow_sms_replies": False, "reception_email": f"desk{at}@salon.example",
@@ -106,14 +106,14 @@ def _made(operator: Muster, url: str, at: int, recipients: int) -> Sender:
     return Sender(tenant["id"], recipients, client)
 
 
-def _funded(operator: Muster, senders: Sequence[Sender]) -> None:
+def funded(operator: Muster, senders: Sequence[Sender], times: int) -> None:
     """Credits for all; the ledger may not have heard of the last tenants yet."""
     until = time.monotonic() + _FLOWS_S
     for sender in senders:
         reference = f"bench-{sender.tenant_id}"
         while True:
             try:
-                operator.top_up(sender.tenant_id, 2 * sender.recipients, reason="bench", reference=reference)
+                operator.top_up(sender.tenant_id, times * sender.recipients, reason="bench", reference=reference)
             except ApiError as refused:
                 if refused.status != HTTPStatus.NOT_FOUND or time.monotonic() > until:
                     raise

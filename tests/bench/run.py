@@ -1,9 +1,11 @@
 """`make bench`: measure the whole product and print one JSON object as the last line.
 
-BENCH names the bench: send; stop (a send is stopped at BENCH_STOPS random moments, by SEED: are its sums exact?); fair
-(BENCH_TENANTS of mixed sizes at once); ledger (reservations and settlements a second). BENCH_RECIPIENTS is the size of
-a send, or of all of them together (several, with commas between, are measured one after the other, each on a system of
-its own), BENCH_CARRIER=host:port an SMPP server that is not ours, PEERS a command that prints the JSON lines of other
+BENCH names the bench: send; single (messages of a request each, over BENCH_CONNECTIONS at once); stop (a send is
+stopped at BENCH_STOPS random moments, by SEED: are its sums exact?); fair (BENCH_TENANTS of mixed sizes at once);
+finish (BENCH_STORIES, or all: are promised finishes kept? BENCH_TRACES names a folder for what was seen); ledger
+(reservations and settlements a second). BENCH_RECIPIENTS is the size of a send, of all of them together, or how many
+messages (several, with commas between, are measured one after the other, each on a system of its own),
+BENCH_CARRIER=host:port an SMPP server that is not ours, PEERS a command that prints the JSON lines of other
 systems, measured in the same run. Ends with 0; with 2 for a value that will not do; with 1 and the reason where
 something did not come to its end in time, was not exact, or a law was broken.
 """
@@ -18,7 +20,7 @@ from typing import Any, Final
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from bench import fair, ledger, send, stop
+from bench import fair, finish, ledger, send, single, stop
 from bench.peers import PeersFailed, ratios, run_peers
 from bench.wanted import Refused, Wanted
 from muster.client import ApiError
@@ -43,7 +45,8 @@ def main() -> int:
         return 1
     for one in (*peers, *runs[:-1]):
         print(json.dumps(one))
-    more = marginal(runs) | ratios(runs[-1], peers) if wanted.bench == "send" else {}
+    more = marginal(runs) if wanted.bench == "send" else {}
+    more |= ratios(runs[-1], peers) if wanted.bench in ("send", "single") else {}
     print(json.dumps(runs[-1] | more))
     return broken(runs) or int(any(run.get("inexact") for run in runs))
 
@@ -51,14 +54,20 @@ def main() -> int:
 MEASURES: Final[dict[str, Callable[[Stack, int, Wanted], dict[str, Any]]]] = {
     "send": lambda stack, size, _: send.measure(stack, size),
     "stop": lambda stack, size, wanted: stop.measure(stack, size, wanted.stops, wanted.seed),
+    "single": lambda stack, size, wanted: single.measure(stack, size, wanted.connections),
     "fair": lambda stack, size, wanted: fair.measure(stack, size, wanted.tenants),
+    "finish": lambda stack, _, wanted: finish.measure(stack, wanted.stories or tuple(finish.STORIES), wanted.traces),
 }
 
 
 async def measured(wanted: Wanted, size: int) -> dict[str, Any]:
     """One bench on a system of its own, in a folder that is removed."""
     with tempfile.TemporaryDirectory(prefix="muster-bench-") as folder:
-        async with Stack(Path(folder), say=lambda line: print(line, file=sys.stderr), carrier=account(wanted)) as stack:
+        env = finish.LOGS if wanted.bench == "finish" else {}
+        carrier = account(wanted)
+        async with Stack(
+            Path(folder), say=lambda line: print(line, file=sys.stderr), carrier=carrier, env=env
+        ) as stack:
             return await asyncio.to_thread(MEASURES[wanted.bench], stack, size, wanted)
 
 

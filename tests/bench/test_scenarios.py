@@ -1,11 +1,16 @@
 """What the benches of a stop and of many tenants make of figures: whether a stopped send is exact, and how evenly
 tenants were served."""
 
+import json
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from bench import single
 from bench.fair import Sender, Written, _steps, jain, result, served_between, sizes, spread
+from bench.finish import STORIES, _people, _trace
 from bench.send import NotEnded
 from bench.stop import Round, wrongs
 
@@ -94,3 +99,45 @@ def test_the_waits_are_told_by_the_size_of_a_send() -> None:
         "5000": {"sends": 1, "median": 60.0, "p99": 60.0, "max": 60.0},
     }
     assert spread([1.0]) == {"sends": 1, "median": 1.0, "p99": 1.0, "max": 1.0}
+
+
+def test_single_messages_are_told_by_their_answers_and_by_the_intents_before_their_writes() -> None:
+    answers = [(10.0 + at, 100.0 + at, 10.5 + at, json.dumps({"bulk_id": "ab"[at // 2]}).encode()) for at in range(4)]
+    load = single.Load("", b"", 0, 4, answers=answers)
+
+    found = single.result(load, {"a": 102.0, "b": 104.0}, 2, (100.0, 110.0), 0.002)
+
+    assert (found["sms_per_s"], found["end_to_end_per_s"], found["cpu_us_per_sms"]) == (1, 0, 500.0)
+    assert (found["messages_per_send"], found["answer_ms"]) == (2.0, {"p50": 500.0, "p99": 500.0})
+    assert found["wire_ms"] == {"p50": 2_000.0, "p99": 2_000.0}
+
+
+def test_every_story_has_its_people_by_a_tag_of_its_own() -> None:
+    lines = _people(24_000, ("steady-10", "shared")).decode().splitlines()
+
+    assert len(lines) == 24_001
+    assert [sum(f"s{size}" in line for line in lines) for size in (4_000, 8_000, 12_000)] == [4_000, 8_000, 12_000]
+    assert max(len(story.sends) for story in STORIES.values()) == 3
+
+
+def test_a_trace_is_what_was_logged_since_its_story_began_with_places_for_ids(tmp_path: Path) -> None:
+    began = datetime(2026, 11, 27, 10, 0, tzinfo=UTC)
+
+    def line(at_s: float, event: str, **members: Any) -> str:
+        return json.dumps({"event": event, "time": (began + timedelta(seconds=at_s)).isoformat(), **members}) + "\n"
+
+    taken = {"account": "smpp", "parts": 30, "refused": 1, "hungry": False, "arriving": True, "limit": 40}
+    pieces = [["t", "b", "smpp", 70, 0.0, [True, 2], None]]
+    (tmp_path / "dispatch.sender.0.log").write_text(
+        "not ours\n" + line(-1, "pace.taken", **taken) + line(1, "pace.taken", **taken)
+    )
+    (tmp_path / "dispatch.worker.0.log").write_text(
+        line(1.5, "pace.looked", pieces=pieces, begun=["b"])
+        + line(3, "pace.ended", bulk_id="b", why="", last=began.timestamp() + 2.5)
+    )
+
+    assert _trace(tmp_path, began, ["a", "b"]) == {
+        "taken": [[1.0, "smpp", 40, 30, 1, False, True]],
+        "looks": [[1.5, [[0, 1, "smpp", 70, 0.0, [True, 2], None]], [1]]],
+        "ended": [[3.0, 1, "", 2.5]],
+    }

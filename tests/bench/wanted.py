@@ -6,11 +6,15 @@ import shutil
 import socket
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 
-BENCHES = ("send", "stop", "fair", "ledger")
+from bench.finish import STORIES
+
+BENCHES = ("send", "single", "stop", "fair", "finish", "ledger")
 RECIPIENTS_MAX = 1_000_000
 STOPS_MAX = 100
 TENANTS_MAX = 1_000
+CONNECTIONS_MAX = 1_000
 CONNECT_TIMEOUT_S = 5.0
 
 
@@ -21,7 +25,7 @@ class Refused(Exception):
 @dataclass(frozen=True, slots=True)
 class Wanted:
     """BENCH, BENCH_RECIPIENTS (several are measured one after the other), BENCH_STOPS, BENCH_TENANTS, SEED,
-    BENCH_CARRIER and PEERS, as read."""
+    BENCH_CARRIER, PEERS, BENCH_STORIES and BENCH_TRACES, as read."""
 
     bench: str
     sizes: tuple[int, ...]
@@ -30,6 +34,9 @@ class Wanted:
     seed: int
     carrier: tuple[str, int] | None
     peers: tuple[str, ...]
+    connections: int = 32
+    stories: tuple[str, ...] = ()
+    traces: Path | None = None
 
     @classmethod
     def read(cls, environment: Mapping[str, str] = os.environ) -> "Wanted":
@@ -45,6 +52,9 @@ class Wanted:
             seed=_number(environment, "SEED", 1, 0, 2**31),
             carrier=_carrier(environment.get("BENCH_CARRIER", "")),
             peers=_command(environment.get("PEERS", "")),
+            connections=_number(environment, "BENCH_CONNECTIONS", 32, 1, CONNECTIONS_MAX),
+            stories=_stories(environment.get("BENCH_STORIES", "")),
+            traces=_folder(environment.get("BENCH_TRACES", "")),
         )
 
 
@@ -91,3 +101,20 @@ def _command(written: str) -> tuple[str, ...]:
     if words and shutil.which(words[0]) is None:
         raise Refused(f"PEERS: there is no program {words[0]!r}")
     return words
+
+
+def _stories(written: str) -> tuple[str, ...]:
+    names = tuple(word.strip() for word in written.split(",") if word.strip())
+    for name in names:
+        if name not in STORIES:
+            raise Refused(f"BENCH_STORIES: there is no story {name!r}, only {', '.join(STORIES)}")
+    return names
+
+
+def _folder(written: str) -> Path | None:
+    if not written:
+        return None
+    folder = Path(written)
+    if not folder.is_dir():
+        raise Refused(f"BENCH_TRACES: {written!r} is not a folder")
+    return folder
