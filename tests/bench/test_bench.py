@@ -69,7 +69,7 @@ def test_make_bench_ends_with_2_and_a_word_for_a_wrong_value() -> None:
     )
 
     assert (done.returncode, done.stdout) == (2, "")
-    assert done.stderr == "BENCH: there is no bench 'sends', only send, stop, fair, ledger\n"
+    assert done.stderr == "BENCH: there is no bench 'sends', only send, single, stop, fair, finish, ledger\n"
 
 
 def test_the_lines_of_json_that_peers_print_are_theirs() -> None:

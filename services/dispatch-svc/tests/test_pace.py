@@ -10,7 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from muster.dispatch.domain.fairness import NO_TURNS, Waiting
-from muster.dispatch.domain.pace import Meter, Piece, Sample, error_ratio, finishes, rate_of
+from muster.dispatch.domain.meter import Meter
+from muster.dispatch.domain.pace import Piece, error_ratio, finishes
 from muster.dispatch.sender.rate import Rate
 
 TICK_S = 0.05
@@ -61,7 +62,7 @@ class Queue:
                 self.own[tenant_id] = min(self.own[tenant_id] + limit * TICK_S, limit)
             self._serve()
             if round(self.now / TICK_S) % round(1 / TICK_S) == 0:
-                self.measured = self.meter.take(self.now)
+                self.measured = self.meter.take(self.now, 0)
                 self._promise()
 
     def _serve(self) -> None:
@@ -259,32 +260,3 @@ def test_whoever_joins_makes_nobody_sooner_and_a_faster_carrier_nobody_later(que
 
     assert all((together[bulk] or 0) >= (end or 0) - 1e-6 for bulk, end in alone.items())
     assert all((faster[bulk] or 0) <= (end or 0) + 1e-6 for bulk, end in together.items())
-
-
-def test_times_in_which_the_queue_ran_empty_count_only_while_there_is_no_other() -> None:
-    trickle = [Sample(at, 10, 1.0, odd=True) for at in range(5)]
-    full = [Sample(at, 900, 1.0, odd=False) for at in (6, 7)]
-    assert rate_of(trickle) == 10
-    assert rate_of([*trickle, full[0]]) == pytest.approx(950 / 6)
-    assert rate_of([*trickle, *full]) == 900
-
-
-def test_nothing_is_said_of_a_carrier_from_a_moment_alone() -> None:
-    first, second = Sample(1, 30, 1.0, odd=True), Sample(2, 900, 1.0, odd=False)
-    assert [rate_of(seen) for seen in ([], [first], [first, second])] == [0, 0, 0]
-
-
-def test_a_meter_forgets_all_at_rest() -> None:
-    meter, found = Meter(), []
-    for now, (parts, hungry) in enumerate([(100, False)] * 4 + [(0, True)] + [(900, False)] * 3):
-        meter.parts, meter.hungry = parts, hungry
-        found.append(meter.take(float(now + 1)))
-    assert found == [0, 0, 100, 100, 0, 0, 900, 900]
-
-
-def test_a_meter_forgets_what_was_long_ago() -> None:
-    meter = Meter()
-    for now in range(40):
-        meter.parts = 1_000 if now < 20 else 100
-        found = meter.take(float(now + 1))
-    assert found == pytest.approx(100)

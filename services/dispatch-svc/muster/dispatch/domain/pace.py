@@ -1,72 +1,19 @@
-"""How fast a carrier takes parts, and when each send will have left: the promised finish.
+"""When each send will have left: the promised finish.
 
 The queue is shared by deficit round robin over tenants, equal for each, and within a tenant in the order of
 `fairness.Waiting.rank`. Over seconds that is a fluid: `finishes` lets it flow off, account by account, without looking
-at single chunks, so that it costs as much for a send of a million as for one of a hundred.
+at single chunks, so that it costs as much for a send of a million as for one of a hundred. How fast an account flows is
+`domain/meter.py`.
 """
 
 import heapq
 import math
-from collections import deque
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from operator import itemgetter
 from types import MappingProxyType
-from typing import Final, NamedTuple
+from typing import Final
 from uuid import UUID
-
-# Long enough for a carrier that throttles to show what it takes on the whole, short enough to follow a change.
-_SEEN_S: Final = 15.0
-_EVEN_S_MIN: Final = 1.5
-_ODD_S_MIN: Final = 4.5
-_REFUSED_MAX: Final = 0.25
-
-
-class Sample(NamedTuple):
-    """What became final within some time. `odd`: it does not go on like this."""
-
-    at: float
-    parts: int
-    seconds: float
-    odd: bool
-
-
-@dataclass(slots=True)
-class Meter:
-    """The parts a second that a carrier takes, by what it took lately. Times are monotonic s; hears of `parts` with a
-    final outcome, and of those `refused` for their rate, which do not count.
-
-    A time in which the queue ran empty (`hungry`) says little of what the carrier could take, nor does one in which it
-    refused a good part, before the sender has found its rate: they count only while there is no other.
-    """
-
-    parts: int = 0
-    refused: int = 0
-    hungry: bool = False
-    _at: float = 0.0
-    _samples: "deque[Sample]" = field(default_factory=deque)
-
-    def take(self, now: float) -> float:
-        """The rate as it is now; 0 where nothing was taken lately, or it is too soon to say."""
-        if self.hungry and not self.parts:
-            self._samples.clear()  # at rest: what comes is another matter
-        elif self._at:
-            odd = self.hungry or self.refused > _REFUSED_MAX * self.parts
-            self._samples.append(Sample(now, self.parts, now - self._at, odd))
-        self._at, self.parts, self.refused, self.hungry = now, 0, 0, False
-        while self._samples and self._samples[0].at < now - _SEEN_S:
-            self._samples.popleft()
-        return rate_of(self._samples)
-
-
-def rate_of(samples: Iterable[Sample]) -> float:
-    """Parts a second over these samples; 0 while they are too few to say."""
-    every = list(samples)
-    for used, seconds_min in (([one for one in every if not one.odd], _EVEN_S_MIN), (every, _ODD_S_MIN)):
-        seconds = sum(one.seconds for one in used)
-        if seconds >= seconds_min:
-            return sum(one.parts for one in used) / seconds
-    return 0.0
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,5 +1,7 @@
 """How sends go on, said while they do: what is left, how fast it leaves, and when the last message will have left."""
 
+import logging
+import math
 from collections.abc import Mapping
 from datetime import datetime
 from uuid import UUID
@@ -10,9 +12,11 @@ from muster.dispatch.events.pace import pace_ended, paced
 from muster.dispatch.store import pace
 from muster.dispatch.store import rates as tenant_rates
 from muster.dispatch.store.sagas import SagaKey
-from muster.kit import clock, metrics
+from muster.kit import clock, metrics, observe
 from muster.kit.outbox import Fact, emit
 from muster.kit.pg import Database, Tx
+
+log = observe.logger(__name__)
 
 EVERY_S = 1.0
 # A sender says each second what its carrier takes, while it sends.
@@ -51,6 +55,7 @@ async def say(tx: Tx, at: datetime) -> None:
     works = await pace.works(tx, _SENDS_MAX)
     courses = await pace.courses(tx)
     rates = await pace.rates(tx, _FRESH_S)
+    _tell(works)
     pieces = (piece for work in works.values() for piece in work.pieces)
     found = finishes(pieces, rates, await tenant_rates.every(tx))
     await emit(tx, *await _under_way(tx, works, courses, found, now), *await _ended(tx, works, courses, now))
@@ -79,6 +84,7 @@ async def _ended(tx: Tx, works: Mapping[SagaKey, Work], courses: Mapping[SagaKey
     ends = await pace.ends(tx, gone)
     await pace.drop(tx, gone)
     for key, end in ends.items():
+        log.debug("pace.ended", bulk_id=str(key.bulk_id), why=end.why, last=end.last)
         _measure(courses[key], end, now)
     return [pace_ended(*key, courses[key], end, now) for key, end in ends.items()]
 
@@ -87,3 +93,16 @@ def _measure(course: Course, end: Ended, now: float) -> None:
     if not end.why and course.promised_finish is not None:
         finished = end.last if end.last is not None else now
         metrics.finish_promise_error_ratio.observe(error_ratio(course.began, course.promised_finish, finished))
+
+
+def _tell(works: Mapping[SagaKey, Work]) -> None:
+    """For who has asked for debug logs: what there is to send, from which a promise can be followed afterwards."""
+    if log.is_enabled_for(logging.DEBUG):
+        pieces = [
+            (str(piece.tenant_id), str(piece.bulk_id), piece.account, piece.parts, piece.due_s, piece.rank[:2], until)
+            for work in works.values()
+            for piece in work.pieces
+            for until in [None if piece.until_s == math.inf else piece.until_s]
+        ]
+        begun = [str(key.bulk_id) for key, work in works.items() if work.begun]
+        log.debug("pace.looked", pieces=pieces, begun=begun)

@@ -7,7 +7,7 @@ from uuid import UUID
 from muster.dispatch.domain.carriers import Account
 from muster.dispatch.domain.failover import is_carriers_fault
 from muster.dispatch.domain.health import Limits
-from muster.dispatch.domain.pace import Meter
+from muster.dispatch.domain.meter import Meter
 from muster.dispatch.events import ChunkKey
 from muster.dispatch.failpoint import Failpoint
 from muster.dispatch.sender.job import Job

@@ -24,6 +24,17 @@ async def save_rate(tx: Tx, account: str, parts_per_second: float) -> None:
     await tx.execute(_SAVE_RATE, account, parts_per_second)
 
 
+_ARRIVING: Final = """
+SELECT EXISTS (SELECT FROM saga WHERE state = 'sending' AND ending = '' AND parked = '' AND requested
+    AND arrived < chunks) -- tenant_id: of all of them
+"""
+
+
+async def arriving(tx: Tx) -> bool:
+    """Whether messages of a send that is being sent are still on their way to the queue."""
+    return bool(await tx.fetchval(_ARRIVING))
+
+
 _RATES: Final = "SELECT account, parts_per_second FROM pace_account WHERE at > kit_now() - make_interval(secs => $1)"
 
 

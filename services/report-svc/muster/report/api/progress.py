@@ -42,12 +42,15 @@ class CreditsOut(Model):
 
 
 class PaceOut(Model):
-    """How a send goes on. `finish_at` is when its last message will have left, as it looks now; null where `why` says
-    why nothing can be promised: measuring, carrier (one takes nothing), hours (those of its recipients end before it
-    does), paused, stopped, suspended, or silent (nobody has said how it goes on lately).
+    """How a send goes on. `finish_at` is when its last message will have left, as it looks now: when it is written to
+    its carrier, not when its receipt comes, which is up to the recipient's phone. Null where `why` says why nothing can
+    be promised: measuring, carrier (one takes nothing), hours (those of its recipients end before it does), paused,
+    stopped, suspended, or silent (nobody has said how it goes on lately).
 
-    `promised_finish_at` is what was promised at `promised_at`, after five seconds of sending; `finished_at` is when the
-    last message had left. A pause, a stop and a resume each withdraw what was promised before.
+    `promised_finish_at` is what was promised at `promised_at`, after five seconds of sending, and does not change;
+    `finished_at` is when the last message had left. In the promise are all that is queued and known to be due, of this
+    business and of others by the same carriers; not in it are who comes later, and messages that are held for a
+    person's word. A pause, a stop and a resume each withdraw what was promised before.
     """
 
     finish_at: datetime | None

@@ -1,0 +1,15 @@
+"""The finish that is promised after five seconds is kept, by traces of real sends (tests/bench/finish.py)."""
+
+import pytest
+from promises import TRACES, played
+
+_TOLERANCE = 0.10
+
+
+@pytest.mark.parametrize("name", sorted(path.stem for path in TRACES.glob("*.json")))
+def test_the_finish_that_is_promised_after_five_seconds_is_kept_within_a_tenth(name: str) -> None:
+    promises = played(TRACES / f"{name}.json")
+
+    assert promises, "something was promised"
+    assert [promise for promise in promises if promise.missed > _TOLERANCE] == []
+    assert all(5.0 <= promise.promised - promise.began < 10.0 for promise in promises)
