@@ -33,7 +33,6 @@ TOLD: Final = (
     "platform stopped",
 )
 EVERY: Final = 10
-RESTART_S: Final = (0.3, 3.0)
 OTHER_ACCOUNT, OTHER_PORT = "east", 2776
 # When faults begin, by most seeds: the minute turns a little later where that matters.
 _FAULTS_FROM_S: Final = 14.0
@@ -210,13 +209,13 @@ class Chapters:
         self.told["schedulers with a wrong clock"] += bool(world.wrong_by_s)
 
     async def _oversleep(self) -> None:
-        """The only process that starts schedules sleeps until it is too late for the first start."""
-        world = self.world
+        """The only process that starts schedules sleeps until it is too late for the first start, by its own clock, and
+        so does each that is started in its place."""
+        world, loop = self.world, self.world.loop
         assert world.turn is not None
-        await asyncio.sleep(max(0.0, world.turn.at_s - 1.0 - world.loop.time()))
-        if world.nodes["customer.worker"].dead:
-            await asyncio.sleep(RESTART_S[1] + 0.1)
-        world.freeze(world.nodes["customer.worker"], self._rng.uniform(64.0, 100.0))
+        until = world.turn.at_s + self._rng.uniform(62.0, 90.0) + max(0.0, -world.wrong_by_s)
+        await asyncio.sleep(max(0.0, world.turn.at_s - 1.0 - loop.time()))
+        world.oversleep("customer.worker", until)
 
     # -- suspensions --------------------------------------------------------------------------------------------------
 

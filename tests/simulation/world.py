@@ -14,7 +14,7 @@ from muster.kit import metrics
 from muster.kit.process import Process, _end_main, _until_done
 from simulation.broker import SESSION_S, Broker
 from simulation.carrier import Carrier, Taken, Written
-from simulation.chapters import OTHER_ACCOUNT, OTHER_PORT, RESTART_S, Hours, Turn, chapters_of
+from simulation.chapters import OTHER_ACCOUNT, OTHER_PORT, Hours, Turn, chapters_of
 from simulation.database import Cluster, Connection, Crashed
 from simulation.faults import Faults
 from simulation.loop import NODE, Node, SimLoop
@@ -23,6 +23,7 @@ from simulation.network import Network
 from simulation.trace import Trace
 
 START_US: Final = 1_768_442_400_000_000  # 2026-01-15T02:00:00Z
+_RESTART_S: Final = (0.3, 3.0)
 
 Main = Callable[[Any], Awaitable[None]]
 
@@ -75,6 +76,7 @@ class World:
         self.statements = 0
         self.memory = Memory()
         self._starts = self.rng("starts")
+        self._asleep: dict[str, float] = {}
 
     def _write_chapters(self, chapters: frozenset[str]) -> None:
         """What this history has besides, and when it begins."""
@@ -151,6 +153,8 @@ class World:
         self.started.append(node)
         self.trace.add(name, "start", "")
         self.loop.create_task(self._live(node, spec), context=node.context.copy())
+        if self._asleep.get(name, 0.0) > self.loop.time():
+            self.freeze(node, self._asleep[name] - self.loop.time())
 
     async def _live(self, node: Node, spec: Spec) -> None:
         """As `muster.kit.process.run`, without signals and sockets."""
@@ -181,7 +185,7 @@ class World:
         self.loop.kill(node)
         self.loop.call_later(0.0, self._left, context=self.context)
         if self.nodes.get(node.name) is node and node.name in self.specs:
-            self.loop.call_later(self._starts.uniform(*RESTART_S), self._restart, node, context=self.context)
+            self.loop.call_later(self._starts.uniform(*_RESTART_S), self._restart, node, context=self.context)
 
     def _restart(self, node: Node) -> None:
         if self.nodes.get(node.name) is node:
@@ -205,6 +209,12 @@ class World:
             self.loop.call_later(SESSION_S, self._expel, node, context=self.context)
         if seconds > SESSION_S or node.expelled:
             self.loop.call_later(seconds + 0.5, self._expel, node, context=self.context)
+
+    def oversleep(self, name: str, until: float) -> None:
+        """Freeze a process until then, and each that is started in its place."""
+        self._asleep[name] = until
+        if not self.nodes[name].dead:
+            self.freeze(self.nodes[name], until - self.loop.time())
 
     def _expel(self, node: Node) -> None:
         """Groups give up on who says nothing, and take him back when he speaks."""
