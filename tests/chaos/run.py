@@ -49,6 +49,9 @@ ENV = {
     "MUSTER_DISPATCH_LEASE_S": "5",
     "MUSTER_DISPATCH_ACCOUNT_REPEAT_S": "10",
     "MUSTER_DISPATCH_UNKNOWN_KEPT_S": "10",
+    "MUSTER_DISPATCH_DOWN_S": "3",
+    "MUSTER_DISPATCH_REST_S_MIN": "2",
+    "MUSTER_DISPATCH_MEND_STEP_S": "1",
 }
 
 
@@ -112,7 +115,8 @@ async def on_a_stack(rows: Sequence[Row], tell: Callable[[Result], None], option
             var,
             say=lambda line: print(line, file=log, flush=True),
             env=ENV,
-            carrier_arguments=("--receipt-delay-ms", "200", "--response-delay-ms", "20"),
+            # Any name may bind: an account that a row adds has one of its own, and gets its own receipts.
+            carrier_arguments=("--receipt-delay-ms", "200", "--response-delay-ms", "20", "--system-id", ""),
             kafka_nodes=rows[0].nodes,
             detour=proxies.between,
             back_off_max_s=0.25,

@@ -118,7 +118,7 @@ def rate_of(chaos: Chaos) -> int:
 
 
 @row("12", "receipts early, twice, reordered, alien, in other bases, in three forms of dates", fires=600)
-def receipts_in_every_way(chaos: Chaos) -> None:
+def receipts_in_every_way(chaos: Chaos, recipients: int = 400) -> None:
     """Each message has the end that its receipt said, and keeps it."""
     before = counts(chaos)
     ends = {"undelivered_ratio": 0.2, "expired_ratio": 0.1}
@@ -129,7 +129,7 @@ def receipts_in_every_way(chaos: Chaos) -> None:
     )
     told = []
     for form in forms:
-        tenant = open_tenant(chaos, 400)
+        tenant = open_tenant(chaos, recipients)
         chaos.carrier_does(
             **form, **ends, receipt_duplicate=0.3, receipt_reorder=0.3, receipt_alien=0.3, receipt_delay_ms=0,
             response_delay_ms=150,
