@@ -2,12 +2,12 @@
 
 BENCH names the bench: send; single (messages of a request each, over BENCH_CONNECTIONS at once); stop (a send is
 stopped at BENCH_STOPS random moments, by SEED: are its sums exact?); fair (BENCH_TENANTS of mixed sizes at once);
-finish (BENCH_STORIES, or all: are promised finishes kept? BENCH_TRACES names a folder for what was seen); ledger
-(reservations and settlements a second). BENCH_RECIPIENTS is the size of a send, of all of them together, or how many
-messages (several, with commas between, are measured one after the other, each on a system of its own),
-BENCH_CARRIER=host:port an SMPP server that is not ours, PEERS a command that prints the JSON lines of other
-systems, measured in the same run. Ends with 0; with 2 for a value that will not do; with 1 and the reason where
-something did not come to its end in time, was not exact, or a law was broken.
+accounts (by 1, 2, 4 … up to BENCH_ACCOUNTS carrier accounts); finish (BENCH_STORIES, or all: are promised finishes
+kept? BENCH_TRACES names a folder for what was seen); ledger (reservations and settlements a second). BENCH_RECIPIENTS
+is the size of a send, of all of them together, or how many messages (several, with commas between, are measured one
+after the other, each on a system of its own), BENCH_CARRIER=host:port an SMPP server that is not ours, PEERS a command
+that prints the JSON lines of other systems, measured in the same run. Ends with 0; with 2 for a value that will not do;
+with 1 and the reason where something did not come to its end in time, was not exact, or a law was broken.
 """
 
 import asyncio
@@ -20,7 +20,7 @@ from typing import Any, Final
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from bench import fair, finish, ledger, send, single, stop
+from bench import accounts, fair, finish, ledger, send, single, stop
 from bench.peers import PeersFailed, ratios, run_peers
 from bench.wanted import Refused, Wanted
 from muster.client import ApiError
@@ -55,6 +55,7 @@ MEASURES: Final[dict[str, Callable[[Stack, int, Wanted], dict[str, Any]]]] = {
     "send": lambda stack, size, _: send.measure(stack, size),
     "stop": lambda stack, size, wanted: stop.measure(stack, size, wanted.stops, wanted.seed),
     "single": lambda stack, size, wanted: single.measure(stack, size, wanted.connections),
+    "accounts": lambda stack, _, wanted: accounts.measure(stack, wanted.accounts),
     "fair": lambda stack, size, wanted: fair.measure(stack, size, wanted.tenants),
     "finish": lambda stack, _, wanted: finish.measure(stack, wanted.stories or tuple(finish.STORIES), wanted.traces),
 }
@@ -64,10 +65,9 @@ async def measured(wanted: Wanted, size: int) -> dict[str, Any]:
     """One bench on a system of its own, in a folder that is removed."""
     with tempfile.TemporaryDirectory(prefix="muster-bench-") as folder:
         env = finish.LOGS if wanted.bench == "finish" else {}
-        carrier = account(wanted)
-        async with Stack(
-            Path(folder), say=lambda line: print(line, file=sys.stderr), carrier=carrier, env=env
-        ) as stack:
+        senders = wanted.accounts if wanted.bench == "accounts" else 1
+        say, carrier = (lambda line: print(line, file=sys.stderr)), account(wanted)
+        async with Stack(Path(folder), say=say, carrier=carrier, env=env, senders=senders) as stack:
             return await asyncio.to_thread(MEASURES[wanted.bench], stack, size, wanted)
 
 

@@ -34,10 +34,11 @@ CPU_OF = (
 console = Console(stderr=True)
 
 
-def csv_of(first: int, count: int) -> bytes:
-    """Customers numbered from `first`, all allowing SMS, each with a number of their own."""
+def csv_of(first: int, count: int, tag: str = "") -> bytes:
+    """Customers numbered from `first`, all allowing SMS, each with a number of their own. Without a tag the first are
+    those to warm up with."""
     lines = (
-        f"Ana{i % 997},Smith,+614{10_000_000 + i:08d},yes,{'warm' if i < WARM_UP else 'bench'}"
+        f"Ana{i % 997},Smith,+614{10_000_000 + i:08d},yes,{tag or ('warm' if i < WARM_UP else 'bench')}"
         for i in _range(first, count)
     )
     return "\n".join(("First name,Last name,Mobile,Allow Bulk SMS,Tags", *lines)).encode()
@@ -62,10 +63,10 @@ def measure(stack: Stack, recipients: int) -> dict[str, Any]:
     ):
         operator.top_up(tenant["id"], 10 * (recipients + WARM_UP), reason="bench", reference=f"bench-{time.time_ns()}")
         load(muster, WARM_UP + recipients)
-        _send(muster, "warm", WARM_UP)
+        send(muster, "warm", WARM_UP)
         carrier.reset()
         (whole, each), started = cpu_s(run["processes"], WORLD), time.time()
-        bulk_id, progress = _send(muster, "bench", recipients)
+        bulk_id, progress = send(muster, "bench", recipients)
         ended, (whole_after, each_after) = time.time(), cpu_s(run["processes"], WORLD)
         seen = carrier.seen(bulk_id)
         missed = promise_missed(muster, bulk_id, started)
@@ -122,18 +123,18 @@ def carrier_of(run: dict[str, Any]) -> Carrier:
     return Simulator(control) if control else OwnCount(run["metrics"]["dispatch.sender.0"], run["postgres"])
 
 
-def load(muster: Muster, count: int) -> None:
-    """Import the audience, in files of at most 100,000 rows."""
+def load(muster: Muster, count: int, first: int = 0, tag: str = "") -> None:
+    """Import the audience, customers numbered from `first`, in files of at most 100,000 rows."""
     with bar() as shown:
         task = shown.add_task("import", total=count)
-        for first in range(0, count, IMPORT_ROWS):
-            done = muster.import_customers(csv_of(first, min(IMPORT_ROWS, count - first)))
+        for at in range(0, count, IMPORT_ROWS):
+            done = muster.import_customers(csv_of(first + at, min(IMPORT_ROWS, count - at), tag))
             if done["rejected"]:
                 raise NotEnded(f"the import rejected {done['rejected']} rows")
             shown.update(task, advance=done["imported"])
 
 
-def _send(muster: Muster, tag: str, recipients: int) -> tuple[str, Any]:
+def send(muster: Muster, tag: str, recipients: int) -> tuple[str, Any]:
     """Quote, confirm, and watch until every receipt is a row of the report: the send's id and its progress."""
     quote = muster.quote(TEXT, {"tag": tag})
     if quote["recipients"] != recipients:

@@ -19,7 +19,7 @@ from bench.wanted import Refused, Wanted
 
 
 def test_nothing_asked_for_is_a_send_to_fifty_thousand_at_our_own_carrier() -> None:
-    assert Wanted.read({}) == Wanted("send", (50_000,), 10, 200, 1, None, ())
+    assert Wanted.read({}) == Wanted("send", (50_000,), 10, 200, 4, 1, None, ())
     assert Wanted.read({"BENCH": "", "BENCH_RECIPIENTS": "", "BENCH_CARRIER": "", "PEERS": ""}) == Wanted.read({})
 
 
@@ -69,7 +69,7 @@ def test_make_bench_ends_with_2_and_a_word_for_a_wrong_value() -> None:
     )
 
     assert (done.returncode, done.stdout) == (2, "")
-    assert done.stderr == "BENCH: there is no bench 'sends', only send, single, stop, fair, finish, ledger\n"
+    assert done.stderr == "BENCH: there is no bench 'sends', only send, single, stop, fair, accounts, finish, ledger\n"
 
 
 def test_the_lines_of_json_that_peers_print_are_theirs() -> None:

@@ -1,5 +1,4 @@
-"""What the benches of a stop and of many tenants make of figures: whether a stopped send is exact, and how evenly
-tenants were served."""
+"""What the benches of a stop, of many tenants and of several accounts make of figures."""
 
 import json
 from datetime import UTC, datetime, timedelta
@@ -9,6 +8,7 @@ from typing import Any
 import pytest
 
 from bench import single
+from bench.accounts import steps
 from bench.fair import Sender, Written, _steps, jain, result, served_between, sizes, spread
 from bench.finish import STORIES, _people, _trace
 from bench.send import NotEnded
@@ -141,3 +141,8 @@ def test_a_trace_is_what_was_logged_since_its_story_began_with_places_for_ids(tm
         "looks": [[1.5, [[0, 1, "smpp", 70, 0.0, [True, 2], None]], [1]]],
         "ended": [[3.0, 1, "", 2.5]],
     }
+
+
+@pytest.mark.parametrize(("most", "found"), [(1, [1]), (4, [1, 2, 4]), (7, [1, 2, 4]), (8, [1, 2, 4, 8])])
+def test_accounts_are_doubled_up_to_the_bound(most: int, found: list[int]) -> None:
+    assert steps(most) == found

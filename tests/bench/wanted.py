@@ -10,10 +10,11 @@ from pathlib import Path
 
 from bench.finish import STORIES
 
-BENCHES = ("send", "single", "stop", "fair", "finish", "ledger")
+BENCHES = ("send", "single", "stop", "fair", "accounts", "finish", "ledger")
 RECIPIENTS_MAX = 1_000_000
 STOPS_MAX = 100
 TENANTS_MAX = 1_000
+ACCOUNTS_MAX = 8
 CONNECTIONS_MAX = 1_000
 CONNECT_TIMEOUT_S = 5.0
 
@@ -24,13 +25,14 @@ class Refused(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """BENCH, BENCH_RECIPIENTS (several are measured one after the other), BENCH_STOPS, BENCH_TENANTS, SEED,
-    BENCH_CARRIER, PEERS, BENCH_STORIES and BENCH_TRACES, as read."""
+    """BENCH, BENCH_RECIPIENTS (several are measured one after the other), BENCH_STOPS, BENCH_TENANTS, BENCH_ACCOUNTS,
+    SEED, BENCH_CARRIER, PEERS, BENCH_STORIES and BENCH_TRACES, as read."""
 
     bench: str
     sizes: tuple[int, ...]
     stops: int
     tenants: int
+    accounts: int
     seed: int
     carrier: tuple[str, int] | None
     peers: tuple[str, ...]
@@ -49,6 +51,7 @@ class Wanted:
             sizes=_sizes(environment.get("BENCH_RECIPIENTS") or "50000"),
             stops=_number(environment, "BENCH_STOPS", 10, 1, STOPS_MAX),
             tenants=_number(environment, "BENCH_TENANTS", 200, 2, TENANTS_MAX),
+            accounts=_number(environment, "BENCH_ACCOUNTS", 4, 1, ACCOUNTS_MAX),
             seed=_number(environment, "SEED", 1, 0, 2**31),
             carrier=_carrier(environment.get("BENCH_CARRIER", "")),
             peers=_command(environment.get("PEERS", "")),
