@@ -10,17 +10,17 @@ from collections.abc import Callable, Coroutine
 from pathlib import Path
 from typing import Any, TypeVar
 
-import asyncpg
 import httpx
 from e2e_world import World
 
+from chaos.databases import Databases
 from chaos.proxy import Proxies
 from muster.client import ApiError, Connection, Muster
 from muster.kit.failpoint import EXIT_CODE
 from muster.local.stack import Stack
 
 T = TypeVar("T")
-POLL_S = 0.05
+POLL_S = 0.1
 DATABASES = ("tenant", "customer", "credit", "dispatch", "reply", "report")
 # What a client meets while something is dead on purpose; anything else that it meets is a finding.
 AWAY = (httpx.TransportError, OSError)
@@ -67,6 +67,7 @@ class Chaos:
         self._duplicates = 0
         self.carrier_forgot = False
         self._seen: Counter[str] = Counter()
+        self._databases = Databases()
         who = stack.run["operator"]
         self.http = httpx.Client(timeout=20)
         self.world = World(
@@ -210,7 +211,8 @@ class Chaos:
 
     def sql(self, database: str, query: str, *values: Any) -> list[dict[str, Any]]:
         """Rows of a database, as the superuser."""
-        return self.run(_fetch(f"{self.stack.run['postgres'].rsplit('/', 1)[0]}/{database}", query, values))
+        server, _, _ = self.stack.run["postgres"].rpartition("/")
+        return self.run(self._databases.fetch(f"{server}/{database}", query, values))
 
     def terminate_backends(self, database: str) -> int:
         """End the database's connections that hold an advisory lock, a relay's and a sender's; how many there were."""
@@ -265,6 +267,7 @@ class Chaos:
         for caller in (*self.world.opened, self.world.operator):
             caller.close()
         self.http.close()
+        self._databases.close()
 
 
 def is_our_child(pid: int) -> bool:
@@ -286,11 +289,3 @@ def _status(pid: int) -> list[str]:
 
 def _is_zombie(pid: int) -> bool:
     return _state(pid) in ("Z", "")
-
-
-async def _fetch(dsn: str, query: str, values: tuple[Any, ...]) -> list[dict[str, Any]]:
-    connection = await asyncpg.connect(dsn, timeout=10)
-    try:
-        return [dict(row) for row in await connection.fetch(query, *values)]
-    finally:
-        await connection.close(timeout=5)

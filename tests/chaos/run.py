@@ -36,6 +36,7 @@ from chaos.registry import ROWS, Row, chosen
 from chaos.storm import works_again
 from muster.client import ApiError
 from muster.local.process import PartError
+from muster.local.scratch import scratch
 from muster.local.stack import Stack
 from muster.local.var import folder, write_json
 
@@ -159,15 +160,27 @@ async def in_thread(work: Callable[[], list[Row]]) -> list[Row]:
 
 @contextmanager
 def _folder() -> Iterator[Path]:
-    """A folder of running state, which an unprivileged PostgreSQL can reach; its logs are kept where CHAOS_LOG says."""
-    path = Path(tempfile.mkdtemp(prefix="muster-chaos-"))
+    """A folder of running state, which an unprivileged PostgreSQL can reach; its logs are kept where CHAOS_LOG says.
+
+    The short selection keeps it in memory where there is room; `make chaos` on the disk, as the product does.
+    """
+    prefix = "muster-chaos-"
+    with scratch(prefix) if os.environ.get("SHORT") == "1" else _on_disk(prefix) as path:
+        try:
+            yield path
+        finally:
+            if kept := os.environ.get("CHAOS_LOG"):
+                shutil.copytree(path / "log", kept, dirs_exist_ok=True)
+                shutil.copy(path / "stack.log", kept)
+
+
+@contextmanager
+def _on_disk(prefix: str) -> Iterator[Path]:
+    path = Path(tempfile.mkdtemp(prefix=prefix))
     path.chmod(0o711)
     try:
         yield path
     finally:
-        if kept := os.environ.get("CHAOS_LOG"):
-            shutil.copytree(path / "log", kept, dirs_exist_ok=True)
-            shutil.copy(path / "stack.log", kept)
         shutil.rmtree(path, ignore_errors=True)
 
 

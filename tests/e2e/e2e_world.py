@@ -17,6 +17,7 @@ import httpx
 import pytest
 
 from muster.client import ApiError, Connection, Muster
+from muster.local.scratch import scratch
 
 POLL_S = 0.1
 WAIT_S = 60.0
@@ -184,11 +185,12 @@ def eventually(seen: Callable[[], Any], wait_s: float = WAIT_S) -> Any:
 
 
 @pytest.fixture(scope="session")
-def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator["Running"]:
+def stack() -> Iterator["Running"]:
     """Every process of the product, as `make run` starts them, in a folder of its own."""
-    running = Running(tmp_path_factory.mktemp("var"))
-    yield running
-    running.stop()
+    with scratch("muster-e2e-") as folder:
+        running = Running(folder)
+        yield running
+        running.stop()
 
 
 @pytest.fixture
