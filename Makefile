@@ -15,9 +15,10 @@ TYPED := $(wildcard libs/*/muster services/*/muster clients/*/muster deploy/loca
 MIGRATIONS := $(wildcard libs/*/muster/*/sql/*.sql services/*/muster/*/migrations/*.sql)
 TESTED := $(wildcard libs services clients deploy tests)
 PROOF := $(wildcard tests/exploration tests/simulation)
+STACKS := $(wildcard deploy tests/chaos tests/e2e)
 
 .DEFAULT_GOAL := help
-.PHONY: setup demo run test test-proof test-rest lint proto bench sim chaos chart clean help lock
+.PHONY: setup demo run test test-parts test-stacks test-proof lint proto bench sim chaos chart clean help lock
 
 setup: $(STAMPS)/packages $(STAMPS)/proto $(STAMPS)/kafka ## install all that Muster needs into .venv
 
@@ -28,14 +29,21 @@ run: setup ## run Muster and leave it running; Ctrl-C ends it, its data stays
 	@$(BIN)/python -m muster.local run --end-with-parent
 
 test: lint ## run all linters and all tests
-	@$(MAKE) --no-print-directory -j2 test-proof test-rest
+	@$(MAKE) --no-print-directory -j3 test-parts test-stacks test-proof
 
-# The exploration and the simulation compute; most of the rest waits for processes. Side by side they take half as long.
+# Side by side they keep two cores busy: most of the tests and stacks wait for processes, the proof computes. The tests go
+# first, since they wait the least long for anything; the proof takes what is left.
+test-parts:
+	@$(BIN)/pytest $(filter-out $(STACKS),$(TESTED)) $(STACKS:%=--ignore=%) $(PROOF:%=--ignore=%)
+
+test-stacks:
+	@$(call told,nice -n 5 $(BIN)/pytest $(STACKS))
+
 test-proof:
-	@nice $(BIN)/pytest $(PROOF) > $(STAMPS)/proof.log 2>&1; code=$$?; cat $(STAMPS)/proof.log; exit $$code
+	@$(call told,nice -n 10 $(BIN)/pytest $(PROOF))
 
-test-rest:
-	@$(BIN)/pytest $(TESTED) $(PROOF:%=--ignore=%)
+# What a command says once it has ended, as one piece, and how it ended.
+told = $(1) > $(STAMPS)/$@.log 2>&1; code=$$?; cat $(STAMPS)/$@.log; exit $$code
 
 lint: setup ## run all linters
 	@echo "ruff check" && $(BIN)/ruff check --quiet .
