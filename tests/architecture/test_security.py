@@ -28,6 +28,7 @@ SENDING = {
     ("POST", "/v1/bulk-sms/{bulk_id}/resume"),
     ("POST", "/v1/bulk-sms/{bulk_id}/unknown"),
     ("POST", "/v1/messages"),
+    ("POST", "/v1/messages/{message_id}/stop"),
 }
 OPERATORS = ("/v1/ops/", "/v1/tenants", "/v1/carriers", "/v1/routes", "/v1/senders", "/v1/credits/top-ups")
 

@@ -298,6 +298,20 @@ def test_an_operator_sees_what_is_halted_and_resumes_it(run: Run, api: Api) -> N
     assert "/v1/ops/report/consumers?halted=true" in [path for _, path, _ in api.asked]
 
 
+def test_an_operator_sees_what_a_send_comes_to_as_each_service_has_it(run: Run, api: Api) -> None:
+    for service in ("customer", "credit", "dispatch", "report"):
+        row = {"tenant_id": "t", "bulk_id": "b", "used": 3}
+        api.answers[f"/v1/ops/{service}/bulks"] = (200, {"items": [row], "next_cursor": None})
+
+    rows = run("ops", "sums", "--json").answers
+
+    assert [(one["service"], one["used"]) for one in rows] == [
+        (service, 3) for service in ("customer", "credit", "dispatch", "report")
+    ]
+    assert [one["service"] for one in run("ops", "sums", "--service", "credit", "--json").answers] == ["credit"]
+    assert run("ops", "sums", "--service", "reply").code == 2
+
+
 def test_an_operator_suspends_a_tenant_and_stops_the_platform_with_a_reason(run: Run, api: Api) -> None:
     asked = {"reason": "fraud"}
     for path in ("tenants/t/suspend", "tenants/t/reinstate", "platform/stop", "platform/start"):

@@ -26,6 +26,8 @@ class Api:
         if path == "/v1/token":
             return httpx.Response(200, json={"access_token": "t", "expires_in": 900})
         self.asked.append((request.method, path, body, request.headers.get("Idempotency-Key", "")))
+        if path.endswith("/stop"):
+            return httpx.Response(200, json={"id": ID, "status": "stopped"})
         if request.method == "POST":
             return httpx.Response(202, json=TAKEN)
         state = next(self.states)
@@ -72,3 +74,9 @@ def test_the_status_of_a_message_is_asked_by_its_id_and_one_that_is_not_known_is
     api.states = iter(["undelivered", ""])
     assert run("message", "status", ID) == 0
     assert run("message", "status", ID) == 1
+
+
+def test_a_message_is_stopped_by_its_id_with_a_reason(api: Api, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run("message", "stop", ID, "--reason", "wrong text", "--json") == 0
+    assert json.loads(capsys.readouterr().out) == {"id": ID, "status": "stopped"}
+    assert [one[:3] for one in api.asked] == [("POST", f"/v1/messages/{ID}/stop", {"reason": "wrong text"})]

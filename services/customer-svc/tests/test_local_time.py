@@ -108,7 +108,7 @@ async def test_a_quote_says_who_waits_for_their_time_and_the_plan_gives_each_zon
     assert (quote["local_time"], quote["recipients"]) == ("2026-06-04T10:00", 4)
     assert [one["until"] for one in quote["hours"]["waiting"]] == WAITING
     bulk = await abroad.bulk(bulk_id)
-    assert bulk["hours"] == quote["hours"]
+    assert (bulk["hours"], bulk["local_time"]) == (quote["hours"], "2026-06-04T10:00")
     assert bulk["send_by"] == "2026-06-05T17:00:00Z", "a day after the last"
     chunks = [fact.message for fact in await abroad.said("BulkRecipientsAttached")]
     due = sorted(datetime.fromtimestamp(chunk.due_at_unix_ms / 1000, UTC).isoformat() for chunk in chunks)

@@ -102,6 +102,21 @@ async def test_a_name_that_is_anothers_is_not_ones_own(salon: Any) -> None:
     assert (codes(before), after.status_code) == ((422, "not_own_sender"), 201)
 
 
+async def test_a_single_message_is_answered_with_the_warnings_that_a_quote_would_have(salon: Any) -> None:
+    await chooses(salon, "Salon")
+    await stands(salon, 1, "Salon")
+    body = {"to": "0412 000 001", "text": "Your table is ready"}
+    key = {"Idempotency_Key": "k"}
+
+    first = await salon.ask("POST", "/v1/messages", body, **key)
+    await stands(salon, 2, "Salon", registration=REGISTERED)
+
+    assert first.status_code == 202
+    assert [one["code"] for one in first.json()["warnings"]] == ["shown_unverified"]
+    assert (await salon.ask("POST", "/v1/messages", body, **key)).json() == first.json()
+    assert (await salon.ask("POST", "/v1/messages", body)).json()["warnings"] == []
+
+
 async def test_a_quote_warns_of_a_name_that_australia_shows_as_unverified(salon: Any) -> None:
     await salon.load(ROWS)
     await stands(salon, 1, "Salon")

@@ -38,13 +38,25 @@ class Account:
 def test_an_account_without_a_connection_for_a_while_gets_nothing_and_comes_back_in_steps_after_a_rest() -> None:
     account = Account()
     account.look(3, connected=False)
-    account.look(2)
+    account.look(2, good=1)
     assert account.shares == [], "a short interruption is none"
     account.look(20, connected=False)
     assert (account.health.share, account.health.why, account.shares) == (0, Why.DOWN, [(11, 0)])
     account.look(70, good=5)
     assert account.shares[1:] == [(46, 10), (56, 25), (66, 50), (76, 100)]
     assert account.health.why is Why.WELL
+
+
+def test_a_new_account_that_is_connected_late_gets_all_of_its_share_at_once_and_nothing_before() -> None:
+    account = Account()
+    account.look(30, connected=False)
+    assert (account.health.share, account.health.why, account.shares) == (0, Why.DOWN, [(6, 0)])
+    account.look(1)
+    assert (account.health.share, account.health.why, account.shares) == (100, Why.WELL, [(6, 0), (31, 100)])
+    account.look(1, good=5)
+    account.look(30, connected=False)
+    account.look(10)
+    assert account.health.share == 0, "from its first message on it has a past"
 
 
 def test_an_account_of_which_most_of_the_last_outcomes_fail_is_passed_over() -> None:

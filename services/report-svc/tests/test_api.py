@@ -9,6 +9,7 @@ from report_world import ACCEPTED, DELIVERED, TIME_MS, Send
 
 from muster.kit.pages import encode_cursor
 from muster.kit.pg import Database
+from muster.report.store import offsets
 
 
 async def test_a_message_is_shown_with_its_person_its_end_and_its_replies(
@@ -183,6 +184,23 @@ async def test_the_operator_reads_the_sums_of_every_send_page_by_page(
     bulk = found[str(sends[0].bulk)]
     assert bulk | {"recipients": 3, "credits": 2, "accepted": 1, "delivered": 1, "closed": True} == bulk
     assert rest["next_cursor"] is None
+
+
+async def test_the_operator_sees_how_far_the_report_has_read_without_a_hole(
+    http: httpx.AsyncClient, db: Database
+) -> None:
+    async with db.worker() as tx:
+        for topic, first, last in [("sms", 0, 9), ("sms", 12, 20), ("credits", 3, 4)]:
+            await offsets.cover(tx, topic, 1, [(first, last)])
+
+    first_page = await get(http, "/v1/ops/report/consumers", "operator", limit=1)
+    rest = await get(http, "/v1/ops/report/consumers", "operator", limit=1, cursor=first_page["next_cursor"])
+    halted = await get(http, "/v1/ops/report/consumers", "operator", halted=True)
+
+    found = {one["topic"]: one for one in first_page["items"] + rest["items"]}
+    assert {topic: one["next_offset"] for topic, one in found.items()} == {"credits": 5, "sms": 10}
+    assert found["sms"] | {"group": "report", "partition": 1, "halted": None, "reason": ""} == found["sms"]
+    assert (rest["next_cursor"], halted["items"]) == (None, [])
 
 
 async def test_the_laws_hold(http: httpx.AsyncClient, sends: tuple[Send, Send]) -> None:

@@ -283,6 +283,10 @@ class Muster(Operating):
         """What became of one message."""
         return cast(shapes.ReportRow, self.get(f"/v1/messages/{segment(message_id)}"))
 
+    def stop_message(self, message_id: str, reason: str = "") -> dict[str, Any]:
+        """Do not send one message, if it has not begun to leave; ApiError 409 where it is too late."""
+        return cast(dict[str, Any], self.post(f"/v1/messages/{segment(message_id)}/stop", {"reason": reason}))
+
     def progress(self, bulk_id: str) -> shapes.Progress:
         """Live numbers of a send, from the report."""
         return cast(shapes.Progress, self.get(_send_path(bulk_id, "progress")))

@@ -38,6 +38,7 @@ ROUTES = (
     Route("/v1/bulk-sms/{id}/resume", "dispatch"),
     Route("/v1/bulk-sms/{id}/unknown", "dispatch"),
     Route("/v1/bulk-sms/{id}/progress", "report"),
+    Route("/v1/messages/{id}/stop", "dispatch"),
     Route("/v1/bulk-sms/**", "customer"),
     Route("/v1/messages", "customer"),
     Route("/v1/messages/{id}", "report"),

@@ -23,6 +23,7 @@ from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 from muster.kit import metrics
 from muster.kit.pg import Database, Tx
 from muster.kit.problems import forbidden, not_found, unauthorized, unavailable
+from muster.kit.query import refuse_unknown
 from muster.kit.tokens import Caller, Fetch, Keys, KeysUnavailable, Role, TokenRefused, Verifier
 
 __all__ = [
@@ -79,21 +80,24 @@ async def _verified(request: Request, token: str | None) -> Caller:
 
 @dataclass(frozen=True)
 class Guard:
-    """The dependency that lets some roles pass. Seen by `route_roles`."""
+    """The dependency that lets some roles pass, who then hear what they ask for in vain: a filter of which nobody knows
+    would give more than was asked for. Seen by `route_roles`."""
 
     roles: frozenset[Role]
 
-    async def __call__(self, caller: Annotated[Caller, Depends(_authenticated)]) -> Caller:
-        """The caller; 401 without a valid token, 403 with another role."""
+    async def __call__(self, request: Request, caller: Annotated[Caller, Depends(_authenticated)]) -> Caller:
+        """The caller; 401 without a valid token, 403 with another role, 422 for a query parameter that is not known."""
         if caller.role not in self.roles:
             allowed = sorted(self.roles)
             raise forbidden(f"This needs the role {' or '.join(allowed)}; yours is {caller.role}.", roles=allowed)
+        if request.scope["query_string"]:
+            refuse_unknown(request)
         return caller
 
     async def caller_of(self, request: Request) -> Caller:
         """The same, straight from the request, where FastAPI solves no dependencies."""
         scheme, _, token = request.headers.get("authorization", "").partition(" ")
-        return await self(await _verified(request, token if token and scheme.lower() == "bearer" else None))
+        return await self(request, await _verified(request, token if token and scheme.lower() == "bearer" else None))
 
 
 def requires(*roles: Role) -> Any:

@@ -173,10 +173,14 @@ def _route(scope: Scope) -> str:
     return route_template(scope) or "unmatched"
 
 
+def matched_route(scope: Scope) -> Any:
+    """The matched route as it is included, None where there is none."""
+    return scope.get("fastapi", {}).get("effective_route_context") or scope.get("route")
+
+
 def route_template(scope: Scope) -> str:
     """The path template of the matched route ("/v1/users/{user_id}"), "" where there is none."""
-    found: Any = scope.get("fastapi", {}).get("effective_route_context") or scope.get("route")
-    return str(getattr(found, "path", "") or "")
+    return str(getattr(matched_route(scope), "path", "") or "")
 
 
 def _child_of(parent: str) -> str:

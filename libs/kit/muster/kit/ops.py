@@ -6,7 +6,7 @@ resumed. Nothing here shows a number or a text: a letter is told by its type, it
 
 from collections.abc import Callable, Mapping
 from datetime import datetime
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Protocol
 from uuid import UUID
 
 from fastapi import APIRouter, Path, Query, Request, Response
@@ -104,11 +104,19 @@ class ResumedOut(Model):
     partitions: list[int]
 
 
-def ops_router(service: str, handlers: Handlers) -> APIRouter:
-    """The operator's routes of `service` ("credit"), by app.state.desk."""
+class Places(Protocol):
+    """How far a service has read, and what is halted, in order of group, topic and partition."""
+
+    async def __call__(self, tx: Tx, after: halts.Place | None, limit: int, *, halted_only: bool) -> list[Record]:
+        """As `halts.places`."""
+
+
+def ops_router(service: str, handlers: Handlers, places: Places = halts.places) -> APIRouter:
+    """The operator's routes of `service` ("credit"), by app.state.desk. `places`: for one whose consumers are no
+    `muster.kit.consumer`."""
     router = APIRouter(prefix=f"/v1/ops/{service}", tags=["ops"])
     _add_letters(router, handlers)
-    _add_consumers(router, service)
+    _add_consumers(router, service, places)
     return router
 
 
@@ -177,7 +185,7 @@ def _add_letters(router: APIRouter, handlers: Handlers) -> None:
         return await once.answer(tx, caller, body, act)
 
 
-def _add_consumers(router: APIRouter, service: str) -> None:
+def _add_consumers(router: APIRouter, service: str, places: Places) -> None:
     operator = requires(Role.OPERATOR)
 
     @router.get("/consumers", summary="How far each consumer has read, and what is halted")
@@ -191,7 +199,7 @@ def _add_consumers(router: APIRouter, service: str) -> None:
         """In order of group, topic and partition."""
         place = decode_cursor(cursor, {"group": str, "topic": str, "partition": int}) if cursor else None
         after = (place["group"], place["topic"], place["partition"]) if place else None
-        rows = await _desk(request).ask(lambda tx: halts.places(tx, after, limit + 1, halted_only=halted))
+        rows = await _desk(request).ask(lambda tx: places(tx, after, limit + 1, halted_only=halted))
         return page_of(rows, limit, _place, _after_place)
 
     @router.post("/consumers/resume", response_model=ResumedOut, summary="Read on where a consumer is halted")

@@ -7,6 +7,7 @@ if __name__ == "__main__":
 import sys
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import timedelta
+from importlib import import_module
 from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
 from pydantic import ValidationError
@@ -92,6 +93,17 @@ def serve_api(process: Process[Any], db: Database, routers: Sequence["APIRouter"
     common = {"db": db, "settings": settings, "verifier": Verifier.of(settings)}
     serve_http(process, create_app(observe.service(), routers=routers, state={**common, **state}), settings)
     process.supervise("idempotency", forget_old_answers(db, settings.idempotency_kept_h))
+
+
+def api_of(package: str) -> Callable[[Process[Any]], Awaitable[None]]:
+    """The command that serves the ROUTERS of a package ("muster.credit.api"), which no other command imports."""
+
+    async def api(process: Process[Any]) -> None:
+        serve_api(process, await connect(process), import_module(package).ROUTERS)
+        process.ready()
+        await process.stopped()
+
+    return api
 
 
 def start_relay(

@@ -3,12 +3,13 @@
 import asyncio
 import json
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Annotated, Any
 
 import asyncpg
 import httpx
 import pytest
-from fastapi import APIRouter, Request
+from fastapi import APIRouter, Depends, Query, Request
 from pydantic import Field
 
 from muster.kit.auth import PUBLIC, Caller, Role, Verifier, public, requires, route_roles
@@ -23,6 +24,11 @@ ClientOf = Callable[..., httpx.AsyncClient]
 
 class Inner(Model):
     list: str
+
+
+@dataclass
+class Some:
+    since: Annotated[str, Query(alias="from")] = ""
 
 
 class Body(Model):
@@ -66,6 +72,12 @@ def routes(error: Exception | None = None) -> APIRouter:
     @router.get("/admins")
     async def admins(caller: Annotated[Caller, requires(Role.ADMIN)]) -> str:
         return caller.user_id
+
+    @router.get("/births")
+    async def births(
+        caller: Annotated[Caller, requires(Role.ADMIN)], some: Annotated[Some, Depends()], limit: Limit = 50
+    ) -> str:
+        return f"{some.since} {limit}"
 
     return router
 
@@ -265,6 +277,32 @@ async def test_no_token_and_the_wrong_role_are_told_apart(client_of: ClientOf, i
     problem_of(await ask(f"Bearer {issuer.token(role='staff')}"), 403, "forbidden")
     problem_of(await ask(f"Bearer {issuer.token(role='operator')}"), 403, "forbidden")
     assert (await ask(f"Bearer {issuer.token()}")).json() == "user-1"
+
+
+async def test_a_query_parameter_that_a_route_does_not_know_is_named_with_those_that_it_knows(
+    client_of: ClientOf, issuer: Any
+) -> None:
+    outer = APIRouter(prefix="/v1")
+    outer.include_router(routes())
+    client = client_of(outer, verifier=Verifier.of(ServiceSettings(), fetch=issuer.fetch))
+    headers = {"Authorization": f"Bearer {issuer.token()}"}
+
+    assert (await client.get("/v1/births?from=a&limit=3", headers=headers)).json() == "a 3"
+    wrong = problem_of(
+        await client.get("/v1/births?since=a&limit=3&Limit=4&since=b", headers=headers), 422, "not_valid"
+    )
+    assert [(one["field"], one["code"]) for one in wrong["errors"]] == [
+        ("since", "unknown_parameter"),
+        ("Limit", "unknown_parameter"),
+    ]
+    assert "known are limit, from" in wrong["errors"][0]["message"]
+    wrong = problem_of(await client.get("/v1/admins?limit=3", headers=headers), 422, "not_valid")
+    assert "this path takes none" in wrong["errors"][0]["message"]
+    many = "&".join(f"{'x' * 200}{n}=1" for n in range(300))
+    wrong = problem_of(await client.get(f"/v1/admins?{many}", headers=headers), 422, "not_valid")
+    assert len(json.dumps(wrong)) < 10_000
+    problem_of(await client.get("/v1/births?since=a"), 401, "unauthorized")
+    assert (await client.get("/v1/pages?limit=3&utm_source=mail")).json() == {"limit": 3}, "whom we do not know"
 
 
 async def test_while_no_keys_were_ever_had_the_answer_is_503(client_of: ClientOf, issuer: Any) -> None:

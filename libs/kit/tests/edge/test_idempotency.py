@@ -53,7 +53,13 @@ def routes() -> APIRouter:
 
     @router.post("/things/{thing_id}/copies")
     async def copies(
-        thing_id: int, body: Thing, caller: Member, tx: Annotated[Tx, tenant_tx], once: Annotated[Once, idempotent]
+        thing_id: int,
+        body: Thing,
+        caller: Member,
+        x: int = 0,
+        *,
+        tx: Annotated[Tx, tenant_tx],
+        once: Annotated[Once, idempotent],
     ) -> Response:
         return await once.answer(tx, caller, body, lambda: add(tx, caller, body))
 

@@ -11,16 +11,9 @@ from muster.kit.law_watch import watch_laws
 from muster.kit.pg import Database, Tx
 from muster.kit.process import Process
 from muster.kit.repeat import repeat
-from muster.kit.service import connect, main, serve_api, start_consumer, start_relay
+from muster.kit.service import api_of, connect, main, start_consumer, start_relay
 
-
-async def api(process: Process[CreditSettings]) -> None:
-    """Serve HTTP."""
-    from muster.credit.api import ROUTERS
-
-    serve_api(process, await connect(process), ROUTERS)
-    process.ready()
-    await process.stopped()
+api = api_of("muster.credit.api")
 
 
 async def worker(process: Process[CreditSettings]) -> None:

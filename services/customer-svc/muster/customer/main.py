@@ -1,8 +1,10 @@
 """The processes of customer-svc: `python -m muster.customer.main api|worker|migrate`."""
 
+import asyncio
 from functools import partial
 
 from muster.customer import events
+from muster.customer.domain import calendars
 from muster.customer.gatherer import Gatherer
 from muster.customer.handlers import facts, guarding, messages
 from muster.customer.planner import Limits, Planner
@@ -17,6 +19,7 @@ from muster.kit.service import connect, main, serve_api, start_consumer, start_r
 
 _REPEATED_MAX = 10_000
 _FORGET_S = 600.0
+_WARM_S = 20.0
 
 
 async def api(process: Process[CustomerSettings]) -> None:
@@ -25,6 +28,7 @@ async def api(process: Process[CustomerSettings]) -> None:
 
     db = await connect(process)
     serve_api(process, db, ROUTERS, gatherer=_gatherer(db, process.settings))
+    process.supervise("calendars", _warm())
     process.ready()
     await process.stopped()
 
@@ -62,9 +66,17 @@ async def worker(process: Process[CustomerSettings]) -> None:
         db, settings.bulk_id_key_bytes, _scheduler_limits(settings), relay.wake, guard=settings.limits
     )
     process.supervise("scheduler", scheduler.run())
+    process.supervise("calendars", _warm())
     process.supervise("counters", repeat("counters", _FORGET_S, lambda: guarding.forget(db)))
     process.ready()
     await process.stopped()
+
+
+async def _warm() -> None:
+    """Load the calendars of the world before anybody asks for one; a process that has just begun has better to do."""
+    await asyncio.sleep(_WARM_S)
+    await asyncio.to_thread(calendars.warm)
+    await asyncio.Event().wait()
 
 
 async def _say_suppressions_again(db: Database, minutes: int) -> None:

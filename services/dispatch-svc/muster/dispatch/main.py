@@ -17,7 +17,7 @@ from muster.kit.law_watch import watch_laws
 from muster.kit.pg import Database
 from muster.kit.process import Process
 from muster.kit.repeat import repeat
-from muster.kit.service import connect, main, serve_api, start_consumer, start_relay
+from muster.kit.service import api_of, connect, main, start_consumer, start_relay
 
 GROUP: Final = "dispatch"
 HEARD: Final = (
@@ -33,13 +33,7 @@ _SLOW_S: Final = 5.0
 _MORE_S: Final = 0.02
 
 
-async def api(process: Process[DispatchSettings]) -> None:
-    """Serve HTTP."""
-    from muster.dispatch.api import ROUTERS
-
-    serve_api(process, await connect(process), ROUTERS)
-    process.ready()
-    await process.stopped()
+api = api_of("muster.dispatch.api")
 
 
 async def worker(process: Process[DispatchSettings]) -> None:

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from muster.kit.pg import Database
 from muster.kit.process import Process
 from muster.kit.repeat import repeat
-from muster.kit.service import connect, main, serve_api, start_consumer, start_relay
+from muster.kit.service import api_of, connect, main, start_consumer, start_relay
 from muster.kit.settings import secret
 from muster.reply import events, handlers
 from muster.reply.mail import Postman, Postmark, about_credits, replies
@@ -18,13 +18,7 @@ _FORGET_EVERY_S = 3_600.0
 _FORGET_AT_ONCE = 1_000
 
 
-async def api(process: Process[ReplySettings]) -> None:
-    """Serve HTTP."""
-    from muster.reply.api import ROUTERS
-
-    serve_api(process, await connect(process), ROUTERS)
-    process.ready()
-    await process.stopped()
+api = api_of("muster.reply.api")
 
 
 async def worker(process: Process[ReplySettings]) -> None:

@@ -42,7 +42,8 @@ def statement(
             lines = save(muster, STATEMENT, export, query)
             show({"file": str(export), "entries": lines}, as_json=as_json)
             return
-        columns = ("at", "kind", "credits", "available_after", "reserved_after", "consumed_after", "bulk_id", "reason")
+        after = ("available_after", "reserved_after", "consumed_after", "owed_after")
+        columns = ("at", "kind", "credits", *after, "bulk_id", "reason")
         show_rows(muster.pages(STATEMENT, **query), columns, as_json=as_json)
 
 

@@ -45,6 +45,17 @@ def status(message_id: str, as_json: AsJson = False) -> None:  # noqa: FBT002
         show(dict(muster.message_status(message_id)), as_json=as_json)
 
 
+@app.command("stop")
+def stop(
+    message_id: str,
+    reason: Annotated[str, typer.Option(help="why, for the audit log")] = "",
+    as_json: AsJson = False,  # noqa: FBT002
+) -> None:
+    """Do not send one message, if it has not begun to leave; exit 1 where it is too late."""
+    with Muster(Connection.from_environment()) as muster:
+        show(muster.stop_message(message_id, reason), as_json=as_json)
+
+
 def _ended(muster: Muster, message_id: str, wait_s: float) -> dict[str, Any]:
     """The message when nothing more is to be expected of it, or as it stands when the time is over."""
     until = time.monotonic() + wait_s

@@ -1,7 +1,7 @@
 """`muster ops`: what an operator decides about events that could not be applied, about sends that wait too long,
 and for whom nothing may leave."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from enum import StrEnum
 from typing import Annotated, Any
 from urllib.parse import quote
@@ -24,6 +24,15 @@ class Service(StrEnum):
     CREDIT = "credit"
     DISPATCH = "dispatch"
     REPLY = "reply"
+    REPORT = "report"
+
+
+class Books(StrEnum):
+    """Who keeps books of sends."""
+
+    CUSTOMER = "customer"
+    CREDIT = "credit"
+    DISPATCH = "dispatch"
     REPORT = "report"
 
 
@@ -61,8 +70,10 @@ Most = Annotated[int | None, typer.Option(min=0, help="0: no limit; as for all u
 Reason = Annotated[str, typer.Option(help="why, for the audit log")]
 
 
-def _rows(muster: Muster, service: Service | None, below: str, **query: str | int | None) -> Iterator[dict[str, Any]]:
-    for one in [service] if service else Service:
+def _rows(
+    muster: Muster, services: Sequence[StrEnum], below: str, **query: str | int | None
+) -> Iterator[dict[str, Any]]:
+    for one in services:
         for row in muster.pages(f"/v1/ops/{one}/{below}", **query):
             yield {"service": str(one), **row}
 
@@ -76,7 +87,7 @@ def list_letters(
 ) -> None:
     """Dead letters of all services or one, newest first."""
     with Muster(Connection.from_environment(operator=True)) as muster:
-        rows = _rows(muster, service, "dead-letters", state=str(state), topic=topic)
+        rows = _rows(muster, _of(service), "dead-letters", state=str(state), topic=topic)
         columns = ("service", "id", "parked_at", "type", "topic", "partition", "offset", "attempts", "reason")
         show_rows(rows, columns, as_json=as_json)
 
@@ -110,7 +121,7 @@ def consumers(
 ) -> None:
     """How far each service has read each partition, and what is halted and why."""
     with Muster(Connection.from_environment(operator=True)) as muster:
-        rows = _rows(muster, service, "consumers", halted="true" if halted else None)
+        rows = _rows(muster, _of(service), "consumers", halted="true" if halted else None)
         columns = ("service", "topic", "partition", "next_offset", "updated_at", "halted", "loss_accepted", "reason")
         show_rows(rows, columns, as_json=as_json)
 
@@ -162,6 +173,18 @@ def resolve(
     with Muster(Connection.from_environment(operator=True)) as muster:
         body = {"action": str(action), "reason": reason}
         show(muster.post(f"/v1/ops/dispatch/bulks/{path}/resolution", body), as_json=as_json)
+
+
+@app.command()
+def sums(
+    service: Annotated[Books | None, typer.Option(help="as this service knows them; as all four unless said")] = None,
+    as_json: AsJson = False,  # noqa: FBT002
+) -> None:
+    """What each send comes to, as each service that keeps books of it has it; what `muster laws` compares."""
+    with Muster(Connection.from_environment(operator=True)) as muster:
+        rows = _rows(muster, [service] if service else list(Books), "bulks")
+        columns = ("service", "tenant_id", "bulk_id", "recipients", "reserved", "used", "released", "held", "closed")
+        show_rows(rows, columns, as_json=as_json)
 
 
 @app.command()
@@ -224,6 +247,10 @@ def set_limits(
     given = {"range_hourly": range_hourly, "prefix_hourly": prefix_hourly, "plan_range": plan_range, "daily": daily}
     with Muster(Connection.from_environment(operator=True)) as muster:
         show(muster.put(_limits_path(tenant_id), {**given, "reason": reason}), as_json=as_json)
+
+
+def _of(service: Service | None) -> Sequence[Service]:
+    return [service] if service else list(Service)
 
 
 def _limits_path(tenant_id: str) -> str:

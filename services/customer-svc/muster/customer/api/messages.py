@@ -19,6 +19,7 @@ from muster.customer.api.common import (
     tenant_closed,
     tenant_not_heard_of,
 )
+from muster.customer.api.quotes import WarningOut
 from muster.customer.domain.pricing import unusable
 from muster.customer.domain.refusal import Refusal
 from muster.customer.domain.sends import judge_send_by
@@ -69,7 +70,8 @@ _QUICK: Final = msgspec.json.Decoder(_Quick)
 
 
 class MessageOut(Model):
-    """A message that was taken, and until when it may leave. id: as in the report, where it shows what became of it."""
+    """A message that was taken, and until when it may leave. id: as in the report, where it shows what became of it;
+    warnings: as a quote gives them."""
 
     id: str
     bulk_id: UUID
@@ -77,6 +79,7 @@ class MessageOut(Model):
     parts: int
     credits: int
     send_by: datetime
+    warnings: tuple[WarningOut, ...] = ()
 
 
 @router.post("/messages", status_code=202, response_model=MessageOut, openapi_extra=documented(MessageIn))

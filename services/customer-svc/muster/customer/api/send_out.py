@@ -6,6 +6,7 @@ from uuid import UUID
 
 import orjson
 
+from muster.customer.api.when import wall_text
 from muster.customer.domain.sends import (
     Cut,
     Heard,
@@ -52,7 +53,8 @@ class HoursOut(Model):
 
 class BulkOut(Model):
     """A send. What planning has not found yet is as quoted; reserved = used + released + held. `again_of`: it is for
-    those who did not get that send; `schedule_id`: it is a start of that schedule."""
+    those who did not get that send; `schedule_id`: it is a start of that schedule; `local_time`: what a clock of
+    their own shows before anybody is texted."""
 
     id: UUID
     state: State
@@ -79,6 +81,7 @@ class BulkOut(Model):
     problem: dict[str, Any] | None
     waiting_for: dict[str, Any] | None
     hours: HoursOut | None
+    local_time: str | None
     partial: str
     send_by: datetime
     created_at: datetime
@@ -117,6 +120,7 @@ def bulk_out(row: Record, unknown_kept_s: float) -> BulkOut:
         problem=_json(row["problem"]) or _json(row["credits_refused"]) or _problem(row, state),
         waiting_for=_waiting_for(row, state, unknown_kept_s),
         hours=_json(row["hours"]),
+        local_time=row["local_time"] and wall_text(row["local_time"]),
         partial=Partial(row["partial"]).name.lower(),
         send_by=row["send_by"],
         created_at=row["created_at"],

@@ -8,6 +8,7 @@ from typing import Final
 
 _DAY: Final = timedelta(days=1)
 _REMEMBERED_MAX: Final = 1_000
+_EPOCH: Final = date(2026, 1, 1)
 
 
 def days_between(calendars: Iterable[str], begin: int, end: int) -> list[date]:
@@ -34,6 +35,12 @@ def is_known(calendar: str) -> bool:
     country, _, part = calendar.partition("-")
     parts = list_supported_countries(include_aliases=False).get(country)
     return parts is not None and (not part or part in parts)
+
+
+def warm() -> None:
+    """Load what takes most of a second the first time: for a thread of a process that has just begun."""
+    is_known("AU")
+    named_days(("AU",), _EPOCH, _EPOCH)
 
 
 @lru_cache(_REMEMBERED_MAX)

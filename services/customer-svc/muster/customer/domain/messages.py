@@ -1,6 +1,6 @@
 """Single messages that are sent together: which share a send, which share a chunk, in which order."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from itertools import groupby
@@ -16,7 +16,7 @@ from muster.customer.domain.tariff import Destination
 class Sendable:
     """A message that may go. `place`: which of the group it is. customer_id 0: nobody's number. `send_by` None: as
     long as a message has by default. `by`: the user who sends it. message_class and kind as in the events.
-    allowed: as of a frozen chunk."""
+    allowed: as of a frozen chunk. warnings: what whoever sends it should know."""
 
     place: int
     tenant_id: UUID
@@ -30,6 +30,7 @@ class Sendable:
     destination: Destination
     text: str
     allowed: tuple[int, ...] = ()
+    warnings: Sequence[Mapping[str, str]] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,6 +7,8 @@ from enum import Enum
 from typing import TypeAlias
 from uuid import UUID
 
+import orjson
+
 from muster.customer import events
 from muster.customer.domain.customers import Mobile, NumberReader
 from muster.customer.domain.hours import Hours
@@ -14,7 +16,7 @@ from muster.customer.domain.limits import NO_LIMITS, Limits, Over, why
 from muster.customer.domain.messages import Sendable, Together, group
 from muster.customer.domain.pricing import Verbatim
 from muster.customer.domain.refusal import Refusal
-from muster.customer.domain.senders import refusal
+from muster.customer.domain.senders import refusal, warnings
 from muster.customer.domain.sends import SEND_BY_DEFAULT
 from muster.customer.domain.tariff import Tariff
 from muster.customer.events import Header, MessageClass, MessageKind, Partial
@@ -85,20 +87,22 @@ class Ask:
 
 @dataclass(frozen=True, slots=True)
 class Taken:
-    """A message that will be sent."""
+    """A message that will be sent, and what whoever sends it should know."""
 
     bulk_id: UUID
     seq: int
     parts: int
     credits: int
     send_by: datetime
+    warnings: Sequence[Mapping[str, str]] = ()
 
     @property
     def document(self) -> bytes:
         """The answer to who has asked, as JSON."""
         return (
             f'{{"id":"{self.bulk_id}-{self.seq}","bulk_id":"{self.bulk_id}","state":"waiting","parts":{self.parts},'
-            f'"credits":{self.credits},"send_by":"{self.send_by:%Y-%m-%dT%H:%M:%S.%fZ}"}}'
+            f'"credits":{self.credits},"send_by":"{self.send_by:%Y-%m-%dT%H:%M:%S.%fZ}",'
+            f'"warnings":{orjson.dumps(self.warnings).decode() if self.warnings else "[]"}}}'
         ).encode()
 
 
@@ -271,7 +275,13 @@ def _sendable(place: int, one: _Named, tariff: Tariff, texts: Verbatim, *, suppr
         destination,
         ask.text,
         allowed,
+        _warnings(one),
     )
+
+
+def _warnings(one: _Named) -> Sequence[Mapping[str, str]]:
+    own = one.tenant.own_sender
+    return warnings(own, (one.mobile.country,)) if own is not None else ()
 
 
 def _allowed(one: _Named) -> tuple[int, ...] | None:
@@ -343,6 +353,6 @@ def _facts(send: Together, bulk: NewBulk, caller: Caller) -> list[Fact]:
 def _taken(send: Together, bulk: NewBulk) -> dict[int, Taken]:
     costs = [cost for chunk in send.chunks for cost in zip(chunk.seqs, chunk.parts, chunk.prices, strict=True)]
     return {
-        message.place: Taken(bulk.bulk_id, seq, parts, credits, bulk.send_by)
+        message.place: Taken(bulk.bulk_id, seq, parts, credits, bulk.send_by, message.warnings)
         for message, (seq, parts, credits) in zip(send.messages, costs, strict=True)
     }

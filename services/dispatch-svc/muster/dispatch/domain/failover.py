@@ -130,6 +130,9 @@ def _ill(now: Health, why: Why, at: float) -> Health:
 
 
 def _mended(now: Health, at: float, limits: Limits) -> Health:
+    if now.why is Why.DOWN and not now.answered and not now.not_taken:
+        # A new one, bound for the first time: it was down for want of a connection, and there is nothing to mend.
+        return replace(now, share=WHOLE, why=Why.WELL, since=at)
     rest_s = min(limits.rest_s * 2**now.relapses, limits.rest_s_max)
     if now.share == WHOLE:
         # Long enough well, it has no past.

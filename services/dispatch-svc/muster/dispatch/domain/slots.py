@@ -45,11 +45,11 @@ SLOT_OF_REASON: Final = {
 }
 REASON_OF_SLOT: Final = {slot: reason for reason, slot in SLOT_OF_REASON.items()}
 _STOPPED: Final = frozenset(SLOT_OF_REASON.values())
-_OPEN: Final = frozenset((Slot.QUEUED, Slot.RETRY))
+OPEN: Final = frozenset((Slot.QUEUED, Slot.RETRY))
 # What became of them may never be known, and costs what it costs.
 SETTLED: Final = frozenset((Slot.CHARGED, Slot.RELEASED))
 _UNKNOWN: Final = SETTLED | {Slot.UNKNOWN}
-_OPEN_OCTETS: Final = bytes(sorted(_OPEN))
+_OPEN_OCTETS: Final = bytes(sorted(OPEN))
 
 
 class Word(NamedTuple):
@@ -110,7 +110,7 @@ def left_of(states: bytes) -> Slot | None:
 
     Unknown goes before all else, since it may change; a message counts as accepted when all of its parts are.
     """
-    if not _OPEN.isdisjoint(states):
+    if not OPEN.isdisjoint(states):
         return None
     if not _UNKNOWN.isdisjoint(states):
         return Slot.UNKNOWN
@@ -129,7 +129,7 @@ def words(parts: bytes, before: bytes, after: bytes) -> list[Word]:
 
 
 def _news(old: int, new: int) -> bool:
-    return old != new and new not in _OPEN
+    return old != new and new not in OPEN
 
 
 _LEFT_OF_ONE: Final = {
@@ -181,7 +181,7 @@ def sums(parts: bytes, prices: Sequence[int], slots: bytes) -> ChunkSums:
         price, count = prices[position], parts[position]
         used += credits_of(price, count, _charged(states))
         unknown_credits += credits_of(price, count, states.count(Slot.UNKNOWN))
-        open_credits += credits_of(price, count, sum(1 for state in states if state in _OPEN))
+        open_credits += credits_of(price, count, sum(1 for state in states if state in OPEN))
         short += left is Slot.CREDITS
     return ChunkSums(
         accepted=counts.get(Slot.ACCEPTED, 0),

@@ -4,6 +4,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
+from uuid import UUID
 
 from muster.dispatch.domain.slots import ChunkSums, Slot
 from muster.dispatch.events import ChunkFacts, ChunkKey, Recipients, read_recipients
@@ -106,6 +107,17 @@ async def lock(tx: Tx, keys: Collection[ChunkKey]) -> dict[ChunkKey, Home]:
     """Lock chunks in order."""
     rows = await tx.fetch(_LOCK, *key_columns(keys))
     return {home.key: home for home in map(home_of, rows)}
+
+
+_OF_SEND: Final = """
+SELECT tenant_id, bulk_id, chunk FROM chunk WHERE tenant_id = $1 AND bulk_id = $2 AND kind <> $4
+ORDER BY chunk LIMIT $3
+"""
+
+
+async def of_send(tx: Tx, tenant_id: UUID, bulk_id: UUID, limit: int, *, but_kind: int) -> list[ChunkKey]:
+    """The chunks of a send, the first ones first; none of one of that kind."""
+    return [key_of(row) for row in await tx.fetch(_OF_SEND, tenant_id, bulk_id, limit, but_kind)]
 
 
 def key_columns(keys: Collection[ChunkKey]) -> tuple[list[Any], list[Any], list[int]]:

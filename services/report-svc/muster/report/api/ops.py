@@ -12,7 +12,7 @@ from muster.laws import report, system
 from muster.laws.result import SHOWN_MAX, LawResult
 from muster.report import domain
 from muster.report.handlers import HANDLERS
-from muster.report.store import reading
+from muster.report.store import offsets, reading
 
 
 class BulkSums(Model):
@@ -64,5 +64,5 @@ ROUTERS = (
     sums_router("report", BulkSums, reading.bulks),
     messages_router("report", reading.messages),
     laws_router("report", check_laws),
-    ops_router("report", lambda _: HANDLERS),
+    ops_router("report", lambda _: HANDLERS, offsets.places),
 )

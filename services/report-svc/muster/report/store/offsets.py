@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import Final
 from uuid import UUID
 
-from muster.kit.pg import Tx
+from muster.kit.pg import Record, Tx
 from muster.report.domain import Range, union
 
 _GROW: Final = """
@@ -55,6 +55,22 @@ async def torn(tx: Tx) -> dict[tuple[str, int], list[Range]]:
         (row["topic"], row["partition"]): list(zip(row["firsts"], row["lasts"], strict=True))
         for row in await tx.fetch(_TORN)
     }
+
+
+# Up to the first hole, which the auditor fills. That Faust halts is a metric: no partition of it is halted by a row.
+_PLACES: Final = """
+SELECT 'report' AS consumer_group, topic, partition, NULL::bigint AS epoch, min(last_offset) + 1 AS next_offset,
+    NULL::timestamptz AS updated_at, NULL::text AS kind, NULL::text AS reason, NULL::timestamptz AS halted_at,
+    false AS loss_accepted
+FROM applied_range
+WHERE NOT $4 AND ($1::text IS NULL OR ('report', topic, partition) > ($1, $2::text, $3::int))
+GROUP BY topic, partition ORDER BY topic, partition LIMIT $5
+"""
+
+
+async def places(tx: Tx, after: tuple[str, str, int] | None, limit: int, *, halted_only: bool) -> list[Record]:
+    """How far the stream has applied each partition without a hole, in order of topic and partition."""
+    return await tx.fetch(_PLACES, *(after or (None, None, None)), halted_only, limit)
 
 
 _TOPICS: Final = "SELECT topic, topic_id FROM heard_topic"
