@@ -176,7 +176,10 @@ async def stage(db: Database) -> AsyncIterator[Stage]:
         async with db.worker() as tx:
             await seed(tx, conf)
         app = create_app("dispatch", routers=ROUTERS, state={"db": db, "verifier": Nobody(), "settings": conf})
-        async with http_world.serving(app, plug), httpx.AsyncClient(base_url=callback_url, trust_env=False) as http:
+        async with (
+            http_world.serving(app, plug),
+            httpx.AsyncClient(base_url=callback_url, trust_env=False, timeout=60) as http,
+        ):
             yield Stage(vendor, conf, http)
 
 
