@@ -71,11 +71,20 @@ def test_the_password_may_come_from_the_environment(asked: Asked, run: Run, monk
     assert asked == [("PATCH", "/v1/carriers/west", {"password": "other"})]
 
 
-@pytest.mark.parametrize("word", ["password=x", "smpp.password=x", "parts_window", "=5"])
+@pytest.mark.parametrize("word", ["password=x", "smpp.password=x", "http.secrets={}", "parts_window", "=5"])
 def test_a_setting_that_is_none_and_a_password_among_the_arguments_are_refused(
     asked: Asked, run: Run, word: str
 ) -> None:
     assert run("change", "west", "--set", word).exit_code == 2
+    assert asked == []
+
+
+@pytest.mark.parametrize("words", [["smpp=5"], ['http={"secrets": {}}'], ["parts_window=5", "parts_window.x=5"]])
+def test_a_setting_that_takes_the_place_of_its_group_is_refused(asked: Asked, run: Run, words: list[str]) -> None:
+    given = [word for one in words for word in ("--set", one)]
+    create = ("create", "west", "--host", "a.example", "--system-id", "me")
+
+    assert [run(*create, *given).exit_code, run("change", "west", *given).exit_code] == [2, 2]
     assert asked == []
 
 

@@ -49,6 +49,14 @@ def run(*arguments: str) -> int:
     return int(ended.value.code or 0)
 
 
+def test_a_schedule_can_be_by_another_sender_of_the_business(asked: Any) -> None:
+    said = ("--name", "Weekly", "--credits-max", "500", "--cron", "0 10 * * 2", "--sender", "Salon")
+    assert run("add", "Hello", *said) == 0
+
+    [(_, _, body)] = asked
+    assert body["sender"] == "Salon"
+
+
 def test_a_schedule_is_added_as_it_is_said(asked: Any, capsys: Any) -> None:
     said = (
         "--name",

@@ -64,6 +64,17 @@ def test_a_send_can_be_for_a_time_of_each_recipients_own(asked: list[tuple[str, 
     assert quoted == {"text": "Hello", "audience": {"all": True}, "local_time": "2026-12-24T10:00"}
 
 
+def test_a_send_can_be_by_another_sender_of_the_business_and_be_too_late(asked: list[tuple[str, str, Any]]) -> None:
+    until = "2026-12-24T17:00:00+11:00"
+    assert run("send", "Hello", "--yes", "--no-watch", "--json", "--sender", "Salon", "--send-by", until) == 0
+    assert run("bulk", "again", BULK, "--yes", "--no-watch", "--json", "--send-by", until) == 0
+
+    [quoted] = [body for method, path, body in asked if (method, path) == ("POST", "/v1/quotes")]
+    assert quoted == {"text": "Hello", "audience": {"all": True}, "sender": "Salon"}
+    sent = [body for method, path, body in asked if (method, path) == ("POST", "/v1/bulk-sms")]
+    assert sent == [{"quote_id": BULK, "partial": "nothing", "send_by": until}] * 2
+
+
 @pytest.mark.parametrize(("options", "failed"), [((), False), (("--failed",), True)])
 def test_a_send_is_sent_again_after_its_new_quote_was_shown(
     asked: list[tuple[str, str, Any]], capsys: pytest.CaptureFixture[str], options: tuple[str, ...], failed: bool

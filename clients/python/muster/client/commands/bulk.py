@@ -20,6 +20,9 @@ Partial = Annotated[
     Literal["nothing", "first_n"],
     typer.Option(help="where credits are short: send nothing, or to the first whom they cover"),
 ]
+SendBy = Annotated[
+    str | None, typer.Option(help="what has not left by then is not sent, such as 2026-12-24T17:00:00+11:00")
+]
 Yes = Annotated[bool, typer.Option("--yes", "-y", help="send without asking")]
 Watch = Annotated[bool, typer.Option(help="show progress until the send ends")]
 ENDED = ("closed", "refused", "needs_confirmation")
@@ -36,6 +39,10 @@ def send(
     local_time: Annotated[
         str | None, typer.Option(help="not before this in each recipient's own time zone, such as 2026-12-24T10:00")
     ] = None,
+    sender: Annotated[
+        str | None, typer.Option(help="by this one of the business's senders; that of its settings unless said")
+    ] = None,
+    send_by: SendBy = None,
     partial: Partial = "nothing",
     yes: Yes = False,  # noqa: FBT002
     watch: Watch = True,  # noqa: FBT002
@@ -44,17 +51,23 @@ def send(
     """Text all customers who allow it: quote, ask, send, and show the progress; exit 1 if it is not sent."""
     written = text_from_stdin() if text == "-" else text
     with Muster(Connection.from_environment()) as muster:
-        options = {"local_time": local_time} if local_time else {}
+        asked = {"local_time": local_time, "sender": sender}
+        options = {name: value for name, value in asked.items() if value}
         quote = muster.quote(written, {"tag": tag} if tag else {"all": True}, **options)
-        _send(muster, quote, partial, yes=yes, watch=watch, as_json=as_json)
+        _send(muster, quote, _terms(partial, send_by), yes=yes, watch=watch, as_json=as_json)
 
 
-def _send(muster: Muster, quote: Quote, partial: str, *, yes: bool, watch: bool, as_json: bool) -> None:
+def _terms(partial: str, send_by: str | None) -> dict[str, str]:
+    """What is said of a send when its quote is confirmed."""
+    return {"partial": partial, **({"send_by": send_by} if send_by else {})}
+
+
+def _send(muster: Muster, quote: Quote, terms: dict[str, str], *, yes: bool, watch: bool, as_json: bool) -> None:
     """Show a quote, ask, send it and show how it goes; exit 1 if it is not sent."""
     show(dict(quote), as_json=as_json)
     if not yes and not typer.confirm(f"Send to {quote['recipients']:,} for {quote['credits']:,} credits?", err=True):
         raise typer.Exit(1)
-    bulk = muster.send(quote["id"], partial=partial)
+    bulk = muster.send(quote["id"], **terms)
     if watch:
         follow(muster, bulk["id"], quote["recipients"])
     ended = muster.bulk(bulk["id"])
@@ -140,6 +153,7 @@ def watch(bulk_id: str, as_json: AsJson = False) -> None:  # noqa: FBT002
 def again(
     bulk_id: str,
     failed: Annotated[bool, typer.Option(help="also to those of whom a receipt says that it failed")] = False,  # noqa: FBT002
+    send_by: SendBy = None,
     partial: Partial = "nothing",
     yes: Yes = False,  # noqa: FBT002
     watch: Watch = True,  # noqa: FBT002
@@ -147,7 +161,8 @@ def again(
 ) -> None:
     """Send a closed send again to those who certainly did not get it: quote, ask, send, and show the progress."""
     with Muster(Connection.from_environment()) as muster:
-        _send(muster, muster.again(bulk_id, failed=failed), partial, yes=yes, watch=watch, as_json=as_json)
+        quote, terms = muster.again(bulk_id, failed=failed), _terms(partial, send_by)
+        _send(muster, quote, terms, yes=yes, watch=watch, as_json=as_json)
 
 
 @app.command()

@@ -17,6 +17,9 @@ app = typer.Typer(no_args_is_help=True, help="Carrier accounts, and the carrier 
 
 WAIT_S_MAX = 60.0
 _POLL_S = 0.5
+# What is no value but has fields; and what is a secret, whatever it is a field of.
+_GROUPS = frozenset({"smpp", "http"})
+_SECRET = frozenset({"password", "secrets"})
 _COLUMNS = ("account", "kind", "state", "gets", "connections", "in_flight", "why", "routes")
 
 Settings = Annotated[
@@ -189,10 +192,13 @@ def _read_settings(words: list[str]) -> dict[str, Any]:
     body: dict[str, Any] = {}
     for word in words:
         name, equals, value = word.partition("=")
-        if not equals or not name or name.rpartition(".")[2] == "password":
-            raise typer.BadParameter(f"{name}: write NAME=VALUE; a password is never an argument", param_hint="--set")
         group, _, last = name.rpartition(".")
-        (body.setdefault(group, {}) if group else body)[last] = _value(value)
+        if not equals or not name or not _SECRET.isdisjoint(name.split(".")):
+            raise typer.BadParameter(f"{name}: write NAME=VALUE; a password is never an argument", param_hint="--set")
+        members = body.setdefault(group, {}) if group else body
+        if name in _GROUPS or not isinstance(members, dict):
+            raise typer.BadParameter(f"{name}: write one field of it, such as smpp.binds=4", param_hint="--set")
+        members[last] = _value(value)
     return body
 
 

@@ -28,6 +28,9 @@ LocalTime = Annotated[
     bool | None,
     typer.Option("--local-time/--same-moment", help="text each recipient at that time of their own time zone"),
 ]
+Sender = Annotated[
+    str | None, typer.Option(help="by this one of the business's senders; that of its settings unless said")
+]
 Zone = Annotated[str, typer.Option(help="an IANA name, such as Australia/Sydney; the business's own unless said")]
 
 
@@ -63,6 +66,7 @@ def add(
         typer.Option(help="above the ceiling: leave the start out, or send to the first whom it covers"),
     ] = "skip",
     local_time: LocalTime = None,
+    sender: Sender = None,
     as_json: AsJson = False,  # noqa: FBT002
 ) -> None:
     """Keep a schedule. Each start is quoted, planned and reserved when its time has come."""
@@ -75,6 +79,7 @@ def add(
         "credits_max": credits_max,
         "above_credits_max": above,
         **({} if local_time is None else {"local_time": local_time}),
+        **({} if sender is None else {"sender": sender}),
     }
     with Muster(Connection.from_environment()) as muster:
         _show(muster.add_schedule(body), as_json=as_json)
