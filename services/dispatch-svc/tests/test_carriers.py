@@ -115,7 +115,7 @@ async def test_what_cannot_be_is_refused_by_name_when_it_is_made_and_when_it_is_
 
 
 async def test_the_name_of_an_account_is_short_and_plain(op: Operator) -> None:
-    for account in ("", "West", "west_1", "-west", "w" * 31, "a/b"):
+    for account in ("", "West", "west_1", "-west", "w" * 31, "a/b", "sandbox"):
         answer = await op("POST", "", {"account": account, "smpp": SMPP})
         assert [error["field"] for error in answer.json()["errors"]] == ["account"]
 

@@ -274,6 +274,8 @@ GENERIC: dict[str, Any] = {"adapter": "generic", "base_url": "https://a.example"
         ({"adapter": "generic", "base_url": "https://a.example"}, "generic"),
         ({**GENERIC, "generic": {**DESCRIBED, "path": "//evil.example"}}, "generic.path"),
         ({**GENERIC, "generic": {**DESCRIBED, "body": []}}, "generic.body"),
+        ({**GENERIC, "generic": {**DESCRIBED, "body": {"to": "{number}", "text": "{text}"}}}, "generic.body"),
+        ({**GENERIC, "generic": {**DESCRIBED, "body": {"to": "{to}", "text": "text"}}}, "generic.body"),
         ({**GENERIC, "generic": {**DESCRIBED, "codes": {"A": "fine"}}}, "generic.codes"),
         ({**GENERIC, "generic": {**DESCRIBED, "not_sent": [200]}}, "generic.not_sent"),
         ({**GENERIC, "generic": {**DESCRIBED, "receipt": {"wrong": "a"}}}, "generic.receipt.wrong"),

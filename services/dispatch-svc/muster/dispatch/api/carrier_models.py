@@ -10,6 +10,7 @@ from uuid import UUID
 from pydantic import AfterValidator, Field, SecretStr, create_model
 from pydantic.fields import FieldInfo
 
+from muster.dispatch.domain import sandbox
 from muster.dispatch.domain.carriers import Long
 from muster.kit.http import Flag, Int, Model
 
@@ -34,6 +35,12 @@ def _a_word(given: str) -> str:
 
 def _a_secret(given: SecretStr) -> SecretStr:
     _a_word(given.get_secret_value())
+    return given
+
+
+def _not_the_sandbox(given: str) -> str:
+    if given == sandbox.ACCOUNT:
+        raise ValueError("is the account of sandboxes, which is always there; take another name")
     return given
 
 
@@ -153,7 +160,11 @@ class CarrierIn(Model):
     """A new account, of SMPP or HTTP. It is `draining` where nothing is to be sent by it yet: it connects, and can be
     tried."""
 
-    account: Annotated[str, Field(pattern=_ACCOUNT, description="its name for good: a-z, 0-9 and hyphens")]
+    account: Annotated[
+        str,
+        Field(pattern=_ACCOUNT, description="its name for good: a-z, 0-9 and hyphens"),
+        AfterValidator(_not_the_sandbox),
+    ]
     smpp: SmppIn | None = None
     http: HttpIn | None = None
     password: Annotated[Password, Field(description="of SMPP")] = SecretStr("")

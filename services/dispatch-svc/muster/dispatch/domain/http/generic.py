@@ -93,6 +93,14 @@ def filled(template: object, values: dict[str, object]) -> object:
     return [filled(value, values) for value in template] if isinstance(template, list) else template
 
 
+def places(template: object) -> frozenset[str]:
+    """The places that are in a template."""
+    if isinstance(template, str):
+        return frozenset(_PLACE.findall(template))
+    inner = template.values() if isinstance(template, dict) else template if isinstance(template, list) else ()
+    return frozenset[str]().union(*map(places, inner))
+
+
 def _authorization(generic: Generic, username: str, secret: str) -> tuple[tuple[str, str], ...]:
     match generic.auth:
         case "basic":

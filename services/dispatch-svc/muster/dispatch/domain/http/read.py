@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any, Final, NamedTuple
 from urllib.parse import urlsplit
 
-from muster.dispatch.domain.http.generic import ENDS, MEANINGS
+from muster.dispatch.domain.http.generic import ENDS, MEANINGS, places
 from muster.dispatch.domain.http.model import Adapter, Fields, Generic, Hmac, Http, Lookup, Secrets
 from muster.dispatch.domain.http.wire import read_json
 
@@ -69,13 +69,15 @@ def _http(options: Mapping[str, Any], adapters: Mapping[str, Adapter]) -> Http:
 
 def _generic(options: Mapping[str, Any]) -> Generic:
     _only(options, Generic.__slots__, "generic.")
-    body, not_sent = options.get("body"), options.get("not_sent", [429])
+    path, body, not_sent = _path(options, "path", "generic."), options.get("body"), options.get("not_sent", [429])
     if not isinstance(body, dict) or not _is_shallow(body, _DEPTH_MAX):
         raise _Unfit(Wrong("generic.body", "is an object of what is sent, at most eight levels deep"))
+    if "text" not in places(body) or not {"to", "to_digits"} & (places(body) | places(path)):
+        raise _Unfit(Wrong("generic.body", "has the places {to} or {to_digits}, and {text}: nothing else is sent"))
     if not isinstance(not_sent, list) or not all(type(one) is int and one in _STATUSES for one in not_sent):
         raise _Unfit(Wrong("generic.not_sent", "is a list of HTTP statuses from 400 to 599"))
     return Generic(
-        path=_path(options, "path", "generic."),
+        path=path,
         body=body,
         encoding=_choice(options, "encoding", ("json", "form"), "json", "generic."),
         auth=_choice(options, "auth", ("bearer", "basic", "header", "none"), "bearer", "generic."),
