@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 PORT: Final = 2775
 THROTTLED: Final = 0x58
 _REFUSED: Final = 0x0B
+_LOST: Final = 0.2
 _AGAIN_S: Final = 3.0
 _ENDS: Final = (ReceiptState.DELIVERED,) * 6 + (ReceiptState.UNDELIVERABLE, ReceiptState.EXPIRED, ReceiptState.REJECTED)
 
@@ -117,6 +118,10 @@ class Carrier:
         self.writes: list[Written] = []
         self.hexadecimal = rng.random() < 0.2
         self.other_base = rng.random() < 0.5
+        # Of texts that begin like this it loses some, with the connection that they came by.
+        self.loses = ""
+        self._to_lose = 4
+        self._lost = world.rng("lost")
         self._port = port
         self._open()
 
@@ -180,6 +185,9 @@ class Carrier:
             text = submit.payload.decode("latin-1")
             self.writes.append(Written(world.loop.time(), submit.source, submit.destination, text))
             fate = faults.fate()
+            if self._to_lose and self.loses and text.startswith(self.loses) and self._lost.random() < _LOST:
+                self._to_lose -= 1
+                fate = "drop"
             world.trace.add("carrier", f"submit {submit.destination}", fate)
             if fate == "drop":
                 link.reset()

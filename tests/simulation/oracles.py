@@ -6,13 +6,19 @@ from typing import Any, Final
 
 from muster.client import laws
 from simulation.client import OPERATOR, ask
-from simulation.promises import by_the_clock, in_quiet_hours, times_allowed, while_suspended
+from simulation.promises import at_least_once, by_the_clock, in_quiet_hours, times_allowed, while_suspended, within_rate
 from simulation.story import Send, Story
 from simulation.world import World
 
 _ACCEPTED, _UNKNOWN = 2, 3
 _ON_ITS_WAY_S: Final = 0.02
-_CHAPTERS: Final = {"hours": in_quiet_hours, "suspended": while_suspended, "schedule": by_the_clock}
+_CHAPTERS: Final = {
+    "hours": in_quiet_hours,
+    "suspended": while_suspended,
+    "schedule": by_the_clock,
+    "rate": within_rate,
+    "at least once": at_least_once,
+}
 _REPORT: Final = """
 SELECT b.bulk_id::text AS bulk_id, r.seqs, r.numbers, r.texts, r.text_index, r.chunk
 FROM recipients r JOIN bulk b USING (tenant_id, bulk_no)
@@ -37,7 +43,7 @@ async def judge(world: World, story: Story) -> tuple[list[str], dict[str, int]]:
     wrong += [
         *_twice(world, story),
         *_after_stop(world, story),
-        *_against_report(world),
+        *_against_report(world, story),
         *_granted(world, story),
         *_asked(world, story),
     ]
@@ -83,8 +89,10 @@ def _writes_of(world: World, send: Send) -> list[tuple[float, str]]:
     return [(one.at, one.text) for one in world.writes if one.text.startswith(f"{send.mark} ")]
 
 
-def _against_report(world: World) -> Iterator[str]:
-    """What the report says of the messages of one text to one number is what carriers did with them."""
+def _against_report(world: World, story: Story) -> Iterator[str]:
+    """What the report says of the messages of one text to one number is what carriers did with them; what is no
+    marketing, of who chose at least once, may have come twice more."""
+    again = 2 if any(tenant.notices for tenant in story.tenants) else 0
     taken = Counter((one.destination.lstrip("+"), one.text) for one in world.taken)
     said: dict[tuple[str, str], list[int]] = defaultdict(list)
     left = {(row["bulk_id"], row["seq"]): row["left_state"] for row in world.cluster.look("report", _MESSAGES)}
@@ -95,7 +103,8 @@ def _against_report(world: World) -> Iterator[str]:
             said[str(number), row["texts"][index]].append(left.get((row["bulk_id"], seq), 0))
     for (number, text), states in said.items():
         times, accepted = taken[number, text], states.count(_ACCEPTED)
-        if not accepted <= times <= accepted + states.count(_UNKNOWN):
+        most = accepted + states.count(_UNKNOWN) + (0 if text.startswith("Offer") else again)
+        if not accepted <= times <= most:
             yield f"{number} was sent {times} times, and the report says {states}: {text[:30]}"
 
 

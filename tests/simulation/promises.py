@@ -1,5 +1,6 @@
 """What must hold in the histories that have chapters: schedules, hours, suspensions."""
 
+from collections import Counter
 from collections.abc import Iterator
 from datetime import timedelta
 from typing import Final
@@ -13,6 +14,7 @@ from simulation.world import World
 # How old an intent may be when it is written, and a moment on the way.
 _GUARD_S: Final = DispatchSettings.model_fields["dispatch_guard_s"].default + 0.02
 _ON_ITS_WAY_S: Final = 0.02
+_SAVED_S: Final = 1.0
 # "No submit leaves a second after the answer", where the answer could not promise exact counts.
 _AFTER_ANSWER_S: Final = 1.0
 _STARTS: Final = """
@@ -32,6 +34,29 @@ def in_quiet_hours(world: World, story: Story) -> tuple[list[str], int]:
         if since_s is not None and since_s > _GUARD_S:
             wrong.append(f"{write.destination} was written to at {write.at:.3f}, {since_s:.3f} s into quiet hours")
     return wrong, looked
+
+
+def within_rate(world: World, story: Story) -> tuple[list[str], int]:
+    """For who has a rate no more is written in any time than it lets be, over all processes; and how many writes were
+    looked at. An intent may be written a while after it took its share."""
+    wrong, looked = [], 0
+    for tenant in story.tenants:
+        times = sorted(one.at for one in world.writes if _is_same(one.source, tenant.sender)) if tenant.rate else []
+        looked += len(times)
+        for first, since in enumerate(times):
+            for count, until in enumerate(times[first:], 1):
+                if count > tenant.rate * (until - since + _SAVED_S + _GUARD_S):
+                    wrong.append(f"{tenant.sender}: {count} parts from {since:.3f} to {until:.3f}, at {tenant.rate}/s")
+    return wrong[:3], looked
+
+
+def at_least_once(world: World, story: Story) -> tuple[list[str], int]:
+    """What is no marketing, of who chose so, is taken three times at most, and said to be accepted once; and how many
+    messages were."""
+    times = Counter((one.destination, one.text) for one in world.taken if one.text.startswith("Notice"))
+    return [f"{number} was sent {count} times: {text}" for (number, text), count in times.items() if count > 3], len(
+        times
+    )
 
 
 def while_suspended(world: World, story: Story) -> tuple[list[str], int]:

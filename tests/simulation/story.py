@@ -14,6 +14,10 @@ from simulation.world import World
 CALM_S: Final = 16.0
 QUIET_LIMIT_S: Final = 600.0
 _LOOK_S: Final = 3.0
+# Which seeds, by their remainder of 50, have businesses that chose at least once, and such that have a rate.
+_AT_LEAST_ONCE: Final = 5
+_RATES: Final = 7
+_NOTICE: Final = "Notice"
 _UNSETTLED: Final = """
 SELECT bulk_id, state, ending, parked, reserved, held, unknown, account_version, settled_version FROM saga
 WHERE state NOT IN ('closed', 'refused') OR account_version > settled_version OR sweep
@@ -36,12 +40,15 @@ class Send:
 
 @dataclass(slots=True)
 class Tenant:
-    """A business and its customers' numbers. `hours`: when they are texted, if not at any."""
+    """A business and its customers' numbers. `hours`: when they are texted, if not at any. `notices`: what it sends is
+    no marketing, and it has chosen at least once. `rate`: parts that may leave for it a second, 0 for any."""
 
     id: UUID
     sender: str
     numbers: list[str]
     hours: Hours | None = None
+    notices: bool = False
+    rate: int = 0
 
 
 class Story:
@@ -75,6 +82,8 @@ class Story:
             acts += [self._grant(tenant) for _ in range(rng.choice((0, 0, 1)))]
         world.loop.call_later(CALM_S, self._calm, context=world.context)
         acts.append(self._disturb())
+        if any(tenant.notices for tenant in self.tenants):
+            world.carrier.loses = _NOTICE
         acts += self.chapters.acts(self.tenants)
         await asyncio.gather(*acts)
         await asyncio.sleep(max(0.0, CALM_S + 3.0 - world.loop.time()))
@@ -92,10 +101,14 @@ class Story:
         }  # fmt: skip
         hours = None if at else self._world.hours
         body |= hours.settings() if hours else {}
+        # In some seeds: of two businesses that chose at least once the second sends marketing all the same.
+        once, limited = int(self._world.seed) % 50 == _AT_LEAST_ONCE, int(self._world.seed) % 50 == _RATES
+        rate = self._world.rng(f"rate {at}").choice((1, 2, 5)) if limited else 0
+        body |= {"at_least_once": once, "parts_per_second": rate}
         made = await self._ask(OPERATOR, "POST", "/v1/tenants", body, service="tenant", expect=201)
         count = rng.randrange(4, 15)
         numbers = [f"+6141{at}{rng.randrange(100):02d}{number:04d}" for number in range(count)]
-        return Tenant(UUID(made["id"]), sender, numbers, hours)
+        return Tenant(UUID(made["id"]), sender, numbers, hours, notices=once and not at, rate=rate)
 
     async def _fill(self, tenant: Tenant) -> None:
         """Give it credits and customers."""
@@ -121,9 +134,10 @@ class Story:
 
     async def _send(self, tenant: Tenant, at: int) -> None:
         world, rng, token = self._world, self._rng, admin(tenant.id)
-        mark = f"Offer {at} of {tenant.sender}"
+        mark = f"{_NOTICE if tenant.notices else 'Offer'} {at} of {tenant.sender}"
         await asyncio.sleep(rng.uniform(0.0, 4.0))
         asked = {"text": f"{mark} for {{{{first_name}}}}. STOP to opt out", "audience": {"all": True}}
+        asked |= {"class": "factual"} if tenant.notices else {}
         quote = await self._ask(
             token, "POST", "/v1/quotes", asked, service="customer", expect=201, none="audience_empty"
         )

@@ -66,7 +66,16 @@ class Quick:
         sums = dict.fromkeys(("transitions", "statements", "records", "accepted", "sends", "simulated_s"), seed)
         wrong = ["law once"] if seed % 7 == 0 else []
         fired, checked = {"zombie": 1}, {"once": seed}
-        return {"seed": seed, "wrong": wrong, "last": [], "digest": "", "fired": fired, "checked": checked, **sums}
+        return {
+            "seed": seed,
+            "wrong": wrong,
+            "last": [],
+            "digest": "",
+            "fired": fired,
+            "told": {},
+            "checked": checked,
+            **sums,
+        }
 
 
 @pytest.fixture

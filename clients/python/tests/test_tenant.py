@@ -60,7 +60,7 @@ def test_only_what_is_named_is_changed(asked: Any) -> None:
     days = ("--closed", "2026-12-24, 2026-12-31", "--holidays", "none")
     assert run("tenant", "set", "--quiet", "20:00-09:00", "--customary", *days) == 0
     assert run("tenant", "set", "--quiet", "none", "--no-replies", "--tenant", "a/b", "--countries", "*") == 0
-    assert run("tenant", "set", "--tenant", "a", "--parts-per-second", "20") == 0
+    assert run("tenant", "set", "--tenant", "a", "--parts-per-second", "20", "--at-least-once") == 0
     assert asked == [
         "operator False",
         ("PATCH", "/v1/tenant", {
@@ -70,7 +70,7 @@ def test_only_what_is_named_is_changed(asked: Any) -> None:
         "operator True",
         ("PATCH", "/v1/tenants/a%2Fb", {"quiet_hours": None, "allow_sms_replies": False, "countries": ["*"]}),
         "operator True",
-        ("PATCH", "/v1/tenants/a", {"parts_per_second": 20}),
+        ("PATCH", "/v1/tenants/a", {"at_least_once": True, "parts_per_second": 20}),
     ]  # fmt: skip
 
 

@@ -81,6 +81,7 @@ def test_an_intent_that_should_not_be_breaks_the_fourth_law(
 def test_each_recipient_has_one_state_and_each_part_one_acceptance() -> None:
     assert once([ENDED]).violations == used_by_sends([ENDED]).violations == []
     assert taken_once([Taken("t", "b", 1, 0, 1), Taken("t", "b", 2, 0, 0)]).violations == []
+    assert taken_once([Taken("t", "b", 1, 0, 2, at_least_once=True)]).violations == []
     assert planned([Planned("t", "b", [("audience", 3, "frozen", 3)])]).violations == []
 
 

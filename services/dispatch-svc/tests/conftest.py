@@ -21,6 +21,14 @@ async def db(service_database: Any) -> Database:
 
 
 @pytest.fixture
+async def clocked(service_database: Any) -> AsyncIterator[Any]:
+    from clocked_world import clocked_database
+
+    async with clocked_database(service_database) as database:
+        yield database
+
+
+@pytest.fixture
 async def carrier() -> AsyncIterator[Carrier]:
     async with Carrier(CarrierOptions(password="muster")) as server:
         yield server

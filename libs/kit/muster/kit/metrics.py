@@ -143,6 +143,7 @@ start_refused = Counter("muster_start_refused", "Sends and messages above what a
 
 # --- Carriers (dispatch-svc) ---
 submits = Counter("muster_submits", "submit_sm written to a carrier.")
+resends = Counter("muster_resends", "Unknown parts put down to be sent again, where a tenant asked for at least once.")
 receipts = Counter("muster_receipts", "Final receipts: joined to their message, or kept waiting for it.", ["found"])
 status_answers = Counter(
     "muster_status_answers",

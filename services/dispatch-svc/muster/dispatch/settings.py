@@ -82,6 +82,9 @@ class DispatchSettings(ServiceSettings):
     dispatch_retry_s_min: float = Field(default=0.5, gt=0)
     dispatch_retry_s_max: float = Field(default=5.0, gt=0, description="a busy carrier is asked again this often")
     dispatch_held_s: float = Field(default=60.0, gt=0, description="how often a held message is looked at again")
+    dispatch_resend_after_s: float = Field(
+        default=120.0, ge=1, le=86_400, description="how long an unknown outcome is waited for where it is sent again"
+    )
     dispatch_refused_percent_max: int = Field(
         default=50, ge=1, le=100, description="of the last outcomes of a send; above it the send is paused; 100: never"
     )

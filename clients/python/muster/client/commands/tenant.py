@@ -51,6 +51,10 @@ def set_tenant(
     failed: Annotated[
         Literal["charge", "release"] | None, typer.Option(help="credits of messages that a receipt says have failed")
     ] = None,
+    at_least_once: Annotated[
+        bool | None,
+        typer.Option("--at-least-once/--at-most-once", help="send again what is unknown, where it is no marketing"),
+    ] = None,
     parts_per_second: Annotated[
         int | None, typer.Option(help="as the operator: parts that are sent for it a second at most, 0 for no limit")
     ] = None,
@@ -72,6 +76,7 @@ def set_tenant(
         "countries": _listed(countries),
         "unknown_rule": unknown,
         "failed_rule": failed,
+        "at_least_once": at_least_once,
         "parts_per_second": parts_per_second,
     }
     changes = {field: value for field, value in given.items() if value is not None}

@@ -48,6 +48,8 @@ _PERSONAL_FIELDS: Final = ("text", "encoding", "number", "text_index", "customer
 MARKETING: Final = int(common_pb2.SUPPRESSION_SCOPE_MARKETING)
 ALL: Final = int(common_pb2.SUPPRESSION_SCOPE_ALL)
 CLASS_MARKETING: Final = int(common_pb2.MESSAGE_CLASS_MARKETING)
+# Never marketing, whatever anybody asks for.
+CLASSES_AT_LEAST_ONCE: Final = (int(common_pb2.MESSAGE_CLASS_FACTUAL), int(common_pb2.MESSAGE_CLASS_EXEMPT))
 KIND_BULK: Final = int(common_pb2.MESSAGE_KIND_BULK)
 # Verdicts that end a hold: nobody asked to be left alone.
 NO_OPT_OUT: Final = frozenset(

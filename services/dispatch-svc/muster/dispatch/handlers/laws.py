@@ -102,7 +102,7 @@ def _intended(attempts: Sequence[Record], states: bytes) -> dict[int, float]:
         begin = 0
         for upto, at in json.loads(attempt["intents"]):
             for slot in order[begin:upto]:
-                if states[slot] in WRITTEN:
+                if states[slot] in WRITTEN and slot not in attempt["left_out"]:
                     times[slot] = float(at)
             begin = upto
     return times

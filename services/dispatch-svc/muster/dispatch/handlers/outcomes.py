@@ -1,7 +1,7 @@
 """New outcomes of chunks: said, added up and stored, whoever has found them out."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from muster.dispatch import events
 from muster.dispatch.domain import slots
@@ -9,7 +9,7 @@ from muster.dispatch.domain.saga import Done, Fact, Moved
 from muster.dispatch.domain.slots import Slot
 from muster.dispatch.events import ChunkKey
 from muster.dispatch.handlers.sagas import advance_locked
-from muster.dispatch.store import chunks, endings, receipts, sagas
+from muster.dispatch.store import chunks, endings, receipts, resends, sagas
 from muster.dispatch.store.chunks import Home, Outcome
 from muster.dispatch.store.endings import Taken
 from muster.dispatch.store.sagas import SagaKey
@@ -23,7 +23,8 @@ class Change:
     """A chunk's slots after something happened to them. `errors`: the carrier's command_status by position.
 
     `leased`: the lease goes on. The chunk is done when that ends, in the transaction that lets its saga know: a sender
-    that dies in between would leave a done chunk that nobody counts.
+    that dies in between would leave a done chunk that nobody counts. `again`: an attempt is to write what is unknown
+    once more, hence it is not done either. `resent`: slots that were unknown and have been taken since.
     """
 
     home: Home
@@ -32,6 +33,8 @@ class Change:
     carrier_ids: str | None
     submitted: bool
     leased: bool = False
+    again: bool = False
+    resent: frozenset[int] = frozenset()
 
     @property
     def tells(self) -> bool:
@@ -40,13 +43,13 @@ class Change:
 
     @property
     def done(self) -> bool:
-        """Whether nothing of it is open, nor held by a sender."""
-        return not self.leased and Slot.QUEUED not in self.after and Slot.RETRY not in self.after
+        """Whether nothing of it is open, nor held by a sender, nor to be sent again."""
+        return not self.leased and not self.again and Slot.QUEUED not in self.after and Slot.RETRY not in self.after
 
 
 def changed(home: Home, after: bytes) -> Change:
     """A change that no carrier has caused."""
-    return Change(home=home, after=after, errors={}, carrier_ids=home.carrier_ids, submitted=False)
+    return Change(home=home, after=after, errors={}, carrier_ids=home.carrier_ids, submitted=False, again=home.again)
 
 
 async def store(tx: Tx, changes: Sequence[Change]) -> dict[ChunkKey, int]:
@@ -66,11 +69,12 @@ async def store(tx: Tx, changes: Sequence[Change]) -> dict[ChunkKey, int]:
             done=change.done,
             carrier_ids=change.carrier_ids,
             submitted=change.submitted,
+            again=change.again,
         )
         if Slot.UNKNOWN in change.after:
             await chunks.add_unknown(tx, home.key, home.about, home.recipients, home.slots, change.after)
         if Slot.UNKNOWN in home.slots:
-            resolved, settled = _known(home.slots, change.after)
+            resolved, settled = _known(home.slots, change)
             await receipts.forget_unknown(tx, [(home.key, slot) for slot in resolved])
             await receipts.settle_unknown(tx, [(home.key, slot) for slot in settled])
     await chunks.save(tx, outcomes)
@@ -78,12 +82,13 @@ async def store(tx: Tx, changes: Sequence[Change]) -> dict[ChunkKey, int]:
     return versions
 
 
-def _known(before: bytes, after: bytes) -> tuple[list[int], list[int]]:
-    """Slots that were unknown: those whose end is known now, and those charged or released without that."""
-    pairs = zip(before, after, strict=True)
+def _known(before: bytes, change: Change) -> tuple[list[int], list[int]]:
+    """Slots that were unknown: those whose end is known now, and those charged or released without that, or taken when
+    they were sent again: a receipt may still be about what was written first, and resolves no other."""
+    pairs = zip(before, change.after, strict=True)
     ended = [slot for slot, (old, new) in enumerate(pairs) if old == Slot.UNKNOWN != new]
-    settled = [slot for slot in ended if after[slot] in slots.SETTLED]
-    return [slot for slot in ended if after[slot] not in slots.SETTLED], settled
+    settled = [slot for slot in ended if change.after[slot] in slots.SETTLED or slot in change.resent]
+    return [slot for slot in ended if slot not in settled], settled
 
 
 async def tell_sagas(tx: Tx, changes: Sequence[Change]) -> None:
@@ -102,20 +107,22 @@ async def tell_sagas(tx: Tx, changes: Sequence[Change]) -> None:
 async def end_queued(tx: Tx, taken: Sequence[Taken], to: Slot) -> None:
     """End what is open of these queued attempts, which this transaction has locked."""
     homes = await chunks.lock(tx, [one.key.chunk for one in taken])
-    changes = [changed(home, slots.end_open(home.slots, to)) for home in homes.values()]
+    changes = [replace(changed(home, slots.end_open(home.slots, to)), again=False) for home in homes.values()]
     await endings.end(tx, [(one.key, False) for one in taken])
     await store(tx, changes)
     await tell_sagas(tx, changes)
 
 
 async def recover(tx: Tx, taken: Sequence[Taken]) -> None:
-    """End the leases of dead senders: what their intents covered is unknown, the rest goes back to the queue."""
+    """End the leases of dead senders: what their intents covered is unknown, the rest goes back to the queue, and so
+    does what may be sent again."""
     homes = await chunks.lock(tx, [one.key.chunk for one in taken])
+    afters = {one.key.chunk: slots.recover(homes[one.key.chunk].slots, one.order, one.intent_upto) for one in taken}
+    again = await resends.allowed(tx, [key for key, after in afters.items() if Slot.UNKNOWN in after])
     changes, ended = [], []
     for one in taken:
-        home = homes[one.key.chunk]
-        after = slots.recover(home.slots, one.order, one.intent_upto)
-        change = Change(home=home, after=after, errors={}, carrier_ids=home.carrier_ids, submitted=after != home.slots)
+        home, after = homes[one.key.chunk], afters[one.key.chunk]
+        change = replace(changed(home, after), submitted=after != home.slots, again=home.again or home.key in again)
         changes.append(change)
         ended.append((one.key, not change.done))
     await endings.end(tx, ended)

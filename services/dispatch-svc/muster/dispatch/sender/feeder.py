@@ -14,7 +14,7 @@ from muster.dispatch.sender.book import Book
 from muster.dispatch.sender.job import Job, Window
 from muster.dispatch.sender.link import Link, Sink
 from muster.dispatch.sender.shared import Shared, is_failure, wait
-from muster.dispatch.store import queue, rates, suppressions
+from muster.dispatch.store import queue, rates, resends, suppressions
 from muster.dispatch.store.queue import Intent, Standing
 from muster.kit import clock, metrics, observe
 from muster.kit.pg import RETRIABLE, Tx
@@ -112,6 +112,9 @@ class Feeder:
     async def _store(self, tx: Tx, jobs: Sequence[Job]) -> list[tuple[Job, Change, int]]:
         """Store what is not to be written with the intent that passes over it: after a crash it is not taken for
         unknown."""
+        for job in jobs:
+            if job.left_out:
+                await resends.leave_out(tx, job.claimed.key, job.left_out)
         changes = [(job, job.change(leased=True)) for job in jobs if job.marked]
         if not changes:
             return []

@@ -52,11 +52,13 @@ class Job:
         "in_flight",
         "kept",
         "leaving",
+        "left_out",
         "limited",
         "marked",
         "order",
         "owners",
         "recipients",
+        "resend",
         "slots",
         "stored",
         "submitted",
@@ -93,6 +95,9 @@ class Job:
         # What the link has made of it for all windows.
         self.kept: object = None
         self.home = self._home()
+        # What this attempt sends again though it may have been taken: it stays unknown until the carrier takes it.
+        self.left_out = set[int]()
+        self.resend = self._unknown_slots() if claimed.why == "again" else set[int]()
         self._queue_retries()
         self._stop_unpaid()
 
@@ -109,7 +114,11 @@ class Job:
             receipts=claimed.receipts,
             receipts_said=claimed.receipts_said,
             submitted_at=None,
+            again=claimed.again,
         )
+
+    def _unknown_slots(self) -> set[int]:
+        return {slot for slot in self.order[self.cursor :] if self.slots[slot] == Slot.UNKNOWN}
 
     def _queue_retries(self) -> None:
         """Slots of a retry are stored as queued before its first intent: after a crash those that an intent covers must
@@ -170,14 +179,16 @@ class Job:
 
     def hashes_left(self) -> list[bytes]:
         """The numbers that are still to be written to."""
-        positions = {self.owners[slot] for slot in self.order[self.cursor :] if self.slots[slot] == Slot.QUEUED}
+        left = (slot for slot in self.order[self.cursor :] if self.slots[slot] == Slot.QUEUED or slot in self.resend)
+        positions = {self.owners[slot] for slot in left}
         return [self.recipients.hashes[position] for position in sorted(positions)]
 
     def hashes_under_way(self) -> set[bytes]:
         """The numbers that were written to, and of which it is not stored yet what became of that."""
         open_states = (Slot.QUEUED, Slot.UNKNOWN)
         slots = (slot for slot in self.order[: self.cursor] if self.slots[slot] in open_states)
-        positions = {self.owners[slot] for slot in slots if self.stored[slot] != Slot.UNKNOWN}
+        written = (slot for slot in slots if self.stored[slot] != Slot.UNKNOWN or slot in self.resend)
+        positions = {self.owners[slot] for slot in written}
         return {self.recipients.hashes[position] for position in positions}
 
     def bar(self, barred: Barred, counter: int) -> None:
@@ -187,12 +198,19 @@ class Job:
             hashes = self.recipients.hashes
             self._end({at for at, one in enumerate(hashes) if one in barred.suppressed}, Slot.SUPPRESSED)
             self.held |= self._end({at for at, one in enumerate(hashes) if one in barred.held}, Slot.RETRY)
+            self._leave_out(barred.suppressed | barred.held)
+
+    def _leave_out(self, barred: frozenset[bytes]) -> None:
+        """What was to be sent again to these stays as unknown as it was."""
+        hashes, left = self.recipients.hashes, self.order[self.cursor :] if self.resend else ()
+        self.left_out |= {slot for slot in left if slot in self.resend and hashes[self.owners[slot]] in barred}
+        self.resend -= self.left_out
 
     def window(self, limit: int, most: int, messages: int) -> Window:
         """The next slots to write, whole messages, at most `messages` of them and `limit` slots, though the first
         message may have more; one of more parts than the `most` that may ever be unanswered is cut."""
         chosen: list[int] = []
-        at, order, states = self.cursor, self.order, self.slots
+        at, order, states, resend = self.cursor, self.order, self.slots, self.resend
         end_of_all = len(order)
         if self._starts is None:
             limit = min(limit, messages)
@@ -200,7 +218,11 @@ class Job:
             end_of_all = self._end_of(messages)
         while at < end_of_all:
             end = at + 1 if self._starts is None else min(self._message_end(at), at + most)
-            group = [slot for slot in order[at:end] if states[slot] == Slot.QUEUED]
+            group = [
+                slot
+                for slot in order[at:end]
+                if states[slot] == Slot.QUEUED or (slot in resend and states[slot] == Slot.UNKNOWN)
+            ]
             if chosen and len(chosen) + len(group) > limit:
                 break
             chosen += group
@@ -259,14 +281,19 @@ class Job:
         return (claimed.reference_base + self.recipients.seq[self.owners[slot]]) % (1 << claimed.reference_bits)
 
     def reject(self, slot: int, error: int) -> None:
-        """This part cannot be written at all."""
+        """This part cannot be written at all; one that is sent again may have been taken before."""
+        if slot in self.resend:
+            return
         self.slots[slot] = Slot.REJECTED
         self.errors[self.owners[slot]] = error
 
     # -- what became of it --------------------------------------------------------------------------------------------
 
     def take(self, slot: int, outcome: Outcome) -> None:
-        """What became of one part that was written (or not, after all)."""
+        """What became of one part that was written (or not, after all). One that is sent again is known only once it is
+        taken: nobody knows of the first time."""
+        if slot in self.resend and not isinstance(outcome, Accepted):
+            return
         match outcome:
             case Accepted(carrier_id):
                 self.slots[slot] = Slot.ACCEPTED
@@ -284,8 +311,9 @@ class Job:
         """Whose message a slot belongs to."""
         return self.owners[slot]
 
-    def change(self, *, leased: bool) -> Change:
-        """What there is to record now; `leased` where its lease does not end with that."""
+    def change(self, *, leased: bool, again: bool = False) -> Change:
+        """What there is to record now; `leased` where its lease does not end with that, `again` where what is unknown
+        is sent once more after it."""
         ids = "\n".join(self.carrier_ids) if any(self.carrier_ids) else None
         return Change(
             home=self.home,
@@ -294,6 +322,8 @@ class Job:
             carrier_ids=ids,
             submitted=self.submitted,
             leased=leased,
+            again=again or (leased and self.home.again),
+            resent=frozenset(slot for slot in self.resend if self.slots[slot] == Slot.ACCEPTED),
         )
 
     def unanswered(self) -> None:
@@ -314,12 +344,17 @@ class Job:
             receipts=self.home.receipts,
             receipts_said=self.home.receipts_said,
             submitted_at=None,
+            again=change.again,
         )
         self.submitted = self.marked = False
 
     def retries(self) -> list[int]:
         """Slots to be tried again by another attempt."""
         return [slot for slot, state in enumerate(self.slots) if state == Slot.RETRY]
+
+    def unknowns(self) -> list[int]:
+        """Slots of which nobody knows whether the carrier took them."""
+        return [slot for slot, state in enumerate(self.slots) if state == Slot.UNKNOWN]
 
 
 def _starts(parts: bytes) -> list[int]:

@@ -3,20 +3,21 @@
 import asyncio
 import contextlib
 import random
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 from muster.dispatch.domain import slots
 from muster.dispatch.domain.failover import is_carriers_fault
 from muster.dispatch.domain.slots import SLOT_OF_REASON, Reason, Slot
+from muster.dispatch.events import ChunkKey
 from muster.dispatch.handlers import outcomes
 from muster.dispatch.handlers.outcomes import Change
 from muster.dispatch.sender.feeder import why_leave
 from muster.dispatch.sender.job import ERROR_LENGTH, Job
 from muster.dispatch.sender.resolver import Resolver
 from muster.dispatch.sender.shared import Shared, wait
-from muster.dispatch.store import queue
+from muster.dispatch.store import queue, resends
 from muster.dispatch.store.queue import Release, Retry
-from muster.kit import clock, observe
+from muster.kit import clock, metrics, observe
 from muster.kit.pg import RETRIABLE, Tx
 
 log = observe.logger(__name__)
@@ -66,7 +67,8 @@ class Recorder:
                     mine = await queue.lock_leases(tx, [job.claimed.key for job in jobs], shared.owner)
                     kept = [job for job in jobs if job.claimed.key.chunk in mine]
                     ended = [job for job in kept if job.finished]
-                    changes = [(job, self._change(job)) for job in kept]
+                    again = await self._again(tx, ended)
+                    changes = [(job, self._change(job, again)) for job in kept]
                     versions = await outcomes.store(tx, [change for _, change in changes])
                     await self._end(tx, [(job, change) for job, change in changes if job in ended])
             except RETRIABLE:
@@ -96,11 +98,19 @@ class Recorder:
             for slot, state in enumerate(states)
         )
 
-    def _change(self, job: Job) -> Change:
+    async def _again(self, tx: Tx, ended: Sequence[Job]) -> set[ChunkKey]:
+        """Chunks of these jobs of which something is unknown and to be sent once more: where that is allowed, or what
+        was to be has not been written yet."""
+        unsure = [job for job in ended if job.leaving not in _ENDINGS and Slot.UNKNOWN in job.slots]
+        keys = [job.claimed.key.chunk for job in unsure if Slot.RETRY not in job.slots]
+        more = {job.claimed.key.chunk for job in unsure if job.cursor < len(job.order) and job.claimed.why == "again"}
+        return more | await resends.allowed(tx, keys)
+
+    def _change(self, job: Job, again: Collection[ChunkKey]) -> Change:
         """What is stored of a job; one whose send has ended ends what it did not write."""
         if job.finished and job.leaving in _ENDINGS:
             job.slots[:] = slots.end_open(bytes(job.slots), SLOT_OF_REASON[Reason(job.leaving)])
-        return job.change(leased=not job.finished)
+        return job.change(leased=not job.finished, again=job.claimed.key.chunk in again)
 
     async def _end(self, tx: Tx, ended: Sequence[tuple[Job, Change]]) -> None:
         if not ended:
@@ -116,14 +126,19 @@ class Recorder:
         await outcomes.tell_sagas(tx, [change for _, change in ended])
 
     def _retry(self, job: Job) -> Retry:
-        """What was certainly not sent is an attempt of its own, later: sooner for a busy carrier than for a hold."""
+        """What was certainly not sent is an attempt of its own, later: sooner for a busy carrier than for a hold. So is
+        what is unknown and may be sent again, when all that a receipt could say of it should have come."""
         settings, key = self._settings, job.claimed.key
+        if not (order := job.retries()):
+            order = job.unknowns()
+            metrics.resends.inc(len(order))
+            return Retry(key.chunk, key.attempt + 1, "again", order, settings.dispatch_resend_after_s)
         delay_s = settings.dispatch_held_s
         if job.throttled or not job.held:
             doubled = settings.dispatch_retry_s_min * 2 ** min(key.attempt, 10)
             delay_s = min(doubled, settings.dispatch_retry_s_max) * random.uniform(0.5, 1.0)
         why = "held" if job.held and not job.throttled else "throttled"
-        return Retry(key.chunk, key.attempt + 1, why, job.retries(), delay_s)
+        return Retry(key.chunk, key.attempt + 1, why, order, delay_s)
 
     def _lost(self, job: Job) -> None:
         """Somebody else took the lease: what covered our writes is unknown there, but we know better, at the latest

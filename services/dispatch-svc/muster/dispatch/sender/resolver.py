@@ -9,7 +9,7 @@ from muster.dispatch.handlers.outcomes import Change
 from muster.dispatch.sender.job import Job
 from muster.dispatch.sender.link import Late
 from muster.dispatch.sender.shared import Shared
-from muster.dispatch.store import chunks, receipts
+from muster.dispatch.store import chunks, receipts, resends
 from muster.dispatch.store.chunks import Home
 from muster.kit import clock
 from muster.smpp import Accepted, NotSent, Rejected
@@ -51,6 +51,9 @@ class Resolver:
             if found:
                 async with shared.db.worker() as tx:
                     homes = await chunks.lock(tx, list(found))
+                    refused = [key for key, some in found.items() if Slot.REJECTED in (to for to, _ in some.values())]
+                    for key in await resends.sent_again(tx, refused):
+                        found[key] = _taken(found[key])
                     changes = [_applied(home, found[key]) for key, home in homes.items()]
                     changes = [change for change in changes if change.tells]
                     await outcomes.store(tx, changes)
@@ -60,8 +63,12 @@ class Resolver:
                 self._found.pop(key, None)
 
 
-def _apply_live(job: Job, found: Mapping[int, tuple[Slot, str]]) -> None:
-    for slot, (state, carrier_id) in found.items():
+def _taken(found: Found) -> Found:
+    return {slot: (state, carrier_id) for slot, (state, carrier_id) in found.items() if state == Slot.ACCEPTED}
+
+
+def _apply_live(job: Job, found: Found) -> None:
+    for slot, (state, carrier_id) in (_taken(found) if job.claimed.why == "again" else found).items():
         if job.slots[slot] == Slot.UNKNOWN:
             job.slots[slot] = state
             job.carrier_ids[slot] = carrier_id
@@ -80,4 +87,4 @@ def _applied(home: Home, found: Mapping[int, tuple[Slot, str]]) -> Change:
             after[slot] = state
             ids[slot] = carrier_id
     joined = "\n".join(ids) if any(ids) else None
-    return Change(home=home, after=bytes(after), errors={}, carrier_ids=joined, submitted=False)
+    return Change(home=home, after=bytes(after), errors={}, carrier_ids=joined, submitted=False, again=home.again)

@@ -89,11 +89,12 @@ class Home:
     receipts: bytes | None
     receipts_said: int
     submitted_at: datetime | None
+    again: bool = False
 
 
 HOME_COLUMNS: Final = """
 c.tenant_id, c.bulk_id, c.chunk, c.lane, c.message_class, c.kind, c.account, c.country, c.sender, c.slots, c.said,
-c.done_at, c.carrier_ids, c.receipts, c.receipts_said, c.submitted_at, b.plain
+c.done_at, c.carrier_ids, c.receipts, c.receipts_said, c.submitted_at, c.again, b.plain
 """
 
 _LOCK: Final = f"""
@@ -155,6 +156,7 @@ def home_of(row: Record) -> Home:
         receipts=row["receipts"],
         receipts_said=row["receipts_said"],
         submitted_at=row["submitted_at"],
+        again=row["again"],
     )
 
 
@@ -168,15 +170,16 @@ class Outcome:
     done: bool
     carrier_ids: str | None
     submitted: bool
+    again: bool = False
 
 
 _SAVE: Final = """
 WITH n AS (
     SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::int[], $4::bytea[], $5::int[], $6::bool[], $7::text[], $8::bool[],
         $9::int[], $10::int[], $11::int[], $12::int[], $13::int[], $14::int[], $15::int[], $16::bigint[],
-        $17::bigint[], $18::bigint[])
+        $17::bigint[], $18::bigint[], $19::bool[])
     AS n(tenant_id, bulk_id, chunk, slots, said, done, carrier_ids, submitted, accepted, unknown, rejected, stopped,
-        suppressed, short, open, used, unknown_credits, open_credits)
+        suppressed, short, open, used, unknown_credits, open_credits, again)
 ), locked AS (
     SELECT tenant_id, bulk_id, chunk FROM chunk c JOIN n USING (tenant_id, bulk_id, chunk)
     ORDER BY tenant_id, bulk_id, chunk FOR NO KEY UPDATE OF c
@@ -184,7 +187,7 @@ WITH n AS (
     UPDATE chunk c SET slots = n.slots, said = n.said, carrier_ids = n.carrier_ids, accepted = n.accepted,
         unknown = n.unknown, rejected = n.rejected, stopped = n.stopped, suppressed = n.suppressed, short = n.short,
         open = n.open, used = n.used, unknown_credits = n.unknown_credits, open_credits = n.open_credits,
-        submitted_at = CASE WHEN n.submitted THEN kit_now() ELSE c.submitted_at END,
+        again = n.again, submitted_at = CASE WHEN n.submitted THEN kit_now() ELSE c.submitted_at END,
         done_at = CASE WHEN n.done THEN coalesce(c.done_at, kit_now()) END
     FROM n JOIN locked USING (tenant_id, bulk_id, chunk)
     WHERE c.tenant_id = n.tenant_id AND c.bulk_id = n.bulk_id AND c.chunk = n.chunk
@@ -208,7 +211,7 @@ def _row(key: ChunkKey, outcome: Outcome) -> tuple[Any, ...]:
     return (
         *(key.tenant_id, key.bulk_id, key.chunk, outcome.slots, outcome.said, outcome.done, outcome.carrier_ids),
         *(outcome.submitted, sums.accepted, sums.unknown, sums.rejected, sums.stopped, sums.suppressed, sums.short),
-        *(sums.open, sums.used, sums.unknown_credits, sums.open_credits),
+        *(sums.open, sums.used, sums.unknown_credits, sums.open_credits, outcome.again),
     )
 
 

@@ -91,7 +91,7 @@ async def next_chunk(tx: Tx, tenant_id: UUID, bulk_id: UUID, after: int) -> tupl
 
 
 _ATTEMPTS: Final = """
-SELECT tenant_id, bulk_id, chunk, attempt, slot_order, intents, intent_upto,
+SELECT tenant_id, bulk_id, chunk, attempt, slot_order, intents, intent_upto, left_out,
     ARRAY(SELECT extract(epoch FROM lower(w))::float8 FROM unnest(allowed) w ORDER BY w) AS opens,
     ARRAY(SELECT extract(epoch FROM upper(w))::float8 FROM unnest(allowed) w ORDER BY w) AS closes
 FROM attempt

@@ -95,6 +95,8 @@ class Claimed:
     created_at: datetime
     plain: bytes
     personal: bytes
+    why: str = "first"
+    again: bool = False
 
 
 # The array of sagas is made before the first saga is locked: attempts first, then sagas. `going` is joined by itself:
@@ -121,11 +123,11 @@ WITH a AS (
     FROM going a
     WHERE t.tenant_id = a.tenant_id AND t.bulk_id = a.bulk_id AND t.chunk = a.chunk AND t.attempt = a.attempt
     RETURNING t.tenant_id, t.bulk_id, t.chunk, t.attempt, t.lease_epoch, t.slot_order, t.intent_upto,
-        t.suppression_counter, a.reserved, a.control_version,
+        t.suppression_counter, t.why, a.reserved, a.control_version,
         least(t.send_by, (SELECT upper(w) FROM unnest(t.allowed) w WHERE w @> kit_now())) AS valid_until
 )
 SELECT l.*, c.lane, c.message_class, c.kind, c.account, c.country, c.sender, c.upto, c.reference_base, c.reference_bits,
-    c.slots, c.said, c.carrier_ids, c.receipts, c.receipts_said, c.created_at, b.plain, b.personal,
+    c.slots, c.said, c.carrier_ids, c.receipts, c.receipts_said, c.created_at, c.again, b.plain, b.personal,
     coalesce(k.counter, 0) AS counter
 FROM leased l JOIN chunk c USING (tenant_id, bulk_id, chunk) JOIN chunk_body b USING (tenant_id, bulk_id, chunk)
     LEFT JOIN tenant_counter k USING (tenant_id)
@@ -167,6 +169,8 @@ def _claimed(row: Record) -> Claimed:
         created_at=row["created_at"],
         plain=row["plain"],
         personal=row["personal"] or b"",
+        why=row["why"],
+        again=row["again"],
     )
 
 
@@ -384,7 +388,7 @@ JOIN chunk c USING (tenant_id, bulk_id, chunk)
 
 
 async def add_retries(tx: Tx, retries: Sequence[Retry]) -> None:
-    """Queue attempts of slots that were certainly not sent. The attempt before must be done."""
+    """Queue attempts of slots that were certainly not sent, or may be sent again. The attempt before must be done."""
     if retries:
         # Arrays of different lengths do not fit into one array: they travel as text.
         await tx.execute(

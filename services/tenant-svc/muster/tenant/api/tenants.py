@@ -31,8 +31,10 @@ Text = Annotated[str, Field(max_length=_TEXT_CHARS_MAX)]
 TimeOfDay = Annotated[str, Field(pattern=r"^([01][0-9]|2[0-3]):[0-5][0-9]$", examples=["20:00"])]
 
 
-# An unknown outcome is never sent again on its own, whatever is chosen here.
-_NOT_YET = "kept for later: nothing acts on it, and no message is ever sent twice"
+_AT_LEAST_ONCE = (
+    "a message that is no marketing, and of which nobody knows whether the carrier took it, is sent again, so that it "
+    "may come twice; marketing never is"
+)
 _SANDBOX = "nothing of it ever reaches a carrier, and magic numbers work; for good, from when it is made"
 
 
@@ -92,7 +94,7 @@ class TenantIn(Model):
     quiet_hours: QuietHours | None = None
     unknown_rule: UnknownRule = UnknownRule.RELEASE
     failed_rule: FailedRule = FailedRule.CHARGE
-    at_least_once: Flag = Field(default=False, description=_NOT_YET)
+    at_least_once: Flag = Field(default=False, description=_AT_LEAST_ONCE)
     countries: Countries = Field(default=[], description=_COUNTRIES)
     countries_max: Countries = Field(default=[], description=_COUNTRIES_MAX)
     customary_hours: Flag = Field(default=False, description=_CUSTOMARY)
@@ -114,7 +116,7 @@ class SettingsChange(Model):
     quiet_hours: QuietHours | None = None
     unknown_rule: UnknownRule = UnknownRule.RELEASE
     failed_rule: FailedRule = FailedRule.CHARGE
-    at_least_once: Flag = Field(default=False, description=_NOT_YET)
+    at_least_once: Flag = Field(default=False, description=_AT_LEAST_ONCE)
     countries: Countries = Field(default=[], description=_COUNTRIES)
     customary_hours: Flag = Field(default=False, description=_CUSTOMARY)
     holidays: Holidays = Field(default=[], description=_HOLIDAYS)
@@ -145,7 +147,7 @@ class TenantOut(Model):
     quiet_hours: QuietHours | None
     unknown_rule: UnknownRule
     failed_rule: FailedRule
-    at_least_once: bool = Field(description=_NOT_YET)
+    at_least_once: bool = Field(description=_AT_LEAST_ONCE)
     countries: list[str] = Field(description=_COUNTRIES)
     countries_max: list[str] = Field(description=_COUNTRIES_MAX)
     customary_hours: bool = Field(description=_CUSTOMARY)
