@@ -2,6 +2,7 @@
 
 from chaos.rows import (
     accounts,
+    backlog,
     broker,
     carriers,
     crashes,
@@ -16,6 +17,7 @@ from chaos.rows import (
 
 __all__ = [
     "accounts",
+    "backlog",
     "broker",
     "carriers",
     "crashes",
