@@ -1,17 +1,23 @@
 """BENCH=accounts: the same business sends by 1, 2, 4 … carrier accounts, each with its own process and its own rate.
 
-Each account takes RATE parts a second, so that what several do together is several times that for as long as the
-machine can carry it; each send is as long as ten seconds of its accounts. What is told of each: the rate, as a share of
-what its accounts allow, and the CPU of an SMS, which should stay what it is.
+Each account is one with a carrier of its own and takes RATE parts a second, so that what several do together is several
+times that for as long as the machine can carry it; each send is as long as ten seconds of its accounts. What is told of
+each: the rate, as a share of what its accounts allow, and the CPU of an SMS, which should stay what it is.
 """
 
 import itertools
+import json
+import os
+import subprocess
+import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from typing import Any, Final
 
+from bench.carrier import Seen, Simulator
 from bench.cpu import cpu_s
-from bench.send import LAWS_WAIT_S, WARM_UP, WORLD, NotEnded, carrier_of, load, send
+from bench.send import LAWS_WAIT_S, WARM_UP, WORLD, NotEnded, load, send
 from muster.client import Connection, Muster
 from muster.client.commands.laws import settled_laws
 from muster.local.stack import Stack
@@ -27,23 +33,44 @@ def steps(most: int) -> list[int]:
     return list(itertools.takewhile(lambda count: count <= most, (1 << power for power in itertools.count())))
 
 
+@contextmanager
+def carriers(count: int, first: dict[str, Any]) -> Iterator[list[dict[str, Any]]]:
+    """Where so many carriers are: the stack's own, and others that run meanwhile. Two accounts with one carrier would
+    get each other's receipts."""
+    command = [sys.executable, "-m", "muster.client", "carrier", "simulate", "--port", "0", "--max-seconds", "900"]
+    env = {**os.environ, "MUSTER_CARRIER_PASSWORD": first["password"]}
+    with ExitStack() as stack:
+        found = [first]
+        for _ in range(count - 1):
+            process = stack.enter_context(subprocess.Popen(command, env=env, stdout=subprocess.PIPE))
+            stack.callback(process.terminate)
+            assert process.stdout is not None
+            found.append(first | json.loads(process.stdout.readline()))
+        yield found
+
+
 def measure(stack: Stack, most: int) -> dict[str, Any]:
     """Send by one account, then by twice as many, and so on up to `most`."""
     run = stack.run
     who, tenant = run["operator"], run["tenants"][0]
-    largest = steps(most)[-1] * RATE * _SECONDS
+    largest = steps(most)[-1]
     with (
         Muster(Connection(run["url"], who["client_id"], who["client_secret"])) as operator,
         Muster(Connection(run["url"], tenant["client_id"], tenant["client_secret"])) as muster,
+        carriers(largest, run["carrier"]) as found,
     ):
-        operator.top_up(tenant["id"], 10 * (largest + WARM_UP), reason="bench", reference=f"bench-{time.time_ns()}")
-        names = ["smpp", *(f"bench-{number}" for number in range(2, steps(most)[-1] + 1))]
+        granted = 10 * (largest * RATE * _SECONDS + WARM_UP)
+        operator.top_up(tenant["id"], granted, reason="bench", reference=f"bench-{time.time_ns()}")
+        at = {"smpp": found[0]} | {f"bench-{number}": one for number, one in enumerate(found[1:], 2)}
         operator.change_carrier("smpp", {"parts_per_second": RATE})
-        for name in names[1:]:
-            operator.create_carrier(_account(name, run["carrier"]))
+        for name, carrier in itertools.islice(at.items(), 1, None):
+            operator.create_carrier(_account(name, carrier))
         load(muster, WARM_UP)
         send(muster, "warm", WARM_UP)
-        rounds = [_round(stack, operator, muster, names[:count]) for count in steps(most)]
+        rounds = [
+            _round(run["processes"], operator, muster, dict(itertools.islice(at.items(), count)))
+            for count in steps(most)
+        ]
         laws = settled_laws(operator, LAWS_WAIT_S)
     return {
         "bench": "accounts",
@@ -59,25 +86,35 @@ def _account(name: str, carrier: dict[str, Any]) -> dict[str, Any]:
     return {"account": name, "smpp": at, "password": carrier["password"], "parts_per_second": RATE}
 
 
-def _round(stack: Stack, operator: Muster, muster: Muster, names: list[str]) -> dict[str, Any]:
+def _round(
+    processes: dict[str, int], operator: Muster, muster: Muster, accounts: dict[str, dict[str, Any]]
+) -> dict[str, Any]:
     """One send by these accounts, to customers of its own."""
-    operator.change_route("default", {"accounts": [{"account": name} for name in names]})
-    _until(lambda: all(_takes(operator, name) for name in names), f"{len(names)} accounts to be open")
-    recipients, tag = len(names) * RATE * _SECONDS, f"by-{len(names)}"
-    carrier = carrier_of(stack.run)
+    operator.change_route("default", {"accounts": [{"account": name} for name in accounts]})
+    _until(lambda: all(_takes(operator, name) for name in accounts), f"{len(accounts)} accounts to be open")
+    recipients, tag = len(accounts) * RATE * _SECONDS, f"by-{len(accounts)}"
     load(muster, recipients, first=WARM_UP + recipients, tag=tag)
-    carrier.reset()
-    before = cpu_s(stack.run["processes"], WORLD)[0]
+    simulators = [Simulator(carrier["control_url"]) for carrier in accounts.values()]
+    for one in simulators:
+        one.reset()
+    before = cpu_s(processes, WORLD)[0]
     bulk_id, _ = send(muster, tag, recipients)
-    used = cpu_s(stack.run["processes"], WORLD)[0] - before
-    seen = carrier.seen(bulk_id)
-    rate = seen.submits / max(seen.last_s - seen.first_s, 1e-9)
+    used = cpu_s(processes, WORLD)[0] - before
+    return told([one.seen(bulk_id) for one in simulators], recipients, used)
+
+
+def told(seen: list[Seen], recipients: int, used_s: float) -> dict[str, Any]:
+    """What a send by these accounts shows: together they take what each may take, times their number."""
+    submits = sum(one.submits for one in seen)
+    seconds = max(one.last_s for one in seen) - min(one.first_s for one in seen)
+    rate = submits / max(seconds, 1e-9)
     return {
-        "accounts": len(names),
+        "accounts": len(seen),
         "recipients": recipients,
+        "submits": [one.submits for one in seen],
         "sms_per_s": round(rate),
-        "share_of_rate": round(rate / (len(names) * RATE), 3),
-        "cpu_us_per_sms": round(used * 1e6 / recipients, 1),
+        "share_of_rate": round(rate / (len(seen) * RATE), 3),
+        "cpu_us_per_sms": round(used_s * 1e6 / recipients, 1),
     }
 
 

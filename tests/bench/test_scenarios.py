@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 from bench import single
-from bench.accounts import steps
+from bench.accounts import steps, told
+from bench.carrier import Seen
 from bench.fair import Sender, Written, _steps, jain, result, served_between, sizes, spread
 from bench.finish import STORIES, _people, _trace
 from bench.send import NotEnded
@@ -146,3 +147,10 @@ def test_a_trace_is_what_was_logged_since_its_story_began_with_places_for_ids(tm
 @pytest.mark.parametrize(("most", "found"), [(1, [1]), (4, [1, 2, 4]), (7, [1, 2, 4]), (8, [1, 2, 4, 8])])
 def test_accounts_are_doubled_up_to_the_bound(most: int, found: list[int]) -> None:
     assert steps(most) == found
+
+
+def test_what_several_accounts_do_together_is_told_as_a_share_of_what_they_may_do() -> None:
+    found = told([Seen(9_000, 100.0, 110.0), Seen(11_000, 101.0, 112.5)], 20_000, 2.0)
+
+    assert (found["accounts"], found["sms_per_s"], found["share_of_rate"]) == (2, 1_600, 0.8)
+    assert (found["submits"], found["cpu_us_per_sms"]) == ([9_000, 11_000], 100.0)
