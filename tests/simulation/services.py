@@ -207,6 +207,10 @@ def quiet() -> None:
     logging.getLogger("muster").setLevel(logging.CRITICAL)
 
 
+async def _never() -> None:
+    await asyncio.Event().wait()
+
+
 @contextmanager
 def installed(world: World, chunk_max: int) -> Iterator[None]:
     """Production code in this interpreter lives in this world until the end of the block."""
@@ -236,6 +240,7 @@ def installed(world: World, chunk_max: int) -> Iterator[None]:
         (muster.kit.relay, "POLL_MAX_S", 6.0),
         (muster.kit.consumer.loop, "_POLL_MS", 5_000),
         (muster.customer.planner, "CHUNK_RECIPIENTS_MAX", chunk_max),
+        (customer, "_warm", _never),  # a thread comes back when it likes
         (os, "urandom", urandom.randbytes),
     ]
     with ExitStack() as stack:
