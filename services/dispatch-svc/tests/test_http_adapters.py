@@ -177,6 +177,14 @@ def test_a_described_carrier_may_want_a_form() -> None:
     assert dict(parse_qsl(asked.body.decode())) == {"to": "61411000003", "text": "Good morning {from} €"}
 
 
+def test_what_is_put_into_the_path_of_a_described_carrier_is_written_as_paths_are() -> None:
+    sent = Message("+61411000003", "Ann & Co", "Hi", 1, "r1", 3600, UNTIL)
+
+    asked = request(account("generic", path="/v1/{from}/messages?to={to}&parts={parts}"), sent)
+
+    assert asked.path == "/v1/Ann%20%26%20Co/messages?to=%2B61411000003&parts=1"
+
+
 def vonage(*statuses: str, **fields: str) -> dict[str, Any]:
     return {"messages": [{"status": status, "message-id": f"M{at}", **fields} for at, status in enumerate(statuses)]}
 

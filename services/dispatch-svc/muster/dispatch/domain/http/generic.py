@@ -79,7 +79,8 @@ def request(http: Http, secrets: Secrets, message: Message) -> Request:
     else:
         kind, octets = "application/json", json.dumps(body).encode()
     headers = (("content-type", kind), *_authorization(generic, http.username, secrets.auth))
-    return Request(str(filled(generic.path, {**values, "text": ""})), headers, octets)
+    in_path: dict[str, object] = {name: quote(str(value), safe="") for name, value in {**values, "text": ""}.items()}
+    return Request(str(filled(generic.path, in_path)), headers, octets)
 
 
 def filled(template: object, values: dict[str, object]) -> object:
