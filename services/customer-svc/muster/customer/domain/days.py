@@ -5,12 +5,12 @@ until the year 9999 whatever `until` says: a rule of somebody's that never fits 
 """
 
 import re
-from calendar import monthrange
+from calendar import isleap, monthrange
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from datetime import date, time, timedelta
 from itertools import count
-from typing import Final
+from typing import Final, NamedTuple
 
 DAYS: Final = ("mo", "tu", "we", "th", "fr", "sa", "su")
 _BY_DAY: Final = re.compile(r"([+-]?[1-9]\d?)?(mo|tu|we|th|fr|sa|su)", re.ASCII)
@@ -39,12 +39,13 @@ def by_day_of(written: str) -> tuple[int, int | None] | None:
 def days_of(repeat: Repeat, begin: date, after: date, last: date) -> Iterator[date]:
     """The days of a rule whose first day is `begin`, from `after` to `last`; the intervals are counted from `begin`."""
     rule = _completed(repeat, begin)
+    wanted = _wanted(rule)
     first = max(begin, after)
     for number in count(_periods_before(rule, begin, first)):
         period = _period(rule, begin, number)
         if not period or period[0] > last:
             return
-        fitting = [day for day in period if _fits(rule, day)]
+        fitting = [day for day in period if _fits(wanted, day)]
         if rule.by_set_position:
             places = {place - 1 if place > 0 else len(fitting) + place for place in rule.by_set_position}
             fitting = [day for place, day in enumerate(fitting) if place in places]
@@ -90,24 +91,41 @@ def _period(rule: Repeat, begin: date, number: int) -> list[date]:
         return []
 
 
-def _fits(rule: Repeat, day: date) -> bool:
-    if rule.by_month and day.month not in rule.by_month:
+class _Wanted(NamedTuple):
+    """What a day is held against, read once: years of days are looked at where a rule never fits. Each empty: any.
+
+    days: (weekday, which of the month or year, counted from its begin or its end; None: each).
+    """
+
+    months: frozenset[int]
+    month_days: frozenset[int]
+    days: frozenset[tuple[int, int | None]]
+    by_year: bool
+
+
+def _wanted(rule: Repeat) -> _Wanted:
+    days = frozenset(read for written in rule.by_day if (read := by_day_of(written)) is not None)
+    assert len(days) == len({written.removeprefix("+") for written in rule.by_day}), "judged before"
+    by_year = rule.frequency == "yearly" and not rule.by_month
+    return _Wanted(frozenset(rule.by_month), frozenset(rule.by_month_day), days, by_year)
+
+
+def _fits(wanted: _Wanted, day: date) -> bool:
+    if wanted.months and day.month not in wanted.months:
         return False
     length = monthrange(day.year, day.month)[1]
-    if rule.by_month_day and not {day.day, day.day - length - 1} & {*rule.by_month_day}:
+    if wanted.month_days and wanted.month_days.isdisjoint((day.day, day.day - length - 1)):
         return False
-    return not rule.by_day or any(_is_the(rule, day, length, written) for written in rule.by_day)
+    return not wanted.days or _is_named(wanted, day, length)
 
 
-def _is_the(rule: Repeat, day: date, month_length: int, written: str) -> bool:
-    """Whether a day is this weekday, and which one it is: of the month, or of the year where no month is named."""
-    read = by_day_of(written)
-    assert read is not None, "judged before"
-    weekday, which = read
-    if day.weekday() != weekday or which is None:
-        return day.weekday() == weekday
-    if rule.frequency == "yearly" and not rule.by_month:
-        place, length = day.timetuple().tm_yday, (date(day.year, 12, 31) - date(day.year, 1, 1)).days + 1
+def _is_named(wanted: _Wanted, day: date, month_length: int) -> bool:
+    """Whether a day is one of these weekdays, and the right one: of the month, or of the year where no month is
+    named."""
+    if wanted.by_year:
+        place, length = day.timetuple().tm_yday, 366 if isleap(day.year) else 365
     else:
         place, length = day.day, month_length
-    return which == ((place - 1) // 7 + 1 if which > 0 else -((length - place) // 7 + 1))
+    weekday = day.weekday()
+    names = ((weekday, which) for which in (None, (place - 1) // 7 + 1, -((length - place) // 7 + 1)))
+    return not wanted.days.isdisjoint(names)
