@@ -90,6 +90,7 @@ WRONG: list[tuple[dict[str, Any], str]] = [
     ({"smpp": {"codes": {"0x401": "later"}}}, "smpp.codes.0x401"),
     ({"smpp": {"codes": {"0x000": "rejected"}}}, "smpp.codes.0x000.[key]"),
     ({"smpp": {"codes": {"1025": "rejected"}}}, "smpp.codes.1025.[key]"),
+    ({"smpp": {"codes": {"0x8": "unknown", "0x08": "rejected"}}}, "smpp.codes"),
     ({"parts_window": 0}, "parts_window"),
     ({"parts_per_second": -1}, "parts_per_second"),
     ({"reference_bits": 12}, "reference_bits"),

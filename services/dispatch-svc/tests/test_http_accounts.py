@@ -95,9 +95,18 @@ async def test_an_account_that_cannot_be_is_refused_by_the_name_of_its_field_and
             assert "secret" not in answer.text
         smpp = {"host": "127.0.0.1", "system_id": "muster"}
         both = [body(1, smpp=smpp), {"account": "web"}, body(1, password="muster")]
-        short = body(1)
-        short["http"]["secrets"] = {"auth": "", "callbacks": ["short"]}
-        assert [(await op("POST", "", given)).status_code for given in (*both, short)] == [422] * 4
+        assert [(await op("POST", "", given)).status_code for given in both] == [422] * 3
+        for secret in ("short", "whsec_!!!!!!", "whsec_c2hvcnQ="):
+            given = body(1)
+            given["http"]["secrets"] = {"auth": "", "callbacks": [secret]}
+            answer = await op("POST", "", given)
+            assert answer.status_code == 422
+            assert answer.json()["errors"][0]["field"].startswith("http.secrets.callbacks")
+        for adapter in ("twilio", "vonage", "sinch", "messagemedia"):
+            given = body(1)
+            given["http"]["profile"] = {"adapter": adapter, "base_url": "http://127.0.0.1:1"}
+            answer = await op("POST", "", given)
+            assert (answer.status_code, answer.json()["errors"][0]["field"]) == (422, "http.profile.username")
         assert (await op("GET", "")).json()["items"] == []
 
         assert (await op("POST", "", body(1))).status_code == 201

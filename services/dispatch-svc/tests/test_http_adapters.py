@@ -277,7 +277,10 @@ GENERIC: dict[str, Any] = {"adapter": "generic", "base_url": "https://a.example"
         ({"adapter": "twilio", "base_url": 7}, "base_url"),
         ({"adapter": "twilio", "base_url": "https://a.example", "password": "x"}, "password"),
         ({"adapter": "twilio", "base_url": "https://a.example", "username": "a\r\nb"}, "username"),
-        ({"adapter": "twilio", "base_url": "https://a.example", "response_timeout_s": 0}, "response_timeout_s"),
+        (
+            {"adapter": "twilio", "base_url": "https://a.example", "username": "AC1", "response_timeout_s": 0},
+            "response_timeout_s",
+        ),
         ({"adapter": "twilio", "base_url": "https://a.example", "generic": DESCRIBED}, "generic"),
         ({"adapter": "generic", "base_url": "https://a.example"}, "generic"),
         ({**GENERIC, "generic": {**DESCRIBED, "path": "//evil.example"}}, "generic.path"),

@@ -223,7 +223,7 @@ async def test_the_parts_of_a_long_text_are_joined_whichever_call_brings_the_las
     await world.queue(db, Send(recipients=1))
     texts = ["I said ", "STOP", " \N{WINKING FACE}"]
 
-    async with served(db, adapter="vonage", generic=None) as stage:
+    async with served(db, adapter="vonage", generic=None, username="key") as stage:
 
         async def tell(number: int, text: str) -> int:
             fields = {

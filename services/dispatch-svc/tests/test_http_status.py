@@ -137,8 +137,8 @@ def test_an_answer_that_cannot_be_read_is_none_and_never_an_error_of_ours(
 @pytest.mark.parametrize(
     ("options", "field"),
     [
-        ({"adapter": "vonage", "ask_status": True}, "ask_status"),
-        ({"adapter": "twilio", "ask_status": 1}, "ask_status"),
+        ({"adapter": "vonage", "username": "key", "ask_status": True}, "ask_status"),
+        ({"adapter": "twilio", "username": "AC1", "ask_status": 1}, "ask_status"),
         ({"adapter": "generic", "generic": DESCRIBED, "ask_status": True}, "ask_status"),
         ({"adapter": "generic", "generic": {**DESCRIBED, "status_by_id": []}}, "generic.status_by_id"),
         ({"adapter": "generic", "generic": {**DESCRIBED, "status_by_id": {"path": "/x"}}}, "generic.status_by_id.path"),

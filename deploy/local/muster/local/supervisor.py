@@ -98,7 +98,7 @@ class Supervisor:
         if self._watching is None:
             self._watching = asyncio.create_task(self._watch())
 
-    async def run_once(self, commands: Mapping[str, Command], limit_s: float = 60.0) -> None:
+    async def run_once(self, commands: Mapping[str, Command], limit_s: float = 180.0) -> None:
         """Run commands by name, side by side, to their end; PartError for the first that fails or takes longer."""
         self._logs.mkdir(parents=True, exist_ok=True)
         await _side_by_side(self._run_once(name, command, limit_s) for name, command in commands.items())

@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Annotated, Any, Final, Literal
 from uuid import UUID
 
-from pydantic import AfterValidator, Field, SecretStr, create_model
+from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, create_model
 from pydantic.fields import FieldInfo
 
 from muster.dispatch.domain import sandbox
@@ -17,6 +17,7 @@ from muster.kit.http import Flag, Int, Model
 _ACCOUNT: Final = r"^[a-z0-9][a-z0-9-]{0,29}$"
 _HOST: Final = re.compile(r"(?!-)[A-Za-z0-9-]{1,63}(?:\.(?!-)[A-Za-z0-9-]{1,63})*|[0-9A-Fa-f:.]{2,45}")
 _WORD: Final = re.compile(r"[\x21-\x7e]*")
+_CODE: Final = r"^0x[0-9a-fA-F]{1,8}$"
 
 
 def _a_host(given: str) -> str:
@@ -64,8 +65,18 @@ def _a_code(given: str) -> str:
     return f"0x{status:x}"
 
 
+def _each_once(given: object) -> object:
+    """One status has one meaning, however it is written."""
+    if isinstance(given, dict):
+        statuses = [int(code, 16) for code in given if isinstance(code, str) and re.fullmatch(_CODE, code)]
+        twice = next((one for one in statuses if statuses.count(one) > 1), None)
+        if twice is not None:
+            raise ValueError(f"names 0x{twice:x} twice")
+    return given
+
+
 Word = Annotated[str, AfterValidator(_a_word)]
-Code = Annotated[str, Field(pattern=r"^0x[0-9a-fA-F]{1,8}$"), AfterValidator(_a_code)]
+Code = Annotated[str, Field(pattern=_CODE), AfterValidator(_a_code)]
 Octet = Annotated[Int, Field(ge=0, le=255)]
 Type = Annotated[Int, Field(ge=0, le=6, description="type of number (SMPP 3.4, 5.2.5)")]
 Plan = Annotated[Int, Field(ge=0, le=18, description="numbering plan (SMPP 3.4, 5.2.6)")]
@@ -106,7 +117,7 @@ class SmppIn(Model):
     long_messages: Long = Long.HEADER
     response_timeout_s: Annotated[float, Field(ge=0.1, le=40)] = 20.0
     enquire_link_s: Annotated[float, Field(ge=1, le=3_600)] = 30.0
-    codes: dict[Code, Literal["not_sent", "rejected", "unknown"]] = Field(
+    codes: Annotated[dict[Code, Literal["not_sent", "rejected", "unknown"]], BeforeValidator(_each_once)] = Field(
         default={},
         max_length=100,
         description="what the carrier means by a command_status, such as 0x401, where it is not what SMPP says",

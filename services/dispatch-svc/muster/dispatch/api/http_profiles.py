@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 from muster.dispatch.api.carrier_models import HttpSecrets
 from muster.dispatch.domain.http import ADAPTERS, SIGNED_BY_KEY
 from muster.dispatch.domain.http.read import Wrong, read_http
+from muster.dispatch.domain.http.wire import is_a_key
 from muster.dispatch.handlers.hosts import HostRefused, address_of
 from muster.dispatch.handlers.signatures import public_key
 from muster.dispatch.settings import DispatchSettings
@@ -44,5 +45,8 @@ def plain_secrets(secrets: HttpSecrets, profile: Mapping[str, Any]) -> str:
     callbacks = [one.get_secret_value() for one in secrets.callbacks]
     if profile.get("adapter") in SIGNED_BY_KEY and not all(map(public_key, callbacks)):
         why = "is the public key of this carrier, as it gave it: base64 on one line, of RSA"
+        raise unprocessable("http.secrets.callbacks", "not_valid", why)
+    if not all(map(is_a_key, callbacks)):
+        why = "begins with whsec_, and what follows is not base64: copy all of it"
         raise unprocessable("http.secrets.callbacks", "not_valid", why)
     return json.dumps({"auth": secrets.auth.get_secret_value(), "callbacks": callbacks})

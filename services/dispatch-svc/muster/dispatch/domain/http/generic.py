@@ -37,6 +37,7 @@ from muster.dispatch.domain.receipts import Receipt
 
 REFERENCE: Final = "https://github.com/standard-webhooks/standard-webhooks/blob/main/spec/standard-webhooks.md"
 STATUS: Final = "the profile's own status_by_id and status_by_reference"
+USERNAME: Final = ""
 
 MEANINGS: Final = ("accepted", "rejected", "not_sent", "unknown")
 ENDS: Final = {

@@ -30,6 +30,7 @@ from muster.dispatch.domain.receipts import Receipt
 
 REFERENCE: Final = "https://github.com/messagemedia/documentation"
 STATUS: Final = "https://github.com/messagemedia/documentation/blob/master/spec/openapi.yaml"
+USERNAME: Final = "the API key"
 SIGNATURES: Final = "https://support.messagemedia.com/articles/49982-enterprise-webhooks"
 
 # Statuses of delivery reports and of messages; the rest are not the end.

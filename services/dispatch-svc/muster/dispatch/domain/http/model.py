@@ -172,6 +172,9 @@ class Adapter(Protocol):
     STATUS: str
     """Where the documentation of its status look-up is; "" where it has none."""
 
+    USERNAME: str
+    """What the profile's `username` is, without which this carrier knows nobody; "" where it may be left out."""
+
     def request(self, http: "Http", secrets: Secrets, message: Message) -> Request:
         """A message as a request."""
 

@@ -55,10 +55,13 @@ def _http(options: Mapping[str, Any], adapters: Mapping[str, Adapter]) -> Http:
     if (adapter == "generic") != isinstance(described, dict):
         raise _Unfit(Wrong("generic", "describes a carrier of the adapter generic, and no other"))
     generic = _generic(described) if isinstance(described, dict) else None
+    base_url, username, is_a = _url(options, "base_url"), _text(options, "username", ""), adapters[adapter].USERNAME
+    if is_a and not username:
+        raise _Unfit(Wrong("username", f"must be given: {is_a}"))
     return Http(
         adapter=adapter,
-        base_url=_url(options, "base_url"),
-        username=_text(options, "username", ""),
+        base_url=base_url,
+        username=username,
         callback_url=_url(options, "callback_url") if options.get("callback_url") else "",
         response_timeout_s=_seconds(options, "response_timeout_s", 20.0),
         idle_s=_seconds(options, "idle_s", 15.0),

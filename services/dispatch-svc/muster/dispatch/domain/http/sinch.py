@@ -28,6 +28,7 @@ from muster.dispatch.domain.receipts import Receipt
 REFERENCE: Final = "https://developers.sinch.com/docs/sms/api-reference/sms/batches"
 # By id: the delivery report of the batch; by our reference: batches/listbatches, of the last day.
 STATUS: Final = "https://developers.sinch.com/docs/sms/api-reference/sms/delivery-reports"
+USERNAME: Final = "the service plan id"
 # The SMS API's callbacks are signed when the account manager turns it on; the SDKs verify them as those of the
 # Conversation API.
 SIGNATURES: Final = "https://developers.sinch.com/docs/conversation/callbacks"

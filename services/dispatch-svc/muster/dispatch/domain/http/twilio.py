@@ -27,6 +27,7 @@ from muster.dispatch.domain.receipts import Receipt
 
 REFERENCE: Final = "https://www.twilio.com/docs/messaging/api/message-resource"
 STATUS: Final = "https://www.twilio.com/docs/messaging/api/message-resource#fetch-a-message-resource"
+USERNAME: Final = "the account SID"
 SIGNATURES: Final = "https://www.twilio.com/docs/usage/webhooks/webhooks-security"
 
 # https://www.twilio.com/docs/messaging/guides/outbound-message-status-in-status-callbacks; the rest are not the end.

@@ -30,6 +30,7 @@ from muster.dispatch.domain.receipts import Receipt
 REFERENCE: Final = "https://developer.vonage.com/en/api/sms"
 # https://developer.vonage.com/en/api/reports finds messages, at another host and for money: not asked.
 STATUS: Final = ""
+USERNAME: Final = "the API key"
 SIGNATURES: Final = "https://developer.vonage.com/en/getting-started/concepts/signing-messages"
 
 # https://developer.vonage.com/en/messaging/sms/guides/delivery-receipts; the rest are not the end.

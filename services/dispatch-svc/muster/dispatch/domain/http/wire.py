@@ -30,6 +30,7 @@ _CARRIER_ID_CHARS_MAX: Final = 64
 _CODE_MAX: Final = 2**31 - 1
 _UNIX_S: Final = re.compile(r"[0-9]{1,11}", re.ASCII)
 _KEY_PREFIX: Final = "whsec_"
+_KEY_OCTETS_MIN: Final = 8
 _SIGNATURES_MAX: Final = 20
 _PAUSE_S: Final = 5.0
 _RETRY_AFTER_S_MAX: Final = 60.0
@@ -178,6 +179,13 @@ def standard_webhook(
     if not sum(is_any(one, wanted) for one in signatures):
         return NotGenuine.SIGNATURE
     return late or f"{call_id}.{timestamp}".encode()
+
+
+def is_a_key(secret: str) -> bool:
+    """Whether a secret can be meant: one that begins as a key of Standard Webhooks does is base64, of eight octets at
+    least."""
+    key = key_of(secret)
+    return not secret.startswith(_KEY_PREFIX) or (key != secret.encode() and len(key) >= _KEY_OCTETS_MIN)
 
 
 def key_of(secret: str) -> bytes:
