@@ -96,8 +96,6 @@ def without(module: Any, name: str, clause: str, instead: str) -> None:
 _LEDGER: Final = "muster.credit.domain.reservations"
 _DISPATCH: Final = "muster.dispatch.domain"
 _QUEUE: Final = "muster.dispatch.store.queue"
-_CLAIMING: Final = ("_WAITING", "_CLAIM", "_INTEND")
-_GOING: Final = "state = 'sending'"
 
 FAULTS: Final = (
     Fault(
@@ -198,7 +196,11 @@ FAULTS: Final = (
         (("and bulk.claimable", "and not bulk.parked"),),
         law="submit",
         world="sender",
-        statements=tuple((f"{_QUEUE}:{name}", f"{_GOING} AND ending = ''", _GOING) for name in _CLAIMING),
+        statements=(
+            (f"{_QUEUE}:_WAITING", " AND g.ending = ''", ""),
+            (f"{_QUEUE}:_CLAIM", " AND ending = ''", ""),
+            (f"{_QUEUE}:_INTEND", " AND ending = ''", ""),
+        ),
         seed=1,
     ),
     Fault(

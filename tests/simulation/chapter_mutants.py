@@ -39,10 +39,9 @@ def _hours_are_not_looked_at() -> None:
 
 
 def _suspensions_are_not_looked_at() -> None:
-    for name, nobody in (("_WAITING", "$4"), ("_CLAIM", "$7"), ("_INTEND", "$10")):
-        clause = (
-            f"NOT EXISTS (SELECT FROM suspension h WHERE h.suspended AND h.tenant_id IN (saga.tenant_id, {nobody}))"
-        )
+    for name, saga, nobody in (("_WAITING", "g", "$4"), ("_CLAIM", "saga", "$7"), ("_INTEND", "saga", "$10")):
+        those = f"{saga}.tenant_id, {nobody}"
+        clause = f"NOT EXISTS (SELECT FROM suspension h WHERE h.suspended AND h.tenant_id IN ({those}))"
         without(queue, name, clause, f"{nobody}::uuid IS NOT NULL")
 
 
