@@ -258,6 +258,18 @@ def _no_json(request: Request) -> bool:
 # What people meet most often, in the words of all other messages here; {…} is the limit that was broken.
 _WORDS = {
     "missing": "is needed",
+    "string_type": "must be a text",
+    "bool_type": "must be true or false",
+    "list_type": "must be a list",
+    "tuple_type": "must be a list",
+    "dict_type": "must be a JSON object",
+    "float_type": "must be a number",
+    "int_parsing": "must be a whole number",
+    "uuid_parsing": "must be an id: a UUID, as answers have it",
+    "uuid_type": "must be an id: a UUID, as answers have it",
+    "literal_error": "must be {expected}",
+    "too_long": "is too long; it holds at most {max_length}",
+    "too_short": "is too short; it holds at least {min_length}",
     "extra_forbidden": "is not a field that is known here",
     "model_attributes_type": "must be a JSON object",
     "model_type": "must be a JSON object",

@@ -19,6 +19,7 @@ from muster.kit.consumer import halts, letters
 from muster.kit.consumer.apply import is_poison
 from muster.kit.consumer.received import Handler
 from muster.kit.desk import Desk
+from muster.kit.forms import Form
 from muster.kit.http import Flag, Int, Model
 from muster.kit.idempotency import Once, idempotent
 from muster.kit.outbox import emit
@@ -31,7 +32,11 @@ if TYPE_CHECKING:
     pass
 
 Reason = Annotated[str, StringConstraints(min_length=1, max_length=200, strip_whitespace=True)]
-Name = Annotated[str, Query(max_length=249, pattern="^[A-Za-z0-9._-]+$")]
+_TopicName = Annotated[
+    str,
+    Form("[A-Za-z0-9._-]+", "must be the name of a topic: letters, digits, dots, hyphens and underscores"),
+]
+Name = Annotated[_TopicName, Query(max_length=249)]
 State = Literal["waiting", "replayed", "dropped"]
 Answer = tuple[int, Model | dict[str, Any]]
 Handlers = Callable[[Any], Mapping[str, Handler]]
@@ -89,7 +94,7 @@ class PlaceOut(Model):
 class ResumeIn(Model):
     """Which halted partitions are read on, and why. All of the topic where no partition is named."""
 
-    topic: Annotated[str, StringConstraints(max_length=249, pattern="^[A-Za-z0-9._-]+$")]
+    topic: Annotated[_TopicName, Field(max_length=249)]
     partition: Annotated[Int, Field(ge=0, le=2**31 - 1)] | None = None
     reason: Reason
     accept_loss: Flag = Field(

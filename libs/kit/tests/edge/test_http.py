@@ -13,6 +13,7 @@ from fastapi import APIRouter, Depends, Query, Request
 from pydantic import Field
 
 from muster.kit.auth import PUBLIC, Caller, Role, Verifier, public, requires, route_roles
+from muster.kit.forms import Form
 from muster.kit.http import Flag, Int, Model, Moment, allow, create_app
 from muster.kit.pages import CursorText, Limit, decode_cursor, encode_cursor
 from muster.kit.pg import Overloaded
@@ -37,6 +38,7 @@ class Body(Model):
     audience: Inner | None = None
     text: Annotated[str, Field(max_length=5)] = ""
     at: Moment | None = None
+    currency: Annotated[str, Form("[A-Z]{3}", "must be three capital letters, such as AUD")] = "AUD"
     named: Annotated[dict[str, Int], Field(default_factory=dict)]
 
 
@@ -125,6 +127,35 @@ async def test_a_time_that_is_not_of_rfc_3339_or_no_time_of_ours_names_its_field
     problem = problem_of(await client.post("/things/1", json={"count": 1, "at": at}), 422, "not_valid")
     assert [error["field"] for error in problem["errors"]] == ["at"]
     assert (await client.post("/things/1", json={"count": 1, "at": "2026-11-27T10:00:00.5+11:00"})).status_code == 200
+
+
+@pytest.mark.parametrize("currency", ["aud", "AUDE", "", "AUD\n", "ＡＵＤ"])
+async def test_a_text_that_has_not_its_form_is_answered_in_words_and_not_by_a_pattern(
+    client_of: ClientOf, currency: str
+) -> None:
+    client = client_of(routes())
+    problem = problem_of(await client.post("/things/1", json={"count": 1, "currency": currency}), 422, "not_valid")
+
+    message = "must be three capital letters, such as AUD"
+    assert problem["errors"] == [{"field": "currency", "code": "string_pattern_mismatch", "message": message}]
+    assert (await client.post("/things/1", json={"count": 1, "currency": "NZD"})).status_code == 200
+    assert Body.model_json_schema()["properties"]["currency"]["pattern"] == "^[A-Z]{3}$"
+
+
+@pytest.mark.parametrize(
+    ("body", "message"),
+    [
+        ({"text": 5}, "must be a text"),
+        ({"loud": "yes"}, "must be true or false"),
+        ({"named": []}, "must be a JSON object"),
+        ({"audience": "all"}, "must be a JSON object"),
+    ],
+)
+async def test_what_is_of_another_kind_is_told_which_it_must_be(
+    client_of: ClientOf, body: dict[str, Any], message: str
+) -> None:
+    problem = problem_of(await client_of(routes()).post("/things/1", json={"count": 1, **body}), 422, "not_valid")
+    assert [error["message"] for error in problem["errors"]] == [message]
 
 
 async def test_half_of_a_surrogate_pair_in_the_name_of_a_field_is_answered_like_any_other(client_of: ClientOf) -> None:

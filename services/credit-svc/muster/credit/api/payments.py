@@ -18,6 +18,7 @@ from muster.credit.store import payments as store
 from muster.kit import audit, clock, metrics
 from muster.kit.auth import ANY_TENANT_ROLE, Caller, Role, Tx, public, requires, tenant_tx
 from muster.kit.desk import Desk
+from muster.kit.forms import Form
 from muster.kit.http import Model, Moment, allow
 from muster.kit.idempotency import Once, idempotent
 from muster.kit.outbox import emit
@@ -28,7 +29,7 @@ router = APIRouter(prefix="/v1/credits", tags=["credits"])
 
 _BODY_BYTES_MAX = 65_536
 _PRICE_MAX = 10**9
-Id = Annotated[str, StringConstraints(pattern=r"^[\x21-\x7e]{1,255}$")]
+Id = Annotated[str, Form(r"[\x21-\x7e]{1,255}", "must be 1 to 255 visible ASCII characters, without spaces")]
 
 
 _UNSIGNED = {
@@ -84,7 +85,7 @@ class _Returned(_Told):
 class _Failed(_Told):
     tenant_id: UUID
     charge_id: UUID
-    reason: Annotated[str, StringConstraints(max_length=100, pattern=r"^[\x20-\x7e]*$")] = "failed"
+    reason: Annotated[str, Field(max_length=100), Form(r"[\x20-\x7e]*", "must be printable ASCII")] = "failed"
 
 
 class _Call(_Told):

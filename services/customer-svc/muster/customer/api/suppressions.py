@@ -15,6 +15,7 @@ from muster.customer.handlers.facts import suppress
 from muster.customer.store import suppressions as store
 from muster.kit import audit
 from muster.kit.auth import ANY_TENANT_ROLE, Caller, Tx, requires, tenant_tx
+from muster.kit.forms import Form
 from muster.kit.http import Model
 from muster.kit.idempotency import Once, idempotent
 from muster.kit.outbox import emit
@@ -26,7 +27,11 @@ from muster.text import NumberRefused
 router = APIRouter(prefix="/v1/suppressions")
 
 ScopeWord = Literal["marketing", "all"]
-HashText = Annotated[str, Path(pattern=r"^[0-9a-f]{34}$", description="id of a suppression")]
+HashText = Annotated[
+    str,
+    Form("[0-9a-f]{34}", "must be the id of a suppression: 34 digits from 0 to 9 and a to f"),
+    Path(description="id of a suppression"),
+]
 
 
 class SuppressionIn(Model):

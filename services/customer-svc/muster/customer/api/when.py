@@ -8,6 +8,7 @@ from pydantic import AfterValidator, Field, StringConstraints, model_validator
 
 from muster.customer.domain.recurrence import COUNT_MAX, Rule, Start, read
 from muster.customer.domain.wall_clock import wall_of
+from muster.kit.forms import Form
 from muster.kit.http import Int, Model
 
 _TIMES_MAX = 96
@@ -51,12 +52,22 @@ def _unlike(given: Any) -> Any:
     return given
 
 
-Day = Annotated[str, StringConstraints(pattern=r"^[0-9]{4}-[0-9]{2}-[0-9]{2}$"), AfterValidator(_date)]
+Day = Annotated[str, Form("[0-9]{4}-[0-9]{2}-[0-9]{2}", "must be a day, written as 2026-12-24"), AfterValidator(_date)]
 Wall = Annotated[
-    str, StringConstraints(pattern=r"^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}$"), AfterValidator(_wall)
+    str,
+    Form(
+        "[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}",
+        "must be a time on the wall, written as 2026-12-24T10:00, without seconds and zone",
+    ),
+    AfterValidator(_wall),
 ]
-TimeOfDay = Annotated[str, StringConstraints(pattern=r"^[0-9]{2}:[0-9]{2}$"), AfterValidator(_time)]
-Calendar = Annotated[str, StringConstraints(pattern=r"^[A-Z]{2}(-[A-Z0-9]{1,3})?$")]
+TimeOfDay = Annotated[
+    str, Form("[0-9]{2}:[0-9]{2}", "must be a time of the day, written as 09:30"), AfterValidator(_time)
+]
+Calendar = Annotated[
+    str,
+    Form("[A-Z]{2}(-[A-Z0-9]{1,3})?", "must be a country or a part of one by ISO 3166, such as AU or AU-NSW"),
+]
 ZoneName = Annotated[str, Field(min_length=1, max_length=64)]
 _MonthDay = Annotated[Int, Field(ge=-31, le=31), AfterValidator(_not_zero)]
 _Position = Annotated[Int, Field(ge=-366, le=366), AfterValidator(_not_zero)]

@@ -5,6 +5,7 @@ from typing import Annotated, Any, Final, TypeVar
 
 from fastapi import APIRouter, Path, Request, Response
 
+from muster.dispatch.api.carrier_models import NAME
 from muster.dispatch.domain.carriers import Account, State
 from muster.dispatch.domain.http import MIXED, adapter_of
 from muster.dispatch.domain.http.model import Adapter, Call, Ended, Http, Malformed, NotGenuine, Written
@@ -27,7 +28,7 @@ T = TypeVar("T")
 _BODY_BYTES_MAX: Final = 256 * 1024
 _TAKEN: Final = 204
 
-CarrierName = Annotated[str, Path(pattern=r"^[a-z0-9][a-z0-9-]{0,29}$", description="name of the carrier account")]
+CarrierName = Annotated[str, NAME, Path(description="name of the carrier account")]
 _DOCUMENTED: dict[str, Any] = {
     "requestBody": {
         "required": True,

@@ -12,12 +12,18 @@ from pydantic.fields import FieldInfo
 
 from muster.dispatch.domain import sandbox
 from muster.dispatch.domain.carriers import Long
+from muster.kit.forms import Form
 from muster.kit.http import Flag, Int, Model
 
-_ACCOUNT: Final = r"^[a-z0-9][a-z0-9-]{0,29}$"
 _HOST: Final = re.compile(r"(?!-)[A-Za-z0-9-]{1,63}(?:\.(?!-)[A-Za-z0-9-]{1,63})*|[0-9A-Fa-f:.]{2,45}")
 _WORD: Final = re.compile(r"[\x21-\x7e]*")
-_CODE: Final = r"^0x[0-9a-fA-F]{1,8}$"
+_CODE: Final = "0x[0-9a-fA-F]{1,8}"
+
+NAME: Final = Form("[a-z0-9][a-z0-9-]{0,29}", "must be a name of at most 30 characters: a-z, 0-9 and hyphens")
+SENDER: Final = Form(
+    r"(\+?[0-9]{3,15}|[A-Za-z0-9][A-Za-z0-9 ._&-]{0,10})",
+    "must be a number of 3 to 15 digits, or a name of at most 11 letters and digits",
+)
 
 
 def _a_host(given: str) -> str:
@@ -76,7 +82,9 @@ def _each_once(given: object) -> object:
 
 
 Word = Annotated[str, AfterValidator(_a_word)]
-Code = Annotated[str, Field(pattern=_CODE), AfterValidator(_a_code)]
+Code = Annotated[
+    str, Form(_CODE, "must be a command_status in hexadecimal digits, such as 0x401"), AfterValidator(_a_code)
+]
 Octet = Annotated[Int, Field(ge=0, le=255)]
 Type = Annotated[Int, Field(ge=0, le=6, description="type of number (SMPP 3.4, 5.2.5)")]
 Plan = Annotated[Int, Field(ge=0, le=18, description="numbering plan (SMPP 3.4, 5.2.6)")]
@@ -173,7 +181,8 @@ class CarrierIn(Model):
 
     account: Annotated[
         str,
-        Field(pattern=_ACCOUNT, description="its name for good: a-z, 0-9 and hyphens"),
+        NAME,
+        Field(description="its name for good: a-z, 0-9 and hyphens"),
         AfterValidator(_not_the_sandbox),
     ]
     smpp: SmppIn | None = None
@@ -254,7 +263,7 @@ class TestIn(Model):
     """One real message, outside all sends and at the operator's own cost."""
 
     to: Annotated[str, Field(max_length=30, description="a number with its +")]
-    sender: Annotated[str, Field(pattern=r"^(\+?[0-9]{3,15}|[A-Za-z0-9][A-Za-z0-9 ._&-]{0,10})$")]
+    sender: Annotated[str, SENDER]
     text: Annotated[str, Field(min_length=1, max_length=1_000)]
 
 

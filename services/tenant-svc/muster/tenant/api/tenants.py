@@ -6,12 +6,13 @@ from typing import Annotated, Any
 from uuid import NAMESPACE_URL, UUID, uuid5
 
 from fastapi import APIRouter, Request, Response
-from pydantic import AfterValidator, Field, StringConstraints, model_validator
+from pydantic import AfterValidator, Field, model_validator
 
 from muster.events import is_sandbox
 from muster.kit import audit, clock
 from muster.kit.auth import ANY_TENANT_ROLE, Begin, Caller, Role, requires, tenant_tx, tx_of_tenant
 from muster.kit.desk import Desk
+from muster.kit.forms import Form
 from muster.kit.http import Flag, Int, Model
 from muster.kit.idempotency import Once, idempotent, key_reused
 from muster.kit.ids import as_uuid8, uuid7
@@ -28,7 +29,11 @@ router = APIRouter(prefix="/v1")
 _TEXT_CHARS_MAX = 1_000  # the domain says what is too long; this only bounds what it looks at
 
 Text = Annotated[str, Field(max_length=_TEXT_CHARS_MAX)]
-TimeOfDay = Annotated[str, Field(pattern=r"^([01][0-9]|2[0-3]):[0-5][0-9]$", examples=["20:00"])]
+TimeOfDay = Annotated[
+    str,
+    Form("([01][0-9]|2[0-3]):[0-5][0-9]", "must be a time of the day from 00:00 to 23:59, written as 09:30"),
+    Field(examples=["20:00"]),
+]
 
 
 _AT_LEAST_ONCE = (
@@ -72,7 +77,9 @@ Holidays = Annotated[
     Field(max_length=domain.HOLIDAYS_MAX, examples=[["AU-NSW"]]),
 ]
 ClosedDays = Annotated[
-    list[Annotated[str, StringConstraints(pattern=r"^[0-9]{4}-[0-9]{2}-[0-9]{2}$"), AfterValidator(_day)]],
+    list[
+        Annotated[str, Form("[0-9]{4}-[0-9]{2}-[0-9]{2}", "must be a day, written as 2026-12-24"), AfterValidator(_day)]
+    ],
     Field(max_length=domain.CLOSED_DAYS_MAX, examples=[["2026-12-24"]]),
 ]
 _CUSTOMARY = "marketing also keeps to the hours that are usual in a recipient's country where no law asks for any"
