@@ -58,6 +58,16 @@ async def test_an_account_is_made_read_listed_and_changed_and_its_password_stays
         assert '"password"' not in told
 
 
+async def test_a_change_to_what_is_already_so_changes_nothing(db: Database, op: Operator) -> None:
+    made = await op.create("west", 2775, parts_window=50)
+    same = [{}, {"smpp": {}}, {"parts_window": 50, "smpp": {"host": made["smpp"]["host"]}}, {"smpp": None}]
+    answers = [await op("PATCH", "/west", body) for body in same]
+
+    assert [(one.status_code, one.json()) for one in answers] == [(200, made)] * 4
+    async with db.worker() as tx:
+        assert [one.message.act for one in await facts(tx, "ActRecorded")] == ["create"]
+
+
 async def test_a_repeated_request_makes_one_account_and_another_with_its_key_is_refused(op: Operator) -> None:
     body = {"account": "west", "smpp": SMPP, "password": "muster"}
     first, again = [await op("POST", "", body, key="k1") for _ in range(2)]

@@ -118,6 +118,15 @@ async def test_bad_input_names_its_field_and_changes_nothing(
     assert await said(db, "bad") == []
 
 
+async def test_a_change_of_a_route_to_what_is_already_so_changes_nothing(db: Database, op: Operator) -> None:
+    made = await make(op, "west", "west=3", countries=["NZ", "AU"])
+    same = [{}, {"open": True, "failover": None}, {"countries": ["AU", "NZ"], **leading("west=3")}]
+    answers = [await op("PATCH", "/west", body) for body in same]
+
+    assert [(one.status_code, one.json()) for one in answers] == [(200, made)] * 3
+    assert len(await said(db, "west")) == 1
+
+
 async def test_a_circle_of_routes_is_refused_by_whichever_change_would_close_it(op: Operator) -> None:
     await make(op, "a", "west", failover="default")
     await make(op, "b", "east", failover="a")

@@ -104,7 +104,7 @@ async def change_carrier(
     once: Annotated[Once, idempotent],
 ) -> Response:
     """Change an account. Its sender waits for the answers to what it has written, then connects again by the new
-    settings, within seconds; nothing becomes unknown by it."""
+    settings, within seconds; nothing becomes unknown by it. What is as it was changes nothing."""
     settings: DispatchSettings = request.app.state.settings
 
     async def make() -> tuple[int, CarrierOut]:
@@ -117,14 +117,16 @@ async def change_carrier(
             secrets = plain_secrets(body.http.secrets, given.get("options", row.options))
             given["secret"] = _sealed(settings, account, secrets)
         if body.smpp is not None:
-            changed = body.smpp.model_dump(mode="json", exclude_unset=True)
-            smpp = SmppIn.model_validate({**row.options, **changed})
+            options = body.smpp.model_dump(mode="json", exclude_unset=True)
+            smpp = SmppIn.model_validate({**row.options, **options})
             await _check(smpp, settings, account)
             given["options"] = smpp.model_dump(mode="json")
         if body.password is not None:
             given["secret"] = _sealed(settings, account, body.password.get_secret_value())
-        await _store(tx, replace(row, **given))
-        await emit(tx, audit.record(caller, "change", "carrier", account))
+        changed = replace(row, **given)
+        if changed != row:
+            await _store(tx, changed)
+            await emit(tx, audit.record(caller, "change", "carrier", account))
         return 200, await _read(tx, account)
 
     return await once.answer(tx, caller, body, make)

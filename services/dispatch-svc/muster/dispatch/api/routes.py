@@ -7,6 +7,7 @@ from typing import Annotated, Any, Final, Literal
 from fastapi import APIRouter, Request, Response
 from pydantic import AfterValidator, Field
 
+from muster.dispatch.api.carrier_models import NAME, SENDER
 from muster.dispatch.domain import routing
 from muster.dispatch.domain.routing import DEFAULT, Hindrance, Needs, Option, Route, Table, Target
 from muster.dispatch.handlers.routes import said
@@ -15,6 +16,7 @@ from muster.dispatch.store import routes
 from muster.dispatch.store.routes import Stored
 from muster.kit import audit
 from muster.kit.auth import Caller, Role, Tx, requires, tenant_tx
+from muster.kit.forms import Form
 from muster.kit.http import Flag, Int, Model
 from muster.kit.idempotency import Once, idempotent
 from muster.kit.outbox import emit
@@ -25,8 +27,6 @@ from muster.text import Number, country_of, is_region, read_number
 router = APIRouter(prefix="/v1/routes", tags=["routes"])
 
 Operator = Annotated[Caller, requires(Role.OPERATOR)]
-_NAME: Final = r"^[a-z0-9][a-z0-9-]{0,29}$"
-_SENDER: Final = r"^(\+?[0-9]{3,15}|[A-Za-z0-9][A-Za-z0-9 ._&-]{0,10})$"
 
 
 def _a_country(given: str) -> str:
@@ -35,14 +35,15 @@ def _a_country(given: str) -> str:
     return given
 
 
-Name = Annotated[str, Field(pattern=_NAME)]
+Name = Annotated[str, NAME]
 Country = Annotated[str, AfterValidator(_a_country)]
-Sender = Annotated[str, Field(pattern=_SENDER)]
+Sender = Annotated[str, SENDER]
 Countries = Annotated[list[Country], Field(max_length=250, description="that it takes; none: any")]
 Senders = Annotated[list[Sender], Field(max_length=500, description="numbers or names that it takes; none: any")]
 Failover = Annotated[
     str,
-    Field(pattern=r"^([a-z0-9][a-z0-9-]{0,29})?$", description="the route to take when no account can; empty: none"),
+    Form("([a-z0-9][a-z0-9-]{0,29})?", "must be the name of a route, or empty"),
+    Field(description="the route to take when no account can; empty: none"),
 ]
 Open = Annotated[Flag, Field(description="whether anything is led to it first")]
 
@@ -50,7 +51,7 @@ Open = Annotated[Flag, Field(description="whether anything is led to it first")]
 class AccountIn(Model):
     """An account, and its part among the others. With weight 0 it stands by, for when no other can take it."""
 
-    account: Annotated[str, Field(pattern=_NAME)]
+    account: Name
     weight: Annotated[Int, Field(ge=0, le=1_000)] = 1
 
 
@@ -191,7 +192,7 @@ async def change_route(
     once: Annotated[Once, idempotent],
 ) -> Response:
     """Change a route. The default one can lead to other accounts and fail over, and goes on taking all that no other
-    names; once it was changed the environment has no say in it."""
+    names; once it was changed the environment has no say in it. What is as it was changes nothing."""
 
     async def make() -> tuple[int, RouteOut]:
         table = await _locked(tx)
@@ -199,7 +200,9 @@ async def change_route(
             raise not_found("route")
         given = body.model_dump(exclude_none=True)
         changes = {name: given[name] for name in body.model_fields_set if name in given}
-        await _store(tx, replace(table.routes[route], **_members(changes)), table, caller, "change")
+        changed = replace(table.routes[route], **_members(changes))
+        if changed != table.routes[route]:
+            await _store(tx, changed, table, caller, "change")
         return 200, await _read(tx, route)
 
     return await once.answer(tx, caller, body, make)
