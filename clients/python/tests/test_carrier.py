@@ -1,6 +1,7 @@
 """`muster carrier`: what an operator types becomes a request, and a password is never an argument."""
 
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -85,6 +86,19 @@ def test_a_setting_that_takes_the_place_of_its_group_is_refused(asked: Asked, ru
     create = ("create", "west", "--host", "a.example", "--system-id", "me")
 
     assert [run(*create, *given).exit_code, run("change", "west", *given).exit_code] == [2, 2]
+    assert asked == []
+
+
+@pytest.mark.parametrize("word", ["http.profile.idle_s=10", "http.profile={}", "smpp.codes.0x8=unknown"])
+def test_what_is_replaced_as_a_whole_is_not_set_in_part(asked: Asked, run: Run, word: str) -> None:
+    ran = [run("change-http", "web", "--set", word), run("change", "web", "--set", word)]
+    assert [one.exit_code for one in ran] == [2, 2]
+    assert all(re.search(r"as a[\s│]*whole", one.output) for one in ran), ran[0].output
+    assert asked == []
+
+
+def test_a_change_says_what_is_to_change(asked: Asked, run: Run) -> None:
+    assert [run("change", "west").exit_code, run("change-http", "web").exit_code] == [2, 2]
     assert asked == []
 
 

@@ -47,6 +47,11 @@ def run(asked: Asked) -> Run:
     return lambda *words: CliRunner().invoke(command.app, words)
 
 
+def test_a_change_of_a_route_says_what_is_to_change(asked: Asked, run: Run) -> None:
+    assert run("change", "west").exit_code == 2
+    assert asked == []
+
+
 def test_a_route_is_made_from_accounts_with_weights_countries_and_senders(asked: Asked, run: Run) -> None:
     made = ["create", "west", "--account", "a=3", "--account", "b", "--country", "AU", "--country", "NZ"]
     ran = run(*made, "--sender", "Salon", "--failover", "default", "--closed")

@@ -57,6 +57,27 @@ def test_a_schedule_can_be_by_another_sender_of_the_business(asked: Any) -> None
     assert body["sender"] == "Salon"
 
 
+def test_a_schedule_has_all_that_the_api_has_of_one(asked: Any) -> None:
+    limits = ("--send-within", "90", "--late-max", "5", "--partial", "first_n", "--class", "factual")
+    when = ("--name", "Weekly", "--credits-max", "500", "--cron", "0 10 * * 2")
+    assert run("add", *when, *limits, "--template", ID) == 0
+    assert run("change", ID, *limits, "--sender", "Salon") == 0
+
+    said = {"send_within_minutes": 90, "late_max_minutes": 5, "partial": "first_n", "class": "factual"}
+    [(_, _, added), (_, _, changed)] = asked
+    assert added == {
+        "name": "Weekly", "when": {"cron": "0 10 * * 2"}, "audience": {"all": True}, "credits_max": 500,
+        "above_credits_max": "skip", "template_id": ID, **said,
+    }  # fmt: skip
+    assert changed == {**said, "sender": "Salon"}
+
+
+@pytest.mark.parametrize("words", [(), ("Hello", "--template", ID)])
+def test_a_schedule_has_either_a_text_or_a_template(asked: Any, words: tuple[str, ...]) -> None:
+    assert run("add", "--name", "Weekly", "--credits-max", "500", "--cron", "0 10 * * 2", *words) == 2
+    assert asked == []
+
+
 def test_a_schedule_is_added_as_it_is_said(asked: Any, capsys: Any) -> None:
     said = (
         "--name",

@@ -64,6 +64,13 @@ def test_a_send_can_be_for_a_time_of_each_recipients_own(asked: list[tuple[str, 
     assert quoted == {"text": "Hello", "audience": {"all": True}, "local_time": "2026-12-24T10:00"}
 
 
+def test_a_send_can_be_no_marketing(asked: list[tuple[str, str, Any]]) -> None:
+    assert run("send", "Hello", "--yes", "--no-watch", "--json", "--class", "factual") == 0
+
+    [quoted] = [body for method, path, body in asked if (method, path) == ("POST", "/v1/quotes")]
+    assert quoted == {"text": "Hello", "audience": {"all": True}, "class": "factual"}
+
+
 def test_a_send_can_be_by_another_sender_of_the_business_and_be_too_late(asked: list[tuple[str, str, Any]]) -> None:
     until = "2026-12-24T17:00:00+11:00"
     assert run("send", "Hello", "--yes", "--no-watch", "--json", "--sender", "Salon", "--send-by", until) == 0

@@ -42,6 +42,9 @@ def send(
     sender: Annotated[
         str | None, typer.Option(help="by this one of the business's senders; that of its settings unless said")
     ] = None,
+    message_class: Annotated[
+        Literal["marketing", "factual"], typer.Option("--class", help="factual: an appointment, say, and no offer")
+    ] = "marketing",
     send_by: SendBy = None,
     partial: Partial = "nothing",
     yes: Yes = False,  # noqa: FBT002
@@ -52,6 +55,7 @@ def send(
     written = text_from_stdin() if text == "-" else text
     with Muster(Connection.from_environment()) as muster:
         asked = {"local_time": local_time, "sender": sender}
+        asked["class"] = "" if message_class == "marketing" else message_class
         options = {name: value for name, value in asked.items() if value}
         quote = muster.quote(written, {"tag": tag} if tag else {"all": True}, **options)
         _send(muster, quote, _terms(partial, send_by), yes=yes, watch=watch, as_json=as_json)

@@ -18,7 +18,7 @@ app = typer.Typer(no_args_is_help=True, help="Carrier accounts, and the carrier 
 WAIT_S_MAX = 60.0
 _POLL_S = 0.5
 # What is no value but has fields; and what is a secret, whatever it is a field of.
-_GROUPS = frozenset({"smpp", "http"})
+_GROUPS = frozenset({"smpp"})
 _SECRET = frozenset({"password", "secrets"})
 _COLUMNS = ("account", "kind", "state", "gets", "connections", "in_flight", "why", "routes")
 
@@ -86,6 +86,7 @@ def change(
     as_json: AsJson = False,  # noqa: FBT002
 ) -> None:
     """Change an account: its sender waits for answers and binds again, and no message becomes unknown by it."""
+    _some(given=bool(settings) or password)
     body = _read_settings(settings or []) | _password(wanted=password)
     with Muster(Connection.from_environment(operator=True)) as muster:
         _show(muster.change_carrier(account, body), as_json=as_json)
@@ -116,6 +117,7 @@ def change_http(
     as_json: AsJson = False,  # noqa: FBT002
 ) -> None:
     """Give an HTTP account another profile or other secrets, each as a whole."""
+    _some(given=bool(settings) or profile is not None or secrets)
     body = _read_settings(settings or [])
     http = ({"profile": _profile(profile)} if profile else {}) | _secrets(wanted=secrets)
     body |= {"http": http} if http else {}
@@ -161,6 +163,11 @@ def try_one(
         raise typer.Exit(1)
 
 
+def _some(*, given: bool) -> None:
+    if not given:
+        raise typer.BadParameter("say what is to change; --help lists what can")
+
+
 def _act(account: str, act: str, reason: str, *, as_json: bool) -> None:
     with Muster(Connection.from_environment(operator=True)) as muster:
         _show(muster.control_carrier(account, act, reason), as_json=as_json)
@@ -195,6 +202,11 @@ def _read_settings(words: list[str]) -> dict[str, Any]:
         group, _, last = name.rpartition(".")
         if not equals or not name or not _SECRET.isdisjoint(name.split(".")):
             raise typer.BadParameter(f"{name}: write NAME=VALUE; a password is never an argument", param_hint="--set")
+        if name.split(".")[0] == "http":
+            whole = "an HTTP account is described as a whole: give its PROFILE file, or --secrets"
+            raise typer.BadParameter(f"{name}: {whole}", param_hint="--set")
+        if "." in group:
+            raise typer.BadParameter(f"{name}: give {group} as a whole, as JSON", param_hint="--set")
         members = body.setdefault(group, {}) if group else body
         if name in _GROUPS or not isinstance(members, dict):
             raise typer.BadParameter(f"{name}: write one field of it, such as smpp.binds=4", param_hint="--set")

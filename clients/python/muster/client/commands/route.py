@@ -77,6 +77,8 @@ def change(
         accounts or None, [] if any_country else countries or None, [] if any_sender else senders or None, failover,
         is_open,
     )  # fmt: skip
+    if not given:
+        raise typer.BadParameter("say what is to change; --help lists what can")
     with Muster(Connection.from_environment(operator=True)) as muster:
         _show(muster.change_route(route, given), as_json=as_json)
 

@@ -31,6 +31,16 @@ LocalTime = Annotated[
 Sender = Annotated[
     str | None, typer.Option(help="by this one of the business's senders; that of its settings unless said")
 ]
+Class = Annotated[
+    Literal["marketing", "factual"] | None,
+    typer.Option("--class", help="marketing keeps to hours and needs consent to it; a new schedule is marketing"),
+]
+Partial = Annotated[
+    Literal["nothing", "first_n"] | None,
+    typer.Option(help="where credits are short: send nothing, or to the first whom they cover"),
+]
+SendWithin = Annotated[int | None, typer.Option(help="minutes after its time in which a start may leave")]
+LateMax = Annotated[int | None, typer.Option(help="minutes that a start may be late before it is missed")]
 Zone = Annotated[str, typer.Option(help="an IANA name, such as Australia/Sydney; the business's own unless said")]
 
 
@@ -50,11 +60,20 @@ def _when(once: str, cron: str, rule: str, zone: str, holidays: str) -> dict[str
     return {**given, **{name: value for name, value in more.items() if value}}
 
 
+def _said(**given: Any) -> dict[str, Any]:
+    """The fields of the API that were given."""
+    words = {"message_class": "class"}
+    return {words.get(name, name): value for name, value in given.items() if value is not None}
+
+
 @app.command("add")
 def add(
-    text: Annotated[str, typer.Argument(help="the text, with merge fields; - for standard input")],
     name: Annotated[str, typer.Option(help="what it is called")],
     credits_max: Annotated[int, typer.Option(help="the ceiling of each start, in credits")],
+    text: Annotated[
+        str | None, typer.Argument(help="the text, with merge fields; - for standard input; or give --template")
+    ] = None,
+    template: Annotated[str | None, typer.Option(help="the newest version of this template, by its id")] = None,
     tag: Annotated[str | None, typer.Option(help="only customers with this tag")] = None,
     once: Once = "",
     cron: Cron = "",
@@ -65,21 +84,33 @@ def add(
         Literal["skip", "first_n"],
         typer.Option(help="above the ceiling: leave the start out, or send to the first whom it covers"),
     ] = "skip",
+    partial: Partial = None,
+    send_within: SendWithin = None,
+    late_max: LateMax = None,
     local_time: LocalTime = None,
     sender: Sender = None,
+    message_class: Class = None,
     as_json: AsJson = False,  # noqa: FBT002
 ) -> None:
     """Keep a schedule. Each start is quoted, planned and reserved when its time has come."""
-    written = text_from_stdin() if text == "-" else text
+    if (text is None) == (template is None):
+        raise typer.BadParameter("give a text or a --template")
     body = {
         "name": name,
         "when": _when(once, cron, rule, zone, holidays),
-        "text": written,
         "audience": {"tag": tag} if tag else {"all": True},
         "credits_max": credits_max,
         "above_credits_max": above,
-        **({} if local_time is None else {"local_time": local_time}),
-        **({} if sender is None else {"sender": sender}),
+        **_said(
+            text=text_from_stdin() if text == "-" else text,
+            template_id=template,
+            partial=partial,
+            send_within_minutes=send_within,
+            late_max_minutes=late_max,
+            local_time=local_time,
+            sender=sender,
+            message_class=message_class,
+        ),
     }
     with Muster(Connection.from_environment()) as muster:
         _show(muster.add_schedule(body), as_json=as_json)
@@ -94,9 +125,12 @@ def change(
     tag: Annotated[str | None, typer.Option(help="only customers with this tag; all: everyone")] = None,
     credits_max: Annotated[int | None, typer.Option(help="the ceiling of each start, in credits")] = None,
     above: Annotated[Literal["skip", "first_n"] | None, typer.Option(help="what happens above the ceiling")] = None,
-    send_within: Annotated[int | None, typer.Option(help="minutes after its time in which a start may leave")] = None,
-    late_max: Annotated[int | None, typer.Option(help="minutes that a start may be late before it is missed")] = None,
+    partial: Partial = None,
+    send_within: SendWithin = None,
+    late_max: LateMax = None,
     local_time: LocalTime = None,
+    sender: Sender = None,
+    message_class: Class = None,
     once: Once = "",
     cron: Cron = "",
     rule: Rule = "",
@@ -105,19 +139,21 @@ def change(
     as_json: AsJson = False,  # noqa: FBT002
 ) -> None:
     """Change what is named; the rest stays, and so does what was started."""
-    given: dict[str, Any] = {
-        "name": name,
-        "text": text_from_stdin() if text == "-" else text,
-        "template_id": template,
-        "audience": None if tag is None else {"all": True} if tag == "all" else {"tag": tag},
-        "credits_max": credits_max,
-        "above_credits_max": above,
-        "send_within_minutes": send_within,
-        "late_max_minutes": late_max,
-        "local_time": local_time,
-        "when": _when(once, cron, rule, zone, holidays) if any((once, cron, rule, zone, holidays)) else None,
-    }
-    changes = {field: value for field, value in given.items() if value is not None}
+    changes = _said(
+        name=name,
+        text=text_from_stdin() if text == "-" else text,
+        template_id=template,
+        audience=None if tag is None else {"all": True} if tag == "all" else {"tag": tag},
+        credits_max=credits_max,
+        above_credits_max=above,
+        partial=partial,
+        send_within_minutes=send_within,
+        late_max_minutes=late_max,
+        local_time=local_time,
+        sender=sender,
+        message_class=message_class,
+        when=_when(once, cron, rule, zone, holidays) if any((once, cron, rule, zone, holidays)) else None,
+    )
     if not changes:
         raise typer.BadParameter("say what is to change; --help lists what can")
     with Muster(Connection.from_environment()) as muster:
