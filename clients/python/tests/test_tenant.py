@@ -31,6 +31,8 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
         seen.append((request.method, path, json.loads(request.content) if request.content else query))
         page = {"items": [ANN], "next_cursor": None}
         customer = page if path == "/v1/customers" else ANN
+        if path == "/v1/api-keys":
+            return httpx.Response(201, json={"client_id": "mine", "client_secret": "shown once", "id": "k"})
         return httpx.Response(200, json=DAYS if "days" in path else TENANT if "tenant" in path else customer)
 
     def connected(_: object) -> Muster:
@@ -56,11 +58,25 @@ def test_the_settings_are_shown_in_words(asked: Any, capsys: Any) -> None:
     assert "AU, NZ" in out
 
 
+def test_an_operator_makes_a_business_and_the_key_of_its_admin(asked: Any, capsys: Any) -> None:
+    made = ("--country", "AU", "--time-zone", "Australia/Sydney", "--sender", "Salon", "--sandbox")
+    assert run("tenant", "create", "Try it", *made, "--json") == 0
+
+    body = {
+        "name": "Try it", "country": "AU", "time_zone": "Australia/Sydney", "sender": "Salon", "sandbox": True,
+    }  # fmt: skip
+    key = {"tenant_id": "t", "name": "first admin"}
+    assert asked == ["operator True", ("POST", "/v1/tenants", body), ("POST", "/v1/api-keys", key)]
+    said = json.loads(capsys.readouterr().out)
+    assert (said["id"], said["client_id"], said["client_secret"]) == ("t", "mine", "shown once")
+
+
 def test_only_what_is_named_is_changed(asked: Any) -> None:
     days = ("--closed", "2026-12-24, 2026-12-31", "--holidays", "none")
     assert run("tenant", "set", "--quiet", "20:00-09:00", "--customary", *days) == 0
     assert run("tenant", "set", "--quiet", "none", "--no-replies", "--tenant", "a/b", "--countries", "*") == 0
-    assert run("tenant", "set", "--tenant", "a", "--parts-per-second", "20", "--at-least-once") == 0
+    max_ = ("--countries-max", "AU,NZ")
+    assert run("tenant", "set", "--tenant", "a", "--parts-per-second", "20", "--at-least-once", *max_) == 0
     assert asked == [
         "operator False",
         ("PATCH", "/v1/tenant", {
@@ -70,11 +86,13 @@ def test_only_what_is_named_is_changed(asked: Any) -> None:
         "operator True",
         ("PATCH", "/v1/tenants/a%2Fb", {"quiet_hours": None, "allow_sms_replies": False, "countries": ["*"]}),
         "operator True",
-        ("PATCH", "/v1/tenants/a", {"at_least_once": True, "parts_per_second": 20}),
+        ("PATCH", "/v1/tenants/a", {"at_least_once": True, "countries_max": ["AU", "NZ"], "parts_per_second": 20}),
     ]  # fmt: skip
 
 
-@pytest.mark.parametrize("given", [(), ("--quiet", "20:00"), ("--unknown", "maybe"), ("--parts-per-second", "20")])
+@pytest.mark.parametrize(
+    "given", [(), ("--quiet", "20:00"), ("--unknown", "maybe"), ("--parts-per-second", "20"), ("--countries-max", "*")]
+)
 def test_a_change_of_nothing_of_no_hours_or_of_what_is_the_operator_s_is_not_asked_for(
     asked: Any, given: tuple[str, ...]
 ) -> None:

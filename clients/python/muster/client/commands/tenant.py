@@ -1,4 +1,4 @@
-"""`muster tenant`: the settings of a business."""
+"""`muster tenant`: the settings of a business; for operators, new ones."""
 
 from typing import Annotated, Any, Literal
 from urllib.parse import quote
@@ -8,7 +8,9 @@ import typer
 from muster.client.api import Connection, Muster
 from muster.client.commands.output import AsJson, show, show_rows
 
-app = typer.Typer(no_args_is_help=True, help="The settings of the business: show, set, closed-days.")
+app = typer.Typer(
+    no_args_is_help=True, help="The settings of the business: show, set, closed-days; for operators: create."
+)
 
 Other = Annotated[str, typer.Option("--tenant", help="as the operator: the settings of this tenant, by its id")]
 
@@ -16,6 +18,24 @@ Other = Annotated[str, typer.Option("--tenant", help="as the operator: the setti
 @app.callback()
 def describe() -> None:
     """The settings of the business."""
+
+
+@app.command("create")
+def create(
+    name: Annotated[str, typer.Argument(help="what it is called")],
+    country: Annotated[str, typer.Option(help="ISO 3166, such as AU")],
+    time_zone: Annotated[str, typer.Option(help="an IANA name, such as Australia/Sydney")],
+    sender: Annotated[str, typer.Option(help="a number in E.164, or a name")],
+    sandbox: Annotated[bool, typer.Option("--sandbox", help="nothing of it ever reaches a carrier, for good")] = False,  # noqa: FBT002
+    as_json: AsJson = False,  # noqa: FBT002
+) -> None:
+    """As the operator: make a business and the API key of its first admin, whose secret is shown this once."""
+    given = {"name": name, "country": country, "time_zone": time_zone, "sender": sender, "sandbox": sandbox}
+    with Muster(Connection.from_environment(operator=True)) as muster:
+        made = muster.post("/v1/tenants", given)
+        key = muster.post("/v1/api-keys", {"tenant_id": made["id"], "name": "first admin"})
+        shown = {**made, "client_id": key["client_id"], "client_secret": key["client_secret"]}
+        _show(shown, as_json=as_json)
 
 
 @app.command("show")
@@ -45,6 +65,10 @@ def set_tenant(
     countries: Annotated[
         str | None, typer.Option(help="send to these: AU,NZ, or '*' for all, or none for its own")
     ] = None,
+    countries_max: Annotated[
+        str | None,
+        typer.Option(help="as the operator: the countries that it may choose among, as in --countries"),
+    ] = None,
     unknown: Annotated[
         Literal["charge", "release", "ask"] | None, typer.Option(help="credits of messages that stay unknown")
     ] = None,
@@ -61,8 +85,9 @@ def set_tenant(
     as_json: AsJson = False,  # noqa: FBT002
 ) -> None:
     """Change what is named; the rest stays."""
-    if parts_per_second is not None and not tenant_id:
-        raise typer.BadParameter("that is the operator's to say: name the tenant", param_hint="--parts-per-second")
+    for option, said in (("--parts-per-second", parts_per_second), ("--countries-max", countries_max)):
+        if said is not None and not tenant_id:
+            raise typer.BadParameter("that is the operator's to say: name the tenant", param_hint=option)
     given: dict[str, Any] = {
         "name": name,
         "country": country,
@@ -74,6 +99,7 @@ def set_tenant(
         "holidays": _listed(holidays),
         "closed_days": _listed(closed),
         "countries": _listed(countries),
+        "countries_max": _listed(countries_max),
         "unknown_rule": unknown,
         "failed_rule": failed,
         "at_least_once": at_least_once,
