@@ -26,7 +26,17 @@ class Waiting:
     @property
     def rank(self) -> tuple[bool, int, UUID, int, int]:
         """Within a tenant's turn: single before bulk, small before large, then by age (ids are in order of time)."""
-        return self.kind == _BULK_KIND, self.lane, self.bulk_id, self.chunk, self.attempt
+        return *self.urgency, self.bulk_id, self.chunk, self.attempt
+
+    @property
+    def urgency(self) -> tuple[bool, int]:
+        """What goes before a tenant's other messages, the smallest first."""
+        return urgency(self.kind, self.lane)
+
+
+def urgency(kind: int, lane: int) -> tuple[bool, int]:
+    """Single before bulk, small before large; the smallest goes first."""
+    return kind == _BULK_KIND, lane
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +44,15 @@ class Turns:
     """What each waiting tenant has saved up in parts, in the order of their turns."""
 
     deficits: Mapping[UUID, int]
+
+    def passed_on(self) -> "Turns":
+        """The turns where the first tenant's is over by time: it is the last in the row, and has saved nothing."""
+        others = dict(self.deficits)
+        first = next(iter(others), None)
+        if first is not None:
+            del others[first]
+            others[first] = 0
+        return Turns(others)
 
     def choose(self, waiting: Iterable[Waiting], capacity: int, quantum: int) -> tuple["Turns", list[Waiting]]:
         """Attempts of at most `capacity` parts, and the turns after them.
@@ -51,6 +70,17 @@ class Turns:
         order = [tenant for tenant in self.deficits if tenant in queues]
         order += [tenant for tenant in queues if tenant not in self.deficits]
         return _serve(order, dict(self.deficits), queues, capacity, quantum)
+
+
+def in_turns_of(parts: int, waiting: Iterable[Waiting]) -> list[Waiting]:
+    """What waits, nothing of it costing more than one turn: more is not written of it before it gives way."""
+    return [replace(item, parts=min(item.parts, parts)) for item in waiting]
+
+
+def gives_way(tenant_id: UUID, its_urgency: tuple[bool, int], waiting: Iterable[Waiting]) -> bool:
+    """Whether anybody waits for whom a tenant's chunk, having had its turn, gives way: another tenant, or what is more
+    urgent of its own."""
+    return any(item.tenant_id != tenant_id or item.urgency < its_urgency for item in waiting)
 
 
 def within_rate(queue: Sequence[Waiting], saved: int) -> list[Waiting]:

@@ -5,9 +5,10 @@ rate. No transaction is open while anything is written.
 """
 
 from collections.abc import Callable, Collection, Mapping, Sequence
+from typing import Final
 from uuid import UUID
 
-from muster.dispatch.domain.fairness import NO_TURNS
+from muster.dispatch.domain.fairness import NO_TURNS, Turns, Waiting, gives_way, in_turns_of
 from muster.dispatch.handlers import outcomes
 from muster.dispatch.handlers.outcomes import Change
 from muster.dispatch.sender.book import Book
@@ -24,6 +25,9 @@ log = observe.logger(__name__)
 
 Writes = list[tuple[Job, Window]]
 
+# So many turns after the last one that ended by time a carrier is not slow any more.
+_SLOW_TURNS: Final = 10
+
 
 class Feeder:
     """Looks for work whenever the window has room."""
@@ -34,6 +38,10 @@ class Feeder:
         self._link = link
         self._book = book
         self._turns = NO_TURNS
+        # Whose turn it is, and since when; when last a turn ended by time, and it was looked who waits. Monotonic s.
+        self._turn_of: UUID | None = None
+        self._turn_began = 0.0
+        self._slow_at = self._looked_at = float("-inf")
         self._poll_s = shared.settings.dispatch_poll_s_min
 
     async def run(self) -> None:
@@ -61,12 +69,40 @@ class Feeder:
             return clock.monotonic() >= shared.aside_until and await self._claim(room)
         if free < min(waiting[0].first_parts(), self._link.window):
             return False
+        if await self._give_way(waiting):
+            return True
         await self._continue(waiting, room)
         return True
 
     def _worthwhile(self, left: int) -> int:
         """Below this the window is left to drain: an intent for a few parts costs as much as one for hundreds."""
         return max(1, min(left, self._link.window // 2, self._shared.rate.at_once))
+
+    async def _give_way(self, jobs: Sequence[Job]) -> bool:
+        """Give back chunks that have had their turn where somebody else waits; whether any did."""
+        shared, now, turn_s = self._shared, clock.monotonic(), self._settings.dispatch_turn_s
+        had_turn = [job for job in jobs if now - job.since >= turn_s]
+        if not had_turn or now - self._looked_at < turn_s:
+            return False
+        self._looked_at = self._slow_at = now
+        async with shared.db.worker() as tx:
+            others = await queue.waiting(tx, shared.account.name, self._settings.dispatch_sends_max, 1)
+        give_way = [job for job in had_turn if gives_way(job.claimed.key.chunk.tenant_id, job.urgency, others)]
+        for job in give_way:
+            shared.leave(job, "turn")
+        return bool(give_way)
+
+    def _choose(self, waiting: Sequence[Waiting], room: int) -> tuple[Turns, list[Waiting]]:
+        """Whose turn it is. A turn is worth so many parts, but at a slow carrier it ends by time."""
+        now, turn_s, quantum = clock.monotonic(), self._settings.dispatch_turn_s, self._settings.dispatch_quantum_parts
+        turns = self._turns
+        if now - self._turn_began >= turn_s and next(iter(turns.deficits), None) == self._turn_of:
+            turns, self._slow_at = turns.passed_on(), now
+        is_slow = now - self._slow_at <= _SLOW_TURNS * turn_s
+        turns, chosen = turns.choose(in_turns_of(quantum, waiting) if is_slow else waiting, room, quantum)
+        if chosen and chosen[-1].tenant_id != self._turn_of:
+            self._turn_of, self._turn_began = chosen[-1].tenant_id, now
+        return turns, chosen
 
     # -- claims -------------------------------------------------------------------------------------------------------
 
@@ -79,7 +115,7 @@ class Feeder:
             async with shared.db.worker() as tx:
                 found = await queue.waiting(tx, shared.account.name, settings.dispatch_sends_max, 1 + room // 250)
                 waiting = [one for one in found if queue.chunk_of(one) not in shared.jobs]
-                turns, chosen = self._turns.choose(waiting, room, settings.dispatch_quantum_parts)
+                turns, chosen = self._choose(waiting, room)
                 if not chosen:
                     shared.meter.hungry = True
                     self._poll_s = min(self._poll_s * 1.5, settings.dispatch_poll_s_max)

@@ -4,12 +4,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Final, NamedTuple
 
+from muster.dispatch.domain.fairness import urgency
 from muster.dispatch.domain.slots import Slot
 from muster.dispatch.events import CLASS_MARKETING, MARKETING, Recipients, read_recipients, read_texts
 from muster.dispatch.handlers.outcomes import Change
 from muster.dispatch.store.chunks import Home
 from muster.dispatch.store.queue import Claimed
 from muster.dispatch.store.suppressions import Barred
+from muster.kit import clock
 from muster.smpp import Accepted, NotSent, Outcome, Rejected, Unknown
 
 # ESME_RINVMSGLEN: what is said of a text whose parts are not those that were paid for.
@@ -59,6 +61,7 @@ class Job:
         "owners",
         "recipients",
         "resend",
+        "since",
         "slots",
         "stored",
         "submitted",
@@ -84,6 +87,7 @@ class Job:
         self.throttled = self.held = self.marked = False
         self.dirty_at: float | None = None
         self.leaving = ""
+        self.since = clock.monotonic()
         # Whether its tenant has a rate, which all senders share.
         self.limited = False
         single = len(parts) == len(self.slots)
@@ -176,6 +180,11 @@ class Job:
     def scope(self) -> int:
         """Which suppressions and holds reach these messages: of at least this scope."""
         return MARKETING if self.claimed.about.message_class == CLASS_MARKETING else _SCOPE_OTHER
+
+    @property
+    def urgency(self) -> tuple[bool, int]:
+        """What goes before it, of its tenant's messages: what is smaller."""
+        return urgency(self.claimed.about.kind, self.claimed.about.lane)
 
     def hashes_left(self) -> list[bytes]:
         """The numbers that are still to be written to."""
