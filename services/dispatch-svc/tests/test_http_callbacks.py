@@ -304,6 +304,22 @@ def test_a_genuine_call_that_says_nothing_readable_is_malformed_and_no_error_of_
     assert isinstance(ADAPTERS[adapter].inbound(http, Call(URL, {}, b"\xff\x00")), Malformed)
 
 
+ODD: tuple[Any, ...] = (None, True, -1, 1.5, 10**30, "", "x" * 5_000, "\0", [], ["a"], {}, {"a": 1})
+
+
+@pytest.mark.parametrize(("adapter", "body"), [(one, body) for table in (RECEIPTS, WRITTEN) for one, body, _ in table])
+def test_a_field_of_a_call_may_hold_anything_and_the_call_is_read_or_malformed(
+    adapter: str, body: dict[str, Any]
+) -> None:
+    http = account(adapter)
+    for name in body:
+        for odd in ODD:
+            called, form = {**body, name: odd}, adapter == "twilio"
+            call = Call(URL, {}, (urlencode(called) if form else json.dumps(called)).encode())
+            assert isinstance(ADAPTERS[adapter].receipts(http, call), list | Malformed)
+            assert isinstance(ADAPTERS[adapter].inbound(http, call), list | Malformed)
+
+
 def test_more_events_than_fit_one_call_are_refused_as_a_whole() -> None:
     http = account("generic", receipt={"events": "events"})
     many = {"events": [{"id": "a", "status": "delivered"}] * 1_001}

@@ -124,7 +124,7 @@ def receipts(_: Http, call: Call) -> list[Ended] | Malformed:
     read = wire.read_json(call.body)
     if read is None:
         return Malformed("the body is not a JSON object")
-    if read.get("type") not in _TYPES:
+    if wire.word(read.get("type")) not in _TYPES:
         return []
     carrier_id, status = wire.id_of(read.get("batch_id")), wire.word(read.get("status"))
     if not carrier_id or not status:
