@@ -27,6 +27,7 @@ OWNERS = {
     f"/v1/customers/{ID}": "customer",
     "/v1/customers/imports": "customer",
     f"/v1/customers/imports/{ID}/errors": "customer",
+    "/v1/own-fields": "customer",
     "/v1/lists": "customer",
     "/v1/suppressions": "customer",
     "/v1/templates": "customer",

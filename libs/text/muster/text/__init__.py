@@ -5,6 +5,7 @@ Pure: standard library and phonenumbers only, no input or output, no clock.
 
 from muster.text.alphabet import decode, decode_gsm7
 from muster.text.dearer import Dearer, dearer_characters
+from muster.text.kinds import Kind, OtherNumber, read_any_number
 from muster.text.merge import Field, MissingField, Template, TemplateError
 from muster.text.numbering import is_region
 from muster.text.numbers import Number, NumberRefused, country_of, is_textable, mask, number_hash, read_number
@@ -27,9 +28,11 @@ __all__ = [
     "Dearer",
     "Encoding",
     "Field",
+    "Kind",
     "MissingField",
     "Number",
     "NumberRefused",
+    "OtherNumber",
     "Reading",
     "Segmentation",
     "Template",
@@ -48,6 +51,7 @@ __all__ = [
     "is_textable",
     "mask",
     "number_hash",
+    "read_any_number",
     "read_number",
     "read_reply",
     "segment",

@@ -14,7 +14,7 @@ from functools import lru_cache
 from typing import Final
 
 import phonenumbers
-from phonenumbers import PhoneNumberType
+from phonenumbers import PhoneNumberType, shortnumberinfo
 
 from muster.text.numbering import Textable, is_region, read_international, read_national
 
@@ -51,9 +51,8 @@ class Number:
 class NumberRefused:
     """Why a number was not taken.
 
-    code: "empty", "not_a_number", "invalid", "not_mobile", "ambiguous", "premium" or "too_long". The message is
-    for the person
-    who wrote the number and does not repeat it.
+    code: "empty", "not_a_number", "invalid", "not_mobile", "ambiguous", "premium", "emergency" or "too_long". The
+    message is for the person who wrote the number and does not repeat it.
     """
 
     code: str
@@ -67,6 +66,7 @@ NOT_A_NUMBER: Final = NumberRefused(
 INVALID: Final = NumberRefused("invalid", "No such number exists in the numbering plan.")
 NOT_MOBILE: Final = NumberRefused("not_mobile", "This is not a mobile number, so it cannot get SMS.")
 PREMIUM: Final = NumberRefused("premium", "This is a premium-rate number.")
+EMERGENCY: Final = NumberRefused("emergency", "This is an emergency number.")
 TOO_LONG: Final = NumberRefused("too_long", f"The number has more than {DIGITS_MAX} digits.")
 DIGITS_LOST: Final = NumberRefused("ambiguous", "A spreadsheet has rounded this number and digits are lost.")
 SEVERAL: Final = NumberRefused("ambiguous", "There is more than one number here.")
@@ -113,7 +113,8 @@ def _textable_country(number: int) -> str:
     textable = read_international(digits)
     if textable is not None:
         return textable[1]
-    found = _ask_phonenumbers(f"+{digits}", UNKNOWN_COUNTRY)
+    parsed = parsed_number(f"+{digits}", UNKNOWN_COUNTRY)
+    found = None if parsed is None else _judged(parsed)
     return found.country if isinstance(found, Number) else ""
 
 
@@ -146,21 +147,20 @@ def _read_carefully(written: str, country: str) -> Number | NumberRefused:
         raise ValueError(f"unknown country: {country!r}")
     if len(written) > WRITTEN_CHARACTERS_MAX:
         return TOO_LONG
-    digits = _digits(written)
+    digits = dialled(written)
     if isinstance(digits, NumberRefused):
         return digits
     if len(digits) > _DIALLED_DIGITS_MAX:
         return TOO_LONG
-    result = _ask_phonenumbers(digits, country)
-    if result is INVALID and digits.startswith("00"):
-        # 00 is the world's prefix for "abroad", also where the network has another one.
-        result = _ask_phonenumbers(f"+{digits[2:]}", country)
-    if result is INVALID and len(digits.lstrip("+0")) > DIGITS_MAX:
-        return TOO_LONG
-    return result
+    parsed = parsed_number(digits, country)
+    if parsed is not None:
+        return _judged(parsed)
+    if shortnumberinfo.is_emergency_number(digits, country):
+        return EMERGENCY
+    return TOO_LONG if len(digits.lstrip("+0")) > DIGITS_MAX else INVALID
 
 
-def _digits(written: str) -> str | NumberRefused:
+def dialled(written: str) -> str | NumberRefused:
     """ASCII digits with an optional plus sign."""
     text = _plain(written)
     if not text:
@@ -197,13 +197,20 @@ def _unrounded(first: str, decimals: str, exponent: str) -> str | NumberRefused:
     return first + decimals[: int(exponent)]
 
 
-def _ask_phonenumbers(digits: str, country: str) -> Number | NumberRefused:
-    try:
-        parsed = phonenumbers.parse(digits, country)
-    except phonenumbers.NumberParseException:
-        return INVALID
-    if not phonenumbers.is_valid_number(parsed):
-        return INVALID
+def parsed_number(digits: str, country: str) -> phonenumbers.PhoneNumber | None:
+    """What phonenumbers makes of dialled digits, if a numbering plan has it."""
+    # 00 is the world's prefix for "abroad", also where the network has another one.
+    for form in (digits, f"+{digits[2:]}") if digits.startswith("00") else (digits,):
+        try:
+            parsed = phonenumbers.parse(form, country)
+        except phonenumbers.NumberParseException:
+            continue
+        if phonenumbers.is_valid_number(parsed):
+            return parsed
+    return None
+
+
+def _judged(parsed: phonenumbers.PhoneNumber) -> Number | NumberRefused:
     kind = phonenumbers.number_type(parsed)
     if kind in _TEXTABLE_TYPES:
         e164 = phonenumbers.format_number(parsed, phonenumbers.PhoneNumberFormat.E164)

@@ -10,6 +10,7 @@ from muster.customer.api import (
     laws,
     limits,
     messages,
+    own_fields,
     quotes,
     schedules,
     sends,
@@ -33,6 +34,7 @@ def _handlers(settings: "CustomerSettings") -> "Mapping[str, Handler]":
 ROUTERS = (
     imports.router,  # before customers: /v1/customers/imports is no id
     customers.router,
+    own_fields.router,
     suppressions.router,
     texts.router,
     quotes.router,

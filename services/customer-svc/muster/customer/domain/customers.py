@@ -10,7 +10,7 @@ from uuid import UUID
 from zoneinfo import available_timezones
 
 from muster.customer.domain.refusal import Refusal
-from muster.text import NumberRefused, number_hash, read_number
+from muster.text import Kind, Number, NumberRefused, number_hash, read_any_number, read_number
 from muster.text.magic import read_magic
 from muster.text.merge import clean_value
 
@@ -18,6 +18,8 @@ NAME_CHARACTERS_MAX: Final = 200
 OWN_FIELDS_MAX: Final = 100
 VALUE_CHARACTERS_MAX: Final = 2_000
 MOBILES_MAX: Final = 10
+NUMBERS_MAX: Final = 20
+TYPED_CHARACTERS_MAX: Final = 64
 TAGS_MAX: Final = 50
 TAG_CHARACTERS_MAX: Final = 100
 STANDARD_FIELDS: Final = ("first_name", "last_name", "language")
@@ -35,11 +37,24 @@ class Consent(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Mobile:
-    """A number that can be texted: digits of its E.164 form, its country, and the tenant's keyed hash of it."""
+    """A number that can be texted: digits of its E.164 form, its country, and the tenant's keyed hash of it. typed: as
+    somebody wrote it; "" where it came as E.164."""
 
     number: int
     country: str
     number_hash: bytes
+    typed: str = field(default="", compare=False)
+
+
+@dataclass(frozen=True, slots=True)
+class OtherNumber:
+    """A number that is kept and never texted, as somebody wrote it. number: digits of its E.164 form, or those that are
+    dialled where it is a short one."""
+
+    number: int
+    country: str
+    kind: Kind
+    typed: str = field(default="", compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +71,7 @@ class Customer:
     tags: tuple[str, ...] = ()
     own_fields: Mapping[str, str] = field(default_factory=dict)
     time_zone: str = ""
+    others: tuple[OtherNumber, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,13 +87,32 @@ class NumberReader:
     def read(self, written: str) -> Mobile | NumberRefused:
         """The mobile that `written` means in the tenant's country. A magic number is a sandbox's alone, and counts as
         one of its own country: at its price, by its rules."""
-        magic = read_magic(written, self.country) if self.sandbox else None
+        magic = self._magic(written)
         if magic is not None:
-            return Mobile(magic, self.country, self.hash(f"+{magic}"))
+            return magic
         number = read_number(written, self.country)
+        return number if isinstance(number, NumberRefused) else self._mobile(number, written)
+
+    def read_any(self, written: str) -> Mobile | OtherNumber | NumberRefused:
+        """The same, and what is no mobile as what it is: a landline, a short number; premium and emergency numbers are
+        nobody's."""
+        magic = self._magic(written)
+        if magic is not None:
+            return magic
+        number = read_any_number(written, self.country)
+        if isinstance(number, Number):
+            return self._mobile(number, written)
         if isinstance(number, NumberRefused):
             return number
-        return Mobile(number.value, number.country, self.hash(number.e164))
+        return OtherNumber(number.value, number.country, number.kind, _typed(written) or str(number.value))
+
+    def _magic(self, written: str) -> Mobile | None:
+        magic = read_magic(written, self.country) if self.sandbox else None
+        return None if magic is None else Mobile(magic, self.country, self.hash(f"+{magic}"), _typed(written))
+
+    def _mobile(self, number: Number, written: str) -> Mobile:
+        typed = "" if written == number.e164 else _typed(written)
+        return Mobile(number.value, number.country, self.hash(number.e164), typed)
 
     def hash(self, e164: str) -> bytes:
         """The tenant's keyed hash of an E.164 number with its plus sign."""
@@ -95,6 +130,32 @@ def read_mobiles(reader: NumberReader, written: Sequence[str]) -> tuple[Mobile, 
         else:
             mobiles.setdefault(mobile.number, mobile)
     return refusals or tuple(mobiles.values())
+
+
+def read_numbers(
+    reader: NumberReader, written: Sequence[str]
+) -> tuple[tuple[Mobile, ...], tuple[OtherNumber, ...]] | list[Refusal]:
+    """The distinct mobiles and the distinct other numbers, each in the order given; or each text that is no number of
+    anybody, named `numbers[i]`."""
+    mobiles: dict[int, Mobile] = {}
+    others: dict[tuple[int, Kind], OtherNumber] = {}
+    refusals = []
+    for position, text in enumerate(written):
+        number = reader.read_any(text)
+        if isinstance(number, NumberRefused):
+            refusals.append(Refusal(f"numbers[{position}]", number.code, number.message))
+        elif isinstance(number, Mobile):
+            mobiles.setdefault(number.number, number)
+        else:
+            others.setdefault((number.number, number.kind), number)
+    if len(mobiles) > MOBILES_MAX:
+        message = f"A customer has at most {MOBILES_MAX} numbers that can be texted."
+        refusals.append(Refusal("numbers", "too_many", message))
+    return refusals or (tuple(mobiles.values()), tuple(others.values()))
+
+
+def _typed(written: str) -> str:
+    return clean_value(written)[:TYPED_CHARACTERS_MAX].strip()
 
 
 def read_time_zone(written: str) -> str | Refusal:
@@ -131,6 +192,12 @@ def match_key(first_name: str, last_name: str, numbers: Iterable[int], own_field
     if len(parts) == 2:
         parts += [f"{key}={value}" for key, value in sorted(own_fields.items())]
     return hashlib.blake2b(_SEPARATOR.join(parts).encode(), digest_size=16).digest()
+
+
+def key_of(customer: Customer) -> bytes:
+    """The match key of a customer, by all of their numbers."""
+    numbers = [*(mobile.number for mobile in customer.mobiles), *(other.number for other in customer.others)]
+    return match_key(customer.first_name, customer.last_name, numbers, customer.own_fields)
 
 
 def field_key(name: str) -> str:

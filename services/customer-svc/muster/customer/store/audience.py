@@ -35,7 +35,7 @@ WITH asked AS MATERIALIZED (
         coalesce(c.joined_at > $12::timestamptz - interval '1 hour'
                  AND NOT pg_visible_in_snapshot(c.joined_xid, $11::text::pg_snapshot), false) AS joined_later,
         {missing} AS missing, {joined} AS joined, c.time_zone
-    FROM customer c WHERE c.tenant_id = $1 AND $10::text[] IS NOT NULL AND {audience}
+    FROM customer c WHERE c.tenant_id = $1 AND c.archived_at IS NULL AND $10::text[] IS NOT NULL AND {audience}
 ), mobile AS (
     SELECT DISTINCT ON (n.customer_id) n.customer_id, n.number, n.country, n.number_hash, {number_zones} AS zones
     FROM customer_number n

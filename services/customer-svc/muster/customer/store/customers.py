@@ -1,4 +1,11 @@
-"""Customers and their numbers."""
+"""Customers and their numbers.
+
+Who inserts customers by other statements than those here (imports of many rows): `customer_number` takes the numbers
+that can be texted (`NumberReader.read_any` gives a Mobile) and nothing else; the others go to `customer_other_number`.
+`typed` is NULL where a number came as E.164. A change raises `customer.version` by one. Keys and words of names, by
+which customers are searched, are the database's own matter. Values of defined own fields are judged by
+`domain.fields.judge_values` first. A key that matches a customer with `merged_into` means that other customer.
+"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -8,10 +15,11 @@ from uuid import UUID
 
 import orjson
 
-from muster.customer.domain.customers import Customer, Mobile, match_key
+from muster.customer.domain.customers import Consent, Customer, Mobile, OtherNumber, key_of
 from muster.customer.domain.importing import ImportRow
 from muster.customer.store.audience import SEARCH, search_patterns
 from muster.kit.pg import Record, Tx
+from muster.text import Kind
 
 _SEPARATOR = "\x1f"  # no stored value can hold it
 
@@ -37,18 +45,21 @@ RETURNING customer_id
 async def add_customer(tx: Tx, tenant_id: UUID, customer: Customer, evidence: Evidence) -> int:
     """Store a new customer; its id."""
     customer_id: int = await tx.fetchval(_INSERT, tenant_id, *_columns(customer, evidence))
-    await _put_mobiles(tx, tenant_id, customer_id, customer.mobiles)
+    await _put_numbers(tx, tenant_id, customer_id, customer)
     return customer_id
 
 
 _UPDATE = """
 UPDATE customer SET first_name = $3, last_name = $4, own_fields = $5::text::jsonb, language = $6, allow_bulk_sms = $7,
     consent = $8, consent_at = $9, consent_how = $10, consent_wording = $11, consent_by = $12, tags = $13,
-    match_key = $14, time_zone = $15, changed_at = kit_now(),
+    match_key = $14, time_zone = $15, changed_at = kit_now(), version = version + 1,
     joined_at = CASE WHEN $16 THEN kit_now() ELSE joined_at END,
     joined_xid = CASE WHEN $16 THEN pg_current_xact_id() ELSE joined_xid END
 WHERE tenant_id = $1 AND customer_id = $2
 """
+
+
+_FORGET_NUMBERS = "DELETE FROM {table} WHERE tenant_id = $1 AND customer_id = $2"
 
 
 async def put_customer(
@@ -56,31 +67,42 @@ async def put_customer(
 ) -> None:
     """Store a customer as it now is. joins: it came to be, with this change, somebody who may be texted."""
     await tx.execute(_UPDATE, tenant_id, customer_id, *_columns(customer, evidence), joins)
-    await tx.execute("DELETE FROM customer_number WHERE tenant_id = $1 AND customer_id = $2", tenant_id, customer_id)
-    await _put_mobiles(tx, tenant_id, customer_id, customer.mobiles)
+    for table in ("customer_number", "customer_other_number"):
+        await tx.execute(_FORGET_NUMBERS.format(table=table), tenant_id, customer_id)
+    await _put_numbers(tx, tenant_id, customer_id, customer)
 
 
 def _columns(customer: Customer, evidence: Evidence) -> tuple[Any, ...]:
-    numbers = [mobile.number for mobile in customer.mobiles]
     return (
         *(customer.first_name, customer.last_name, orjson.dumps(dict(customer.own_fields)).decode(), customer.language),
         *(customer.allow_bulk_sms, customer.consent.value, evidence.at, evidence.how, evidence.wording, evidence.by),
-        *(list(customer.tags), match_key(customer.first_name, customer.last_name, numbers, customer.own_fields)),
+        *(list(customer.tags), key_of(customer)),
         customer.time_zone or None,
     )
 
 
 _INSERT_MOBILES = """
-INSERT INTO customer_number (tenant_id, customer_id, position, number, country, number_hash)
-SELECT $1, $2, n.position, n.number, n.country, n.number_hash
-FROM unnest($3::bigint[], $4::text[], $5::bytea[]) WITH ORDINALITY AS n (number, country, number_hash, position)
+INSERT INTO customer_number (tenant_id, customer_id, position, number, country, number_hash, typed)
+SELECT $1, $2, n.position, n.number, n.country, n.number_hash, nullif(n.typed, '')
+FROM unnest($3::bigint[], $4::text[], $5::bytea[], $6::text[]) WITH ORDINALITY
+    AS n (number, country, number_hash, typed, position)
+"""
+
+_INSERT_OTHERS = """
+INSERT INTO customer_other_number (tenant_id, customer_id, position, number, country, kind, typed)
+SELECT $1, $2, n.position, n.number, n.country, n.kind, n.typed
+FROM unnest($3::bigint[], $4::text[], $5::text[], $6::text[]) WITH ORDINALITY
+    AS n (number, country, kind, typed, position)
 """
 
 
-async def _put_mobiles(tx: Tx, tenant_id: UUID, customer_id: int, mobiles: Sequence[Mobile]) -> None:
-    if mobiles:
-        numbers, countries, hashes = zip(*[(m.number, m.country, m.number_hash) for m in mobiles], strict=True)
-        await tx.execute(_INSERT_MOBILES, tenant_id, customer_id, list(numbers), list(countries), list(hashes))
+async def _put_numbers(tx: Tx, tenant_id: UUID, customer_id: int, customer: Customer) -> None:
+    if customer.mobiles:
+        mobiles = [(m.number, m.country, m.number_hash, m.typed) for m in customer.mobiles]
+        await tx.execute(_INSERT_MOBILES, tenant_id, customer_id, *_transposed(mobiles, 4))
+    if customer.others:
+        others = [(o.number, o.country, o.kind.value, o.typed or str(o.number)) for o in customer.others]
+        await tx.execute(_INSERT_OTHERS, tenant_id, customer_id, *_transposed(others, 4))
 
 
 _IMPORT = """
@@ -88,8 +110,9 @@ WITH incoming AS MATERIALIZED (
     SELECT i.*, c.customer_id AS known FROM unnest($2::bytea[], $3::text[], $4::text[], $5::text[], $6::text[],
         $7::boolean[], $8::text[], $9::text[], $10::boolean[], $18::text[]) WITH ORDINALITY
         AS i (match_key, first_name, last_name, own_fields, language, allow, consent, tags, consent_given, time_zone, n)
-    LEFT JOIN LATERAL (SELECT customer_id FROM customer k WHERE k.tenant_id = $1 AND k.match_key = i.match_key
-                       ORDER BY customer_id LIMIT 1) c ON true
+    LEFT JOIN LATERAL (SELECT coalesce(k.merged_into, k.customer_id) AS customer_id FROM customer k
+                       WHERE k.tenant_id = $1 AND k.match_key = i.match_key
+                       ORDER BY k.customer_id LIMIT 1) c ON true
 ), changed AS (
     SELECT i.* FROM customer c JOIN incoming i ON c.customer_id = i.known
     -- Who withdrew consent stays as they are: a file is no word of theirs.
@@ -108,7 +131,7 @@ WITH incoming AS MATERIALIZED (
         consent_at = CASE WHEN i.consent_given THEN kit_now() ELSE c.consent_at END,
         consent_how = CASE WHEN i.consent_given THEN 'import' ELSE c.consent_how END,
         consent_by = CASE WHEN i.consent_given THEN $12 ELSE c.consent_by END,
-        changed_at = kit_now(), import_id = $11,
+        changed_at = kit_now(), import_id = $11, version = c.version + 1,
         joined_at = CASE WHEN i.allow AND i.consent_given AND c.allow_bulk_sms IS NOT TRUE
                          THEN kit_now() ELSE joined_at END,
         joined_xid = CASE WHEN i.allow AND i.consent_given AND c.allow_bulk_sms IS NOT TRUE
@@ -125,10 +148,10 @@ WITH incoming AS MATERIALIZED (
     FROM incoming WHERE known IS NULL ORDER BY n
     RETURNING customer_id, match_key
 ), numbers AS (
-    INSERT INTO customer_number (tenant_id, customer_id, position, number, country, number_hash)
-    SELECT $1, i.customer_id, m.position, m.number, m.country, m.number_hash
-    FROM inserted i JOIN unnest($13::bytea[], $14::smallint[], $15::bigint[], $16::text[], $17::bytea[])
-        AS m (match_key, position, number, country, number_hash) USING (match_key)
+    INSERT INTO customer_number (tenant_id, customer_id, position, number, country, number_hash, typed)
+    SELECT $1, i.customer_id, m.position, m.number, m.country, m.number_hash, nullif(m.typed, '')
+    FROM inserted i JOIN unnest($13::bytea[], $14::smallint[], $15::bigint[], $16::text[], $17::bytea[], $19::text[])
+        AS m (match_key, position, number, country, number_hash, typed) USING (match_key)
     ORDER BY i.customer_id, m.position
 )
 SELECT (SELECT count(*) FROM inserted) AS created, (SELECT count(*) FROM updated) AS updated
@@ -156,13 +179,14 @@ async def import_customers(
         for row in rows
     ]
     mobiles = [
-        (row.match_key, position, mobile.number, mobile.country, mobile.number_hash)
+        (row.match_key, position, mobile.number, mobile.country, mobile.number_hash, mobile.typed)
         for row in rows
         for position, mobile in enumerate(row.customer.mobiles, 1)
     ]
     zones = [row.customer.time_zone for row in rows]
+    *numbers, typed = _transposed(mobiles, 6)
     counts = await tx.fetchrow(
-        _IMPORT, tenant_id, *_transposed(people, 9), import_id, imported_by, *_transposed(mobiles, 5), zones
+        _IMPORT, tenant_id, *_transposed(people, 9), import_id, imported_by, *numbers, zones, typed
     )
     assert counts is not None
     return counts["created"], counts["updated"]
@@ -176,14 +200,22 @@ _SELECT = """
 SELECT c.customer_id, c.first_name, c.last_name, c.own_fields::text AS own_fields, c.language,
     coalesce(c.time_zone, '') AS time_zone, c.allow_bulk_sms, c.consent,
     c.consent_at, c.consent_how, c.consent_wording, c.consent_by, c.tags, c.import_id, c.created_at,
-    c.changed_at, n.numbers, n.countries, n.hashes, n.opted_out
+    c.changed_at, c.version, c.archived_at, c.merged_into, n.numbers, n.countries, n.hashes, n.typed, n.opted_out,
+    o.numbers AS other_numbers, o.countries AS other_countries, o.kinds AS other_kinds, o.typed AS other_typed
 FROM customer c CROSS JOIN LATERAL (
     SELECT coalesce(array_agg(m.number ORDER BY m.position), '{}') AS numbers,
         coalesce(array_agg(m.country ORDER BY m.position), '{}') AS countries,
         coalesce(array_agg(m.number_hash ORDER BY m.position), '{}') AS hashes,
+        coalesce(array_agg(coalesce(m.typed, '') ORDER BY m.position), '{}') AS typed,
         coalesce(bool_or(s.suppressed), false) AS opted_out
     FROM customer_number m LEFT JOIN suppression s USING (tenant_id, number_hash)
     WHERE m.tenant_id = c.tenant_id AND m.customer_id = c.customer_id) n
+CROSS JOIN LATERAL (
+    SELECT coalesce(array_agg(m.number ORDER BY m.position), '{}') AS numbers,
+        coalesce(array_agg(m.country ORDER BY m.position), '{}') AS countries,
+        coalesce(array_agg(m.kind ORDER BY m.position), '{}') AS kinds,
+        coalesce(array_agg(m.typed ORDER BY m.position), '{}') AS typed
+    FROM customer_other_number m WHERE m.tenant_id = c.tenant_id AND m.customer_id = c.customer_id) o
 WHERE c.tenant_id = $1 """
 
 _BY_ID = _SELECT + "AND c.customer_id = $2"
@@ -192,6 +224,24 @@ _BY_ID = _SELECT + "AND c.customer_id = $2"
 async def customer_of(tx: Tx, tenant_id: UUID, customer_id: int) -> Record | None:
     """One customer with the arrays numbers, countries and hashes, and whether a number of theirs is suppressed."""
     return await tx.fetchrow(_BY_ID, tenant_id, customer_id)
+
+
+def customer_from(row: Record) -> Customer:
+    """The customer of a row of `customer_of`."""
+    mobiles = zip(row["numbers"], row["countries"], row["hashes"], row["typed"], strict=True)
+    others = zip(row["other_numbers"], row["other_countries"], row["other_kinds"], row["other_typed"], strict=True)
+    return Customer(
+        first_name=row["first_name"],
+        last_name=row["last_name"],
+        mobiles=tuple(Mobile(*one) for one in mobiles),
+        allow_bulk_sms=row["allow_bulk_sms"],
+        consent=Consent(row["consent"]),
+        language=row["language"],
+        tags=tuple(row["tags"]),
+        own_fields=orjson.loads(row["own_fields"]),
+        time_zone=row["time_zone"],
+        others=tuple(OtherNumber(number, country, Kind(kind), typed) for number, country, kind, typed in others),
+    )
 
 
 async def lock_customer(tx: Tx, tenant_id: UUID, customer_id: int) -> Record | None:
@@ -204,7 +254,7 @@ async def lock_customer(tx: Tx, tenant_id: UUID, customer_id: int) -> Record | N
 
 _PAGE = (
     _SELECT
-    + "AND c.customer_id > $2 AND ($3::text IS NULL OR "
+    + "AND c.customer_id > $2 AND c.archived_at IS NULL AND ($3::text IS NULL OR "
     + SEARCH.format(pattern="$3", digits="coalesce($4::text, '-')")
     + """) AND ($5::text IS NULL OR c.tags @> ARRAY[$5])
     AND ($6::boolean IS NULL OR c.allow_bulk_sms IS NOT DISTINCT FROM $6)
@@ -227,34 +277,15 @@ async def page_of_customers(
     return await tx.fetch(_PAGE, tenant_id, after, *patterns, tag, allow_bulk_sms, limit)
 
 
-async def count_customers(tx: Tx, tenant_id: UUID) -> int:
-    """How many customers the tenant has."""
-    count: int = await tx.fetchval("SELECT count(*) FROM customer WHERE tenant_id = $1", tenant_id)
-    return count
-
-
 async def remove_customer(tx: Tx, tenant_id: UUID, customer_id: int) -> bool:
     """Forget a customer and their numbers; False if there was none. Suppressions stay: they hold hashes only."""
     tag = await tx.execute("DELETE FROM customer WHERE tenant_id = $1 AND customer_id = $2", tenant_id, customer_id)
     return tag == "DELETE 1"
 
 
-_HOLDERS = """
-SELECT n.customer_id FROM customer_number n JOIN customer c USING (tenant_id, customer_id)
-WHERE n.tenant_id = $1 AND n.number_hash = $2
-ORDER BY $3 AND c.allow_bulk_sms IS TRUE AND c.consent IN ('express', 'inferred') DESC, n.customer_id LIMIT 1
-"""
-
-
-async def holder_of(tx: Tx, tenant_id: UUID, number_hash: bytes, *, marketing: bool) -> int | None:
-    """The oldest customer with this number; for marketing the oldest who consents to it, if anybody does."""
-    holder: int | None = await tx.fetchval(_HOLDERS, tenant_id, number_hash, marketing)
-    return holder
-
-
 _LISTS = """
 SELECT tag AS name, count(*) AS customers FROM customer c, unnest(c.tags) tag
-WHERE c.tenant_id = $1 GROUP BY tag ORDER BY tag
+WHERE c.tenant_id = $1 AND c.archived_at IS NULL GROUP BY tag ORDER BY tag
 """
 
 
@@ -263,8 +294,30 @@ async def lists_of(tx: Tx, tenant_id: UUID) -> list[Record]:
     return await tx.fetch(_LISTS, tenant_id)
 
 
+_CHANGED = """
+INSERT INTO customer_change (tenant_id, customer_id, version, fields, changed_by)
+SELECT $1, $2, version, $3, $4 FROM customer WHERE tenant_id = $1 AND customer_id = $2
+"""
+
+
+async def keep_change(tx: Tx, tenant_id: UUID, customer_id: int, fields: Sequence[str], by: str) -> None:
+    """Remember what the newest version of a customer has changed."""
+    await tx.execute(_CHANGED, tenant_id, customer_id, list(fields), by)
+
+
+_CHANGES = """
+SELECT version, fields, changed_at, changed_by FROM customer_change
+WHERE tenant_id = $1 AND customer_id = $2 AND version > $3 ORDER BY version LIMIT $4
+"""
+
+
+async def changes_since(tx: Tx, tenant_id: UUID, customer_id: int, version: int, limit: int) -> list[Record]:
+    """What was changed behind a version, the oldest first; imports and lists keep nothing."""
+    return await tx.fetch(_CHANGES, tenant_id, customer_id, version, limit)
+
+
 _ADD_TO_LIST = """
-UPDATE customer SET tags = tags || $2::text, changed_at = kit_now()
+UPDATE customer SET tags = tags || $2::text, changed_at = kit_now(), version = version + 1
 WHERE tenant_id = $1 AND customer_id IN (
     SELECT customer_id FROM customer
     WHERE tenant_id = $1 AND customer_id = ANY($3::bigint[]) AND NOT tags @> ARRAY[$2::text]
@@ -287,7 +340,7 @@ async def unknown_ids(tx: Tx, tenant_id: UUID, customer_ids: Sequence[int]) -> l
 
 
 _REMOVE_LIST = """
-UPDATE customer SET tags = array_remove(tags, $2::text), changed_at = kit_now()
+UPDATE customer SET tags = array_remove(tags, $2::text), changed_at = kit_now(), version = version + 1
 WHERE tenant_id = $1 AND customer_id IN (
     SELECT customer_id FROM customer WHERE tenant_id = $1 AND tags @> ARRAY[$2::text]
     ORDER BY customer_id FOR NO KEY UPDATE)

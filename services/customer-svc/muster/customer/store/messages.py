@@ -49,7 +49,7 @@ FROM unnest($1::uuid[], $2::bytea[], $3::boolean[]) WITH ORDINALITY AS w (tenant
 CROSS JOIN LATERAL (
     SELECT customer_id, c.allow_bulk_sms IS TRUE AND c.consent IN ('express', 'inferred') AS consents, c.time_zone
     FROM customer_number n JOIN customer c USING (tenant_id, customer_id)
-    WHERE n.tenant_id = w.tenant_id AND n.number_hash = w.number_hash
+    WHERE n.tenant_id = w.tenant_id AND n.number_hash = w.number_hash AND c.archived_at IS NULL
     ORDER BY w.marketing AND c.allow_bulk_sms IS TRUE AND c.consent IN ('express', 'inferred') DESC, customer_id LIMIT 1
 ) h
 """
@@ -69,6 +69,7 @@ LEFT JOIN LATERAL (
     SELECT number, country, number_hash FROM customer_number m
     WHERE m.tenant_id = c.tenant_id AND m.customer_id = c.customer_id ORDER BY position LIMIT 1
 ) n ON true
+WHERE c.archived_at IS NULL
 """
 
 

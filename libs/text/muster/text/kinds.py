@@ -1,0 +1,83 @@
+"""Numbers of every kind: those that can be texted, and the landlines and short numbers that people give as well."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Final
+
+import phonenumbers
+from phonenumbers import PhoneNumberType, shortnumberinfo
+
+from muster.text.numbers import (
+    UNKNOWN_COUNTRY,
+    Number,
+    NumberRefused,
+    dialled,
+    parsed_number,
+    read_number,
+)
+
+
+class Kind(StrEnum):
+    """What a number is that cannot be texted."""
+
+    LANDLINE = "landline"
+    VOIP = "voip"
+    TOLL_FREE = "toll_free"
+    SHARED_COST = "shared_cost"
+    PERSONAL = "personal"
+    PAGER = "pager"
+    COMPANY = "company"
+    VOICEMAIL = "voicemail"
+    SHORT = "short"
+
+
+_KINDS: Final = {
+    PhoneNumberType.FIXED_LINE: Kind.LANDLINE,
+    PhoneNumberType.VOIP: Kind.VOIP,
+    PhoneNumberType.TOLL_FREE: Kind.TOLL_FREE,
+    PhoneNumberType.SHARED_COST: Kind.SHARED_COST,
+    PhoneNumberType.PERSONAL_NUMBER: Kind.PERSONAL,
+    PhoneNumberType.PAGER: Kind.PAGER,
+    PhoneNumberType.UAN: Kind.COMPANY,
+    PhoneNumberType.VOICEMAIL: Kind.VOICEMAIL,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class OtherNumber:
+    """A number that exists and cannot be texted. value: the digits of its E.164 form; of a short number, which has
+    none, the digits that are dialled in its country."""
+
+    value: int
+    country: str
+    kind: Kind
+
+
+def read_any_number(written: str, country: str) -> Number | OtherNumber | NumberRefused:
+    """The number that `written` means to someone in `country`, whatever its kind; premium and emergency numbers, which
+    are nobody's, and what is no number, are refused as `read_number` refuses them."""
+    read = read_number(written, country)
+    if isinstance(read, Number) or read.code not in {"not_mobile", "invalid"}:
+        return read
+    digits = dialled(written)
+    assert isinstance(digits, str), "what cannot be dialled is refused with another code"
+    return _other(digits, country) if read.code == "not_mobile" else _short(digits, country) or read
+
+
+def _other(digits: str, country: str) -> OtherNumber:
+    parsed = parsed_number(digits, country)
+    assert parsed is not None, "a number that is no mobile one is a number"
+    e164 = phonenumbers.format_number(parsed, phonenumbers.PhoneNumberFormat.E164)
+    region = phonenumbers.region_code_for_number(parsed) or UNKNOWN_COUNTRY
+    return OtherNumber(int(e164), region, _KINDS[phonenumbers.number_type(parsed)])
+
+
+def _short(digits: str, country: str) -> OtherNumber | None:
+    if digits.startswith(("+", "0")):
+        return None
+    try:
+        parsed = phonenumbers.parse(digits, country)
+    except phonenumbers.NumberParseException:
+        return None
+    known = shortnumberinfo.is_valid_short_number_for_region(parsed, country)
+    return OtherNumber(int(digits), country, Kind.SHORT) if known else None
