@@ -266,7 +266,9 @@ def wish_of(message: OptOutReceived) -> Wish:
     if not message.inbound_id or not message.number_hash:
         raise Poison("an opt-out without inbound_id or number_hash")
     scope = Scope.MARKETING if message.scope == common_pb2.SUPPRESSION_SCOPE_MARKETING else Scope.ALL
-    return Wish(message.opted_out, scope, "reply", message.inbound_id, message.rule)
+    given_at = moment(message.received_at_unix_ms) if message.received_at_unix_ms else None
+    wording = f"a message that the rule '{message.rule}' read so" if message.rule else "a message"
+    return Wish(message.opted_out, scope, "reply", message.inbound_id, message.rule, "", given_at, wording)
 
 
 def control_of(message: BulkSmsControlled) -> str:

@@ -12,6 +12,7 @@ from muster.client.api import ApiError, NotConnected
 from muster.client.commands import (
     bulk,
     carrier,
+    consents,
     customers,
     laws,
     message,
@@ -30,6 +31,10 @@ app.command("parts")(texts.parts)
 app.command("number")(texts.number)
 app.add_typer(texts.replies, name="reply")
 app.add_typer(customers.app, name="customers")
+customers.app.command("consent")(consents.record)
+customers.app.command("consents")(consents.history)
+customers.app.command("evidence")(consents.evidence)
+app.add_typer(consents.app, name="suppressions")
 app.command("send")(bulk.send)
 app.add_typer(bulk.app, name="bulk")
 app.add_typer(message.app, name="message")

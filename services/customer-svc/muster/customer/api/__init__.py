@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 from muster.customer.api import (
     again,
     closed_days,
+    consents,
     customers,
     imports,
     laws,
@@ -14,6 +15,7 @@ from muster.customer.api import (
     quotes,
     schedules,
     sends,
+    suppression_uploads,
     suppressions,
     texts,
 )
@@ -35,6 +37,8 @@ ROUTERS = (
     imports.router,  # before customers: /v1/customers/imports is no id
     customers.router,
     own_fields.router,
+    consents.router,
+    suppression_uploads.router,
     suppressions.router,
     texts.router,
     quotes.router,

@@ -7,8 +7,11 @@ from typing import Any
 from fastapi import Request
 
 from muster.customer.api.common import problem_of, reader_of, tenant_of
-from muster.customer.api.customer_shapes import ChangeOut, CustomerIn, EvidenceIn
+from muster.customer.api.customer_shapes import ChangeOut, CustomerIn
+from muster.customer.api.words import EvidenceIn
+from muster.customer.domain.consent import Standing, judge
 from muster.customer.domain.customers import (
+    Consent,
     Customer,
     NumberReader,
     read_mobiles,
@@ -82,6 +85,8 @@ def _consent(body: CustomerIn, before: Customer) -> dict[str, Any]:
     if not {"allow_bulk_sms", "consent"} & given:
         return {}
     allow = body.allow_bulk_sms if "allow_bulk_sms" in given else before.allow_bulk_sms
+    if before.consent is Consent.WITHDRAWN and "consent" not in given and not allow:
+        return {}
     # A new tick without a word on its kind settles the kind anew.
     settled = settle_consent(allow_bulk_sms=allow, consent=body.consent)
     return dict(zip(("allow_bulk_sms", "consent"), settled, strict=True))
@@ -97,17 +102,34 @@ def _taken(name: str, read: Any, refusals: list[Refusal]) -> dict[str, Any]:
     return {}
 
 
+def said_of_consent(body: CustomerIn) -> bool:
+    """Whether there is a word on consent."""
+    return bool({"consent", "allow_bulk_sms", "consent_evidence"} & body.model_fields_set)
+
+
 def read_evidence(body: CustomerIn, caller: Caller, before: Evidence) -> Evidence:
     """A word on consent is kept with who said it and when."""
-    if not {"consent", "allow_bulk_sms", "consent_evidence"} & body.model_fields_set:
+    if not said_of_consent(body):
         return before
-    given = body.consent_evidence or EvidenceIn()
-    return Evidence(given.at or clock.now(), given.how or "api", given.wording, caller.user_id)
+    word = (body.consent_evidence or EvidenceIn()).word(Consent.NONE)
+    told = (word.given_by, word.address, word.source)
+    return Evidence(word.given_at, word.how or "api", word.wording, caller.user_id, *told)
+
+
+def refuse_undoing(body: CustomerIn, before: Customer, was: Evidence, after: Customer, given: Evidence) -> None:
+    """422 where a word on consent would undo a withdrawal and may not."""
+    if not said_of_consent(body):
+        return
+    refusal = judge(Standing(before.consent, was.at), given.word(after.consent), clock.now())
+    if refusal is not None:
+        field = {"kind": "consent", "at": "consent_evidence.at"}[refusal.field]
+        raise problem_of(Refusal(field, refusal.code, refusal.message))
 
 
 def evidence_of(row: Record) -> Evidence:
     """The evidence of a row of the store."""
-    return Evidence(row["consent_at"], row["consent_how"], row["consent_wording"], row["consent_by"])
+    names = ("at", "how", "wording", "by", "given_by", "address", "source")
+    return Evidence(*(row[f"consent_{name}"] for name in names))
 
 
 def changed_fields(before: Customer, after: Customer, evidence: tuple[Evidence, Evidence]) -> list[str]:

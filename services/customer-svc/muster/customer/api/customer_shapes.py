@@ -7,6 +7,7 @@ import orjson
 from pydantic import Field
 
 from muster.customer.api.common import e164
+from muster.customer.api.words import EvidenceIn
 from muster.customer.domain.customers import (
     MOBILES_MAX,
     NAME_CHARACTERS_MAX,
@@ -16,21 +17,13 @@ from muster.customer.domain.customers import (
     TAGS_MAX,
     Consent,
 )
-from muster.kit.http import Flag, Model, Moment
+from muster.kit.http import Flag, Model
 from muster.kit.pg import Record
 from muster.text import Kind
 
 Name = Annotated[str, Field(max_length=NAME_CHARACTERS_MAX)]
 Tag = Annotated[str, Field(min_length=1, max_length=TAG_CHARACTERS_MAX)]
 MOBILE = "mobile"
-
-
-class EvidenceIn(Model):
-    """When, how and in which words consent was given."""
-
-    at: Moment | None = None
-    how: Annotated[str, Field(max_length=200)] = ""
-    wording: Annotated[str, Field(max_length=2_000)] = ""
 
 
 class CustomerIn(Model):
@@ -72,12 +65,16 @@ class NumberOut(Model):
 
 
 class EvidenceOut(Model):
-    """When, how, in which words and by whom consent was given."""
+    """When, how and in which words consent was given, who recorded it, who gave it where that was not the customer,
+    from which address, and by which way."""
 
     at: datetime | None
     how: str
     wording: str
     by: str
+    given_by: str
+    address: str
+    source: str
 
 
 class CustomerOut(Model):
@@ -122,9 +119,7 @@ def shown(row: Record) -> CustomerOut:
             MobileOut(number=e164(number), country=country)
             for number, country in zip(row["numbers"], row["countries"], strict=True)
         ],
-        consent_evidence=EvidenceOut(
-            at=row["consent_at"], how=row["consent_how"], wording=row["consent_wording"], by=row["consent_by"]
-        ),
+        consent_evidence=EvidenceOut(**{name: row[f"consent_{name}"] for name in EvidenceOut.model_fields}),
         own_fields=orjson.loads(row["own_fields"]),
         **{name: row[name] for name in _AS_STORED},
     )

@@ -11,10 +11,13 @@ from muster.customer.api.customer_changes import (
     read_customer,
     read_evidence,
     refuse_changed,
+    refuse_undoing,
+    said_of_consent,
     wanted_version,
 )
 from muster.customer.api.customer_shapes import ChangeOut, CustomerIn, CustomerOut, shown
-from muster.customer.domain.customers import TAG_CHARACTERS_MAX, Customer
+from muster.customer.domain.customers import TAG_CHARACTERS_MAX, Consent, Customer
+from muster.customer.handlers import consents
 from muster.customer.store import customers as store
 from muster.customer.store.customers import Evidence
 from muster.kit import audit
@@ -49,6 +52,7 @@ async def add_customer(
         customer = await read_customer(request, tx, caller, body, Customer())
         evidence = read_evidence(body, caller, Evidence(None, "", "", ""))
         customer_id = await store.add_customer(tx, caller.tenant_id, customer, evidence)
+        await _stop_withdrawn(tx, caller, body, customer, evidence)
         await emit(tx, audit.record(caller, "customer-added", "customer", str(customer_id)))
         return 201, await _shown(tx, caller, customer_id)
 
@@ -121,11 +125,15 @@ async def change_customer(
     somebody else has changed the customer since."""
 
     async def make() -> tuple[int, Model]:
+        if body.consent is Consent.WITHDRAWN:
+            await consents.lock_numbers(tx, caller.tenant_id, customer_id)
         row = await locked(tx, caller, customer_id, if_match)
         before, evidence = store.customer_from(row), evidence_of(row)
         after, given = await read_customer(request, tx, caller, body, before), read_evidence(body, caller, evidence)
+        refuse_undoing(body, before, evidence, after, given)
         joins = _may_be_texted(after) and (not before.allow_bulk_sms or after.mobiles != before.mobiles)
         await store.put_customer(tx, caller.tenant_id, customer_id, after, given, joins=joins)
+        await _stop_withdrawn(tx, caller, body, after, given)
         await kept(tx, caller, customer_id, changed_fields(before, after, (evidence, given)), "customer-changed")
         return 200, await _shown(tx, caller, customer_id)
 
@@ -165,6 +173,13 @@ def with_etag(answer: Response) -> Response:
     if version is not None:
         answer.headers["ETag"] = f'"{version}"'
     return answer
+
+
+async def _stop_withdrawn(tx: Tx, caller: Caller, body: CustomerIn, after: Customer, evidence: Evidence) -> None:
+    """Who withdraws consent is stopped at once, and all who have their numbers."""
+    if said_of_consent(body) and after.consent is Consent.WITHDRAWN:
+        hashes = [mobile.number_hash for mobile in after.mobiles]
+        await consents.stop(tx, caller.tenant_id, hashes, evidence.word(after.consent), caller.user_id)
 
 
 def _may_be_texted(customer: Customer) -> bool:

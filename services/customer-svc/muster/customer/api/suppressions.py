@@ -3,26 +3,29 @@
 from datetime import datetime
 from typing import Annotated, Literal
 
-from fastapi import APIRouter, Path, Request, Response
+from fastapi import APIRouter, Path, Query, Request, Response
 from pydantic import Field
 
 from muster.customer import events
 from muster.customer.api.common import e164, problem_of, reader_of, tenant_of
-from muster.customer.domain.customers import Mobile
+from muster.customer.api.words import EvidenceIn
+from muster.customer.domain.consent import ADDRESS_CHARACTERS_MAX, WORDING_CHARACTERS_MAX
+from muster.customer.domain.customers import Consent, Mobile
 from muster.customer.domain.refusal import Refusal
 from muster.customer.domain.suppression import Scope, Wish
-from muster.customer.handlers.facts import suppress
+from muster.customer.handlers import consents as handlers
 from muster.customer.store import suppressions as store
-from muster.kit import audit
-from muster.kit.auth import ANY_TENANT_ROLE, Caller, Tx, requires, tenant_tx
+from muster.kit import audit, clock
+from muster.kit.auth import ANY_TENANT_ROLE, SENDERS, Caller, Tx, requires, tenant_tx
 from muster.kit.forms import Form
-from muster.kit.http import Model
+from muster.kit.http import Model, Moment
 from muster.kit.idempotency import Once, idempotent
 from muster.kit.outbox import emit
 from muster.kit.pages import CursorText, Limit, Page, decode_cursor, page_of
 from muster.kit.pg import Record
-from muster.kit.problems import not_found
+from muster.kit.problems import conflict, not_found
 from muster.text import NumberRefused
+from muster.text.merge import clean_value
 
 router = APIRouter(prefix="/v1/suppressions")
 
@@ -32,15 +35,20 @@ HashText = Annotated[
     Form("[0-9a-f]{34}", "must be the id of a suppression: 34 digits from 0 to 9 and a to f"),
     Path(description="id of a suppression"),
 ]
+Reason = Annotated[str, Field(max_length=500)]
 
 
 class SuppressionIn(Model):
-    """A number as people write it, what is stopped, and why."""
+    """A number as people write it, what is stopped, and why. at, wording, address: when, in which words and from where
+    it was asked for, as far as is known."""
 
     number: Annotated[str, Field(max_length=64)]
     scope: ScopeWord = "all"
-    reason: Annotated[str, Field(max_length=500)] = ""
+    reason: Reason = ""
     source: Literal["person", "complaint"] = "person"
+    at: Moment | None = None
+    wording: Annotated[str, Field(max_length=WORDING_CHARACTERS_MAX)] = ""
+    address: Annotated[str, Field(max_length=ADDRESS_CHARACTERS_MAX)] = ""
 
 
 class SuppressionOut(Model):
@@ -56,16 +64,41 @@ class SuppressionOut(Model):
     changed_at: datetime
 
 
+class VersionOut(Model):
+    """One word on a number. at: when it was given; recorded_by: a person's or key's id, empty where it came in."""
+
+    version: int
+    suppressed: bool
+    scope: ScopeWord
+    source: str
+    reason: str
+    wording: str
+    at: datetime | None
+    address: str
+    recorded_by: str
+    recorded_at: datetime
+
+
+class LiftIn(EvidenceIn):
+    """The person's own word that they want to be texted again."""
+
+    wording: Annotated[str, Field(min_length=1, max_length=WORDING_CHARACTERS_MAX)]
+    source: Literal["person", "form", "reply", "link"]
+
+
 @router.get("")
 async def list_suppressions(
+    request: Request,
     caller: Annotated[Caller, requires(*ANY_TENANT_ROLE)],
     tx: Annotated[Tx, tenant_tx],
     limit: Limit = 50,
     cursor: CursorText = None,
+    number: Annotated[str | None, Query(min_length=1, max_length=64, description="only this one")] = None,
 ) -> Page[SuppressionOut]:
     """Numbers that are suppressed now."""
     after = decode_cursor(cursor, {"id": bytes.fromhex})["id"] if cursor else None
-    rows = await store.page_of_suppressions(tx, caller.tenant_id, after, limit + 1)
+    only = None if number is None else (await _mobile(request, tx, caller, number)).number_hash
+    rows = await store.page_of_suppressions(tx, caller.tenant_id, after, limit + 1, only)
     return page_of(rows, limit, _out, lambda row: {"id": row["number_hash"].hex()})
 
 
@@ -80,18 +113,20 @@ async def add_suppression(
     """Text this number no more."""
 
     async def make() -> tuple[int, Model]:
-        reader = reader_of(request, await tenant_of(request, tx, caller.tenant_id))
-        mobile = reader.read(body.number)
-        if isinstance(mobile, NumberRefused):
-            raise problem_of(Refusal("number", mobile.code, mobile.message))
+        mobile = await _mobile(request, tx, caller, body.number)
         wish = Wish(
             suppressed=True,
             scope=Scope[body.scope.upper()],
             source=body.source,
             reason=body.reason,
             by=caller.user_id,
+            given_at=body.at,
+            wording=clean_value(body.wording),
+            address=clean_value(body.address),
         )
-        version = await suppress(tx, caller.tenant_id, mobile.number_hash, wish)
+        if body.at is not None and body.at > clock.now():
+            raise problem_of(Refusal("at", "in_the_future", "A word is given before it is recorded."))
+        version = await handlers.fulfil(tx, caller.tenant_id, mobile.number_hash, wish)
         fact = events.suppression_changed(caller.tenant_id, version)
         act = audit.record(caller, "number-suppressed", "suppression", version.number_hash.hex(), body.reason)
         await emit(tx, fact, act)
@@ -100,21 +135,72 @@ async def add_suppression(
     return await once.answer(tx, caller, body, make)
 
 
-@router.delete("/{suppression_id}", status_code=204)
-async def lift_suppression(
-    suppression_id: HashText, caller: Annotated[Caller, requires(*ANY_TENANT_ROLE)], tx: Annotated[Tx, tenant_tx]
-) -> Response:
-    """Let this number be texted again."""
-    number_hash = bytes.fromhex(suppression_id)
-    now = await store.lock_suppression(tx, caller.tenant_id, number_hash)
-    if not now.suppressed:
+@router.get("/{suppression_id}")
+async def get_suppression(
+    suppression_id: HashText,
+    caller: Annotated[Caller, requires(*ANY_TENANT_ROLE)],
+    tx: Annotated[Tx, tenant_tx],
+    limit: Limit = 50,
+    cursor: CursorText = None,
+) -> Page[VersionOut]:
+    """All that was ever said of a number, from the first."""
+    after = decode_cursor(cursor, {"version": int})["version"] if cursor else 0
+    rows = await store.page_of_versions(tx, caller.tenant_id, bytes.fromhex(suppression_id), after, limit + 1)
+    if not rows and not after:
         raise not_found("suppression")
-    version = await suppress(
-        tx, caller.tenant_id, number_hash, Wish(suppressed=False, scope=now.scope, source="person", by=caller.user_id)
-    )
-    act = audit.record(caller, "suppression-lifted", "suppression", suppression_id)
-    await emit(tx, events.suppression_changed(caller.tenant_id, version), act)
+    return page_of(rows, limit, _version, lambda row: {"version": row["version"]})
+
+
+@router.post("/{suppression_id}/lift", response_model=VersionOut)
+async def lift_suppression(
+    suppression_id: HashText,
+    body: LiftIn,
+    caller: Annotated[Caller, requires(*ANY_TENANT_ROLE)],
+    tx: Annotated[Tx, tenant_tx],
+    once: Annotated[Once, idempotent],
+) -> Response:
+    """Let this number be texted again, because the person said so after they stopped it. Their word is kept as the
+    express consent of all who have the number."""
+
+    async def make() -> tuple[int, Model]:
+        number_hash = bytes.fromhex(suppression_id)
+        word = body.word(Consent.EXPRESS)
+        lifted = await handlers.lift(tx, caller.tenant_id, number_hash, word, caller.user_id)
+        if lifted is None:
+            raise not_found("suppression")
+        if isinstance(lifted, Refusal):
+            raise problem_of(lifted)
+        await emit(tx, audit.record(caller, "suppression-lifted", "suppression", suppression_id))
+        rows = await store.page_of_versions(tx, caller.tenant_id, number_hash, lifted.version - 1, 1)
+        return 200, _version(rows[0])
+
+    return await once.answer(tx, caller, body, make)
+
+
+@router.delete("/{suppression_id}", status_code=204)
+async def correct_suppression(
+    suppression_id: HashText,
+    caller: Annotated[Caller, requires(*SENDERS)],
+    tx: Annotated[Tx, tenant_tx],
+    reason: Annotated[str, Query(min_length=1, max_length=500, description="what the mistake was")],
+) -> Response:
+    """Take back what somebody of the business entered or uploaded by mistake. What the person asked for themselves, by
+    a reply, a link or a complaint, is lifted by their own word only (`/lift`)."""
+    number_hash = bytes.fromhex(suppression_id)
+    version = await handlers.correct(tx, caller.tenant_id, number_hash, clean_value(reason), caller.user_id)
+    if version is None:
+        raise not_found("suppression")
+    if isinstance(version, Refusal):
+        raise conflict(version.code, "This is the person's own word", version.message)
+    await emit(tx, audit.record(caller, "suppression-corrected", "suppression", suppression_id))
     return Response(status_code=204)
+
+
+async def _mobile(request: Request, tx: Tx, caller: Caller, written: str) -> Mobile:
+    mobile = reader_of(request, await tenant_of(request, tx, caller.tenant_id)).read(written)
+    if isinstance(mobile, NumberRefused):
+        raise problem_of(Refusal("number", mobile.code, mobile.message))
+    return mobile
 
 
 def _added(mobile: Mobile, version: store.Version, reason: str) -> SuppressionOut:
@@ -140,6 +226,21 @@ def _out(row: Record) -> SuppressionOut:
         reason=row["reason"],
         version=row["version"],
         changed_at=row["changed_at"],
+    )
+
+
+def _version(row: Record) -> VersionOut:
+    return VersionOut(
+        version=row["version"],
+        suppressed=row["suppressed"],
+        scope=_word(row["scope"]),
+        source=row["source"],
+        reason=row["reason"],
+        wording=row["wording"],
+        at=row["given_at"],
+        address=row["address"],
+        recorded_by=row["changed_by"],
+        recorded_at=row["changed_at"],
     )
 
 

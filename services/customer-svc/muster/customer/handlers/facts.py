@@ -7,7 +7,6 @@ from uuid import UUID
 
 from muster.customer import events
 from muster.customer.domain.sends import Phase
-from muster.customer.domain.suppression import Wish, decide
 from muster.customer.events import (
     AnswerRequested,
     BulkSmsAccounted,
@@ -23,10 +22,9 @@ from muster.customer.events import (
     SuspensionChanged,
     TenantChanged,
 )
-from muster.customer.handlers import scheduling, single
+from muster.customer.handlers import consents, scheduling, single
 from muster.customer.handlers.outcomes import on_sms_dispatched, on_sms_status_changed
 from muster.customer.store import bulks, limits, reference, suppressions
-from muster.customer.store.suppressions import Version
 from muster.kit import clock, observe
 from muster.kit.consumer import Handler, Received
 from muster.kit.outbox import emit
@@ -81,15 +79,8 @@ async def on_opt_out_received(tx: Tx, batch: Sequence[Received[OptOutReceived]])
     for received in batch:
         tenant_id = events.uuid_of(received.message.tenant_id)
         wish = events.wish_of(received.message)
-        version = await suppress(tx, tenant_id, received.message.number_hash, wish)
+        version = await consents.fulfil(tx, tenant_id, received.message.number_hash, wish)
         await emit(tx, events.suppression_changed(tenant_id, version, received.event_id))
-
-
-async def suppress(tx: Tx, tenant_id: UUID, number_hash: bytes, wish: Wish) -> Version:
-    """The version of a number that fulfils a wish: the one that this inbound message made already, or the next."""
-    now = await suppressions.lock_suppression(tx, tenant_id, number_hash)
-    known = await suppressions.version_of_inbound(tx, tenant_id, wish.inbound_id) if wish.inbound_id else None
-    return known or await suppressions.save_suppression(tx, tenant_id, number_hash, decide(now, wish), wish)
 
 
 async def on_answer_requested(bulk_id_key: bytes, tx: Tx, batch: Sequence[Received[AnswerRequested]]) -> None:

@@ -246,10 +246,10 @@ def _by_number(one: _Named) -> ByNumber:
 
 def _sendable(place: int, one: _Named, tariff: Tariff, texts: Verbatim, *, suppressed: bool) -> Sendable | Refusal:
     ask = one.ask
-    if ask.marketing and not one.consents:
-        return Refusal(ask.to_field, "no_consent", "marketing needs a customer who consents to it")
     if suppressed:
         return Refusal(ask.to_field, "opted_out", "this number wants no such messages")
+    if ask.marketing and not one.consents:
+        return Refusal(ask.to_field, "no_consent", "marketing needs a customer who consents to it")
     if not one.tenant.sends_to(one.mobile.country):
         return not_allowed(ask.to_field, one.mobile.country)
     try:

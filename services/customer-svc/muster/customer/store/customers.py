@@ -4,7 +4,8 @@ Who inserts customers by other statements than those here (imports of many rows)
 that can be texted (`NumberReader.read_any` gives a Mobile) and nothing else; the others go to `customer_other_number`.
 `typed` is NULL where a number came as E.164. A change raises `customer.version` by one. Keys and words of names, by
 which customers are searched, are the database's own matter. Values of defined own fields are judged by
-`domain.fields.judge_values` first. A key that matches a customer with `merged_into` means that other customer.
+`domain.fields.judge_values` first. A key that matches a customer with `merged_into` means that other customer. The
+history of consent is kept by triggers; `consent_source` says by which way a word came.
 """
 
 from collections.abc import Sequence
@@ -15,9 +16,11 @@ from uuid import UUID
 
 import orjson
 
+from muster.customer.domain.consent import Source, Word
 from muster.customer.domain.customers import Consent, Customer, Mobile, OtherNumber, key_of
 from muster.customer.domain.importing import ImportRow
 from muster.customer.store.audience import SEARCH, search_patterns
+from muster.kit import clock
 from muster.kit.pg import Record, Tx
 from muster.text import Kind
 
@@ -26,18 +29,28 @@ _SEPARATOR = "\x1f"  # no stored value can hold it
 
 @dataclass(frozen=True, slots=True)
 class Evidence:
-    """When, how, in which words and by whom consent was given."""
+    """When, how and in which words consent was given, who recorded it, who gave it where that was not the customer,
+    from which address, and by which way (Source of domain/consent.py)."""
 
     at: datetime | None
     how: str
     wording: str
     by: str
+    given_by: str = ""
+    address: str = ""
+    source: str = "api"
+
+    def word(self, kind: Consent) -> Word:
+        """The word of this kind that it proves."""
+        told = (self.how, self.wording, self.given_by, self.address, Source(self.source))
+        return Word(kind, self.at or clock.now(), *told)
 
 
 _INSERT = """
 INSERT INTO customer (tenant_id, first_name, last_name, own_fields, language, allow_bulk_sms, consent, consent_at,
-                      consent_how, consent_wording, consent_by, tags, match_key, time_zone)
-VALUES ($1, $2, $3, $4::text::jsonb, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)
+                      consent_how, consent_wording, consent_by, tags, match_key, time_zone, consent_given_by,
+                      consent_address, consent_source)
+VALUES ($1, $2, $3, $4::text::jsonb, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17)
 RETURNING customer_id
 """
 
@@ -52,9 +65,9 @@ async def add_customer(tx: Tx, tenant_id: UUID, customer: Customer, evidence: Ev
 _UPDATE = """
 UPDATE customer SET first_name = $3, last_name = $4, own_fields = $5::text::jsonb, language = $6, allow_bulk_sms = $7,
     consent = $8, consent_at = $9, consent_how = $10, consent_wording = $11, consent_by = $12, tags = $13,
-    match_key = $14, time_zone = $15, changed_at = kit_now(), version = version + 1,
-    joined_at = CASE WHEN $16 THEN kit_now() ELSE joined_at END,
-    joined_xid = CASE WHEN $16 THEN pg_current_xact_id() ELSE joined_xid END
+    match_key = $14, time_zone = $15, consent_given_by = $16, consent_address = $17, consent_source = $18,
+    changed_at = kit_now(), version = version + 1, joined_at = CASE WHEN $19 THEN kit_now() ELSE joined_at END,
+    joined_xid = CASE WHEN $19 THEN pg_current_xact_id() ELSE joined_xid END
 WHERE tenant_id = $1 AND customer_id = $2
 """
 
@@ -77,7 +90,7 @@ def _columns(customer: Customer, evidence: Evidence) -> tuple[Any, ...]:
         *(customer.first_name, customer.last_name, orjson.dumps(dict(customer.own_fields)).decode(), customer.language),
         *(customer.allow_bulk_sms, customer.consent.value, evidence.at, evidence.how, evidence.wording, evidence.by),
         *(list(customer.tags), key_of(customer)),
-        customer.time_zone or None,
+        *(customer.time_zone or None, evidence.given_by, evidence.address, evidence.source),
     )
 
 
@@ -131,6 +144,10 @@ WITH incoming AS MATERIALIZED (
         consent_at = CASE WHEN i.consent_given THEN kit_now() ELSE c.consent_at END,
         consent_how = CASE WHEN i.consent_given THEN 'import' ELSE c.consent_how END,
         consent_by = CASE WHEN i.consent_given THEN $12 ELSE c.consent_by END,
+        consent_wording = CASE WHEN i.consent_given THEN '' ELSE c.consent_wording END,
+        consent_given_by = CASE WHEN i.consent_given THEN '' ELSE c.consent_given_by END,
+        consent_address = CASE WHEN i.consent_given THEN '' ELSE c.consent_address END,
+        consent_source = CASE WHEN i.consent_given THEN 'import' ELSE c.consent_source END,
         changed_at = kit_now(), import_id = $11, version = c.version + 1,
         joined_at = CASE WHEN i.allow AND i.consent_given AND c.allow_bulk_sms IS NOT TRUE
                          THEN kit_now() ELSE joined_at END,
@@ -140,11 +157,11 @@ WITH incoming AS MATERIALIZED (
     RETURNING c.customer_id
 ), inserted AS (
     INSERT INTO customer (tenant_id, first_name, last_name, own_fields, language, allow_bulk_sms, consent, consent_at,
-                          consent_how, consent_by, tags, match_key, import_id, time_zone)
+                          consent_how, consent_by, tags, match_key, import_id, time_zone, consent_source)
     SELECT $1, first_name, last_name, own_fields::jsonb, language, allow, consent,
         CASE WHEN consent_given THEN kit_now() END, CASE WHEN consent_given THEN 'import' ELSE '' END,
         CASE WHEN consent_given THEN $12 ELSE '' END, string_to_array(tags, E'\\x1f'), match_key, $11,
-        nullif(time_zone, '')
+        nullif(time_zone, ''), 'import'
     FROM incoming WHERE known IS NULL ORDER BY n
     RETURNING customer_id, match_key
 ), numbers AS (
@@ -199,7 +216,8 @@ def _transposed(rows: Sequence[tuple[Any, ...]], width: int) -> list[list[Any]]:
 _SELECT = """
 SELECT c.customer_id, c.first_name, c.last_name, c.own_fields::text AS own_fields, c.language,
     coalesce(c.time_zone, '') AS time_zone, c.allow_bulk_sms, c.consent,
-    c.consent_at, c.consent_how, c.consent_wording, c.consent_by, c.tags, c.import_id, c.created_at,
+    c.consent_at, c.consent_how, c.consent_wording, c.consent_by, c.consent_given_by, c.consent_address,
+    c.consent_source, c.tags, c.import_id, c.created_at,
     c.changed_at, c.version, c.archived_at, c.merged_into, n.numbers, n.countries, n.hashes, n.typed, n.opted_out,
     o.numbers AS other_numbers, o.countries AS other_countries, o.kinds AS other_kinds, o.typed AS other_typed
 FROM customer c CROSS JOIN LATERAL (

@@ -42,17 +42,21 @@ class Holder:
     mobile: Mobile | None = None
 
 
+# A word on the number itself goes before the one on all of the customer's.
+_CONSENTS: Final = """CASE WHEN o.kind IS NULL THEN c.allow_bulk_sms IS TRUE AND c.consent IN ('express', 'inferred')
+    ELSE o.kind IN ('express', 'inferred') END"""
 # The oldest customer with the number; for marketing the oldest who consents to it, if anybody does.
 _HOLDERS: Final = """
 SELECT w.place, h.customer_id, h.consents, h.time_zone
 FROM unnest($1::uuid[], $2::bytea[], $3::boolean[]) WITH ORDINALITY AS w (tenant_id, number_hash, marketing, place)
 CROSS JOIN LATERAL (
-    SELECT customer_id, c.allow_bulk_sms IS TRUE AND c.consent IN ('express', 'inferred') AS consents, c.time_zone
+    SELECT customer_id, {consents} AS consents, c.time_zone
     FROM customer_number n JOIN customer c USING (tenant_id, customer_id)
+        LEFT JOIN number_consent o USING (tenant_id, customer_id, number_hash)
     WHERE n.tenant_id = w.tenant_id AND n.number_hash = w.number_hash AND c.archived_at IS NULL
-    ORDER BY w.marketing AND c.allow_bulk_sms IS TRUE AND c.consent IN ('express', 'inferred') DESC, customer_id LIMIT 1
+    ORDER BY w.marketing AND {consents} DESC, customer_id LIMIT 1
 ) h
-"""
+""".replace("{consents}", _CONSENTS)
 
 
 async def holders(tx: Tx, wanted: Sequence[ByNumber]) -> list[Holder | None]:
@@ -61,16 +65,17 @@ async def holders(tx: Tx, wanted: Sequence[ByNumber]) -> list[Holder | None]:
 
 
 _CUSTOMERS: Final = """
-SELECT w.place, c.customer_id, c.allow_bulk_sms IS TRUE AND c.consent IN ('express', 'inferred') AS consents,
-    c.time_zone, n.number, n.country, n.number_hash
+SELECT w.place, c.customer_id, {consents} AS consents, c.time_zone, n.number, n.country, n.number_hash
 FROM unnest($1::uuid[], $2::bigint[]) WITH ORDINALITY AS w (tenant_id, customer_id, place)
 JOIN customer c USING (tenant_id, customer_id)
 LEFT JOIN LATERAL (
     SELECT number, country, number_hash FROM customer_number m
     WHERE m.tenant_id = c.tenant_id AND m.customer_id = c.customer_id ORDER BY position LIMIT 1
 ) n ON true
+LEFT JOIN number_consent o ON o.tenant_id = c.tenant_id AND o.customer_id = c.customer_id
+    AND o.number_hash = n.number_hash
 WHERE c.archived_at IS NULL
-"""
+""".replace("{consents}", _CONSENTS)
 
 
 async def customers(tx: Tx, wanted: Sequence[ByCustomer]) -> list[Holder | None]:

@@ -1,0 +1,174 @@
+"""`muster customers consent|consents|evidence` and `muster suppressions`: who may be texted, and the proof of it."""
+
+import csv
+import sys
+from collections.abc import Iterable, Iterator
+from itertools import islice
+from pathlib import Path
+from typing import Annotated, Any, Final, Literal
+from urllib.parse import urlencode
+
+import typer
+
+from muster.client.api import Connection, Muster
+from muster.client.commands.output import AsJson, show, show_rows
+from muster.client.operating import segment
+
+app = typer.Typer(no_args_is_help=True, help="Suppressions: numbers that may not be texted.")
+
+CustomerId = Annotated[int, typer.Argument(help="as `muster customers find` shows it")]
+SuppressionId = Annotated[str, typer.Argument(metavar="ID", help="as `muster suppressions list` shows it")]
+Scope = Annotated[Literal["marketing", "all"], typer.Option(help="which messages are stopped")]
+Wording = Annotated[str, typer.Option(help="the words that were agreed to or said")]
+How = Annotated[str, typer.Option(help="such as: at the desk, web form")]
+At = Annotated[str | None, typer.Option(help="when it was given, such as 2026-12-24T17:00:00+11:00; now unless said")]
+Address = Annotated[str, typer.Option(help="IP, e-mail address or number it came from")]
+GivenBy = Annotated[str, typer.Option(help="who gave it, where that is not the customer")]
+Reason = Annotated[str, typer.Option(help="why, kept with it")]
+Own = Annotated[
+    Literal["person", "form", "reply", "link"],
+    typer.Option(help="person: said to somebody of the business; form: typed by themselves"),
+]
+
+_AT_ONCE: Final = 10_000
+_MEDIA_TYPES: Final = {".json": "application/json", ".csv": "text/csv", ".txt": "text/plain"}
+_WORDS: Final = ("version", "kind", "number", "at", "source", "how", "wording", "recorded_by")
+
+
+def record(
+    customer_id: CustomerId,
+    kind: Annotated[Literal["express", "inferred", "none", "withdrawn"], typer.Argument(help="what was said")],
+    source: Annotated[
+        Literal["person", "form", "reply", "link", "complaint", "api"], typer.Option(help="where it comes from")
+    ] = "person",
+    wording: Wording = "",
+    how: How = "",
+    at: At = None,
+    given_by: GivenBy = "",
+    address: Address = "",
+    number: Annotated[str | None, typer.Option(help="only this number of theirs")] = None,
+    scope: Scope = "marketing",
+    as_json: AsJson = False,  # noqa: FBT002
+) -> None:
+    """Keep a word on a customer's consent; a withdrawal stops their numbers at once."""
+    given = {"at": at, "number": number}
+    word = {"kind": kind, "source": source, "wording": wording, "how": how, "given_by": given_by, "address": address}
+    body = {**word, "scope": scope, **{name: value for name, value in given.items() if value is not None}}
+    with Muster(Connection.from_environment()) as muster:
+        show(muster.post(f"/v1/customers/{customer_id}/consents", body), as_json=as_json)
+
+
+def history(customer_id: CustomerId, as_json: AsJson = False) -> None:  # noqa: FBT002
+    """Every word on a customer's consent, from the first."""
+    with Muster(Connection.from_environment()) as muster:
+        show_rows(muster.pages(f"/v1/customers/{customer_id}/consents"), _WORDS, as_json=as_json)
+
+
+def evidence(
+    customer_id: CustomerId,
+    file: Annotated[Path, typer.Argument(dir_okay=False, help="a name that ends in .json, .csv or .txt (to print)")],
+) -> None:
+    """Write the file that proves a customer's consent: all words, their chain of hashes, and what stopped the
+    numbers."""
+    media_type = _MEDIA_TYPES.get(file.suffix.lower())
+    if media_type is None:
+        raise typer.BadParameter(f"{file} must end in {', '.join(_MEDIA_TYPES)}", param_hint="FILE")
+    path = f"/v1/customers/{customer_id}/consents/evidence"
+    with Muster(Connection.from_environment()) as muster, muster.download(path, media_type) as answer:
+        content = answer.read()
+    try:
+        file.write_bytes(content)
+    except OSError as error:
+        raise typer.BadParameter(f"cannot write {file}: {error.strerror}", param_hint="FILE") from error
+
+
+@app.command("list")
+def suppressions(
+    number: Annotated[str | None, typer.Option(help="only this one")] = None,
+    as_json: AsJson = False,  # noqa: FBT002
+) -> None:
+    """Numbers that may not be texted."""
+    columns = ("id", "number", "customer_id", "scope", "source", "reason", "changed_at")
+    with Muster(Connection.from_environment()) as muster:
+        show_rows(muster.pages("/v1/suppressions", number=number), columns, as_json=as_json)
+
+
+@app.command("show")
+def show_suppression(suppression_id: SuppressionId, as_json: AsJson = False) -> None:  # noqa: FBT002
+    """All that was ever said of a number."""
+    columns = ("version", "suppressed", "scope", "source", "reason", "wording", "at", "recorded_by", "recorded_at")
+    with Muster(Connection.from_environment()) as muster:
+        show_rows(muster.pages(f"/v1/suppressions/{segment(suppression_id)}"), columns, as_json=as_json)
+
+
+@app.command("add")
+def add(
+    number: Annotated[str, typer.Argument(help="as people write it")],
+    scope: Scope = "all",
+    source: Annotated[Literal["person", "complaint"], typer.Option(help="who asked for it")] = "person",
+    reason: Reason = "",
+    wording: Wording = "",
+    at: At = None,
+    address: Address = "",
+    as_json: AsJson = False,  # noqa: FBT002
+) -> None:
+    """Text this number no more."""
+    body = {"number": number, "scope": scope, "source": source, "reason": reason, "wording": wording}
+    with Muster(Connection.from_environment()) as muster:
+        given = {**body, "address": address, **({"at": at} if at else {})}
+        show(muster.post("/v1/suppressions", given), as_json=as_json)
+
+
+@app.command("upload")
+def upload(
+    file: Annotated[typer.FileText, typer.Argument(encoding="utf-8-sig", help="a number a line; - for standard input")],
+    scope: Scope = "all",
+    reason: Reason = "",
+    as_json: AsJson = False,  # noqa: FBT002
+) -> None:
+    """Text none of these numbers any more; lines that are no number are named, exit 1."""
+    total: dict[str, Any] = {"rows": 0, "suppressed": 0, "already": 0, "repeated": 0, "rejected": 0}
+    errors: list[dict[str, Any]] = []
+    with Muster(Connection.from_environment()) as muster:
+        for first, numbers in _slices(file):
+            query = urlencode({"scope": scope, "reason": reason})
+            done = muster.post(f"/v1/suppressions/uploads?{query}", numbers)
+            errors += [{**error, "row": first + error["row"]} for error in done["errors"]]
+            total = {name: count + done[name] for name, count in total.items()}
+    show(total, as_json=as_json)
+    if errors:
+        show_rows(errors, ("row", "code", "message"), as_json=as_json)
+        sys.exit(1)
+
+
+def _slices(lines: Iterable[str]) -> Iterator[tuple[int, list[str]]]:
+    """As many numbers as one request takes, the first cell of each line, and how many lines stand before them."""
+    cells = (line[0] if line else "" for line in csv.reader(lines))
+    before = 0
+    while some := list(islice(cells, _AT_ONCE)):
+        if any(cell.strip() for cell in some):
+            yield before, some
+        before += len(some)
+
+
+@app.command("lift")
+def lift(
+    suppression_id: SuppressionId,
+    source: Own,
+    wording: Wording,
+    how: How = "",
+    at: At = None,
+    address: Address = "",
+    as_json: AsJson = False,  # noqa: FBT002
+) -> None:
+    """Let a number be texted again by the person's own later word."""
+    body = {"source": source, "wording": wording, "how": how, "address": address, **({"at": at} if at else {})}
+    with Muster(Connection.from_environment()) as muster:
+        show(muster.post(f"/v1/suppressions/{segment(suppression_id)}/lift", body), as_json=as_json)
+
+
+@app.command("correct")
+def correct(suppression_id: SuppressionId, reason: Reason) -> None:
+    """Take back what was entered or uploaded by mistake; what the person asked for is lifted by their own word only."""
+    with Muster(Connection.from_environment()) as muster:
+        muster.delete(f"/v1/suppressions/{segment(suppression_id)}?{urlencode({'reason': reason})}")

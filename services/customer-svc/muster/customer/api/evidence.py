@@ -1,0 +1,179 @@
+"""The file that proves one customer's consent: as JSON, as CSV, and as a text to print."""
+
+import csv
+import io
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Final
+from uuid import UUID
+
+import orjson
+
+from muster.customer.domain.consent import Version
+from muster.customer.domain.suppression import Scope
+from muster.kit.pg import Record
+
+HOW_TO_CHECK: Final = (
+    "Each hash is the SHA-256 of the hash of the version before it (nothing before the first) and of a JSON array of"
+    " texts: tenant, customer, version, number, kind, allow_bulk_sms, at, how, wording, given_by, address, source,"
+    " recorded_by, recorded_at; times in microseconds since 1970 UTC, numbers in digits, null where there is none."
+)
+_VERSION: Final = (
+    *("version", "number", "kind", "allow_bulk_sms", "at", "how", "wording", "given_by", "address", "source"),
+    *("recorded_by", "recorded_at", "hash"),
+)
+_SUPPRESSION: Final = (
+    *("number", "version", "suppressed", "scope", "at", "source", "reason", "wording", "address", "recorded_by"),
+    "recorded_at",
+)
+_FORMULA: Final = "=+-@\t\r"
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """What the file says. name None: the customer was removed. first_broken: the first version that is missing or was
+    changed, None where the chain is whole."""
+
+    tenant_id: UUID
+    business: str
+    customer_id: int
+    name: str | None
+    numbers: Sequence[tuple[str, bytes]]
+    made_at: datetime
+    made_by: str
+    first_broken: int | None
+    versions: Sequence[Version]
+    suppressions: Sequence[Record]
+
+    @property
+    def chain(self) -> str:
+        """Whether all words are there as they were written."""
+        if self.first_broken is None:
+            return f"whole: {len(self.versions)} versions without a gap, each as it was written"
+        return f"broken at version {self.first_broken}: it is missing, or not what was written"
+
+    @property
+    def words(self) -> list[dict[str, Any]]:
+        """Each word, by the names of the API."""
+        return [
+            {
+                **{name: getattr(one, name) for name in _VERSION if name not in ("number", "at", "hash")},
+                "number": None if one.number is None else f"+{one.number}",
+                "at": one.given_at,
+                "hash": one.hash.hex(),
+            }
+            for one in self.versions
+        ]
+
+    @property
+    def stops(self) -> list[dict[str, Any]]:
+        """What was said of the numbers; number null: one that the customer has no more, or whose words are gone."""
+        known = {number_hash: number for number, number_hash in self.numbers}
+        return [
+            {
+                "number": known.get(bytes(row["number_hash"])),
+                "number_hash": row["number_hash"].hex(),
+                "version": row["version"],
+                "suppressed": row["suppressed"],
+                "scope": "all" if row["scope"] == Scope.ALL else "marketing",
+                "at": row["given_at"],
+                "source": row["source"],
+                "reason": row["reason"],
+                "wording": row["wording"],
+                "address": row["address"],
+                "recorded_by": row["changed_by"],
+                "recorded_at": row["changed_at"],
+            }
+            for row in self.suppressions
+        ]
+
+
+def as_json(evidence: Evidence) -> bytes:
+    """The file for programs."""
+    document = {
+        "tenant_id": evidence.tenant_id,
+        "business": evidence.business,
+        "customer_id": evidence.customer_id,
+        "name": evidence.name,
+        "numbers": [number for number, _ in evidence.numbers],
+        "made_at": evidence.made_at,
+        "made_by": evidence.made_by,
+        "chain": {"whole": evidence.first_broken is None, "first_broken": evidence.first_broken, "how": HOW_TO_CHECK},
+        "consents": evidence.words,
+        "suppressions": evidence.stops,
+    }
+    return orjson.dumps(document, option=orjson.OPT_INDENT_2 | orjson.OPT_UTC_Z | orjson.OPT_APPEND_NEWLINE)
+
+
+def as_csv(evidence: Evidence) -> bytes:
+    """A row for each word, then a row for each word on a number; RFC 4180, no cell is read as a formula."""
+    text = io.StringIO(newline="")
+    writer = csv.writer(text)
+    columns = ("record", *dict.fromkeys((*_VERSION, *_SUPPRESSION)))
+    writer.writerow(columns)
+    for record, rows in (("consent", evidence.words), ("suppression", evidence.stops)):
+        writer.writerows([_cell({"record": record, **row}.get(name)) for name in columns] for row in rows)
+    return text.getvalue().encode()
+
+
+def as_text(evidence: Evidence) -> bytes:
+    """A page to print."""
+    lines = [
+        f"Evidence of consent of customer {evidence.customer_id}",
+        f"Business: {evidence.business} ({evidence.tenant_id})",
+        f"Customer: {'removed' if evidence.name is None else evidence.name}",
+        f"Numbers: {', '.join(number for number, _ in evidence.numbers) or 'none'}",
+        f"Made: {_shown(evidence.made_at)} by {evidence.made_by}",
+        f"Chain of versions: {evidence.chain}",
+    ]
+    for one in evidence.words:
+        about = one["number"] or "all numbers"
+        lines += ["", f"{one['version']}. {one['kind']} ({about}), given {_shown(one['at'])}"]
+        lines += _named(one, ("how", "wording", "given_by", "address", "source", "recorded_by", "recorded_at", "hash"))
+    lines += ["", "Suppressions of the numbers" if evidence.stops else "No number was ever suppressed."]
+    for one in evidence.stops:
+        state = f"stopped ({one['scope']})" if one["suppressed"] else "lifted"
+        lines += ["", f"{one['number'] or one['number_hash']}, {one['version']}. {state}"]
+        lines += _named(one, ("at", "source", "reason", "wording", "address", "recorded_by", "recorded_at"))
+    return ("\n".join((*lines, "", HOW_TO_CHECK)) + "\n").encode()
+
+
+def _named(one: dict[str, Any], names: Sequence[str]) -> list[str]:
+    return [f"   {name.replace('_', ' ')}: {_shown(one[name])}" for name in names if one[name] not in ("", None)]
+
+
+def _shown(value: object) -> str:
+    if isinstance(value, datetime):
+        return f"{value:%Y-%m-%d %H:%M:%S} UTC"
+    return "at a time that is not known" if value is None else str(value)
+
+
+def _cell(value: object) -> str:
+    if value is None:
+        return ""
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    text = value.isoformat() if isinstance(value, datetime) else str(value)
+    return f"'{text}" if text[:1] in _FORMULA and text and not text[1:].isdigit() else text
+
+
+@dataclass(frozen=True, slots=True)
+class Format:
+    """A form of the file."""
+
+    media_type: str
+    suffix: str
+    render: Callable[[Evidence], bytes]
+
+
+FORMATS: Final = {
+    "application/json": Format("application/json", "json", as_json),
+    "text/csv": Format("text/csv; charset=utf-8", "csv", as_csv),
+    "text/plain": Format("text/plain; charset=utf-8", "txt", as_text),
+}
+
+
+def format_of(accept: str) -> Format:
+    """The form that somebody accepts; JSON unless they ask for another."""
+    return next((one for media_type, one in FORMATS.items() if media_type in accept), FORMATS["application/json"])

@@ -1,0 +1,139 @@
+"""POST /v1/suppressions/uploads: a list of numbers that want nothing, taken but for the rows that are none."""
+
+import csv
+import io
+from typing import Annotated
+
+from fastapi import APIRouter, Query, Request, Response
+from pydantic import Field, TypeAdapter, ValidationError
+
+from muster.customer.api.common import problem_of, reader_of, tenant_of
+from muster.customer.api.suppressions import ScopeWord
+from muster.customer.domain.refusal import Refusal
+from muster.customer.domain.suppression import Scope, Wish
+from muster.customer.handlers import consents as handlers
+from muster.kit import audit
+from muster.kit.auth import SENDERS, Begin, Caller, requires, tx_of_tenant
+from muster.kit.http import Model, allow
+from muster.kit.idempotency import Once, idempotent
+from muster.kit.outbox import emit
+from muster.kit.problems import Problem
+from muster.text import NumberRefused
+from muster.text.merge import clean_value
+
+router = APIRouter(prefix="/v1/suppressions/uploads")
+
+ROWS_MAX = 10_000
+_BYTES_MAX = 2 << 20
+_ERRORS_SHOWN = 1_000
+_NUMBERS: TypeAdapter[list[str]] = TypeAdapter(Annotated[list[Annotated[str, Field(max_length=64)]], Field()])
+_HEADERS = frozenset(("number", "numbers", "mobile", "mobiles", "phone", "phone number", "mobile number", "msisdn"))
+
+
+class RowError(Model):
+    """Why a row was left out. row: from 1, of the file or the array."""
+
+    row: int
+    code: str
+    message: str
+
+
+class UploadOut(Model):
+    """rows = suppressed + already + repeated + rejected. errors: the first thousand of the rejected."""
+
+    rows: int
+    suppressed: int
+    already: int
+    repeated: int
+    rejected: int
+    errors: list[RowError]
+
+
+@router.post(
+    "",
+    response_model=UploadOut,
+    dependencies=[allow(body_bytes_max=_BYTES_MAX, timeout_s=60)],
+    openapi_extra={
+        "requestBody": {
+            "required": True,
+            "content": {
+                "text/csv": {"schema": {"type": "string"}},
+                "application/json": {"schema": {"type": "array", "items": {"type": "string"}, "maxItems": ROWS_MAX}},
+            },
+        }
+    },
+)
+async def upload_suppressions(
+    request: Request,
+    caller: Annotated[Caller, requires(*SENDERS)],
+    begin: Annotated[Begin, tx_of_tenant],
+    once: Annotated[Once, idempotent],
+    scope: Annotated[ScopeWord, Query()] = "all",
+    reason: Annotated[str, Query(max_length=500)] = "",
+) -> Response:
+    """Text none of these numbers any more: a CSV whose first column they are, or a JSON array; at most 10,000. Rows
+    that are no number are named and left out; a number that is stopped already stays as it is."""
+    body = await request.body()
+    written = _rows(request.headers.get("content-type", ""), body)
+    async with begin(caller.tenant_id) as tx:
+
+        async def make() -> tuple[int, Model]:
+            reader = reader_of(request, await tenant_of(request, tx, caller.tenant_id))
+            errors, hashes, repeated = [], set(), 0
+            for row, number in written:
+                mobile = reader.read(number)
+                if isinstance(mobile, NumberRefused):
+                    errors.append(RowError(row=row, code=mobile.code, message=mobile.message))
+                elif mobile.number_hash in hashes:
+                    repeated += 1
+                else:
+                    hashes.add(mobile.number_hash)
+            wish = Wish(
+                suppressed=True,
+                scope=Scope[scope.upper()],
+                source="upload",
+                reason=clean_value(reason),
+                by=caller.user_id,
+            )
+            changed = await handlers.fulfil_all(tx, caller.tenant_id, sorted(hashes), wish)
+            await emit(tx, audit.record(caller, "numbers-suppressed", "suppression", "upload", reason))
+            return 200, UploadOut(
+                rows=len(written),
+                suppressed=len(changed),
+                already=len(hashes) - len(changed),
+                repeated=repeated,
+                rejected=len(errors),
+                errors=errors[:_ERRORS_SHOWN],
+            )
+
+        return await once.answer(tx, caller, body, make)
+
+
+def _rows(content_type: str, body: bytes) -> list[tuple[int, str]]:
+    """What stands in each row, by its number from 1; Problem where the file cannot be read at all."""
+    media_type = content_type.partition(";")[0].strip().lower()
+    if media_type == "application/json":
+        try:
+            rows = list(enumerate(_NUMBERS.validate_json(body), 1))
+        except ValidationError as error:
+            raise problem_of(Refusal("body", "not_numbers", "Send a JSON array of texts, each a number.")) from error
+    elif media_type in ("text/csv", "text/plain"):
+        rows = _csv_rows(body)
+    else:
+        title = "The body is not of a type that is read here"
+        raise Problem(415, "unsupported_media_type", title, "Send text/csv or JSON.", field="Content-Type")
+    rows = [(row, number) for row, number in rows if number.strip()]
+    rows = rows[1:] if rows and rows[0][1].strip().lower() in _HEADERS else rows
+    if not rows:
+        raise problem_of(Refusal("body", "empty", "There is no number."))
+    if len(rows) > ROWS_MAX:
+        raise problem_of(Refusal("body", "too_many_rows", f"At most {ROWS_MAX} numbers are read at once."))
+    return rows
+
+
+def _csv_rows(body: bytes) -> list[tuple[int, str]]:
+    try:
+        lines = csv.reader(io.StringIO(body.decode("utf-8-sig"), newline=""), strict=True)
+        return [(row, line[0]) for row, line in enumerate(lines, 1) if line]
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise problem_of(Refusal("body", "not_csv", "The file cannot be read as CSV in UTF-8.")) from error
