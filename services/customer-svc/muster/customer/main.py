@@ -60,7 +60,8 @@ async def worker(process: Process[CustomerSettings]) -> None:
         after_commit=lambda _: relay.wake(),
     )
     for lane in Lane:
-        planner = Planner(db, lane, _limits(settings), relay.wake, settings.limits)
+        at_once = settings.customer_plan_small_at_once if lane is Lane.SMALL else 1
+        planner = Planner(db, lane, _limits(settings), relay.wake, settings.limits, at_once=at_once)
         process.supervise(f"planner.{lane.name.lower()}", planner.run())
     scheduler = Scheduler(
         db, settings.bulk_id_key_bytes, _scheduler_limits(settings), relay.wake, guard=settings.limits

@@ -65,29 +65,47 @@ class Limits:
 
 class Planner:
     """Plans the sends of one lane. wake: called when facts were stored, so that the relay need not wait;
-    guard: how much a business may send."""
+    guard: how much a business may send; at_once: how many sends wait for the database together, where there are any."""
 
     def __init__(
-        self, db: Database, lane: Lane, limits: Limits, wake: Callable[[], None], guard: SendLimits = NO_LIMITS
+        self,
+        db: Database,
+        lane: Lane,
+        limits: Limits,
+        wake: Callable[[], None],
+        guard: SendLimits = NO_LIMITS,
+        *,
+        at_once: int = 1,
     ) -> None:
         self._db = db
         self._lane = lane
         self._limits = limits
         self._guard = guard
+        self._at_once = at_once
         self._wake = wake
         self._served = _NOBODY
         self._renderers: dict[UUID, Renderer] = {}
 
     async def run(self) -> NoReturn:
         """Take turns for ever; ends by cancellation only."""
+        worked = False
         while True:
-            try:
-                worked = await self.turn()
-            except RETRIABLE as error:
-                log.warning("planner.retry", lane=self._lane.name, exc_info=error)
-                worked = False
+            # One looks whether there is anything: where there was, there may be more.
+            worked = await (self._turns() if worked else self._patient_turn())
             if not worked:
                 await asyncio.sleep(self._limits.idle_ms / 1000)
+
+    async def _turns(self) -> bool:
+        async with asyncio.TaskGroup() as group:
+            turns = [group.create_task(self._patient_turn()) for _ in range(self._at_once)]
+        return any(turn.result() for turn in turns)
+
+    async def _patient_turn(self) -> bool:
+        try:
+            return await self.turn()
+        except RETRIABLE as error:
+            log.warning("planner.retry", lane=self._lane.name, exc_info=error)
+            return False
 
     async def turn(self) -> bool:
         """One step of one send; False where there is nothing to plan."""
@@ -128,9 +146,10 @@ class Planner:
         assert quote is not None
         try:
             plan = await self._step(tx, plan, bulk, quote)
-            while self._lane is Lane.SMALL and plan.step in ("add_up", "publish"):
-                bulk = await bulks.bulk_of(tx, plan.tenant_id, plan.bulk_id)
+            if self._lane is Lane.SMALL and plan.step == "add_up":
+                bulk = await bulks.bulk_of(tx, plan.tenant_id, plan.bulk_id)  # it knows its chunks now
                 assert bulk is not None
+            while self._lane is Lane.SMALL and plan.step in ("add_up", "publish"):
                 plan = await self._step(tx, plan, bulk, quote)
         except TextRefused as refused:
             plan = await _refuse(tx, plan, text_refused(str(refused)))
@@ -194,6 +213,7 @@ class Planner:
             if astray:
                 return await _refuse(tx, plan, numbers_astray(astray[:_NAMED_MAX], frozen.country))
             totals = add_up(totals, frozen, quote.tariff.destination(frozen.country), renderer)
+            await _let_others_go_on()
         plan = replace(plan, next_chunk=plan.next_chunk + len(rows), before=totals)
         return plan if plan.next_chunk <= bulk["chunks"] else await _decide(tx, plan, self._guard)
 
@@ -205,6 +225,7 @@ class Planner:
             chunk = make_chunk(totals, frozen, quote.tariff.destination(frozen.country), renderer)
             totals = totals.after(len(frozen), sum(chunk.parts), sum(chunk.prices))
             facts.append(events.chunk_attached(header, chunk))
+            await _let_others_go_on()
         await emit(tx, *facts)
         next_chunk = plan.next_chunk + len(rows)
         step = "publish" if next_chunk <= bulk["chunks"] else "done"
@@ -217,6 +238,12 @@ class Planner:
             del self._renderers[next(iter(self._renderers))]
         self._renderers[bulk["bulk_id"]] = renderer
         return renderer
+
+
+async def _let_others_go_on() -> None:
+    """A turn renders up to a hundred thousand texts; a small send that is planned in this process meanwhile waits for
+    its database a score of times, and each time would wait for such a turn too."""
+    await asyncio.sleep(0)
 
 
 async def _decide(tx: Tx, plan: Plan, guard: SendLimits) -> Plan:

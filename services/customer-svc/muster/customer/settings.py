@@ -26,6 +26,10 @@ class CustomerSettings(ServiceSettings):
     )
     customer_plan_add_up_chunks: int = Field(default=200, ge=1, description="chunks priced in one turn of a large send")
     customer_plan_publish_chunks: int = Field(default=40, ge=1, description="chunks published in one turn")
+    customer_plan_small_at_once: int = Field(
+        default=6, ge=1, le=16, description="sends of up to 500 recipients that one process plans at once"
+    )
+    worker_pool_max: int = Field(default=14, ge=1)
     customer_plan_idle_ms: int = Field(default=100, ge=1, description="pause of a planner that has nothing to do")
     customer_plan_freeze_timeout_ms: int = Field(default=120_000, ge=1)
     customer_group_wait_ms: float = Field(

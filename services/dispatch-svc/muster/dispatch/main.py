@@ -25,10 +25,10 @@ HEARD: Final = (
     "suppressions",
     "bulk-sms",
     "credits",
-    "bulk-recipients",
     "bulk-recipients-small",
     "replies",
 )
+HEARD_LARGE: Final = ("bulk-recipients",)
 _SLOW_S: Final = 5.0
 _MORE_S: Final = 0.02
 
@@ -43,6 +43,17 @@ async def worker(process: Process[DispatchSettings]) -> None:
     relay = start_relay(process, db, on_lead=lambda: _say_platform(db, settings))
     handlers = handlers_of(claims=settings.dispatch_senders_claimed)
     start_consumer(process, db, topics=HEARD, handlers=handlers, after_commit=lambda _: relay.wake())
+    # The same group, another topic: offsets are per topic, and the chunks of a giant stand before nobody's small send,
+    # nor before the credits and the stop of anybody's.
+    start_consumer(
+        process,
+        db,
+        topics=HEARD_LARGE,
+        handlers=handlers,
+        batch_max=settings.dispatch_chunk_batch_max,
+        after_commit=lambda _: relay.wake(),
+        name="consumer.large",
+    )
     process.supervise("laws", watch_laws(db, check_laws, settings.laws_watch_s))
     sandbox = SandboxSender(
         db, settings, lambda: wait_until_read(db, bootstrap=settings.kafka, group=GROUP, topics=("suppressions",))

@@ -71,6 +71,9 @@ class DispatchSettings(ServiceSettings):
 
     sandbox_parts_per_second: int = Field(default=200, ge=1, le=100_000, description="of all sandboxes together")
 
+    dispatch_chunk_batch_max: int = Field(
+        default=50, ge=1, le=500, description="chunks of large sends, of up to 500 texts each, taken in at once"
+    )
     dispatch_lease_s: float = Field(default=10.0, gt=1)
     dispatch_watch_s: float = Field(default=0.2, gt=0, description="how soon a stop reaches a sender that waits")
     dispatch_poll_s_min: float = Field(default=0.01, gt=0)

@@ -1,5 +1,6 @@
 """A send and its chunks, as customer-svc says them."""
 
+import asyncio
 from collections.abc import Sequence
 from typing import Final
 from uuid import UUID
@@ -42,7 +43,12 @@ async def on_bulk_recipients_attached(tx: Tx, batch: Sequence[Received[BulkRecip
         if why := events.why_unfit(event.message):
             raise Poison(why)
     table = await routes.table(tx)
-    new = {chunk.key: chunk for chunk in (_new_chunk(event.message, table) for event in batch)}
+    new: dict[ChunkKey, NewChunk] = {}
+    for event in batch:
+        chunk = _new_chunk(event.message, table)
+        new[chunk.key] = chunk
+        # Milliseconds each, of which a batch has many: who else has something to do in this process is let go on.
+        await asyncio.sleep(0)
     added = await chunks.add(tx, list(new.values()))
     before = await sagas.lock(tx, list(added))
     with_hours = [one.key for one in new.values() if one.allowed is not None]
