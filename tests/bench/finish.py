@@ -55,11 +55,14 @@ STORIES: Final[Mapping[str, Story]] = {
     "steady-200": Story((40_000,), {"parts_per_second": 200}),
     "unlimited": Story((200_000,)),
     "slow": Story((20_000,), {"parts_window": 100}, {"response_delay_ms": 250.0}),
+    "million": Story((1_000_000,)),
     "throttled": Story((20_000,), faults={"rate_limit": 400.0}),
     "shared": Story((4_000, 8_000, 12_000), {"parts_per_second": 400}),
     "paused": Story((16_000,), {"parts_per_second": 400}, pause_s=(10, 8)),
     "by-zone": Story((24_000,), {"parts_per_second": 400}, by_zone=True),
 }
+# One alone takes minutes: played where it is named.
+USUAL: Final = tuple(name for name in STORIES if name != "million")
 _TENANTS: Final = max(len(story.sends) for story in STORIES.values())
 _PLAIN: Final[Mapping[str, Any]] = {"parts_per_second": 0, "parts_window": 1_000}
 _SOUND: Final[Mapping[str, Any]] = {"rate_limit": 0.0, "response_delay_ms": 0.0, "receipt_delay_ms": 500.0}
@@ -180,7 +183,7 @@ def _trace(log: Path, since: datetime, bulks: Sequence[str]) -> dict[str, Any]:
                 [tenants.setdefault(tenant, len(tenants)), bulks.index(bulk), account, *figures, rank, until]
                 for tenant, bulk, account, *figures, rank, until in line["pieces"]
             ]
-            looks.append([at, pieces, sorted(bulks.index(bulk) for bulk in line["begun"])])
+            looks.append([at, pieces, *(sorted(map(bulks.index, line[of])) for of in ("begun", "coming"))])
         elif line["event"] == "pace.ended":
             last = None if line["last"] is None else round(line["last"] - since.timestamp(), 3)
             ended.append([at, bulks.index(line["bulk_id"]), line["why"], last])

@@ -133,13 +133,13 @@ def test_a_trace_is_what_was_logged_since_its_story_began_with_places_for_ids(tm
         "not ours\n" + line(-1, "pace.taken", **taken) + line(1, "pace.taken", **taken)
     )
     (tmp_path / "dispatch.worker.0.log").write_text(
-        line(1.5, "pace.looked", pieces=pieces, begun=["b"])
+        line(1.5, "pace.looked", pieces=pieces, begun=["b"], coming=[])
         + line(3, "pace.ended", bulk_id="b", why="", last=began.timestamp() + 2.5)
     )
 
     assert _trace(tmp_path, began, ["a", "b"]) == {
         "taken": [[1.0, "smpp", 40, 30, 1, False, True]],
-        "looks": [[1.5, [[0, 1, "smpp", 70, 0.0, [True, 2], None]], [1]]],
+        "looks": [[1.5, [[0, 1, "smpp", 70, 0.0, [True, 2], None]], [1], []]],
         "ended": [[3.0, 1, "", 2.5]],
     }
 

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from muster.dispatch.domain.fairness import NO_TURNS, Waiting
 from muster.dispatch.domain.meter import Meter
-from muster.dispatch.domain.pace import Piece, error_ratio, finishes
+from muster.dispatch.domain.pace import Course, Outlook, Piece, Work, error_ratio, finishes, follow, outlook
 from muster.dispatch.sender.rate import Rate
 
 TICK_S = 0.05
@@ -62,7 +62,7 @@ class Queue:
                 self.own[tenant_id] = min(self.own[tenant_id] + limit * TICK_S, limit)
             self._serve()
             if round(self.now / TICK_S) % round(1 / TICK_S) == 0:
-                self.measured = self.meter.take(self.now, 0)
+                self.measured = self.meter.take(self.now, 0).parts_per_second
                 self._promise()
 
     def _serve(self) -> None:
@@ -260,3 +260,36 @@ def test_whoever_joins_makes_nobody_sooner_and_a_faster_carrier_nobody_later(que
 
     assert all((together[bulk] or 0) >= (end or 0) - 1e-6 for bulk, end in alone.items())
     assert all((faster[bulk] or 0) <= (end or 0) + 1e-6 for bulk, end in together.items())
+
+
+def promised_after(ahead: Callable[[float], Outlook], *, coming: Callable[[float], bool] = lambda _: False) -> float:
+    """After how many seconds of sending a finish is promised that is seen ahead like this; 99 for never."""
+    course: Course | None = None
+    for second in range(99):
+        work = Work((), 1, 0, 0, begun=True, coming=coming(second))
+        course = follow(course, work, ahead(second), float(second))
+        if course.promised is not None:
+            return course.promised
+    return 99
+
+
+def test_what_is_in_no_doubt_is_promised_after_five_seconds() -> None:
+    assert promised_after(lambda _: Outlook(60.0)) == 5
+    assert promised_after(lambda second: Outlook(60.0, 0.4 if second < 9 else 0.05)) == 9
+    assert promised_after(lambda _: Outlook(None)) == 99
+
+
+def test_a_doubt_about_the_little_that_is_left_is_no_reason_to_wait() -> None:
+    assert promised_after(lambda second: Outlook(60.0 - second, 0.2)) == 30, "a carrier that is never even"
+    assert promised_after(lambda second: Outlook(10.0 - second, 0.16)) == 5
+
+
+def test_nothing_is_promised_of_a_send_that_is_still_arriving_unless_its_carrier_takes_what_it_may() -> None:
+    assert promised_after(lambda _: Outlook(60.0, 0.01), coming=lambda second: second < 40) == 40
+    assert promised_after(lambda _: Outlook(60.0, 0.0), coming=lambda second: second < 40) == 5
+
+
+def test_an_outlook_is_as_doubtful_as_what_the_worst_of_its_accounts_takes() -> None:
+    pieces = tuple(Piece(UUID(int=1), UUID(int=1), name, 1, 0, (True, 2, UUID(int=1))) for name in "ab")
+    work = Work(pieces, 1, 0, 0, begun=True)
+    assert outlook(work, 5.0, {"a": 0.1, "b": 0.3, "c": 0.9}) == Outlook(5.0, 0.3)

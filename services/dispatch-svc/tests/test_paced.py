@@ -7,6 +7,7 @@ import pytest
 from dispatch_world import Send, closed, hear, money, queue, saga, said, sending, settings
 from prometheus_client import REGISTRY
 
+from muster.dispatch.domain.meter import Taken
 from muster.dispatch.domain.saga import Control, Controlled
 from muster.dispatch.handlers import pace
 from muster.dispatch.handlers.sagas import apply_facts
@@ -26,12 +27,12 @@ class Watched:
     def __init__(self, db: Database) -> None:
         self._db = db
 
-    async def look(self, at_s: float, rate: float | None = 100.0) -> list[Any]:
-        """What is said at that time, while the carrier takes so much."""
+    async def look(self, at_s: float, rate: float | None = 100.0, doubt: float = 0.0) -> list[Any]:
+        """What is said at that time, while the carrier takes so much, which may be wrong by that share."""
         before = len(await said(self._db, "BulkSmsPaced"))
         async with self._db.worker() as tx:
             if rate is not None:
-                await stored.save_rate(tx, "smpp", rate)
+                await stored.save_rate(tx, "smpp", Taken(rate, doubt))
             await pace.say(tx, START + timedelta(seconds=at_s))
         return (await said(self._db, "BulkSmsPaced"))[before:]
 
@@ -54,6 +55,10 @@ def s(unix_ms: int) -> float:
 
 def missed() -> float:
     return REGISTRY.get_sample_value("muster_finish_promise_error_ratio_count") or 0.0
+
+
+def unpromised() -> float:
+    return REGISTRY.get_sample_value("muster_finishes_unpromised_total") or 0.0
 
 
 async def test_a_send_is_told_of_once_it_has_begun_and_its_finish_is_promised_after_five_seconds(db: Database) -> None:
@@ -88,6 +93,31 @@ async def test_two_tenants_share_the_carrier_and_chunks_on_their_way_are_counted
     assert found[str(other.bulk_id)].parts_left == 1_999
     assert s(found[str(one.bulk_id)].finish_unix_ms) == pytest.approx(1 + 2 * 998 / 100)
     assert s(found[str(other.bulk_id)].finish_unix_ms) == pytest.approx(1 + (998 + 1_999) / 100)
+
+
+async def test_what_is_in_doubt_is_said_and_not_promised(db: Database) -> None:
+    send, watched = Send(1_000, chunk_size=500), Watched(db)
+    await queue(db, send)
+    await watched.write(send, 50)
+
+    found = [(await watched.look(at, doubt=doubt))[0] for at, doubt in ((0, 0.5), (6, 0.5), (7, 0.01))]
+
+    assert [s(one.finish_unix_ms) for one in found] == [9.0, 15.0, 16.0]
+    assert [s(one.promised_at_unix_ms) for one in found[2:]] == [7.0]
+    assert [one.promised_at_unix_ms for one in found[:2]] == [0, 0]
+
+
+async def test_nothing_is_promised_while_chunks_are_on_their_way(db: Database) -> None:
+    send, watched = Send(1_000, chunk_size=500), Watched(db)
+    await hear(db, send.requested(), send.chunk(1), send.reserved())
+    await watched.write(send, 1)
+
+    coming = [(await watched.look(at, doubt=0.01))[0] for at in (0, 6, 40)]
+    await hear(db, send.chunk(2))
+    [here] = await watched.look(41, doubt=0.01)
+
+    assert [one.promised_at_unix_ms for one in coming] == [0, 0, 0]
+    assert s(here.promised_at_unix_ms) == 41.0
 
 
 async def test_without_a_carrier_that_takes_something_nothing_is_promised_and_it_is_said_why(db: Database) -> None:
@@ -140,6 +170,24 @@ async def test_when_all_has_left_the_promise_is_measured_against_the_last_messag
     assert s(ended.promised_finish_unix_ms) == pytest.approx(5 + 9.8)
     assert missed() == before + 1
     assert await watched.look(14) == []
+
+
+@pytest.mark.parametrize(("took_s", "counted"), [(12, 1), (4, 0)])
+async def test_a_send_that_was_over_before_anything_could_be_promised_is_counted_unless_it_was_short(
+    db: Database, took_s: int, counted: int
+) -> None:
+    send, watched, before = Send(1_000), Watched(db), (missed(), unpromised())
+    await queue(db, send)
+    await watched.write(send, 10)
+    await watched.look(0, doubt=0.5)
+    await watched.look(took_s - 1, doubt=0.5)
+    async with db.worker() as tx:
+        await tx.execute("UPDATE chunk SET submitted_at = $1", START + timedelta(seconds=took_s))
+    await watched.write(send, 500, done=True)
+
+    await watched.look(took_s + 1)
+
+    assert (missed(), unpromised()) == (before[0], before[1] + counted)
 
 
 async def test_messages_that_are_held_for_a_person_are_in_no_promise(db: Database) -> None:
@@ -226,7 +274,7 @@ async def test_a_sender_says_what_its_carrier_takes_while_it_sends_and_the_send_
     async with db.worker() as tx:
         await pace.say(tx, datetime.now(UTC))
 
-    assert 0 < rates["smpp"] <= 600
+    assert 0 < rates["smpp"].parts_per_second <= 600
     told = await said(db, "BulkSmsPaced")
     assert told[-1].finished_unix_ms > 0
     assert sorted(fact.parts_left for fact in told) == [fact.parts_left for fact in reversed(told)]

@@ -176,8 +176,12 @@ sends_waiting_oldest_seconds = Gauge(
 )
 finish_promise_error_ratio = Histogram(
     "muster_finish_promise_error_ratio",
-    "By how much the finish that was promised after 5 s of sending was missed, as a share of the time it took.",
+    "By how much the finish that was promised of a send was missed, as a share of the time that it took.",
     buckets=(0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1),
+)
+finishes_unpromised = Counter(
+    "muster_finishes_unpromised",
+    "Bulk sends that took longer than 5 s and were over before anybody could promise when they would be.",
 )
 suspended = Gauge("muster_suspended", "Suspended tenants; of part platform: 1 while it is stopped.", ["part"])
 sends_paused_for_errors = Counter(

@@ -103,8 +103,10 @@ def _bar() -> Progress:
 def _show_on(bar: Progress, task: TaskID, progress: Any) -> None:
     counts = {name: progress[name] for name in ("delivered", "failed", "held", "stopped", "suppressed")}
     words = [f"{progress['rate_per_s']:,.0f}/s", *(f"{name} {count:,}" for name, count in counts.items() if count)]
-    if finish := (progress["pace"] or {}).get("finish_at"):
-        words.append(f"done at {datetime.fromisoformat(finish).astimezone():%H:%M:%S}")
+    pace = progress["pace"] or {}
+    if finish := pace.get("finish_at"):
+        about = "" if pace.get("promised_finish_at") else "about "
+        words.append(f"done at {about}{datetime.fromisoformat(finish).astimezone():%H:%M:%S}")
     done = progress["recipients"] - progress["left"]
     bar.update(
         task, completed=done, total=progress["recipients"], description=progress["state"], more=" · ".join(words)

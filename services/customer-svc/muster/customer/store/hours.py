@@ -70,13 +70,13 @@ _ANY_RULED: Final = "SELECT EXISTS (SELECT FROM customer_number n WHERE n.tenant
 async def hours_of_customers(tx: Tx, tenant_id: UUID, hours: Hours) -> HoursSql:
     """The hours of the tenant's customers; AT_ANY_HOUR where neither the business nor a country of theirs has any."""
     # Nobody has any, nearly always: to say all prefixes of the world to the server costs as much as a whole small plan.
-    if not hours.everybodys and hours.countries is not None:
-        if not await tx.fetchval(_ANY_RULED, tenant_id, hours.countries):
-            return AT_ANY_HOUR
-    found = await zones_of_customers(tx, tenant_id, hours.countries)
+    ruled = hours.countries
+    if not hours.everybodys and ruled is not None and not await tx.fetchval(_ANY_RULED, tenant_id, ruled):
+        return AT_ANY_HOUR
+    found = await zones_of_customers(tx, tenant_id, ruled)
     if not found and not hours.everybodys:
         return AT_ANY_HOUR
-    return HoursSql(classify(hours, found), hours.countries)
+    return HoursSql(classify(hours, found), ruled)
 
 
 async def zones_of_customers(tx: Tx, tenant_id: UUID, countries: list[str] | None) -> list[tuple[str, str]]:

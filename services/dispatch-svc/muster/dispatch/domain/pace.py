@@ -177,18 +177,24 @@ def error_ratio(began: float, promised: float, finished: float) -> float:
 
 # -- what is said of a send -------------------------------------------------------------------------------------------
 
-_PROMISED_AFTER_S: Final = 5.0
+PROMISED_AFTER_S: Final = 5.0
+# What is in doubt is not promised: a tenth is what a promise may be missed by, of which this leaves some to chance.
+_DOUBT_MAX: Final = 0.08
+# A carrier that is never even is promised by what it takes on the whole.
+_PROMISED_AFTER_S_MAX: Final = 30.0
 
 
 @dataclass(frozen=True, slots=True)
 class Work:
-    """What is left of a send that is being sent. `begun`: something of it was written."""
+    """What is left of a send that is being sent. `begun`: something of it was written; `coming`: some of its chunks are
+    still on their way to the queue."""
 
     pieces: tuple[Piece, ...]
     kind: int
     control_version: int
     reserved: int
     begun: bool
+    coming: bool = False
 
     @property
     def limited(self) -> bool:
@@ -235,7 +241,21 @@ class Ended:
         return "paused" if self.paused else "suspended" if self.open else ""
 
 
-def follow(before: Course | None, work: Work, finish_s: float | None, now: float) -> Course:
+@dataclass(frozen=True, slots=True)
+class Outlook:
+    """When the last message of a send will have left, in seconds from now, None where nothing can be said; and by which
+    share of that it may be wrong."""
+
+    finish_s: float | None
+    doubt: float = 0.0
+
+
+def outlook(work: Work, finish_s: float | None, doubts: Mapping[str, float]) -> Outlook:
+    """The outlook of a send: as much in doubt as what any of its accounts takes."""
+    return Outlook(finish_s, max((doubts.get(piece.account, 0.0) for piece in work.pieces), default=0.0))
+
+
+def follow(before: Course | None, work: Work, ahead: Outlook, now: float) -> Course:
     """The course of a send after one more look. A control begins another one: what was promised before it is void."""
     left = work.parts_left
     if before is None or before.control_version != work.control_version:
@@ -244,15 +264,25 @@ def follow(before: Course | None, work: Work, finish_s: float | None, now: float
     if before.parts_per_second:
         rate = (rate + before.parts_per_second) / 2
     promised, promised_finish = before.promised, before.promised_finish
-    if promised is None and finish_s is not None and now - before.began >= _PROMISED_AFTER_S:
-        promised, promised_finish = now, now + finish_s
+    if promised is None and ahead.finish_s is not None and _is_sure(work, ahead, ahead.finish_s, now - before.began):
+        promised, promised_finish = now, now + ahead.finish_s
     return Course(work.control_version, before.began, now, left, rate, promised, promised_finish)
+
+
+def _is_sure(work: Work, ahead: Outlook, finish_s: float, sent_s: float) -> bool:
+    """Whether a finish can be promised: not while the send shares the machine with its own messages that arrive, unless
+    the carrier takes no less than it may; nor while what is in doubt is much of the whole time."""
+    if sent_s < PROMISED_AFTER_S:
+        return False
+    if work.coming:
+        return not ahead.doubt
+    return sent_s >= _PROMISED_AFTER_S_MAX or ahead.doubt * finish_s <= _DOUBT_MAX * (sent_s + finish_s)
 
 
 def why_none(course: Course, finish_s: float | None, *, limited: bool) -> str:
     """Why nothing can be promised of a send that is being sent; "" where it can. `limited`: to some hours."""
     if finish_s is not None:
         return ""
-    if course.said - course.began < _PROMISED_AFTER_S:
+    if course.said - course.began < PROMISED_AFTER_S:
         return "measuring"
     return "hours" if limited else "carrier"

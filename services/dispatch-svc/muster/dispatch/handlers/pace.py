@@ -6,7 +6,17 @@ from collections.abc import Mapping
 from datetime import datetime
 from uuid import UUID
 
-from muster.dispatch.domain.pace import Course, Ended, Work, error_ratio, finishes, follow
+from muster.dispatch.domain.pace import (
+    PROMISED_AFTER_S,
+    Course,
+    Ended,
+    Outlook,
+    Work,
+    error_ratio,
+    finishes,
+    follow,
+    outlook,
+)
 from muster.dispatch.events import KIND_BULK
 from muster.dispatch.events.pace import pace_ended, paced
 from muster.dispatch.store import pace
@@ -54,10 +64,13 @@ async def say(tx: Tx, at: datetime) -> None:
     now = at.timestamp()
     works = await pace.works(tx, _SENDS_MAX)
     courses = await pace.courses(tx)
-    rates = await pace.rates(tx, _FRESH_S)
+    taken = await pace.rates(tx, _FRESH_S)
     _tell(works)
     pieces = (piece for work in works.values() for piece in work.pieces)
-    found = finishes(pieces, rates, await tenant_rates.every(tx))
+    rates = {account: one.parts_per_second for account, one in taken.items()}
+    ends = finishes(pieces, rates, await tenant_rates.every(tx))
+    doubts = {account: one.doubt for account, one in taken.items()}
+    found = {key.bulk_id: outlook(work, ends[key.bulk_id], doubts) for key, work in works.items()}
     await emit(tx, *await _under_way(tx, works, courses, found, now), *await _ended(tx, works, courses, now))
 
 
@@ -65,7 +78,7 @@ async def _under_way(
     tx: Tx,
     works: Mapping[SagaKey, Work],
     courses: Mapping[SagaKey, Course],
-    found: Mapping[UUID, float | None],
+    found: Mapping[UUID, Outlook],
     now: float,
 ) -> list[Fact]:
     """Bulk sends that have begun: single messages are gone before anybody looks."""
@@ -73,7 +86,7 @@ async def _under_way(
     watched.sort(key=lambda key: courses[key].said if key in courses else 0.0)
     told = [(key, follow(courses.get(key), works[key], found[key.bulk_id], now)) for key in watched[:_SAID_MAX]]
     await pace.save(tx, told)
-    return [paced(*key, course, found[key.bulk_id], works[key]) for key, course in told]
+    return [paced(*key, course, found[key.bulk_id].finish_s, works[key]) for key, course in told]
 
 
 async def _ended(tx: Tx, works: Mapping[SagaKey, Work], courses: Mapping[SagaKey, Course], now: float) -> list[Fact]:
@@ -90,9 +103,13 @@ async def _ended(tx: Tx, works: Mapping[SagaKey, Work], courses: Mapping[SagaKey
 
 
 def _measure(course: Course, end: Ended, now: float) -> None:
-    if not end.why and course.promised_finish is not None:
-        finished = end.last if end.last is not None else now
+    finished = end.last if end.last is not None else now
+    if end.why:
+        return
+    if course.promised_finish is not None:
         metrics.finish_promise_error_ratio.observe(error_ratio(course.began, course.promised_finish, finished))
+    elif finished - course.began > PROMISED_AFTER_S:
+        metrics.finishes_unpromised.inc()
 
 
 def _tell(works: Mapping[SagaKey, Work]) -> None:
@@ -105,4 +122,5 @@ def _tell(works: Mapping[SagaKey, Work]) -> None:
             for until in [None if piece.until_s == math.inf else piece.until_s]
         ]
         begun = [str(key.bulk_id) for key, work in works.items() if work.begun]
-        log.debug("pace.looked", pieces=pieces, begun=begun)
+        coming = [str(key.bulk_id) for key, work in works.items() if work.coming]
+        log.debug("pace.looked", pieces=pieces, begun=begun, coming=coming)

@@ -20,7 +20,8 @@ async def say_rate(shared: Shared) -> None:
         return
     async with shared.db.worker() as tx:
         meter.arriving = await pace.arriving(tx)
-        taken = {"parts": meter.parts, "refused": meter.refused, "hungry": meter.hungry, "arriving": meter.arriving}
-        log.debug("pace.taken", account=shared.account.name, limit=limit, **taken)
-        if rate := meter.take(clock.monotonic(), limit):
-            await pace.save_rate(tx, shared.account.name, rate)
+        seen = {"parts": meter.parts, "refused": meter.refused, "hungry": meter.hungry, "arriving": meter.arriving}
+        log.debug("pace.taken", account=shared.account.name, limit=limit, **seen)
+        taken = meter.take(clock.monotonic(), limit)
+        if taken.parts_per_second:
+            await pace.save_rate(tx, shared.account.name, taken)

@@ -8,20 +8,22 @@ from collections.abc import Collection, Sequence
 from datetime import datetime
 from typing import Any, Final
 
+from muster.dispatch.domain.meter import Taken
 from muster.dispatch.domain.pace import Course, Ended, Piece, Work
 from muster.dispatch.store.sagas import SagaKey
 from muster.events import NIL_TENANT
 from muster.kit.pg import Record, Tx
 
 _SAVE_RATE: Final = """
-INSERT INTO pace_account (account, parts_per_second, at) VALUES ($1, $2, kit_now())
-ON CONFLICT (account) DO UPDATE SET parts_per_second = excluded.parts_per_second, at = excluded.at
+INSERT INTO pace_account (account, parts_per_second, doubt, at) VALUES ($1, $2, $3, kit_now())
+ON CONFLICT (account) DO UPDATE SET parts_per_second = excluded.parts_per_second, doubt = excluded.doubt,
+    at = excluded.at
 """
 
 
-async def save_rate(tx: Tx, account: str, parts_per_second: float) -> None:
+async def save_rate(tx: Tx, account: str, taken: Taken) -> None:
     """What a carrier takes now, by its sender."""
-    await tx.execute(_SAVE_RATE, account, parts_per_second)
+    await tx.execute(_SAVE_RATE, account, *taken)
 
 
 _ARRIVING: Final = """
@@ -35,12 +37,15 @@ async def arriving(tx: Tx) -> bool:
     return bool(await tx.fetchval(_ARRIVING))
 
 
-_RATES: Final = "SELECT account, parts_per_second FROM pace_account WHERE at > kit_now() - make_interval(secs => $1)"
+_RATES: Final = """
+SELECT account, parts_per_second, doubt FROM pace_account WHERE at > kit_now() - make_interval(secs => $1)
+"""
 
 
-async def rates(tx: Tx, fresh_s: float) -> dict[str, float]:
-    """Parts a second of each account whose sender has said so within the last `fresh_s`."""
-    return {row["account"]: row["parts_per_second"] for row in await tx.fetch(_RATES, fresh_s)}
+async def rates(tx: Tx, fresh_s: float) -> dict[str, Taken]:
+    """What each account takes whose sender has said so within the last `fresh_s`."""
+    rows = await tx.fetch(_RATES, fresh_s)
+    return {row["account"]: Taken(row["parts_per_second"], row["doubt"]) for row in rows}
 
 
 _BUSY: Final = """
@@ -110,6 +115,7 @@ def _work(key: SagaKey, rows: Sequence[Record]) -> Work:
         control_version=first["control_version"],
         reserved=first["reserved"],
         begun=first["any_done"] or any(row["begun"] for row in rows),
+        coming=bool(coming),
     )
 
 

@@ -47,10 +47,11 @@ class PaceOut(Model):
     be promised: measuring, carrier (one takes nothing), hours (those of its recipients end before it does), paused,
     stopped, suspended, or silent (nobody has said how it goes on lately).
 
-    `promised_finish_at` is what was promised at `promised_at`, after five seconds of sending, and does not change;
-    `finished_at` is when the last message had left. In the promise are all that is queued and known to be due, of this
-    business and of others by the same carriers; not in it are who comes later, and messages that are held for a
-    person's word. A pause, a stop and a resume each withdraw what was promised before.
+    Until it is promised, that is an estimate. `promised_finish_at` is what was promised at `promised_at`, and does not
+    change: after five seconds of sending, and not while messages of the send are still arriving in the queue, nor while
+    what its carriers take is in doubt. `finished_at` is when the last message had left. In the promise are all that is
+    queued and known to be due, of this business and of others by the same carriers; not in it are who comes later, and
+    messages that are held for a person's word. A pause, a stop and a resume each withdraw what was promised before.
     """
 
     finish_at: datetime | None
