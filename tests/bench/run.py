@@ -1,13 +1,13 @@
 """`make bench`: measure the whole product and print one JSON object as the last line.
 
-BENCH names the bench: send; single (messages of a request each, over BENCH_CONNECTIONS at once); stop (a send is
-stopped at BENCH_STOPS random moments, by SEED: are its sums exact?); fair (BENCH_TENANTS of mixed sizes at once);
-accounts (by 1, 2, 4 … up to BENCH_ACCOUNTS carrier accounts); finish (BENCH_STORIES, or the usual: are finishes kept
-as promised? BENCH_TRACES names a folder for what was seen); ledger (reservations and settlements a second).
-BENCH_RECIPIENTS is the size of a send, of all of them together, or how many messages (several, with commas between,
-are measured one after the other, each on a system of its own), BENCH_CARRIER=host:port an SMPP server that is not
-ours, PEERS a command that prints the JSON lines of other systems, measured in the same run. Ends with 0; with 2 for a
-value that will not do; with 1 and the reason where something did not come to its end in time, was not exact, or a law
+BENCH names the bench: send; single (messages of a request each, or BENCH_PER_REQUEST, over BENCH_CONNECTIONS at once);
+stop (a send is stopped at BENCH_STOPS random moments, by SEED: are its sums exact?); fair (BENCH_TENANTS of mixed sizes
+at once); accounts (by 1, 2, 4 … up to BENCH_ACCOUNTS carrier accounts); finish (BENCH_STORIES, or the usual: are
+finishes kept as promised? BENCH_TRACES names a folder for what was seen); ledger (reservations and settlements a
+second). BENCH_RECIPIENTS is the size of a send, of all of them together, or how many messages (several, with commas
+between, are measured one after the other, each on a system of its own), BENCH_CARRIER=host:port an SMPP server that is
+not ours, PEERS a command that prints the JSON lines of other systems, measured in the same run. Ends with 0; with 2 for
+a value that will not do; with 1 and the reason where something did not come to its end in time, was not exact, or a law
 was broken.
 """
 
@@ -55,7 +55,7 @@ def main() -> int:
 MEASURES: Final[dict[str, Callable[[Stack, int, Wanted], dict[str, Any]]]] = {
     "send": lambda stack, size, _: send.measure(stack, size),
     "stop": lambda stack, size, wanted: stop.measure(stack, size, wanted.stops, wanted.seed),
-    "single": lambda stack, size, wanted: single.measure(stack, size, wanted.connections),
+    "single": lambda stack, size, wanted: single.measure(stack, size, wanted.connections, wanted.per_request),
     "accounts": lambda stack, _, wanted: accounts.measure(stack, wanted.accounts),
     "fair": lambda stack, size, wanted: fair.measure(stack, size, wanted.tenants),
     "finish": lambda stack, _, wanted: finish.measure(stack, wanted.stories or finish.USUAL, wanted.traces),

@@ -1,4 +1,4 @@
-"""BENCH=single: single messages, each a request of its own, over some connections at once.
+"""BENCH=single: single messages, each a request of its own or so many a request, over some connections at once.
 
 Every connection has one request under way, as who sends codes or reminders has. What is told: CPU of everything for
 each message, from the first request to the last row of the report with its receipt; how fast they leave; how long a
@@ -36,13 +36,14 @@ FROM attempt a CROSS JOIN jsonb_array_elements(a.intents) AS i GROUP BY 1
 
 @dataclass(slots=True)
 class Load:
-    """Messages that are still to be asked for, and what became of those that were: when each was asked for and answered
-    (monotonic s), when it was asked for by the clock on the wall, and the answer."""
+    """Messages that are still to be asked for, and what became of the requests for those that were: when each was asked
+    and answered (monotonic s), when it was asked by the clock on the wall, and the answer."""
 
     host: str
     head: bytes
     first: int
     count: int
+    per_request: int = 1
     issued: int = 0
     answers: list[tuple[float, float, float, bytes]] = field(default_factory=list)
     wrong: bytes = b""
@@ -52,8 +53,10 @@ class Load:
         if self.issued >= self.count or self.wrong:
             return b""
         number = self.first + self.issued
-        self.issued += 1
-        body = b'{"to":"+614%08d","text":"%s"}' % (number, TEXT.encode())
+        some = min(self.per_request, self.count - self.issued)
+        self.issued += some
+        each = [b'{"to":"+614%08d","text":"%s"}' % (number + n, TEXT.encode()) for n in range(some)]
+        body = each[0] if self.per_request == 1 else b'{"messages":[%b]}' % b",".join(each)
         return b"%sIdempotency-Key: bench-%d\r\nContent-Length: %d\r\n\r\n%s" % (self.head, number, len(body), body)
 
 
@@ -117,7 +120,7 @@ async def _loaded(load: Load, connections: int) -> None:
         raise NotEnded(f"a message was not taken: {load.wrong.decode(errors='replace')}")
 
 
-def measure(stack: Stack, messages: int, connections: int) -> dict[str, Any]:
+def measure(stack: Stack, messages: int, connections: int, per_request: int) -> dict[str, Any]:
     """Send a few to warm up, then measure so many from the first request to the last receipt in the report."""
     run = stack.run
     carrier = carrier_of(run)
@@ -125,10 +128,12 @@ def measure(stack: Stack, messages: int, connections: int) -> dict[str, Any]:
     with Muster(Connection(run["url"], who["client_id"], who["client_secret"])) as operator:
         operator.top_up(tenant["id"], 2 * (messages + WARM_UP), reason="bench", reference=f"bench-{time.time_ns()}")
         _granted(run, tenant)
-        _send(run, tenant, 10_000_000, WARM_UP, connections, reported=0)
+        head = _head(run, tenant)
+        _send(run, Load(run["url"], head, 10_000_000, WARM_UP, per_request), connections, reported=0)
+        load = Load(run["url"], head, 20_000_000, messages, per_request)
         carrier.reset()
         (whole, each), started = cpu_s(run["processes"], WORLD), time.time()
-        load = _send(run, tenant, 20_000_000, messages, connections, reported=WARM_UP)
+        _send(run, load, connections, reported=WARM_UP)
         ended, (whole_after, each_after) = time.time(), cpu_s(run["processes"], WORLD)
         laws = settled_laws(operator, LAWS_WAIT_S)
     submits = carrier.seen("").submits
@@ -149,20 +154,20 @@ def _granted(run: dict[str, Any], tenant: dict[str, Any]) -> None:
             time.sleep(LOOK_S)
 
 
-def _send(
-    run: dict[str, Any], tenant: dict[str, Any], first: int, count: int, connections: int, *, reported: int
-) -> Load:
-    """Send so many, and wait until each has its receipt in the report, which had so many before."""
+def _head(run: dict[str, Any], tenant: dict[str, Any]) -> bytes:
+    """What each request begins with."""
     asked = {"grant_type": "client_credentials", **{name: tenant[name] for name in ("client_id", "client_secret")}}
     token = httpx.post(f"{run['url']}/v1/token", json=asked, timeout=10.0).raise_for_status().json()["access_token"]
-    head = (
+    return (
         f"POST /v1/messages HTTP/1.1\r\nHost: {urlsplit(run['url']).netloc}\r\n"
         f"Authorization: Bearer {token}\r\nContent-Type: application/json\r\n"
-    )
-    load = Load(run["url"], head.encode(), first, count)
+    ).encode()
+
+
+def _send(run: dict[str, Any], load: Load, connections: int, *, reported: int) -> None:
+    """Send all of it, and wait until each has its receipt in the report, which had so many before."""
     uvloop.run(_loaded(load, connections))
-    uvloop.run(_until_reported(run["postgres"], reported + count))
-    return load
+    uvloop.run(_until_reported(run["postgres"], reported + load.count))
 
 
 async def _until_reported(postgres: str, wanted: int) -> None:
@@ -197,14 +202,19 @@ def result(
     load: Load, intents: dict[str, float], connections: int, times_s: tuple[float, float], used_s: float
 ) -> dict[str, Any]:
     """The JSON of the bench."""
-    sends = [json.loads(body)["bulk_id"] for *_, body in load.answers]
+    sends, asked = [], []
+    for _, at, _, body in load.answers:
+        told = json.loads(body)
+        some = {one["bulk_id"] for one in told.get("messages", (told,))}
+        sends += some
+        asked += [at] * len(some)
     written = [intents[bulk_id] for bulk_id in sends]
-    asked = [at for _, at, _, _ in load.answers]
     waits = list(_waits(load.answers))
     return {
         "bench": "single",
         "messages": load.count,
         "connections": connections,
+        "per_request": load.per_request,
         "sms_per_s": round(load.count / (max(written) - min(asked))),
         "end_to_end_per_s": round(load.count / (times_s[1] - times_s[0])),
         "cpu_us_per_sms": round(used_s * 1e6 / load.count, 1),

@@ -46,6 +46,7 @@ def test_sizes_a_carrier_and_peers_are_read(listener: str) -> None:
         *(("BENCH_STOPS", value) for value in ("x", "0", "101", "-1")),
         *(("BENCH_TENANTS", value) for value in ("1", "1001", "2.5")),
         *(("BENCH_CONNECTIONS", value) for value in ("0", "1001")),
+        *(("BENCH_PER_REQUEST", value) for value in ("0", "101")),
         *(("BENCH_STORIES", value) for value in ("sunny", "slow,sunny")),
         ("BENCH_TRACES", "/no/such/folder"),
         ("SEED", "-1"),

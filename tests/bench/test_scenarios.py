@@ -113,6 +113,19 @@ def test_single_messages_are_told_by_their_answers_and_by_the_intents_before_the
     assert found["wire_ms"] == {"p50": 2_000.0, "p99": 2_000.0}
 
 
+def test_some_messages_a_request_are_asked_for_until_all_are_and_told_by_their_sends() -> None:
+    load = single.Load("", b"", 0, 5, per_request=3)
+
+    sizes = [len(json.loads(body)["messages"]) for body in (load.next().partition(b"\r\n\r\n")[2] for _ in range(2))]
+    assert (sizes, load.next()) == ([3, 2], b"")
+
+    several = json.dumps({"messages": [{"bulk_id": "a"}, {"bulk_id": "a"}, {"bulk_id": "b"}]}).encode()
+    load.answers = [(10.0, 100.0, 10.5, several), (10.0, 102.0, 10.5, json.dumps({"bulk_id": "b"}).encode())]
+    found = single.result(load, {"a": 101.0, "b": 105.0}, 2, (100.0, 110.0), 0.005)
+    assert (found["per_request"], found["messages_per_send"], found["sms_per_s"]) == (3, 2.5, 1)
+    assert found["wire_ms"] == {"p50": 3_000.0, "p99": 5_000.0}
+
+
 def test_every_story_has_its_people_by_a_tag_of_its_own() -> None:
     lines = _people(24_000, ("steady-10", "shared")).decode().splitlines()
 

@@ -16,6 +16,7 @@ STOPS_MAX = 100
 TENANTS_MAX = 1_000
 ACCOUNTS_MAX = 8
 CONNECTIONS_MAX = 1_000
+PER_REQUEST_MAX = 100
 CONNECT_TIMEOUT_S = 5.0
 
 
@@ -26,7 +27,7 @@ class Refused(Exception):
 @dataclass(frozen=True, slots=True)
 class Wanted:
     """BENCH, BENCH_RECIPIENTS (several are measured one after the other), BENCH_STOPS, BENCH_TENANTS, BENCH_ACCOUNTS,
-    SEED, BENCH_CARRIER, PEERS, BENCH_STORIES and BENCH_TRACES, as read."""
+    SEED, BENCH_CARRIER, PEERS, BENCH_CONNECTIONS, BENCH_PER_REQUEST, BENCH_STORIES and BENCH_TRACES, as read."""
 
     bench: str
     sizes: tuple[int, ...]
@@ -37,6 +38,7 @@ class Wanted:
     carrier: tuple[str, int] | None
     peers: tuple[str, ...]
     connections: int = 32
+    per_request: int = 1
     stories: tuple[str, ...] = ()
     traces: Path | None = None
 
@@ -56,6 +58,7 @@ class Wanted:
             carrier=_carrier(environment.get("BENCH_CARRIER", "")),
             peers=_command(environment.get("PEERS", "")),
             connections=_number(environment, "BENCH_CONNECTIONS", 32, 1, CONNECTIONS_MAX),
+            per_request=_number(environment, "BENCH_PER_REQUEST", 1, 1, PER_REQUEST_MAX),
             stories=_stories(environment.get("BENCH_STORIES", "")),
             traces=_folder(environment.get("BENCH_TRACES", "")),
         )

@@ -12,6 +12,10 @@ from muster.client.commands import main, message
 
 ID = "0198f2a0-0000-7000-8000-000000000001-1"
 TAKEN = {"id": ID, "bulk_id": ID[:-2], "state": "waiting", "parts": 1, "credits": 1, "send_by": "2026-11-28T00:00:00Z"}
+NOT = {
+    "state": "refused",
+    "problem": {"code": "invalid", "title": "Not valid", "detail": "messages.1.to: is no number"},
+}
 
 
 class Api:
@@ -28,6 +32,12 @@ class Api:
         self.asked.append((request.method, path, body, request.headers.get("Idempotency-Key", "")))
         if path.endswith("/stop"):
             return httpx.Response(200, json={"id": ID, "status": "stopped"})
+        if request.method == "POST" and "messages" in body:
+            each = [
+                TAKEN | {"index": n} if one["to"] != "12" else NOT | {"index": n}
+                for n, one in enumerate(body["messages"])
+            ]
+            return httpx.Response(207, json={"messages": each, "accepted": 0, "refused": 0})
         if request.method == "POST":
             return httpx.Response(202, json=TAKEN)
         state = next(self.states)
@@ -59,6 +69,25 @@ def test_a_message_is_sent_as_it_is_written_under_the_key_that_is_given(api: Api
     assert run("message", "send", "Hi {{there}}", "--to", "0412 000 001", "--kind", "reminder", "--key", "k") == 0
     body = {"text": "Hi {{there}}", "to": "0412 000 001", "class": "factual", "kind": "reminder"}
     assert api.asked == [("POST", "/v1/messages", body, "k")]
+
+
+def test_a_message_to_several_numbers_is_one_request_that_tells_who_was_refused(
+    api: Api, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run("message", "send", "Hi", "--to", "0412000001", "--to", "12", "--key", "k") == 1
+    told = capsys.readouterr().out
+    assert "is no number" in told
+    assert ID in told
+    assert run("message", "send", "Hi", "--to", "0412000001", "--to", "0412000002", "--json") == 0
+    assert [json.loads(line)["to"] for line in capsys.readouterr().out.splitlines()] == ["0412000001", "0412000002"]
+    one = {"text": "Hi", "class": "factual", "kind": "single"}
+    body = {"messages": [{**one, "to": "0412000001"}, {**one, "to": "12"}]}
+    assert api.asked[0] == ("POST", "/v1/messages", body, "k")
+
+
+def test_what_cannot_be_waited_for_is_refused_before_anything_is_sent(api: Api) -> None:
+    assert run("message", "send", "Hi", "--to", "0412000001", "--to", "0412000002", "--wait", "5") == 2
+    assert api.asked == []
 
 
 def test_its_end_is_waited_for_also_while_the_report_has_not_heard_of_it(

@@ -17,8 +17,9 @@ sys.path.insert(0, str(Path(__file__).parent))
 from gathering import KEY, gatherer_of
 
 from muster.customer.api import ROUTERS
+from muster.customer.events import MessageKind
+from muster.customer.handlers import asks
 from muster.customer.handlers import facts as handlers
-from muster.customer.handlers import messages
 from muster.customer.planner import Limits, Planner
 from muster.customer.settings import CustomerSettings
 from muster.events import NIL_TENANT
@@ -99,11 +100,11 @@ class Salon:
         for _ in range(2):
             await apply(self.db, handler, *messages)
 
-    def asked(self, to: str, *, by: str = "admin", key: str = "", **members: Any) -> messages.Ask:
+    def asked(self, to: str, *, by: str = "admin", key: str = "", **members: Any) -> asks.Ask:
         """A message as its route hands it over."""
         claim = Claim(self.tenant_id, "POST /v1/messages", key, to.encode()) if key else None
-        values = {"text": "Hi", "marketing": False, "kind": messages.MessageKind.SINGLE, "send_by": None, **members}
-        return messages.Ask(self.callers[by], to, 0, claim=claim, **values)
+        values = {"text": "Hi", "marketing": False, "kind": MessageKind.SINGLE, "send_by": None, **members}
+        return asks.Ask(self.callers[by], to, 0, claim=claim, **values)
 
     async def count(self, table: str) -> int:
         """Rows of a table, of all tenants, seen behind the roles."""

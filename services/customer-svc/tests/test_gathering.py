@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from muster.customer.gatherer import Gatherer
-from muster.customer.handlers.messages import Answer, Ask, No
+from muster.customer.handlers.asks import Answer, Ask, No
 from muster.kit import clock
 
 WAIT_MS = 1.25

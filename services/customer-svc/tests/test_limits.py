@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from muster.customer.domain.limits import Asked, Key, Limits, Scope, daily_limit, judge, keys, maxima, until
 from muster.customer.handlers import facts, guarding, messages, scheduling
-from muster.customer.handlers.messages import Limited, Taken
+from muster.customer.handlers.asks import Limited, Said
 from muster.customer.planner import Limits as Steps
 from muster.customer.planner import Planner
 from muster.customer.settings import CustomerSettings
@@ -90,7 +90,7 @@ async def taken(salon: Any, numbers: Sequence[str], limits: Limits) -> list[Any]
 
 
 def outcome(answers: Sequence[Any]) -> str:
-    return "".join("." if isinstance(one, Taken) else "L" if isinstance(one, Limited) else "?" for one in answers)
+    return "".join("." if isinstance(one, Said) else "L" if isinstance(one, Limited) else "?" for one in answers)
 
 
 async def test_a_burst_over_a_range_of_strangers_is_stopped_not_charged_and_counted(salon: Any) -> None:

@@ -5,8 +5,8 @@ from typing import Any
 import pytest
 from gathering import SECRETS
 
+from muster.customer.events import MessageKind
 from muster.customer.handlers import facts as handlers
-from muster.customer.handlers import messages
 from muster.events.v1.recipients_pb2 import AnswerRequested
 from muster.events.v1.tenants_pb2 import TenantChanged
 from muster.kit.auth import Caller, Role
@@ -67,4 +67,4 @@ async def test_an_answer_to_a_magic_number_goes_as_one_of_the_sandboxs_country(s
     )
     await salon.hear(handlers.handlers(SECRETS.bulk_id_key)["AnswerRequested"], asked)
     [chunk] = [fact.message for fact in await salon.said("BulkRecipientsAttached")]
-    assert (chunk.country, chunk.kind) == ("AU", messages.MessageKind.REPLY)
+    assert (chunk.country, chunk.kind) == ("AU", MessageKind.REPLY)

@@ -1,6 +1,7 @@
 """POST /v1/messages: many at once in few transactions, each with its own answer, and none twice."""
 
 import asyncio
+import json
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from datetime import timedelta
@@ -12,9 +13,11 @@ import pytest
 from fastapi import FastAPI
 from gathering import KEY, SECRETS, gatherer_of
 
+from muster.customer.events import MessageKind
 from muster.customer.handlers import messages
-from muster.customer.handlers.messages import Ask
+from muster.customer.handlers.asks import Asked, Said
 from muster.kit import clock
+from muster.kit.idempotency import Stored
 from muster.kit.outbox import emit
 from muster.kit.pg import Database, Tx
 
@@ -91,7 +94,8 @@ async def test_what_is_taken_together_is_one_record_for_each_business_and_one_ch
     }
     told = [(chunk.country, list(chunk.seq), list(chunk.upto)) for chunk in await chunks(salon)]
     assert told == [("AU", [1, 2, 3], [1, 2, 3]), ("NZ", [4], [5]), ("GB", [1], [1])]
-    assert [one.seq for one in taken if isinstance(one, messages.Taken)] == [1, 2, 3, 4, 1]
+    ids = [json.loads(one.document)["id"] for one in taken if isinstance(one, Said)]
+    assert [int(one.rpartition("-")[2]) for one in ids] == [1, 2, 3, 4, 1]
     assert len(await salon.said("ActRecorded")) == 2
     laws = (await salon.ask("GET", "/v1/ops/customer/laws", by="operator")).json()["laws"]
     assert [law["violation_count"] for law in laws] == [0, 0]
@@ -104,7 +108,7 @@ async def test_class_kind_time_and_person_keep_sends_apart_and_a_number_is_in_ea
         salon.asked("0412000001"),
         salon.asked("0412000001", text="And again"),
         salon.asked("0412000001", marketing=True),
-        salon.asked("0412000001", kind=messages.MessageKind.REMINDER),
+        salon.asked("0412000001", kind=MessageKind.REMINDER),
         salon.asked("0412000001", send_by=later),
         salon.asked("0412000001", by="manager"),
     ]
@@ -176,7 +180,7 @@ async def test_a_process_that_dies_after_the_commit_has_sent_it_once_and_the_key
 
 
 async def test_what_is_not_committed_is_not_answered_and_leaves_nothing(salon: Any, app: FastAPI) -> None:
-    async def dies(tx: Tx, asks: Sequence[Ask], secrets: messages.Secrets) -> Any:
+    async def dies(tx: Tx, asks: Sequence[Asked], secrets: messages.Secrets) -> Any:
         await messages.take(tx, asks, secrets)
         raise ConnectionError
 
@@ -186,9 +190,9 @@ async def test_what_is_not_committed_is_not_answered_and_leaves_nothing(salon: A
 
 
 async def test_one_message_that_cannot_be_stored_harms_no_other_of_its_group(salon: Any, app: FastAPI) -> None:
-    async def poisoned(tx: Tx, asks: Sequence[Ask], secrets: messages.Secrets) -> Any:
+    async def poisoned(tx: Tx, asks: Sequence[Asked], secrets: messages.Secrets) -> Any:
         answers = await messages.take(tx, asks, secrets)
-        if any(ask.text == "poison" for ask in asks):
+        if any(ask.text == "poison" for one in asks for ask in one.asks):
             await emit(tx, None)  # type: ignore[arg-type]
         return answers
 
@@ -235,8 +239,8 @@ async def test_of_two_processes_with_the_same_key_at_once_one_sends_and_both_ans
     found = messages.stored_answers
     monkeypatch.setattr(messages, "stored_answers", looks_too_early)
     second = await gatherer_of(salon.db).ask(ask)
-    assert isinstance(first, messages.Taken)
-    assert isinstance(second, messages.Stored)
+    assert isinstance(first, Said)
+    assert isinstance(second, Stored)
     assert (second.answer, len(looked)) == (first.document, 2)
     assert len(await chunks(salon)) == 1
 
@@ -246,7 +250,7 @@ async def test_more_than_may_wait_are_refused_and_may_come_again(salon: Any) -> 
     answers = await asyncio.gather(
         *(gatherer.ask(salon.asked(f"041200000{n}")) for n in range(5)), return_exceptions=True
     )
-    assert [type(answer).__name__ for answer in answers] == ["Taken"] * 3 + ["DeskFull"] * 2
+    assert [type(answer).__name__ for answer in answers] == ["Said"] * 3 + ["DeskFull"] * 2
 
 
 async def test_long_texts_are_spread_over_groups_so_that_each_chunk_fits_into_a_record(salon: Any) -> None:
@@ -255,7 +259,7 @@ async def test_long_texts_are_spread_over_groups_so_that_each_chunk_fits_into_a_
     answers = await asyncio.gather(
         *(gatherer.ask(salon.asked(f"04120000{n:02}", text=f"{n} {text}")) for n in range(40))
     )
-    assert all(isinstance(answer, messages.Taken) for answer in answers)
+    assert all(isinstance(answer, Said) for answer in answers)
     assert [len(chunk.number) for chunk in await chunks(salon)] == [24, 16]
 
 
@@ -264,7 +268,7 @@ async def test_a_reminder_is_a_reminder_in_the_report(salon: Any) -> None:
     assert answer.status_code == 202, answer.text
     [requested] = await salon.said("BulkSmsRequested")
     [chunk] = await chunks(salon)
-    assert requested.message.kind == chunk.kind == messages.MessageKind.REMINDER
+    assert requested.message.kind == chunk.kind == MessageKind.REMINDER
     assert (await salon.bulk(answer.json()["bulk_id"]))["kind"] == "reminder"
 
 

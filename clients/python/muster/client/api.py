@@ -4,7 +4,7 @@ import json
 import os
 import time
 import uuid
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -278,6 +278,11 @@ class Muster(Operating):
         """
         body = {"class" if name == "message_class" else name: value for name, value in options.items()}
         return cast(shapes.Message, self.post("/v1/messages", {"text": text, **body}, key=key))
+
+    def messages(self, messages: Sequence[Mapping[str, Any]], *, key: str | None = None) -> shapes.Messages:
+        """Send up to 100 messages with one request, each as the API knows one (`text`, `to` …): what became of each, in
+        their order. One that is refused has its `problem`, and keeps none of the others back."""
+        return cast(shapes.Messages, self.post("/v1/messages", {"messages": [*map(dict, messages)]}, key=key))
 
     def message_status(self, message_id: str) -> shapes.ReportRow:
         """What became of one message."""

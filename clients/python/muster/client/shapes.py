@@ -54,6 +54,12 @@ class Message(TypedDict):
     send_by: str
 
 
+class Messages(TypedDict):
+    messages: list[dict[str, Any]]
+    accepted: int
+    refused: int
+
+
 class Credits(TypedDict):
     granted: int
     owed: int

@@ -78,14 +78,27 @@ class _Straight:
         await response(scope, receive, send)
 
 
-def documented(model: type[BaseModel]) -> dict[str, Any]:
-    """What OpenAPI says of such a route's body, and of its idempotency key."""
-    schema = model.model_json_schema()
+def documented(*models: type[BaseModel]) -> dict[str, Any]:
+    """What OpenAPI says of such a route's body, which is as one of these, and of its idempotency key."""
+    schemas = [_inline(model.model_json_schema()) for model in models]
+    schema = schemas[0] if len(schemas) == 1 else {"oneOf": schemas}
     key = {"type": "string", "description": "1 to 255 visible ASCII characters"}
     return {
         "requestBody": {"required": True, "content": {"application/json": {"schema": schema}}},
         "parameters": [{"name": "Idempotency-Key", "in": "header", "required": False, "schema": key}],
     }
+
+
+def _inline(schema: Any, known: Mapping[str, Any] | None = None) -> Any:
+    """The schema with what it refers to in its place: a part of a larger document has no definitions of its own."""
+    if isinstance(schema, list):
+        return [_inline(one, known) for one in schema]
+    if not isinstance(schema, dict):
+        return schema
+    known = known or schema.get("$defs", {})
+    if "$ref" in schema:
+        return _inline(known[schema["$ref"].rpartition("/")[2]], known)
+    return {name: _inline(value, known) for name, value in schema.items() if name != "$defs"}
 
 
 def read_body(model: type[M], request: Request, raw: bytes) -> M:

@@ -1,12 +1,13 @@
-"""`muster message`: one message to one number or customer, and what became of it."""
+"""`muster message`: a message to a number or customer, or to some, and what became of it."""
 
 import time
+from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, Literal
 
 import typer
 
 from muster.client.api import ApiError, Connection, Muster
-from muster.client.commands.output import AsJson, show
+from muster.client.commands.output import AsJson, show, show_rows
 from muster.client.commands.texts import text_from_stdin
 
 app = typer.Typer(no_args_is_help=True, help="Single messages and reminders: send one, ask what became of it.")
@@ -17,7 +18,9 @@ POLL_S = 0.3
 @app.command("send")
 def send(
     text: Annotated[str, typer.Argument(help="the text, as it stands; - for standard input")],
-    to: Annotated[str | None, typer.Option(help="a mobile number as people write it")] = None,
+    to: Annotated[
+        list[str] | None, typer.Option(help="a mobile number as people write it; up to 100 times, for one message each")
+    ] = None,
     customer_id: Annotated[int | None, typer.Option("--customer", help="or the id of a customer")] = None,
     message_class: Annotated[
         Literal["factual", "marketing"], typer.Option("--class", help="marketing needs a customer's consent")
@@ -30,11 +33,21 @@ def send(
     ] = 0,
     as_json: AsJson = False,  # noqa: FBT002
 ) -> None:
-    """Send one message. Its id is for `muster message status`."""
-    asked = {"to": to, "customer_id": customer_id, "send_by": send_by, "message_class": message_class, "kind": kind}
+    """Send a message. Its id is for `muster message status`. To several numbers it is sent with one request, which says
+    what became of each, and ends with 1 where one was refused; --wait is for one."""
+    asked = {"customer_id": customer_id, "send_by": send_by, "kind": kind}
     given: dict[str, Any] = {name: value for name, value in asked.items() if value is not None}
+    text = text_from_stdin() if text == "-" else text
+    numbers = to or []
+    if len(numbers) > 1 and wait_s:
+        raise typer.BadParameter("one message is waited for, not several", param_hint="--wait")
     with Muster(Connection.from_environment()) as muster:
-        taken = muster.message(text_from_stdin() if text == "-" else text, key=key, **given)
+        if len(numbers) > 1:
+            each = [{"text": text, "to": number, "class": message_class, **given} for number in numbers]
+            _show_each(numbers, muster.messages(each, key=key)["messages"], as_json=as_json)
+            return
+        given |= {"to": numbers[0]} if numbers else {}
+        taken = muster.message(text, key=key, message_class=message_class, **given)
         show(_ended(muster, taken["id"], wait_s) if wait_s else dict(taken), as_json=as_json)
 
 
@@ -54,6 +67,22 @@ def stop(
     """Do not send one message, if it has not begun to leave; exit 1 where it is too late."""
     with Muster(Connection.from_environment()) as muster:
         show(muster.stop_message(message_id, reason), as_json=as_json)
+
+
+def _show_each(numbers: Sequence[str], answers: Sequence[Mapping[str, Any]], *, as_json: bool) -> None:
+    """Exit 1 where one was refused."""
+    rows = [
+        {"to": number, **answer} if as_json else {"to": number, **answer, "problem": _why(answer)}
+        for number, answer in zip(numbers, answers, strict=True)
+    ]
+    show_rows(rows, ("to", "state", "id", "parts", "credits", "problem"), as_json=as_json)
+    if any("problem" in answer for answer in answers):
+        raise typer.Exit(1)
+
+
+def _why(answer: Mapping[str, Any]) -> str:
+    problem = answer.get("problem", {})
+    return str(problem.get("detail", problem.get("title", "")))
 
 
 def _ended(muster: Muster, message_id: str, wait_s: float) -> dict[str, Any]:

@@ -1,14 +1,14 @@
-"""POST /v1/messages: one message, to one number or customer. Status by id is report-svc's."""
+"""POST /v1/messages: one message, or some, each to one number or customer. Status by id is report-svc's."""
 
 import asyncio
+from collections.abc import Sequence
 from datetime import datetime
+from functools import partial
 from hashlib import sha256
-from typing import Annotated, Final, Literal
-from uuid import UUID
+from typing import Annotated, Any, Final
 
-import msgspec
+import orjson
 from fastapi import APIRouter, Request, Response
-from pydantic import Field, TypeAdapter, ValidationError
 
 from muster.customer.api.common import (
     LOOK_AGAIN_S,
@@ -19,17 +19,15 @@ from muster.customer.api.common import (
     tenant_closed,
     tenant_not_heard_of,
 )
-from muster.customer.api.quotes import WarningOut
+from muster.customer.api.message_shapes import MessageIn, MessageOut, MessagesIn, MessagesOut, Read, Written, read
 from muster.customer.domain.pricing import unusable
 from muster.customer.domain.refusal import Refusal
-from muster.customer.domain.sends import judge_send_by
 from muster.customer.events import MessageKind
-from muster.customer.gatherer import Gatherer
-from muster.customer.handlers.messages import Answer, Ask, Limited, No, Suspended, Taken
+from muster.customer.gatherer import CHARACTERS_MAX, Gatherer
+from muster.customer.handlers.asks import Answer, Ask, Asked, Each, Limited, No, Said, Several, Suspended, Taken, Why
 from muster.kit import clock
 from muster.kit.auth import SENDERS, Caller, requires
-from muster.kit.direct import DirectRoute, documented, read_body
-from muster.kit.http import Int, Model, Moment
+from muster.kit.direct import DirectRoute, documented
 from muster.kit.idempotency import Claim, Stored, check_key, replay
 from muster.kit.problems import Problem, not_found, unprocessable
 
@@ -38,125 +36,112 @@ router = APIRouter(prefix="/v1", route_class=DirectRoute)
 _ROUTE: Final = "POST /v1/messages"
 _NOT_YET: Final = (No.NOT_HEARD_OF, No.SENDER_NOT_HEARD_OF)
 _KINDS: Final = {"single": MessageKind.SINGLE, "reminder": MessageKind.REMINDER}
-_MOMENT: Final[TypeAdapter[datetime]] = TypeAdapter(Moment)
-
-ClassWord = Literal["marketing", "factual"]
-KindWord = Literal["single", "reminder"]
-
-
-class MessageIn(Model):
-    """One message, to a number as people write it or to a customer. The text is taken as it stands."""
-
-    to: Annotated[str, Field(min_length=1, max_length=64)] | None = None
-    customer_id: Annotated[Int, Field(ge=1)] | None = None
-    text: str
-    message_class: Annotated[ClassWord, Field(alias="class")] = "factual"
-    kind: KindWord = "single"
-    send_by: Moment | None = None
+_OF_EACH: Final[dict[int | str, dict[str, Any]]] = {
+    202: {"description": "The message was taken; of several: all of them", "model": MessageOut | MessagesOut},
+    207: {"description": "Of several, at least one was refused: each says what became of it", "model": MessagesOut},
+}
 
 
-class _Quick(msgspec.Struct, forbid_unknown_fields=True):
-    """The same for who writes it well, read in a fiftieth of the time; what this refuses `MessageIn` judges."""
-
-    text: str
-    to: Annotated[str, msgspec.Meta(min_length=1, max_length=64)] | None = None
-    customer_id: Annotated[int, msgspec.Meta(ge=1, le=2**63 - 1)] | None = None
-    message_class: ClassWord = msgspec.field(default="factual", name="class")
-    kind: KindWord = "single"
-    send_by: str | None = None
-
-
-_QUICK: Final = msgspec.json.Decoder(_Quick)
-
-
-class MessageOut(Model):
-    """A message that was taken, and until when it may leave. id: as in the report, where it shows what became of it;
-    warnings: as a quote gives them."""
-
-    id: str
-    bulk_id: UUID
-    state: str
-    parts: int
-    credits: int
-    send_by: datetime
-    warnings: tuple[WarningOut, ...] = ()
-
-
-@router.post("/messages", status_code=202, response_model=MessageOut, openapi_extra=documented(MessageIn))
+@router.post("/messages", status_code=202, responses=_OF_EACH, openapi_extra=documented(MessageIn, MessagesIn))
 async def send_message(request: Request, caller: Annotated[Caller, requires(*SENDERS)]) -> Response:
-    """Send one message. `send_by`: when it is too late to send it; a day from now by default, at most 30.
+    """Send one message, or up to 100 of `messages`. `send_by`: when it is too late to send it; a day from now by
+    default, at most 30.
 
     Marketing needs a customer who consents to it. What arrives within a few milliseconds is taken together, which
     nobody notices: each has its own id, and its own answer.
+
+    Of several each is answered by itself, in order: one that is refused (a number that is none, or has opted out) keeps
+    none of the others back, and the answer is 207. A request that cannot be read, or holds a field that is not known,
+    is refused as a whole. All that is taken is committed at once, under the one idempotency key.
     """
-    raw = await request.body()
-    try:
-        body = _QUICK.decode(raw)
-        send_by = _MOMENT.validate_python(body.send_by) if body.send_by is not None else None
-    except (msgspec.MsgspecError, UnicodeDecodeError, ValidationError):
-        read = read_body(MessageIn, request, raw)
-        send_by = read.send_by
-        body = _Quick(read.text, read.to, read.customer_id, read.message_class, read.kind)
-    ask = _ask(request, caller, body, send_by)
-    answer = await _answered(request, ask)
-    if isinstance(answer, Taken):
-        return Response(answer.document, 202, media_type="application/json")
+    found = read(request, await request.body())
+    asked = _several(request, caller, found) if isinstance(found, list) else _one(request, caller, found)
+    answer = await _answered(request, asked) if asked.asks else asked.answer(())
+    if isinstance(answer, Said):
+        return Response(answer.document, answer.status, media_type="application/json")
     if isinstance(answer, Stored):
-        assert ask.claim is not None, "what was stored was stored under a key"
-        return replay(answer, ask.claim.digest)
+        assert asked.claim is not None, "what was stored was stored under a key"
+        return replay(answer, asked.claim.digest)
     raise _problem(answer, caller)
 
 
-def _ask(request: Request, caller: Caller, body: _Quick, send_by: datetime | None) -> Ask:
-    """What is asked for; a Problem for what cannot be, whoever it is for."""
+def _one(request: Request, caller: Caller, found: Read) -> Ask:
+    body, send_by = found
+    claim = _claim(request, caller, _members(body, send_by))
+    if (wrong := _wrong(body)) is not None:
+        raise problem_of(wrong)
+    return _ask(caller, body, send_by, claim)
+
+
+def _several(request: Request, caller: Caller, found: Sequence[Read]) -> Several:
+    """Those of several that may be asked for; what is wrong with the others by itself is said with the answer."""
+    if sum(len(body.text) for body, _ in found) > CHARACTERS_MAX:
+        message = f"the texts of a request have at most {CHARACTERS_MAX} characters together"
+        raise unprocessable("messages", "too_long", message)
+    wrong = {index: why for index, (body, _) in enumerate(found) if (why := _wrong(body)) is not None}
+    asks = tuple(_ask(caller, body, send_by, None) for index, (body, send_by) in enumerate(found) if index not in wrong)
+    claim = _claim(request, caller, *(_members(body, send_by) for body, send_by in found))
+    return Several(asks, claim, partial(_said, caller, len(found), wrong))
+
+
+def _wrong(body: Written) -> Refusal | None:
+    """Why nobody could be sent this message."""
     if (body.to is None) == (body.customer_id is None):
-        raise unprocessable("to", "to_or_customer", "give a number or a customer_id, one of them")
+        return Refusal("to", "to_or_customer", "give a number or a customer_id, one of them")
     if "\0" in body.text:  # the database would refuse it, and for a moment the messages beside it
-        raise unprocessable("text", "not_storable", "holds a character that cannot be stored (NUL)")
-    refusal = judge_send_by(clock.now(), send_by) if send_by is not None else None
-    for found in (refusal, unusable(body.text)):
-        if isinstance(found, Refusal):
-            raise problem_of(found)
-    return Ask(
-        caller,
-        body.to,
-        body.customer_id or 0,
-        body.text,
-        body.message_class == "marketing",
-        _KINDS[body.kind],
-        send_by,
-        _claim(request, caller, body, send_by),
-    )
+        return Refusal("text", "not_storable", "holds a character that cannot be stored (NUL)")
+    return unusable(body.text)
 
 
-def _claim(request: Request, caller: Caller, body: _Quick, send_by: datetime | None) -> Claim | None:
+def _ask(caller: Caller, body: Written, send_by: datetime | None, claim: Claim | None) -> Ask:
+    marketing = body.message_class == "marketing"
+    return Ask(caller, body.to, body.customer_id or 0, body.text, marketing, _KINDS[body.kind], send_by, claim)
+
+
+def _claim(request: Request, caller: Caller, *members: Any) -> Claim | None:
+    """By the idempotency key. members: what must not change under it."""
     key = request.headers.get("idempotency-key")
     check_key(key)
     if key is None:
         return None
-    members = (
-        request.scope["query_string"],
-        body.to,
-        body.customer_id,
-        body.text,
-        body.message_class,
-        body.kind,
-        send_by,
-    )
-    return Claim(caller.tenant_id, _ROUTE, key, sha256(repr(members).encode()).digest())
+    digest = sha256(repr((request.scope["query_string"], *members)).encode()).digest()
+    return Claim(caller.tenant_id, _ROUTE, key, digest)
 
 
-async def _answered(request: Request, ask: Ask) -> Answer:
+def _members(body: Written, send_by: datetime | None) -> tuple[Any, ...]:
+    return (body.to, body.customer_id, body.text, body.message_class, body.kind, send_by)
+
+
+def _said(caller: Caller, count: int, wrong: dict[int, Refusal], answers: Sequence[Each]) -> Said:
+    """The answer to several: each in its place, as its own request would have been answered."""
+    rest = iter(answers)
+    each = [wrong[index] if index in wrong else next(rest) for index in range(count)]
+    said = b",".join(_told(caller, index, answer) for index, answer in enumerate(each))
+    taken = sum(isinstance(answer, Taken) for answer in each)
+    document = b'{"messages":[%b],"accepted":%d,"refused":%d}' % (said, taken, count - taken)
+    return Said(202 if taken == count else 207, document, taken)
+
+
+def _told(caller: Caller, index: int, answer: Each) -> bytes:
+    if isinstance(answer, Taken):
+        return b'{"index":%d,%b}' % (index, answer.members.encode())
+    problem = _problem(answer, caller).document()
+    if "errors" in problem:
+        problem["errors"] = [{**one, "field": f"messages.{index}.{one['field']}"} for one in problem["errors"]]
+    return orjson.dumps({"index": index, "state": "refused", "problem": problem})
+
+
+async def _answered(request: Request, asked: Asked) -> Answer:
     """The committed answer. A tenant that was made or changed a moment ago is waited for."""
     gatherer: Gatherer = request.app.state.gatherer
     looks = settings_of(request).customer_tenant_wait_ms / 1000 / LOOK_AGAIN_S
-    while (answer := await gatherer.ask(ask)) in _NOT_YET and looks > 0:
+    while (answer := await gatherer.ask(asked)) in _NOT_YET and looks > 0:
         looks -= 1
         await asyncio.sleep(LOOK_AGAIN_S)
     return answer
 
 
-def _problem(answer: Refusal | No | Suspended | Limited, caller: Caller) -> Problem:
+def _problem(answer: Why, caller: Caller) -> Problem:
     if isinstance(answer, Refusal):
         return problem_of(answer)
     if isinstance(answer, Suspended):

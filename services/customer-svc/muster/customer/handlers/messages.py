@@ -3,11 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from enum import Enum
-from typing import TypeAlias
 from uuid import UUID
-
-import orjson
 
 from muster.customer import events
 from muster.customer.domain.customers import Mobile, NumberReader
@@ -17,9 +13,10 @@ from muster.customer.domain.messages import Sendable, Together, group
 from muster.customer.domain.pricing import Verbatim
 from muster.customer.domain.refusal import Refusal
 from muster.customer.domain.senders import refusal, warnings
-from muster.customer.domain.sends import SEND_BY_DEFAULT
+from muster.customer.domain.sends import SEND_BY_DEFAULT, judge_send_by
 from muster.customer.domain.tariff import Tariff
-from muster.customer.events import Header, MessageClass, MessageKind, Partial
+from muster.customer.events import Header, MessageClass, Partial
+from muster.customer.handlers.asks import Answer, Ask, Asked, Each, Limited, No, Said, Suspended, Taken, Why
 from muster.customer.handlers.guarding import Wanted, admit, limits_of
 from muster.customer.handlers.single import not_allowed, not_textable, reference_base
 from muster.customer.store import bulks, messages, plans, reference
@@ -28,7 +25,7 @@ from muster.customer.store.messages import ByCustomer, ByNumber, Holder
 from muster.customer.store.reference import Tenant
 from muster.events import NIL_TENANT, is_sandbox
 from muster.kit import audit, clock
-from muster.kit.idempotency import Claim, Stored, store_answers, stored_answers
+from muster.kit.idempotency import store_answers, stored_answers
 from muster.kit.ids import checked_uuid
 from muster.kit.outbox import Fact, Lane, emit
 from muster.kit.pg import Tx
@@ -41,74 +38,6 @@ class Overtaken(Exception):
     """Another transaction has answered to one of the same idempotency keys meanwhile: roll back and look again."""
 
 
-class No(Enum):
-    """Why a message was not taken, where no field of it is at fault."""
-
-    NOT_HEARD_OF = "its business has not been heard of here"
-    CLOSED = "its business is closed"
-    SENDER_NOT_HEARD_OF = "whether its business has its sender has not been heard here"
-    NO_CUSTOMER = "there is no such customer"
-
-
-@dataclass(frozen=True, slots=True)
-class Suspended:
-    """Nothing is sent for this business, or (the nil id) for anybody: the reasons, by id."""
-
-    reasons: Mapping[UUID, str]
-
-
-@dataclass(frozen=True, slots=True)
-class Limited:
-    """Too many were sent already: why, and when it may be asked again."""
-
-    refusal: Refusal
-    until: datetime
-
-
-@dataclass(frozen=True, slots=True)
-class Ask:
-    """A message that somebody asks for: to a number as people write it, or to a customer. `send_by` None: the default.
-    `claim`: its idempotency key, None without."""
-
-    caller: Caller
-    to: str | None
-    customer_id: int
-    text: str
-    marketing: bool
-    kind: MessageKind
-    send_by: datetime | None
-    claim: Claim | None
-
-    @property
-    def to_field(self) -> str:
-        """The field of the request that says whom it is for."""
-        return "to" if self.to is not None else "customer_id"
-
-
-@dataclass(frozen=True, slots=True)
-class Taken:
-    """A message that will be sent, and what whoever sends it should know."""
-
-    bulk_id: UUID
-    seq: int
-    parts: int
-    credits: int
-    send_by: datetime
-    warnings: Sequence[Mapping[str, str]] = ()
-
-    @property
-    def document(self) -> bytes:
-        """The answer to who has asked, as JSON."""
-        return (
-            f'{{"id":"{self.bulk_id}-{self.seq}","bulk_id":"{self.bulk_id}","state":"waiting","parts":{self.parts},'
-            f'"credits":{self.credits},"send_by":"{self.send_by:%Y-%m-%dT%H:%M:%S.%fZ}",'
-            f'"warnings":{orjson.dumps(self.warnings).decode() if self.warnings else "[]"}}}'
-        ).encode()
-
-
-Answer: TypeAlias = Taken | Stored | Refusal | No | Suspended | Limited
-
-
 @dataclass(frozen=True, slots=True)
 class Secrets:
     """What hashes of numbers and ids of sends are keyed by."""
@@ -118,23 +47,31 @@ class Secrets:
     bulk_id_key: bytes
 
 
-async def take(tx: Tx, asks: Sequence[Ask], secrets: Secrets, limits: Limits = NO_LIMITS) -> list[Answer]:
-    """Store and say all that may go, and answer each (worker). Raises Overtaken. The idempotency keys must differ."""
-    known = await stored_answers(tx, [ask.claim for ask in asks if ask.claim is not None])
-    answers: dict[int, Answer] = {}
-    new: dict[int, Ask] = {}
-    for place, ask in enumerate(asks):
-        stored = known.get(ask.claim.identity) if ask.claim is not None else None
-        if stored is not None:
-            answers[place] = stored
-        else:
-            new[place] = ask
+async def take(tx: Tx, asked: Sequence[Asked], secrets: Secrets, limits: Limits = NO_LIMITS) -> list[Answer]:
+    """Store and say all that may go, and answer each request (worker). Raises Overtaken. The idempotency keys must
+    differ."""
+    known = await stored_answers(tx, [one.claim for one in asked if one.claim is not None])
+    stored = [known.get(one.claim.identity) if one.claim is not None else None for one in asked]
+    new = [one for one, before in zip(asked, stored, strict=True) if before is None]
+    each = iter(await _take(tx, [ask for one in new for ask in one.asks], secrets, limits) if new else ())
+    answers = [before or one.answer([next(each) for _ in one.asks]) for one, before in zip(asked, stored, strict=True)]
+    kept = [
+        (one.claim, said.status, said.document)
+        for one, said in zip(asked, answers, strict=True)
+        if isinstance(said, Said) and said.taken and one.claim is not None
+    ]
+    if not await store_answers(tx, kept):
+        raise Overtaken
+    return answers
+
+
+async def _take(tx: Tx, asks: Sequence[Ask], secrets: Secrets, limits: Limits) -> list[Each]:
     texts = Verbatim()
-    judged = await _judge(tx, new, secrets, texts, limits) if new else {}
+    judged = await _judge(tx, dict(enumerate(asks)), secrets, texts, limits)
     sendable = [one for one in judged.values() if isinstance(one, Sendable)]
-    taken = await _store(tx, asks, group(sendable, texts), secrets) if sendable else {}
-    answers.update((place, one) for place, one in judged.items() if not isinstance(one, Sendable))
-    answers.update(taken)
+    answers: dict[int, Each] = {place: one for place, one in judged.items() if not isinstance(one, Sendable)}
+    if sendable:
+        answers |= await _store(tx, asks, group(sendable, texts), secrets)
     return [answers[place] for place in range(len(asks))]
 
 
@@ -153,16 +90,14 @@ class _Named:
     time_zone: str | None = None
 
 
-_Not: TypeAlias = Refusal | No | Suspended | Limited
-
-
 async def _judge(
     tx: Tx, asks: dict[int, Ask], secrets: Secrets, texts: Verbatim, limits: Limits
-) -> dict[int, Sendable | _Not]:
+) -> dict[int, Sendable | Why]:
     """Each as it may be sent, or why it may not, by its place."""
     tenants = await reference.tenants_of(tx, {ask.caller.tenant_id for ask in asks.values()})
     reasons = await reference.suspensions(tx, tenants)
-    named: dict[int, _Named | _Not] = {}
+    named: dict[int, _Named | Why] = {}
+    now = clock.now()
     for place, ask in asks.items():
         tenant = tenants.get(ask.caller.tenant_id)
         if tenant is None or tenant.closed:
@@ -173,11 +108,13 @@ async def _judge(
             named[place] = No.SENDER_NOT_HEARD_OF
         elif (refused := refusal(tenant.own_sender)) is not None:
             named[place] = refused
+        elif ask.send_by is not None and isinstance(late := judge_send_by(now, ask.send_by), Refusal):
+            named[place] = late
         elif ask.to is not None:
             named[place] = _read(ask, tenant, secrets)
     named |= await _customers(tx, {place: ask for place, ask in asks.items() if place not in named}, tenants)
     named |= await _holders(tx, {place: one for place, one in named.items() if isinstance(one, _Named) and one.ask.to})
-    judged: dict[int, Sendable | _Not] = {place: one for place, one in named.items() if not isinstance(one, _Named)}
+    judged: dict[int, Sendable | Why] = {place: one for place, one in named.items() if not isinstance(one, _Named)}
     left = {place: one for place, one in named.items() if isinstance(one, _Named)}
     barred = await messages.suppressed(tx, [_by_number(one) for one in left.values()])
     tariff = await reference.tariff_now(tx)
@@ -224,7 +161,7 @@ async def _holders(tx: Tx, named: dict[int, _Named]) -> dict[int, _Named]:
     }
 
 
-async def _customers(tx: Tx, asks: dict[int, Ask], tenants: dict[UUID, Tenant]) -> dict[int, _Named | _Not]:
+async def _customers(tx: Tx, asks: dict[int, Ask], tenants: dict[UUID, Tenant]) -> dict[int, _Named | Why]:
     found = await messages.customers(tx, [ByCustomer(ask.caller.tenant_id, ask.customer_id) for ask in asks.values()])
     return {
         place: _customer(ask, tenants[ask.caller.tenant_id], holder)
@@ -232,7 +169,7 @@ async def _customers(tx: Tx, asks: dict[int, Ask], tenants: dict[UUID, Tenant]) 
     }
 
 
-def _customer(ask: Ask, tenant: Tenant, holder: Holder | None) -> _Named | _Not:
+def _customer(ask: Ask, tenant: Tenant, holder: Holder | None) -> _Named | Why:
     if holder is None:
         return No.NO_CUSTOMER
     if holder.mobile is None:
@@ -299,17 +236,13 @@ def _allowed(one: _Named) -> tuple[int, ...] | None:
 
 
 async def _store(tx: Tx, asks: Sequence[Ask], sends: Sequence[Together], secrets: Secrets) -> dict[int, Taken]:
-    """Store these sends, say them, and keep what is answered to each key."""
+    """Store these sends, and say them."""
     now = clock.now()
     made = [(send, _new_bulk(send, secrets, now)) for send in sends]
     await bulks.add_all_planned(tx, [(send.first.tenant_id, bulk, _total(send)) for send, bulk in made])
     await plans.freeze(tx, [(send.first.tenant_id, bulk.bulk_id, part) for send, bulk in made for part in send.frozen])
     await emit(tx, *(fact for send, bulk in made for fact in _facts(send, bulk, asks[send.first.place].caller)))
-    taken = {place: one for send, bulk in made for place, one in _taken(send, bulk).items()}
-    answers = [(asks[place].claim, 202, one.document) for place, one in taken.items()]
-    if not await store_answers(tx, [(claim, status, said) for claim, status, said in answers if claim is not None]):
-        raise Overtaken
-    return taken
+    return {place: one for send, bulk in made for place, one in _taken(send, bulk).items()}
 
 
 def _new_bulk(send: Together, secrets: Secrets, now: datetime) -> NewBulk:
