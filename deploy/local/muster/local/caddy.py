@@ -13,6 +13,7 @@ _BODY_BYTES_MAX = 1 << 20
 _IMPORT_BYTES_MAX = 128 << 20  # a million customers as CSV
 _IMPORTS = "^/v1/customers/imports$"
 _NANOSECONDS = 1_000_000_000
+_IDLE_MAX = 256
 _RESTART_S = 3  # how long a request waits for an owner that is being restarted
 
 _PAGE = """<!doctype html><html lang="en"><meta charset="utf-8"><title>Muster</title>
@@ -79,6 +80,13 @@ def _proxy(port: int) -> dict[str, Any]:
     return {
         "handler": "reverse_proxy",
         "upstreams": [{"dial": f"127.0.0.1:{port}"}],
+        # As many idle connections as requests that an owner answers at once: Caddy keeps 32, and would make one anew
+        # for nearly every request of a hundred clients. Nothing is asked for in gzip, which no owner speaks.
+        "transport": {
+            "protocol": "http",
+            "compression": False,
+            "keep_alive": {"idle_timeout": 60 * _NANOSECONDS, "max_idle_conns_per_host": _IDLE_MAX},
+        },
         # Only connections that were refused are tried again: nothing was sent on them.
         "load_balancing": {"try_duration": _RESTART_S * _NANOSECONDS, "try_interval": _NANOSECONDS // 10},
     }
