@@ -36,6 +36,21 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
             {"source": "form", "wording": "Yes."},
         ),
         (
+            ["suppressions", "request", "email", "Stop it.", "--address", "ana@example.com"],
+            "/v1/suppressions/requests",
+            {"channel": "email", "wording": "Stop it.", "address": "ana@example.com", "scope": "marketing"},
+        ),
+        (
+            ["suppressions", "apply", "R", "--customer-id", "7"],
+            "/v1/suppressions/requests/R/apply",
+            {"customer_id": 7},
+        ),
+        (
+            ["suppressions", "dismiss", "R", "--reason", "a joke"],
+            "/v1/suppressions/requests/R/dismiss",
+            {"reason": "a joke"},
+        ),
+        (
             ["suppressions", "add", "0412", "--source", "complaint"],
             "/v1/suppressions",
             {"number": "0412", "scope": "all", "source": "complaint"},

@@ -133,6 +133,14 @@ schedule_late_seconds = Histogram(
     buckets=(1, 2, 5, 15, 60, 300, 1_800, 7_200, 86_400),
 )
 
+# --- Withdrawals (customer-svc) ---
+withdrawals_waiting = Gauge(
+    "muster_withdrawals_waiting",
+    "Withdrawals of consent that somebody must apply: all that wait, those due within a day, those whose day by law has"
+    " passed. Alert: `muster suppressions requests` of the business lists them.",
+    ["part"],
+)
+
 # --- Limits (customer-svc) ---
 pumping_refused = Counter(
     "muster_pumping_refused",

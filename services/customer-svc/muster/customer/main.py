@@ -6,7 +6,7 @@ from functools import partial
 from muster.customer import events
 from muster.customer.domain import calendars
 from muster.customer.gatherer import Gatherer
-from muster.customer.handlers import facts, guarding, messages
+from muster.customer.handlers import facts, guarding, messages, withdrawals
 from muster.customer.planner import Limits, Planner
 from muster.customer.scheduler import Limits as SchedulerLimits
 from muster.customer.scheduler import Scheduler
@@ -19,6 +19,7 @@ from muster.kit.service import connect, main, serve_api, start_consumer, start_r
 
 _REPEATED_MAX = 10_000
 _FORGET_S = 600.0
+_MEASURE_S = 60.0
 _WARM_S = 20.0
 
 
@@ -69,6 +70,7 @@ async def worker(process: Process[CustomerSettings]) -> None:
     process.supervise("scheduler", scheduler.run())
     process.supervise("calendars", _warm())
     process.supervise("counters", repeat("counters", _FORGET_S, lambda: guarding.forget(db)))
+    process.supervise("withdrawals", repeat("withdrawals", _MEASURE_S, lambda: withdrawals.measure(db)))
     process.ready()
     await process.stopped()
 

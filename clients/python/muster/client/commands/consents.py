@@ -18,6 +18,7 @@ app = typer.Typer(no_args_is_help=True, help="Suppressions: numbers that may not
 
 CustomerId = Annotated[int, typer.Argument(help="as `muster customers find` shows it")]
 SuppressionId = Annotated[str, typer.Argument(metavar="ID", help="as `muster suppressions list` shows it")]
+RequestId = Annotated[str, typer.Argument(metavar="ID", help="as `muster suppressions requests` shows it")]
 Scope = Annotated[Literal["marketing", "all"], typer.Option(help="which messages are stopped")]
 Wording = Annotated[str, typer.Option(help="the words that were agreed to or said")]
 How = Annotated[str, typer.Option(help="such as: at the desk, web form")]
@@ -172,3 +173,53 @@ def correct(suppression_id: SuppressionId, reason: Reason) -> None:
     """Take back what was entered or uploaded by mistake; what the person asked for is lifted by their own word only."""
     with Muster(Connection.from_environment()) as muster:
         muster.delete(f"/v1/suppressions/{segment(suppression_id)}?{urlencode({'reason': reason})}")
+
+
+@app.command("requests")
+def requests(
+    state: Annotated[Literal["waiting", "applied", "dismissed", "any"], typer.Option(help="only these")] = "waiting",
+    as_json: AsJson = False,  # noqa: FBT002
+) -> None:
+    """Withdrawals by e-mail, letter or phone that somebody must apply, what is due first first."""
+    columns = ("id", "due_on", "days_left", "overdue", "channel", "address", "wording", "state")
+    with Muster(Connection.from_environment()) as muster:
+        rows = muster.pages("/v1/suppressions/requests", state=None if state == "any" else state)
+        show_rows(rows, columns, as_json=as_json)
+
+
+@app.command("request")
+def request(
+    channel: Annotated[Literal["email", "letter", "phone", "person", "other"], typer.Argument(help="how it came")],
+    wording: Annotated[str, typer.Argument(help="what was written or said")],
+    address: Address = "",
+    received_at: Annotated[str | None, typer.Option(help="when, such as 2026-12-24T17:00:00+11:00")] = None,
+    scope: Scope = "marketing",
+    as_json: AsJson = False,  # noqa: FBT002
+) -> None:
+    """Keep a withdrawal of which nobody knows yet whose it is; the law says by when it must be applied."""
+    body = {"channel": channel, "wording": wording, "address": address, "scope": scope}
+    with Muster(Connection.from_environment()) as muster:
+        given = {**body, **({"received_at": received_at} if received_at else {})}
+        show(muster.post("/v1/suppressions/requests", given), as_json=as_json)
+
+
+@app.command("apply")
+def apply(
+    request_id: RequestId,
+    customer_id: Annotated[int | None, typer.Option(help="whose it is: all of their numbers are stopped")] = None,
+    number: Annotated[str | None, typer.Option(help="the number that is stopped")] = None,
+    as_json: AsJson = False,  # noqa: FBT002
+) -> None:
+    """Apply a withdrawal that waits."""
+    given = {"customer_id": customer_id, "number": number}
+    body = {name: value for name, value in given.items() if value is not None}
+    with Muster(Connection.from_environment()) as muster:
+        show(muster.post(f"/v1/suppressions/requests/{segment(request_id)}/apply", body), as_json=as_json)
+
+
+@app.command("dismiss")
+def dismiss(request_id: RequestId, reason: Reason, as_json: AsJson = False) -> None:  # noqa: FBT002
+    """It is no withdrawal, or nobody's who is texted."""
+    with Muster(Connection.from_environment()) as muster:
+        path = f"/v1/suppressions/requests/{segment(request_id)}/dismiss"
+        show(muster.post(path, {"reason": reason}), as_json=as_json)

@@ -18,6 +18,7 @@ from muster.customer.api import (
     suppression_uploads,
     suppressions,
     texts,
+    withdrawals,
 )
 from muster.customer.handlers import facts
 from muster.kit.ops import ops_router
@@ -39,6 +40,7 @@ ROUTERS = (
     own_fields.router,
     consents.router,
     suppression_uploads.router,
+    withdrawals.router,
     suppressions.router,
     texts.router,
     quotes.router,
