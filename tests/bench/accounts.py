@@ -15,6 +15,8 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from typing import Any, Final
 
+import httpx
+
 from bench.carrier import Seen, Simulator
 from bench.cpu import cpu_s
 from bench.send import LAWS_WAIT_S, WARM_UP, WORLD, NotEnded, load, send
@@ -98,9 +100,21 @@ def _round(
     for one in simulators:
         one.reset()
     before = cpu_s(processes, WORLD)[0]
-    bulk_id, _ = send(muster, tag, recipients)
+    try:
+        bulk_id, _ = send(muster, tag, recipients)
+    except NotEnded as stuck:
+        raise NotEnded(f"{stuck}; {_standing(operator, accounts)}") from stuck
     used = cpu_s(processes, WORLD)[0] - before
     return told([one.seen(bulk_id) for one in simulators], recipients, used)
+
+
+def _standing(operator: Muster, accounts: dict[str, dict[str, Any]]) -> str:
+    """How each account stands, and what its carrier has counted: who has, or has not, brought or taken a receipt."""
+    return "; ".join(
+        f"{name}: standing {json.dumps(operator.carrier(name)['standing'])}, carrier "
+        + json.dumps(httpx.get(f"{carrier['control_url']}/stats", params={"destinations": 0}, timeout=10.0).json())
+        for name, carrier in accounts.items()
+    )
 
 
 def told(seen: list[Seen], recipients: int, used_s: float) -> dict[str, Any]:

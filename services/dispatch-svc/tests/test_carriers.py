@@ -36,7 +36,7 @@ async def test_an_account_is_made_read_listed_and_changed_and_its_password_stays
 ) -> None:
     made = await op.create("west", 2775, parts_window=50, smpp={"long_messages": "sar", "codes": {"0x04A1": "unknown"}})
     changed = await op.change("west", parts_per_second=30, smpp={"binds": 2, "tls": True})
-    await op.create("east", 2775)
+    await op.create("east", 2776)
 
     read = (await op("GET", "/west")).json()
     assert (made["version"], changed["version"], read["state"]) == (1, 2, "open")
@@ -123,6 +123,24 @@ async def test_what_cannot_be_is_refused_by_name_when_it_is_made_and_when_it_is_
 
     async with db.worker() as tx:
         assert [(row["account"], row["version"]) for row in await tx.fetch("SELECT * FROM carrier")] == [("west", 1)]
+
+
+async def test_two_accounts_that_the_carrier_could_not_tell_apart_are_refused_until_one_is_closed(op: Operator) -> None:
+    smpp = {"host": "LOCALHOST", "port": 2775, "system_id": "ours"}
+    await op.create("west", 2775, smpp={**smpp, "host": "localhost"})
+    same, made = {"account": "east", "smpp": smpp}, {"account": "east", "smpp": {**smpp, "system_id": "other"}}
+
+    refused = await op("POST", "", same)
+    assert (refused.status_code, refused.json()["code"], refused.json()["account"]) == (409, "binds_as_another", "west")
+    assert (await op("POST", "", made)).status_code == 201
+    assert (await op("PATCH", "/east", {"smpp": {"system_id": "ours"}})).json()["code"] == "binds_as_another"
+    assert (await op("PATCH", "/west", {"parts_window": 7, "smpp": {"binds": 2}})).status_code == 200, "its own self"
+
+    assert (await op("POST", "/west/close")).status_code == 200
+    assert (await op("PATCH", "/east", {"smpp": {"system_id": "ours"}})).status_code == 200
+    assert (await op("POST", "/west/open")).json()["code"] == "binds_as_another"
+    assert (await op("POST", "/east/close")).status_code == 200
+    assert (await op("POST", "/west/open")).status_code == 200
 
 
 async def test_the_name_of_an_account_is_short_and_plain(op: Operator) -> None:

@@ -175,7 +175,7 @@ async def test_a_closed_account_is_left_for_one_that_needs_a_sender(
     await op.create("east", carrier.port)
     async with senders(db, 1, settings(carrier_account="east", carrier_port=carrier.port)):
         await eventually(lambda: connected(op, "east"))
-        await op.create("west", carrier.port)
+        await op.create("west", carrier.port, smpp={"host": "localhost"})
         assert not (await op.standing("west"))["adopted"]
 
         assert (await op("POST", "/east/close")).status_code == 200

@@ -19,8 +19,8 @@ TEST = {"to": "+61411000001", "sender": "Salon"}
 async def carriers(db: Database) -> AsyncIterator[Operator]:
     """An operator with the default route to `smpp`, and the accounts west and east."""
     async with operator(db, settings(routes_max=5)) as found:
-        for name in ("smpp", "west", "east"):
-            await found.create(name, 2775)
+        for port, name in enumerate(("smpp", "west", "east"), 2775):
+            await found.create(name, port)
         await route_to(db, "smpp")
         yield found
 

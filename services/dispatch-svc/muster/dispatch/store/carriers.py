@@ -96,6 +96,25 @@ def _row(row: Record) -> Row:
     )
 
 
+# Two at once would not see each other.
+_ALONE: Final = "SELECT pg_advisory_xact_lock(hashtextextended('dispatch.carriers', 0))"
+_BINDS_AS: Final = """
+SELECT account FROM carrier WHERE kind = 'smpp' AND state <> 'closed' AND account <> $1
+    AND lower(options->>'host') = lower($2) AND (options->>'port')::int = $3 AND options->>'system_id' = $4
+ORDER BY account LIMIT 1
+"""
+
+
+async def binds_as(tx: Tx, row: Row) -> str | None:
+    """The other account that binds as this one would; nobody begins to until this transaction ends."""
+    await tx.execute(_ALONE)
+    options = row.options
+    found: str | None = await tx.fetchval(
+        _BINDS_AS, row.account, options["host"], options["port"], options["system_id"]
+    )
+    return found
+
+
 _ADOPTABLE: Final = "SELECT account FROM carrier WHERE state <> 'closed' AND kind = ANY ($1) ORDER BY account"
 
 
