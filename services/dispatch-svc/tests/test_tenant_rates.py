@@ -94,6 +94,23 @@ async def test_a_single_message_goes_before_the_rest_of_a_bulk_of_the_same_tenan
     assert senders[-1].link.written[-1] == (single.bulk_id, 1)
 
 
+@pytest.mark.parametrize("rate", [2, 0])
+async def test_a_single_message_goes_first_whichever_of_the_two_sends_is_the_older(clocked: Clocked, rate: int) -> None:
+    bulk = Send(100)
+    await clocked.put(bulk, rate=rate)
+    single = Send(1, kind=REMINDER, tenant_id=bulk.tenant_id, first_number=61_433_000_000)
+    while single.bulk_id < bulk.bulk_id:  # claims come in the order of ids
+        single = Send(1, kind=REMINDER, tenant_id=bulk.tenant_id, first_number=61_433_000_000)
+    await clocked.put(single)
+    sender = SenderAt(clocked.db, "smpp")
+    sender.link.room = 2
+
+    await clocked.at(0)
+    await sender.turn()
+
+    assert sender.link.written == [(single.bulk_id, 1), (bulk.bulk_id, 1)]
+
+
 async def test_a_message_of_more_parts_than_its_rate_goes_out_whole_and_the_rest_waits_for_it(clocked: Clocked) -> None:
     send = Send(4, text="long " * 200)
     assert send.parts == 7

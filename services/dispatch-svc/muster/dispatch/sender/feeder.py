@@ -16,7 +16,7 @@ from muster.dispatch.sender.job import Job, Window
 from muster.dispatch.sender.link import Link, Sink
 from muster.dispatch.sender.shared import Shared, is_failure, wait
 from muster.dispatch.store import queue, rates, resends, suppressions
-from muster.dispatch.store.queue import Intent, Standing
+from muster.dispatch.store.queue import Claimed, Intent, Standing
 from muster.kit import clock, metrics, observe
 from muster.kit.pg import RETRIABLE, Tx
 from muster.smpp import Accepted, NotSent, Outcome
@@ -123,7 +123,7 @@ class Feeder:
                 await queue.share_tenants(tx, {one.tenant_id for one in chosen})
                 saved = await rates.lock(tx, {one.tenant_id for one in chosen if one.saved is not None})
                 claimed = await queue.claim(tx, chosen, shared.owner, settings.dispatch_lease_s)
-                jobs = [Job(one) for one in claimed]
+                jobs = [Job(one) for one in in_turn(claimed, chosen)]
                 for job in jobs:
                     job.limited = job.claimed.key.chunk.tenant_id in saved
                     if job.claimed.counter != job.counter:
@@ -304,6 +304,12 @@ class Feeder:
             shared.feed.set()
 
         return sink
+
+
+def in_turn(claimed: Sequence[Claimed], chosen: Sequence[Waiting]) -> list[Claimed]:
+    """What was claimed, in the order in which it was chosen: what comes first has the window, and its tenant's rate."""
+    turns = {queue.chunk_of(one): at for at, one in enumerate(chosen)}
+    return sorted(claimed, key=lambda one: turns[one.key.chunk])
 
 
 def _parts_by_tenant(writes: Writes, saved: Collection[UUID]) -> dict[UUID, int]:
