@@ -32,6 +32,8 @@ POLL_MIN_S, POLL_MAX_S = 0.005, 0.2
 GATHER_S = 0.05
 RETRY_MIN_S, RETRY_MAX_S = 0.2, 5.0
 LOCK_POLL_S = 1.0
+# What a producer had sent that was replaced may still be written: behind what its successor has written until then.
+LATE_WRITE_S = 60.0
 _MEASURE_S = 5.0
 _LOCK_SPACE = 1_870_816_354
 _SPEC_VERSION = ("ce_specversion", b"1.0")
@@ -66,7 +68,8 @@ class Relay:
         """`source` is the `ce_source` of what is published: the database's name unless said.
 
         `on_lead` is called when this process begins to publish the small lane. Whoever led before may still publish
-        what it had read, behind what is newer: the owner of a compacted topic says its recent keys again here.
+        what it had read, behind what is newer: the owner of a compacted topic says its recent keys again here. So may
+        a producer that was replaced: it is called once the next one works, and again when nothing can be late any more.
         """
         self._db = db
         self._producer = producer
@@ -120,14 +123,17 @@ class Relay:
     async def _lead(self, connection: "Connection", lane: Lane) -> None:
         """The lock lives in this connection, which also reads and deletes: without it nothing is published."""
         metrics.relay_leader.labels(lane=lane.name).set(1)
-        if self._on_lead is not None and lane is Lane.SMALL:
-            await self._on_lead()
+        await self._begin(lane)
         source = self._source or await connection.fetchval("SELECT current_database()")
         poll, pause, measured = POLL_MIN_S, RETRY_MIN_S, -_MEASURE_S
+        again: list[float] | None = []
         while not self._stopping.is_set():
             if clock.monotonic() - measured >= _MEASURE_S:
                 await _measure(connection, lane)
                 measured = clock.monotonic()
+            if again and clock.monotonic() >= again[0]:
+                del again[0]
+                await self._begin(lane)
             self._awake[lane].clear()
             rows = await connection.fetch(_LOWEST, int(lane), ROWS_MAX, BYTES_MAX)
             if not rows:
@@ -138,13 +144,20 @@ class Relay:
             try:
                 await self._publish(connection, lane, rows, source)
                 pause = RETRY_MIN_S
+                if again is None:
+                    again = [clock.monotonic(), clock.monotonic() + LATE_WRITE_S]
                 if lane is Lane.LARGE and _is_small(rows):
                     await self._sleep(lane, GATHER_S, wakeful=False)
             except PublishFailed as error:
+                again = None
                 metrics.outbox_failures.labels(lane=lane.name).inc()
                 log.warning("relay.not_published", lane=lane.name, rows=len(rows), error=str(error))
                 await self._sleep(lane, pause, wakeful=False)
                 pause = min(pause * 2, RETRY_MAX_S)
+
+    async def _begin(self, lane: Lane) -> None:
+        if self._on_lead is not None and lane is Lane.SMALL:
+            await self._on_lead()
 
     async def _publish(self, connection: "Connection", lane: Lane, rows: Sequence[Record], source: str) -> None:
         failpoint.hit("relay.before_send")

@@ -186,6 +186,45 @@ async def test_what_cannot_be_published_stays_and_is_tried_again(
     await producer.stop()
 
 
+async def test_recent_keys_are_said_again_by_a_producer_that_replaces_one_and_once_more_when_nothing_can_be_late(
+    db: Database, new_topic: NewTopic, kafka_server: str, running: Running, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Refuses(Producer):
+        refuse = False
+
+        async def publish(self, records: Any) -> None:
+            if self.refuse:
+                self.refuse = False
+                said.append("replaced")
+                raise PublishFailed("no")
+            await super().publish(records)
+            said.append("published")
+
+    said: list[str] = []
+
+    async def say_again() -> None:
+        said.append("again")
+
+    async def heard(expected: list[str]) -> bool:
+        return said == expected
+
+    monkeypatch.setattr(relay_module, "LATE_WRITE_S", 0.05)
+    topic, producer = await new_topic(), Refuses(kafka_server)
+    running(Relay(db, producer, (Lane.SMALL,), on_lead=say_again).run())
+    await eventually(lambda: heard(["again"]))
+    async with db.worker() as tx:
+        await emit(tx, fact(1, topic))
+    await eventually(lambda: heard(["again", "published"]))
+    producer.refuse = True
+    async with db.worker() as tx:
+        await emit(tx, fact(2, topic))
+    await eventually(lambda: heard(["again", "published", "replaced", "published", "again", "again"]))
+    async with db.worker() as tx:
+        await emit(tx, fact(3, topic))
+    await eventually(lambda: heard(["again", "published", "replaced", "published", "again", "again", "published"]))
+    await producer.stop()
+
+
 async def test_who_leads_tells_what_waits_and_how_old_the_oldest_is_and_nobody_else_does(
     db: Database, running: Running
 ) -> None:
