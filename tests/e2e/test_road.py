@@ -202,6 +202,12 @@ def test_one_message_takes_the_same_road(world: World) -> None:
     assert row["id"] == single["id"]
     assert settled(business)["consumed"] == 1
 
+    several = business.ask.messages([{"to": number, "text": "Bring a friend"}, {"to": "12", "text": "Hi"}])
+    assert (several["accepted"], several["refused"]) == (1, 1)
+    [taken, refused] = several["messages"]
+    assert refused["problem"]["errors"][0]["field"] == "messages.1.to"
+    assert eventually(lambda: taken["id"] in {row["id"] for row in business.ask.report(status="delivered")})
+
 
 def delivered(business: Business, **filters: str) -> dict[str, Any] | None:
     return next((dict(row) for row in business.ask.report(**filters) if row["status"] == "delivered"), None)

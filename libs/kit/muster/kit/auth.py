@@ -14,13 +14,13 @@ from dataclasses import dataclass
 from typing import Annotated, Any, Final, TypeVar, cast
 from uuid import UUID
 
-import structlog
 from fastapi import Depends, FastAPI, Request
 from fastapi.dependencies.models import Dependant
 from fastapi.routing import iter_route_contexts
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 
-from muster.kit import metrics
+from muster.kit import metrics, observe
+from muster.kit.edge import exchange
 from muster.kit.pg import Database, Tx
 from muster.kit.problems import forbidden, not_found, unauthorized, unavailable
 from muster.kit.query import refuse_unknown
@@ -74,7 +74,7 @@ async def _verified(request: Request, token: str | None) -> Caller:
         raise unauthorized(refused.reason) from refused
     except KeysUnavailable as error:
         raise unavailable("keys_unavailable", "The issuer's keys are not to be had yet.") from error
-    structlog.contextvars.bind_contextvars(tenant_id=str(caller.tenant_id), user_id=caller.user_id)
+    observe.about_also(tenant_id=str(caller.tenant_id), user_id=caller.user_id)
     return caller
 
 
@@ -96,7 +96,7 @@ class Guard:
 
     async def caller_of(self, request: Request) -> Caller:
         """The same, straight from the request, where FastAPI solves no dependencies."""
-        scheme, _, token = request.headers.get("authorization", "").partition(" ")
+        scheme, _, token = (exchange(request).header(b"authorization") or "").partition(" ")
         return await self(request, await _verified(request, token if token and scheme.lower() == "bearer" else None))
 
 

@@ -19,6 +19,7 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.routing import APIRoute
 from pydantic import BaseModel, ValidationError
 from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
 from starlette.responses import Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
@@ -99,6 +100,21 @@ def _inline(schema: Any, known: Mapping[str, Any] | None = None) -> Any:
     if "$ref" in schema:
         return _inline(known[schema["$ref"].rpartition("/")[2]], known)
     return {name: _inline(value, known) for name, value in schema.items() if name != "$defs"}
+
+
+async def body_of(request: Request) -> bytes:
+    """The body of a request, which `request.body()` gives too from then on; ClientDisconnect where it breaks off."""
+    message = await request.receive()
+    if message["type"] != "http.request":
+        raise ClientDisconnect
+    raw: bytes = message.get("body", b"")
+    while message.get("more_body", False):
+        message = await request.receive()
+        if message["type"] != "http.request":
+            raise ClientDisconnect
+        raw += message.get("body", b"")
+    request._body = raw  # where Starlette keeps it
+    return raw
 
 
 def read_body(model: type[M], request: Request, raw: bytes) -> M:

@@ -8,10 +8,10 @@ import json
 import os
 import re
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import Any
 
-import structlog
-from starlette.datastructures import Headers, MutableHeaders
+from prometheus_client import Counter, Histogram
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
@@ -28,6 +28,8 @@ _KEY = "muster.edge"
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 _TRACEPARENT = re.compile(r"00-(?!0{32})([0-9a-f]{32})-(?!0{16})[0-9a-f]{16}-([0-9a-f]{2})")
 _SLOW_S = 2.0
+# What a route may say otherwise.
+_HEADERS = ((b"cache-control", b"no-store"), (b"x-content-type-options", b"nosniff"))
 _WRITES = frozenset({"POST", "PUT", "PATCH", "DELETE"})
 _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 
@@ -36,15 +38,22 @@ class Exchange:
     """One request and its answer: the limits that hold for it and what is known so far."""
 
     def __init__(self, scope: Scope, settings: HttpSettings) -> None:
-        headers = Headers(scope=scope)
-        given = headers.get("x-request-id", "")
-        self.request_id = given if _REQUEST_ID.fullmatch(given) else os.urandom(12).hex()
-        self.traceparent = _child_of(headers.get("traceparent", ""))
+        # Of a header that comes twice the first one counts, as with Starlette's, which look through all for each.
+        self._headers: dict[bytes, bytes] = dict(reversed(scope["headers"]))
+        noise = os.urandom(36).hex()
+        given = self.header(b"x-request-id") or ""
+        self.request_id = given if _REQUEST_ID.fullmatch(given) else noise[:24]
+        self.traceparent = _child_of(self.header(b"traceparent"), noise[24:])
         self.body_bytes_max = settings.http_body_bytes_max
         self.timeout: asyncio.Timeout | None = None
         self.status = 0
-        self._declared = _content_length(headers)
+        self._declared = _content_length(self.header(b"content-length") or "")
         self._received = 0
+
+    def header(self, name: bytes) -> str | None:
+        """A header of the request by its name in small letters."""
+        value = self._headers.get(name)
+        return None if value is None else value.decode("latin-1")
 
     def count(self, size_bytes: int = 0) -> None:
         """Count a piece of the body; refuse one that is, or says that it is, over the limit: HTTPException 413."""
@@ -91,8 +100,7 @@ class Edge:
             return
         state = Exchange(scope, self._settings)
         scope[_KEY] = state
-        structlog.contextvars.clear_contextvars()
-        structlog.contextvars.bind_contextvars(request_id=state.request_id)
+        observe.about(request_id=state.request_id)
         traceparent.set(state.traceparent)
         started = clock.monotonic()
         self._in_flight += 1
@@ -151,10 +159,10 @@ def _headed(state: Exchange, send: Send, scope: Scope) -> Send:
                 failpoint.hit("http.before_answer")
             if state.timeout is not None and not state.timeout.expired():
                 state.timeout.reschedule(None)  # a stream may take as long as its reader likes
-            headers = MutableHeaders(scope=message)
-            headers["X-Request-Id"] = state.request_id
-            headers.setdefault("Cache-Control", "no-store")
-            headers.setdefault("X-Content-Type-Options", "nosniff")
+            headers = [*message.get("headers", ()), (b"x-request-id", state.request_id.encode())]
+            given = {name for name, _ in headers}
+            headers += [one for one in _HEADERS if one[0] not in given]
+            message = {**message, "headers": headers}
         await send(message)
 
     return headed
@@ -162,10 +170,17 @@ def _headed(state: Exchange, send: Send, scope: Scope) -> Send:
 
 def _measure(state: Exchange, scope: Scope, seconds: float) -> None:
     method, route = scope["method"], _route(scope)
-    metrics.http_requests.labels(method if method in _METHODS else "other", route, state.status).inc()
-    metrics.http_seconds.labels(route).observe(seconds)
+    count, time_s = _counters(method if method in _METHODS else "other", route, state.status)
+    count.inc()
+    time_s.observe(seconds)
     if state.status >= 500 or seconds > _SLOW_S:
         log.warning("http.slow_or_failed", method=method, route=route, status=state.status, took_ms=int(seconds * 1e3))
+
+
+@lru_cache(maxsize=4_096)
+def _counters(method: str, route: str, status: int) -> tuple[Counter, Histogram]:
+    """To look a metric up by its labels costs more than to count."""
+    return metrics.http_requests.labels(method, route, status), metrics.http_seconds.labels(route)
 
 
 def _route(scope: Scope) -> str:
@@ -183,12 +198,11 @@ def route_template(scope: Scope) -> str:
     return str(getattr(matched_route(scope), "path", "") or "")
 
 
-def _child_of(parent: str) -> str:
-    match = _TRACEPARENT.fullmatch(parent)
-    trace, flags = (match.group(1), match.group(2)) if match else (os.urandom(16).hex(), "01")
-    return f"00-{trace}-{os.urandom(8).hex()}-{flags}"
+def _child_of(parent: str | None, noise: str) -> str:
+    match = _TRACEPARENT.fullmatch(parent) if parent else None
+    trace, flags = (match.group(1), match.group(2)) if match else (noise[:32], "01")
+    return f"00-{trace}-{noise[32:]}-{flags}"
 
 
-def _content_length(headers: Headers) -> int:
-    text = headers.get("content-length", "")
+def _content_length(text: str) -> int:
     return int(text) if text.isascii() and text.isdigit() else 0

@@ -12,6 +12,7 @@ import re
 import sys
 import traceback
 from collections.abc import Mapping, MutableMapping
+from contextvars import ContextVar
 from typing import Any, TextIO, cast
 
 import structlog
@@ -35,6 +36,8 @@ _REPEATED_S = 10.0
 _REPEATED_KINDS_MAX = 1_000
 
 _service = "muster"
+# One mapping, set whole: structlog's own context, a variable for each field, costs a request more than its body does.
+_about: ContextVar[Mapping[str, str]] = ContextVar("muster_about", default={})  # noqa: B039 - is never changed
 
 
 def service() -> str:
@@ -53,6 +56,16 @@ def logger(name: str) -> structlog.typing.FilteringBoundLogger:
     return cast(structlog.typing.FilteringBoundLogger, structlog.get_logger(module=name))
 
 
+def about(**fields: str) -> None:
+    """What every line of this task, and of those that it starts, says besides; in place of what was said before."""
+    _about.set(fields)
+
+
+def about_also(**fields: str) -> None:
+    """The same, besides what is said already."""
+    _about.set({**_about.get(), **fields})
+
+
 def configure(level: str = "info", stream: TextIO | None = None) -> None:
     """Send structlog and standard logging to `stream`, standard error by default, as JSON. Once, by process.run."""
     number = logging.getLevelNamesMapping()[level.upper()]
@@ -67,7 +80,7 @@ def render(level: int, stream: TextIO) -> None:
     """Let structlog alone write as in production, from this level of standard logging's."""
     structlog.configure(
         processors=[
-            structlog.contextvars.merge_contextvars,
+            _add_about,
             structlog.processors.add_log_level,
             _add_service,
             _add_exception,
@@ -104,6 +117,10 @@ def _masked(value: Any) -> Any:
     if isinstance(value, list | tuple | set | frozenset):
         return [_masked(item) for item in value]
     return mask_text(str(value))
+
+
+def _add_about(_logger: Any, _method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+    return {**_about.get(), **event}
 
 
 def _add_service(_logger: Any, _method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:

@@ -1,7 +1,7 @@
 """Direct routes are answered straight from the edge, as any other route would be."""
 
 import json
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from typing import Annotated, Any
 
 import asyncpg
@@ -10,10 +10,11 @@ import pytest
 from fastapi import APIRouter, Depends, Request
 from prometheus_client import REGISTRY
 from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
 from starlette.responses import Response
 
 from muster.kit.auth import SENDERS, Caller, Verifier, requires
-from muster.kit.direct import DirectRoute, straight
+from muster.kit.direct import DirectRoute, body_of, straight
 from muster.kit.problems import Problem
 from muster.kit.settings import HttpSettings, ServiceSettings
 
@@ -30,7 +31,8 @@ Client = Callable[..., httpx.AsyncClient]
 
 async def act(request: Request, caller: Caller) -> Response:
     """Says who has called with what, or fails as it is told."""
-    body = await request.body()
+    body = await body_of(request)
+    assert body == await request.body()
     if (error := ERRORS.get(body.decode("utf-8", "replace"))) is not None:
         raise error
     return Response(json.dumps({"user": caller.user_id, "bytes": len(body)}).encode(), 202)
@@ -70,6 +72,37 @@ async def test_whatever_happens_is_answered_word_for_word_as_by_any_other_route(
     direct, plain = [await client.post("/v1/acts", content=content, headers=headers) for client in both]
 
     assert (direct.status_code, direct.content, direct.headers) == (status, plain.content, plain.headers)
+
+
+async def test_a_body_that_comes_in_pieces_is_read_whole(both: list[httpx.AsyncClient], issuer: Any) -> None:
+    async def pieces() -> AsyncIterator[bytes]:
+        for _ in range(3):
+            yield b"12345"
+
+    answer = await both[0].post("/v1/acts", content=pieces(), headers={"Authorization": f"Bearer {issuer.token()}"})
+    assert (answer.status_code, answer.json()["bytes"]) == (202, 15)
+
+
+@pytest.mark.parametrize("before", [[], [{"type": "http.request", "body": b"1", "more_body": True}]])
+async def test_a_body_that_breaks_off_is_none(before: list[Any]) -> None:
+    messages = iter([*before, {"type": "http.disconnect"}])
+
+    async def receive() -> Any:
+        return next(messages)
+
+    with pytest.raises(ClientDisconnect):
+        await body_of(Request({"type": "http"}, receive))
+
+
+async def test_of_a_header_that_comes_twice_the_first_one_counts(both: list[httpx.AsyncClient], issuer: Any) -> None:
+    token, other = issuer.token(), issuer.token(role="staff")
+    twice = [("Authorization", f"Bearer {token}"), ("Authorization", f"Bearer {other}")]
+    ids = [("X-Request-Id", "one"), ("X-Request-Id", "two")]
+
+    direct, plain = [await client.post("/v1/acts", content=b"a", headers=[*twice, *ids]) for client in both]
+
+    assert (direct.status_code, direct.headers["X-Request-Id"]) == (202, "one")
+    assert (direct.content, direct.headers) == (plain.content, plain.headers)
 
 
 @pytest.mark.parametrize("who", [{}, {"role": "staff"}, {"exp": 1}])

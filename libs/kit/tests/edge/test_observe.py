@@ -1,5 +1,6 @@
 """Logs are JSON, hold no telephone number, no text and no secret."""
 
+import asyncio
 import io
 import json
 import logging
@@ -83,6 +84,22 @@ def test_both_kinds_of_logging_are_one_json_object_a_line(written: io.StringIO) 
     assert (ours["event"], ours["module"], ours["bulk_id"]) == ("bulk.stopped", "here", str(BULK))
     assert (theirs["event"], theirs["module"], theirs["level"]) == ("sent to [number]", "elsewhere", "warning")
     assert ours["time"].endswith("Z")
+
+
+async def test_a_line_says_what_its_task_is_about_and_not_what_others_are(written: io.StringIO) -> None:
+    log = observe.logger("here")
+
+    async def act(request: str) -> None:
+        observe.about(request_id=request)
+        await asyncio.sleep(0)
+        observe.about_also(user_id=f"of {request}")
+        await asyncio.sleep(0)
+        log.info("acted", user_id="told") if request == "three" else log.info("acted")
+
+    await asyncio.gather(act("one"), act("two"), act("three"))
+    log.info("outside")
+    said = [(line.get("request_id"), line.get("user_id")) for line in lines(written)]
+    assert said == [("one", "of one"), ("two", "of two"), ("three", "told"), (None, None)]
 
 
 def test_a_library_that_repeats_itself_is_written_once_in_ten_seconds_and_counted(written: io.StringIO) -> None:

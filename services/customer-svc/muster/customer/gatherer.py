@@ -15,7 +15,6 @@ from dataclasses import dataclass, field
 from typing import Final, NamedTuple
 from uuid import UUID
 
-import structlog
 from asyncpg import LockNotAvailableError
 
 from muster.customer.handlers.asks import Answer, Asked, Said
@@ -85,7 +84,7 @@ class Gatherer:
 
     async def _go(self) -> None:
         """Until nothing waits."""
-        structlog.contextvars.clear_contextvars()  # those of whoever came first
+        observe.about()  # not of whoever came first
         while self._waiting:
             await self._gather()
             traceparent.set(self._waiting[0].traceparent)

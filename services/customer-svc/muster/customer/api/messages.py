@@ -27,7 +27,8 @@ from muster.customer.gatherer import CHARACTERS_MAX, Gatherer
 from muster.customer.handlers.asks import Answer, Ask, Asked, Each, Limited, No, Said, Several, Suspended, Taken, Why
 from muster.kit import clock
 from muster.kit.auth import SENDERS, Caller, requires
-from muster.kit.direct import DirectRoute, documented
+from muster.kit.direct import DirectRoute, body_of, documented
+from muster.kit.edge import exchange
 from muster.kit.idempotency import Claim, Stored, check_key, replay
 from muster.kit.problems import Problem, not_found, unprocessable
 
@@ -54,7 +55,7 @@ async def send_message(request: Request, caller: Annotated[Caller, requires(*SEN
     none of the others back, and the answer is 207. A request that cannot be read, or holds a field that is not known,
     is refused as a whole. All that is taken is committed at once, under the one idempotency key.
     """
-    found = read(request, await request.body())
+    found = read(request, await body_of(request))
     asked = _several(request, caller, found) if isinstance(found, list) else _one(request, caller, found)
     answer = await _answered(request, asked) if asked.asks else asked.answer(())
     if isinstance(answer, Said):
@@ -100,7 +101,7 @@ def _ask(caller: Caller, body: Written, send_by: datetime | None, claim: Claim |
 
 def _claim(request: Request, caller: Caller, *members: Any) -> Claim | None:
     """By the idempotency key. members: what must not change under it."""
-    key = request.headers.get("idempotency-key")
+    key = exchange(request).header(b"idempotency-key")
     check_key(key)
     if key is None:
         return None
