@@ -28,6 +28,7 @@ OWNERS = {
     "/v1/customers/imports": "customer",
     f"/v1/customers/imports/{ID}/errors": "customer",
     "/v1/own-fields": "customer",
+    "/v1/searches": "customer",
     "/v1/lists": "customer",
     "/v1/suppressions": "customer",
     "/v1/templates": "customer",

@@ -44,6 +44,7 @@ ROUTES = (
     Route("/v1/messages/{id}", "report"),
     Route("/v1/customers/**", "customer"),
     Route("/v1/own-fields/**", "customer"),
+    Route("/v1/searches/**", "customer"),
     Route("/v1/lists/**", "customer"),
     Route("/v1/suppressions/**", "customer"),
     Route("/v1/templates/**", "customer"),

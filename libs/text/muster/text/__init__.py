@@ -7,7 +7,7 @@ from muster.text.alphabet import decode, decode_gsm7
 from muster.text.dearer import Dearer, dearer_characters
 from muster.text.kinds import Kind, OtherNumber, read_any_number
 from muster.text.merge import Field, MissingField, Template, TemplateError
-from muster.text.numbering import is_region
+from muster.text.numbering import calling_code, is_region
 from muster.text.numbers import Number, NumberRefused, country_of, is_textable, mask, number_hash, read_number
 from muster.text.optout import Reading, Verdict, read_reply
 from muster.text.segments import (
@@ -39,6 +39,7 @@ __all__ = [
     "TemplateError",
     "TextRefused",
     "Verdict",
+    "calling_code",
     "count_parts",
     "country_of",
     "dearer_characters",

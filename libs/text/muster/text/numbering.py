@@ -62,6 +62,13 @@ def is_region(country: str) -> bool:
     return country in SUPPORTED_REGIONS
 
 
+def calling_code(country: str) -> str:
+    """The digits by which other countries dial this one: "61" for AU; ValueError for an unknown country."""
+    if not is_region(country):
+        raise ValueError(f"unknown country: {country!r}")
+    return str(_metadata(country).country_code)
+
+
 def read_international(digits: str) -> Textable | None:
     """ASCII digits after the plus sign; None if phonenumbers must be asked."""
     # Two digits first: most of the world. Calling codes are prefix-free, so the order changes no answer.

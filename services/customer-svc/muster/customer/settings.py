@@ -19,6 +19,10 @@ class CustomerSettings(ServiceSettings):
     customer_import_batch_rows: int = Field(default=2_000, ge=1, description="rows of one statement")
     customer_import_timeout_s: float = Field(default=600.0, gt=0)
     customer_audience_ids_max: int = Field(default=10_000, ge=1)
+    customer_search_budget_ms: int = Field(
+        default=40, ge=1, le=10_000, description="a page or count of customers goes through them no longer than this"
+    )
+    customer_searches_max: int = Field(default=500, ge=1, le=10_000, description="saved searches of one tenant")
     customer_quote_valid_h: int = Field(default=24, ge=1)
     customer_quote_missing_shown: int = Field(default=20, ge=0)
     customer_tenant_wait_ms: int = Field(

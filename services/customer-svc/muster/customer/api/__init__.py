@@ -7,6 +7,7 @@ from muster.customer.api import (
     closed_days,
     consents,
     customers,
+    finding,
     imports,
     laws,
     limits,
@@ -36,6 +37,7 @@ def _handlers(settings: "CustomerSettings") -> "Mapping[str, Handler]":
 
 ROUTERS = (
     imports.router,  # before customers: /v1/customers/imports is no id
+    finding.router,  # and its count is none either
     customers.router,
     own_fields.router,
     consents.router,

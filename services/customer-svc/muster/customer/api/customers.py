@@ -16,18 +16,20 @@ from muster.customer.api.customer_changes import (
     wanted_version,
 )
 from muster.customer.api.customer_shapes import ChangeOut, CustomerIn, CustomerOut, shown
+from muster.customer.api.finding import QueryText, Saved, search_asked
 from muster.customer.domain.customers import TAG_CHARACTERS_MAX, Consent, Customer
 from muster.customer.handlers import consents
 from muster.customer.store import customers as store
 from muster.customer.store.customers import Evidence
+from muster.customer.store.finding import find
 from muster.kit import audit
 from muster.kit.auth import ANY_TENANT_ROLE, SENDERS, Caller, Tx, requires, tenant_tx
 from muster.kit.http import Model
 from muster.kit.idempotency import Once, idempotent
 from muster.kit.outbox import emit
-from muster.kit.pages import CursorText, Limit, Page, decode_cursor, page_of
+from muster.kit.pages import CursorText, Limit, Page, decode_cursor, encode_cursor, page_of
 from muster.kit.pg import Record
-from muster.kit.problems import not_found
+from muster.kit.problems import not_found, unprocessable
 
 router = APIRouter(prefix="/v1/customers")
 
@@ -61,6 +63,7 @@ async def add_customer(
 
 @router.get("")
 async def list_customers(
+    request: Request,
     caller: Annotated[Caller, requires(*ANY_TENANT_ROLE)],
     tx: Annotated[Tx, tenant_tx],
     limit: Limit = 50,
@@ -68,9 +71,19 @@ async def list_customers(
     search: Annotated[str | None, Query(min_length=1, max_length=100, description="part of a name or number")] = None,
     tag: Annotated[str | None, Query(min_length=1, max_length=TAG_CHARACTERS_MAX)] = None,
     allow_bulk_sms: Annotated[bool | None, Query()] = None,
+    query: QueryText = None,
+    saved: Saved = None,
 ) -> Page[CustomerOut]:
-    """Customers who are not archived, the oldest first."""
+    """Customers who are not archived, the oldest first. A page of a query may have fewer than `limit`, or none, and a
+    next one: it took too long to go through all."""
     after = decode_cursor(cursor, {"id": int})["id"] if cursor else 0
+    if query is not None or saved is not None:
+        if any(one is not None for one in (search, tag, allow_bulk_sms)):
+            raise unprocessable("query", "query_alone", "write tags and the like as conditions of the query")
+        found = await find(tx, await search_asked(request, tx, caller, query, saved), after, limit)
+        more = None if found.next_after is None else encode_cursor({"id": found.next_after})
+        chosen = await store.customers_of(tx, caller.tenant_id, found.ids)
+        return Page(items=[shown(row) for row in chosen], next_cursor=more)
     rows = await store.page_of_customers(
         tx,
         caller.tenant_id,

@@ -18,7 +18,7 @@ from muster.customer.api.csv_file import records_of
 from muster.customer.domain.customers import NumberReader
 from muster.customer.domain.importing import Columns, ImportRow, RowError, read_header, read_row, repeated
 from muster.customer.domain.refusal import Refusal
-from muster.customer.store import customers, imports
+from muster.customer.store import customers, fields, imports
 from muster.kit import audit
 from muster.kit.auth import ANY_TENANT_ROLE, Begin, Caller, Tx, requires, tenant_tx, tx_of_tenant
 from muster.kit.http import Model, allow
@@ -211,6 +211,7 @@ async def _import(request: Request, tx: Tx, caller: Caller, file: IO[bytes]) -> 
             raise unprocessable("file", "too_many_rows", f"at most {settings.customer_import_rows_max} rows are read")
         await load.take(number, cells)
     await load.finish()
+    await fields.keep_fields(tx, caller.tenant_id, dict(columns.own), caller.user_id)
     await emit(tx, audit.record(caller, "customers-imported", "import", str(load.import_id)))
     return await _shown(tx, caller, load.import_id)
 

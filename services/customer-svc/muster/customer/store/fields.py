@@ -1,9 +1,10 @@
 """Definitions of own fields."""
 
+from collections.abc import Iterable
 from typing import Final
 from uuid import UUID
 
-from muster.customer.domain.fields import Kind
+from muster.customer.domain.fields import KNOWN_MAX, Kind
 from muster.kit.pg import Record, Tx
 
 _ALL: Final = "SELECT key, name, kind, created_at, created_by FROM own_field WHERE tenant_id = $1 ORDER BY key"
@@ -36,6 +37,22 @@ ON CONFLICT (tenant_id, key) DO UPDATE SET name = $3, kind = $4
 async def define_field(tx: Tx, tenant_id: UUID, key: str, name: str, kind: Kind, by: str) -> None:
     """Say what a field is called and what it holds."""
     await tx.execute(_DEFINE, tenant_id, key, name, kind.value, by)
+
+
+_KEEP: Final = """
+INSERT INTO own_field (tenant_id, key, name, kind, created_by)
+SELECT $1, k, k, 'text', $3 FROM unnest($2::text[]) k
+WHERE (SELECT count(*) FROM own_field WHERE tenant_id = $1) < $4
+ORDER BY k ON CONFLICT DO NOTHING
+"""
+
+
+async def keep_fields(tx: Tx, tenant_id: UUID, keys: Iterable[str], by: str) -> None:
+    """Know fields that were given values, as texts, so that a query may name them; those that are known stay. Whoever
+    stores values of own fields says so here."""
+    named = sorted(set(keys))
+    if named:
+        await tx.execute(_KEEP, tenant_id, named, by, KNOWN_MAX)
 
 
 async def forget_field(tx: Tx, tenant_id: UUID, key: str) -> bool:

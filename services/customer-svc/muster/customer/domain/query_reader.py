@@ -1,0 +1,309 @@
+"""Reads a query: recursive descent over its tokens, with the place of every mistake and what was expected there."""
+
+import re
+import unicodedata
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, timedelta
+from typing import Final, NoReturn
+
+from muster.customer.domain.fields import read_date, read_number
+from muster.customer.domain.query import (
+    CHARACTERS_MAX,
+    DEPTH_MAX,
+    OPS,
+    TERMS_MAX,
+    All,
+    AnyOf,
+    Condition,
+    Digits,
+    Field,
+    Node,
+    Not,
+    Op,
+    Type,
+    Word,
+    named,
+)
+from muster.customer.domain.refusal import Refusal
+from muster.text import NumberRefused, calling_code, read_any_number
+from muster.text.merge import clean_value
+
+_TOKEN: Final = re.compile(
+    r'\s*(?:(?P<quoted>["“”](?P<inside>[^"“”]*)["“”])|(?P<sign><=|>=|<>|!=|[=<>:()])|(?P<word>[^\s()"“”=<>!:]+|.))'
+)
+_PHONE: Final = re.compile(r"\+?[0-9][0-9.()/\-]*|\([0-9+]+\)[0-9.()/\-]*", re.ASCII)
+_DAYS_AGO: Final = re.compile(r"([0-9]{1,5}) days? ago", re.ASCII)
+_YEARS: Final = 1000, 9000  # with room for a day or a time zone more
+_LIMITS: Final = f"A query has at most {CHARACTERS_MAX:,} characters, {TERMS_MAX} terms and {DEPTH_MAX} levels."
+
+# Longer ones first: "is not blank" is no "is" of "not blank".
+_OPS: Final[tuple[tuple[tuple[str, ...], Op], ...]] = tuple(
+    sorted(
+        (
+            (tuple(words.split()), op)
+            for op, all_words in {
+                Op.NOT_BLANK: "is not blank|is not empty|is set",
+                Op.BLANK: "is blank|is empty|is not set",
+                Op.IS_NOT: "is not|!=|<>",
+                Op.IS: "is|=|:|on",
+                Op.CONTAINS: "contains",
+                Op.STARTS: "starts with",
+                Op.ENDS: "ends with",
+                Op.LESS: "before|below|less than|<|is before|is below|is less than",
+                Op.AT_MOST: "until|at most|on or before|<=|is at most|is on or before",
+                Op.MORE: "after|above|more than|>|is after|is above|is more than",
+                Op.AT_LEAST: "since|at least|on or after|>=|is at least|is on or after",
+            }.items()
+            for words in all_words.split("|")
+        ),
+        key=lambda each: -len(each[0]),
+    )
+)
+# As customer_fold of the database has it.
+_BETWEEN_WORDS: Final = str.maketrans(dict.fromkeys("-_.,/", " "))
+_JOINS: Final = frozenset({"and", "or", "not"})
+
+
+@dataclass(frozen=True, slots=True)
+class _Token:
+    text: str
+    position: int  # from 1
+    kind: str  # word, quoted, sign or end
+
+    @property
+    def keyword(self) -> str:
+        return "" if self.kind == "quoted" else self.text.lower()
+
+
+class _Refused(Exception):
+    def __init__(self, refusal: Refusal) -> None:
+        super().__init__(refusal.code)
+        self.refusal = refusal
+
+
+def read_query(written: str, fields: Mapping[str, Field], *, country: str, today: date) -> Node | Refusal:
+    """The query that somebody in `country` wrote on a day; or where it is wrong, and what was expected there."""
+    if len(written) > CHARACTERS_MAX:
+        return Refusal("query", "query_too_long", _LIMITS, {"limit": CHARACTERS_MAX})
+    try:
+        return _Reader(_tokens(written), fields, country, today).read()
+    except _Refused as refused:
+        return refused.refusal
+
+
+def _tokens(written: str) -> list[_Token]:
+    plain = "".join(" " if unicodedata.category(c)[0] == "C" else c for c in written)
+    tokens = []
+    for found in _TOKEN.finditer(plain.rstrip()):
+        kind = found.lastgroup or "word"
+        kind = "quoted" if found["quoted"] is not None else kind
+        text = found["inside"] if kind == "quoted" else found[kind]
+        position = found.end() - len(found[kind]) + 1
+        if kind == "word" and text in {'"', "“", "”"}:
+            raise _Refused(_mistake(position, "a quotation mark is not closed", ['"']))
+        tokens.append(_Token(text, position, kind))
+    return [*tokens, _Token("", len(plain.rstrip()) + 1, "end")]
+
+
+class _Reader:
+    def __init__(self, tokens: Sequence[_Token], fields: Mapping[str, Field], country: str, today: date) -> None:
+        self._tokens = tokens
+        self._fields = fields
+        self._country = country
+        self._today = today
+        self._at = 0
+        self._terms = 0
+
+    @property
+    def _next(self) -> _Token:
+        return self._tokens[self._at]
+
+    def read(self) -> Node:
+        if self._next.kind == "end":
+            return All(())
+        node = self._any_of(1)
+        if self._next.kind != "end":
+            self._refuse("this is one parenthesis too many", ["and", "or", "the end"])
+        return node
+
+    def _any_of(self, depth: int) -> Node:
+        if depth > DEPTH_MAX:
+            raise _Refused(Refusal("query", "query_too_deep", _LIMITS, {"limit": DEPTH_MAX}))
+        parts = [self._all(depth)]
+        while self._next.keyword == "or":
+            self._at += 1
+            parts.append(self._all(depth))
+        return parts[0] if len(parts) == 1 else AnyOf(tuple(parts))
+
+    def _all(self, depth: int) -> Node:
+        """Parts with "and" or nothing between them."""
+        parts = [self._part(depth)]
+        while self._next.kind != "end" and self._next.keyword not in {"or", ")"}:
+            if self._next.keyword == "and":
+                self._at += 1
+            parts.append(self._part(depth))
+        return parts[0] if len(parts) == 1 else All(tuple(parts))
+
+    def _part(self, depth: int) -> Node:
+        token = self._next
+        if token.keyword == "not":
+            self._at += 1
+            if depth >= DEPTH_MAX:
+                raise _Refused(Refusal("query", "query_too_deep", _LIMITS, {"limit": DEPTH_MAX}))
+            return Not(self._part(depth + 1))
+        if token.kind == "sign" and token.text == "(" and not self._phone_at(self._at):
+            self._at += 1
+            node = self._any_of(depth + 1)
+            if self._next.keyword != ")":
+                self._refuse("a parenthesis is not closed", [")"])
+            self._at += 1
+            return node
+        odd = token.kind in {"end", "sign"} and not self._phone_at(self._at)
+        if odd or token.keyword in _JOINS or self._op_at(self._at) is not None:
+            what = "the query ends here" if token.kind == "end" else f"this is no place for '{token.text}'"
+            self._refuse(what, ["a word, in quotation marks if it is one of these", "a number", "a field", "(", "not"])
+        return self._term()
+
+    def _term(self) -> Node:
+        self._terms += 1
+        if self._terms > TERMS_MAX:
+            raise _Refused(Refusal("query", "query_too_many_terms", _LIMITS, {"limit": TERMS_MAX}))
+        end = self._words_end()
+        if self._op_at(end) is None:
+            return self._free()
+        for start in range(self._at, end):
+            field = named(self._fields, " ".join(token.text for token in self._tokens[start:end]))
+            if field is not None:
+                return self._free() if start > self._at else self._condition(field, end)
+        words = " ".join(token.text for token in self._tokens[self._at : end])[:64]
+        return self._refuse(f"there is no field '{words}'", sorted(self._fields), code="query_unknown_field")
+
+    def _words_end(self) -> int:
+        """Behind the words from here up to an operator, a sign, or a word that joins."""
+        end = self._at + 1
+        while self._tokens[end].kind in {"word", "quoted"} and self._tokens[end].keyword not in _JOINS:
+            if self._op_at(end) is not None:
+                break
+            end += 1
+        return end
+
+    def _op_at(self, at: int) -> tuple[Op, int] | None:
+        """The operator that begins at a token, and where it ends."""
+        for words, op in _OPS:
+            if tuple(token.keyword for token in self._tokens[at : at + len(words)]) == words:
+                return op, at + len(words)
+        return None
+
+    def _free(self) -> Node:
+        written = self._phone_text()
+        if written:
+            return self._digits(written)
+        words = clean_value(self._next.text).translate(_BETWEEN_WORDS).split()
+        parts = tuple(Word(word) for word in words)
+        self._at += 1
+        return parts[0] if len(parts) == 1 else All(parts)
+
+    def _phone_at(self, at: int) -> int:
+        """How many tokens from here are a piece of a phone number: a word of digits, or one in parentheses."""
+        if self._tokens[at].kind == "word" and _PHONE.fullmatch(self._tokens[at].text):
+            return 1
+        inside = [token.text for token in self._tokens[at : at + 3]]
+        return 3 if len(inside) == 3 and inside[0] == "(" and inside[2] == ")" and _PHONE.fullmatch(inside[1]) else 0
+
+    def _phone_text(self) -> str:
+        """What is written from here on that makes one phone number, if there is some."""
+        start = self._at
+        while pieces := self._phone_at(self._at):
+            self._at += pieces
+        return "".join(token.text for token in self._tokens[start : self._at])
+
+    def _digits(self, written: str) -> Digits:
+        digits = "".join(c for c in written.replace("(0)", "" if written[0] == "+" else "0") if c.isdigit())
+        national = digits.lstrip("0")
+        if written[0] == "+" or digits.startswith("00"):
+            return Digits((national,), "") if national else Digits((), digits)
+        here = f"{calling_code(self._country)}{national}"
+        return Digits(((here,) if national != digits else (here, digits)) if national else (), digits)
+
+    def _condition(self, field: Field, end: int) -> Condition:
+        found = self._op_at(end)
+        assert found is not None, "an operator is here"
+        op, self._at = found
+        if op not in OPS[field.type]:
+            self._at = end
+            self._refuse(f"'{field.key}' is a {field.type.value}, which is not compared so", sorted(OPS[field.type]))
+        if op in {Op.BLANK, Op.NOT_BLANK}:
+            return Condition(field, op)
+        return Condition(field, op, self._value(field, op))
+
+    def _value(self, field: Field, op: Op) -> str | date:
+        start = self._at
+        written = self._phone_text() if field.type is Type.PHONE else self._words()
+        value = self._typed(field, op, written)
+        if value is None:
+            self._at = start
+            self._refuse(f"this is no value of '{field.key}'", _EXPECTED.get(field.type) or list(field.choices))
+        return value
+
+    def _words(self) -> str:
+        """A quoted text, or the words up to one that joins; an operator among them tells that "and" is missing."""
+        words: list[str] = []
+        while self._next.kind in {"word", "quoted"} and self._next.keyword not in _JOINS:
+            if self._op_at(self._at) is not None and words:
+                self._refuse("'and' is missing before this condition", ["and", "or", "quotation marks around a value"])
+            words.append(self._next.text)
+            self._at += 1
+            if self._tokens[self._at - 1].kind == "quoted":
+                break
+        return " ".join(words)
+
+    def _typed(self, field: Field, op: Op, written: str) -> str | date | None:
+        text = clean_value(written)
+        match field.type:
+            case Type.DAY:
+                return self._day(text)
+            case Type.NUMBER:
+                return read_number(text)
+            case Type.CHOICE:
+                return text.lower() if text.lower() in field.choices else None
+            case Type.PHONE:
+                return self._phone(op, text)
+            case _:
+                return text or None
+
+    def _day(self, text: str) -> date | None:
+        words = text.lower()
+        ago = _DAYS_AGO.fullmatch(words)
+        days = {"today": 0, "yesterday": 1}.get(words, int(ago[1]) if ago else None)
+        if days is not None:
+            return self._today - timedelta(days=days)
+        day = read_date(text)
+        return None if day is None or not _YEARS[0] <= int(day[:4]) <= _YEARS[1] else date.fromisoformat(day)
+
+    def _phone(self, op: Op, text: str) -> str | None:
+        if op in {Op.IS, Op.IS_NOT}:
+            read = read_any_number(text, self._country)
+            return None if isinstance(read, NumberRefused) else str(read.value)
+        if not text:
+            return None
+        asked = self._digits(text)
+        return asked.ends or None if op is Op.ENDS else next(iter(asked.starts), None)
+
+    def _refuse(self, why: str, expected: Sequence[str], code: str = "query_syntax") -> NoReturn:
+        raise _Refused(_mistake(self._next.position, why, expected, code))
+
+
+def _mistake(position: int, why: str, expected: Sequence[str], code: str = "query_syntax") -> Refusal:
+    one_of = ", ".join(expected[:12]) + (" …" if len(expected) > 12 else "")
+    message = f"At character {position}: {why}. Expected: {one_of}."
+    return Refusal("query", code, message, {"position": position, "expected": list(expected)})
+
+
+_EXPECTED: Final = {
+    Type.DAY: ["a day such as 2026-05-01", "today", "yesterday", "30 days ago"],
+    Type.NUMBER: ["a number such as 12.5"],
+    Type.PHONE: ["a phone number"],
+    Type.TEXT: ["a text"],
+    Type.TAG: ["a tag"],
+}

@@ -1,0 +1,193 @@
+"""Customers that fit a query: a page of them, and how many there are, within a bound of time at a million customers.
+
+A word or a number that few have is looked up by its index first. All else is judged window by window along the primary
+key, which finds what many have at once; what few have may take several pages, the first of which may be empty.
+"""
+
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass
+from typing import Final
+from uuid import UUID
+from zoneinfo import ZoneInfo
+
+from muster.customer.domain.query import Node, mentions
+from muster.customer.store.query import Sql, condition_of, probes_of
+from muster.kit import clock
+from muster.kit.pg import Tx
+
+CANDIDATES_MAX: Final = 2_000
+COUNTED_MAX: Final = 10_000
+_PROBES_MAX: Final = 8
+_WINDOWS: Final = (2_000, 10_000, 25_000)
+_SAMPLES: Final = 60
+_SAMPLE_IDS: Final = 200
+_ID_MAX: Final = 2**63 - 1
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """Ids of customers who fit, the oldest first. next_after: where to go on; None where there is no more."""
+
+    ids: Sequence[int]
+    next_after: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Counted:
+    """How many fit; where it is not exact, estimated from customers of all ages, and at least what was counted."""
+
+    count: int
+    exact: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Search:
+    """A query of a tenant, whose days begin in its time zone. Who is archived is left out unless it asks for them."""
+
+    tenant_id: UUID
+    node: Node
+    time_zone: ZoneInfo
+    budget_ms: int
+
+    @property
+    def condition(self) -> Sql:
+        """On `c`, behind five parameters of the statement's own."""
+        made = condition_of(self.node, 5, time_zone=self.time_zone, each=True)
+        kept = "true" if mentions(self.node, "archived") else "c.archived_at IS NULL"
+        return Sql(f"{kept} AND {made.text}", made.arguments)
+
+
+_AMONG: Final = """
+SELECT c.customer_id FROM customer c
+WHERE c.tenant_id = $1 AND c.customer_id > $2 AND $3::bigint = $3 AND c.customer_id = ANY($4::bigint[]) AND {condition}
+ORDER BY c.customer_id
+"""
+
+_WITHIN: Final = """
+SELECT c.customer_id FROM customer c
+WHERE c.tenant_id = $1 AND c.customer_id > $2 AND c.customer_id <= $3 AND {condition}
+ORDER BY c.customer_id LIMIT $4
+"""
+
+
+async def find(tx: Tx, search: Search, after: int, limit: int) -> Found:
+    """The next customers who fit. Fewer than `limit` with a place to go on: the time was over, there may be more."""
+    candidates = await _candidates(tx, search)
+    if candidates is not None:
+        ids = await _among(tx, search, after, candidates)
+        return Found(ids[:limit], ids[limit - 1] if len(ids) > limit else None)
+    sql, arguments = _WITHIN.format(condition=search.condition.text), search.condition.arguments
+    found: list[int] = []
+    async for low, high in _windows(tx, search, after):
+        if high is None:
+            break
+        rows = await tx.fetch(sql, search.tenant_id, low, high, limit + 1 - len(found), *arguments)
+        found += [row["customer_id"] for row in rows]
+        if len(found) > limit:
+            return Found(found[:limit], found[limit - 1])
+        after = high
+    else:
+        return Found(found, after)
+    return Found(found, None)
+
+
+async def _among(tx: Tx, search: Search, after: int, candidates: Sequence[int]) -> list[int]:
+    if not candidates:
+        return []
+    sql = _AMONG.format(condition=search.condition.text)
+    rows = await tx.fetch(sql, search.tenant_id, after, 0, candidates, *search.condition.arguments)
+    return [row["customer_id"] for row in rows]
+
+
+async def _candidates(tx: Tx, search: Search) -> list[int] | None:
+    """All who may fit by the words and numbers of a query, if they are few; None where they are many."""
+    few: set[int] | None = None
+    for probe in probes_of(search.node)[:_PROBES_MAX]:
+        rows = await tx.fetch(probe.text, search.tenant_id, *probe.arguments, CANDIDATES_MAX + 1)
+        if len(rows) <= CANDIDATES_MAX:
+            ids = {row["customer_id"] for row in rows}
+            few = ids if few is None else few & ids
+    return None if few is None else sorted(few)
+
+
+_BOUND: Final = """
+SELECT max(customer_id) AS high, count(*) AS rows FROM (
+    SELECT customer_id FROM customer WHERE tenant_id = $1 AND customer_id > $2 ORDER BY customer_id LIMIT $3) w
+"""
+
+
+async def _windows(
+    tx: Tx, search: Search, after: int, *, hurried: bool = True
+) -> AsyncIterator[tuple[int, int | None]]:
+    """Ranges of ids of some thousand customers each, growing; at last (place, None) where there is nobody beyond. It
+    ends without that where the time is over."""
+    ends = clock.monotonic() + search.budget_ms / 1000
+    turn = 0
+    while True:
+        size = _WINDOWS[min(turn, len(_WINDOWS) - 1)]
+        bound = await tx.fetchrow(_BOUND, search.tenant_id, after, size)
+        assert bound is not None
+        if not bound["rows"]:
+            yield after, None
+            return
+        yield after, bound["high"]
+        after = bound["high"]
+        if bound["rows"] < size:
+            yield after, None
+            return
+        turn += 1
+        if hurried and clock.monotonic() >= ends:
+            return
+
+
+_COUNT: Final = """
+SELECT count(*) FROM customer c
+WHERE c.tenant_id = $1 AND c.customer_id > $2 AND c.customer_id <= $3 AND $4::bigint = $4 AND {condition}
+"""
+
+
+async def count(tx: Tx, search: Search, *, exact: bool = False) -> Counted:
+    """How many fit: exactly up to COUNTED_MAX where that is quick, or where it is asked for; else an estimate."""
+    candidates = await _candidates(tx, search)
+    if candidates is not None:
+        return Counted(len(await _among(tx, search, 0, candidates)), exact=True)
+    sql, arguments = _COUNT.format(condition=search.condition.text), search.condition.arguments
+    counted = 0
+    async for low, high in _windows(tx, search, 0, hurried=not exact):
+        if high is None:
+            return Counted(counted, exact=True)
+        counted += await tx.fetchval(sql, search.tenant_id, low, high, 0, *arguments)
+        if counted > COUNTED_MAX and not exact:
+            break
+    return Counted(max(counted, await _estimate(tx, search)), exact=False)
+
+
+_SAMPLED: Final = """
+SELECT count(*) FROM unnest($2::bigint[]) AS s (low) CROSS JOIN LATERAL (
+    SELECT * FROM customer k WHERE k.tenant_id = $1 AND k.customer_id >= s.low AND k.customer_id < s.low + $3) c
+WHERE $4::bigint = $4 AND {condition}
+"""
+_ENDS: Final = """
+SELECT (SELECT customer_id FROM customer WHERE tenant_id = $1 ORDER BY customer_id LIMIT 1) AS low,
+    (SELECT customer_id FROM customer WHERE tenant_id = $1 ORDER BY customer_id DESC LIMIT 1) AS high
+"""
+
+
+async def _estimate(tx: Tx, search: Search) -> int:
+    """From short ranges of ids at equal distances: how many fit there, times how much of all ids they are."""
+    ends = await tx.fetchrow(_ENDS, search.tenant_id)
+    assert ends is not None
+    if ends["low"] is None:
+        return 0
+    step = max(int(ends["high"] - ends["low"] + 1) // _SAMPLES, 1)
+    width = min(step, _SAMPLE_IDS)
+    lows = [ends["low"] + at * step + (step - width) // 2 for at in range(_SAMPLES)]
+    sql, arguments = _SAMPLED.format(condition=search.condition.text), search.condition.arguments
+    seen: int = await tx.fetchval(sql, search.tenant_id, lows, width, 0, *arguments)
+    return _rounded(seen * step // width)
+
+
+def _rounded(count: int) -> int:
+    """Two figures of it: more would pretend to know."""
+    unit = int(10 ** max(len(str(count)) - 2, 0))
+    return count // unit * unit

@@ -1,0 +1,247 @@
+"""Queries as SQL: a condition on a customer `c`, with every value a parameter, and what an index can find beforehand.
+
+An audience takes the condition (`condition_of`); the list of customers takes candidates first where a word or a number
+is rare enough (`probes_of`), since row-level security keeps all but equality and prefixes from the indexes.
+"""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, time, timedelta
+from typing import Any, Final
+from zoneinfo import ZoneInfo
+
+from muster.customer.domain.query import All, AnyOf, Condition, Digits, Field, Node, Not, Op, Type, Word
+
+_DIGITS_MAX: Final = 15
+_WORD_CHARACTERS: Final = 64  # as first_key, last_key and customer_word
+
+
+@dataclass(frozen=True, slots=True)
+class Sql:
+    """A condition on `c`, a row of customer; $1 is the tenant, its own parameters come behind those that are there."""
+
+    text: str
+    arguments: tuple[Any, ...]
+
+
+def condition_of(node: Node, first: int, *, time_zone: ZoneInfo, each: bool = False) -> Sql:
+    """A query as a condition. first: the number of its first parameter. time_zone: in which its days begin. each: few
+    rows are judged, so that numbers are looked up for each of them, and not for all beforehand."""
+    compiler = _Compiler(first, time_zone, each)
+    text = compiler.node(node)
+    return Sql(text, tuple(compiler.arguments))
+
+
+class _Compiler:
+    def __init__(self, first: int, time_zone: ZoneInfo, each: bool) -> None:  # noqa: FBT001
+        self._first = first
+        self._time_zone = time_zone
+        self._each = each
+        self.arguments: list[Any] = []
+
+    def _value(self, value: Any, sql_type: str) -> str:
+        """A parameter that holds the value."""
+        self.arguments.append(value)
+        return f"${self._first + len(self.arguments) - 1}::{sql_type}"
+
+    def node(self, node: Node) -> str:
+        match node:
+            case Word():
+                return self._word(node)
+            case Digits():
+                return self._numbers(_ranges(node))
+            case Condition():
+                return self._condition(node)
+            case Not():
+                return f"({self.node(node.part)}) IS NOT TRUE"
+            case All():
+                return f"({' AND '.join(map(self.node, node.parts))})" if node.parts else "true"
+            case AnyOf():
+                return f"({' OR '.join(map(self.node, node.parts))})"
+
+    def _word(self, word: Word) -> str:
+        begun = f"' ' || left(ltrim(customer_fold({self._value(word.text, 'text')})), {_WORD_CHARACTERS})"
+        return f"strpos(' ' || c.first_key || ' ' || c.last_key, {begun}) > 0"
+
+    def _numbers(self, ranges: "_Ranges") -> str:
+        lookups = " UNION ALL ".join(
+            f"SELECT f.customer_id FROM {table} f WHERE f.tenant_id = $1 AND ({self._ranged(ranges)})"  # noqa: S608
+            + (" AND f.customer_id = c.customer_id" if self._each else "")
+            for table in ("customer_number", "customer_other_number")
+        )
+        return f"EXISTS ({lookups})" if self._each else f"c.customer_id IN ({lookups})"
+
+    def _ranged(self, ranges: "_Ranges") -> str:
+        parts = [
+            f"f.{column} BETWEEN {self._value(low, 'bigint')} AND {self._value(high, 'bigint')}"
+            for column, low, high in ranges
+        ]
+        return " OR ".join(parts) or "false"
+
+    def _condition(self, asked: Condition) -> str:
+        field, op = asked.field, asked.op
+        if op in {Op.IS_NOT, Op.NOT_BLANK}:
+            opposite = Op.IS if op is Op.IS_NOT else Op.BLANK
+            return f"({self._condition(Condition(field, opposite, asked.value))}) IS NOT TRUE"
+        match field.type:
+            case Type.TAG:
+                return "c.tags = '{}'" if op is Op.BLANK else f"{self._value(asked.value, 'text')} = ANY(c.tags)"
+            case Type.CHOICE:
+                return self._choice(field.key, str(asked.value))
+            case Type.PHONE:
+                return self._phone(asked)
+            case Type.DAY if not field.own:
+                return self._moment(_MOMENTS[field.key], asked)
+            case _:
+                return self._country(asked) if field.key == "country" else self._typed(field, asked)
+
+    def _choice(self, key: str, value: str) -> str:
+        if key == "consent":
+            return f"c.consent = {self._value(value, 'text')}"
+        return _CHOICES[key, value]
+
+    def _phone(self, asked: Condition) -> str:
+        if asked.op is Op.BLANK:
+            return f"NOT {self._numbers((('number', 0, 10**18),))}"
+        return self._numbers(_phone_ranges(asked))
+
+    def _country(self, asked: Condition) -> str:
+        if asked.op is Op.BLANK:
+            return f"NOT {self._numbers((('number', 0, 10**18),))}"
+        value = f"upper({self._value(asked.value, 'text')})"
+        compared = {Op.CONTAINS: f"strpos(f.country, {value}) > 0", Op.STARTS: f"f.country ^@ {value}"}
+        return (
+            "EXISTS (SELECT FROM customer_number f WHERE f.tenant_id = $1 AND f.customer_id = c.customer_id"
+            f" AND {compared.get(asked.op, f'f.country = {value}')})"
+        )
+
+    def _moment(self, column: str, asked: Condition) -> str:
+        if asked.op is Op.BLANK:
+            return f"{column} IS NULL"
+        day = asked.value
+        assert isinstance(day, date), "days are compared with days"
+        after = day + timedelta(days=1)
+        match asked.op:
+            case Op.LESS | Op.AT_LEAST:
+                return f"{column} {_SIGNS[asked.op]} {self._begin(day)}"
+            case Op.AT_MOST:
+                return f"{column} < {self._begin(after)}"
+            case Op.MORE:
+                return f"{column} >= {self._begin(after)}"
+            case _:
+                return f"({column} >= {self._begin(day)} AND {column} < {self._begin(after)})"
+
+    def _begin(self, day: date) -> str:
+        return self._value(datetime.combine(day, time(), self._time_zone).astimezone(UTC), "timestamptz")
+
+    def _typed(self, field: Field, asked: Condition) -> str:
+        own = f"c.own_fields ->> {self._value(field.key, 'text')}" if field.own else ""
+        stored = f"coalesce({own or _TEXTS[field.key]}, '')"
+        if asked.op is Op.BLANK:
+            return f"{stored} = ''"
+        if field.type is Type.DAY:
+            assert isinstance(asked.value, date), "days are compared with days"
+            compared = f'{stored} COLLATE "C" {_SIGNS[asked.op]} {self._value(asked.value.isoformat(), "text")}'
+            return f"({stored} LIKE '____-__-__' AND {compared})"
+        if field.type is Type.NUMBER:
+            number = f"CASE WHEN {stored} ~ '^-?[0-9]{{1,15}}(\\.[0-9]{{1,6}})?$' THEN ({stored})::numeric END"
+            return f"({number}) {_SIGNS[asked.op]} {self._value(str(asked.value), 'text')}::numeric"
+        value = f"customer_fold({self._value(asked.value, 'text')})"
+        folded = f"customer_fold({stored})"
+        compared_as = {Op.CONTAINS: f"strpos({folded}, {value}) > 0", Op.STARTS: f"{folded} ^@ {value}"}
+        return compared_as.get(asked.op, f"{folded} = {value}")
+
+
+_SIGNS: Final = {Op.IS: "=", Op.LESS: "<", Op.AT_MOST: "<=", Op.MORE: ">", Op.AT_LEAST: ">="}
+_MOMENTS: Final = {"created": "c.created_at", "changed": "c.changed_at", "consent_date": "c.consent_at"}
+_TEXTS: Final = {
+    "name": "c.first_name || ' ' || c.last_name",
+    "first_name": "c.first_name",
+    "last_name": "c.last_name",
+    "language": "c.language",
+    "time_zone": "c.time_zone",
+}
+_OPTED_OUT: Final = (
+    "c.customer_id IN (SELECT n.customer_id FROM suppression s JOIN customer_number n USING (tenant_id, number_hash)"
+    " WHERE s.tenant_id = $1 AND s.suppressed)"
+)
+_CHOICES: Final = {
+    ("allow_bulk_sms", "yes"): "c.allow_bulk_sms IS TRUE",
+    ("allow_bulk_sms", "no"): "c.allow_bulk_sms IS FALSE",
+    ("allow_bulk_sms", "unknown"): "c.allow_bulk_sms IS NULL",
+    ("opted_out", "yes"): _OPTED_OUT,
+    ("opted_out", "no"): f"NOT {_OPTED_OUT}",
+    ("archived", "yes"): "c.archived_at IS NOT NULL",
+    ("archived", "no"): "c.archived_at IS NULL",
+}
+
+_Ranges = Sequence[tuple[str, int, int]]
+"""Columns of a number with the least and the greatest value, either of which will do."""
+
+
+def _ranges(asked: Digits) -> _Ranges:
+    begin = [one for digits in asked.starts for one in _prefixed("number", digits, 0)]
+    return begin + (_prefixed("backwards", "1" + asked.ends[::-1], 1) if asked.ends else [])
+
+
+def _phone_ranges(asked: Condition) -> _Ranges:
+    digits = str(asked.value)
+    match asked.op:
+        case Op.STARTS:
+            return _prefixed("number", digits, 0)
+        case Op.ENDS:
+            return _prefixed("backwards", "1" + digits[::-1], 1)
+        case _:
+            return [("number", int(digits), int(digits))]
+
+
+def _prefixed(column: str, digits: str, more: int) -> list[tuple[str, int, int]]:
+    """What begins with these digits, as long as numbers may be."""
+    if len(digits) > _DIGITS_MAX + more or not re.fullmatch(r"[0-9]+", digits, re.ASCII):
+        return []
+    longer = range(_DIGITS_MAX + more - len(digits) + 1)
+    return [(column, int(digits) * 10**n, (int(digits) + 1) * 10**n - 1) for n in longer]
+
+
+def probes_of(node: Node) -> list[Sql]:
+    """Statements that each give, by an index, ids of all customers who may fit, some perhaps twice; the last parameter
+    is how many at most. None where every customer may."""
+    parts = node.parts if isinstance(node, All) else (node,)
+    probes = [_probe(part) for part in parts]
+    nested = [probe for part in parts if isinstance(part, All) for probe in probes_of(part)]
+    return [probe for probe in probes if probe is not None] + nested
+
+
+_PROBE_WORD: Final = """
+SELECT customer_id FROM customer WHERE tenant_id = $1 AND first_key ^@ left(ltrim(customer_fold($2)), 64)
+UNION ALL SELECT customer_id FROM customer WHERE tenant_id = $1 AND last_key ^@ left(ltrim(customer_fold($2)), 64)
+UNION ALL SELECT customer_id FROM customer_word WHERE tenant_id = $1 AND word ^@ left(ltrim(customer_fold($2)), 64)
+LIMIT $3
+"""
+
+
+def _probe(part: Node) -> Sql | None:
+    match part:
+        case Word():
+            return Sql(_PROBE_WORD, (part.text,))
+        case Digits():
+            return _probe_numbers(_ranges(part))
+        case Condition() if part.field.type is Type.PHONE and part.op in {Op.IS, Op.STARTS, Op.ENDS}:
+            return _probe_numbers(_phone_ranges(part))
+        case _:
+            return None
+
+
+def _probe_numbers(ranges: _Ranges) -> Sql:
+    arguments: list[int] = []
+    parts = []
+    for column, low, high in ranges:
+        arguments += [low, high]
+        between = f"{column} BETWEEN ${len(arguments)} AND ${len(arguments) + 1}"
+        parts += [
+            f"SELECT customer_id FROM {table} WHERE tenant_id = $1 AND {between}"  # noqa: S608 - constants
+            for table in ("customer_number", "customer_other_number")
+        ]
+    none = "SELECT customer_id FROM customer WHERE tenant_id = $1 AND false"
+    return Sql(f"{' UNION ALL '.join(parts) or none} LIMIT ${len(arguments) + 2}", tuple(arguments))
