@@ -124,6 +124,16 @@ def test_an_account_by_http_is_made_and_changed_from_a_file_and_secrets_that_are
     assert not any("s3cret" in one.output for one in (made, changed, *unread))
 
 
+def test_a_test_that_waits_for_a_connection_says_so_and_where_to_look(
+    asked: Asked, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(TRIED, "outcome", "queued")
+    monkeypatch.setattr(command, "WAIT_S_MAX", 0.0)
+    ran = run("test", "west", "--to", "+61411000001", "--sender", "Salon")
+    assert ran.exit_code == 1
+    assert "muster carrier show west" in ran.output
+
+
 @pytest.mark.parametrize("act", ["drain", "open", "close"])
 def test_an_account_is_drained_opened_and_closed_with_a_reason(asked: Asked, run: Run, act: str) -> None:
     assert run(act, "a/b", "--reason", "work on the line").exit_code == 0

@@ -7,6 +7,11 @@ from typer.testing import CliRunner
 
 import muster.client.commands.ops as command
 
+LIMITS = {
+    "left_today": 4,
+    "busiest": [{"scope": "range", "begins": "+61493123", "since": "2026-11-27T16:00:00Z", "messages": 12}],
+}
+
 
 @pytest.mark.parametrize(
     ("words", "asked"),
@@ -24,8 +29,8 @@ import muster.client.commands.ops as command
 )
 def test_a_command_asks_the_api_for_what_it_says(monkeypatch: pytest.MonkeyPatch, words: list[str], asked: Any) -> None:
     said: list[Any] = []
-    monkeypatch.setattr(command.Muster, "get", lambda _, path: said.append(("GET", path)) or {"left_today": 4})
-    monkeypatch.setattr(command.Muster, "put", lambda _, *given: said.append(("PUT", *given)) or {"left_today": 4})
+    monkeypatch.setattr(command.Muster, "get", lambda _, path: said.append(("GET", path)) or LIMITS)
+    monkeypatch.setattr(command.Muster, "put", lambda _, *given: said.append(("PUT", *given)) or LIMITS)
     for name in ("URL", "CLIENT_ID", "CLIENT_SECRET"):
         monkeypatch.setenv(f"MUSTER_{name}", "http://127.0.0.1:1")
 
@@ -33,3 +38,5 @@ def test_a_command_asks_the_api_for_what_it_says(monkeypatch: pytest.MonkeyPatch
 
     assert (ran.exit_code, said) == (0, [asked]), ran.output
     assert "left today" in ran.output
+    assert "+61493123" in ran.output
+    assert "{" not in ran.output, "where most of it went is a table"

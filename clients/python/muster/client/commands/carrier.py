@@ -159,6 +159,11 @@ def try_one(
             time.sleep(_POLL_S)
             found = muster.carrier_test(account, found["id"])
         show(found, as_json=as_json)
+    if found["outcome"] == "queued":
+        typer.echo(
+            f"It waits for a connection, ten minutes at most; `muster carrier show {account}` says why there is none.",
+            err=True,
+        )
     if found["outcome"] != "accepted":
         raise typer.Exit(1)
 

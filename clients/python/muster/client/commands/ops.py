@@ -230,7 +230,7 @@ def platform(as_json: AsJson = False) -> None:  # noqa: FBT002
 def limits(tenant_id: str, as_json: AsJson = False) -> None:  # noqa: FBT002
     """How much a business may send, and where most of what was counted went."""
     with Muster(Connection.from_environment(operator=True)) as muster:
-        show(muster.get(_limits_path(tenant_id)), as_json=as_json)
+        _show_limits(muster.get(_limits_path(tenant_id)), as_json=as_json)
 
 
 @app.command("set-limits")
@@ -246,7 +246,16 @@ def set_limits(
     """Set all limits of one business anew: what is not said is as for all, 0 is no limit."""
     given = {"range_hourly": range_hourly, "prefix_hourly": prefix_hourly, "plan_range": plan_range, "daily": daily}
     with Muster(Connection.from_environment(operator=True)) as muster:
-        show(muster.put(_limits_path(tenant_id), {**given, "reason": reason}), as_json=as_json)
+        _show_limits(muster.put(_limits_path(tenant_id), {**given, "reason": reason}), as_json=as_json)
+
+
+def _show_limits(limits: dict[str, Any], *, as_json: bool) -> None:
+    if as_json:
+        show(limits, as_json=True)
+        return
+    show({**limits, "busiest": None}, as_json=False)
+    if limits["busiest"]:
+        show_rows(limits["busiest"], ("scope", "begins", "since", "messages"), as_json=False)
 
 
 def _of(service: Service | None) -> Sequence[Service]:

@@ -218,8 +218,8 @@ def cut_short(cut: Cut) -> Problem | None:
 def outcomes_unknown(messages: int, credits: int, until: datetime) -> Problem:
     """Why a send is still open though nothing more of it leaves."""
     detail = (
-        f"The carrier has not said what became of {messages} messages. They hold {credits} credits until it does, at "
-        f"the latest until {until:%Y-%m-%d %H:%M} UTC."
+        f"The carrier has not said what became of {messages} messages. {credits} credits are held until it has said so "
+        f"of all, at the latest until {until:%Y-%m-%d %H:%M} UTC."
     )
     return {"code": "unknown_outcomes", "detail": detail, "messages": messages, "credits": credits, "until": until}
 

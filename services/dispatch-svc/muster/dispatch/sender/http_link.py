@@ -20,6 +20,7 @@ from muster.dispatch.sender.http_asker import HttpAsker
 from muster.dispatch.sender.http_connection import Connection, Lost, Prepared, prepare
 from muster.dispatch.sender.job import ERROR_LENGTH, Job, Outgoing, Window
 from muster.dispatch.sender.link import Ears, Guard, Question, Sink, SinkOf, reference_of
+from muster.dispatch.sender.reach import why_not
 from muster.dispatch.sender.shared import Shared
 from muster.kit import clock, metrics, observe
 from muster.smpp import Accepted, NotSent, NotSentReason, Outcome, Receipt, Rejected, Unknown, UnknownReason
@@ -196,7 +197,7 @@ class HttpLink:
             try:
                 connection = await self._connect()
             except (OSError, TimeoutError) as error:  # ssl.SSLError is an OSError
-                self.why = str(error) if isinstance(error, ssl.SSLError) else f"{type(error).__name__}: {error}"
+                self.why = why_not(error)
                 log.warning("carrier.connect_failed", account=self._account.name, why=type(error).__name__)
             else:
                 await self._serve(connection)

@@ -6,10 +6,11 @@ import ssl
 from collections.abc import Sequence
 
 from muster.dispatch.domain.carriers import Long, Smpp
-from muster.dispatch.handlers.hosts import HostRefused, address_of
+from muster.dispatch.handlers.hosts import address_of
 from muster.dispatch.sender.coding import Coding, source_of
 from muster.dispatch.sender.job import Job, Window
 from muster.dispatch.sender.link import Ears, Guard, Late, Question, Sink, SinkOf
+from muster.dispatch.sender.reach import why_not
 from muster.dispatch.sender.shared import Shared
 from muster.kit import clock, metrics, observe
 from muster.smpp import (
@@ -155,7 +156,7 @@ class SmppLink:
             try:
                 session = await self._connect()
             except _GONE as error:
-                self.why = str(error) if isinstance(error, BindRefused | HostRefused) else type(error).__name__
+                self.why = why_not(error)
                 log.warning("carrier.bind_failed", account=self._account.name, why=self.why)
                 await asyncio.sleep(delay_s * random.uniform(0.5, 1.0))
                 delay_s = min(delay_s * 2, self._settings.carrier_rebind_s_max)
