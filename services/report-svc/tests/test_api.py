@@ -7,6 +7,7 @@ import pytest
 from report_http import NUMBERS, OTHER, TENANT, by, get, hear
 from report_world import ACCEPTED, DELIVERED, TIME_MS, Send
 
+from muster.kit.consumer import halts
 from muster.kit.pages import encode_cursor
 from muster.kit.pg import Database
 from muster.report.store import offsets
@@ -201,6 +202,29 @@ async def test_the_operator_sees_how_far_the_report_has_read_without_a_hole(
     assert {topic: one["next_offset"] for topic, one in found.items()} == {"credits": 5, "sms": 10}
     assert found["sms"] | {"group": "report", "partition": 1, "halted": None, "reason": ""} == found["sms"]
     assert (rest["next_cursor"], halted["items"]) == (None, [])
+
+
+async def test_the_operator_sees_what_the_report_has_halted_also_where_it_has_read_nothing(
+    http: httpx.AsyncClient, db: Database
+) -> None:
+    async with db.worker() as tx:
+        await offsets.cover(tx, "credits", 0, [(0, 4)])
+        await offsets.cover(tx, "sms", 0, [(0, 4)])
+        for topic in ("bulk-progress", "credits"):
+            await halts.halt(tx, "report", (topic, 0), halts.HaltKind.LOG_MISMATCH, "another topic")
+
+    halted = await get(http, "/v1/ops/report/consumers", "operator", halted=True)
+    every = await get(http, "/v1/ops/report/consumers", "operator")
+
+    assert [(one["topic"], one["halted"], one["reason"]) for one in halted["items"]] == [
+        ("bulk-progress", "log_mismatch", "another topic"),
+        ("credits", "log_mismatch", "another topic"),
+    ]
+    assert {one["topic"]: one["next_offset"] for one in every["items"]} == {
+        "bulk-progress": None,
+        "credits": 5,
+        "sms": 5,
+    }
 
 
 async def test_the_laws_hold(http: httpx.AsyncClient, sends: tuple[Send, Send]) -> None:

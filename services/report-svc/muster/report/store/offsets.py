@@ -57,19 +57,22 @@ async def torn(tx: Tx) -> dict[tuple[str, int], list[Range]]:
     }
 
 
-# Up to the first hole, which the auditor fills. That Faust halts is a metric: no partition of it is halted by a row.
+# Up to the first hole, which the auditor fills. What the watch halts, a whole topic, stands at its partition 0.
 _PLACES: Final = """
-SELECT 'report' AS consumer_group, topic, partition, NULL::bigint AS epoch, min(last_offset) + 1 AS next_offset,
-    NULL::timestamptz AS updated_at, NULL::text AS kind, NULL::text AS reason, NULL::timestamptz AS halted_at,
-    false AS loss_accepted
-FROM applied_range
-WHERE NOT $4 AND ($1::text IS NULL OR ('report', topic, partition) > ($1, $2::text, $3::int))
-GROUP BY topic, partition ORDER BY topic, partition LIMIT $5
+SELECT consumer_group, topic, partition, NULL::bigint AS epoch, o.next_offset, NULL::timestamptz AS updated_at,
+    h.kind, h.reason, h.halted_at, coalesce(h.loss_accepted, false) AS loss_accepted
+FROM (SELECT 'report' AS consumer_group, topic, partition, min(last_offset) + 1 AS next_offset
+        FROM applied_range GROUP BY topic, partition) o
+    FULL JOIN consumer_halt h USING (consumer_group, topic, partition)
+WHERE ($1::text IS NULL OR (consumer_group, topic, partition) > ($1, $2::text, $3::int))
+    AND (NOT $4 OR h.kind IS NOT NULL)
+ORDER BY consumer_group, topic, partition LIMIT $5
 """
 
 
 async def places(tx: Tx, after: tuple[str, str, int] | None, limit: int, *, halted_only: bool) -> list[Record]:
-    """How far the stream has applied each partition without a hole, in order of topic and partition."""
+    """How far the stream has applied each partition without a hole and what is halted, in order of topic and
+    partition."""
     return await tx.fetch(_PLACES, *(after or (None, None, None)), halted_only, limit)
 
 
