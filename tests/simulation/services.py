@@ -239,7 +239,7 @@ def installed(world: World, chunk_max: int) -> Iterator[None]:
         (muster.kit.relay, "POLL_MIN_S", 0.4),
         (muster.kit.relay, "POLL_MAX_S", 6.0),
         (muster.kit.consumer.loop, "_POLL_MS", 5_000),
-        (muster.customer.planner, "CHUNK_RECIPIENTS_MAX", chunk_max),
+        (muster.customer.domain.planning, "CHUNK_RECIPIENTS_MAX", chunk_max),
         (customer, "_warm", _never),  # a thread comes back when it likes
         (os, "urandom", urandom.randbytes),
     ]

@@ -113,6 +113,7 @@ async def test_numbers_and_texts_are_blanked_when_a_chunk_is_done_and_the_rest_s
     [
         ({"price": [1]}, "columns of different lengths"),
         ({"parts": [1, 0, 1]}, "parts out of range"),
+        ({"seq": range(1, 1_002)}, "columns of different lengths"),
         ({"price": [1, -1, 1]}, "a negative price"),
         ({"text_index": [0, 1, 0]}, "an index beyond the texts"),
         ({"encoding": []}, "texts and their index do not fit"),

@@ -34,7 +34,7 @@ from muster.local.unprivileged import (
 _SETTINGS = {
     "listen_addresses": "127.0.0.1",
     "unix_socket_directories": "",
-    "shared_buffers": "128MB",
+    "shared_buffers": "512MB",
     "wal_level": "minimal",
     "max_wal_senders": "0",
     "max_wal_size": "2GB",

@@ -16,7 +16,7 @@ from muster.customer.domain.audience import Audience, Reason, left_out_by_word
 from muster.customer.domain.hours import Hours, summary
 from muster.customer.domain.limits import NO_LIMITS, too_dense
 from muster.customer.domain.limits import Limits as SendLimits
-from muster.customer.domain.planning import CHUNK_RECIPIENTS_MAX, Totals, add_up, make_chunk, strays
+from muster.customer.domain.planning import ChunkTooLarge, Totals, add_up, make_chunk, recipients_max, strays
 from muster.customer.domain.pricing import MergeText, Renderer
 from muster.customer.domain.refusal import Refusal
 from muster.customer.domain.senders import refusal
@@ -31,6 +31,7 @@ from muster.customer.domain.sends import (
     plan_failed,
     sender_refused,
     text_refused,
+    texts_grew,
 )
 from muster.customer.events import MessageClass
 from muster.customer.handlers import guarding
@@ -153,6 +154,8 @@ class Planner:
                 plan = await self._step(tx, plan, bulk, quote)
         except TextRefused as refused:
             plan = await _refuse(tx, plan, text_refused(str(refused)))
+        except ChunkTooLarge:
+            plan = await _refuse(tx, plan, texts_grew())
         await plans.save_plan(tx, plan)
 
     async def _step(self, tx: Tx, plan: Plan, bulk: Record, quote: Quote) -> Plan:
@@ -186,7 +189,7 @@ class Planner:
             marketing=marketing,
             home=tenant.country,
             seen=(quote.snapshot, quote.created_at),
-            chunk_max=CHUNK_RECIPIENTS_MAX,
+            chunk_max=_chunk_max(quote, bulk),
             hours=hours,
         )
         await bulks.save_frozen(
@@ -290,6 +293,12 @@ async def _refuse(tx: Tx, plan: Plan, problem: Problem) -> Plan:
             await emit(tx, events.bulk_withdrawn(plan.tenant_id, plan.bulk_id, problem["code"], clock.now(), None))
         log.info("plan.refused", bulk_id=str(plan.bulk_id), code=problem["code"], at=clock.unix_ms())
     return replace(plan, step="done")
+
+
+def _chunk_max(quote: Quote, bulk: Record) -> int:
+    """How many recipients its chunks may have, by the longest message that was quoted."""
+    longest = max(map(int, quote.details["by_parts"]), default=1)
+    return recipients_max(quote.recipients, longest, personal=bool(_text_of(bulk).fields))
 
 
 def _text_of(bulk: Any) -> MergeText:

@@ -79,7 +79,7 @@ class DispatchSettings(ServiceSettings):
     dispatch_poll_s_min: float = Field(default=0.01, gt=0)
     dispatch_poll_s_max: float = Field(default=0.15, gt=0)
     dispatch_sends_max: int = Field(default=256, ge=1, description="sends that are looked at for one claim")
-    dispatch_quantum_parts: int = Field(default=500, ge=1, description="what a tenant's turn is worth")
+    dispatch_quantum_parts: int = Field(default=1000, ge=1, description="what a tenant's turn is worth")
     dispatch_turn_s: float = Field(
         default=1.0, gt=0, le=60, description="a chunk that a slow carrier has had for so long gives way to who waits"
     )

@@ -9,7 +9,7 @@ class ReportSettings(ServiceSettings):
     """What its processes read."""
 
     bulk_id_key: SecretStr = Field(default=SecretStr(""), description="hex; what the ids of sends are checked by")
-    report_take_max: int = Field(default=64, ge=1, le=1000, description="events of one transaction, of up to 500 SMS")
+    report_take_max: int = Field(default=32, ge=1, le=1000, description="events of one transaction, of up to 1000 SMS")
     report_take_s: float = Field(default=0.05, gt=0, description="a smaller batch is applied after this time")
     report_buffer_events_max: int = Field(default=128, ge=1)
     report_audit_s: float = Field(default=60.0, gt=0, description="the auditor looks at offsets older than this")

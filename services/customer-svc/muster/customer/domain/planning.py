@@ -3,12 +3,35 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import accumulate
+from typing import Final
 
 from muster.customer.domain.pricing import Renderer
 from muster.customer.domain.tariff import Destination
 from muster.text import is_textable
 
 CHUNK_RECIPIENTS_MAX = 500
+# A send so large has chunks enough to be spread and shared by, and pays for half as many (ADR 27).
+_LARGE_SEND_RECIPIENTS: Final = 40_000
+_LARGE_CHUNK_RECIPIENTS_MAX: Final = 1000
+# A chunk is one record, of which Kafka takes 2 MiB; what is not text is under 100 octets for each recipient.
+_CHUNK_TEXT_BYTES_MAX: Final = 1_500_000
+# 153 characters of two octets each in UTF-8, as é and Greek capitals; the rest of GSM and all of UCS-2 come to less.
+_PART_BYTES_MAX: Final = 306
+# dispatch-svc numbers the parts of a chunk in two octets.
+_CHUNK_PARTS_MAX: Final = 32_767
+
+
+def recipients_max(recipients: int, parts: int, *, personal: bool) -> int:
+    """How many recipients a chunk of a send to so many may have, if no message has more parts than that; `personal`:
+    each has a text of its own."""
+    most = CHUNK_RECIPIENTS_MAX if recipients < _LARGE_SEND_RECIPIENTS else _LARGE_CHUNK_RECIPIENTS_MAX
+    return min(most, fitting(parts, personal=personal))
+
+
+def fitting(parts: int, *, personal: bool) -> int:
+    """How many recipients of at most so many parts fit into one record and can be numbered."""
+    numbered = _CHUNK_PARTS_MAX // parts
+    return min(numbered, _CHUNK_TEXT_BYTES_MAX // (_PART_BYTES_MAX * parts)) if personal else numbered
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,11 +97,18 @@ def strays(frozen: FrozenChunk) -> list[int]:
     ]
 
 
+class ChunkTooLarge(Exception):
+    """The texts of a frozen chunk have more parts than it was frozen for: values have become longer since the quote."""
+
+
 def add_up(before: Totals, frozen: FrozenChunk, destination: Destination, renderer: Renderer) -> Totals:
-    """The sums after this chunk, without making it."""
+    """The sums after this chunk, without making it. ChunkTooLarge if it cannot be one record."""
     bits = destination.reference_bits
     if frozen.joined:
-        parts = sum([renderer.render(joined, bits).parts for joined in frozen.joined])
+        counts = [renderer.render(joined, bits).parts for joined in frozen.joined]
+        parts = sum(counts)
+        if len(frozen) > fitting(max(counts), personal=True):
+            raise ChunkTooLarge
     else:
         parts = renderer.render("", bits).parts * len(frozen)
     return before.after(len(frozen), parts, parts * destination.credits_per_part)

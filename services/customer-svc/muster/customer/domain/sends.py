@@ -140,6 +140,12 @@ def text_refused(message: str) -> Problem:
     return _problem("text_refused", "The text cannot be sent", message)
 
 
+def texts_grew() -> Problem:
+    """The texts of some have become so much longer since the quote that a chunk of them fits into no record."""
+    message = "The texts of some customers have become much longer since the quote. Nothing was reserved: quote again."
+    return _problem("texts_grew", "The send is not what was quoted", message)
+
+
 def sender_refused(code: str, message: str) -> Problem:
     """The business has lost its sender since it was quoted, or its registration was rejected."""
     return _problem(code, "Nothing is sent by this sender", f"{message[:1].upper()}{message[1:]}.")

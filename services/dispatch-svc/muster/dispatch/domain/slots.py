@@ -1,6 +1,6 @@
 """What became of each part of a chunk: one octet for each part ("slot"), in the order of recipients and parts.
 
-A chunk of at most 500 recipients has its outcomes in one byte string, so that a million messages are a few thousand
+A chunk of at most 1000 recipients has its outcomes in one byte string, so that a million messages are a few thousand
 rows. Every function here is pure; `parts` has one octet for each message and sums to the number of slots.
 """
 

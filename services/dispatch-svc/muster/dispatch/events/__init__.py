@@ -50,6 +50,9 @@ ALL: Final = int(common_pb2.SUPPRESSION_SCOPE_ALL)
 CLASS_MARKETING: Final = int(common_pb2.MESSAGE_CLASS_MARKETING)
 # Never marketing, whatever anybody asks for.
 CLASSES_AT_LEAST_ONCE: Final = (int(common_pb2.MESSAGE_CLASS_FACTUAL), int(common_pb2.MESSAGE_CLASS_EXEMPT))
+# A chunk is one row, lease and intent; its parts are numbered in two octets.
+CHUNK_RECIPIENTS_MAX: Final = 1000
+CHUNK_PARTS_MAX: Final = 32_767
 KIND_BULK: Final = int(common_pb2.MESSAGE_KIND_BULK)
 # Verdicts that end a hold: nobody asked to be left alone.
 NO_OPT_OUT: Final = frozenset(
@@ -134,10 +137,12 @@ def why_unfit(attached: BulkRecipientsAttached) -> str:
     """What is wrong with a chunk that can never be sent; "" for one that can."""
     count = len(attached.seq)
     columns = (attached.number, attached.number_hash, attached.parts, attached.price, attached.upto)
-    if not 1 <= count <= 500 or any(len(column) != count for column in columns):
+    if not 1 <= count <= CHUNK_RECIPIENTS_MAX or any(len(column) != count for column in columns):
         return "columns of different lengths"
     if not all(1 <= parts <= 255 for parts in attached.parts):
         return "parts out of range"
+    if sum(attached.parts) > CHUNK_PARTS_MAX:
+        return "more parts than a chunk can number"
     if any(price < 0 for price in attached.price):
         return "a negative price"
     if len(attached.encoding) != len(attached.text) or len(attached.text_index) not in (0, count):
