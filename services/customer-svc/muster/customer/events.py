@@ -21,7 +21,7 @@ from muster.events.v1.bulk_pb2 import BulkSmsAccounted, BulkSmsControlled, BulkS
 from muster.events.v1.credits_pb2 import CreditsRefused, CreditsReserved, CreditsSettled, CreditsToppedUp
 from muster.events.v1.platform_pb2 import RatesChanged, RouteChanged, SenderChanged
 from muster.events.v1.recipients_pb2 import AnswerRequested, BulkRecipientsAttached
-from muster.events.v1.replies_pb2 import OptOutReceived
+from muster.events.v1.replies_pb2 import OptOutReceived, ReplyReceived
 from muster.events.v1.schedules_pb2 import ScheduledStartDecided
 from muster.events.v1.sms_pb2 import SmsDispatched, SmsStatusChanged
 from muster.events.v1.suppressions_pb2 import SuppressionChanged
@@ -55,6 +55,7 @@ __all__ = [
     "CreditsToppedUp",
     "OptOutReceived",
     "RatesChanged",
+    "ReplyReceived",
     "RouteChanged",
     "SenderChanged",
     "SmsDispatched",
@@ -324,8 +325,9 @@ def failed(message: SmsStatusChanged) -> list[Named]:
     columns = (message.seq, message.receipt, message.version)
     if len({len(column) for column in columns}) > 1:
         raise Poison("arrays of different lengths")
-    said = ((seq, Missed.FAILED, version) for seq, receipt, version in zip(*columns, strict=True) if receipt in _FAILED)
-    return named(message.chunk, said)
+    rows = [row for row in zip(*columns, strict=True) if row[1] in _FAILED]
+    undelivered = frozenset(seq for seq, receipt, _ in rows if receipt == common_pb2.RECEIPT_STATE_UNDELIVERED)
+    return named(message.chunk, ((seq, Missed.FAILED, version) for seq, _, version in rows), undelivered)
 
 
 def refusal_of(message: CreditsRefused) -> Problem:

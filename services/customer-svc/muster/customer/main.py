@@ -6,7 +6,7 @@ from functools import partial
 from muster.customer import events
 from muster.customer.domain import calendars
 from muster.customer.gatherer import Gatherer
-from muster.customer.handlers import facts, guarding, messages, withdrawals
+from muster.customer.handlers import facts, guarding, messages, undeliverable, withdrawals
 from muster.customer.planner import Limits, Planner
 from muster.customer.scheduler import Limits as SchedulerLimits
 from muster.customer.scheduler import Scheduler
@@ -70,6 +70,14 @@ async def worker(process: Process[CustomerSettings]) -> None:
     process.supervise("scheduler", scheduler.run())
     process.supervise("calendars", _warm())
     process.supervise("counters", repeat("counters", _FORGET_S, lambda: guarding.forget(db)))
+    failures, after_s = (
+        settings.customer_undeliverable_after_sends_max,
+        settings.customer_undeliverable_counted_after_min * 60,
+    )
+    process.supervise(
+        "undeliverable",
+        repeat("undeliverable", _MEASURE_S, lambda: undeliverable.count(db, failures, after_s), pause_s=0.1),
+    )
     process.supervise("withdrawals", repeat("withdrawals", _MEASURE_S, lambda: withdrawals.measure(db)))
     process.ready()
     await process.stopped()

@@ -68,6 +68,15 @@ class CustomerSettings(ServiceSettings):
     )
     customer_schedule_rows: int = Field(default=100, ge=1, le=10_000, description="schedules started in one turn")
     customer_schedule_idle_ms: int = Field(default=1_000, ge=1, le=60_000, description="pause when nothing is due")
+    customer_undeliverable_after_sends_max: int = Field(
+        default=3,
+        ge=0,
+        le=100,
+        description="sends in which a number fails for good before it is left out, unless a business says so; 0: never",
+    )
+    customer_undeliverable_counted_after_min: float = Field(
+        default=60.0, ge=0, le=1_440, description="failures of a send are counted when they are this old"
+    )
     customer_suppressions_repeated_min: int = Field(
         default=60, ge=0, description="suppressions of the last minutes are said again by a new relay"
     )

@@ -223,3 +223,29 @@ def dismiss(request_id: RequestId, reason: Reason, as_json: AsJson = False) -> N
     with Muster(Connection.from_environment()) as muster:
         path = f"/v1/suppressions/requests/{segment(request_id)}/dismiss"
         show(muster.post(path, {"reason": reason}), as_json=as_json)
+
+
+@app.command("undeliverable")
+def undeliverable(
+    after_sends: Annotated[
+        int | None, typer.Option(help="leave a number out after so many sends that it failed for good; 0: never")
+    ] = None,
+    as_json: AsJson = False,  # noqa: FBT002
+) -> None:
+    """Numbers that are left out because messages to them failed for good; with --after-sends, say after how many."""
+    path = "/v1/suppressions/undeliverable"
+    with Muster(Connection.from_environment()) as muster:
+        if after_sends is not None:
+            show(muster.put(f"{path}/rule", {"failures": after_sends}), as_json=as_json)
+            return
+        columns = ("id", "number", "customer_id", "failures", "last_failed_at", "since")
+        show_rows(muster.pages(path), columns, as_json=as_json)
+
+
+@app.command("alive")
+def alive(
+    number_id: Annotated[str, typer.Argument(metavar="ID", help="as `muster suppressions undeliverable` shows it")],
+) -> None:
+    """The number is alive: text it again, and count anew."""
+    with Muster(Connection.from_environment()) as muster:
+        muster.delete(f"/v1/suppressions/undeliverable/{segment(number_id)}")

@@ -19,6 +19,7 @@ from muster.customer.api import (
     suppression_uploads,
     suppressions,
     texts,
+    undeliverable,
     withdrawals,
 )
 from muster.customer.handlers import facts
@@ -42,6 +43,7 @@ ROUTERS = (
     own_fields.router,
     consents.router,
     suppression_uploads.router,
+    undeliverable.router,
     withdrawals.router,
     suppressions.router,
     texts.router,

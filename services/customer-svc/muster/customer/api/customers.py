@@ -20,6 +20,7 @@ from muster.customer.api.finding import QueryText, Saved, search_asked
 from muster.customer.domain.customers import TAG_CHARACTERS_MAX, Consent, Customer
 from muster.customer.handlers import consents
 from muster.customer.store import customers as store
+from muster.customer.store import undeliverable
 from muster.customer.store.customers import Evidence
 from muster.customer.store.finding import find
 from muster.kit import audit
@@ -147,6 +148,8 @@ async def change_customer(
         joins = _may_be_texted(after) and (not before.allow_bulk_sms or after.mobiles != before.mobiles)
         await store.put_customer(tx, caller.tenant_id, customer_id, after, given, joins=joins)
         await _stop_withdrawn(tx, caller, body, after, given)
+        if {"mobiles", "numbers"} & body.model_fields_set:
+            await undeliverable.forget(tx, [(caller.tenant_id, mobile.number_hash) for mobile in after.mobiles])
         await kept(tx, caller, customer_id, changed_fields(before, after, (evidence, given)), "customer-changed")
         return 200, await _shown(tx, caller, customer_id)
 

@@ -21,20 +21,27 @@ class Missed(IntEnum):
 
 @dataclass(frozen=True, slots=True)
 class Named:
-    """Messages of a chunk that one word says were missed. `seqs`: their places in the send."""
+    """Messages of a chunk that one word says were missed. `seqs`: their places in the send; `undelivered`: those of
+    them of which the carrier says that they cannot be delivered, and not that they were late."""
 
     chunk: int
     kind: Missed
     version: int
     seqs: tuple[int, ...]
+    undelivered: tuple[int, ...] = ()
 
 
-def named(chunk: int, said: Iterable[tuple[int, Missed, int]]) -> list[Named]:
+def named(
+    chunk: int, said: Iterable[tuple[int, Missed, int]], undelivered: frozenset[int] = frozenset()
+) -> list[Named]:
     """Those messages together that were missed alike and said at once, from (seq, kind, version)."""
     groups: dict[tuple[Missed, int], list[int]] = {}
     for seq, kind, version in said:
         groups.setdefault((kind, version), []).append(seq)
-    return [Named(chunk, kind, version, tuple(sorted(seqs))) for (kind, version), seqs in groups.items()]
+    return [
+        Named(chunk, kind, version, tuple(sorted(seqs)), tuple(sorted(undelivered.intersection(seqs))))
+        for (kind, version), seqs in groups.items()
+    ]
 
 
 @dataclass(frozen=True, slots=True)

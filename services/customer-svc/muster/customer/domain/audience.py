@@ -8,7 +8,8 @@ from uuid import UUID
 class Reason(IntEnum):
     """Why a customer of the audience is not texted; the first that holds counts. The numbers are stored.
 
-    NOT_ALLOWED: all numbers are of countries that the business does not send to.
+    NOT_ALLOWED: all numbers are of countries that the business does not send to. UNDELIVERABLE: the number failed for
+    good in one send after the other.
     """
 
     NONE = 0
@@ -20,6 +21,7 @@ class Reason(IntEnum):
     DUPLICATE_NUMBER = 6
     OUTSIDE_HOURS = 7
     NOT_ALLOWED = 8
+    UNDELIVERABLE = 9
 
     @property
     def word(self) -> str:

@@ -24,6 +24,7 @@ from muster.customer.events import (
 )
 from muster.customer.handlers import consents, scheduling, single
 from muster.customer.handlers.outcomes import on_sms_dispatched, on_sms_status_changed
+from muster.customer.handlers.undeliverable import on_reply_received
 from muster.customer.store import bulks, limits, reference, suppressions
 from muster.kit import clock, observe
 from muster.kit.consumer import Handler, Received
@@ -188,6 +189,7 @@ _HANDLERS: Mapping[str, Handler] = {
     "RouteChanged": on_route_changed,
     "SenderChanged": on_sender_changed,
     "OptOutReceived": on_opt_out_received,
+    "ReplyReceived": on_reply_received,
     "BulkSmsControlled": on_bulk_sms_controlled,
     "CreditsToppedUp": on_credits_topped_up,
     "CreditsReserved": on_credits_reserved,

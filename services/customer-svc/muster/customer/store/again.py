@@ -12,15 +12,16 @@ from muster.kit.pg import Record, Tx
 
 # Only bulk sends (kind 1 of the events) are sent again; a send is stored before anything is said of it.
 _SAVE: Final = """
-INSERT INTO not_received (tenant_id, bulk_id, chunk, kind, version, first_seq, seqs)
-SELECT $1, $2, $3, $4, $5, $6, $7 FROM bulk WHERE tenant_id = $1 AND bulk_id = $2 AND kind = 1 ON CONFLICT DO NOTHING
+INSERT INTO not_received (tenant_id, bulk_id, chunk, kind, version, first_seq, seqs, undelivered)
+SELECT $1, $2, $3, $4, $5, $6, $7, $8 FROM bulk WHERE tenant_id = $1 AND bulk_id = $2 AND kind = 1
+ON CONFLICT DO NOTHING
 """
 
 
 async def save(tx: Tx, named: Sequence[tuple[UUID, UUID, Named]]) -> None:
     """Keep who did not get their message; heard again it changes nothing."""
     rows = [
-        (tenant_id, bulk_id, one.chunk, int(one.kind), one.version, one.seqs[0], one.seqs)
+        (tenant_id, bulk_id, one.chunk, int(one.kind), one.version, one.seqs[0], one.seqs, one.undelivered)
         for tenant_id, bulk_id, one in named
     ]
     if rows:

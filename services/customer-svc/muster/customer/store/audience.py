@@ -56,9 +56,10 @@ WITH asked AS MATERIALIZED (
                            ELSE a.allowed END THEN 2
              WHEN m.number IS NULL THEN CASE WHEN f.customer_id IS NULL THEN 3 ELSE 8 END
              WHEN o.customer_id IS NOT NULL THEN 4 WHEN w.kind = 'withdrawn' AND $2 THEN 2
+             WHEN u.undeliverable_at IS NOT NULL THEN 9
              WHEN a.missing THEN 5 WHEN {hours} < 0 THEN 7 ELSE 0 END AS reason
     FROM asked a LEFT JOIN mobile m USING (customer_id) LEFT JOIN foreigner f USING (customer_id)
-        LEFT JOIN opted_out o USING (customer_id) {words} {hours_join}
+        LEFT JOIN opted_out o USING (customer_id) {numbers} {hours_join}
 ), chosen AS (
     -- Who shares a number is texted once: the oldest who may be.
     SELECT customer_id, number, country, number_hash, joined, hours,
@@ -68,15 +69,23 @@ WITH asked AS MATERIALIZED (
 )
 """.replace("{audience}", _AUDIENCE)
 
-# Words on single numbers are rare, and a join with none of them would cost a tenth of the whole.
-_ANY_WORDS: Final = "SELECT EXISTS (SELECT FROM number_consent WHERE tenant_id = $1)"
+# Words on single numbers and numbers that fail are rare, and a join with none of them would cost a tenth of the whole.
+_RARE: Final = """
+SELECT EXISTS (SELECT FROM number_consent WHERE tenant_id = $1) AS words,
+    EXISTS (SELECT FROM number_failure WHERE tenant_id = $1 AND undeliverable_at IS NOT NULL) AS undeliverable
+"""
 _WORDS: Final = """LEFT JOIN number_consent w
         ON w.tenant_id = $1 AND w.customer_id = a.customer_id AND w.number_hash = m.number_hash"""
 _NO_WORDS: Final = "CROSS JOIN (SELECT NULL::text AS kind) w"
+_UNDELIVERABLE: Final = " LEFT JOIN number_failure u ON u.tenant_id = $1 AND u.number_hash = m.number_hash"
+_NONE_UNDELIVERABLE: Final = " CROSS JOIN (SELECT NULL::timestamptz AS undeliverable_at) u"
 
 
-async def _words(tx: Tx, tenant_id: UUID) -> str:
-    return _WORDS if await tx.fetchval(_ANY_WORDS, tenant_id) else _NO_WORDS
+async def _numbers(tx: Tx, tenant_id: UUID) -> str:
+    """What is joined of single numbers."""
+    row = await tx.fetchrow(_RARE, tenant_id)
+    assert row is not None
+    return (_WORDS if row["words"] else _NO_WORDS) + (_UNDELIVERABLE if row["undeliverable"] else _NONE_UNDELIVERABLE)
 
 
 _COUNTED: Final = (
@@ -145,7 +154,7 @@ async def count_audience(
 ) -> Counted:
     """Counts every customer of the audience once. by_hours counts recipients by the class of their hours."""
     values = [_REPRESENTATIVE.format(value=value) for value in _values(text)]
-    fragments = {"words": await _words(tx, tenant_id), **hours.fragments(14)}
+    fragments = {"numbers": await _numbers(tx, tenant_id), **hours.fragments(14)}
     sql = _COUNTED.format(missing=_missing(text), joined=_joined(values), abroad="$13", **fragments)
     arguments = _arguments(tenant_id, audience, text, reach, marketing)
     left_out: dict[Reason, int] = {}
@@ -201,7 +210,7 @@ async def freeze_audience(
         joined_aggregate=aggregate,
         chunk_max=int(chunk_max),
         abroad="$15",
-        words=await _words(tx, tenant_id),
+        numbers=await _numbers(tx, tenant_id),
         **hours.fragments(16),
     )
     arguments = _arguments(tenant_id, audience, text, reach, marketing)
@@ -234,7 +243,7 @@ async def missing_rows(
 ) -> list[dict[str, Any]]:
     """The first customers that a blank merge field leaves out: id, name and the fields that are blank."""
     values = ", ".join(_value(text, name) for name in text.required)
-    fragments = {"words": await _words(tx, tenant_id), **AT_ANY_HOUR.fragments(15)}
+    fragments = {"numbers": await _numbers(tx, tenant_id), **AT_ANY_HOUR.fragments(15)}
     sql = _MISSING_ROWS.format(missing=_missing(text), joined="''", values=values, abroad="$14", **fragments)
     await tx.execute(_WHOLE_TENANTS)
     arguments = _arguments(tenant_id, audience, text, reach, marketing)
