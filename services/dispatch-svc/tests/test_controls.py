@@ -94,6 +94,23 @@ async def test_a_stop_in_the_middle_answers_exact_counts_and_gives_the_unsent_cr
     await world.assert_laws(db)
 
 
+async def test_a_pause_in_the_middle_says_what_is_used_of_the_credits_by_then(
+    db: Database, carrier: Carrier, http: httpx.AsyncClient
+) -> None:
+    send = Send(recipients=1_000, tenant_id=TENANT)
+    await world.queue(db, send)
+    carrier.use(replace(carrier.options, response_delay_ms=100))
+
+    async with world.sending(db, world.settings(carrier_port=carrier.port, carrier_window=50)):
+        await eventually(lambda: submitted(carrier, 100))
+        answer = await control(http, send.bulk_id, "pause")
+
+    body, sent = answer.json(), len(carrier.stats.by_destination)
+    assert (answer.status_code, body["state"], body["counts"]["accepted"]) == (200, "paused", sent)
+    assert body["credits"] == {"reserved": 1_000, "used": sent, "released": 0, "held": 1_000 - sent}
+    assert await world.said(db, "BulkSmsAccounted") == []
+
+
 async def submitted(carrier: Carrier, count: int) -> bool:
     return carrier.stats.submits >= count
 

@@ -185,7 +185,17 @@ async def _read(tx: Tx, key: SagaKey, kept_s: float) -> tuple[ControlOut, bool]:
     )
     held = bool(tally.unknown_credits)
     until = datetime.fromtimestamp(tally.last_submit_ms / 1000 + kept_s, UTC) if held else None
-    return _answer(key.bulk_id, bulk, counts, _note(bulk, tally, until), unsettled=leased or held), leased
+    note = _note(bulk, tally, until)
+    return _answer(key.bulk_id, bulk, counts, _credits(bulk, tally), note, unsettled=leased or held), leased
+
+
+def _credits(bulk: Bulk, tally: Tally) -> Credits:
+    """As they were last said; of a send that was not accounted for yet, what is used of them by now."""
+    reserved, totals = bulk.reserved or 0, bulk.totals
+    if bulk.account_version:
+        return Credits(reserved=reserved, used=totals.used, released=totals.released, held=totals.held)
+    used = min(tally.used, reserved)
+    return Credits(reserved=reserved, used=used, released=0, held=reserved - used)
 
 
 def _note(bulk: Bulk, tally: Tally, until: datetime | None) -> str | None:
@@ -199,22 +209,16 @@ def _note(bulk: Bulk, tally: Tally, until: datetime | None) -> str | None:
     )
 
 
-def _answer(bulk_id: UUID, bulk: Bulk, counts: Counts, note: str | None, *, unsettled: bool) -> ControlOut:
-    totals = bulk.totals
-    reserved = bulk.reserved or 0
-    said = bulk.account_version > 0
+def _answer(
+    bulk_id: UUID, bulk: Bulk, counts: Counts, credits: Credits, note: str | None, *, unsettled: bool
+) -> ControlOut:
     return ControlOut(
         id=bulk_id,
         state=_state(bulk, unsettled=unsettled),
         control_version=bulk.control_version,
         recipients=bulk.recipients,
         counts=counts,
-        credits=Credits(
-            reserved=reserved,
-            used=totals.used,
-            released=totals.released,
-            held=totals.held if said else reserved,
-        ),
+        credits=credits,
         note=note,
     )
 
