@@ -114,9 +114,11 @@ class Muster(Operating):
         headers = {"Idempotency-Key": key or str(uuid.uuid4()), "Content-Type": "application/json"}
         return self._call("PUT", path, content=json.dumps(body), headers=headers)
 
-    def patch(self, path: str, body: object, *, key: str | None = None) -> Any:
-        """The JSON of a PATCH; `key` is the idempotency key, a fresh one by default."""
+    def patch(self, path: str, body: object, *, key: str | None = None, if_match: str | None = None) -> Any:
+        """The JSON of a PATCH; `key` is the idempotency key, a fresh one by default; if_match: the ETag of what was
+        seen, where it must not have changed since."""
         headers = {"Idempotency-Key": key or str(uuid.uuid4()), "Content-Type": "application/json"}
+        headers |= {"If-Match": if_match} if if_match is not None else {}
         return self._call("PATCH", path, content=json.dumps(body), headers=headers)
 
     def delete(self, path: str, *, key: str | None = None) -> Any:

@@ -18,6 +18,7 @@ from muster.client.commands import (
     message,
     money,
     ops,
+    people,
     report,
     route,
     schedule,
@@ -30,6 +31,7 @@ app = typer.Typer(name="muster", no_args_is_help=True, add_completion=False, pre
 app.command("parts")(texts.parts)
 app.command("number")(texts.number)
 app.add_typer(texts.replies, name="reply")
+people.register(customers.app)
 app.add_typer(customers.app, name="customers")
 customers.app.command("consent")(consents.record)
 customers.app.command("consents")(consents.history)

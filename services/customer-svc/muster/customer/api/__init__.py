@@ -11,6 +11,7 @@ from muster.customer.api import (
     imports,
     laws,
     limits,
+    merging,
     messages,
     own_fields,
     quotes,
@@ -40,6 +41,7 @@ ROUTERS = (
     imports.router,  # before customers: /v1/customers/imports is no id
     finding.router,  # and its count is none either
     customers.router,
+    merging.router,
     own_fields.router,
     consents.router,
     suppression_uploads.router,

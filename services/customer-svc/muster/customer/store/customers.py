@@ -65,7 +65,8 @@ async def add_customer(tx: Tx, tenant_id: UUID, customer: Customer, evidence: Ev
 _UPDATE = """
 UPDATE customer SET first_name = $3, last_name = $4, own_fields = $5::text::jsonb, language = $6, allow_bulk_sms = $7,
     consent = $8, consent_at = $9, consent_how = $10, consent_wording = $11, consent_by = $12, tags = $13,
-    match_key = $14, time_zone = $15, consent_given_by = $16, consent_address = $17, consent_source = $18,
+    match_key = CASE WHEN $20 THEN match_key ELSE $14 END, time_zone = $15,
+    consent_given_by = $16, consent_address = $17, consent_source = $18,
     changed_at = kit_now(), version = version + 1, joined_at = CASE WHEN $19 THEN kit_now() ELSE joined_at END,
     joined_xid = CASE WHEN $19 THEN pg_current_xact_id() ELSE joined_xid END
 WHERE tenant_id = $1 AND customer_id = $2
@@ -76,10 +77,18 @@ _FORGET_NUMBERS = "DELETE FROM {table} WHERE tenant_id = $1 AND customer_id = $2
 
 
 async def put_customer(
-    tx: Tx, tenant_id: UUID, customer_id: int, customer: Customer, evidence: Evidence, *, joins: bool
+    tx: Tx,
+    tenant_id: UUID,
+    customer_id: int,
+    customer: Customer,
+    evidence: Evidence,
+    *,
+    joins: bool,
+    keeps_key: bool = False,
 ) -> None:
-    """Store a customer as it now is. joins: it came to be, with this change, somebody who may be texted."""
-    await tx.execute(_UPDATE, tenant_id, customer_id, *_columns(customer, evidence), joins)
+    """Store a customer as it now is. joins: it came to be, with this change, somebody who may be texted. keeps_key: a
+    file that had the customer before the change still finds them."""
+    await tx.execute(_UPDATE, tenant_id, customer_id, *_columns(customer, evidence), joins, keeps_key)
     for table in ("customer_number", "customer_other_number"):
         await tx.execute(_FORGET_NUMBERS.format(table=table), tenant_id, customer_id)
     await _put_numbers(tx, tenant_id, customer_id, customer)
@@ -303,10 +312,17 @@ async def page_of_customers(
     return await tx.fetch(_PAGE, tenant_id, after, *patterns, tag, allow_bulk_sms, limit)
 
 
+_REMOVE = """
+DELETE FROM customer WHERE tenant_id = $1 AND customer_id IN (
+    SELECT customer_id FROM customer WHERE tenant_id = $1 AND (customer_id = $2 OR merged_into = $2)
+    ORDER BY customer_id FOR UPDATE)
+"""
+
+
 async def remove_customer(tx: Tx, tenant_id: UUID, customer_id: int) -> bool:
-    """Forget a customer and their numbers; False if there was none. Suppressions stay: they hold hashes only."""
-    tag = await tx.execute("DELETE FROM customer WHERE tenant_id = $1 AND customer_id = $2", tenant_id, customer_id)
-    return tag == "DELETE 1"
+    """Forget a customer, their numbers and who was merged into them; False if there was none. Suppressions stay: they
+    hold hashes only."""
+    return await tx.execute(_REMOVE, tenant_id, customer_id) != "DELETE 0"
 
 
 _LISTS = """
