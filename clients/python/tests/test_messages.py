@@ -66,8 +66,9 @@ def run(*arguments: str) -> int:
 
 
 def test_a_message_is_sent_as_it_is_written_under_the_key_that_is_given(api: Api) -> None:
-    assert run("message", "send", "Hi {{there}}", "--to", "0412 000 001", "--kind", "reminder", "--key", "k") == 0
-    body = {"text": "Hi {{there}}", "to": "0412 000 001", "class": "factual", "kind": "reminder"}
+    options = ("--kind", "reminder", "--key", "k", "--sender", "Salon")
+    assert run("message", "send", "Hi {{there}}", "--to", "0412 000 001", *options) == 0
+    body = {"text": "Hi {{there}}", "to": "0412 000 001", "class": "factual", "kind": "reminder", "sender": "Salon"}
     assert api.asked == [("POST", "/v1/messages", body, "k")]
 
 

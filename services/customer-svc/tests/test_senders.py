@@ -1,5 +1,6 @@
 """A business sends by senders that it has, and knows what phones make of them."""
 
+import json
 from datetime import timedelta
 from typing import Any
 from uuid import UUID, uuid4
@@ -171,3 +172,50 @@ def test_every_standing_and_registration_is_judged() -> None:
     registered = set(Registration) - {Registration.REJECTED}
     assert may == {(Standing.ACTIVE, registration) for registration in registered}
     assert warnings(Sender("S"), ["NZ"]) == []
+
+
+async def test_a_message_may_name_another_sender_of_its_business_and_goes_by_that(salon: Any) -> None:
+    await stands(salon, 1, "Salon", registration=REGISTERED)
+    named = await salon.ask("POST", "/v1/messages", {**MESSAGE, "sender": "Salon"})
+    own = await salon.ask("POST", "/v1/messages", {**MESSAGE, "sender": f"+{OWN}"})
+    assert (named.status_code, own.status_code) == (202, 202)
+    assert [fact.message.sender for fact in await salon.said("BulkSmsRequested")] == ["Salon", f"+{OWN}"]
+
+
+async def test_a_message_by_a_sender_that_phones_may_not_show_is_sent_with_that_warning(salon: Any) -> None:
+    await stands(salon, 1, "Salon")
+    answer = await salon.ask("POST", "/v1/messages", {**MESSAGE, "sender": "Salon"})
+    assert [one["code"] for one in answer.json()["warnings"]] == ["shown_unverified"]
+
+
+@pytest.mark.parametrize("name", ["Other", "Salon\0", "6140000000"])
+async def test_a_message_by_a_sender_that_its_business_never_had_is_refused(salon: Any, name: str) -> None:
+    await salon.hear(facts.on_sender_changed, sender(salon.other_id, "Other", 1))
+    body = json.dumps({**MESSAGE, "sender": name}).encode()
+    answer = await salon.ask("POST", "/v1/messages", body, Content_Type="application/json")
+    assert codes(answer) == (422, "not_own_sender")
+    assert await salon.count("bulk") == 0
+
+
+async def test_of_several_messages_each_goes_by_its_own_sender_also_where_that_of_the_settings_may_not_be_used(
+    salon: Any,
+) -> None:
+    await stands(salon, 1, "Salon", registration=REGISTERED)
+    await stands(salon, 2, OWN, registration=REJECTED)
+    several = [MESSAGE, {**MESSAGE, "sender": "Salon"}, {**MESSAGE, "sender": "Other"}]
+    answer = await salon.ask("POST", "/v1/messages", {"messages": several})
+    first, second, third = answer.json()["messages"]
+    assert (answer.status_code, second["state"]) == (207, "waiting")
+    refused = [(one["problem"]["errors"][0]["field"], one["problem"]["code"]) for one in (first, third)]
+    assert refused == [("messages.0.sender", "sender_rejected"), ("messages.2.sender", "not_own_sender")]
+    assert codes(await salon.ask("POST", "/v1/messages", {"messages": several[:1]})) == (422, "sender_rejected")
+
+
+async def test_a_sender_of_the_settings_that_was_not_heard_of_keeps_back_only_what_would_go_by_it(salon: Any) -> None:
+    await stands(salon, 1, "Salon", registration=REGISTERED)
+    await chooses(salon, "New")
+    assert (await salon.ask("POST", "/v1/messages", {**MESSAGE, "sender": "Salon"})).status_code == 202
+    answer = await salon.ask("POST", "/v1/messages", {"messages": [MESSAGE, {**MESSAGE, "sender": "Salon"}]})
+    first, second = answer.json()["messages"]
+    assert (first["problem"]["code"], second["state"]) == ("sender_not_heard_of", "waiting")
+    assert (await salon.ask("POST", "/v1/messages", MESSAGE)).status_code == 503

@@ -276,7 +276,8 @@ class Muster(Operating):
     def message(self, text: str, *, key: str | None = None, **options: Any) -> shapes.Message:
         """Send one message: `to` a number or a `customer_id`; repeated with the same key it is sent once.
 
-        options: `message_class` "factual" (the default) or "marketing", `kind` "single" or "reminder", `send_by`.
+        options: `message_class` "factual" (the default) or "marketing", `kind` "single" or "reminder", `send_by`,
+        `sender`.
         """
         body = {"class" if name == "message_class" else name: value for name, value in options.items()}
         return cast(shapes.Message, self.post("/v1/messages", {"text": text, **body}, key=key))

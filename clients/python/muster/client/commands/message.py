@@ -27,6 +27,9 @@ def send(
     ] = "factual",
     kind: Annotated[Literal["single", "reminder"], typer.Option(help="what it is in the report")] = "single",
     send_by: Annotated[str | None, typer.Option(help="when it is too late, such as 2026-12-24T17:00:00+11:00")] = None,
+    sender: Annotated[
+        str | None, typer.Option(help="by this one of the business's senders; that of its settings unless said")
+    ] = None,
     key: Annotated[str | None, typer.Option(help="idempotency key: the same one sends once")] = None,
     wait_s: Annotated[
         float, typer.Option("--wait", min=0, max=86_400, help="wait so many seconds at most for its end")
@@ -35,7 +38,7 @@ def send(
 ) -> None:
     """Send a message. Its id is for `muster message status`. To several numbers it is sent with one request, which says
     what became of each, and ends with 1 where one was refused; --wait is for one."""
-    asked = {"customer_id": customer_id, "send_by": send_by, "kind": kind}
+    asked = {"customer_id": customer_id, "send_by": send_by, "kind": kind, "sender": sender}
     given: dict[str, Any] = {name: value for name, value in asked.items() if value is not None}
     text = text_from_stdin() if text == "-" else text
     numbers = to or []

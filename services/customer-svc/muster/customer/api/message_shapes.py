@@ -28,7 +28,8 @@ KindWord = Literal["single", "reminder"]
 
 
 class MessageIn(Model):
-    """One message, to a number as people write it or to a customer. The text is taken as it stands."""
+    """One message, to a number as people write it or to a customer. The text is taken as it stands. sender: one of the
+    business's own, that of its settings unless said."""
 
     to: Annotated[str, Field(min_length=1, max_length=64)] | None = None
     customer_id: Annotated[Int, Field(ge=1)] | None = None
@@ -36,6 +37,7 @@ class MessageIn(Model):
     message_class: Annotated[ClassWord, Field(alias="class")] = "factual"
     kind: KindWord = "single"
     send_by: Moment | None = None
+    sender: Annotated[str, Field(min_length=1, max_length=16)] | None = None
 
 
 class MessagesIn(Model):
@@ -89,6 +91,7 @@ class Written(msgspec.Struct, forbid_unknown_fields=True):
     message_class: ClassWord = msgspec.field(default="factual", name="class")
     kind: KindWord = "single"
     send_by: str | None = None
+    sender: Annotated[str, msgspec.Meta(min_length=1, max_length=16)] | None = None
 
 
 class _Several(msgspec.Struct, forbid_unknown_fields=True):
@@ -119,7 +122,8 @@ def _timed(written: Written) -> Read:
 
 
 def _written(read: MessageIn) -> Read:
-    return Written(read.text, read.to, read.customer_id, read.message_class, read.kind), read.send_by
+    written = Written(read.text, read.to, read.customer_id, read.message_class, read.kind, sender=read.sender)
+    return written, read.send_by
 
 
 def _has_several(raw: bytes) -> bool:

@@ -91,12 +91,16 @@ def _wrong(body: Written) -> Refusal | None:
         return Refusal("to", "to_or_customer", "give a number or a customer_id, one of them")
     if "\0" in body.text:  # the database would refuse it, and for a moment the messages beside it
         return Refusal("text", "not_storable", "holds a character that cannot be stored (NUL)")
+    if body.sender is not None and not body.sender.isprintable():
+        return Refusal("sender", "not_own_sender", "this is no sender of yours")
     return unusable(body.text)
 
 
 def _ask(caller: Caller, body: Written, send_by: datetime | None, claim: Claim | None) -> Ask:
     marketing = body.message_class == "marketing"
-    return Ask(caller, body.to, body.customer_id or 0, body.text, marketing, _KINDS[body.kind], send_by, claim)
+    return Ask(
+        *(caller, body.to, body.customer_id or 0, body.text, marketing, _KINDS[body.kind], send_by, claim, body.sender)
+    )
 
 
 def _claim(request: Request, caller: Caller, *members: Any) -> Claim | None:
@@ -110,7 +114,8 @@ def _claim(request: Request, caller: Caller, *members: Any) -> Claim | None:
 
 
 def _members(body: Written, send_by: datetime | None) -> tuple[Any, ...]:
-    return (body.to, body.customer_id, body.text, body.message_class, body.kind, send_by)
+    sender = () if body.sender is None else (body.sender,)
+    return (body.to, body.customer_id, body.text, body.message_class, body.kind, send_by, *sender)
 
 
 def _said(caller: Caller, count: int, wrong: dict[int, Refusal], answers: Sequence[Each]) -> Said:

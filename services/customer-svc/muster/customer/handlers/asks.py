@@ -77,7 +77,8 @@ Answer: TypeAlias = Said | Stored | Why
 @dataclass(frozen=True, slots=True)
 class Ask:
     """A message that somebody asks for: to a number as people write it, or to a customer. `send_by` None: the default.
-    `claim`: the idempotency key of a request of this message alone, None without."""
+    `claim`: the idempotency key of a request of this message alone, None without. `sender` None: that of the business's
+    settings."""
 
     caller: Caller
     to: str | None
@@ -87,6 +88,7 @@ class Ask:
     kind: MessageKind
     send_by: datetime | None
     claim: Claim | None
+    sender: str | None = None
 
     @property
     def to_field(self) -> str:
@@ -124,16 +126,17 @@ class Several:
 
     def answer(self, answers: Sequence[Each]) -> Said | Why:
         """What the request is answered: once, where the business may send nothing whatever it asks for."""
-        first = next(iter(answers), None)
-        if first is not None and not isinstance(first, Taken) and _of_the_business(first):
-            return first
-        return self.say(answers)
+        for ask, answer in zip(self.asks, answers, strict=True):
+            if isinstance(answer, Taken) or not _of_the_business(ask, answer):
+                return self.say(answers)
+            why = answer
+        return why if answers else self.say(answers)
 
 
 Asked: TypeAlias = Ask | Several
 
 
-def _of_the_business(why: Why) -> bool:
+def _of_the_business(ask: Ask, why: Why) -> bool:
     if isinstance(why, Refusal):
-        return why.field == "sender"
+        return why.field == "sender" and ask.sender is None
     return isinstance(why, Suspended) or (isinstance(why, No) and why is not No.NO_CUSTOMER)

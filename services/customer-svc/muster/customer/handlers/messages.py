@@ -1,6 +1,6 @@
 """Single messages, all that wait in one transaction: what each comes to, and one record for each business."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
@@ -12,7 +12,7 @@ from muster.customer.domain.limits import NO_LIMITS, Limits, Over, why
 from muster.customer.domain.messages import Sendable, Together, group
 from muster.customer.domain.pricing import Verbatim
 from muster.customer.domain.refusal import Refusal
-from muster.customer.domain.senders import refusal, warnings
+from muster.customer.domain.senders import Sender, looked_up, refusal, warnings
 from muster.customer.domain.sends import SEND_BY_DEFAULT, judge_send_by
 from muster.customer.domain.tariff import Tariff
 from muster.customer.events import Header, MessageClass, Partial
@@ -79,11 +79,23 @@ async def _take(tx: Tx, asks: Sequence[Ask], secrets: Secrets, limits: Limits) -
 
 
 @dataclass(frozen=True, slots=True)
+class _Business:
+    """What holds for all messages of a business. `why`: nothing of it is sent; `sender`: that of its settings, or why
+    nothing is sent by it."""
+
+    tenant: Tenant
+    why: Why | None
+    sender: Sender | Why
+    reader: NumberReader
+
+
+@dataclass(frozen=True, slots=True)
 class _Named:
-    """A message and the number that it is for. `customer_id` 0: nobody's."""
+    """A message, by whom it is sent, and the number that it is for. `customer_id` 0: nobody's."""
 
     ask: Ask
     tenant: Tenant
+    sender: Sender
     mobile: Mobile
     customer_id: int
     consents: bool
@@ -94,25 +106,26 @@ async def _judge(
     tx: Tx, asks: dict[int, Ask], secrets: Secrets, texts: Verbatim, limits: Limits
 ) -> dict[int, Sendable | Why]:
     """Each as it may be sent, or why it may not, by its place."""
-    tenants = await reference.tenants_of(tx, {ask.caller.tenant_id for ask in asks.values()})
-    reasons = await reference.suspensions(tx, tenants)
+    businesses = await _businesses(tx, {ask.caller.tenant_id for ask in asks.values()}, secrets)
+    senders = await _senders(tx, asks.values(), businesses)
     named: dict[int, _Named | Why] = {}
+    to_customers: dict[int, tuple[Ask, Tenant, Sender]] = {}
     now = clock.now()
     for place, ask in asks.items():
-        tenant = tenants.get(ask.caller.tenant_id)
-        if tenant is None or tenant.closed:
-            named[place] = No.CLOSED if tenant else No.NOT_HEARD_OF
-        elif tenant.tenant_id in reasons or NIL_TENANT in reasons:
-            named[place] = Suspended(reasons)
-        elif tenant.own_sender is None:
-            named[place] = No.SENDER_NOT_HEARD_OF
-        elif (refused := refusal(tenant.own_sender)) is not None:
-            named[place] = refused
+        business = businesses.get(ask.caller.tenant_id)
+        if business is None:
+            named[place] = No.NOT_HEARD_OF
+        elif business.why is not None:
+            named[place] = business.why
+        elif not isinstance(sender := senders.get((ask.caller.tenant_id, ask.sender), business.sender), Sender):
+            named[place] = sender
         elif ask.send_by is not None and isinstance(late := judge_send_by(now, ask.send_by), Refusal):
             named[place] = late
         elif ask.to is not None:
-            named[place] = _read(ask, tenant, secrets)
-    named |= await _customers(tx, {place: ask for place, ask in asks.items() if place not in named}, tenants)
+            named[place] = _read(ask, business, sender)
+        else:
+            to_customers[place] = ask, business.tenant, sender
+    named |= await _customers(tx, to_customers)
     named |= await _holders(tx, {place: one for place, one in named.items() if isinstance(one, _Named) and one.ask.to})
     judged: dict[int, Sendable | Why] = {place: one for place, one in named.items() if not isinstance(one, _Named)}
     left = {place: one for place, one in named.items() if isinstance(one, _Named)}
@@ -124,6 +137,45 @@ async def _judge(
     }
     sendable = {place: left[place] for place, one in judged.items() if isinstance(one, Sendable)}
     return judged | await _limited(tx, sendable, limits)
+
+
+async def _businesses(tx: Tx, tenant_ids: Collection[UUID], secrets: Secrets) -> dict[UUID, _Business]:
+    """Those that were heard of."""
+    tenants = await reference.tenants_of(tx, tenant_ids)
+    reasons = await reference.suspensions(tx, tenants)
+    return {tenant_id: _business(tenant, reasons, secrets) for tenant_id, tenant in tenants.items()}
+
+
+def _business(tenant: Tenant, reasons: Mapping[UUID, str], secrets: Secrets) -> _Business:
+    why: Why | None = No.CLOSED if tenant.closed else None
+    if why is None and (tenant.tenant_id in reasons or NIL_TENANT in reasons):
+        why = Suspended(reasons)
+    sender = No.SENDER_NOT_HEARD_OF if tenant.own_sender is None else _usable(tenant.own_sender)
+    keyed = (secrets.hash_key, secrets.hash_generation)
+    reader = NumberReader(tenant.tenant_id, tenant.country, *keyed, is_sandbox(tenant.tenant_id))
+    return _Business(tenant, why, sender, reader)
+
+
+def _usable(sender: Sender | None) -> Sender | Refusal:
+    refused = refusal(sender)
+    if refused is not None:
+        return refused
+    assert sender is not None, "one that a business never had is refused"
+    return sender
+
+
+async def _senders(
+    tx: Tx, asks: Iterable[Ask], businesses: Mapping[UUID, _Business]
+) -> dict[tuple[UUID, str | None], Sender | Why]:
+    """The senders that are named beside that of the settings, each as it may be used or why it may not."""
+    wanted = {(ask.caller.tenant_id, ask.sender) for ask in asks if ask.sender is not None}
+    others = [
+        (tenant_id, name)
+        for tenant_id, name in wanted
+        if tenant_id in businesses and looked_up(name) != looked_up(businesses[tenant_id].tenant.sender)
+    ]
+    found = await reference.senders_of(tx, others) if others else []
+    return {one: _usable(sender) for one, sender in zip(others, found, strict=True)}
 
 
 async def _limited(tx: Tx, sendable: dict[int, _Named], limits: Limits) -> dict[int, Limited]:
@@ -142,39 +194,37 @@ def _why(tenant: Tenant, over: Over, limits: Limits) -> tuple[str, str]:
     return why(over, tenant.clean_since, limits_of(tenant, limits))
 
 
-def _read(ask: Ask, tenant: Tenant, secrets: Secrets) -> _Named | Refusal:
-    is_one = is_sandbox(tenant.tenant_id)
-    reader = NumberReader(tenant.tenant_id, tenant.country, secrets.hash_key, secrets.hash_generation, is_one)
-    mobile = reader.read(ask.to or "")
+def _read(ask: Ask, business: _Business, sender: Sender) -> _Named | Refusal:
+    mobile = business.reader.read(ask.to or "")
     if isinstance(mobile, NumberRefused):
         return Refusal("to", mobile.code, mobile.message)
-    return _Named(ask, tenant, mobile, 0, consents=False)
+    return _Named(ask, business.tenant, sender, mobile, 0, consents=False)
 
 
 async def _holders(tx: Tx, named: dict[int, _Named]) -> dict[int, _Named]:
     """Messages to numbers, with the customers behind these."""
     found = await messages.holders(tx, [_by_number(one) for one in named.values()])
     return {
-        place: _Named(one.ask, one.tenant, one.mobile, holder.customer_id, holder.consents, holder.time_zone)
+        place: _Named(
+            one.ask, one.tenant, one.sender, one.mobile, holder.customer_id, holder.consents, holder.time_zone
+        )
         for (place, one), holder in zip(named.items(), found, strict=True)
         if holder is not None
     }
 
 
-async def _customers(tx: Tx, asks: dict[int, Ask], tenants: dict[UUID, Tenant]) -> dict[int, _Named | Why]:
-    found = await messages.customers(tx, [ByCustomer(ask.caller.tenant_id, ask.customer_id) for ask in asks.values()])
-    return {
-        place: _customer(ask, tenants[ask.caller.tenant_id], holder)
-        for (place, ask), holder in zip(asks.items(), found, strict=True)
-    }
+async def _customers(tx: Tx, wanted: dict[int, tuple[Ask, Tenant, Sender]]) -> dict[int, _Named | Why]:
+    asked = [ByCustomer(tenant.tenant_id, ask.customer_id) for ask, tenant, _ in wanted.values()]
+    found = await messages.customers(tx, asked)
+    return {place: _customer(*one, holder) for (place, one), holder in zip(wanted.items(), found, strict=True)}
 
 
-def _customer(ask: Ask, tenant: Tenant, holder: Holder | None) -> _Named | Why:
+def _customer(ask: Ask, tenant: Tenant, sender: Sender, holder: Holder | None) -> _Named | Why:
     if holder is None:
         return No.NO_CUSTOMER
     if holder.mobile is None:
         return Refusal("customer_id", "not_textable", "this customer has no mobile number")
-    return _Named(ask, tenant, holder.mobile, holder.customer_id, holder.consents, holder.time_zone)
+    return _Named(ask, tenant, sender, holder.mobile, holder.customer_id, holder.consents, holder.time_zone)
 
 
 def _by_number(one: _Named) -> ByNumber:
@@ -190,7 +240,7 @@ def _sendable(place: int, one: _Named, tariff: Tariff, texts: Verbatim, *, suppr
     if not one.tenant.sends_to(one.mobile.country):
         return not_allowed(ask.to_field, one.mobile.country)
     try:
-        destination = tariff.of(one.tenant.sender).destination(one.mobile.country)
+        destination = tariff.of(one.sender.sender).destination(one.mobile.country)
         texts.render(ask.text, destination.reference_bits)
     except KeyError:
         return not_textable(ask.to_field, one.mobile.country)
@@ -205,20 +255,15 @@ def _sendable(place: int, one: _Named, tariff: Tariff, texts: Verbatim, *, suppr
         ask.caller.user_id,
         ask.kind,
         MessageClass.MARKETING if ask.marketing else MessageClass.FACTUAL,
-        one.tenant.sender,
+        one.sender.sender,
         ask.send_by,
         one.customer_id,
         one.mobile,
         destination,
         ask.text,
         allowed,
-        _warnings(one),
+        warnings(one.sender, (one.mobile.country,)),
     )
-
-
-def _warnings(one: _Named) -> Sequence[Mapping[str, str]]:
-    own = one.tenant.own_sender
-    return warnings(own, (one.mobile.country,)) if own is not None else ()
 
 
 def _allowed(one: _Named) -> tuple[int, ...] | None:

@@ -229,6 +229,23 @@ async def sender_of(tx: Tx, tenant: Tenant, sender: str) -> Sender | None:
     return Sender(written(sender), Standing(row["standing"]), Registration(row["registration"]), row["reason"])
 
 
+_FIND_SENDERS = """
+SELECT w.place, s.sender, s.standing, s.registration, s.reason
+FROM unnest($1::uuid[], $2::text[]) WITH ORDINALITY AS w (owner_id, sender, place)
+JOIN sender s USING (owner_id, sender)
+"""
+
+
+async def senders_of(tx: Tx, wanted: Sequence[tuple[UUID, str]]) -> list[Sender | None]:
+    """How each of these senders of businesses stands, None for one that its business never had (worker)."""
+    found: list[Sender | None] = [None] * len(wanted)
+    owners, names = [tenant_id for tenant_id, _ in wanted], [looked_up(name) for _, name in wanted]
+    for row in await tx.fetch(_FIND_SENDERS, owners, names):
+        how = Standing(row["standing"]), Registration(row["registration"]), row["reason"]
+        found[row["place"] - 1] = Sender(written(row["sender"]), *how)
+    return found
+
+
 _ROUTES = "SELECT route, countries, senders, reference_bits FROM route WHERE open"
 
 
