@@ -1,8 +1,11 @@
 """`muster suppressions` and `muster customers consent`: what is typed is what is asked."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 from typer.testing import CliRunner
 
@@ -80,3 +83,27 @@ def test_a_long_list_goes_in_slices_and_its_bad_lines_are_named_as_in_the_file(
     assert ran.exit_code == 1
     assert "no number" in ran.output
     assert " 4 " in ran.output, "the second line of the second slice"
+
+
+@pytest.mark.parametrize(
+    ("words", "path", "media_type"),
+    [
+        (["evidence", "7", "e.txt"], "/v1/customers/7/consents/evidence", "text/plain"),
+        (["export", "7", "p.CSV"], "/v1/customers/7/export", "text/csv"),
+        (["export", "7", "p.txt"], "", ""),
+    ],
+)
+def test_a_file_is_what_its_ending_says(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, asked: list[Any], words: list[str], path: str, media_type: str
+) -> None:
+    @contextmanager
+    def download(_: Any, *given: str) -> Iterator[httpx.Response]:
+        asked.append(given)
+        yield httpx.Response(200, content=b"held")
+
+    monkeypatch.setattr(command.Muster, "download", download)
+    *command_words, name = words
+    ran = CliRunner().invoke(app, ["customers", *command_words, str(tmp_path / name)])
+    assert asked == ([(path, media_type)] if path else [])
+    assert (ran.exit_code == 0) == bool(path), ran.output
+    assert [file.read_bytes() for file in tmp_path.iterdir()] == ([b"held"] if path else [])

@@ -2,7 +2,7 @@
 
 import csv
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from itertools import islice
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal
@@ -71,10 +71,21 @@ def evidence(
 ) -> None:
     """Write the file that proves a customer's consent: all words, their chain of hashes, and what stopped the
     numbers."""
-    media_type = _MEDIA_TYPES.get(file.suffix.lower())
+    _save(f"/v1/customers/{customer_id}/consents/evidence", file, _MEDIA_TYPES)
+
+
+def export(
+    customer_id: CustomerId,
+    file: Annotated[Path, typer.Argument(dir_okay=False, help="a name that ends in .json or .csv")],
+) -> None:
+    """Write all that is held on one person, to hand over to them."""
+    _save(f"/v1/customers/{customer_id}/export", file, {".json": "application/json", ".csv": "text/csv"})
+
+
+def _save(path: str, file: Path, media_types: Mapping[str, str]) -> None:
+    media_type = media_types.get(file.suffix.lower())
     if media_type is None:
-        raise typer.BadParameter(f"{file} must end in {', '.join(_MEDIA_TYPES)}", param_hint="FILE")
-    path = f"/v1/customers/{customer_id}/consents/evidence"
+        raise typer.BadParameter(f"{file} must end in {', '.join(media_types)}", param_hint="FILE")
     with Muster(Connection.from_environment()) as muster, muster.download(path, media_type) as answer:
         content = answer.read()
     try:

@@ -113,7 +113,7 @@ def as_csv(evidence: Evidence) -> bytes:
     columns = ("record", *dict.fromkeys((*_VERSION, *_SUPPRESSION)))
     writer.writerow(columns)
     for record, rows in (("consent", evidence.words), ("suppression", evidence.stops)):
-        writer.writerows([_cell({"record": record, **row}.get(name)) for name in columns] for row in rows)
+        writer.writerows([safe_cell({"record": record, **row}.get(name)) for name in columns] for row in rows)
     return text.getvalue().encode()
 
 
@@ -149,7 +149,8 @@ def _shown(value: object) -> str:
     return "at a time that is not known" if value is None else str(value)
 
 
-def _cell(value: object) -> str:
+def safe_cell(value: object) -> str:
+    """A value as a cell of a CSV that no spreadsheet reads as a formula."""
     if value is None:
         return ""
     if isinstance(value, bool):

@@ -1,0 +1,132 @@
+"""GET /v1/customers/{id}/export: all that is held here on one person, as a file to hand over."""
+
+import csv
+import io
+from collections.abc import Mapping
+from datetime import date, datetime
+from typing import Annotated, Any, Final
+
+import orjson
+from fastapi import APIRouter, Path, Request, Response
+
+from muster.customer.api.common import e164, tenant_of
+from muster.customer.api.customer_shapes import shown
+from muster.customer.api.evidence import Evidence, safe_cell
+from muster.customer.domain.audience import Reason
+from muster.customer.domain.consent import first_broken
+from muster.customer.events import MessageKind
+from muster.customer.store import consents, customers, persons
+from muster.kit import audit, clock
+from muster.kit.auth import SENDERS, Caller, Tx, requires, tenant_tx
+from muster.kit.outbox import emit
+from muster.kit.pg import Record
+from muster.kit.problems import not_found
+
+router = APIRouter(prefix="/v1/customers/{customer_id}/export")
+
+CustomerId = Annotated[int, Path(ge=1, le=2**63 - 1)]
+_ROWS_MAX: Final = 10_000
+_ELSEWHERE: Final = (
+    "What became of each message is in the report (GET /v1/reports/sms by the number), and what the person wrote in the"
+    " inbox (GET /v1/conversations)."
+)
+
+
+@router.get("", responses={200: {"content": {"application/json": {}, "text/csv": {}}}})
+async def export_person(
+    customer_id: CustomerId,
+    request: Request,
+    caller: Annotated[Caller, requires(*SENDERS)],
+    tx: Annotated[Tx, tenant_tx],
+) -> Response:
+    """All that is held here on one person: as JSON, or with `Accept: text/csv` as rows of section, entry, field and
+    value. It holds the customer, who changed what, every word on consent, what stopped the numbers, and the sends that
+    they were asked for, with the reason why they are in or out. At most 10,000 entries of each kind."""
+    row = await customers.customer_of(tx, caller.tenant_id, customer_id)
+    versions = await consents.page_of_versions(tx, caller.tenant_id, customer_id, 0, _ROWS_MAX)
+    if row is None and not versions:
+        raise not_found("customer")
+    evidence = Evidence(
+        tenant_id=caller.tenant_id,
+        business=(await tenant_of(request, tx, caller.tenant_id)).name,
+        customer_id=customer_id,
+        name=None,
+        numbers=[] if row is None else [(e164(n), h) for n, h in zip(row["numbers"], row["hashes"], strict=True)],
+        made_at=clock.now(),
+        made_by=caller.user_id,
+        first_broken=first_broken(caller.tenant_id, customer_id, versions),
+        versions=versions,
+        suppressions=await consents.suppressions_of(tx, caller.tenant_id, customer_id, _ROWS_MAX),
+    )
+    document = await _document(tx, row, evidence)
+    await emit(tx, audit.record(caller, "person-exported", "customer", str(customer_id)))
+    return _file(document, customer_id, as_csv="text/csv" in request.headers.get("accept", ""))
+
+
+async def _document(tx: Tx, row: Record | None, evidence: Evidence) -> dict[str, Any]:
+    whose = evidence.tenant_id, evidence.customer_id
+    return {
+        "business": evidence.business,
+        "customer_id": evidence.customer_id,
+        "made_at": evidence.made_at,
+        "made_by": evidence.made_by,
+        "elsewhere": _ELSEWHERE,
+        "customer": None if row is None else shown(row).model_dump(),
+        "changes": _dicts(await customers.changes_since(tx, *whose, 0, _ROWS_MAX)),
+        "consents": evidence.words,
+        "consents_whole": evidence.first_broken is None,
+        "suppressions": evidence.stops,
+        "undeliverable": _dicts(await persons.failures_of(tx, *whose)),
+        "withdrawal_requests": _dicts(await persons.requests_of(tx, *whose, _ROWS_MAX)),
+        "sends": [_send(one) for one in await persons.sends_of(tx, *whose, _ROWS_MAX)],
+    }
+
+
+def _dicts(rows: list[Record]) -> list[dict[str, Any]]:
+    return [dict(row) for row in rows]
+
+
+def _send(row: Record) -> dict[str, Any]:
+    """values: those of the text's merge fields, in their order. outcome: texted, or why not."""
+    reason = Reason(row["reason"])
+    return {
+        "bulk_id": row["bulk_id"],
+        "at": row["created_at"],
+        "by": row["created_by"],
+        "kind": MessageKind(row["kind"]).name.lower(),
+        "text": row["text"],
+        "values": row["joined"].split("\x1f") if row["joined"] else [],
+        "number": None if row["number"] is None else e164(row["number"]),
+        "outcome": reason.word if reason else "texted",
+    }
+
+
+def _file(document: Mapping[str, Any], customer_id: int, *, as_csv: bool) -> Response:
+    suffix, media_type = ("csv", "text/csv; charset=utf-8") if as_csv else ("json", "application/json")
+    headers = {"Content-Disposition": f'attachment; filename="customer-{customer_id}.{suffix}"'}
+    if not as_csv:
+        options = orjson.OPT_INDENT_2 | orjson.OPT_UTC_Z | orjson.OPT_APPEND_NEWLINE
+        return Response(orjson.dumps(document, default=str, option=options), media_type=media_type, headers=headers)
+    text = io.StringIO(newline="")
+    writer = csv.writer(text)
+    writer.writerow(("section", "entry", "field", "value"))
+    for section, value in document.items():
+        entries = value if isinstance(value, list) else [value]
+        for entry, one in enumerate(entries, 1):
+            writer.writerows((section, entry, name, safe_cell(cell)) for name, cell in _cells("", one))
+    return Response(text.getvalue(), media_type=media_type, headers=headers)
+
+
+def _cells(name: str, value: object) -> list[tuple[str, object]]:
+    """The single values in something, each by its path: `own_fields.pet`, `numbers.1.typed`."""
+    if isinstance(value, Mapping):
+        inside: list[tuple[str, object]] = [(str(key), one) for key, one in value.items()]
+    elif isinstance(value, list | tuple):
+        inside = [(str(place), one) for place, one in enumerate(value, 1)]
+    else:
+        return [(name, value if isinstance(value, bool | datetime) or value is None else _text(value))]
+    return [cell for key, one in inside for cell in _cells(f"{name}.{key}" if name else key, one)]
+
+
+def _text(value: object) -> str:
+    return value.isoformat() if isinstance(value, date) else str(value)

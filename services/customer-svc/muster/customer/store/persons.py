@@ -1,0 +1,46 @@
+"""What is held on one person beside the customer, the words on consent and the suppressions."""
+
+from typing import Final
+from uuid import UUID
+
+from muster.kit.pg import Record, Tx
+
+# The membership of a send is kept in arrays that have no index: it is looked through once, for a person who asks.
+_SENDS: Final = """
+SELECT b.bulk_id, b.created_at, b.created_by, b.kind, b.text, f.reason, f.numbers[p.at] AS number,
+    f.joined[p.at] AS joined
+FROM plan_frozen f JOIN bulk b USING (tenant_id, bulk_id)
+    CROSS JOIN LATERAL (SELECT array_position(f.customer_ids, $2::bigint) AS at) p
+WHERE f.tenant_id = $1 AND p.at IS NOT NULL ORDER BY b.created_at, b.bulk_id LIMIT $3
+"""
+
+
+async def sends_of(tx: Tx, tenant_id: UUID, customer_id: int, limit: int) -> list[Record]:
+    """The sends that the customer was asked for, why they are out (0: they are in), and with which values."""
+    return await tx.fetch(_SENDS, tenant_id, customer_id, limit)
+
+
+_HASHES: Final = """
+    SELECT number_hash FROM customer_number WHERE tenant_id = $1 AND customer_id = $2
+    UNION SELECT number_hash FROM consent_version WHERE tenant_id = $1 AND customer_id = $2 AND number_hash IS NOT NULL
+"""
+_FAILURES: Final = f"""
+SELECT encode(number_hash, 'hex') AS number_hash, failures, bulk_id AS last_send, failed_at AS last_failed_at,
+    undeliverable_at AS left_out_since
+FROM number_failure WHERE tenant_id = $1 AND number_hash IN ({_HASHES}) ORDER BY number_hash
+"""  # noqa: S608 - of constants
+_REQUESTS: Final = f"""
+SELECT request_id AS id, received_at, channel, address, wording, due_on, state, created_by, ended_at, ended_by, reason
+FROM withdrawal_request
+WHERE tenant_id = $1 AND number_hashes && ARRAY({_HASHES}) ORDER BY received_at LIMIT $3
+"""  # noqa: S608
+
+
+async def failures_of(tx: Tx, tenant_id: UUID, customer_id: int) -> list[Record]:
+    """How often messages to the customer's numbers failed for good."""
+    return await tx.fetch(_FAILURES, tenant_id, customer_id)
+
+
+async def requests_of(tx: Tx, tenant_id: UUID, customer_id: int, limit: int) -> list[Record]:
+    """Withdrawals that waited and were applied to the customer's numbers."""
+    return await tx.fetch(_REQUESTS, tenant_id, customer_id, limit)
