@@ -53,7 +53,8 @@ async def send_message(request: Request, caller: Annotated[Caller, requires(*SEN
 
     Of several each is answered by itself, in order: one that is refused (a number that is none, or has opted out) keeps
     none of the others back, and the answer is 207. A request that cannot be read, or holds a field that is not known,
-    is refused as a whole. All that is taken is committed at once, under the one idempotency key.
+    is refused as a whole. All that is taken is committed at once, under the one idempotency key, which stands for the
+    request as it is written: with the same number spelled otherwise it is refused (409).
     """
     found = read(request, await body_of(request))
     asked = _several(request, caller, found) if isinstance(found, list) else _one(request, caller, found)
