@@ -13,6 +13,7 @@ from fastapi.exceptions import RequestValidationError
 from pydantic import AfterValidator, AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field, Strict
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
+from starlette.requests import ClientDisconnect
 from starlette.responses import Response
 
 from muster.kit import observe, problems
@@ -157,6 +158,7 @@ def _handlers() -> dict[int | type[Exception], Handler]:
         Problem: _on_problem,
         HTTPException: _on_http,
         RequestValidationError: _on_not_valid,
+        ClientDisconnect: _on_broken_off,
         asyncpg.DataError: _on_bad_value,
         UnicodeEncodeError: _on_bad_value,
         **dict.fromkeys(busy, _on_busy),
@@ -177,6 +179,12 @@ async def _on_http(request: Request, error: HTTPException) -> Response:
     limit = {"limit_bytes": exchange(request).body_bytes_max} if error.status_code == 413 else {}
     detail = f"At most {limit['limit_bytes']} bytes are read here." if limit else None
     return problem_response(Problem(error.status_code, code, title, detail, **limit).with_headers(error.headers or {}))
+
+
+async def _on_broken_off(_: Request, __: Exception) -> Response:
+    """Who hung up hears nothing of it; what is counted is no failure of ours."""
+    errors = [{"field": "body", "code": "broken_off", "message": "ended before all of it had come"}]
+    return problem_response(Problem(400, *_TITLES[400], errors=errors))
 
 
 async def _on_busy(request: Request, error: Exception) -> Response:

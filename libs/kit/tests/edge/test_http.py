@@ -170,6 +170,31 @@ async def test_wrong_input_is_not_repeated_to_whoever_reads_the_answer(client_of
     assert "secret" not in answer.text
 
 
+async def test_whoever_hangs_up_before_the_end_of_a_body_is_no_failure_of_ours(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    router, said = APIRouter(), []
+
+    @router.post("/all")
+    @public
+    async def take(request: Request) -> int:
+        return len(await request.body())
+
+    pieces = iter([{"type": "http.request", "body": b"half", "more_body": True}, {"type": "http.disconnect"}])
+
+    async def receive() -> Any:
+        return next(pieces)
+
+    async def send(message: Any) -> None:
+        said.append(message)
+
+    scope = {"type": "http", "method": "POST", "path": "/all", "raw_path": b"/all", "query_string": b"", "headers": []}
+    await create_app("kit", routers=[router], state={})(scope, receive, send)
+
+    assert said[0]["status"] == 400
+    assert "http.failed" not in caplog.text
+
+
 async def test_malformed_json_names_the_position(client_of: ClientOf) -> None:
     content, headers = b'{"count": 1,\n "text" "x"}', {"Content-Type": "application/json"}
     answer = await client_of(routes()).post("/things/1", content=content, headers=headers)
