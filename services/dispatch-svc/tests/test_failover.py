@@ -219,6 +219,26 @@ async def test_the_account_of_the_default_route_is_drained_without_loss_and_what
     await world.assert_laws(db)
 
 
+async def test_what_waits_follows_a_route_that_leads_to_another_account_and_to_that_alone(db: Database) -> None:
+    send = Send(recipients=10)
+    async with operator(db, settings()) as op:
+        await op.create("smpp", 2775)
+        await op.create("east", 2776)
+        await route_to(db, "smpp")
+        await world.queue(db, send)
+        failover = Failover(db, settings())
+        await failover.look()
+        async with db.worker() as tx:
+            assert len(await queue.waiting(tx, "smpp", 10, 10)) == 1
+
+        await lead(op, ("east", 1))
+        await failover.look()
+
+    async with db.worker() as tx:
+        assert await queue.waiting(tx, "smpp", 10, 10) == [], "nobody sends by it any more: it would wait for ever"
+        assert len(await queue.waiting(tx, "east", 10, 10)) == 1
+
+
 async def test_a_chunk_that_is_led_elsewhere_between_a_look_and_its_claim_is_not_claimed(db: Database) -> None:
     send = Send(recipients=10)
     await world.queue(db, send)

@@ -59,8 +59,6 @@ class Failover:
         return False
 
     async def _lead(self, table: Table) -> None:
-        if not table.ways:
-            return  # there is nothing to choose
         after, moved = _BEGIN, 0
         while True:
             async with self._db.worker() as tx:
