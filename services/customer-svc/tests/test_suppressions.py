@@ -112,7 +112,11 @@ async def test_what_was_entered_by_mistake_is_taken_back_with_a_reason_and_conse
 
 async def test_the_persons_own_stop_is_no_mistake_of_the_business(salon: Any, settings: CustomerSettings) -> None:
     number_hash = hash_of(salon, settings, "+61412000001")
-    await salon.hear(handlers.on_opt_out_received, opt_out(salon, number_hash))
+    await salon.hear(handlers.on_opt_out_received, opt_out(salon, number_hash, scope=SUPPRESSION_SCOPE_MARKETING))
+    refused = await salon.ask("DELETE", f"/v1/suppressions/{number_hash.hex()}?reason=typo")
+    assert (refused.status_code, refused.json()["code"]) == (409, "own_word_needed")
+    # Nor does it become one when the business enters the number too.
+    assert (await upload(salon, b"0412000001")).json()["suppressed"] == 1
     refused = await salon.ask("DELETE", f"/v1/suppressions/{number_hash.hex()}?reason=typo")
     assert (refused.status_code, refused.json()["code"]) == (409, "own_word_needed")
     assert len((await salon.ask("GET", "/v1/suppressions")).json()["items"]) == 1

@@ -30,8 +30,17 @@ SELECT pg_advisory_xact_lock_shared(hashtextextended('suppressions/' || $1::text
 """
 _LOCK_ALL = "SELECT pg_advisory_xact_lock(hashtextextended('suppressions/' || $1::text, 0))"
 _STATE = """
-SELECT s.version, s.suppressed, s.scope, v.source, coalesce(v.given_at, v.changed_at) AS since
+SELECT s.version, s.suppressed, s.scope, coalesce(own.source, v.source) AS source,
+    coalesce(v.given_at, v.changed_at) AS since
 FROM suppression s JOIN suppression_version v USING (tenant_id, number_hash, version)
+    -- What the person has asked for since it was lifted last is not forgotten when somebody enters the number too.
+    LEFT JOIN LATERAL (
+        SELECT o.source FROM suppression_version o
+        WHERE o.tenant_id = s.tenant_id AND o.number_hash = s.number_hash AND o.suppressed
+            AND o.source NOT IN ('person', 'upload') AND o.version > (
+                SELECT coalesce(max(l.version), 0) FROM suppression_version l
+                WHERE l.tenant_id = s.tenant_id AND l.number_hash = s.number_hash AND NOT l.suppressed)
+        ORDER BY o.version DESC LIMIT 1) own ON true
 WHERE s.tenant_id = $1 AND s.number_hash = $2
 """
 _CURRENT = "SELECT suppressed, scope FROM suppression WHERE tenant_id = $1 AND number_hash = $2"
