@@ -14,7 +14,7 @@ OTHERS = {
     # Rooms that one service alone needs, each with its reason in ARCHITECTURE.md.
     "credit-svc": {"payment"},
     "dispatch-svc": {"sender", "failpoint"},
-    "customer-svc": {"gatherer", "planner", "scheduler"},
+    "customer-svc": {"gatherer", "importer", "planner", "scheduler"},
     "report-svc": {"stream"},
     "reply-svc": {"mail"},
 }

@@ -30,6 +30,7 @@ import muster.reply.main as reply
 import muster.report.main as report
 import muster.tenant.main as tenant
 from muster.credit.settings import CreditSettings
+from muster.customer.importer.engine import Inline
 from muster.customer.settings import CustomerSettings
 from muster.dispatch.settings import DispatchSettings
 from muster.events import TOPICS
@@ -61,7 +62,11 @@ def specs() -> dict[str, Spec]:
     base: dict[str, Any] = {"environment": "development", "database_app": "simulated", "database_worker": "simulated"}
     keys: dict[str, Any] = {**base, "hash_key": KEY}
     customers = CustomerSettings(
-        **keys, bulk_id_key=ID_KEY, customer_plan_idle_ms=3_000, customer_schedule_idle_ms=20_000
+        **keys,
+        bulk_id_key=ID_KEY,
+        customer_plan_idle_ms=3_000,
+        customer_schedule_idle_ms=20_000,
+        customer_import_idle_ms=20_000,
     )
     dispatching = DispatchSettings(
         **keys, bulk_id_key=ID_KEY, carrier_port=PORT, carrier_response_timeout_s=RESPONSE_TIMEOUT_S, carrier_window=20,
@@ -191,6 +196,11 @@ class Relay:
         self.world.letters.append((self.world.loop.time(), recipients[0]))
 
 
+def _inline(**_: object) -> Any:
+    """What reads files of customers, without a process of its own."""
+    return Inline()
+
+
 def _app(service: str, *, routers: Any, state: Any, lifespan: Any = None) -> Any:
     """The app of a service, built once: its many models take longer than a whole seed."""
     if service not in _APPS:
@@ -241,6 +251,7 @@ def installed(world: World, chunk_max: int) -> Iterator[None]:
         (muster.kit.consumer.loop, "_POLL_MS", 5_000),
         (muster.customer.domain.planning, "CHUNK_RECIPIENTS_MAX", chunk_max),
         (customer, "_warm", _never),  # a thread comes back when it likes
+        (customer, "Child", _inline),  # and so does a process
         (os, "urandom", urandom.randbytes),
     ]
     with ExitStack() as stack:

@@ -15,6 +15,7 @@ from fastapi import FastAPI
 sys.path.insert(0, str(Path(__file__).parent))
 
 from gathering import KEY, gatherer_of
+from importing import importer_of
 
 from muster.customer.api import ROUTERS
 from muster.customer.events import MessageKind
@@ -197,6 +198,7 @@ async def salon(app: FastAPI, service_database: ServiceDatabases, settings: Cust
     app.state.db, app.state.desk = db, Desk(db)
     app.state.verifier, app.state.settings = Verifier(callers), settings
     app.state.gatherer = gatherer_of(db)
+    app.state.importer = importer_of(db, settings)
     await apply(db, handlers.on_tenant_changed, tenant(tenant_id), tenant(other_id, "GB"))
     await apply(db, handlers.on_sender_changed, *(sender(one) for one in (tenant_id, other_id)))
     await apply(db, handlers.on_rates_changed, rate("AU", 1), rate("GB", 1), rate("NZ", 2))

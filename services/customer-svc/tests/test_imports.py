@@ -6,6 +6,7 @@ import io
 from typing import Any
 
 import pytest
+from importing import importer_of
 
 HEADER = "First name,Last name,Mobile,Allow Bulk SMS"
 
@@ -60,15 +61,16 @@ async def test_the_same_file_twice_changes_nobody_and_says_so(salon: Any) -> Non
     assert await salon.count("customer_number") == 120
 
 
-async def test_two_imports_at_once_double_nobody_one_is_asked_to_wait(salon: Any) -> None:
+async def test_imports_at_once_are_all_taken_one_after_the_other_and_double_nobody(salon: Any) -> None:
     content = f"{HEADER}\n".encode() + b"".join(b"Ana%d,S,04120%05d,yes\n" % (i, i) for i in range(300))
 
     async def load() -> Any:
         return await salon.ask("POST", "/v1/customers/imports", content, Content_Type="text/csv")
 
-    answers = await asyncio.gather(*(load() for _ in range(4)))
-    assert {answer.status_code for answer in answers} == {201, 409}
-    assert {answer.json()["code"] for answer in answers if answer.status_code == 409} == {"import_running"}
+    answers = [answer.json() for answer in await asyncio.gather(*(load() for _ in range(4)))]
+    assert {answer["state"] for answer in answers} == {"done"}
+    assert {answer["created"] + answer["unchanged"] for answer in answers} == {300}
+    assert sum(answer["created"] for answer in answers) == 300
     assert await salon.count("customer") == 300
 
 
@@ -93,7 +95,9 @@ async def test_a_later_file_adds_and_does_not_bring_back_who_withdrew(salon: Any
 
 
 UNREADABLE = [
-    (b"", "no_mobile_column"),
+    (b"", "empty"),
+    (b"First name,Mobile\n", "no_rows"),
+    (b"\n\n", "no_mobile_column"),
     (b"Name,Town\nAna,Perth\n", "no_mobile_column"),
     (b"First name,Given name,Mobile\n", "repeated_column"),
     (",".join(["Mobile", *map(str, range(100))]).encode(), "too_many_columns"),
@@ -134,8 +138,8 @@ async def test_a_file_that_cannot_be_read_changes_nothing(salon: Any, subtests: 
             assert await salon.count("customer") == 0
 
 
-async def test_too_many_rows_name_the_limit_and_change_nothing(salon: Any, monkeypatch: Any, settings: Any) -> None:
-    object.__setattr__(settings, "customer_import_rows_max", 3)
+async def test_too_many_rows_name_the_limit_and_change_nothing(salon: Any, app: Any, settings: Any) -> None:
+    app.state.importer = importer_of(salon.db, settings.model_copy(update={"customer_import_rows_max": 3}))
     rows = f"{HEADER}\n" + "".join(f"A{i},S,041200000{i},yes\n" for i in range(4))
     answer = await salon.ask("POST", "/v1/customers/imports", rows.encode(), Content_Type="text/csv")
     assert (answer.status_code, answer.json()["code"]) == (422, "too_many_rows")
@@ -152,9 +156,9 @@ async def test_a_customer_with_too_many_numbers_is_named_by_row(salon: Any) -> N
 
 async def test_a_body_over_the_limit_is_refused_with_the_limit(salon: Any) -> None:
     answer = await salon.ask(
-        "POST", "/v1/customers/imports", b"x", Content_Type="text/csv", Content_Length=str(51 << 20)
+        "POST", "/v1/customers/imports", b"x", Content_Type="text/csv", Content_Length=str(513 << 20)
     )
-    assert (answer.status_code, answer.json()["limit_bytes"]) == (413, 50 << 20)
+    assert (answer.status_code, answer.json()["limit_bytes"]) == (413, 512 << 20)
 
 
 async def test_another_media_type_is_refused(salon: Any) -> None:

@@ -198,14 +198,34 @@ class Muster(Operating):
 
     # Customers and credits
 
-    def import_customers(self, csv: bytes) -> shapes.Import:
-        """Import customers from a CSV; rows that are wrong are listed by `import_errors`."""
-        headers = {"Content-Type": "text/csv", "Idempotency-Key": str(uuid.uuid4())}
-        answer = self._call("POST", "/v1/customers/imports", content=csv, headers=headers)
-        while answer["state"] not in ("done", "failed"):
-            time.sleep(RETRY_PAUSE_S)
-            answer = self.get(f"/v1/customers/imports/{answer['id']}")
+    def import_customers(self, content: bytes, **options: Query) -> shapes.Import:
+        """Import customers from a CSV, TSV or XLSX file, and wait for its end; rows that are wrong are listed by
+        `/v1/customers/imports/{id}/errors`. options: as the API has them (mode, match, list, consent, mapping …).
+
+        ApiError for a file that is refused as a whole.
+        """
+        begun = self.begin_import(content, **options)
+        for standing in self.watch_import(begun["id"]):
+            begun = standing
+        return begun
+
+    def begin_import(self, content: bytes, **options: Query) -> shapes.Import:
+        """Hand in a file of customers; it is imported in the background."""
+        headers = {"Content-Type": "application/octet-stream", "Idempotency-Key": str(uuid.uuid4())}
+        answer = self._call("POST", "/v1/customers/imports", content=content, headers=headers, params=_params(options))
         return cast(shapes.Import, answer)
+
+    def watch_import(self, import_id: str) -> Iterator[shapes.Import]:
+        """An import as it stands, again and again, until it has ended or waits to be started."""
+        while True:
+            standing = cast(shapes.Import, self.get(f"/v1/customers/imports/{segment(import_id)}"))
+            yield standing
+            if standing["state"] in ("done", "cancelled", "preview"):
+                return
+            problem = standing["problem"]
+            if problem is not None:
+                raise ApiError(422, {"title": "The file was refused", "detail": problem["message"], **problem})
+            time.sleep(RETRY_PAUSE_S)
 
     def credits(self) -> shapes.Credits:
         """The account as it stands."""

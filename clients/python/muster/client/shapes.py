@@ -26,8 +26,16 @@ class Import(TypedDict):
     id: str
     state: str
     rows: int
+    rows_total: int | None
     imported: int
+    created: int
+    updated: int
+    unchanged: int
     rejected: int
+    bytes: int
+    bytes_read: int
+    repairs: list[dict[str, Any]]
+    problem: dict[str, str] | None
 
 
 class Quote(TypedDict):

@@ -10,7 +10,7 @@ from muster.local.programs import program
 from muster.local.routes import ROUTES
 
 _BODY_BYTES_MAX = 1 << 20
-_IMPORT_BYTES_MAX = 128 << 20  # a million customers as CSV
+_IMPORT_BYTES_MAX = 512 << 20  # what customer-svc reads of a file of customers
 _IMPORTS = "^/v1/customers/imports$"
 _NANOSECONDS = 1_000_000_000
 _IDLE_MAX = 256

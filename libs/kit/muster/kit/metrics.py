@@ -141,6 +141,13 @@ withdrawals_waiting = Gauge(
     ["part"],
 )
 
+# --- Imports (customer-svc importer) ---
+imports = Counter(
+    "muster_imports", "Imports of customers that have ended, by how: done, refused, cancelled.", ["outcome"]
+)
+imports_failed = Counter("muster_imports_failed", "Imports that a defect of ours has ended. Alert on the first.")
+import_rows = Counter("muster_import_rows", "Rows of imports by what became of them.", ["outcome"])
+
 # --- Limits (customer-svc) ---
 pumping_refused = Counter(
     "muster_pumping_refused",

@@ -3,6 +3,7 @@ nothing but these and `dedicated` (for advisory locks) gives a connection.
 """
 
 import asyncio
+import io
 import itertools
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Iterable, Sequence
 from contextlib import asynccontextmanager, suppress
@@ -133,6 +134,10 @@ class Tx:
         temporary table and INSERT ... SELECT, or INSERT ... SELECT unnest.
         """
         return await self._connection.copy_records_to_table(table, records=records, columns=columns)
+
+    async def copy_text_to_table(self, table: str, rows: bytes, *, columns: Sequence[str]) -> str:
+        """COPY rows that are in its text format already; see `copy_records_to_table`."""
+        return await self._connection.copy_to_table(table, source=io.BytesIO(rows), columns=columns)
 
     @asynccontextmanager
     async def savepoint(self) -> AsyncIterator[None]:

@@ -11,7 +11,7 @@ import unicodedata
 import uuid
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Final
+from typing import Any, Final
 
 import phonenumbers
 from phonenumbers import PhoneNumberType, shortnumberinfo
@@ -95,6 +95,13 @@ def country_of(e164: str | int) -> str:
     digits = str(e164).removeprefix("+")
     textable = read_international(digits)
     return textable[1] if textable is not None else _country_by_phonenumbers(digits)
+
+
+def is_dialled_with_zero(country: str) -> bool:
+    """Whether numbers of this country are dialled with a zero first, which a spreadsheet that takes them for amounts
+    loses."""
+    metadata: Any = phonenumbers.PhoneMetadata.metadata_for_region(country)
+    return metadata is not None and metadata.national_prefix == "0"
 
 
 def is_textable(number: int, country: str) -> bool:

@@ -7,6 +7,11 @@ from muster.customer import events
 from muster.customer.domain import calendars
 from muster.customer.gatherer import Gatherer
 from muster.customer.handlers import facts, guarding, messages, undeliverable, withdrawals
+from muster.customer.importer import sweeping
+from muster.customer.importer.applying import Secrets as ImportSecrets
+from muster.customer.importer.engine import Child, Inline
+from muster.customer.importer.turns import Importer
+from muster.customer.importer.turns import Limits as ImportLimits
 from muster.customer.planner import Limits, Planner
 from muster.customer.scheduler import Limits as SchedulerLimits
 from muster.customer.scheduler import Scheduler
@@ -21,6 +26,8 @@ _REPEATED_MAX = 10_000
 _FORGET_S = 600.0
 _MEASURE_S = 60.0
 _WARM_S = 20.0
+_SMALL_BLOCK_ROWS = 500
+_CHILD_IDLE_S = 30.0
 
 
 async def api(process: Process[CustomerSettings]) -> None:
@@ -28,7 +35,11 @@ async def api(process: Process[CustomerSettings]) -> None:
     from muster.customer.api import ROUTERS
 
     db = await connect(process)
-    serve_api(process, db, ROUTERS, gatherer=_gatherer(db, process.settings))
+    settings = process.settings
+    # Small files are imported while their sender waits: nothing of them is worth another process.
+    inline = Inline()
+    importer = Importer(db, inline, inline, _import_secrets(settings), _import_limits(settings, _SMALL_BLOCK_ROWS))
+    serve_api(process, db, ROUTERS, gatherer=_gatherer(db, settings), importer=importer)
     process.supervise("calendars", _warm())
     process.ready()
     await process.stopped()
@@ -68,6 +79,7 @@ async def worker(process: Process[CustomerSettings]) -> None:
         db, settings.bulk_id_key_bytes, _scheduler_limits(settings), relay.wake, guard=settings.limits
     )
     process.supervise("scheduler", scheduler.run())
+    _start_importer(process, db)
     process.supervise("calendars", _warm())
     process.supervise("counters", repeat("counters", _FORGET_S, lambda: guarding.forget(db)))
     failures, after_s = (
@@ -81,6 +93,39 @@ async def worker(process: Process[CustomerSettings]) -> None:
     process.supervise("withdrawals", repeat("withdrawals", _MEASURE_S, lambda: withdrawals.measure(db)))
     process.ready()
     await process.stopped()
+
+
+def _start_importer(process: Process[CustomerSettings], db: Database) -> None:
+    """Read and apply files of customers, each in a process of its own, so that sends do not wait for it."""
+    settings = process.settings
+    reads, parses = (
+        Child(idle_s=_CHILD_IDLE_S, memory_bytes_max=settings.customer_import_memory_bytes) for _ in range(2)
+    )
+    secrets = _import_secrets(settings)
+    importer = Importer(db, reads, parses, secrets, _import_limits(settings, settings.customer_import_batch_rows))
+    process.supervise("importer.read", importer.run_reader())
+    process.supervise("importer.apply", importer.run_applier())
+    process.on_stop(reads.stop)
+    process.on_stop(parses.stop)
+    kept = sweeping.Kept(
+        upload_min=settings.customer_import_upload_min,
+        preview_d=settings.customer_import_preview_d,
+        rejected_d=settings.customer_import_rejected_d,
+    )
+    process.supervise("imports", repeat("imports", _FORGET_S, lambda: sweeping.sweep(db, kept)))
+
+
+def _import_secrets(settings: CustomerSettings) -> ImportSecrets:
+    return ImportSecrets(settings.hash_key_bytes, settings.hash_generation)
+
+
+def _import_limits(settings: CustomerSettings, block_rows: int) -> ImportLimits:
+    return ImportLimits(
+        rows_max=settings.customer_import_rows_max,
+        block_rows=block_rows,
+        idle_ms=settings.customer_import_idle_ms,
+        timeout_ms=settings.customer_plan_freeze_timeout_ms,
+    )
 
 
 async def _warm() -> None:

@@ -14,10 +14,33 @@ class CustomerSettings(ServiceSettings):
     bulk_id_key: SecretStr = Field(default=SecretStr(""), description="hexadecimal; ids of sends carry a check by it")
 
     customer_batch_max: int = Field(default=500, ge=1, le=5_000, description="events of one transaction")
-    customer_import_bytes_max: int = Field(default=50 << 20, ge=1)
-    customer_import_rows_max: int = Field(default=1_000_000, ge=1)
-    customer_import_batch_rows: int = Field(default=2_000, ge=1, description="rows of one statement")
-    customer_import_timeout_s: float = Field(default=600.0, gt=0)
+    customer_import_bytes_max: int = Field(
+        default=512 << 20, ge=1, le=4 << 30, description="of a file of customers; larger ones are refused"
+    )
+    customer_import_rows_max: int = Field(default=1_000_000, ge=1, le=100_000_000, description="rows of one file")
+    customer_import_batch_rows: int = Field(
+        default=5_000, ge=1, le=100_000, description="rows of one transaction, after which an import goes on"
+    )
+    customer_import_once_bytes: int = Field(
+        default=256 << 10, ge=0, le=16 << 20, description="files up to this size are imported while their sender waits"
+    )
+    customer_import_wait_s: float = Field(default=20.0, gt=0, le=300, description="and for no longer than this")
+    customer_import_open_max: int = Field(
+        default=20, ge=1, le=1_000, description="imports of one tenant that have not ended; more are refused"
+    )
+    customer_import_upload_min: int = Field(
+        default=15, ge=1, le=1_440, description="an upload of which nothing has come for this long is dropped"
+    )
+    customer_import_preview_d: int = Field(
+        default=7, ge=1, le=365, description="an import that nobody starts is cancelled after this"
+    )
+    customer_import_rejected_d: int = Field(
+        default=30, ge=1, le=3_650, description="rows that were left out can be downloaded for this long"
+    )
+    customer_import_idle_ms: int = Field(default=250, ge=1, le=60_000, description="pause when nothing is to import")
+    customer_import_memory_bytes: int = Field(
+        default=400 << 20, ge=100 << 20, le=64 << 30, description="what a process that reads one file may hold"
+    )
     customer_audience_ids_max: int = Field(default=10_000, ge=1)
     customer_search_budget_ms: int = Field(
         default=40, ge=1, le=10_000, description="a page or count of customers goes through them no longer than this"

@@ -14,6 +14,7 @@ from muster.client.commands import (
     carrier,
     consents,
     customers,
+    importing,
     laws,
     message,
     money,
@@ -33,6 +34,10 @@ app.command("number")(texts.number)
 app.add_typer(texts.replies, name="reply")
 people.register(customers.app)
 app.add_typer(customers.app, name="customers")
+customers.app.command("import")(importing.import_file)
+customers.app.command("start")(importing.start)
+customers.app.command("cancel")(importing.cancel)
+customers.app.command("imports")(importing.imports)
 customers.app.command("consent")(consents.record)
 customers.app.command("consents")(consents.history)
 customers.app.command("evidence")(consents.evidence)

@@ -1,4 +1,4 @@
-"""`muster customers`: import them from a CSV, find one, say where one is."""
+"""`muster customers`: find one, say where one is; importing.py has the import of files."""
 
 from typing import Annotated
 
@@ -13,25 +13,6 @@ app = typer.Typer(no_args_is_help=True, help="Customers: import, find, zone.")
 @app.callback()
 def describe() -> None:
     """Customers: import, find, zone."""
-
-
-@app.command("import")
-def import_csv(
-    file: Annotated[
-        typer.FileBinaryRead,
-        typer.Argument(
-            help="a CSV with a header, such as First name,Last name,Mobile,Allow Bulk SMS; - for standard input"
-        ),
-    ],
-    as_json: AsJson = False,  # noqa: FBT002
-) -> None:
-    """Import customers from a CSV; bad rows are left out and listed."""
-    with Muster(Connection.from_environment()) as muster:
-        done = muster.import_customers(file.read())
-        show(dict(done), as_json=as_json)
-        if done["rejected"]:
-            errors = muster.pages(f"/v1/customers/imports/{done['id']}/errors")
-            show_rows(errors, ("row", "field", "message"), as_json=as_json)
 
 
 @app.command("find")

@@ -8,6 +8,7 @@ from muster.customer.api import (
     consents,
     customers,
     finding,
+    import_errors,
     imports,
     laws,
     limits,
@@ -41,6 +42,7 @@ def _handlers(settings: "CustomerSettings") -> "Mapping[str, Handler]":
 ROUTERS = (
     imports.router,  # before customers: /v1/customers/imports is no id
     finding.router,  # and its count is none either
+    import_errors.router,
     customers.router,
     merging.router,
     own_fields.router,

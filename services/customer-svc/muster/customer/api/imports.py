@@ -1,107 +1,164 @@
-"""/v1/customers/imports: a CSV of customers, taken as a whole; bad rows are left out and listed."""
+"""/v1/customers/imports: files of customers, in the background; bad rows are left out, listed and given back."""
 
-import csv
-import hashlib
-import io
-import tempfile
-from collections.abc import AsyncIterator
-from datetime import datetime
-from typing import IO, Annotated
+from typing import Annotated, Any
 from uuid import UUID
 
-from fastapi import APIRouter, Request, Response
-from fastapi.responses import StreamingResponse
-from starlette.datastructures import UploadFile
+import orjson
+from fastapi import APIRouter, Query, Request, Response
 
-from muster.customer.api.common import problem_of, reader_of, settings_of, tenant_of
-from muster.customer.api.csv_file import records_of
-from muster.customer.domain.customers import NumberReader
-from muster.customer.domain.importing import Columns, ImportRow, RowError, read_header, read_row, repeated
+from muster.customer.api.common import problem_of, settings_of, tenant_of
+from muster.customer.api.import_shapes import (
+    ConsentText,
+    ImportOut,
+    ListText,
+    MappingText,
+    MatchText,
+    ModeText,
+    PreviewOut,
+    SourceText,
+    StartIn,
+    WordingText,
+    changed,
+    import_out,
+    options_from,
+)
+from muster.customer.api.import_upload import receive
+from muster.customer.domain.import_columns import read_header
+from muster.customer.domain.import_options import ImportOptions
 from muster.customer.domain.refusal import Refusal
-from muster.customer.store import customers, fields, imports
+from muster.customer.importer.blocks import options_of, packed_options
+from muster.customer.importer.previewing import preview
+from muster.customer.importer.reading import end, remember
+from muster.customer.importer.turns import Importer
+from muster.customer.store import imports
 from muster.kit import audit
 from muster.kit.auth import ANY_TENANT_ROLE, Begin, Caller, Tx, requires, tenant_tx, tx_of_tenant
-from muster.kit.http import Model, allow
+from muster.kit.http import Model, exchange
 from muster.kit.idempotency import Once, idempotent
 from muster.kit.ids import uuid7
 from muster.kit.outbox import emit
 from muster.kit.pages import CursorText, Limit, Page, decode_cursor, page_of
 from muster.kit.pg import Record
-from muster.kit.problems import Problem, conflict, not_found, unprocessable
+from muster.kit.problems import Problem, conflict, not_found
 
 router = APIRouter(prefix="/v1/customers/imports")
 
-_IN_MEMORY_BYTES_MAX = 4 << 20
-_READ_CHARACTERS = 1 << 16
-_ERRORS_AT_ONCE = 1_000
-_CSV_ERRORS = "row,field,column,code,message\r\n"
+_UPLOAD_S = 3_600.0
+_BINARY = {"schema": {"type": "string", "format": "binary"}}
+_XLSX = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
+_BODY = {
+    "required": True,
+    "content": {
+        "text/csv": {"schema": {"type": "string"}},
+        "text/tab-separated-values": {"schema": {"type": "string"}},
+        _XLSX: _BINARY,
+        "application/octet-stream": _BINARY,
+        "multipart/form-data": {
+            "schema": {
+                "type": "object",
+                "required": ["file"],
+                "properties": {"file": {"type": "string", "format": "binary"}},
+            }
+        },
+    },
+}
 
 
-class ImportOut(Model):
-    """The figures of an import: rows = imported + rejected, imported = created + updated + unchanged."""
+class _Taken(Model):
+    """What is stored under an idempotency key: how the import stands is looked up each time."""
 
     id: UUID
-    state: str
-    rows: int
-    imported: int
-    created: int
-    updated: int
-    unchanged: int
-    rejected: int
-    errors_url: str
-    created_at: datetime
-
-
-class ErrorOut(Model):
-    """What was wrong in a row (from 1, the first after the header). column: the header as the file writes it."""
-
-    row: int
-    field: str
-    column: str
-    code: str
-    message: str
 
 
 @router.post(
     "",
-    status_code=201,
+    status_code=202,
     response_model=ImportOut,
-    dependencies=[allow(body_bytes_max=50 << 20, timeout_s=600)],
-    openapi_extra={
-        "requestBody": {
-            "required": True,
-            "content": {
-                "text/csv": {"schema": {"type": "string"}},
-                "multipart/form-data": {
-                    "schema": {
-                        "type": "object",
-                        "required": ["file"],
-                        "properties": {"file": {"type": "string", "format": "binary"}},
-                    }
-                },
-            },
-        }
-    },
+    responses={201: {"model": ImportOut, "description": "A small file, imported"}},
+    openapi_extra={"requestBody": _BODY},
 )
 async def import_customers(
     request: Request,
     caller: Annotated[Caller, requires(*ANY_TENANT_ROLE)],
     begin: Annotated[Begin, tx_of_tenant],
     once: Annotated[Once, idempotent],
+    mode: ModeText = "add_and_update",
+    match: MatchText = "person",
+    list: ListText = "",
+    consent: ConsentText = "",
+    consent_wording: WordingText = "",
+    consent_source: SourceText = "",
+    mapping: MappingText = "",
+    preview: Annotated[bool, Query(description="read it, and wait until somebody starts it")] = False,  # noqa: FBT002
+    encoding: Annotated[str, Query(max_length=40, description="such as cp1252; found out by itself")] = "",
+    separator: Annotated[str, Query(max_length=1, description="between cells; found out by itself")] = "",
+    file_name: Annotated[str, Query(max_length=200, description="to know it again in the list of imports")] = "",
 ) -> Response:
-    """Import a CSV of at most 50 MB, a million rows and 100 columns, all of it or nothing.
+    """Import a CSV, TSV or XLSX file of at most 512 MiB, a million rows and 100 columns.
 
-    The first line names the columns. Rows that cannot be read are left out and listed. A person who is known by names
-    and numbers is updated, so that the same file twice changes nothing.
+    The first line names the columns. The file is read as a whole before anybody is changed: one that cannot be read
+    changes nothing. Then rows that cannot be read are left out and listed, and the same file twice changes nothing. A
+    small file is answered with 201 once it is imported; for others ask how they stand.
     """
-    with tempfile.SpooledTemporaryFile(_IN_MEMORY_BYTES_MAX) as file:
-        digest = await _receive(request, file)
-        async with begin(caller.tenant_id) as tx:
+    options = options_from(mode, match, list, (consent, consent_wording, consent_source), mapping)
+    if isinstance(options, Refusal):
+        raise problem_of(options)
+    settings = settings_of(request)
+    exchange(request).allow(body_bytes_max=settings.customer_import_bytes_max, timeout_s=_UPLOAD_S)
+    stored = {**packed_options(options), "encoding": encoding, "separator": separator}
+    import_id = uuid7()
+    async with begin(caller.tenant_id) as tx:
+        await tenant_of(request, tx, caller.tenant_id)
+        if await imports.count_open(tx, caller.tenant_id) >= settings.customer_import_open_max:
+            raise _too_many(settings.customer_import_open_max)
+        await imports.begin(tx, caller.tenant_id, import_id, file_name, caller.user_id)
+    try:
+        digest, size = await receive(request, begin, caller.tenant_id, import_id)
+        answer = await _take(begin, caller, once, import_id, digest, stored, preview=preview)
+    except BaseException:
+        await _drop(begin, caller.tenant_id, import_id)
+        raise
+    taken = UUID(orjson.loads(answer.body)["id"])
+    if taken != import_id:
+        await _drop(begin, caller.tenant_id, import_id)
+    return await _answer(request, begin, caller, taken, answer, small=size <= settings.customer_import_once_bytes)
 
-            async def make() -> tuple[int, Model]:
-                return 201, await _import(request, tx, caller, file)
 
-            return await once.answer(tx, caller, digest, make)
+async def _take(
+    begin: Begin, caller: Caller, once: Once, import_id: UUID, digest: bytes, stored: dict[str, Any], *, preview: bool
+) -> Response:
+    async with begin(caller.tenant_id) as tx:
+
+        async def make() -> tuple[int, Model]:
+            if not await imports.uploaded(tx, caller.tenant_id, import_id, stored, preview=preview):
+                raise conflict("import_given_up", "This upload was given up", "It took too long, or was cancelled.")
+            await emit(tx, audit.record(caller, "customers-imported", "import", str(import_id)))
+            return 202, _Taken(id=import_id)
+
+        return await once.answer(tx, caller, digest, make)
+
+
+async def _drop(begin: Begin, tenant_id: UUID, import_id: UUID) -> None:
+    async with begin(tenant_id) as tx:
+        await imports.drop(tx, tenant_id, import_id)
+
+
+async def _answer(
+    request: Request, begin: Begin, caller: Caller, import_id: UUID, answer: Response, *, small: bool
+) -> Response:
+    """How it stands; a small one is imported first, and what is wrong with it as a whole is the answer."""
+    if small:
+        importer: Importer = request.app.state.importer
+        await importer.drive(caller.tenant_id, import_id, settings_of(request).customer_import_wait_s)
+    async with begin(caller.tenant_id) as tx:
+        row = await _found(tx, caller, import_id)
+    if row["state"] == imports.REFUSED and small:
+        problem = orjson.loads(row["problem"])
+        raise problem_of(Refusal(problem["field"], problem["code"], problem["message"], {"import_id": str(import_id)}))
+    status = 201 if row["state"] == imports.DONE else 202
+    replayed = {name: value for name, value in answer.headers.items() if name.lower() == "idempotent-replayed"}
+    headers = {"Location": f"/v1/customers/imports/{import_id}", **replayed}
+    return Response(import_out(row).model_dump_json(), status, headers=headers, media_type="application/json")
 
 
 @router.get("")
@@ -114,189 +171,107 @@ async def list_imports(
     """Imports, the newest first."""
     before = decode_cursor(cursor, {"id": UUID})["id"] if cursor else None
     rows = await imports.page_of_imports(tx, caller.tenant_id, before, limit + 1)
-    return page_of(rows, limit, _out, lambda row: {"id": row["import_id"]})
+    return page_of(rows, limit, import_out, lambda row: {"id": row["import_id"]})
 
 
 @router.get("/{import_id}")
 async def get_import(
     import_id: UUID, caller: Annotated[Caller, requires(*ANY_TENANT_ROLE)], tx: Annotated[Tx, tenant_tx]
 ) -> ImportOut:
-    """The figures of an import."""
-    return await _shown(tx, caller, import_id)
+    """How far an import is, and its figures."""
+    return import_out(await _found(tx, caller, import_id))
 
 
-@router.get("/{import_id}/errors", response_model=Page[ErrorOut])
-async def import_errors(
+@router.get("/{import_id}/preview")
+async def preview_import(
     import_id: UUID,
     request: Request,
     caller: Annotated[Caller, requires(*ANY_TENANT_ROLE)],
-    begin: Annotated[Begin, tx_of_tenant],
-    limit: Limit = 50,
-    cursor: CursorText = None,
-) -> Response:
-    """What was wrong, in the order of the file: JSON pages, or all of it as CSV with `Accept: text/csv`."""
-    async with begin(caller.tenant_id) as tx:
-        await _shown(tx, caller, import_id)
-        if "text/csv" in request.headers.get("accept", ""):
-            headers = {"Content-Disposition": f'attachment; filename="import-{import_id}-errors.csv"'}
-            lines = _error_lines(begin, caller, import_id)
-            return StreamingResponse(lines, media_type="text/csv; charset=utf-8", headers=headers)
-        after = decode_cursor(cursor, {"ordinal": int})["ordinal"] if cursor else 0
-        rows = await imports.page_of_errors(tx, caller.tenant_id, import_id, after, limit + 1)
-    page = page_of(rows, limit, _error, lambda row: {"ordinal": row["ordinal"]})
-    return Response(page.model_dump_json(), media_type="application/json")
+    tx: Annotated[Tx, tenant_tx],
+    mapping: MappingText = "",
+) -> PreviewOut:
+    """What the file was found to be, its first rows, and what is wrong with them; with `mapping` as if that were
+    said. While it is read, 409."""
+    row = await _found(tx, caller, import_id)
+    options = _options(row)
+    if mapping:
+        stated = options.consent
+        consent = (stated.kind.value, stated.wording, stated.source) if stated else ("", "", "")
+        tried = options_from(options.mode, options.match, options.list, consent, mapping)
+        if isinstance(tried, Refusal):
+            raise problem_of(tried)
+        options = tried
+    tenant = await tenant_of(request, tx, caller.tenant_id)
+    shown = await preview(tx, caller.tenant_id, row, options, tenant.country)
+    if shown is None:
+        raise _not_there(row)
+    return PreviewOut.model_validate(shown)
 
 
-async def _error_lines(begin: Begin, caller: Caller, import_id: UUID) -> AsyncIterator[str]:
-    yield _CSV_ERRORS
-    after = 0
-    while True:
-        async with begin(caller.tenant_id) as tx:
-            rows = await imports.page_of_errors(tx, caller.tenant_id, import_id, after, _ERRORS_AT_ONCE)
-        if not rows:
-            return
-        after = rows[-1]["ordinal"]
-        text = io.StringIO(newline="")
-        csv.writer(text).writerows(
-            (row["row"], row["field"], _safe(row["column"]), row["code"], row["message"]) for row in rows
-        )
-        yield text.getvalue()
-
-
-def _safe(cell: str) -> str:
-    """A header comes from the file of whoever sent it: a spreadsheet must not read it as a formula."""
-    return f"'{cell}" if cell[:1] in "=+-@\t\r" and cell else cell
-
-
-async def _receive(request: Request, file: IO[bytes]) -> bytes:
-    """Copy the body, or the one file of a form, into `file`; the SHA-256 of it."""
-    digest = hashlib.sha256()
-    async for chunk in _chunks(request):
-        digest.update(chunk)
-        file.write(chunk)
-    return digest.digest()
-
-
-async def _chunks(request: Request) -> AsyncIterator[bytes]:
-    media_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
-    if media_type == "multipart/form-data":
-        async with request.form(max_files=1, max_fields=10) as form:
-            upload = form.get("file")
-            if not isinstance(upload, UploadFile):
-                raise unprocessable("file", "missing", "the form needs a file of this name")
-            while chunk := await upload.read(_READ_CHARACTERS):
-                yield chunk
-        return
-    if media_type not in ("text/csv", "text/plain", "application/csv", "application/vnd.ms-excel"):
-        title = "The body is not of a type that is read here"
-        raise Problem(415, "unsupported_media_type", title, "Send text/csv.", field="Content-Type")
-    async for chunk in request.stream():
-        yield chunk
-
-
-async def _import(request: Request, tx: Tx, caller: Caller, file: IO[bytes]) -> ImportOut:
-    settings = settings_of(request)
-    reader = reader_of(request, await tenant_of(request, tx, caller.tenant_id))
-    if not await imports.take_turn(tx, caller.tenant_id):
-        raise conflict("import_running", "Another import is running", "Customers are imported one file at a time.")
-    records = records_of(file)
-    if isinstance(records, Refusal):
-        raise problem_of(records)
-    columns = read_header(next(records, []))
+@router.post("/{import_id}/start", status_code=202)
+async def start_import(
+    import_id: UUID, body: StartIn, caller: Annotated[Caller, requires(*ANY_TENANT_ROLE)], tx: Annotated[Tx, tenant_tx]
+) -> ImportOut:
+    """Import a file that was looked at. What its columns are said to hold is remembered for files with its header."""
+    row = await _locked(tx, caller, import_id)
+    if row["state"] != imports.PREVIEW:
+        if row["state"] in (imports.APPLYING, imports.DONE):
+            return import_out(row)
+        raise _not_there(row)
+    options = changed(_options(row), body)
+    if isinstance(options, Refusal):
+        raise problem_of(options)
+    header = tuple(orjson.loads(row["file"])["header"])
+    columns = read_header(header, options.mapping, options.key_field)
     if isinstance(columns, Refusal):
         raise problem_of(columns)
-    load = _Load(tx, caller, columns, reader, settings.customer_import_batch_rows)
-    for number, cells in enumerate(records, 1):
-        if load.rows >= settings.customer_import_rows_max:
-            raise unprocessable("file", "too_many_rows", f"at most {settings.customer_import_rows_max} rows are read")
-        await load.take(number, cells)
-    await load.finish()
-    await fields.keep_fields(tx, caller.tenant_id, dict(columns.own), caller.user_id)
-    await emit(tx, audit.record(caller, "customers-imported", "import", str(load.import_id)))
-    return await _shown(tx, caller, load.import_id)
+    if options.mapping:
+        await remember(tx, caller.tenant_id, header, options.mapping)
+    await imports.start(tx, caller.tenant_id, import_id, packed_options(options))
+    await emit(tx, audit.record(caller, "import-started", "import", str(import_id)))
+    return import_out(await _found(tx, caller, import_id))
 
 
-class _Load:
-    """Rows on their way into the database, in batches of one statement."""
-
-    def __init__(self, tx: Tx, caller: Caller, columns: Columns, reader: NumberReader, batch_rows: int) -> None:
-        self.import_id = uuid7()
-        self.rows = 0
-        self._tx = tx
-        self._caller = caller
-        self._columns = columns
-        self._reader = reader
-        self._batch_rows = batch_rows
-        self._good: list[ImportRow] = []
-        self._errors: list[RowError] = []
-        self._errors_saved = 0
-        self._created = self._updated = self._unchanged = self._rejected = 0
-        self._seen: set[bytes] = set()
-
-    async def take(self, number: int, cells: list[str] | csv.Error) -> None:
-        """Read one record; an empty one is no row."""
-        if not isinstance(cells, csv.Error) and not "".join(cells).strip():
-            return
-        self.rows += 1
-        row = read_row(self._columns, self._reader, number, cells)
-        if isinstance(row, ImportRow) and row.match_key in self._seen:
-            row = [repeated(number)]
-        if isinstance(row, ImportRow):
-            self._seen.add(row.match_key)
-            self._good.append(row)
-        else:
-            self._rejected += 1
-            self._errors.extend(row)
-        if len(self._good) + len(self._errors) >= self._batch_rows:
-            await self._flush()
-
-    async def _flush(self) -> None:
-        tenant_id, by = self._caller.tenant_id, self._caller.user_id
-        created, updated = await customers.import_customers(self._tx, tenant_id, self._good, self.import_id, by)
-        self._created += created
-        self._updated += updated
-        self._unchanged += len(self._good) - created - updated
-        await imports.save_errors(self._tx, tenant_id, self.import_id, self._errors_saved, self._errors)
-        self._errors_saved += len(self._errors)
-        self._good, self._errors = [], []
-
-    async def finish(self) -> None:
-        """Store the rest and the figures."""
-        await self._flush()
-        await imports.save_import(
-            self._tx,
-            self._caller.tenant_id,
-            self.import_id,
-            rows=self.rows,
-            created=self._created,
-            updated=self._updated,
-            unchanged=self._unchanged,
-            rejected=self._rejected,
-            by=self._caller.user_id,
-        )
+@router.post("/{import_id}/cancel")
+async def cancel_import(
+    import_id: UUID, caller: Annotated[Caller, requires(*ANY_TENANT_ROLE)], tx: Annotated[Tx, tenant_tx]
+) -> ImportOut:
+    """End an import. Rows that have been taken in stay, and are counted; the rest is not."""
+    row = await _locked(tx, caller, import_id)
+    if row["state"] == imports.DONE:
+        raise conflict("import_done", "This import is done", "There is nothing of it left to cancel.")
+    if row["state"] not in imports.ENDED:
+        await end(tx, caller.tenant_id, import_id, imports.CANCELLED)
+        await emit(tx, audit.record(caller, "import-cancelled", "import", str(import_id)))
+    return import_out(await _found(tx, caller, import_id))
 
 
-async def _shown(tx: Tx, caller: Caller, import_id: UUID) -> ImportOut:
+async def _found(tx: Tx, caller: Caller, import_id: UUID) -> Record:
     row = await imports.import_of(tx, caller.tenant_id, import_id)
     if row is None:
         raise not_found("import")
-    return _out(row)
+    return row
 
 
-def _out(row: Record) -> ImportOut:
-    return ImportOut(
-        id=row["import_id"],
-        state="done",
-        rows=row["rows"],
-        imported=row["created"] + row["updated"] + row["unchanged"],
-        created=row["created"],
-        updated=row["updated"],
-        unchanged=row["unchanged"],
-        rejected=row["rejected"],
-        errors_url=f"/v1/customers/imports/{row['import_id']}/errors",
-        created_at=row["created_at"],
-    )
+async def _locked(tx: Tx, caller: Caller, import_id: UUID) -> Record:
+    row = await imports.lock_import(tx, caller.tenant_id, import_id)
+    if row is None:
+        raise not_found("import")
+    return row
 
 
-def _error(row: Record) -> ErrorOut:
-    return ErrorOut(**{name: row[name] for name in ("row", "field", "column", "code", "message")})
+def _options(row: Record) -> ImportOptions:
+    packed = orjson.loads(row["options"])
+    if not packed:
+        raise _not_there(row)
+    return options_of(packed)
+
+
+def _not_there(row: Record) -> Problem:
+    detail = f"It is {row['state']}. Look at it after it was read and before it is started."
+    return conflict("import_not_waiting", "This import does not wait to be looked at", detail, state=row["state"])
+
+
+def _too_many(most: int) -> Problem:
+    detail = f"At most {most} imports of a business are under way at a time."
+    return conflict("too_many_imports", "Too many imports are under way", detail, limit=most)

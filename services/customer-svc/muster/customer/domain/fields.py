@@ -68,6 +68,11 @@ def judge_values(kinds: Mapping[str, Kind], values: Mapping[str, str]) -> dict[s
     return refusals or stored
 
 
+def wrong_value(kind: Kind) -> str:
+    """What to write where a value is not of this kind."""
+    return _WRONG[kind]
+
+
 _WRONG: Final = {
     Kind.TEXT: "",
     Kind.DATE: "Write a day as 2026-05-01.",

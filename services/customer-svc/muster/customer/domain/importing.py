@@ -1,13 +1,15 @@
-"""A file of customers: which column is what, and what each row says."""
+"""A file of customers: what each row says, and what of it a spreadsheet had spoiled."""
 
 import csv
-from collections.abc import Sequence
+import hashlib
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
 from muster.customer.domain.customers import (
     MOBILES_MAX,
     NAME_CHARACTERS_MAX,
+    NUMBERS_MAX,
     TAG_CHARACTERS_MAX,
     TAGS_MAX,
     VALUE_CHARACTERS_MAX,
@@ -15,32 +17,29 @@ from muster.customer.domain.customers import (
     Customer,
     Mobile,
     NumberReader,
-    field_key,
-    match_key,
+    OtherNumber,
+    key_of,
     read_tags,
     read_time_zone,
     settle_consent,
 )
+from muster.customer.domain.fields import Kind, read_value, wrong_value
+from muster.customer.domain.files.encodings import SLIPS
+from muster.customer.domain.import_columns import Columns
+from muster.customer.domain.import_options import BY_NUMBER, BY_PERSON, ImportOptions
+from muster.customer.domain.import_repairs import (
+    DATE_RESTORED,
+    holds_dates,
+    is_formula,
+    plain,
+    repaired_date,
+    repaired_number,
+)
 from muster.customer.domain.refusal import Refusal
 from muster.text import NumberRefused
 from muster.text.merge import clean_value
+from muster.text.numbers import is_dialled_with_zero
 
-COLUMNS_MAX: Final = 100
-ROWS_MAX: Final = 1_000_000
-
-_SYNONYMS: Final = {
-    "first_name": "first_name firstname given_name givenname forename first",
-    "last_name": "last_name lastname surname family_name familyname last",
-    "full_name": "name full_name fullname customer customer_name client client_name",
-    "mobile": "mobile mobile_number mobile_phone mobile_no phone phone_number phone_no cell cellphone cell_phone "
-    "cell_number telephone tel number msisdn sms_number",
-    "allow_bulk_sms": "allow_bulk_sms allow_sms bulk_sms bulk_sms_allowed sms_allowed sms_consent allow",
-    "consent": "consent consent_kind consent_type kind_of_consent",
-    "language": "language lang locale",
-    "tags": "tags tag lists list groups group",
-    "time_zone": "time_zone timezone tz",
-}
-_CANONICAL: Final = {synonym: name for name, synonyms in _SYNONYMS.items() for synonym in synonyms.split()}
 _YES: Final = frozenset(
     ["yes", "y", "true", "t", "1", "x", "on", "allow", "allowed", "ok", "✓", "✔", "ja", "oui", "si", "sí"]
 )
@@ -56,6 +55,9 @@ _CONSENTS: Final = {
     "opted out": Consent.WITHDRAWN,
     "unsubscribed": Consent.WITHDRAWN,
 }
+KEY_BYTES: Final = 16
+_LANGUAGE_CHARACTERS_MAX: Final = 35
+_SIGNS: Final = ("=", "'")
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,192 +73,239 @@ class RowError:
 
 @dataclass(frozen=True, slots=True)
 class ImportRow:
-    """A row that can be stored. `consent_given`: the file has a word on consent, so it may change what is stored."""
+    """A row that can be stored. `consent_given`: the file has a word on consent, so it may change what is stored.
+    key: equal for rows that are the same customer, by what the import goes by."""
 
     customer: Customer
     match_key: bytes
     consent_given: bool
+    key: bytes
 
 
-@dataclass(frozen=True, slots=True)
-class Columns:
-    """Index of each column by what it holds; own fields under their key."""
+@dataclass(slots=True)
+class Repair:
+    """What was undone in the cells of one column: how often, and the first row of it."""
 
-    header: tuple[str, ...]
-    single: dict[str, int]
-    mobiles: tuple[int, ...]
-    own: tuple[tuple[str, int], ...]
+    column: str
+    code: str
+    count: int
+    first_row: int
 
 
-def read_header(cells: Sequence[str] | csv.Error) -> Columns | Refusal:
-    """What the columns of a file hold, or why the file cannot be read at all."""
-    if isinstance(cells, csv.Error):
-        return Refusal("file", "not_csv", f"The first line cannot be read as CSV: {cells}.")
-    if "\x00" in "".join(cells):
-        return Refusal("file", "not_text", "The first line holds NUL, which is no character of a text.")
-    if len(cells) > COLUMNS_MAX:
-        return Refusal(
-            "file", "too_many_columns", f"A file has at most {COLUMNS_MAX} columns; this one has {len(cells)}."
+class RowReader:
+    """Reads the rows of one file. kinds: of the own fields that are defined; repairs: what was undone so far."""
+
+    def __init__(
+        self,
+        columns: Columns,
+        numbers: NumberReader,
+        options: ImportOptions | None = None,
+        kinds: Mapping[str, Kind] | None = None,
+    ) -> None:
+        self.repairs: dict[tuple[str, str], Repair] = {}
+        self._columns = columns
+        self._numbers = numbers
+        self._options = options or ImportOptions()
+        self._trunk_zero = is_dialled_with_zero(numbers.country)
+        self._kinds = {key: kind for key, kind in (kinds or {}).items() if kind is not Kind.TEXT}
+        self._dates = frozenset(
+            key
+            for key, _ in columns.own
+            if self._kinds.get(key) is Kind.DATE or (holds_dates(key) and key not in self._kinds)
         )
-    single: dict[str, int] = {}
-    mobiles: list[int] = []
-    own: dict[str, int] = {}
-    for index, cell in enumerate(cells):
-        key = field_key(clean_value(cell))
-        if not key:
-            continue
-        name = _column_name(key)
-        if name == "mobile":
-            mobiles.append(index)
-            continue
-        target = single if name in _SYNONYMS else own
-        if name in target:
-            return Refusal("file", "repeated_column", f"Two columns are both read as '{name}'.")
-        target[name] = index
-    if not mobiles:
-        return Refusal(
-            "file", "no_mobile_column", "No column is named Mobile, Phone or the like in the first line of the file."
-        )
-    return Columns(tuple(map(clean_value, cells)), single, tuple(mobiles), tuple(own.items()))
+        self._says_consent = not {"allow_bulk_sms", "consent"}.isdisjoint(columns.single)
 
+    def read(self, row: int, cells: Sequence[str] | csv.Error) -> ImportRow | list[RowError]:
+        """The customer that a row describes, or all that is wrong with it. `cells` may be fewer than expected."""
+        if isinstance(cells, csv.Error):
+            return [RowError(row, "row", "", "not_csv", f"The row cannot be read as CSV: {cells}.")]
+        errors: list[RowError] = []
+        cells = self._settled(row, cells, errors)
+        if errors:
+            return errors
+        mobiles, others = self._numbers_of(row, cells, errors)
+        first_name, last_name = self._names(row, cells, errors)
+        allow, consent, consent_given = self._consent(row, cells, errors)
+        language = clean_value(self._cell("language", cells))[:_LANGUAGE_CHARACTERS_MAX]
+        tags = self._tags(row, cells, errors)
+        own = self._own_fields(row, cells, errors)
+        time_zone = self._time_zone(row, cells, errors)
+        if not (first_name or last_name or mobiles or others or own or errors):
+            errors.append(RowError(row, "row", "", "nobody", "The row has neither a name nor a number."))
+        if errors:
+            return errors
+        customer = Customer(first_name, last_name, mobiles, allow, consent, language, tags, own, time_zone, others)
+        return self._keyed(row, customer, consent_given)
 
-def repeated(row: int) -> RowError:
-    """A row that describes the same person with the same numbers as an earlier one."""
-    message = "The same person with the same number is in an earlier row."
-    return RowError(row, "row", "", "duplicate_row", message)
+    def _settled(self, row: int, cells: Sequence[str], errors: list[RowError]) -> Sequence[str]:
+        """As many cells as the header has, each a text."""
+        width, written = len(self._columns.header), "".join(cells)
+        if "\x00" in written:
+            errors.append(RowError(row, "row", "", "not_text", "The row holds NUL, which is no character of a text."))
+        elif not written.isascii() and SLIPS.search(written):
+            message = "The row has characters in another encoding than the rest of the file."
+            errors.append(RowError(row, "row", "", "mixed_encoding", message))
+        if len(cells) > width and any(cells[width:]):
+            message = f"The row has {len(cells)} cells, the header has {width}."
+            errors.append(RowError(row, "row", "", "too_many_cells", message))
+        if len(cells) < width:
+            cells = [*cells, *[""] * (width - len(cells))]
+        return self._plain(row, cells, errors) if "=" in written or "'" in written or "#" in written else cells
 
+    def _plain(self, row: int, cells: Sequence[str], errors: list[RowError]) -> list[str]:
+        """Cells without what keeps a spreadsheet from changing them; formulas are named and never worked out."""
+        settled = [plain(cell) if cell.startswith(_SIGNS) else cell for cell in cells]
+        used = {*self._columns.single.values(), *self._columns.mobiles, *(index for _, index in self._columns.own)}
+        for index in sorted(used):
+            if is_formula(settled[index]):
+                message = "This is a formula or its error, not a value. Save the file with values."
+                errors.append(RowError(row, "row", self._columns.header[index], "formula", message))
+        return settled
 
-def _column_name(key: str) -> str:
-    """Canonical name of a header's key; "mobile_2" and "phone3" are mobiles too."""
-    if key in _CANONICAL:
-        return _CANONICAL[key]
-    without_number = key.rstrip("0123456789").rstrip("_")
-    return "mobile" if _CANONICAL.get(without_number) == "mobile" else key
+    def _keyed(self, row: int, customer: Customer, consent_given: bool) -> ImportRow | list[RowError]:  # noqa: FBT001
+        person = key_of(customer)
+        if self._options.match == BY_PERSON:
+            return ImportRow(customer, person, consent_given, person)
+        if self._options.match == BY_NUMBER:
+            if not customer.mobiles:
+                message = "Customers are told apart by mobile number; here is none."
+                return [RowError(row, "mobile", "", "no_number", message)]
+            return ImportRow(customer, person, consent_given, customer.mobiles[0].number_hash)
+        value = customer.own_fields.get(self._options.key_field, "")
+        if not value:
+            message = f"Customers are told apart by {self._options.key_field}; here is none."
+            return [RowError(row, self._options.key_field, "", "no_key", message)]
+        return ImportRow(customer, person, consent_given, hashlib.sha256(value.encode()).digest()[:KEY_BYTES])
+
+    def _repaired(self, row: int, index: int, code: str) -> None:
+        header = self._columns.header[index]
+        found = self.repairs.setdefault((header, code), Repair(header, code, 0, row))
+        found.count += 1
+
+    def _cell(self, name: str, cells: Sequence[str]) -> str:
+        index = self._columns.single.get(name)
+        return "" if index is None else cells[index]
+
+    def _header(self, name: str) -> str:
+        index = self._columns.single.get(name)
+        return "" if index is None else self._columns.header[index]
+
+    def _numbers_of(
+        self, row: int, cells: Sequence[str], errors: list[RowError]
+    ) -> tuple[tuple[Mobile, ...], tuple[OtherNumber, ...]]:
+        mobiles: dict[int, Mobile] = {}
+        others: dict[int, OtherNumber] = {}
+        for index in self._columns.mobiles:
+            written = cells[index]
+            if not written or written.isspace():
+                continue
+            number = self._numbers.read_any(written)
+            if isinstance(number, NumberRefused):
+                header = self._columns.header[index]
+                errors.append(RowError(row, "mobile", header, number.code, number.message))
+                continue
+            if isinstance(number, Mobile):
+                mobiles.setdefault(number.number, number)
+            else:
+                others.setdefault(number.number, number)
+            repaired = repaired_number(written, number.number, trunk_zero=self._trunk_zero)
+            if repaired:
+                self._repaired(row, index, repaired)
+        if len(mobiles) > MOBILES_MAX or len(others) > NUMBERS_MAX - MOBILES_MAX:
+            message = f"A customer has at most {MOBILES_MAX} mobile numbers and {NUMBERS_MAX - MOBILES_MAX} others."
+            errors.append(RowError(row, "mobile", "", "too_many", message))
+        return tuple(mobiles.values()), tuple(others.values())
+
+    def _names(self, row: int, cells: Sequence[str], errors: list[RowError]) -> tuple[str, str]:
+        first_name = clean_value(self._cell("first_name", cells))
+        last_name = clean_value(self._cell("last_name", cells))
+        if not first_name and not last_name and "full_name" in self._columns.single:
+            first_name, _, last_name = clean_value(self._cell("full_name", cells)).partition(" ")
+        if len(first_name) > NAME_CHARACTERS_MAX or len(last_name) > NAME_CHARACTERS_MAX:
+            field = "first_name" if len(first_name) > NAME_CHARACTERS_MAX else "last_name"
+            message = f"A name has at most {NAME_CHARACTERS_MAX} characters."
+            errors.append(RowError(row, field, self._header(field), "too_long", message))
+        return first_name, last_name
+
+    def _consent(self, row: int, cells: Sequence[str], errors: list[RowError]) -> tuple[bool | None, Consent, bool]:
+        """What the row says, and where the importer has stated of what kind it is, of that kind: for those who allow
+        it, or for all where the file has no word on it."""
+        stated = self._options.consent
+        if not self._says_consent:
+            return (None, Consent.NONE, False) if stated is None else (True, stated.kind, True)
+        written_allow = self._cell("allow_bulk_sms", cells).strip().lower()
+        written_kind = self._cell("consent", cells).strip().lower()
+        allow: bool | None = None
+        if written_allow in _YES:
+            allow = True
+        elif written_allow in _NO:
+            allow = False
+        elif written_allow:
+            header = self._header("allow_bulk_sms")
+            errors.append(RowError(row, "allow_bulk_sms", header, "not_yes_or_no", "Write yes, no, or leave it blank."))
+        kind = _CONSENTS.get(written_kind)
+        if written_kind and kind is None:
+            message = "Write express, inferred, none or withdrawn, or leave it blank."
+            errors.append(RowError(row, "consent", self._header("consent"), "unknown_consent", message))
+        if allow and kind is None and stated is not None:
+            kind = stated.kind
+        settled = settle_consent(allow_bulk_sms=allow, consent=kind)
+        return *settled, bool(written_allow or written_kind)
+
+    def _tags(self, row: int, cells: Sequence[str], errors: list[RowError]) -> tuple[str, ...]:
+        written = self._cell("tags", cells)
+        if not written and not self._options.list:
+            return ()
+        tags = read_tags([*written.replace(",", ";").replace("|", ";").split(";"), self._options.list])
+        if len(tags) > TAGS_MAX or any(len(tag) > TAG_CHARACTERS_MAX for tag in tags):
+            message = f"A customer has at most {TAGS_MAX} tags of at most {TAG_CHARACTERS_MAX} characters."
+            errors.append(RowError(row, "tags", self._header("tags"), "too_long", message))
+        return tags
+
+    def _time_zone(self, row: int, cells: Sequence[str], errors: list[RowError]) -> str:
+        written = self._cell("time_zone", cells)
+        found = read_time_zone(written) if written else ""
+        if isinstance(found, Refusal):
+            errors.append(RowError(row, found.field, self._header("time_zone"), found.code, found.message))
+            return ""
+        return found
+
+    def _own_fields(self, row: int, cells: Sequence[str], errors: list[RowError]) -> dict[str, str]:
+        fields = {}
+        for key, index in self._columns.own:
+            written = cells[index]
+            if not written:
+                continue
+            if len(written) > VALUE_CHARACTERS_MAX:
+                message = f"A cell has at most {VALUE_CHARACTERS_MAX} characters."
+                errors.append(RowError(row, key, self._columns.header[index], "too_long", message))
+            elif cleaned := clean_value(written):
+                if key in self._dates and (restored := repaired_date(cleaned)):
+                    self._repaired(row, index, DATE_RESTORED)
+                    cleaned = restored
+                kind = self._kinds.get(key)
+                value = read_value(kind, cleaned) if kind else cleaned
+                if value is None:
+                    header, code = self._columns.header[index], f"not_a_{kind}"
+                    errors.append(RowError(row, key, header, code, wrong_value(kind or Kind.TEXT)))
+                else:
+                    fields[key] = value
+        return fields
 
 
 def read_row(
-    columns: Columns, reader: NumberReader, row: int, cells: Sequence[str] | csv.Error
+    columns: Columns, numbers: NumberReader, row: int, cells: Sequence[str] | csv.Error
 ) -> ImportRow | list[RowError]:
-    """The customer that a row of a file describes, or all that is wrong with it. `cells` may be fewer than expected."""
-    errors: list[RowError] = []
-    width = len(columns.header)
-    if isinstance(cells, csv.Error):
-        return [RowError(row, "row", "", "not_csv", f"The row cannot be read as CSV: {cells}.")]
-    if "\x00" in "".join(cells):
-        return [RowError(row, "row", "", "not_text", "The row holds NUL, which is no character of a text.")]
-    if len(cells) > width:
-        if any(cells[width:]):
-            return [
-                RowError(row, "row", "", "too_many_cells", f"The row has {len(cells)} cells, the header has {width}.")
-            ]
-    elif len(cells) < width:
-        cells = [*cells, *[""] * (width - len(cells))]
-    mobiles = _mobiles(columns, reader, row, cells, errors)
-    first_name, last_name = _names(columns, row, cells, errors)
-    allow, consent, consent_given = _consent(columns, row, cells, errors)
-    language = clean_value(_cell(columns, "language", cells))[:35]
-    tags = _tags(columns, row, cells, errors)
-    own = _own_fields(columns, row, cells, errors)
-    time_zone = _time_zone(columns, row, cells, errors)
-    if not (first_name or last_name or mobiles or own or errors):
-        errors.append(RowError(row, "row", "", "nobody", "The row has neither a name nor a number."))
-    if errors:
-        return errors
-    customer = Customer(first_name, last_name, mobiles, allow, consent, language, tags, own, time_zone)
-    key = match_key(first_name, last_name, [mobile.number for mobile in mobiles], own)
-    return ImportRow(customer, key, consent_given)
+    """One row on its own."""
+    return RowReader(columns, numbers).read(row, cells)
 
 
-def _cell(columns: Columns, name: str, cells: Sequence[str]) -> str:
-    index = columns.single.get(name)
-    return "" if index is None else cells[index]
+def repeated(row: int) -> RowError:
+    """A row that describes the same customer as an earlier one."""
+    message = "The same customer is in an earlier row."
+    return RowError(row, "row", "", "duplicate_row", message)
 
 
-def _mobiles(
-    columns: Columns, reader: NumberReader, row: int, cells: Sequence[str], errors: list[RowError]
-) -> tuple[Mobile, ...]:
-    mobiles: dict[int, Mobile] = {}
-    for index in columns.mobiles:
-        written = cells[index]
-        if not written or written.isspace():
-            continue
-        mobile = reader.read(written)
-        if isinstance(mobile, NumberRefused):
-            errors.append(RowError(row, "mobile", columns.header[index], mobile.code, mobile.message))
-        else:
-            mobiles.setdefault(mobile.number, mobile)
-    if len(mobiles) > MOBILES_MAX:
-        errors.append(RowError(row, "mobile", "", "too_many", f"A customer has at most {MOBILES_MAX} numbers."))
-    return tuple(mobiles.values())
-
-
-def _names(columns: Columns, row: int, cells: Sequence[str], errors: list[RowError]) -> tuple[str, str]:
-    first_name = clean_value(_cell(columns, "first_name", cells))
-    last_name = clean_value(_cell(columns, "last_name", cells))
-    if not first_name and not last_name and "full_name" in columns.single:
-        first_name, _, last_name = clean_value(_cell(columns, "full_name", cells)).partition(" ")
-    for field, value in (("first_name", first_name), ("last_name", last_name)):
-        if len(value) > NAME_CHARACTERS_MAX:
-            message = f"A name has at most {NAME_CHARACTERS_MAX} characters."
-            errors.append(RowError(row, field, _header(columns, field), "too_long", message))
-    return first_name, last_name
-
-
-def _consent(
-    columns: Columns, row: int, cells: Sequence[str], errors: list[RowError]
-) -> tuple[bool | None, Consent, bool]:
-    written_allow = _cell(columns, "allow_bulk_sms", cells).strip().lower()
-    written_kind = _cell(columns, "consent", cells).strip().lower()
-    allow: bool | None = None
-    if written_allow in _YES:
-        allow = True
-    elif written_allow in _NO:
-        allow = False
-    elif written_allow:
-        header = _header(columns, "allow_bulk_sms")
-        errors.append(RowError(row, "allow_bulk_sms", header, "not_yes_or_no", "Write yes, no, or leave it blank."))
-    kind = _CONSENTS.get(written_kind)
-    if written_kind and kind is None:
-        message = "Write express, inferred, none or withdrawn, or leave it blank."
-        errors.append(RowError(row, "consent", _header(columns, "consent"), "unknown_consent", message))
-    settled = settle_consent(allow_bulk_sms=allow, consent=kind)
-    return *settled, bool(written_allow or written_kind)
-
-
-def _tags(columns: Columns, row: int, cells: Sequence[str], errors: list[RowError]) -> tuple[str, ...]:
-    written = _cell(columns, "tags", cells)
-    if not written:
-        return ()
-    tags = read_tags(written.replace(",", ";").replace("|", ";").split(";"))
-    if len(tags) > TAGS_MAX or any(len(tag) > TAG_CHARACTERS_MAX for tag in tags):
-        message = f"A customer has at most {TAGS_MAX} tags of at most {TAG_CHARACTERS_MAX} characters."
-        errors.append(RowError(row, "tags", _header(columns, "tags"), "too_long", message))
-    return tags
-
-
-def _time_zone(columns: Columns, row: int, cells: Sequence[str], errors: list[RowError]) -> str:
-    written = _cell(columns, "time_zone", cells)
-    found = read_time_zone(written) if written else ""
-    if isinstance(found, Refusal):
-        errors.append(RowError(row, found.field, _header(columns, "time_zone"), found.code, found.message))
-        return ""
-    return found
-
-
-def _own_fields(columns: Columns, row: int, cells: Sequence[str], errors: list[RowError]) -> dict[str, str]:
-    fields = {}
-    for key, index in columns.own:
-        written = cells[index]
-        if not written:
-            continue
-        if len(written) > VALUE_CHARACTERS_MAX:
-            message = f"A cell has at most {VALUE_CHARACTERS_MAX} characters."
-            errors.append(RowError(row, key, columns.header[index], "too_long", message))
-        elif cleaned := clean_value(written):
-            fields[key] = cleaned
-    return fields
-
-
-def _header(columns: Columns, name: str) -> str:
-    index = columns.single.get(name)
-    return "" if index is None else columns.header[index]
+def unknown(row: int) -> RowError:
+    """A row of a customer who is not known, where only those who are known are to be changed."""
+    return RowError(row, "row", "", "not_known", "No customer is this one, and nobody is added by this import.")

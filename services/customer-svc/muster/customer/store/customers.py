@@ -18,13 +18,10 @@ import orjson
 
 from muster.customer.domain.consent import Source, Word
 from muster.customer.domain.customers import Consent, Customer, Mobile, OtherNumber, key_of
-from muster.customer.domain.importing import ImportRow
 from muster.customer.store.audience import SEARCH, search_patterns
 from muster.kit import clock
 from muster.kit.pg import Record, Tx
 from muster.text import Kind
-
-_SEPARATOR = "\x1f"  # no stored value can hold it
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,97 +122,6 @@ async def _put_numbers(tx: Tx, tenant_id: UUID, customer_id: int, customer: Cust
     if customer.others:
         others = [(o.number, o.country, o.kind.value, o.typed or str(o.number)) for o in customer.others]
         await tx.execute(_INSERT_OTHERS, tenant_id, customer_id, *_transposed(others, 4))
-
-
-_IMPORT = """
-WITH incoming AS MATERIALIZED (
-    SELECT i.*, c.customer_id AS known FROM unnest($2::bytea[], $3::text[], $4::text[], $5::text[], $6::text[],
-        $7::boolean[], $8::text[], $9::text[], $10::boolean[], $18::text[]) WITH ORDINALITY
-        AS i (match_key, first_name, last_name, own_fields, language, allow, consent, tags, consent_given, time_zone, n)
-    LEFT JOIN LATERAL (SELECT coalesce(k.merged_into, k.customer_id) AS customer_id FROM customer k
-                       WHERE k.tenant_id = $1 AND k.match_key = i.match_key
-                       ORDER BY k.customer_id LIMIT 1) c ON true
-), changed AS (
-    SELECT i.* FROM customer c JOIN incoming i ON c.customer_id = i.known
-    -- Who withdrew consent stays as they are: a file is no word of theirs.
-    WHERE c.tenant_id = $1 AND c.consent <> 'withdrawn'
-        AND (NOT c.own_fields @> i.own_fields::jsonb OR NOT c.tags @> string_to_array(i.tags, E'\\x1f')
-             OR i.language NOT IN ('', c.language) OR i.time_zone NOT IN ('', coalesce(c.time_zone, ''))
-             OR i.consent_given AND (c.allow_bulk_sms IS DISTINCT FROM i.allow OR c.consent <> i.consent))
-    ORDER BY c.customer_id FOR NO KEY UPDATE OF c
-), updated AS (
-    UPDATE customer c SET own_fields = c.own_fields || i.own_fields::jsonb,
-        tags = c.tags || ARRAY(SELECT t FROM unnest(string_to_array(i.tags, E'\\x1f')) t WHERE t <> ALL(c.tags)),
-        language = coalesce(nullif(i.language, ''), c.language),
-        time_zone = coalesce(nullif(i.time_zone, ''), c.time_zone),
-        allow_bulk_sms = CASE WHEN i.consent_given THEN i.allow ELSE c.allow_bulk_sms END,
-        consent = CASE WHEN i.consent_given THEN i.consent ELSE c.consent END,
-        consent_at = CASE WHEN i.consent_given THEN kit_now() ELSE c.consent_at END,
-        consent_how = CASE WHEN i.consent_given THEN 'import' ELSE c.consent_how END,
-        consent_by = CASE WHEN i.consent_given THEN $12 ELSE c.consent_by END,
-        consent_wording = CASE WHEN i.consent_given THEN '' ELSE c.consent_wording END,
-        consent_given_by = CASE WHEN i.consent_given THEN '' ELSE c.consent_given_by END,
-        consent_address = CASE WHEN i.consent_given THEN '' ELSE c.consent_address END,
-        consent_source = CASE WHEN i.consent_given THEN 'import' ELSE c.consent_source END,
-        changed_at = kit_now(), import_id = $11, version = c.version + 1,
-        joined_at = CASE WHEN i.allow AND i.consent_given AND c.allow_bulk_sms IS NOT TRUE
-                         THEN kit_now() ELSE joined_at END,
-        joined_xid = CASE WHEN i.allow AND i.consent_given AND c.allow_bulk_sms IS NOT TRUE
-                          THEN pg_current_xact_id() ELSE joined_xid END
-    FROM changed i WHERE c.tenant_id = $1 AND c.customer_id = i.known
-    RETURNING c.customer_id
-), inserted AS (
-    INSERT INTO customer (tenant_id, first_name, last_name, own_fields, language, allow_bulk_sms, consent, consent_at,
-                          consent_how, consent_by, tags, match_key, import_id, time_zone, consent_source)
-    SELECT $1, first_name, last_name, own_fields::jsonb, language, allow, consent,
-        CASE WHEN consent_given THEN kit_now() END, CASE WHEN consent_given THEN 'import' ELSE '' END,
-        CASE WHEN consent_given THEN $12 ELSE '' END, string_to_array(tags, E'\\x1f'), match_key, $11,
-        nullif(time_zone, ''), 'import'
-    FROM incoming WHERE known IS NULL ORDER BY n
-    RETURNING customer_id, match_key
-), numbers AS (
-    INSERT INTO customer_number (tenant_id, customer_id, position, number, country, number_hash, typed)
-    SELECT $1, i.customer_id, m.position, m.number, m.country, m.number_hash, nullif(m.typed, '')
-    FROM inserted i JOIN unnest($13::bytea[], $14::smallint[], $15::bigint[], $16::text[], $17::bytea[], $19::text[])
-        AS m (match_key, position, number, country, number_hash, typed) USING (match_key)
-    ORDER BY i.customer_id, m.position
-)
-SELECT (SELECT count(*) FROM inserted) AS created, (SELECT count(*) FROM updated) AS updated
-"""
-
-
-async def import_customers(
-    tx: Tx, tenant_id: UUID, rows: Sequence[ImportRow], import_id: UUID, imported_by: str
-) -> tuple[int, int]:
-    """Store a batch of rows with distinct match keys; how many of them are new, and how many changed a customer."""
-    people = [
-        (
-            *(row.match_key, row.customer.first_name, row.customer.last_name),
-            *(
-                orjson.dumps(row.customer.own_fields).decode() if row.customer.own_fields else "{}",
-                row.customer.language,
-            ),
-            *(
-                row.customer.allow_bulk_sms,
-                row.customer.consent.value,
-                _SEPARATOR.join(row.customer.tags),
-                row.consent_given,
-            ),
-        )
-        for row in rows
-    ]
-    mobiles = [
-        (row.match_key, position, mobile.number, mobile.country, mobile.number_hash, mobile.typed)
-        for row in rows
-        for position, mobile in enumerate(row.customer.mobiles, 1)
-    ]
-    zones = [row.customer.time_zone for row in rows]
-    *numbers, typed = _transposed(mobiles, 6)
-    counts = await tx.fetchrow(
-        _IMPORT, tenant_id, *_transposed(people, 9), import_id, imported_by, *numbers, zones, typed
-    )
-    assert counts is not None
-    return counts["created"], counts["updated"]
 
 
 def _transposed(rows: Sequence[tuple[Any, ...]], width: int) -> list[list[Any]]:

@@ -1,0 +1,77 @@
+"""A file on its way in: its pieces go into the database as they come, so that any process can go on with it."""
+
+import hashlib
+from typing import Final
+from uuid import UUID
+
+from fastapi import Request
+from starlette.datastructures import UploadFile
+
+from muster.customer.store import import_files as files
+from muster.customer.store import imports
+from muster.kit.auth import Begin
+from muster.kit.http import exchange
+from muster.kit.problems import Problem, conflict, unprocessable
+
+PART_BYTES: Final = 256 << 10
+_PARTS_AT_ONCE: Final = 8
+_MEDIA_TYPES: Final = frozenset(
+    [
+        *("text/csv", "text/plain", "text/tab-separated-values", "application/csv", "application/vnd.ms-excel"),
+        "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet",
+        "application/octet-stream",
+    ]
+)
+
+
+async def receive(request: Request, begin: Begin, tenant_id: UUID, import_id: UUID) -> tuple[bytes, int]:
+    """Store the body, or the one file of a form; the SHA-256 of it and its size."""
+    upload = _Upload(begin, tenant_id, import_id)
+    media_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if media_type == "multipart/form-data":
+        exchange(request).count()
+        async with request.form(max_files=1, max_fields=10) as form:
+            file = form.get("file")
+            if not isinstance(file, UploadFile):
+                raise unprocessable("file", "missing", "the form needs a file of this name")
+            while chunk := await file.read(PART_BYTES):
+                await upload.take(chunk)
+    elif media_type in _MEDIA_TYPES:
+        async for chunk in request.stream():
+            await upload.take(chunk)
+    else:
+        title = "The body is not of a type that is read here"
+        detail = "Send text/csv, text/tab-separated-values, or the type of an .xlsx file."
+        raise Problem(415, "unsupported_media_type", title, detail, field="Content-Type")
+    await upload.keep()
+    return upload.digest.digest(), upload.size
+
+
+class _Upload:
+    """Cuts what comes into pieces, and stores some of them at a time."""
+
+    def __init__(self, begin: Begin, tenant_id: UUID, import_id: UUID) -> None:
+        self.digest = hashlib.sha256()
+        self.size = 0
+        self._begin = begin
+        self._of = tenant_id, import_id
+        self._held = bytearray()
+        self._parts = 0
+
+    async def take(self, chunk: bytes) -> None:
+        """More of the file."""
+        self.digest.update(chunk)
+        self.size += len(chunk)
+        self._held += chunk
+        if len(self._held) >= _PARTS_AT_ONCE * PART_BYTES:
+            await self.keep()
+
+    async def keep(self) -> None:
+        """Store what is held."""
+        parts = [bytes(self._held[at : at + PART_BYTES]) for at in range(0, len(self._held), PART_BYTES)]
+        self._held.clear()
+        async with self._begin(self._of[0]) as tx:
+            if not await imports.grown(tx, *self._of, self.size):
+                raise conflict("import_given_up", "This upload was given up", "It took too long, or was cancelled.")
+            await files.add_parts(tx, *self._of, self._parts, parts)
+        self._parts += len(parts)

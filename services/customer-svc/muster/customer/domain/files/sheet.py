@@ -1,0 +1,124 @@
+"""The rows of a sheet as texts."""
+
+import zipfile
+from collections.abc import Iterator
+from typing import Final
+
+from muster.customer.domain.files.xlsx import UNPACKED_BYTES_MAX, Sheet, damaged, feed, local, parser, parts
+
+COLUMNS_READ_MAX: Final = 16_384  # as many as a sheet can have
+ROWS_READ_MAX: Final = 1 << 20
+CELL_CHARACTERS_MAX: Final = 131_072
+_LETTERS_MAX: Final = 3
+_ROW_DIGITS_MAX: Final = 8
+_YES_NO: Final = {"1": "TRUE", "0": "FALSE"}
+
+
+def rows(book: zipfile.ZipFile, sheet: Sheet) -> Iterator[tuple[int, list[str]]]:
+    """Number (from 1, as the sheet counts) and cells of each row that the file has, in order. A formula comes as its
+    value; one whose value is not stored comes as itself, with its sign "=" first."""
+    reading = _Reading(sheet)
+    reader = parser(reading.start, reading.end, reading.text)
+    reader.ordered_attributes = True
+    for _ in feed(reader, parts(book, sheet.path, UNPACKED_BYTES_MAX)):
+        yield from reading.rows
+        reading.rows.clear()
+
+
+class _Reading:
+    """What the parser tells, put together."""
+
+    def __init__(self, sheet: Sheet) -> None:
+        self.rows: list[tuple[int, list[str]]] = []
+        self._texts = sheet.texts
+        self._number = sheet.formats.number
+        self._names: dict[str, str] = {}
+        self._columns: dict[str, int] = {}
+        self._row = self._column = self._size = 0
+        self._cells: list[str] = []
+        self._kind = self._style = self._formula = ""
+        self._heard: list[str] = []
+        self._listening = False
+
+    def start(self, name: str, given: list[str]) -> None:
+        """An element begins; `given`: names and values of its attributes by turns."""
+        known = self._names.get(name) or self._names.setdefault(name, local(name))
+        if known == "c":
+            self._begin_cell(given)
+        elif known in ("v", "t", "f"):
+            self._listening = True
+        elif known == "row":
+            self._begin_row(given)
+
+    def end(self, name: str) -> None:
+        """An element ends."""
+        known = self._names[name]
+        if known == "c":
+            self._end_cell()
+        elif known in ("v", "t"):
+            self._listening = False
+        elif known == "row":
+            self.rows.append((self._row, self._cells))
+        elif known == "f":
+            self._listening = False
+            self._formula = "=" + "".join(self._heard)
+            self._heard.clear()
+
+    def text(self, piece: str) -> None:
+        """Characters."""
+        if self._listening:
+            self._heard.append(piece)
+            self._size += len(piece)
+            if self._size > CELL_CHARACTERS_MAX:
+                raise damaged()
+
+    def _begin_row(self, given: list[str]) -> None:
+        number = dict(zip(given[::2], given[1::2], strict=True)).get("r", "")
+        following = int(number) if number.isdecimal() and len(number) < _ROW_DIGITS_MAX else self._row + 1
+        if not self._row < following <= ROWS_READ_MAX:
+            raise damaged()
+        self._row, self._cells, self._column = following, [], 0
+
+    def _begin_cell(self, given: list[str]) -> None:
+        self._kind, self._style, self._formula, self._size = "n", "", "", 0
+        self._heard.clear()
+        for at in range(0, len(given), 2):
+            name = given[at]
+            if name == "r":
+                letters = given[at + 1].rstrip("0123456789")
+                column = self._columns.get(letters)
+                self._column = self._index(letters) if column is None else column
+            elif name == "t":
+                self._kind = given[at + 1]
+            elif name == "s":
+                self._style = given[at + 1]
+
+    def _index(self, letters: str) -> int:
+        index = 0
+        for letter in letters:
+            if not "A" <= letter <= "Z" or len(letters) > _LETTERS_MAX:
+                raise damaged()
+            index = index * 26 + ord(letter) - 64
+        if not 0 < index <= COLUMNS_READ_MAX:
+            raise damaged()
+        return self._columns.setdefault(letters, index - 1)
+
+    def _end_cell(self) -> None:
+        cells, missing = self._cells, self._column - len(self._cells)
+        if missing < 0 or self._column >= COLUMNS_READ_MAX:
+            raise damaged()
+        if missing:
+            cells.extend([""] * missing)
+        written = "".join(self._heard) or self._formula
+        cells.append(self._shown(written) if written else "")
+        self._column += 1
+
+    def _shown(self, written: str) -> str:
+        if self._kind == "s" and not written.startswith("="):
+            try:
+                return self._texts[int(written)]
+            except (ValueError, IndexError) as error:
+                raise damaged(error) from error
+        if self._kind == "n":
+            return self._number(written, self._style)
+        return _YES_NO.get(written, written) if self._kind == "b" else written

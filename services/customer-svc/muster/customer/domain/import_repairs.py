@@ -1,0 +1,70 @@
+"""What a spreadsheet has done to a cell, undone where that is certain, and told."""
+
+import re
+from datetime import date, timedelta
+from typing import Final
+
+_FORMULA_TEXT: Final = re.compile(r'="((?:[^"]|"")*)"')
+_EXPONENT: Final = re.compile(r"\d(?:[.,]\d+)?[eE]\+?\d{1,2}")
+_ERRORS: Final = frozenset(
+    ["#REF!", "#N/A", "#NAME?", "#VALUE!", "#DIV/0!", "#NUM!", "#NULL!", "#SPILL!", "#CALC!", "#GETTING_DATA"]
+)
+_TEXT_SIGNS: Final = "=+-@\t\r"
+_DATE_WORDS: Final = frozenset(
+    [
+        *("date", "dates", "day", "birthday", "birthdate", "dob", "born", "visit", "visited", "appointment", "expiry"),
+        *("expires", "joined", "since", "until", "seen"),
+    ]
+)
+_DAY_ONE: Final = date(1899, 12, 30)
+_DAYS: Final = range(10_959, 73_051)  # 1930 to 2099: a number of five digits that is a date, if its column is of dates
+
+ZERO_RESTORED: Final = "leading_zero_restored"
+EXPONENT_EXPANDED: Final = "exponent_expanded"
+DECIMALS_REMOVED: Final = "decimals_removed"
+DATE_RESTORED: Final = "date_restored"
+TOLD: Final = {
+    ZERO_RESTORED: "Numbers had lost their leading zero.",
+    EXPONENT_EXPANDED: "Numbers were written as 6.1412345678E+10; all their digits were there.",
+    DECIMALS_REMOVED: "Numbers were written with decimals, as 412345678.0.",
+    DATE_RESTORED: "Dates were written as the number of their day, as 46023.",
+}
+
+
+def plain(cell: str) -> str:
+    """A cell that begins with = or ': `="0412"` and `'+61` are how a spreadsheet is kept from changing a text."""
+    if cell[0] == "'":
+        return cell[1:] if cell[1:2] and cell[1] in _TEXT_SIGNS else cell
+    found = _FORMULA_TEXT.fullmatch(cell)
+    return found[1].replace('""', '"') if found else cell
+
+
+def is_formula(cell: str) -> bool:
+    """Whether a cell holds a formula in place of its value, or the error that one ended with."""
+    return (cell[:1] == "=" and len(cell) > 1) or cell in _ERRORS
+
+
+def repaired_number(written: str, number: int, *, trunk_zero: bool) -> str:
+    """What was undone in a number that was read all the same; "" for nothing. trunk_zero: numbers of its country are
+    dialled with a zero first."""
+    if written.isdigit():
+        lost = trunk_zero and written[0] != "0" and len(written) < len(str(number)) and str(number).endswith(written)
+        return ZERO_RESTORED if lost else ""
+    if "." not in written and "E" not in written and "e" not in written:
+        return ""
+    if _EXPONENT.fullmatch(written.strip()):
+        return EXPONENT_EXPANDED
+    head, point, decimals = written.strip().rpartition(".")
+    return DECIMALS_REMOVED if point and head.isdigit() and decimals and not decimals.strip("0") else ""
+
+
+def holds_dates(key: str) -> bool:
+    """Whether the own field of this key is one of dates, by its name."""
+    return not _DATE_WORDS.isdisjoint(key.split("_"))
+
+
+def repaired_date(written: str) -> str:
+    """The date of a number that is a day as spreadsheets count; "" for what is none."""
+    if len(written) == 5 and written.isdecimal() and written.isascii() and int(written) in _DAYS:
+        return (_DAY_ONE + timedelta(days=int(written))).isoformat()
+    return ""

@@ -1,0 +1,1 @@
+"""Files of customers, from the upload to the last row."""

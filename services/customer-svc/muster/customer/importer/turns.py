@@ -1,0 +1,148 @@
+"""The importer: reads files of customers that were uploaded, then applies them block by block, tenants by turns.
+
+Any process may go on with what another has begun: a file is in the database until it has been read, its blocks until
+they have been applied, and how far it is stands in the import's row, which changes with each block.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Final, NoReturn
+from uuid import UUID
+
+from muster.customer.domain.files.reading import Options
+from muster.customer.domain.refusal import Refusal
+from muster.customer.importer import reading
+from muster.customer.importer.applying import Applying, Secrets
+from muster.customer.importer.engine import ChildDied, Engine
+from muster.customer.store import imports
+from muster.kit import clock, metrics, observe
+from muster.kit.pg import RETRIABLE, Database
+
+log = observe.logger(__name__)
+
+_NOBODY: Final = UUID(int=0)
+_TENANTS_AT_ONCE: Final = 1
+_DEATHS_MAX: Final = 5
+_LOOK_AGAIN_S: Final = 0.05
+_FAILED: Final = Refusal(
+    "file", "failed", "A defect of ours stood against it; what was taken in before stays, and is counted."
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """Rows of a file and of a block, time between turns that found nothing, and the time that one block may take."""
+
+    rows_max: int
+    block_rows: int
+    idle_ms: int
+    timeout_ms: int
+
+
+class Importer:
+    """Imports of all tenants. reads and parses: engines, which may be one."""
+
+    def __init__(self, db: Database, reads: Engine, parses: Engine, secrets: Secrets, limits: Limits) -> None:
+        self._db = db
+        self._reads = reads
+        self._limits = limits
+        self._applying = Applying(db, parses, secrets, limits.timeout_ms)
+        self._served = {"read": _NOBODY, "apply": _NOBODY}
+        self._deaths: dict[UUID, int] = {}
+        for state in imports.ENDED:
+            metrics.imports.labels(state)  # from 0 on, so that an alert sees the first
+
+    async def run_reader(self) -> NoReturn:
+        """Read what was uploaded, for ever; ends by cancellation only."""
+        await self._for_ever("read", self.read_turn)
+
+    async def run_applier(self) -> NoReturn:
+        """Apply what was read, for ever; ends by cancellation only."""
+        try:
+            await self._for_ever("apply", self.apply_turn)
+        finally:
+            await self._applying.stop()
+
+    async def _for_ever(self, what: str, turn: Callable[[], Awaitable[bool]]) -> NoReturn:
+        while True:
+            try:
+                worked = await turn()
+            except RETRIABLE as error:
+                log.warning("importer.retry", what=what, exc_info=error)
+                worked = False
+            if not worked:
+                await asyncio.sleep(self._limits.idle_ms / 1000)
+
+    async def read_turn(self) -> bool:
+        """One file; False where there is none to read."""
+        async with self._db.worker() as tx:
+            found = await imports.next_to_read(tx, self._served["read"], _TENANTS_AT_ONCE)
+        for tenant_id, import_id in found:
+            self._served["read"] = tenant_id
+            if await self._read(tenant_id, import_id):
+                return True
+        return False
+
+    async def apply_turn(self) -> bool:
+        """One block; False where there is none to apply."""
+        async with self._db.worker() as tx:
+            found = await imports.next_to_apply(tx, self._served["apply"], _TENANTS_AT_ONCE)
+        for tenant_id, import_id in found:
+            self._served["apply"] = tenant_id
+            if await self._apply(tenant_id, import_id):
+                return True
+        return False
+
+    async def drive(self, tenant_id: UUID, import_id: UUID, within_s: float) -> None:
+        """Do all of one import now, or what can be done of it in the time: for a small file, while its sender waits."""
+        until = clock.monotonic() + within_s
+        while clock.monotonic() < until:
+            async with self._db.request(tenant_id) as tx:
+                job = await imports.import_of(tx, tenant_id, import_id)
+                first = await imports.first_to_apply(tx, tenant_id)
+            if job is None or job["state"] in (*imports.ENDED, imports.PREVIEW):
+                return
+            if job["state"] == imports.WAITING:
+                worked = await self._read(tenant_id, import_id)
+            else:
+                worked = first == import_id and await self._apply(tenant_id, import_id)
+            if not worked:
+                await asyncio.sleep(_LOOK_AGAIN_S)
+
+    async def _read(self, tenant_id: UUID, import_id: UUID) -> bool:
+        how = Options(rows_max=self._limits.rows_max, block_rows=self._limits.block_rows)
+        try:
+            return await reading.take(self._db, self._reads, tenant_id, import_id, how)
+        except RETRIABLE:
+            raise
+        except Exception:
+            log.exception("import.failed", import_id=str(import_id), step="read")
+        await self._park(tenant_id, import_id)
+        return True
+
+    async def _apply(self, tenant_id: UUID, import_id: UUID) -> bool:
+        try:
+            worked = await self._applying.step(tenant_id, import_id)
+            self._deaths.pop(import_id, None)
+            return worked
+        except ChildDied:
+            self._deaths[import_id] = self._deaths.get(import_id, 0) + 1
+            if self._deaths[import_id] <= _DEATHS_MAX:
+                raise
+            log.exception("import.failed", import_id=str(import_id), step="parse")
+            self._deaths.pop(import_id)
+        except RETRIABLE:
+            raise
+        except Exception:
+            log.exception("import.failed", import_id=str(import_id), step="apply")
+        await self._park(tenant_id, import_id)
+        return True
+
+    async def _park(self, tenant_id: UUID, import_id: UUID) -> None:
+        """One that cannot go on ends, so that it stops nobody else's."""
+        async with self._db.request(tenant_id) as tx:
+            job = await imports.lock_import(tx, tenant_id, import_id)
+            if job is not None and job["state"] not in imports.ENDED:
+                await reading.end(tx, tenant_id, import_id, imports.REFUSED, reading.problem_of(_FAILED))
+                metrics.imports_failed.inc()

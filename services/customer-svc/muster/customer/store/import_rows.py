@@ -1,0 +1,307 @@
+"""Rows of a file into customers: COPY into temporary tables, since row-level security refuses it elsewhere, then a few
+statements for all of them."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from uuid import UUID
+
+import orjson
+
+from muster.customer.domain.customers import match_key
+from muster.customer.domain.import_options import BY_NUMBER, BY_PERSON, ImportOptions, Mode
+from muster.kit.pg import Record, Tx
+
+# The ids are for those who are new, in the order of the file: of several who share a number the oldest counts.
+# Nothing is known of tables that have just been made: without these the planner would compile what reads them, for
+# longer than that takes, and read all customers to find a few.
+# allow no-session-state: they end with the transaction
+_MAKE = """
+SET LOCAL jit = off;
+SET LOCAL enable_seqscan = off;
+CREATE TEMPORARY TABLE import_row (
+    n bigint, key bytea, match_key bytea, first_name text, last_name text, own_fields jsonb, tags jsonb, language text,
+    time_zone text, allow boolean, consent text, consent_given boolean,
+    id bigint DEFAULT nextval('customer_customer_id_seq'), known bigint, seen boolean NOT NULL DEFAULT false
+) ON COMMIT DROP;
+CREATE TEMPORARY TABLE import_number (
+    n bigint, position smallint, number bigint, country text, number_hash bytea, kind text, typed text
+) ON COMMIT DROP
+"""
+_COPIED = (
+    *("n", "key", "match_key", "first_name", "last_name", "own_fields", "tags", "language", "time_zone", "allow"),
+    *("consent", "consent_given"),
+)
+_NUMBERS_COPIED = ("n", "position", "number", "country", "number_hash", "kind", "typed")
+
+
+async def load(tx: Tx, rows: bytes, numbers: bytes) -> None:
+    """Let the rows of a block be there, for this transaction; both as COPY has them (importer.blocks)."""
+    await tx.execute(_MAKE)
+    await tx.copy_text_to_table("import_row", rows, columns=_COPIED)
+    await tx.copy_text_to_table("import_number", numbers, columns=_NUMBERS_COPIED)
+
+
+# allow ordered-locks: rows of this transaction alone
+_MATCH = """
+UPDATE import_row r SET known = ({found} ORDER BY c.customer_id LIMIT 1)
+WHERE EXISTS ({found})
+"""
+_BY_PERSON = """SELECT coalesce(c.merged_into, c.customer_id) FROM customer c
+    WHERE c.tenant_id = $1 AND c.match_key = r.match_key"""
+_BY_NUMBER = """SELECT coalesce(c.merged_into, c.customer_id)
+    FROM customer_number m JOIN customer c USING (tenant_id, customer_id)
+    WHERE m.tenant_id = $1 AND m.number_hash = r.key"""
+_BY_FIELD = """SELECT coalesce(c.merged_into, c.customer_id)
+    FROM customer_import_key m JOIN customer c USING (tenant_id, customer_id)
+    WHERE m.tenant_id = $1 AND m.import_id = $2 AND m.key = r.key"""
+# allow ordered-locks: rows of this transaction alone
+_SEEN = """
+UPDATE import_row r SET seen = true
+WHERE known IS NOT NULL AND (
+    (SELECT c.import_id = $2 FROM customer c WHERE c.tenant_id = $1 AND c.customer_id = r.known)
+    OR EXISTS (SELECT FROM customer_import_seen s
+               WHERE s.tenant_id = $1 AND s.import_id = $2 AND s.customer_id = r.known))
+"""
+# Two rows of one customer by different numbers, or by the names of two who were merged: the first counts.
+# allow ordered-locks: rows of this transaction alone
+_MET_TWICE = """
+UPDATE import_row i SET seen = true
+FROM (SELECT n, row_number() OVER (PARTITION BY known ORDER BY n) AS nth FROM import_row WHERE known IS NOT NULL) t
+WHERE i.n = t.n AND t.nth > 1
+"""
+
+
+async def match(tx: Tx, tenant_id: UUID, import_id: UUID, options: ImportOptions) -> None:
+    """Find out who of the loaded rows is known, and whom a row before has met."""
+    if options.match == BY_PERSON:
+        await tx.execute(_MATCH.format(found=_BY_PERSON), tenant_id)
+    elif options.match == BY_NUMBER:
+        await tx.execute(_MATCH.format(found=_BY_NUMBER), tenant_id)
+    else:
+        await tx.execute(_MATCH.format(found=_BY_FIELD), tenant_id, import_id)
+    await tx.execute(_SEEN, tenant_id, import_id)
+    await tx.execute(_MET_TWICE)
+
+
+_RENAMED = """
+SELECT c.customer_id, coalesce(nullif(i.first_name, ''), c.first_name) AS first_name,
+    coalesce(nullif(i.last_name, ''), c.last_name) AS last_name, (c.own_fields || i.own_fields)::text AS own_fields,
+    CASE WHEN w.numbers = '{}' OR NOT $2 THEN o.numbers ELSE w.numbers END AS numbers,
+    $2 AND w.numbers <> '{}' AND w.numbers <> o.numbers AS renumbered, i.n
+FROM import_row i JOIN customer c ON c.tenant_id = $1 AND c.customer_id = i.known AND c.consent <> 'withdrawn'
+CROSS JOIN LATERAL (SELECT ARRAY(SELECT m.number FROM import_number m WHERE m.n = i.n
+                                 ORDER BY m.kind IS NOT NULL, m.position) AS numbers) w
+CROSS JOIN LATERAL (
+    SELECT ARRAY(SELECT m.number FROM customer_number m WHERE m.tenant_id = $1 AND m.customer_id = i.known
+                 ORDER BY m.position)
+        || ARRAY(SELECT m.number FROM customer_other_number m WHERE m.tenant_id = $1 AND m.customer_id = i.known
+                 ORDER BY m.position) AS numbers) o
+WHERE NOT i.seen AND (i.first_name NOT IN ('', c.first_name) OR i.last_name NOT IN ('', c.last_name)
+                      OR ($2 AND w.numbers <> '{}' AND w.numbers <> o.numbers))
+ORDER BY c.customer_id FOR NO KEY UPDATE OF c
+"""
+# allow ordered-locks: _RENAMED has locked them
+_RENAME = """
+UPDATE customer c SET first_name = r.first_name, last_name = r.last_name, match_key = r.match_key
+FROM unnest($2::bigint[], $3::text[], $4::text[], $5::bytea[]) AS r (customer_id, first_name, last_name, match_key)
+WHERE c.tenant_id = $1 AND c.customer_id = r.customer_id
+"""
+# allow ordered-locks: _RENAMED has locked whose they are
+_DROP_NUMBERS = "DELETE FROM customer_number WHERE tenant_id = $1 AND customer_id = ANY($2::bigint[])"
+# allow ordered-locks: _RENAMED has locked whose they are
+_DROP_OTHERS = "DELETE FROM customer_other_number WHERE tenant_id = $1 AND customer_id = ANY($2::bigint[])"
+_RENUMBER = (
+    _DROP_NUMBERS,
+    _DROP_OTHERS,
+    """
+INSERT INTO customer_number (tenant_id, customer_id, position, number, country, number_hash, typed)
+SELECT $1, i.known, m.position, m.number, m.country, m.number_hash, m.typed
+FROM import_row i JOIN import_number m USING (n)
+WHERE i.known = ANY($2::bigint[]) AND NOT i.seen AND m.kind IS NULL ORDER BY i.known, m.position
+""",
+    """
+INSERT INTO customer_other_number (tenant_id, customer_id, position, number, country, kind, typed)
+SELECT $1, i.known, m.position, m.number, m.country, m.kind, m.typed
+FROM import_row i JOIN import_number m USING (n)
+WHERE i.known = ANY($2::bigint[]) AND NOT i.seen AND m.kind IS NOT NULL ORDER BY i.known, m.position
+""",
+)
+
+
+async def rename(tx: Tx, tenant_id: UUID, options: ImportOptions) -> list[int]:
+    """Where it is not names and numbers that say who somebody is, they may change: names that the file has, and by an
+    own field numbers too. Who was changed."""
+    if options.match == BY_PERSON or options.mode is Mode.ADD:
+        return []
+    found = await tx.fetch(_RENAMED, tenant_id, options.key_field != "")
+    if not found:
+        return []
+    keys = [
+        match_key(row["first_name"], row["last_name"], row["numbers"], orjson.loads(row["own_fields"])) for row in found
+    ]
+    ids = [row["customer_id"] for row in found]
+    names = [row["first_name"] for row in found], [row["last_name"] for row in found]
+    await tx.execute(_RENAME, tenant_id, ids, *names, keys)
+    renumbered = [row["customer_id"] for row in found if row["renumbered"]]
+    for sql in _RENUMBER:
+        await tx.execute(sql, tenant_id, renumbered)
+    return ids
+
+
+_APPLY = """
+WITH changed AS (
+    SELECT i.known, i.own_fields, t.tags, i.language, i.time_zone, i.allow, i.consent,
+        i.consent_given AND (c.allow_bulk_sms IS DISTINCT FROM i.allow OR c.consent <> i.consent)
+            -- A tick claims no evidence: it takes none away.
+            AND NOT (c.allow_bulk_sms IS TRUE AND i.allow IS TRUE AND c.consent = 'express'
+                     AND i.consent = 'inferred') AS consents
+    FROM customer c JOIN import_row i ON c.customer_id = i.known
+    CROSS JOIN LATERAL (SELECT ARRAY(SELECT jsonb_array_elements_text(i.tags)) AS tags) t
+    -- Who withdrew consent stays as they are: a file is no word of theirs.
+    WHERE c.tenant_id = $1 AND NOT i.seen AND $3 AND c.consent <> 'withdrawn'
+        AND (NOT c.own_fields @> i.own_fields OR NOT c.tags @> t.tags
+             OR i.language NOT IN ('', c.language) OR i.time_zone NOT IN ('', coalesce(c.time_zone, ''))
+             OR c.customer_id = ANY($8::bigint[])
+             OR i.consent_given AND (c.allow_bulk_sms IS DISTINCT FROM i.allow OR c.consent <> i.consent)
+                AND NOT (c.allow_bulk_sms IS TRUE AND i.allow IS TRUE AND c.consent = 'express'
+                         AND i.consent = 'inferred'))
+    ORDER BY c.customer_id FOR NO KEY UPDATE OF c
+), updated AS (
+    UPDATE customer c SET own_fields = c.own_fields || i.own_fields,
+        tags = c.tags || ARRAY(SELECT t FROM unnest(i.tags) t WHERE t <> ALL(c.tags)),
+        language = coalesce(nullif(i.language, ''), c.language),
+        time_zone = coalesce(nullif(i.time_zone, ''), c.time_zone),
+        allow_bulk_sms = CASE WHEN i.consents THEN i.allow ELSE c.allow_bulk_sms END,
+        consent = CASE WHEN i.consents THEN i.consent ELSE c.consent END,
+        consent_at = CASE WHEN i.consents THEN kit_now() ELSE c.consent_at END,
+        consent_how = CASE WHEN i.consents THEN $5 ELSE c.consent_how END,
+        consent_wording = CASE WHEN i.consents THEN $6 ELSE c.consent_wording END,
+        consent_by = CASE WHEN i.consents THEN $7 ELSE c.consent_by END,
+        consent_given_by = CASE WHEN i.consents THEN '' ELSE c.consent_given_by END,
+        consent_address = CASE WHEN i.consents THEN '' ELSE c.consent_address END,
+        consent_source = CASE WHEN i.consents THEN 'import' ELSE c.consent_source END,
+        changed_at = kit_now(), import_id = $2, version = c.version + 1,
+        joined_at = CASE WHEN i.consents AND i.allow AND c.allow_bulk_sms IS NOT TRUE THEN kit_now() ELSE joined_at END,
+        joined_xid = CASE WHEN i.consents AND i.allow AND c.allow_bulk_sms IS NOT TRUE THEN pg_current_xact_id()
+                          ELSE joined_xid END
+    FROM changed i WHERE c.tenant_id = $1 AND c.customer_id = i.known
+    RETURNING c.customer_id
+), met AS (
+    INSERT INTO customer_import_seen (tenant_id, import_id, customer_id)
+    SELECT $1, $2, i.known FROM import_row i
+    WHERE i.known IS NOT NULL AND NOT i.seen AND NOT EXISTS (SELECT FROM updated u WHERE u.customer_id = i.known)
+    RETURNING customer_id
+), inserted AS (
+    INSERT INTO customer (tenant_id, customer_id, first_name, last_name, own_fields, language, allow_bulk_sms, consent,
+                          consent_at, consent_how, consent_wording, consent_by, tags, match_key, import_id, time_zone,
+                          consent_source)
+    OVERRIDING SYSTEM VALUE
+    SELECT $1, i.id, i.first_name, i.last_name, i.own_fields, i.language, i.allow, i.consent,
+        CASE WHEN i.consent_given THEN kit_now() END, CASE WHEN i.consent_given THEN $5 ELSE '' END,
+        CASE WHEN i.consent_given THEN $6 ELSE '' END, CASE WHEN i.consent_given THEN $7 ELSE '' END,
+        CASE i.tags WHEN '[]' THEN '{}' ELSE ARRAY(SELECT jsonb_array_elements_text(i.tags)) END,
+        i.match_key, $2, nullif(i.time_zone, ''), 'import'
+    FROM import_row i WHERE i.known IS NULL AND $4 ORDER BY i.id
+    RETURNING customer_id
+), numbers AS (
+    INSERT INTO customer_number (tenant_id, customer_id, position, number, country, number_hash, typed)
+    SELECT $1, i.id, m.position, m.number, m.country, m.number_hash, m.typed
+    FROM import_row i JOIN import_number m USING (n) WHERE i.known IS NULL AND $4 AND m.kind IS NULL
+    ORDER BY i.id, m.position
+), others AS (
+    INSERT INTO customer_other_number (tenant_id, customer_id, position, number, country, kind, typed)
+    SELECT $1, i.id, m.position, m.number, m.country, m.kind, m.typed
+    FROM import_row i JOIN import_number m USING (n) WHERE i.known IS NULL AND $4 AND m.kind IS NOT NULL
+    ORDER BY i.id, m.position
+)
+SELECT (SELECT count(*) FROM inserted) AS created, (SELECT count(*) FROM updated) AS updated,
+    (SELECT count(*) FROM met) AS unchanged,
+    ARRAY(SELECT n FROM import_row WHERE seen ORDER BY n) AS repeated,
+    ARRAY(SELECT n FROM import_row WHERE known IS NULL AND NOT $4 ORDER BY n) AS unknown
+"""
+_KEEP_KEYS = """
+INSERT INTO customer_import_key (tenant_id, import_id, key, customer_id)
+SELECT $1, $2, i.key, i.id FROM import_row i WHERE i.known IS NULL
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Applied:
+    """What became of the rows of a block: repeated and unknown are the numbers of rows that were left out."""
+
+    created: int
+    updated: int
+    unchanged: int
+    repeated: Sequence[int]
+    unknown: Sequence[int]
+
+
+async def apply(tx: Tx, tenant_id: UUID, import_id: UUID, by: str, options: ImportOptions) -> Applied:
+    """Make customers of the loaded rows, and change those who are known."""
+    await match(tx, tenant_id, import_id, options)
+    renamed = await rename(tx, tenant_id, options)
+    stated = options.consent
+    evidence = (f"import: {stated.source}", stated.wording) if stated else ("import", "")
+    updates, adds = options.mode is not Mode.ADD, options.mode is not Mode.UPDATE
+    row = await tx.fetchrow(_APPLY, tenant_id, import_id, updates, adds, *evidence, by, renamed)
+    assert row is not None
+    if options.key_field and adds:
+        await tx.execute(_KEEP_KEYS, tenant_id, import_id)
+    return Applied(**dict(row))
+
+
+_MAKE_KEYS = """
+INSERT INTO customer_import_key (tenant_id, import_id, key, customer_id)
+SELECT $1, $2, substring(sha256(convert_to(own_fields ->> $3, 'UTF8')) FOR 16), customer_id
+FROM customer WHERE tenant_id = $1 AND own_fields ->> $3 <> ''
+"""
+
+
+async def make_keys(tx: Tx, tenant_id: UUID, import_id: UUID, field: str) -> None:
+    """Look up once who has which value of the own field that an import goes by: no index helps under row-level
+    security."""
+    await tx.execute(_MAKE_KEYS, tenant_id, import_id, field)
+
+
+# allow ordered-locks: in the order of their ids
+_TAKE_FROM_LIST = """
+UPDATE customer SET tags = array_remove(tags, $3::text), changed_at = kit_now(), version = version + 1
+WHERE tenant_id = $1 AND customer_id IN (
+    SELECT c.customer_id FROM customer c
+    WHERE c.tenant_id = $1 AND c.tags @> ARRAY[$3::text] AND c.import_id IS DISTINCT FROM $2 AND NOT EXISTS (
+        SELECT FROM customer_import_seen s
+        WHERE s.tenant_id = $1 AND s.import_id = $2 AND s.customer_id = c.customer_id)
+    ORDER BY c.customer_id FOR NO KEY UPDATE)
+"""
+
+
+async def take_from_list(tx: Tx, tenant_id: UUID, import_id: UUID, name: str) -> int:
+    """Take a tag from all who were not in the file; how many."""
+    tag = await tx.execute(_TAKE_FROM_LIST, tenant_id, import_id, name)
+    return int(tag.rpartition(" ")[2])
+
+
+async def forget_lookups(tx: Tx, tenant_id: UUID, import_id: UUID) -> None:
+    """What only a running import needs."""
+    for sql in (
+        "DELETE FROM customer_import_seen WHERE tenant_id = $1 AND import_id = $2",
+        "DELETE FROM customer_import_key WHERE tenant_id = $1 AND import_id = $2",
+    ):
+        await tx.execute(sql, tenant_id, import_id)
+
+
+_REMEMBERED = "SELECT mapping::text AS mapping FROM customer_import_mapping WHERE tenant_id = $1 AND header_hash = $2"
+_REMEMBER = """
+INSERT INTO customer_import_mapping (tenant_id, header_hash, mapping) VALUES ($1, $2, $3::text::jsonb)
+ON CONFLICT (tenant_id, header_hash) DO UPDATE SET mapping = EXCLUDED.mapping, used_at = kit_now()
+"""
+
+
+async def remembered_mapping(tx: Tx, tenant_id: UUID, header_hash: bytes) -> Record | None:
+    """What the columns of a header were said to be last."""
+    return await tx.fetchrow(_REMEMBERED, tenant_id, header_hash)
+
+
+async def remember_mapping(tx: Tx, tenant_id: UUID, header_hash: bytes, mapping: str) -> None:
+    """Keep it for the next file with this header."""
+    await tx.execute(_REMEMBER, tenant_id, header_hash, mapping)

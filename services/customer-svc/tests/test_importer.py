@@ -1,0 +1,281 @@
+"""The importer: in the background, resumed wherever it was killed, one tenant's files never before another's."""
+
+import asyncio
+import os
+import random
+import signal
+from typing import Any
+from uuid import UUID, uuid4
+
+import asyncpg
+import pytest
+from conftest import tenant
+from importing import importer_of
+
+from muster.customer.handlers import facts as handlers
+from muster.customer.importer import sweeping
+from muster.customer.importer.engine import Child
+from muster.customer.store import import_files, imports
+from muster.kit.auth import Caller, Role
+from muster.kit.testing import apply
+
+HEADER = "Customer no,First name,Last name,Mobile,Allow Bulk SMS,Last visit,Notes"
+COLUMNS = "first_name, last_name, own_fields, language, time_zone, allow_bulk_sms, consent, consent_how, tags, version"
+PEOPLE = f"""
+SELECT {COLUMNS}, match_key, array(SELECT (number, country, typed)::text FROM customer_number n
+    WHERE n.customer_id = c.customer_id ORDER BY position) AS numbers,
+    array(SELECT (number, country, kind, typed)::text FROM customer_other_number n
+    WHERE n.customer_id = c.customer_id ORDER BY position) AS others
+FROM customer c WHERE tenant_id = $1 ORDER BY customer_id
+"""
+WRONG = 'SELECT row, field, "column", code FROM customer_import_error WHERE import_id = $1 ORDER BY ordinal'
+
+DAMAGE = [
+    lambda n: f"C{n},Ana,S,banana,yes,,",
+    lambda n: f"C{n},Ana,S,04{n:08d},perhaps,,",
+    lambda n: f'"C{n},Ana,S,04{n:08d},yes,,',
+    lambda n: f'"C{n}"x,Ana,S,04{n:08d},yes,,',
+    lambda n: f"C{n},Ana,S,04{n:08d},yes,,,more",
+    lambda n: f"C{n},A\x00na,S,04{n:08d},yes,,",
+    lambda n: f"C{n},Ana,S,6.14E+10,yes,,",
+    lambda n: f"C{n},Ana,S,04{n:08d},yes,,=HYPERLINK(1)",
+    lambda n: f"C{n},{'x' * 201},S,04{n:08d},yes,,",
+    lambda n: "C0,Ana0,S0,0400000000,yes,,",
+]
+
+
+def damaged(count: int) -> bytes:
+    """People, 1 in 10 of them spoiled, in ten ways; some with a landline, some whose spreadsheet ate a zero."""
+    rng, lines = random.Random(7), [HEADER]
+    for n in range(count):
+        if n and rng.random() < 0.1:
+            lines.append(DAMAGE[n % 10](n))
+            continue
+        number = rng.choice([f"04{n:08d}", f"4{n:08d}", f"+614{n:08d}", f"0412 345 678,{n}"[:13], "(03) 9650 1234"])
+        note = rng.choice(["", '"two\nlines"', "ünï", '"a, b"'])
+        lines.append(f"C{n},Ana{n},S{n},{number.replace(',', ' ')},{rng.choice(['yes', 'no', ''])},46023,{note}")
+    return "\n".join(lines).encode()
+
+
+async def upload(salon: Any, content: bytes, settings: Any, query: str = "", by: str = "admin") -> Any:
+    """A file that is left to the background."""
+    once_bytes = settings.customer_import_once_bytes
+    object.__setattr__(settings, "customer_import_once_bytes", 0)
+    answer = await salon.ask("POST", f"/v1/customers/imports{query}", content, by=by, Content_Type="text/csv")
+    object.__setattr__(settings, "customer_import_once_bytes", once_bytes)
+    assert answer.status_code == 202, answer.text
+    return answer.json()
+
+
+async def finish(importer: Any) -> None:
+    while await importer.read_turn():
+        pass
+    while await importer.apply_turn():
+        pass
+
+
+async def fetch(salon: Any, sql: str, argument: Any) -> list[tuple[Any, ...]]:
+    connection = await asyncpg.connect(salon.admin_dsn)
+    try:
+        return [tuple(row) for row in await connection.fetch(sql, argument)]
+    finally:
+        await connection.close()
+
+
+async def stands(salon: Any, begun: Any, by: str = "admin") -> Any:
+    return (await salon.ask("GET", f"/v1/customers/imports/{begun['id']}", by=by)).json()
+
+
+class Died(BaseException):
+    """A process that is no more."""
+
+
+def dying(monkeypatch: Any, module: Any, name: str, times: set[int]) -> None:
+    """Let the process die after this function's n-th call, before its transaction is committed."""
+    real, calls = getattr(module, name), 0
+
+    async def dies(*args: Any, **named: Any) -> Any:
+        nonlocal calls
+        calls += 1
+        answer = await real(*args, **named)
+        if calls in times:
+            raise Died
+        return answer
+
+    monkeypatch.setattr(module, name, dies)
+
+
+async def test_an_import_that_was_killed_while_read_and_while_applied_ends_as_a_clean_one_does(
+    salon: Any, settings: Any, monkeypatch: Any
+) -> None:
+    content, twin = damaged(600), uuid4()
+    salon.callers["twin"] = Caller(twin, "tia", Role.ADMIN, "")
+    await apply(salon.db, handlers.on_tenant_changed, tenant(twin))
+    clean = await upload(salon, content, settings, by="twin")
+    await finish(importer_of(salon.db, settings))
+    begun = await upload(salon, content, settings)
+    dying(monkeypatch, import_files, "add_block", {3})
+    with pytest.raises(Died):
+        await importer_of(salon.db, settings).read_turn()
+    await run_out(salon)
+    dying(monkeypatch, imports, "progress", {2, 6, 9})
+    deaths = 0
+    while (await stands(salon, begun))["state"] != "done":
+        try:
+            await finish(importer_of(salon.db, settings))
+        except Died:
+            deaths += 1
+    assert deaths == 3
+    figures = ("rows", "created", "updated", "unchanged", "rejected", "repairs", "rows_total")
+    done, wanted = await stands(salon, begun), await stands(salon, clean, by="twin")
+    assert [done[name] for name in figures] == [wanted[name] for name in figures]
+    assert done["rejected"] > 40
+    assert await fetch(salon, PEOPLE, salon.tenant_id) == await fetch(salon, PEOPLE, twin)
+    wrong = await fetch(salon, WRONG, UUID(begun["id"]))
+    assert wrong == await fetch(salon, WRONG, UUID(clean["id"]))
+    codes = {code for *_, code in wrong}
+    assert codes >= {"not_a_number", "not_yes_or_no", "not_csv", "too_many_cells", "not_text", "ambiguous", "formula"}
+    assert codes >= {"too_long", "duplicate_row"}
+    for table in ("part", "block", "seen", "key"):
+        assert await salon.count(f"customer_import_{table}") == 0
+
+
+async def run_out(salon: Any) -> None:
+    """Let the lease of who died run out."""
+    connection = await asyncpg.connect(salon.admin_dsn)
+    try:
+        await connection.execute("UPDATE customer_import SET lease_until = now() WHERE lease_until IS NOT NULL")
+    finally:
+        await connection.close()
+
+
+async def test_a_file_that_is_being_read_is_read_by_nobody_else(salon: Any, settings: Any, monkeypatch: Any) -> None:
+    await upload(salon, damaged(50), settings)
+    dying(monkeypatch, import_files, "add_block", {1})
+    with pytest.raises(Died):
+        await importer_of(salon.db, settings).read_turn()
+    assert not await importer_of(salon.db, settings).read_turn()
+    await run_out(salon)
+    assert await importer_of(salon.db, settings).read_turn()
+
+
+async def test_a_file_that_kills_whoever_reads_it_is_refused_at_last(
+    salon: Any, settings: Any, monkeypatch: Any
+) -> None:
+    begun = await upload(salon, damaged(50), settings)
+    dying(monkeypatch, import_files, "add_block", set(range(1, 9)))
+    for _ in range(5):
+        with pytest.raises(Died):
+            await importer_of(salon.db, settings).read_turn()
+        await run_out(salon)
+    await finish(importer_of(salon.db, settings))
+    stood = await stands(salon, begun)
+    assert (stood["state"], stood["problem"]["code"]) == ("refused", "not_readable")
+    assert await salon.count("customer") == 0
+
+
+async def test_tenants_take_turns_by_block(salon: Any, settings: Any) -> None:
+    large = await upload(salon, damaged(400), settings)
+    small = await upload(salon, b"Name,Mobile\nOle,07400 123456\n", settings, by="other")
+    importer = importer_of(salon.db, settings)
+    while await importer.read_turn():
+        pass
+    for _ in range(6):
+        await importer.apply_turn()
+    assert (await stands(salon, small, by="other"))["state"] == "done"
+    assert (await stands(salon, large))["state"] == "applying"
+
+
+async def test_progress_is_live_and_a_cancelled_import_keeps_what_it_has_and_takes_no_more(
+    salon: Any, settings: Any
+) -> None:
+    begun = await upload(salon, damaged(300), settings)
+    importer = importer_of(salon.db, settings)
+    await importer.read_turn()
+    for _ in range(3):
+        await importer.apply_turn()
+    stood = await stands(salon, begun)
+    assert (stood["state"], stood["rows"] > 90, stood["rows"] < stood["rows_total"]) == ("applying", True, True)
+    assert stood["imported"] + stood["rejected"] == stood["rows"]
+    path = f"/v1/customers/imports/{begun['id']}/cancel"
+    cancelled = (await salon.ask("POST", path)).json()
+    assert (await salon.ask("POST", path)).json() == cancelled
+    assert not await importer.apply_turn()
+    assert (cancelled["state"], await salon.count("customer")) == ("cancelled", stood["created"])
+    done = await salon.load("Ana,S,0412000001,yes\n")
+    assert (await salon.ask("POST", f"/v1/customers/imports/{done['id']}/cancel")).status_code == 409
+
+
+async def test_a_file_that_is_refused_at_its_last_byte_has_changed_nothing(salon: Any, settings: Any) -> None:
+    begun = await upload(salon, ("Name,Mobile\nAna,0412000001\n" * 200).encode("utf-16") + b"x", settings)
+    await finish(importer_of(salon.db, settings))
+    stood = await stands(salon, begun)
+    assert (stood["state"], stood["problem"]["code"], stood["rows"]) == ("refused", "not_text", 0)
+    assert await salon.count("customer") == await salon.count("customer_import_part") == 0
+
+
+async def test_an_upload_that_was_cut_off_is_dropped_and_so_is_what_nobody_starts(salon: Any, settings: Any) -> None:
+    import_id = uuid4()
+    async with salon.db.request(salon.tenant_id) as tx:
+        await imports.begin(tx, salon.tenant_id, import_id, "", "ada")
+        await import_files.add_parts(tx, salon.tenant_id, import_id, 0, [b"Mobile\n"])
+    kept = sweeping.Kept(upload_min=15, preview_d=7, rejected_d=30)
+    looked_at = (
+        await salon.ask("POST", "/v1/customers/imports?preview=true", b"Mobile\n0412000001\n", Content_Type="text/csv")
+    ).json()
+    bad = await salon.load("Ana,S,banana,yes\n")
+    await sweeping.sweep(salon.db, kept)
+    assert await salon.count("customer_import") == 3
+    connection = await asyncpg.connect(salon.admin_dsn)
+    await connection.execute(
+        "UPDATE customer_import SET changed_at = now() - interval '8 days',"
+        " finished_at = finished_at - interval '31 days'"
+    )
+    await connection.close()
+    await sweeping.sweep(salon.db, kept)
+    assert await salon.count("customer_import") == 2
+    assert await salon.count("customer_import_part") == await salon.count("customer_import_rejected") == 0
+    assert (await stands(salon, looked_at))["state"] == "cancelled"
+    assert (await stands(salon, bad))["rejected"] == 1
+
+
+async def test_a_child_reads_and_parses_as_the_process_itself_does_and_one_that_dies_is_made_anew(
+    salon: Any, settings: Any
+) -> None:
+    child = Child(idle_s=60, memory_bytes_max=1 << 30)
+    begun = await upload(salon, damaged(300), settings)
+    importer = importer_of(salon.db, settings, child)
+    try:
+        assert await importer.read_turn()
+        assert await importer.apply_turn()
+        assert child._process is not None
+        os.kill(child._process.pid, signal.SIGKILL)
+        await child._process.wait()
+        await finish_patiently(importer)
+    finally:
+        await importer._applying.stop()
+        await child.stop()
+    again = await upload(salon, damaged(300), settings)
+    await finish(importer_of(salon.db, settings))
+    by_child, inline = await stands(salon, begun), await stands(salon, again)
+    assert (by_child["state"], by_child["created"]) == ("done", inline["unchanged"])
+    assert [one[1:] for one in await fetch(salon, WRONG, UUID(begun["id"]))] == [
+        one[1:] for one in await fetch(salon, WRONG, UUID(again["id"]))
+    ]
+
+
+async def finish_patiently(importer: Any) -> None:
+    for _ in range(40):
+        try:
+            if not await importer.apply_turn():
+                return
+        except OSError:
+            await asyncio.sleep(0)
+    raise AssertionError("it did not end")
+
+
+async def test_too_many_imports_at_once_are_refused_by_name(salon: Any, settings: Any) -> None:
+    object.__setattr__(settings, "customer_import_open_max", 1)
+    await upload(salon, b"Mobile\n0412000001\n", settings)
+    answer = await salon.ask("POST", "/v1/customers/imports", b"Mobile\n1\n", Content_Type="text/csv")
+    assert (answer.status_code, answer.json()["code"], answer.json()["limit"]) == (409, "too_many_imports", 1)
