@@ -18,7 +18,7 @@ STANDING = {
 HEALTH = {"share": 10, "why": "errors", "since": None, "answered": 900, "failed": 700, "not_taken": 0}
 CARRIER = {
     "account": "west", "kind": "smpp", "state": "open", "smpp": {"host": "a.example"}, "routes": ["default"],
-    "standing": STANDING, "health": HEALTH,
+    "binds_as": [], "standing": STANDING, "health": HEALTH,
 }  # fmt: skip
 TRIED = {"id": "t1", "outcome": "accepted", "error": "", "receipts": [""]}
 Asked = list[tuple[Any, ...]]

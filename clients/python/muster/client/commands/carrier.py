@@ -184,7 +184,8 @@ def _row(carrier: dict[str, Any]) -> dict[str, Any]:
         standing["why"] = "no sender has it"
     health = carrier["health"]
     gets = f"{health['share']} %" + (f": {health['why']}" if health["why"] else "")
-    return {**carrier, **standing, "routes": ", ".join(carrier["routes"]), "gets": gets}
+    names = {name: ", ".join(carrier[name]) for name in ("routes", "binds_as")}
+    return {**carrier, **standing, **names, "gets": gets}
 
 
 def _show(carrier: dict[str, Any], *, as_json: bool) -> None:

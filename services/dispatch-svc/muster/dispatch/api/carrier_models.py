@@ -234,7 +234,9 @@ class Health(Model):
 
 
 class CarrierOut(Model):
-    """An account, without its password, and how it stands. `routes` lead to it."""
+    """An account, without its password, and how it stands. `routes` lead to it. `binds_as`: other accounts of the same
+    host, port and system_id, to which its carrier may bring receipts and replies of this one, where they find no
+    message: give one account more binds instead."""
 
     account: str
     kind: str
@@ -247,6 +249,7 @@ class CarrierOut(Model):
     http: HttpOut | None
     has_password: bool
     routes: list[str]
+    binds_as: list[str]
     standing: Standing
     health: Health
     created_at: datetime

@@ -86,7 +86,6 @@ async def create_carrier(
             options=options,
             secret=_sealed(settings, body.account, plain),
         )
-        await _binds_as_no_other(tx, row)
         if not await carriers.add(tx, row):
             raise conflict("already_there", "There is an account of this name", field="account")
         await emit(tx, audit.record(caller, "create", "carrier", body.account))
@@ -125,8 +124,6 @@ async def change_carrier(
         if body.password is not None:
             given["secret"] = _sealed(settings, account, body.password.get_secret_value())
         changed = replace(row, **given)
-        if changed.options != row.options:
-            await _binds_as_no_other(tx, changed)
         if changed != row:
             await _store(tx, changed)
             await emit(tx, audit.record(caller, "change", "carrier", account))
@@ -216,28 +213,11 @@ def _moved(
         if state is State.CLOSED:
             await _no_route_leads_to(tx, account)
         if row.state != state:
-            await _binds_as_no_other(tx, moved := replace(row, state=state))
-            await _store(tx, moved)
+            await _store(tx, replace(row, state=state))
         await emit(tx, audit.record(caller, acts[state], "carrier", account, body.reason if body else ""))
         return 200, await _read(tx, account)
 
     return make
-
-
-async def _binds_as_no_other(tx: Tx, row: Row) -> None:
-    """A carrier delivers receipts and replies by any bind of a system_id: they would come to a process that knows
-    nothing of their messages."""
-    if row.kind != "smpp" or row.state == State.CLOSED:
-        return
-    other = await carriers.binds_as(tx, row)
-    if other is not None:
-        raise conflict(
-            "binds_as_another",
-            "Another account binds as this one",
-            f"{other} has this host, port and system_id, and the carrier would bring receipts of each to the other. "
-            "Give it more binds instead, or close it first.",
-            account=other,
-        )
 
 
 async def _no_route_leads_to(tx: Tx, account: str) -> None:
@@ -342,6 +322,7 @@ def _out(found: carriers.Standing) -> CarrierOut:
         http=HttpOut(profile=dict(row.options)) if row.kind == "http" else None,
         has_password=row.secret is not None,
         routes=found.routes,
+        binds_as=found.binds_as,
         standing=Standing(
             adopted=found.is_fresh,
             applied=found.is_fresh and found.applied_version == row.version,

@@ -96,25 +96,6 @@ def _row(row: Record) -> Row:
     )
 
 
-# Two at once would not see each other.
-_ALONE: Final = "SELECT pg_advisory_xact_lock(hashtextextended('dispatch.carriers', 0))"
-_BINDS_AS: Final = """
-SELECT account FROM carrier WHERE kind = 'smpp' AND state <> 'closed' AND account <> $1
-    AND lower(options->>'host') = lower($2) AND (options->>'port')::int = $3 AND options->>'system_id' = $4
-ORDER BY account LIMIT 1
-"""
-
-
-async def binds_as(tx: Tx, row: Row) -> str | None:
-    """The other account that binds as this one would; nobody begins to until this transaction ends."""
-    await tx.execute(_ALONE)
-    options = row.options
-    found: str | None = await tx.fetchval(
-        _BINDS_AS, row.account, options["host"], options["port"], options["system_id"]
-    )
-    return found
-
-
 _ADOPTABLE: Final = "SELECT account FROM carrier WHERE state <> 'closed' AND kind = ANY ($1) ORDER BY account"
 
 
@@ -168,7 +149,8 @@ async def say(tx: Tx, account: str, version: int, connected: Connected) -> None:
 @dataclass(frozen=True, slots=True)
 class Standing:
     """An account with what its sender last said, of which version of it; `said_at` None: no sender ever had it.
-    `share`: percent of what is meant for it that it gets; `failing`: why not all of it, `since` when."""
+    `share`: percent of what is meant for it that it gets; `failing`: why not all of it, `since` when. `binds_as`: other
+    accounts of the same host, port and system_id."""
 
     row: Row
     created_at: datetime
@@ -178,6 +160,7 @@ class Standing:
     said_at: datetime | None
     is_fresh: bool
     routes: list[str]
+    binds_as: list[str]
     share: int
     failing: str
     since: datetime | None
@@ -191,7 +174,11 @@ SELECT c.*, s.version AS applied_version, coalesce(s.connections, 0) AS connecti
     coalesce(s.answered, 0) AS answered, coalesce(s.failed, 0) AS failed, coalesce(s.not_taken, 0) AS not_taken,
     coalesce(s.said_at > kit_now() - make_interval(secs => $1), false) AS is_fresh,
     ARRAY(SELECT r.route FROM route r WHERE (c.account = ANY (r.accounts) OR c.account = r.account) AND NOT r.deleted
-        ORDER BY r.route) AS routes
+        ORDER BY r.route) AS routes,
+    ARRAY(SELECT o.account FROM carrier o WHERE c.kind = 'smpp' AND o.kind = 'smpp' AND o.account <> c.account
+        AND 'closed' NOT IN (c.state, o.state) AND lower(o.options->>'host') = lower(c.options->>'host')
+        AND o.options->>'port' = c.options->>'port' AND o.options->>'system_id' = c.options->>'system_id'
+        ORDER BY o.account) AS binds_as
 FROM carrier c LEFT JOIN carrier_standing s USING (account) LEFT JOIN carrier_health h USING (account)
 """
 _STANDING_OF: Final = _STANDING + "WHERE c.account = $2"
@@ -222,6 +209,7 @@ def _standing(row: Record) -> Standing:
         said_at=row["said_at"],
         is_fresh=row["is_fresh"],
         routes=row["routes"],
+        binds_as=row["binds_as"],
         share=row["share"],
         failing=row["failing"],
         since=row["since"],
