@@ -28,7 +28,7 @@ FROM saga WHERE bulk_id = $1::text::uuid
 """
 
 
-@row("31b", "a slow carrier before a backlog of 200,000 messages, in little memory", fires=BACKLOG // 600)
+@row("31b", "a slow carrier before a backlog of 200,000 messages, in little memory", fires=BACKLOG // 1_200)
 def backlog_is_no_ones_memory(chaos: Chaos) -> None:
     """Processes hold what they have claimed; a small send of somebody else goes out beside it; a stop ends it."""
     tenant = open_tenant(chaos, 1, credits=2 * BACKLOG)
