@@ -3,6 +3,7 @@
 import asyncio
 import os
 import random
+import re
 import signal
 from typing import Any
 from uuid import UUID, uuid4
@@ -12,6 +13,7 @@ import pytest
 from conftest import tenant
 from importing import importer_of
 
+from muster.customer.api import imports as imports_api
 from muster.customer.handlers import facts as handlers
 from muster.customer.importer import sweeping
 from muster.customer.importer.engine import Child
@@ -57,12 +59,19 @@ def damaged(count: int) -> bytes:
     return "\n".join(lines).encode()
 
 
-async def upload(salon: Any, content: bytes, settings: Any, query: str = "", by: str = "admin") -> Any:
-    """A file that is left to the background."""
+async def post(salon: Any, content: bytes, settings: Any, query: str = "", by: str = "admin", **headers: str) -> Any:
+    """The answer to a file that is left to the background."""
     once_bytes = settings.customer_import_once_bytes
     object.__setattr__(settings, "customer_import_once_bytes", 0)
-    answer = await salon.ask("POST", f"/v1/customers/imports{query}", content, by=by, Content_Type="text/csv")
+    headers["Content_Type"] = "text/csv"
+    answer = await salon.ask("POST", f"/v1/customers/imports{query}", content, by=by, **headers)
     object.__setattr__(settings, "customer_import_once_bytes", once_bytes)
+    return answer
+
+
+async def upload(salon: Any, content: bytes, settings: Any, query: str = "", by: str = "admin") -> Any:
+    """A file for whose end nobody waits."""
+    answer = await post(salon, content, settings, query, by, Prefer="wait=5, respond-async")
     assert answer.status_code == 202, answer.text
     return answer.json()
 
@@ -147,6 +156,29 @@ async def run_out(salon: Any) -> None:
         await connection.execute("UPDATE customer_import SET lease_until = now() WHERE lease_until IS NOT NULL")
     finally:
         await connection.close()
+
+
+async def test_the_answer_to_a_large_file_waits_for_its_end_and_says_what_refuses_it_as_a_whole(
+    salon: Any, settings: Any, monkeypatch: Any
+) -> None:
+    async def in_the_background(content: bytes) -> Any:
+        asked = asyncio.create_task(post(salon, content, settings))
+        importer = importer_of(salon.db, settings)
+        while not asked.done():
+            await finish(importer)
+            await asyncio.sleep(0.01)
+        return await asked
+
+    taken = await in_the_background(damaged(50))
+    refused = await in_the_background(b"<html><table><tr><td>Ana</td></tr></table></html>")
+
+    assert (taken.status_code, taken.json()["state"]) == (201, "done")
+    assert taken.json()["rows"] == taken.json()["created"] + taken.json()["rejected"] > 40
+    assert (refused.status_code, refused.json()["code"]) == (422, "wrong_kind")
+    monkeypatch.setattr(imports_api, "_ASYNC", re.compile("never"))
+    object.__setattr__(settings, "customer_import_answer_s", 0.2)
+    late = await post(salon, damaged(50), settings, Prefer="respond-async")
+    assert (late.status_code, late.json()["state"]) == (202, "waiting")
 
 
 async def test_a_file_that_is_being_read_is_read_by_nobody_else(salon: Any, settings: Any, monkeypatch: Any) -> None:

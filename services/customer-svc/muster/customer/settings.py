@@ -25,6 +25,12 @@ class CustomerSettings(ServiceSettings):
         default=256 << 10, ge=0, le=16 << 20, description="files up to this size are imported while their sender waits"
     )
     customer_import_wait_s: float = Field(default=20.0, gt=0, le=300, description="and for no longer than this")
+    customer_import_answer_s: float = Field(
+        default=60.0,
+        ge=0,
+        le=600,
+        description="the answer to a larger file waits for its end for so long",
+    )
     customer_import_open_max: int = Field(
         default=20, ge=1, le=1_000, description="imports of one tenant that have not ended; more are refused"
     )

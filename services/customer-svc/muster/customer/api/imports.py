@@ -1,10 +1,11 @@
 """/v1/customers/imports: files of customers, in the background; bad rows are left out, listed and given back."""
 
-from typing import Annotated, Any
+import re
+from typing import Annotated, Any, Final
 from uuid import UUID
 
 import orjson
-from fastapi import APIRouter, Query, Request, Response
+from fastapi import APIRouter, Header, Query, Request, Response
 
 from muster.customer.api.common import problem_of, settings_of, tenant_of
 from muster.customer.api.import_shapes import (
@@ -44,6 +45,7 @@ from muster.kit.problems import Problem, conflict, not_found
 router = APIRouter(prefix="/v1/customers/imports")
 
 _UPLOAD_S = 3_600.0
+_ASYNC: Final = re.compile(r"(?:^|[,;\s])respond-async(?:$|[,;\s])", re.IGNORECASE)
 _BINARY = {"schema": {"type": "string", "format": "binary"}}
 _XLSX = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
 _BODY = {
@@ -93,12 +95,14 @@ async def import_customers(
     encoding: Annotated[str, Query(max_length=40, description="such as cp1252; found out by itself")] = "",
     separator: Annotated[str, Query(max_length=1, description="between cells; found out by itself")] = "",
     file_name: Annotated[str, Query(max_length=200, description="to know it again in the list of imports")] = "",
+    prefer: Annotated[str, Header(max_length=200, description="respond-async: answer before it is imported")] = "",
 ) -> Response:
     """Import a CSV, TSV or XLSX file of at most 512 MiB, a million rows and 100 columns.
 
     The first line names the columns. The file is read as a whole before anybody is changed: one that cannot be read
-    changes nothing. Then rows that cannot be read are left out and listed, and the same file twice changes nothing. A
-    small file is answered with 201 once it is imported; for others ask how they stand.
+    changes nothing. Then rows that cannot be read are left out and listed, and the same file twice changes nothing. The
+    answer is 201 once it is imported; 202 if that takes longer than a minute, or with `Prefer: respond-async` (RFC
+    7240) for all but small files: then ask how it stands.
     """
     options = options_from(mode, match, list, (consent, consent_wording, consent_source), mapping)
     if isinstance(options, Refusal):
@@ -121,7 +125,11 @@ async def import_customers(
     taken = UUID(orjson.loads(answer.body)["id"])
     if taken != import_id:
         await _drop(begin, caller.tenant_id, import_id)
-    return await _answer(request, begin, caller, taken, answer, small=size <= settings.customer_import_once_bytes)
+    if size <= settings.customer_import_once_bytes:
+        await _importer(request).drive(caller.tenant_id, taken, settings.customer_import_wait_s)
+    elif not _ASYNC.search(prefer):
+        await _importer(request).ended(caller.tenant_id, taken, settings.customer_import_answer_s)
+    return await _answer(begin, caller, taken, answer)
 
 
 async def _take(
@@ -143,16 +151,16 @@ async def _drop(begin: Begin, tenant_id: UUID, import_id: UUID) -> None:
         await imports.drop(tx, tenant_id, import_id)
 
 
-async def _answer(
-    request: Request, begin: Begin, caller: Caller, import_id: UUID, answer: Response, *, small: bool
-) -> Response:
-    """How it stands; a small one is imported first, and what is wrong with it as a whole is the answer."""
-    if small:
-        importer: Importer = request.app.state.importer
-        await importer.drive(caller.tenant_id, import_id, settings_of(request).customer_import_wait_s)
+def _importer(request: Request) -> Importer:
+    importer: Importer = request.app.state.importer
+    return importer
+
+
+async def _answer(begin: Begin, caller: Caller, import_id: UUID, answer: Response) -> Response:
+    """How it stands; what is wrong with it as a whole, if that is known already."""
     async with begin(caller.tenant_id) as tx:
         row = await _found(tx, caller, import_id)
-    if row["state"] == imports.REFUSED and small:
+    if row["state"] == imports.REFUSED:
         problem = orjson.loads(row["problem"])
         raise problem_of(Refusal(problem["field"], problem["code"], problem["message"], {"import_id": str(import_id)}))
     status = 201 if row["state"] == imports.DONE else 202

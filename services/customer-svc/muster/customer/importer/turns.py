@@ -25,6 +25,7 @@ _NOBODY: Final = UUID(int=0)
 _TENANTS_AT_ONCE: Final = 1
 _DEATHS_MAX: Final = 5
 _LOOK_AGAIN_S: Final = 0.05
+_LOOK_AGAIN_S_MAX: Final = 1.0
 _FAILED: Final = Refusal(
     "file", "failed", "A defect of ours stood against it; what was taken in before stays, and is counted."
 )
@@ -109,6 +110,17 @@ class Importer:
                 worked = first == import_id and await self._apply(tenant_id, import_id)
             if not worked:
                 await asyncio.sleep(_LOOK_AGAIN_S)
+
+    async def ended(self, tenant_id: UUID, import_id: UUID, within_s: float) -> None:
+        """Wait until others have brought an import to its end, or the time is over."""
+        until, pause_s = clock.monotonic() + within_s, _LOOK_AGAIN_S
+        while clock.monotonic() < until:
+            async with self._db.request(tenant_id) as tx:
+                job = await imports.import_of(tx, tenant_id, import_id)
+            if job is None or job["state"] in (*imports.ENDED, imports.PREVIEW):
+                return
+            await asyncio.sleep(pause_s)
+            pause_s = min(2 * pause_s, _LOOK_AGAIN_S_MAX)
 
     async def _read(self, tenant_id: UUID, import_id: UUID) -> bool:
         how = Options(rows_max=self._limits.rows_max, block_rows=self._limits.block_rows)
