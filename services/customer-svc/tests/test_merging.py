@@ -159,7 +159,9 @@ async def test_who_was_merged_before_is_the_new_one_too_and_a_file_finds_them(sa
     await merge(salon, c, b)
     assert [(await salon.ask("GET", f"/v1/customers/{one}")).json()["merged_into"] for one in (a, b, c)] == [c, c, None]
     done = await salon.load("A,L,0412000001,yes\nB,L,0412000002,yes\n")
-    assert (done["created"], done["unchanged"]) == (0, 2)
+    assert (done["created"], done["unchanged"], done["rejected"]) == (0, 1, 1)
+    errors = (await salon.ask("GET", f"/v1/customers/imports/{done['id']}/errors")).json()["items"]
+    assert [(one["row"], one["code"]) for one in errors] == [(2, "duplicate_row")], "both rows are of one customer now"
 
 
 @pytest.mark.parametrize(

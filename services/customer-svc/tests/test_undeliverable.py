@@ -3,7 +3,7 @@
 from typing import Any
 
 import pytest
-from test_again import DELIVERED, EXPIRED, UNDELIVERED, Story, sent
+from test_again import DELIVERED, EXPIRED, UNDELIVERED, Story
 from test_suppressions import hash_of
 
 from muster.customer.handlers import facts as handlers
@@ -50,7 +50,8 @@ async def test_a_number_is_left_out_after_the_third_send_that_it_failed_for_good
 
 async def test_what_is_told_again_and_a_later_word_on_the_same_message_count_once(salon: Any) -> None:
     await people(salon)
-    story = await sent(salon, 0)
+    story = Story(salon, await salon.send((await salon.quote("Hi"))["id"]))
+    await salon.plan()
     await story.receipts([UNDELIVERED])
     await count(salon, 2)
     await story.receipts([UNDELIVERED])
