@@ -211,11 +211,8 @@ class Muster(Operating):
 
     def begin_import(self, content: bytes, **options: Query) -> shapes.Import:
         """Hand in a file of customers; it is imported in the background."""
-        headers = {
-            "Content-Type": "application/octet-stream",
-            "Idempotency-Key": str(uuid.uuid4()),
-            "Prefer": "respond-async",
-        }
+        headers = {"Content-Type": "application/octet-stream", "Idempotency-Key": str(uuid.uuid4())}
+        headers["Prefer"] = "respond-async"
         answer = self._call("POST", "/v1/customers/imports", content=content, headers=headers, params=_params(options))
         return cast(shapes.Import, answer)
 
