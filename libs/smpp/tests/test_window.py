@@ -1,10 +1,14 @@
 """Sequences, slots and whose answer is whose."""
 
+import gc
+import weakref
+
 import pytest
 
 from muster.smpp import Accepted, LateResponse, Unknown, UnknownReason
+from muster.smpp.deadlines import Deadlines
 from muster.smpp.pdu import SEQUENCE_MAX
-from muster.smpp.window import LATE_MAX, Indexed, Window
+from muster.smpp.window import LATE_MAX, Batch, Indexed, Window
 
 
 def test_outcomes_are_handed_over_once_for_each_flush_with_their_places() -> None:
@@ -86,3 +90,27 @@ def test_a_batch_is_not_cut_by_the_end_of_the_sequence_numbers() -> None:
 def test_a_window_of_nothing_is_refused() -> None:
     with pytest.raises(ValueError, match="at least one"):
         Window(0)
+
+
+async def test_what_was_answered_is_not_kept_until_its_deadline() -> None:
+    class Texts:
+        """What a batch is about: large, in a real sender."""
+
+    window, due = Window(10), list[Batch]()
+    deadlines = Deadlines(3_600.0, due.append)
+    kept = []
+    for _ in range(5):
+        texts = Texts()
+        kept.append(weakref.ref(texts))
+        base = window.take_sequences(2)
+        deadlines.add(window.open(base, 2, lambda _, about=texts: None, texts))  # type: ignore[misc]
+        del texts
+        window.answer(base, Accepted("1"))
+        window.flush()
+        assert kept[-1]() is not None, "one of its messages waits"
+        window.answer(base + 1, Accepted("2"))
+        window.flush()
+        gc.collect()
+        assert kept[-1]() is None
+    assert len(deadlines._queue) == 1, "nor does what is answered stand in the row"
+    deadlines.cancel()

@@ -19,6 +19,8 @@ class Deadlines:
 
     def add(self, batch: Batch) -> None:
         """From now on."""
+        while self._queue and not self._queue[0][1].left:
+            self._queue.popleft()
         deadline = self._loop.time() + self._timeout_s
         self._queue.append((deadline, batch))
         if self._timer is None:

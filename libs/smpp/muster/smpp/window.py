@@ -25,6 +25,10 @@ class LateResponse:
     outcome: Outcome
 
 
+def _forgotten(_: list[Indexed]) -> None:
+    """All of a batch was handed over already."""
+
+
 class Batch:
     """Messages written together; their sequences are `base`, `base` + 1 ..."""
 
@@ -99,6 +103,9 @@ class Window:
             collected, batch.collected = batch.collected, []
             batch.left -= len(collected)
             batch.sink(collected)
+            if not batch.left:
+                # Somebody may remember it until its deadline; whatever it was about is not kept for that.
+                batch.sink, batch.tag = _forgotten, None
 
     def expire(self, batch: Batch, reason: UnknownReason) -> int:
         """Give up what is unanswered of one batch; how many. Their slots are free; an answer may still come, as
