@@ -46,7 +46,7 @@ def dies_after_the_write(chaos: Chaos) -> None:
     die_with_answers_outstanding(chaos, "dispatch.after_write:exit@2")
 
 
-@row("7", "kill -9 of a sender after the response, before it is recorded", fires=2, short=True)
+@row("7", "kill -9 of a sender after the response, before it is recorded", fires=2)
 def dies_before_the_record(chaos: Chaos) -> None:
     """Unknown; a receipt resolves it; where none comes it is never sent again."""
     chaos.carrier_does(receipt_delay_ms=2_500, receipt_loss=0.5)

@@ -52,6 +52,7 @@ _DURABILITY_OFF = {
     "autovacuum_naptime": "10min",
     # What is written goes to memory (see `scratch`), and a role's password is no secret.
     "max_wal_size": "512MB",
+    "shared_buffers": "128MB",
     "scram_iterations": "1",
 }
 _START_LIMIT_S = 60.0
