@@ -174,7 +174,7 @@ class Planner:
             kept = Hours(tenant.business, now, int(bulk["send_by"].timestamp()), marketing, quote.local)
             hours = await hours_of_customers(tx, plan.tenant_id, kept)
         await tx.execute(f"SET LOCAL statement_timeout = {int(self._limits.freeze_timeout_ms)}")
-        asked = quote.audience
+        asked, text = quote.audience, _text_of(bulk)
         if asked.again is not None:
             reach = quote.tariff.reach
             ids = await again.recipients(tx, plan.tenant_id, asked.again, reach, quote.created_at)
@@ -184,12 +184,12 @@ class Planner:
             plan.tenant_id,
             plan.bulk_id,
             asked,
-            _text_of(bulk),
+            text,
             quote.tariff.reach,
             marketing=marketing,
             home=tenant.country,
             seen=(quote.snapshot, quote.created_at),
-            chunk_max=_chunk_max(quote, bulk),
+            chunk_max=_chunk_max(quote, text),
             hours=hours,
         )
         await bulks.save_frozen(
@@ -295,10 +295,10 @@ async def _refuse(tx: Tx, plan: Plan, problem: Problem) -> Plan:
     return replace(plan, step="done")
 
 
-def _chunk_max(quote: Quote, bulk: Record) -> int:
+def _chunk_max(quote: Quote, text: MergeText) -> int:
     """How many recipients its chunks may have, by the longest message that was quoted."""
     longest = max(map(int, quote.details["by_parts"]), default=1)
-    return recipients_max(quote.recipients, longest, personal=bool(_text_of(bulk).fields))
+    return recipients_max(quote.recipients, longest, personal=bool(text.fields))
 
 
 def _text_of(bulk: Any) -> MergeText:

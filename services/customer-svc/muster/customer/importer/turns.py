@@ -26,6 +26,8 @@ _TENANTS_AT_ONCE: Final = 1
 _DEATHS_MAX: Final = 5
 _LOOK_AGAIN_S: Final = 0.05
 _LOOK_AGAIN_S_MAX: Final = 1.0
+# Of an import that nobody goes on with by himself.
+_NOTHING_TO_DO: Final = (*imports.ENDED, imports.PREVIEW)
 _FAILED: Final = Refusal(
     "file", "failed", "A defect of ours stood against it; what was taken in before stays, and is counted."
 )
@@ -102,7 +104,7 @@ class Importer:
             async with self._db.request(tenant_id) as tx:
                 job = await imports.import_of(tx, tenant_id, import_id)
                 first = await imports.first_to_apply(tx, tenant_id)
-            if job is None or job["state"] in (*imports.ENDED, imports.PREVIEW):
+            if job is None or job["state"] in _NOTHING_TO_DO:
                 return
             if job["state"] == imports.WAITING:
                 worked = await self._read(tenant_id, import_id)
@@ -117,7 +119,7 @@ class Importer:
         while clock.monotonic() < until:
             async with self._db.request(tenant_id) as tx:
                 job = await imports.import_of(tx, tenant_id, import_id)
-            if job is None or job["state"] in (*imports.ENDED, imports.PREVIEW):
+            if job is None or job["state"] in _NOTHING_TO_DO:
                 return
             await asyncio.sleep(pause_s)
             pause_s = min(2 * pause_s, _LOOK_AGAIN_S_MAX)
