@@ -117,7 +117,8 @@ def test_a_law_that_is_broken_or_was_checked_on_nothing_ends_a_bench_with_1(
     assert broken([{"recipients": 5, "laws": {"once": violations}, "laws_checked": {"once": checked}}]) == code
 
 
-BUSY = "import time\nwhile time.process_time() < 0.15: pass\n"
+# The kernel tells times in ticks of 10 ms, user's and system's each cut off: a sum of several is some ticks short.
+BUSY = "import time\nwhile time.process_time() < 0.3: pass\n"
 
 
 def test_what_a_dead_process_has_used_stays_counted() -> None:
@@ -126,7 +127,7 @@ def test_what_a_dead_process_has_used_stays_counted() -> None:
 
     after, _ = cpu_s({}, ())
 
-    assert after - before >= 0.14
+    assert after - before > 0.2
 
 
 def test_what_is_left_out_is_not_in_the_sum_but_has_its_own_figure() -> None:
@@ -137,8 +138,8 @@ def test_what_is_left_out_is_not_in_the_sum_but_has_its_own_figure() -> None:
         after, each = cpu_s({"carrier": world.pid}, ("carrier",))
         world.communicate(b"\n")
 
-    assert after - before < 0.05
-    assert each["carrier"] >= 0.14
+    assert after - before < 0.1
+    assert each["carrier"] > 0.2
 
 
 def test_a_restarted_process_has_used_what_its_new_one_used() -> None:
