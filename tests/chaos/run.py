@@ -1,9 +1,9 @@
 """`make chaos`: break the running product on purpose, row by row of the list of faults, and check the laws each time.
 
 ROW="5" or ROW="1 5 13" runs those rows alone, FULL=1 kills more often, SHORT=1 is the selection of `make test`,
-SEED=n chooses the moments. A progress line for each row; then a table, and one JSON object as the last line, which is
-also written to chaos.json in the folder that MUSTER_VAR names. Ends with 0; with 2 for a row that there is not; with 1
-where a row found something, or its fault did not fire.
+SEED=n chooses the moments, IMPORT_ROWS=n the size of the file of row 33. A progress line for each row; then a table,
+and one JSON object as the last line, which is also written to chaos.json in the folder that MUSTER_VAR names. Ends with
+0; with 2 for a row that there is not; with 1 where a row found something, or its fault did not fire.
 """
 
 import asyncio
@@ -53,6 +53,8 @@ ENV = {
     "MUSTER_DISPATCH_DOWN_S": "3",
     "MUSTER_DISPATCH_REST_S_MIN": "2",
     "MUSTER_DISPATCH_MEND_STEP_S": "1",
+    "MUSTER_CUSTOMER_IMPORT_LEASE_S": "3",
+    "MUSTER_CUSTOMER_IMPORT_BATCH_ROWS": "500",
 }
 
 

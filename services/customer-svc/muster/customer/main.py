@@ -125,6 +125,7 @@ def _import_limits(settings: CustomerSettings, block_rows: int) -> ImportLimits:
         block_rows=block_rows,
         idle_ms=settings.customer_import_idle_ms,
         timeout_ms=settings.customer_plan_freeze_timeout_ms,
+        lease_s=settings.customer_import_lease_s,
     )
 
 

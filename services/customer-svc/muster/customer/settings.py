@@ -43,6 +43,12 @@ class CustomerSettings(ServiceSettings):
     customer_import_rejected_d: int = Field(
         default=30, ge=1, le=3_650, description="rows that were left out can be downloaded for this long"
     )
+    customer_import_lease_s: float = Field(
+        default=30.0,
+        ge=1,
+        le=600,
+        description="a file is read by another process where its reader says nothing for so long",
+    )
     customer_import_idle_ms: int = Field(default=250, ge=1, le=60_000, description="pause when nothing is to import")
     customer_import_memory_bytes: int = Field(
         default=400 << 20, ge=100 << 20, le=64 << 30, description="what a process that reads one file may hold"

@@ -17,7 +17,7 @@ from muster.customer.domain.import_options import Mode
 from muster.customer.domain.importing import Repair, RowError, repeated, unknown
 from muster.customer.importer.blocks import Parsed, Plan, cells_of, options_of
 from muster.customer.importer.engine import Engine
-from muster.customer.importer.reading import end
+from muster.customer.importer.reading import Of, end
 from muster.customer.store import fields, import_rows, imports, reference
 from muster.customer.store import import_files as files
 from muster.customer.store.imports import Counts
@@ -26,8 +26,6 @@ from muster.kit import metrics
 from muster.kit.pg import Database, Record, Tx
 
 _REPAIRS_MAX: Final = 200
-
-Of = tuple[UUID, UUID]
 
 
 @dataclass(frozen=True, slots=True)

@@ -26,9 +26,11 @@ from muster.customer.store import import_rows, imports
 from muster.kit import metrics
 from muster.kit.pg import Database, Tx
 
-LEASE_S: Final = 30.0
 _TAKEOVERS_MAX: Final = 5
 _PARTS_AT_ONCE: Final = 16
+
+Of = tuple[UUID, UUID]
+"""A tenant and an import of theirs."""
 
 
 class LeaseLost(Exception):
@@ -38,11 +40,12 @@ class LeaseLost(Exception):
 class Reading:
     """Reads one import that it has taken."""
 
-    def __init__(self, db: Database, engine: Engine, tenant_id: UUID, import_id: UUID, epoch: int) -> None:
+    def __init__(self, db: Database, engine: Engine, of: Of, epoch: int, lease_s: float) -> None:
         self._db = db
         self._engine = engine
-        self._of = tenant_id, import_id
+        self._of = of
         self._epoch = epoch
+        self._lease_s = lease_s
         self._bytes_read = 0
 
     async def run(self, options: ImportOptions, how: Options) -> None:
@@ -58,7 +61,7 @@ class Reading:
     async def refuse(self, refusal: Refusal) -> None:
         """The file is none of customers: nothing of it is kept."""
         async with self._db.request(self._of[0]) as tx:
-            if await imports.hold_reading(tx, *self._of, self._epoch, LEASE_S, self._bytes_read):
+            if await imports.hold_reading(tx, *self._of, self._epoch, self._lease_s, self._bytes_read):
                 await end(tx, *self._of, imports.REFUSED, problem_of(refusal))
 
     async def _spool(self, file: IO[bytes]) -> None:
@@ -97,7 +100,7 @@ class Reading:
         """The next piece, None at the end; the lease is kept while it takes its time."""
         following = asyncio.ensure_future(anext(pieces, None))
         try:
-            while not (await asyncio.wait({following}, timeout=LEASE_S / 3))[0]:
+            while not (await asyncio.wait({following}, timeout=self._lease_s / 3))[0]:
                 async with self._db.request(self._of[0]) as tx:
                     await self._hold(tx)
             return following.result()
@@ -107,7 +110,7 @@ class Reading:
                 await asyncio.wait({following})
 
     async def _hold(self, tx: Tx) -> None:
-        if not await imports.hold_reading(tx, *self._of, self._epoch, LEASE_S, self._bytes_read):
+        if not await imports.hold_reading(tx, *self._of, self._epoch, self._lease_s, self._bytes_read):
             raise LeaseLost
 
     async def _finish(self, opened: Opened, rows: int, options: ImportOptions) -> None:
@@ -125,15 +128,15 @@ class Reading:
             await files.forget_parts(tx, *self._of)
 
 
-async def take(db: Database, engine: Engine, tenant_id: UUID, import_id: UUID, how: Options) -> bool:
+async def take(db: Database, engine: Engine, of: Of, how: Options, lease_s: float) -> bool:
     """Read an import, if nobody else does."""
-    async with db.request(tenant_id) as tx:
-        epoch = await imports.take_reading(tx, tenant_id, import_id, LEASE_S)
-        job = await imports.import_of(tx, tenant_id, import_id)
+    async with db.request(of[0]) as tx:
+        epoch = await imports.take_reading(tx, *of, lease_s)
+        job = await imports.import_of(tx, *of)
         if epoch is None or job is None:
             return False
-        await files.forget_blocks(tx, tenant_id, import_id)
-    reading = Reading(db, engine, tenant_id, import_id, epoch)
+        await files.forget_blocks(tx, *of)
+    reading = Reading(db, engine, of, epoch, lease_s)
     if epoch > _TAKEOVERS_MAX:
         await reading.refuse(Refusal("file", "not_readable", "Whoever read the file did not come to its end."))
         return True

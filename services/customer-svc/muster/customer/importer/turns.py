@@ -35,12 +35,14 @@ _FAILED: Final = Refusal(
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """Rows of a file and of a block, time between turns that found nothing, and the time that one block may take."""
+    """Rows of a file and of a block, time between turns that found nothing, the time that one block may take, and how
+    long a file is left to who reads it and says nothing."""
 
     rows_max: int
     block_rows: int
     idle_ms: int
     timeout_ms: int
+    lease_s: float = 30.0
 
 
 class Importer:
@@ -127,7 +129,7 @@ class Importer:
     async def _read(self, tenant_id: UUID, import_id: UUID) -> bool:
         how = Options(rows_max=self._limits.rows_max, block_rows=self._limits.block_rows)
         try:
-            return await reading.take(self._db, self._reads, tenant_id, import_id, how)
+            return await reading.take(self._db, self._reads, (tenant_id, import_id), how, self._limits.lease_s)
         except RETRIABLE:
             raise
         except Exception:
