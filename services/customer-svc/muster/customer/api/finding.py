@@ -8,10 +8,10 @@ from fastapi import APIRouter, Path, Query, Request, Response
 from pydantic import Field
 
 from muster.customer.api.common import problem_of, settings_of, tenant_of
-from muster.customer.domain.query import CHARACTERS_MAX, Node, fields_of
+from muster.customer.domain.query import CHARACTERS_MAX, Node, fields_of, lists_in
 from muster.customer.domain.query_reader import read_query
 from muster.customer.domain.refusal import Refusal
-from muster.customer.store import fields, finding, searches
+from muster.customer.store import fields, finding, lists, searches
 from muster.customer.store.finding import Search
 from muster.kit import audit, clock
 from muster.kit.auth import ANY_TENANT_ROLE, Caller, Tx, requires, tenant_tx
@@ -146,6 +146,9 @@ async def _node(request: Request, tx: Tx, caller: Caller, written: str) -> tuple
     node = read_query(written, known, country=tenant.country, today=today)
     if isinstance(node, Refusal):
         raise problem_of(node)
+    unknown = await lists.unknown_names(tx, caller.tenant_id, lists_in(node))
+    if unknown:
+        raise unprocessable("query", "unknown_list", f"there is no list '{unknown[0]}'", unknown=unknown)
     return node, time_zone
 
 

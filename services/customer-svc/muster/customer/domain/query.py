@@ -42,6 +42,7 @@ class Type(StrEnum):
     PHONE = "phone number"
     CHOICE = "choice"
     TAG = "tag"
+    LIST = "list"
 
 
 _EQUAL: Final = frozenset({Op.IS, Op.IS_NOT})
@@ -54,6 +55,7 @@ OPS: Final[Mapping[Type, frozenset[Op]]] = {
     Type.PHONE: _EQUAL | _BLANK | {Op.STARTS, Op.ENDS},
     Type.CHOICE: _EQUAL,
     Type.TAG: _EQUAL | _BLANK,
+    Type.LIST: _EQUAL | _BLANK,
 }
 
 
@@ -82,10 +84,11 @@ _FIELDS: Final = (
     Field("opted_out", Type.CHOICE, _YES_NO),
     Field("archived", Type.CHOICE, _YES_NO),
     Field("tag", Type.TAG),
+    Field("list", Type.LIST),
     Field("created", Type.DAY),
     Field("changed", Type.DAY),
 )
-_OTHER_NAMES: Final = {"mobile": "number", "phone": "number", "tags": "tag", "list": "tag", "lists": "tag"}
+_OTHER_NAMES: Final = {"mobile": "number", "phone": "number", "tags": "tag", "lists": "list"}
 _TYPES: Final = {Kind.TEXT: Type.TEXT, Kind.DATE: Type.DAY, Kind.NUMBER: Type.NUMBER}
 
 
@@ -160,3 +163,16 @@ def mentions(node: Node, key: str) -> bool:
             return any(mentions(part, key) for part in node.parts)
         case _:
             return False
+
+
+def lists_in(node: Node) -> set[str]:
+    """The names of lists that a query compares with, as it writes them."""
+    match node:
+        case Condition():
+            return {str(node.value)} if node.field.type is Type.LIST and node.value else set()
+        case Not():
+            return lists_in(node.part)
+        case All() | AnyOf():
+            return set().union(*map(lists_in, node.parts))
+        case _:
+            return set()

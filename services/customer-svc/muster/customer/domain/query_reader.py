@@ -306,4 +306,5 @@ _EXPECTED: Final = {
     Type.PHONE: ["a phone number"],
     Type.TEXT: ["a text"],
     Type.TAG: ["a tag"],
+    Type.LIST: ["the name of a list"],
 }

@@ -3,6 +3,7 @@
 from typing import Final
 from uuid import UUID
 
+from muster.customer.store import lists
 from muster.kit.pg import Tx
 
 _LOCK_BOTH: Final = """
@@ -59,9 +60,11 @@ WHERE tenant_id = $1 AND customer_id IN (
 
 
 async def move(tx: Tx, tenant_id: UUID, gone: int, kept: int) -> None:
-    """Let a customer be another one from now on: what was said of their numbers is said of the other's, and who was
-    merged into them before is the other too. Their own numbers must be stored with the other by the caller."""
+    """Let a customer be another one from now on: what was said of their numbers is said of the other's, the other is on
+    their lists, and who was merged into them before is the other too. Their own numbers must be stored with the other
+    by the caller."""
     await tx.execute(_MOVE, tenant_id, gone, kept)
+    await lists.move(tx, tenant_id, gone, kept)
     for table in ("number_consent", "customer_number", "customer_other_number"):
         await tx.execute(_FORGET.format(table=table), tenant_id, gone)
     await tx.execute(_GONE, tenant_id, gone, kept)

@@ -87,6 +87,8 @@ class _Compiler:
         match field.type:
             case Type.TAG:
                 return "c.tags = '{}'" if op is Op.BLANK else f"{self._value(asked.value, 'text')} = ANY(c.tags)"
+            case Type.LIST:
+                return self._list(asked)
             case Type.CHOICE:
                 return self._choice(field.key, str(asked.value))
             case Type.PHONE:
@@ -95,6 +97,15 @@ class _Compiler:
                 return self._moment(_MOMENTS[field.key], asked)
             case _:
                 return self._country(asked) if field.key == "country" else self._typed(field, asked)
+
+    def _list(self, asked: Condition) -> str:
+        on = "SELECT {what} FROM customer_list_member f WHERE f.tenant_id = $1"
+        if asked.op is Op.BLANK:
+            return f"NOT EXISTS ({on.format(what='')} AND f.customer_id = c.customer_id)"
+        on += f" AND f.list_id = ({_LIST_ID.format(name=self._value(asked.value, 'text'))})"
+        if self._each:
+            return f"EXISTS ({on.format(what='')} AND f.customer_id = c.customer_id)"
+        return f"c.customer_id IN ({on.format(what='f.customer_id')})"
 
     def _choice(self, key: str, value: str) -> str:
         if key == "consent":
@@ -162,6 +173,9 @@ _TEXTS: Final = {
     "language": "c.language",
     "time_zone": "c.time_zone",
 }
+_LIST_ID: Final = (
+    "SELECT l.list_id FROM customer_list l WHERE l.tenant_id = $1 AND l.name_key = customer_list_key({name})"
+)
 _OPTED_OUT: Final = (
     "c.customer_id IN (SELECT n.customer_id FROM suppression s JOIN customer_number n USING (tenant_id, number_hash)"
     " WHERE s.tenant_id = $1 AND s.suppressed)"
@@ -223,6 +237,12 @@ _PROBE_WORD: Final = " UNION ALL ".join(
 )
 
 
+_PROBE_LIST: Final = (
+    "SELECT customer_id FROM customer_list_member WHERE tenant_id = $1"  # noqa: S608 - constants
+    f" AND list_id = ({_LIST_ID.format(name='$2')}) LIMIT $3"
+)
+
+
 def _probe(part: Node) -> Sql | None:
     match part:
         case Word():
@@ -231,6 +251,8 @@ def _probe(part: Node) -> Sql | None:
             return _probe_numbers(_ranges(part))
         case Condition() if part.field.type is Type.PHONE and part.op in {Op.IS, Op.STARTS, Op.ENDS}:
             return _probe_numbers(_phone_ranges(part))
+        case Condition() if part.field.type is Type.LIST and part.op is Op.IS:
+            return Sql(_PROBE_LIST, (part.value,))
         case _:
             return None
 
