@@ -4,7 +4,8 @@ BENCH names the bench: send; single (messages of a request each, or BENCH_PER_RE
 stop (a send is stopped at BENCH_STOPS random moments, by SEED: are its sums exact?); fair (BENCH_TENANTS of mixed sizes
 at once); accounts (by 1, 2, 4 … up to BENCH_ACCOUNTS carrier accounts); finish (BENCH_STORIES, or the usual: are
 finishes kept as promised? BENCH_TRACES names a folder for what was seen); ledger (reservations and settlements a
-second). BENCH_RECIPIENTS is the size of a send, of all of them together, or how many messages (several, with commas
+second); audience (import, search, count and freeze BENCH_CUSTOMERS of one business beside BENCH_TENANTS small ones).
+BENCH_RECIPIENTS is the size of a send, of all of them together, or how many messages (several, with commas
 between, are measured one after the other, each on a system of its own), BENCH_CARRIER=host:port an SMPP server that is
 not ours, PEERS a command that prints the JSON lines of other systems, measured in the same run. Ends with 0; with 2 for
 a value that will not do; with 1 and the reason where something did not come to its end in time, was not exact, or a law
@@ -22,6 +23,7 @@ from typing import Any, Final
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from bench import accounts, fair, finish, ledger, send, single, stop
+from bench.audience import measure as audience
 from bench.peers import PeersFailed, ratios, run_peers
 from bench.wanted import Refused, Wanted
 from muster.client import ApiError
@@ -40,6 +42,9 @@ def main() -> int:
         peers = run_peers(wanted.peers)
         if wanted.bench == "ledger":
             return of_ledger(peers)
+        if wanted.bench == "audience":
+            print(json.dumps(audience.measure(wanted.customers, wanted.tenants, wanted.seed)))
+            return 0
         runs = [asyncio.run(measured(wanted, size)) for size in wanted.sizes]
     except (PeersFailed, PartError, send.NotEnded, ApiError) as failed:
         print(f"bench: {failed}", file=sys.stderr)

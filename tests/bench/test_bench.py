@@ -12,10 +12,14 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
+from bench.audience import people
 from bench.cpu import cpu_s, less
+from bench.numbers import disagreements
 from bench.peers import PeersFailed, ratios, run_peers
 from bench.run import broken, marginal
 from bench.wanted import Refused, Wanted
+from muster.customer.domain.files.reading import Block, Opened, Options, read, rows_of
+from muster.customer.importer.guess import guess_encoding
 
 
 def test_nothing_asked_for_is_a_send_to_fifty_thousand_at_our_own_carrier() -> None:
@@ -49,6 +53,7 @@ def test_sizes_a_carrier_and_peers_are_read(listener: str) -> None:
         *(("BENCH_PER_REQUEST", value) for value in ("0", "101")),
         *(("BENCH_STORIES", value) for value in ("sunny", "slow,sunny")),
         ("BENCH_TRACES", "/no/such/folder"),
+        *(("BENCH_CUSTOMERS", value) for value in ("999", "1000001", "1e6")),
         ("SEED", "-1"),
         *(("BENCH_CARRIER", value) for value in ("127.0.0.1", "127.0.0.1:", ":2775", "127.0.0.1:x", "127.0.0.1:70000")),
         ("BENCH_CARRIER", "127.0.0.1:1"),
@@ -70,7 +75,10 @@ def test_make_bench_ends_with_2_and_a_word_for_a_wrong_value() -> None:
     )
 
     assert (done.returncode, done.stdout) == (2, "")
-    assert done.stderr == "BENCH: there is no bench 'sends', only send, single, stop, fair, accounts, finish, ledger\n"
+    assert (
+        done.stderr
+        == "BENCH: there is no bench 'sends', only send, single, stop, fair, accounts, finish, ledger, audience\n"
+    )
 
 
 def test_the_lines_of_json_that_peers_print_are_theirs() -> None:
@@ -144,3 +152,22 @@ def test_what_is_left_out_is_not_in_the_sum_but_has_its_own_figure() -> None:
 
 def test_a_restarted_process_has_used_what_its_new_one_used() -> None:
     assert less({"a": 3.0, "b": 1.0}, {"a": 1.0, "b": 5.0}) == {"a": 2.0, "b": 1.0}
+
+
+def test_random_and_mutated_numbers_of_forty_countries_are_what_phonenumbers_says_they_are() -> None:
+    assert disagreements(6_000, seed=20_261_127) == []
+
+
+def test_the_same_people_are_in_the_file_and_in_the_workbook(tmp_path: Path) -> None:
+    people.write_csv(tmp_path / "people.csv", 250, seed=1)
+    people.write_workbook(tmp_path / "people.xlsx", 250, seed=1)
+
+    found = []
+    for name in ("people.csv", "people.xlsx"):
+        with (tmp_path / name).open("rb") as file:
+            opened, *blocks = read(file, Options(), guess_encoding)
+            assert isinstance(opened, Opened)
+            text = b"".join(block.text for block in blocks if isinstance(block, Block))
+            found.append((opened.header, list(rows_of(text, opened.separator))))
+    assert found[0] == found[1]
+    assert len(found[0][1]) == 250

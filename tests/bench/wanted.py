@@ -10,10 +10,11 @@ from pathlib import Path
 
 from bench.finish import STORIES
 
-BENCHES = ("send", "single", "stop", "fair", "accounts", "finish", "ledger")
+BENCHES = ("send", "single", "stop", "fair", "accounts", "finish", "ledger", "audience")
 RECIPIENTS_MAX = 1_000_000
 STOPS_MAX = 100
 TENANTS_MAX = 1_000
+CUSTOMERS_MAX = 1_000_000
 ACCOUNTS_MAX = 8
 CONNECTIONS_MAX = 1_000
 PER_REQUEST_MAX = 100
@@ -27,7 +28,8 @@ class Refused(Exception):
 @dataclass(frozen=True, slots=True)
 class Wanted:
     """BENCH, BENCH_RECIPIENTS (several are measured one after the other), BENCH_STOPS, BENCH_TENANTS, BENCH_ACCOUNTS,
-    SEED, BENCH_CARRIER, PEERS, BENCH_CONNECTIONS, BENCH_PER_REQUEST, BENCH_STORIES and BENCH_TRACES, as read."""
+    SEED, BENCH_CARRIER, PEERS, BENCH_CONNECTIONS, BENCH_PER_REQUEST, BENCH_STORIES, BENCH_TRACES and
+    BENCH_CUSTOMERS, as read."""
 
     bench: str
     sizes: tuple[int, ...]
@@ -41,6 +43,7 @@ class Wanted:
     per_request: int = 1
     stories: tuple[str, ...] = ()
     traces: Path | None = None
+    customers: int = CUSTOMERS_MAX
 
     @classmethod
     def read(cls, environment: Mapping[str, str] = os.environ) -> "Wanted":
@@ -52,7 +55,7 @@ class Wanted:
             bench=bench,
             sizes=_sizes(environment.get("BENCH_RECIPIENTS") or "50000"),
             stops=_number(environment, "BENCH_STOPS", 10, 1, STOPS_MAX),
-            tenants=_number(environment, "BENCH_TENANTS", 200, 2, TENANTS_MAX),
+            tenants=_number(environment, "BENCH_TENANTS", 1_000 if bench == "audience" else 200, 2, TENANTS_MAX),
             accounts=_number(environment, "BENCH_ACCOUNTS", 4, 1, ACCOUNTS_MAX),
             seed=_number(environment, "SEED", 1, 0, 2**31),
             carrier=_carrier(environment.get("BENCH_CARRIER", "")),
@@ -61,6 +64,7 @@ class Wanted:
             per_request=_number(environment, "BENCH_PER_REQUEST", 1, 1, PER_REQUEST_MAX),
             stories=_stories(environment.get("BENCH_STORIES", "")),
             traces=_folder(environment.get("BENCH_TRACES", "")),
+            customers=_number(environment, "BENCH_CUSTOMERS", CUSTOMERS_MAX, 1_000, CUSTOMERS_MAX),
         )
 
 
