@@ -72,7 +72,7 @@ async def test_a_list_is_found_by_its_name_however_its_capitals_are_written(salo
             assert found is not None
             assert (found["list_id"], found["name"]) == (list_id, "Été 2026")
             assert not await lists.add_list(tx, salon.tenant_id, uuid7(), name, ListKind.KEPT, "ada")
-        assert await lists.unknown_names(tx, salon.tenant_id, {"ÉTÉ 2026", "winter"}) == ["winter"]
+        assert await lists.ids_of(tx, salon.tenant_id, {"ÉTÉ 2026", "winter"}) == {"ÉTÉ 2026": list_id}
     async with salon.db.request(salon.other_id) as tx:
         assert await lists.list_named(tx, salon.other_id, "Été 2026") is None
 

@@ -17,6 +17,7 @@ async def test_the_file_has_all_that_is_held_here_and_nobody_else_s(salon: Any) 
     one = await record(salon, scope="marketing")
     await salon.ask("POST", f"/v1/suppressions/requests/{one['id']}/apply", {"customer_id": ana})
     path = f"/v1/customers/{ana}/export"
+    await salon.ask("POST", "/v1/lists", {"name": "Spring", "customer_ids": [ana]})
     answer = await salon.ask("GET", path)
     assert answer.headers["Content-Disposition"] == f'attachment; filename="customer-{ana}.json"'
     held = answer.json()
@@ -25,6 +26,7 @@ async def test_the_file_has_all_that_is_held_here_and_nobody_else_s(salon: Any) 
         ["last_name"],
         ["allow_bulk_sms", "consent", "consent_evidence"],
     ]
+    assert [(one["name"], one["kind"]) for one in held["lists"]] == [("Spring", "kept")]
     assert [word["kind"] for word in held["consents"]] == ["inferred", "withdrawn"]
     assert held["consents_whole"]
     [stop] = held["suppressions"]

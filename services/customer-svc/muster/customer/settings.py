@@ -58,6 +58,13 @@ class CustomerSettings(ServiceSettings):
         default=40, ge=1, le=10_000, description="a page or count of customers goes through them no longer than this"
     )
     customer_searches_max: int = Field(default=500, ge=1, le=10_000, description="saved searches of one tenant")
+    customer_lists_max: int = Field(default=1_000, ge=1, le=100_000, description="lists of one tenant")
+    customer_list_members_max: int = Field(
+        default=2_000_000, ge=1, le=100_000_000, description="customers on one list who are not archived"
+    )
+    customer_list_timeout_ms: int = Field(
+        default=60_000, ge=1_000, le=600_000, description="members of a list are changed by a query within this"
+    )
     customer_quote_valid_h: int = Field(default=24, ge=1)
     customer_quote_missing_shown: int = Field(default=20, ge=0)
     customer_tenant_wait_ms: int = Field(

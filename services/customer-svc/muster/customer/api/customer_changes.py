@@ -147,13 +147,13 @@ def _typed(customer: Customer) -> list[str]:
     return [mobile.typed for mobile in customer.mobiles] + [other.typed for other in customer.others]
 
 
-def wanted_version(if_match: str | None) -> int | None:
+def wanted_version(if_match: str | None, of: str = "a customer") -> int | None:
     """The version that an If-Match names; None where there is none, or any one will do. Problem 422 on rubbish."""
     if if_match is None or if_match.strip() == "*":
         return None
     found = _ETAG.fullmatch(if_match.strip())
     if found is None:
-        raise unprocessable("If-Match", "not_valid", 'is not the ETag of a customer, such as "3"')
+        raise unprocessable("If-Match", "not_valid", f'is not the ETag of {of}, such as "3"')
     return int(found[1])
 
 
@@ -171,7 +171,7 @@ async def refuse_changed(tx: Tx, caller: Caller, row: Record, wanted: int | None
     changes = await store.changes_since(tx, caller.tenant_id, row["customer_id"], wanted, _CHANGES_SHOWN_MAX)
     seen = [ChangeOut(**one).model_dump(mode="json") for one in changes]
     names = sorted({name for one in seen for name in one["fields"]})
-    what = f": {', '.join(names)}" if names else ", by an import or a list"
+    what = f": {', '.join(names)}" if names else ", by an import"
     raise Problem(
         412,
         "changed_meanwhile",

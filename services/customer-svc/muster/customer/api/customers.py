@@ -118,7 +118,7 @@ async def list_changes(
     limit: Limit = 50,
     cursor: CursorText = None,
 ) -> Page[ChangeOut]:
-    """Who has changed what of a customer, the oldest first, without the values; imports and lists keep nothing here."""
+    """Who has changed what of a customer, the oldest first, without the values; imports keep nothing here."""
     await _shown(tx, caller, customer_id)
     after = decode_cursor(cursor, {"version": int})["version"] if cursor else 0
     rows = await store.changes_since(tx, caller.tenant_id, customer_id, after, limit + 1)

@@ -81,8 +81,8 @@ async def merge_customer(
     once: Annotated[Once, idempotent],
     if_match: IfMatch = None,
 ) -> Response:
-    """Make one customer of two: this one gets the numbers and tags of the other, and of both words on consent the
-    stricter; a withdrawal stops all numbers. The other stays to be looked at, archived, with `merged_into`."""
+    """Make one customer of two: this one gets the numbers, tags and lists of the other, and of both words on consent
+    the stricter; a withdrawal stops all numbers. The other stays to be looked at, archived, with `merged_into`."""
 
     async def make() -> tuple[int, Model]:
         if body.customer_id == customer_id:

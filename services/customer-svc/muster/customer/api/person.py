@@ -15,7 +15,7 @@ from muster.customer.api.evidence import Evidence, safe_cell
 from muster.customer.domain.audience import Reason
 from muster.customer.domain.consent import first_broken
 from muster.customer.events import MessageKind
-from muster.customer.store import consents, customers, persons
+from muster.customer.store import consents, customers, lists, persons
 from muster.kit import audit, clock
 from muster.kit.auth import SENDERS, Caller, Tx, requires, tenant_tx
 from muster.kit.outbox import emit
@@ -40,8 +40,8 @@ async def export_person(
     tx: Annotated[Tx, tenant_tx],
 ) -> Response:
     """All that is held here on one person: as JSON, or with `Accept: text/csv` as rows of section, entry, field and
-    value. It holds the customer, who changed what, every word on consent, what stopped the numbers, and the sends that
-    they were asked for, with the reason why they are in or out. At most 10,000 entries of each kind."""
+    value. It holds the customer, their lists, who changed what, every word on consent, what stopped the numbers, and
+    the sends that they were asked for, with the reason why they are in or out. At most 10,000 entries of each kind."""
     row = await customers.customer_of(tx, caller.tenant_id, customer_id)
     versions = await consents.page_of_versions(tx, caller.tenant_id, customer_id, 0, _ROWS_MAX)
     if row is None and not versions:
@@ -72,6 +72,7 @@ async def _document(tx: Tx, row: Record | None, evidence: Evidence) -> dict[str,
         "made_by": evidence.made_by,
         "elsewhere": _ELSEWHERE,
         "customer": None if row is None else shown(row).model_dump(),
+        "lists": _dicts(await lists.lists_of_customer(tx, *whose, _ROWS_MAX)),
         "changes": _dicts(await customers.changes_since(tx, *whose, 0, _ROWS_MAX)),
         "consents": evidence.words,
         "consents_whole": evidence.first_broken is None,

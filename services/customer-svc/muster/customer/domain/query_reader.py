@@ -72,6 +72,14 @@ class _Token:
     kind: str  # word, quoted, sign or end
 
     @property
+    def start(self) -> int:
+        return self.position - 1
+
+    @property
+    def end(self) -> int:
+        return self.start + len(self.text) + (2 if self.kind == "quoted" else 0)
+
+    @property
     def keyword(self) -> str:
         return "" if self.kind == "quoted" else self.text.lower()
 
@@ -90,6 +98,32 @@ def read_query(written: str, fields: Mapping[str, Field], *, country: str, today
         return _Reader(_tokens(written), fields, country, today).read()
     except _Refused as refused:
         return refused.refusal
+
+
+@dataclass(frozen=True, slots=True)
+class WrittenList:
+    """Where a query has the name of a list: from start up to end."""
+
+    name: str
+    start: int
+    end: int
+
+
+def lists_written(written: str, fields: Mapping[str, Field], *, country: str, today: date) -> list[WrittenList]:
+    """The names of lists in a query, in their order; none where it cannot be read."""
+    try:
+        reader = _Reader(_tokens(written), fields, country, today)
+        reader.read()
+    except _Refused:
+        return []
+    return reader.lists
+
+
+def with_list_renamed(written: str, places: Sequence[WrittenList], name: str) -> str:
+    """A query in which a list has another name at these places, in quotation marks."""
+    for place in sorted(places, key=lambda one: -one.start):
+        written = f'{written[: place.start]}"{name}"{written[place.end :]}'
+    return written
 
 
 def _tokens(written: str) -> list[_Token]:
@@ -114,6 +148,7 @@ class _Reader:
         self._today = today
         self._at = 0
         self._terms = 0
+        self.lists: list[WrittenList] = []
 
     @property
     def _next(self) -> _Token:
@@ -235,7 +270,11 @@ class _Reader:
             self._refuse(f"'{field.key}' is a {field.type.value}, which is not compared so", sorted(OPS[field.type]))
         if op in {Op.BLANK, Op.NOT_BLANK}:
             return Condition(field, op)
-        return Condition(field, op, self._value(field, op))
+        start = self._at
+        value = self._value(field, op)
+        if field.type is Type.LIST:
+            self.lists.append(WrittenList(str(value), self._tokens[start].start, self._tokens[self._at - 1].end))
+        return Condition(field, op, value)
 
     def _value(self, field: Field, op: Op) -> str | date:
         start = self._at

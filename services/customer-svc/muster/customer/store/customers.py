@@ -231,17 +231,6 @@ async def remove_customer(tx: Tx, tenant_id: UUID, customer_id: int) -> bool:
     return await tx.execute(_REMOVE, tenant_id, customer_id) != "DELETE 0"
 
 
-_LISTS = """
-SELECT tag AS name, count(*) AS customers FROM customer c, unnest(c.tags) tag
-WHERE c.tenant_id = $1 AND c.archived_at IS NULL GROUP BY tag ORDER BY tag
-"""
-
-
-async def lists_of(tx: Tx, tenant_id: UUID) -> list[Record]:
-    """Each tag with how many customers carry it."""
-    return await tx.fetch(_LISTS, tenant_id)
-
-
 _CHANGED = """
 INSERT INTO customer_change (tenant_id, customer_id, version, fields, changed_by)
 SELECT $1, $2, version, $3, $4 FROM customer WHERE tenant_id = $1 AND customer_id = $2
@@ -260,22 +249,8 @@ WHERE tenant_id = $1 AND customer_id = $2 AND version > $3 ORDER BY version LIMI
 
 
 async def changes_since(tx: Tx, tenant_id: UUID, customer_id: int, version: int, limit: int) -> list[Record]:
-    """What was changed behind a version, the oldest first; imports and lists keep nothing."""
+    """What was changed behind a version, the oldest first; imports keep nothing."""
     return await tx.fetch(_CHANGES, tenant_id, customer_id, version, limit)
-
-
-_ADD_TO_LIST = """
-UPDATE customer SET tags = tags || $2::text, changed_at = kit_now(), version = version + 1
-WHERE tenant_id = $1 AND customer_id IN (
-    SELECT customer_id FROM customer
-    WHERE tenant_id = $1 AND customer_id = ANY($3::bigint[]) AND NOT tags @> ARRAY[$2::text]
-    ORDER BY customer_id FOR NO KEY UPDATE)
-"""
-
-
-async def add_to_list(tx: Tx, tenant_id: UUID, name: str, customer_ids: Sequence[int]) -> None:
-    """Let these customers carry a tag."""
-    await tx.execute(_ADD_TO_LIST, tenant_id, name, list(customer_ids))
 
 
 _KNOWN_IDS = "SELECT customer_id FROM customer WHERE tenant_id = $1 AND customer_id = ANY($2::bigint[])"
@@ -285,16 +260,3 @@ async def unknown_ids(tx: Tx, tenant_id: UUID, customer_ids: Sequence[int]) -> l
     """Those of the ids that are no customer of the tenant, in order."""
     known = {row["customer_id"] for row in await tx.fetch(_KNOWN_IDS, tenant_id, list(customer_ids))}
     return [customer_id for customer_id in customer_ids if customer_id not in known]
-
-
-_REMOVE_LIST = """
-UPDATE customer SET tags = array_remove(tags, $2::text), changed_at = kit_now(), version = version + 1
-WHERE tenant_id = $1 AND customer_id IN (
-    SELECT customer_id FROM customer WHERE tenant_id = $1 AND tags @> ARRAY[$2::text]
-    ORDER BY customer_id FOR NO KEY UPDATE)
-"""
-
-
-async def remove_list(tx: Tx, tenant_id: UUID, name: str) -> None:
-    """Take a tag from all who carry it."""
-    await tx.execute(_REMOVE_LIST, tenant_id, name)

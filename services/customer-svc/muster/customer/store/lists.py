@@ -46,15 +46,15 @@ async def page_of_lists(
     return await tx.fetch(_PAGE, tenant_id, after, search, kind, limit)
 
 
-_UNKNOWN: Final = """
-SELECT n FROM unnest($2::text[]) n WHERE NOT EXISTS (
-    SELECT FROM customer_list l WHERE l.tenant_id = $1 AND l.name_key = customer_list_key(n)) ORDER BY n
+_IDS_OF_NAMES: Final = """
+SELECT n, l.list_id FROM unnest($2::text[]) n JOIN customer_list l
+    ON l.tenant_id = $1 AND l.name_key = customer_list_key(n)
 """
 
 
-async def unknown_names(tx: Tx, tenant_id: UUID, names: Collection[str]) -> list[str]:
-    """Those of the names that no list has."""
-    return [row["n"] for row in await tx.fetch(_UNKNOWN, tenant_id, list(names))] if names else []
+async def ids_of(tx: Tx, tenant_id: UUID, names: Collection[str]) -> dict[str, UUID]:
+    """The lists of names, each as it is written there; a name that no list has is left out."""
+    return {row["n"]: row["list_id"] for row in await tx.fetch(_IDS_OF_NAMES, tenant_id, list(names))} if names else {}
 
 
 _LOCK_ALL: Final = "SELECT pg_advisory_xact_lock(hashtextextended($1::text || '.customer_list', 0))"
