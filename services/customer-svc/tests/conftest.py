@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlencode
 from uuid import UUID, uuid4
 
 import asyncpg
@@ -58,10 +59,12 @@ class Salon:
             method, path, headers={"Authorization": f"Bearer {by}", **named}, **({} if body is None else given)
         )
 
-    async def load(self, rows: str, header: str = "first name,last name,mobile,allow bulk sms") -> dict[str, Any]:
-        """Import a CSV."""
-        content = f"{header}\n{rows}".encode()
-        answer = await self.ask("POST", "/v1/customers/imports", content, Content_Type="text/csv")
+    async def load(
+        self, rows: str, header: str = "first name,last name,mobile,allow bulk sms", **options: str
+    ) -> dict[str, Any]:
+        """Import a CSV; options as query parameters."""
+        path = f"/v1/customers/imports?{urlencode(options)}"
+        answer = await self.ask("POST", path, f"{header}\n{rows}".encode(), Content_Type="text/csv")
         assert answer.status_code == 201, answer.text
         return dict(answer.json())
 
@@ -115,6 +118,9 @@ class Salon:
         finally:
             await connection.close()
 
+
+EXPRESS = {"consent": "express", "consent_source": "form", "consent_wording": "Text me"}
+"""What is said of a file of people who have agreed in these words."""
 
 # Tests text whom they like; those of limits set their own.
 NO_LIMITS: Any = {

@@ -64,7 +64,7 @@ def draw(seed: int) -> tuple[list[Person], set[str]]:
             chance.choice(["Rex", "Tom[", "x" * 150, ""]),
             chance.sample(pool, chance.choice([0, 1, 1, 1, 2])),
             chance.choice(["yes", "yes", "yes", "no", ""]),
-            chance.choice(["", "express", "none"]),
+            chance.choice(["", "inferred", "none"]),
         )
         for _ in range(60)
     ]

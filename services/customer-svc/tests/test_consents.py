@@ -202,12 +202,15 @@ async def test_the_audience_judges_as_the_rule_says_in_each_case(salon: Any, set
         (f"04120{n:05d}", allow and consent is not Consent.WITHDRAWN, consent, number, scope)
         for n, (allow, consent, number, scope) in enumerate(cases)
     ]
-    header = "first name,mobile,allow bulk sms,consent"
-    body = "".join(f"N{n},{m},{'yes' if a else 'no'},{c.value}\n" for n, (m, a, c, _, _) in enumerate(rows))
-    await salon.load(body, header)
+    await salon.load("".join(f"N{n},{row[0]}\n" for n, row in enumerate(rows)), "first name,mobile")
     async with salon.db.request(salon.tenant_id) as tx:
-        for mobile, _, _, number, scope in rows:
+        for mobile, allow, consent, number, scope in rows:
             number_hash = hash_of(salon, settings, f"+61{mobile[1:]}")
+            await tx.execute(
+                "UPDATE customer SET allow_bulk_sms = $3, consent = $4 WHERE tenant_id = $1 AND customer_id ="
+                " (SELECT customer_id FROM customer_number WHERE tenant_id = $1 AND number_hash = $2)",
+                *(salon.tenant_id, number_hash, allow, consent.value),
+            )
             if number is not None:
                 await tx.execute(
                     "INSERT INTO number_consent SELECT tenant_id, customer_id, number_hash, $3, now()"

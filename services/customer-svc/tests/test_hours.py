@@ -8,6 +8,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 import pytest
+from conftest import EXPRESS
 
 from muster.customer.domain.calendars import named_days
 from muster.customer.domain.hours import Business, Hours, classify, rules, summary
@@ -159,7 +160,7 @@ async def abroad(salon: Any) -> Any:
         facts.on_rates_changed,
         RatesChanged(tenant_id=str(NIL_TENANT), country="US", version=1, credits_per_part=1),
     )
-    await salon.load(ROWS, HEADER)
+    await salon.load(ROWS, HEADER, **EXPRESS)
     return salon
 
 

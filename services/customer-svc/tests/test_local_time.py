@@ -6,6 +6,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 import pytest
+from conftest import EXPRESS
 from test_hours import HEADER, LOS_ANGELES, SYDNEY, at, quiet
 from test_scheduler import run, scheduler, shown
 
@@ -88,7 +89,7 @@ async def abroad(salon: Any) -> Any:
         facts.on_rates_changed, RatesChanged(tenant_id=str(NIL_TENANT), country="US", version=1, credits_per_part=1)
     )
     await salon.hear(facts.on_tenant_changed, quiet(salon, 0, 0))
-    await salon.load(ROWS, HEADER)
+    await salon.load(ROWS, HEADER, **EXPRESS)
     [eve] = (await salon.ask("GET", "/v1/customers?search=Eve")).json()["items"]
     await salon.ask("PATCH", f"/v1/customers/{eve['id']}", {"time_zone": "Australia/Perth"})
     return salon

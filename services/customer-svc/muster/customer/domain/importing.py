@@ -247,6 +247,11 @@ class RowReader:
         if written_kind and kind is None:
             message = "Write express, inferred, none or withdrawn, or leave it blank."
             errors.append(RowError(row, "consent", self._header("consent"), "unknown_consent", message))
+        if kind is Consent.EXPRESS and (stated is None or stated.kind is not kind):
+            message = (
+                "Express consent is kept with its wording and source: state both for the file, and consent=express."
+            )
+            errors.append(RowError(row, "consent", self._header("consent"), "consent_not_stated", message))
         if allow and kind is None and stated is not None:
             kind = stated.kind
         settled = settle_consent(allow_bulk_sms=allow, consent=kind)

@@ -13,12 +13,14 @@ import orjson
 
 from muster.customer.domain.customers import NumberReader
 from muster.customer.domain.import_columns import Columns, read_header
-from muster.customer.domain.import_options import Mode
+from muster.customer.domain.import_options import ImportOptions, Mode
 from muster.customer.domain.importing import Repair, RowError, repeated, unknown
+from muster.customer.domain.suppression import Scope, Wish
+from muster.customer.handlers import consents
 from muster.customer.importer.blocks import Parsed, Plan, cells_of, options_of
 from muster.customer.importer.engine import Engine
 from muster.customer.importer.reading import Of, end
-from muster.customer.store import fields, import_rows, imports, reference
+from muster.customer.store import fields, import_rows, imports, reference, suppressions
 from muster.customer.store import import_files as files
 from muster.customer.store.imports import Counts
 from muster.events import is_sandbox
@@ -140,7 +142,12 @@ class Applying:
 async def _apply(tx: Tx, of: Of, job: Record, read: Read, parsed: Parsed) -> None:
     options = read.plan.options
     await import_rows.load(tx, parsed.rows, parsed.numbers)
+    withdraws = await import_rows.some_withdrew(tx)
+    if withdraws:
+        await suppressions.lock_all(tx, of[0])
     done = await import_rows.apply(tx, *of, job["created_by"], options)
+    if withdraws:
+        await _stop(tx, of[0], job["created_by"], options)
     late = [*map(repeated, done.repeated), *map(unknown, done.unknown)]
     wrong = sorted([*parsed.wrong, *late], key=_row)
     refused = parsed.refused + cells_of(read.plan, read.first_row, read.text, {one.row for one in late})
@@ -151,6 +158,13 @@ async def _apply(tx: Tx, of: Of, job: Record, read: Read, parsed: Parsed) -> Non
     await imports.progress(tx, *of, read.block + 1, counts, repairs)
     for outcome in ("created", "updated", "unchanged", "rejected"):
         metrics.import_rows.labels(outcome).inc(getattr(counts, outcome))
+
+
+async def _stop(tx: Tx, tenant_id: UUID, by: str, options: ImportOptions) -> None:
+    """Who withdrew consent is texted no more, and nor is anybody else who has their numbers."""
+    hashes = await import_rows.numbers_of_withdrawn(tx, tenant_id, options)
+    wish = Wish(suppressed=True, scope=Scope.MARKETING, source="upload", reason="import", by=by)
+    await consents.fulfil_all(tx, tenant_id, hashes, wish)
 
 
 def _row(error: RowError) -> int:

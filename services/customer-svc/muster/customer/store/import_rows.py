@@ -174,8 +174,8 @@ WITH changed AS (
         allow_bulk_sms = CASE WHEN i.consents THEN i.allow ELSE c.allow_bulk_sms END,
         consent = CASE WHEN i.consents THEN i.consent ELSE c.consent END,
         consent_at = CASE WHEN i.consents THEN kit_now() ELSE c.consent_at END,
-        consent_how = CASE WHEN i.consents THEN $5 ELSE c.consent_how END,
-        consent_wording = CASE WHEN i.consents THEN $6 ELSE c.consent_wording END,
+        consent_how = CASE WHEN NOT i.consents THEN c.consent_how WHEN i.consent = $9 THEN $5 ELSE 'import' END,
+        consent_wording = CASE WHEN NOT i.consents THEN c.consent_wording WHEN i.consent = $9 THEN $6 ELSE '' END,
         consent_by = CASE WHEN i.consents THEN $7 ELSE c.consent_by END,
         consent_given_by = CASE WHEN i.consents THEN '' ELSE c.consent_given_by END,
         consent_address = CASE WHEN i.consents THEN '' ELSE c.consent_address END,
@@ -197,8 +197,10 @@ WITH changed AS (
                           consent_source)
     OVERRIDING SYSTEM VALUE
     SELECT $1, i.id, i.first_name, i.last_name, i.own_fields, i.language, i.allow, i.consent,
-        CASE WHEN i.consent_given THEN kit_now() END, CASE WHEN i.consent_given THEN $5 ELSE '' END,
-        CASE WHEN i.consent_given THEN $6 ELSE '' END, CASE WHEN i.consent_given THEN $7 ELSE '' END,
+        CASE WHEN i.consent_given THEN kit_now() END,
+        CASE WHEN NOT i.consent_given THEN '' WHEN i.consent = $9 THEN $5 ELSE 'import' END,
+        CASE WHEN i.consent_given AND i.consent = $9 THEN $6 ELSE '' END,
+        CASE WHEN i.consent_given THEN $7 ELSE '' END,
         CASE i.tags WHEN '[]' THEN '{}' ELSE ARRAY(SELECT jsonb_array_elements_text(i.tags)) END,
         i.match_key, $2, nullif(i.time_zone, ''), 'import'
     FROM import_row i WHERE i.known IS NULL AND $4 ORDER BY i.id
@@ -243,11 +245,34 @@ async def apply(tx: Tx, tenant_id: UUID, import_id: UUID, by: str, options: Impo
     stated = options.consent
     evidence = (f"import: {stated.source}", stated.wording) if stated else ("import", "")
     updates, adds = options.mode is not Mode.ADD, options.mode is not Mode.UPDATE
-    row = await tx.fetchrow(_APPLY, tenant_id, import_id, updates, adds, *evidence, by, renamed)
+    # What was stated for the file is evidence of nothing else that a row says.
+    kind = stated.kind.value if stated else ""
+    row = await tx.fetchrow(_APPLY, tenant_id, import_id, updates, adds, *evidence, by, renamed, kind)
     assert row is not None
     if options.key_field and adds:
         await tx.execute(_KEEP_KEYS, tenant_id, import_id)
     return Applied(**dict(row))
+
+
+_SOME_WITHDREW = "SELECT EXISTS (SELECT FROM import_row WHERE consent = 'withdrawn')"
+_OF_WITHDRAWN = """
+SELECT m.number_hash FROM import_row i JOIN import_number m USING (n)
+WHERE i.consent = 'withdrawn' AND NOT i.seen AND m.kind IS NULL AND (i.known IS NOT NULL OR $2)
+UNION
+SELECT m.number_hash FROM import_row i JOIN customer_number m ON m.tenant_id = $1 AND m.customer_id = i.known
+WHERE i.consent = 'withdrawn' AND NOT i.seen
+"""
+
+
+async def some_withdrew(tx: Tx) -> bool:
+    """Whether a row that is loaded says that somebody withdrew consent."""
+    return bool(await tx.fetchval(_SOME_WITHDREW))
+
+
+async def numbers_of_withdrawn(tx: Tx, tenant_id: UUID, options: ImportOptions) -> list[bytes]:
+    """The hashes of the numbers, in the file and as stored, of those who withdrew, once the rows have been applied."""
+    rows = await tx.fetch(_OF_WITHDRAWN, tenant_id, options.mode is not Mode.UPDATE)
+    return sorted(row["number_hash"] for row in rows)
 
 
 _MAKE_KEYS = """

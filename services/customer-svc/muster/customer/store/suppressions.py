@@ -111,9 +111,15 @@ RETURNING number_hash, version, suppressed, scope, source, inbound_id, changed_a
 """
 
 
+async def lock_all(tx: Tx, tenant_id: UUID) -> None:
+    """Let nobody else change a suppression of the tenant until the transaction ends. Who changes customers too does
+    this first: locks of numbers are taken before those of customers."""
+    await tx.execute(_LOCK_ALL, str(tenant_id))
+
+
 async def suppress_all(tx: Tx, tenant_id: UUID, hashes: Sequence[bytes], wish: Wish) -> list[Version]:
     """Suppress these numbers; the new versions of those that were not, or not as widely."""
-    await tx.execute(_LOCK_ALL, str(tenant_id))
+    await lock_all(tx, tenant_id)
     told = (wish.source, wish.reason, wish.by, wish.given_at, wish.wording, wish.address)
     return [_version(row) for row in await tx.fetch(_SUPPRESS_ALL, tenant_id, list(hashes), int(wish.scope), *told)]
 
