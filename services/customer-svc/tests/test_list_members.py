@@ -100,9 +100,9 @@ async def test_all_who_fit_a_query_come_and_go_in_one_statement(salon: Any) -> N
     await salon.ask("POST", f"/v1/customers/{cat}/archive")
     list_id = await make(salon, "vip", bob)
     async with salon.db.request(salon.tenant_id) as tx:
-        colour = search(salon, "tag is colour").condition_from(lists.FIRST_PARAMETER, each=False)
+        colour = search(salon, "tag is colour").condition
         assert await lists.add_found(tx, salon.tenant_id, list_id, colour) == 1
-        on_it = search(salon, "list is vip and ana").condition_from(lists.FIRST_PARAMETER, each=False)
+        on_it = search(salon, "list is vip and ana").condition
         assert await lists.remove_found(tx, salon.tenant_id, list_id, on_it) == 1
     assert await on(salon, list_id) == [bob]
 

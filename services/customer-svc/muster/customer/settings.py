@@ -62,9 +62,6 @@ class CustomerSettings(ServiceSettings):
     customer_list_members_max: int = Field(
         default=2_000_000, ge=1, le=100_000_000, description="customers on one list who are not archived"
     )
-    customer_list_timeout_ms: int = Field(
-        default=60_000, ge=1_000, le=600_000, description="members of a list are changed by a query within this"
-    )
     customer_quote_valid_h: int = Field(default=24, ge=1)
     customer_quote_missing_shown: int = Field(default=20, ge=0)
     customer_tenant_wait_ms: int = Field(

@@ -146,8 +146,7 @@ async def _node(request: Request, tx: Tx, caller: Caller, written: str) -> tuple
     node = read_query(written, known, country=tenant.country, today=today)
     if isinstance(node, Refusal):
         raise problem_of(node)
-    names = lists_in(node)
-    unknown = sorted(names - (await lists.ids_of(tx, caller.tenant_id, names)).keys())
+    unknown = await lists.unknown_names(tx, caller.tenant_id, lists_in(node))
     if unknown:
         raise unprocessable("query", "unknown_list", f"there is no list '{unknown[0]}'", unknown=unknown)
     return node, time_zone

@@ -219,9 +219,7 @@ async def _change(request: Request, tx: Tx, caller: Caller, list_id: UUID, body:
         changed = await _BY_IDS[act](tx, caller.tenant_id, list_id, body.customer_ids)
     else:
         search = await search_asked(request, tx, caller, body.query, body.saved)
-        await tx.execute(f"SET LOCAL statement_timeout = {int(settings.customer_list_timeout_ms)}; SET LOCAL jit = off")
-        condition = search.condition_from(lists.FIRST_PARAMETER, each=False)
-        changed = await _BY_QUERY[act](tx, caller.tenant_id, list_id, condition)
+        changed = await _BY_QUERY[act](tx, caller.tenant_id, list_id, search.condition)
     if changed:
         await lists.touch(tx, caller.tenant_id, list_id, caller.user_id)
         await emit(tx, audit.record(caller, act, "list", str(list_id)))

@@ -188,7 +188,7 @@ def customer_from(row: Record) -> Customer:
 async def lock_customer(tx: Tx, tenant_id: UUID, customer_id: int) -> Record | None:
     """As `customer_of`, for a change."""
     await tx.execute(
-        "SELECT FROM customer WHERE tenant_id = $1 AND customer_id = $2 FOR UPDATE", tenant_id, customer_id
+        "SELECT FROM customer WHERE tenant_id = $1 AND customer_id = $2 FOR NO KEY UPDATE", tenant_id, customer_id
     )
     return await customer_of(tx, tenant_id, customer_id)
 

@@ -52,11 +52,7 @@ class Search:
     @property
     def condition(self) -> Sql:
         """On `c`, behind five parameters of the statement's own."""
-        return self.condition_from(5, each=True)
-
-    def condition_from(self, first: int, *, each: bool) -> Sql:
-        """On `c`, as `condition_of` makes it."""
-        made = condition_of(self.node, first, time_zone=self.time_zone, each=each)
+        made = condition_of(self.node, 5, time_zone=self.time_zone, each=True)
         kept = "true" if mentions(self.node, "archived") else "c.archived_at IS NULL"
         return Sql(f"{kept} AND {made.text}", made.arguments)
 

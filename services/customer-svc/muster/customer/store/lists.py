@@ -57,6 +57,11 @@ async def ids_of(tx: Tx, tenant_id: UUID, names: Collection[str]) -> dict[str, U
     return {row["n"]: row["list_id"] for row in await tx.fetch(_IDS_OF_NAMES, tenant_id, list(names))} if names else {}
 
 
+async def unknown_names(tx: Tx, tenant_id: UUID, names: Collection[str]) -> list[str]:
+    """Those of the names that no list has."""
+    return sorted(set(names) - (await ids_of(tx, tenant_id, names)).keys())
+
+
 _LOCK_ALL: Final = "SELECT pg_advisory_xact_lock(hashtextextended($1::text || '.customer_list', 0))"
 _COUNT: Final = "SELECT count(*) FROM customer_list WHERE tenant_id = $1"
 
@@ -121,7 +126,7 @@ WITH asked AS (
     SELECT customer_id, merged_into FROM customer
     WHERE tenant_id = $1 AND (customer_id = ANY($3::bigint[]) OR customer_id IN (
         SELECT merged_into FROM customer WHERE tenant_id = $1 AND customer_id = ANY($3::bigint[])))
-    ORDER BY customer_id FOR SHARE
+    ORDER BY customer_id FOR KEY SHARE
 )
 INSERT INTO customer_list_member (tenant_id, list_id, customer_id)
 SELECT DISTINCT $1, $2::uuid, coalesce(merged_into, customer_id) FROM asked
@@ -131,7 +136,8 @@ ON CONFLICT DO NOTHING
 _ADD_FOUND: Final = """
 WITH asked AS (
     SELECT c.customer_id FROM customer c
-    WHERE c.tenant_id = $1 AND c.merged_into IS NULL AND {condition} ORDER BY c.customer_id FOR SHARE
+    WHERE c.tenant_id = $1 AND c.customer_id > $3 AND c.customer_id <= $4 AND c.merged_into IS NULL AND {condition}
+    ORDER BY c.customer_id FOR KEY SHARE
 )
 INSERT INTO customer_list_member (tenant_id, list_id, customer_id)
 SELECT $1, $2::uuid, customer_id FROM asked ORDER BY customer_id
@@ -145,8 +151,17 @@ DELETE FROM customer_list_member WHERE tenant_id = $1 AND list_id = $2::uuid AND
 _IDS: Final = """m.customer_id IN (
     SELECT coalesce(k.merged_into, k.customer_id) FROM customer k
     WHERE k.tenant_id = $1 AND k.customer_id = ANY($3::bigint[]))"""
-FIRST_PARAMETER: Final = 3
-"""Of a condition by which members are added or removed."""
+_REMOVE_IDS: Final = _REMOVE.format(condition=_IDS)
+_REMOVE_FOUND: Final = _REMOVE.format(condition="m.customer_id > $3 AND m.customer_id <= $4 AND {condition}")
+_CUSTOMERS: Final = """
+SELECT max(customer_id) FROM (SELECT customer_id FROM customer
+    WHERE tenant_id = $1 AND $2::uuid IS NOT NULL AND customer_id > $3 ORDER BY customer_id LIMIT $4) w
+"""
+_ON_IT: Final = """
+SELECT max(customer_id) FROM (SELECT customer_id FROM customer_list_member
+    WHERE tenant_id = $1 AND list_id = $2 AND customer_id > $3 ORDER BY customer_id LIMIT $4) w
+"""
+_AT_ONCE: Final = 20_000
 
 
 async def add_members(tx: Tx, tenant_id: UUID, list_id: UUID, customer_ids: Sequence[int]) -> int:
@@ -155,20 +170,28 @@ async def add_members(tx: Tx, tenant_id: UUID, list_id: UUID, customer_ids: Sequ
 
 
 async def add_found(tx: Tx, tenant_id: UUID, list_id: UUID, condition: Sql) -> int:
-    """Put all who fit on a list that is locked; how many were not on it. condition: from FIRST_PARAMETER on."""
-    sql = _ADD_FOUND.format(condition=condition.text)
-    return _rows(await tx.execute(sql, tenant_id, list_id, *condition.arguments))
+    """Put all who fit on a list that is locked; how many were not on it. condition: on `c`, its parameters from $5 on
+    (Search.condition)."""
+    return await _by_windows(tx, (tenant_id, list_id), _CUSTOMERS, _ADD_FOUND, condition)
 
 
 async def remove_members(tx: Tx, tenant_id: UUID, list_id: UUID, customer_ids: Sequence[int]) -> int:
     """Take customers off a list that is locked; how many were on it."""
-    return _rows(await tx.execute(_REMOVE.format(condition=_IDS), tenant_id, list_id, list(customer_ids)))
+    return _rows(await tx.execute(_REMOVE_IDS, tenant_id, list_id, list(customer_ids)))
 
 
 async def remove_found(tx: Tx, tenant_id: UUID, list_id: UUID, condition: Sql) -> int:
-    """Take all who fit off a list that is locked; how many were on it. condition: from FIRST_PARAMETER on."""
-    sql = _REMOVE.format(condition=condition.text)
-    return _rows(await tx.execute(sql, tenant_id, list_id, *condition.arguments))
+    """Take all who fit off a list that is locked; how many were on it. condition: as of `add_found`."""
+    return await _by_windows(tx, (tenant_id, list_id), _ON_IT, _REMOVE_FOUND, condition)
+
+
+async def _by_windows(tx: Tx, of: tuple[UUID, UUID], bound: str, change: str, condition: Sql) -> int:
+    """A million at once would take longer than a statement may: some thousand at a time, in one transaction."""
+    sql, changed, after = change.format(condition=condition.text), 0, 0
+    while (upto := await tx.fetchval(bound, *of, after, _AT_ONCE)) is not None:
+        changed += _rows(await tx.execute(sql, *of, after, upto, *condition.arguments))
+        after = upto
+    return changed
 
 
 _TOUCH: Final = """
