@@ -6,6 +6,8 @@ import json
 from typing import Any
 
 import openpyxl
+from importing import importer_of
+from test_importer import finish, stands
 
 HEADER = "Kd-Nr,First name,Last name,Handy,Allow Bulk SMS"
 NUMBERED = "Customer no,First name,Last name,Mobile,Allow Bulk SMS"
@@ -144,7 +146,9 @@ async def test_rows_that_were_left_out_come_back_are_corrected_and_imported_agai
     assert [one["own_fields"] for one in await people(salon)] == [{"notes": "+1"}, {"notes": "@home"}, {"notes": "2"}]
 
 
-async def test_a_workbook_is_imported_and_a_value_that_is_not_of_its_fields_kind_is_named(salon: Any) -> None:
+async def test_a_workbook_is_imported_and_a_value_that_is_not_of_its_fields_kind_is_named(
+    salon: Any, settings: Any
+) -> None:
     await salon.ask("PUT", "/v1/own-fields/last_visit", {"name": "Last visit", "kind": "date"})
     book = openpyxl.Workbook()
     sheet = book.active
@@ -154,7 +158,10 @@ async def test_a_workbook_is_imported_and_a_value_that_is_not_of_its_fields_kind
     stored = io.BytesIO()
     book.save(stored)
     kind = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
-    done = (await salon.ask("POST", PATH, stored.getvalue(), Content_Type=kind)).json()
+    begun = await salon.ask("POST", PATH, stored.getvalue(), Content_Type=kind, Prefer="respond-async")
+    assert begun.status_code == 202, "it is left to the worker"
+    await finish(importer_of(salon.db, settings))
+    done = await stands(salon, begun.json())
     assert (done["created"], done["rejected"]) == (1, 1)
     assert {one["code"] for one in done["repairs"]} == {"leading_zero_restored", "date_restored"}
     [error] = (await salon.ask("GET", done["errors_url"])).json()["items"]

@@ -1,12 +1,14 @@
 """A file on its way in: its pieces go into the database as they come, so that any process can go on with it."""
 
 import hashlib
+from dataclasses import dataclass
 from typing import Final
 from uuid import UUID
 
 from fastapi import Request
 from starlette.datastructures import UploadFile
 
+from muster.customer.domain.files.kinds import HEAD_BYTES, Kind, kind_of
 from muster.customer.store import import_files as files
 from muster.customer.store import imports
 from muster.kit.auth import Begin
@@ -24,8 +26,17 @@ _MEDIA_TYPES: Final = frozenset(
 )
 
 
-async def receive(request: Request, begin: Begin, tenant_id: UUID, import_id: UUID) -> tuple[bytes, int]:
-    """Store the body, or the one file of a form; the SHA-256 of it and its size."""
+@dataclass(frozen=True, slots=True)
+class Received:
+    """A file that has come: its SHA-256, its size, and whether it is a workbook, of which little may hold a lot."""
+
+    digest: bytes
+    size_bytes: int
+    is_workbook: bool
+
+
+async def receive(request: Request, begin: Begin, tenant_id: UUID, import_id: UUID) -> Received:
+    """Store the body, or the one file of a form."""
     upload = _Upload(begin, tenant_id, import_id)
     media_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if media_type == "multipart/form-data":
@@ -44,7 +55,7 @@ async def receive(request: Request, begin: Begin, tenant_id: UUID, import_id: UU
         detail = "Send text/csv, text/tab-separated-values, or the type of an .xlsx file."
         raise Problem(415, "unsupported_media_type", title, detail, field="Content-Type")
     await upload.keep()
-    return upload.digest.digest(), upload.size
+    return Received(upload.digest.digest(), upload.size, kind_of(upload.head) is Kind.XLSX)
 
 
 class _Upload:
@@ -53,6 +64,7 @@ class _Upload:
     def __init__(self, begin: Begin, tenant_id: UUID, import_id: UUID) -> None:
         self.digest = hashlib.sha256()
         self.size = 0
+        self.head = b""
         self._begin = begin
         self._of = tenant_id, import_id
         self._held = bytearray()
@@ -62,6 +74,8 @@ class _Upload:
         """More of the file."""
         self.digest.update(chunk)
         self.size += len(chunk)
+        if len(self.head) < HEAD_BYTES:
+            self.head += chunk[: HEAD_BYTES - len(self.head)]
         self._held += chunk
         if len(self._held) >= _PARTS_AT_ONCE * PART_BYTES:
             await self.keep()

@@ -4,7 +4,6 @@ from dataclasses import dataclass
 from typing import Final
 
 from muster.customer.importer.reading import end
-from muster.customer.store import import_files as files
 from muster.customer.store import imports
 from muster.kit.pg import Database
 
@@ -31,7 +30,6 @@ async def sweep(db: Database, kept: Kept) -> bool:
             if job is None or job["state"] != state:
                 continue
             if state == imports.UPLOADING:
-                await files.forget_parts(tx, tenant_id, import_id)
                 await imports.drop(tx, tenant_id, import_id)
             else:
                 await end(tx, tenant_id, import_id, imports.CANCELLED)

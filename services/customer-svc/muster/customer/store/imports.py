@@ -8,6 +8,7 @@ from uuid import UUID
 import orjson
 
 from muster.customer.domain.importing import Repair, RowError
+from muster.customer.store import import_files as files
 from muster.kit.pg import Record, Tx
 
 UPLOADING, WAITING, READING, PREVIEW, APPLYING = "uploading", "waiting", "reading", "preview", "applying"
@@ -56,9 +57,13 @@ async def uploaded(tx: Tx, tenant_id: UUID, import_id: UUID, options: Mapping[st
     return bool(await tx.fetchval(_UPLOADED, tenant_id, import_id, _json(options), preview))
 
 
+_DROP = "DELETE FROM customer_import WHERE tenant_id = $1 AND import_id = $2 AND state = 'uploading'"
+
+
 async def drop(tx: Tx, tenant_id: UUID, import_id: UUID) -> None:
-    """Forget an upload that came to nothing."""
-    await tx.execute("DELETE FROM customer_import WHERE tenant_id = $1 AND import_id = $2", tenant_id, import_id)
+    """Forget an upload that came to nothing, with the pieces that have come."""
+    if await tx.execute(_DROP, tenant_id, import_id) == "DELETE 1":
+        await files.forget_parts(tx, tenant_id, import_id)
 
 
 _ROW = """

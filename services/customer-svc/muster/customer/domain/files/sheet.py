@@ -4,11 +4,19 @@ import zipfile
 from collections.abc import Iterator
 from typing import Final
 
-from muster.customer.domain.files.xlsx import UNPACKED_BYTES_MAX, Sheet, damaged, feed, local, parser, parts
+from muster.customer.domain.files.xlsx import (
+    CELL_CHARACTERS_MAX,
+    UNPACKED_BYTES_MAX,
+    Sheet,
+    damaged,
+    feed,
+    local,
+    parser,
+    parts,
+)
 
 COLUMNS_READ_MAX: Final = 16_384  # as many as a sheet can have
 ROWS_READ_MAX: Final = 1 << 20
-CELL_CHARACTERS_MAX: Final = 131_072
 _LETTERS_MAX: Final = 3
 _ROW_DIGITS_MAX: Final = 8
 _YES_NO: Final = {"1": "TRUE", "0": "FALSE"}

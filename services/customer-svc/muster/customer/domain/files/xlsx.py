@@ -22,6 +22,7 @@ UNPACKED_BYTES_MAX: Final = 2 << 30
 SMALL_PART_BYTES_MAX: Final = 16 << 20
 TEXTS_BYTES_MAX: Final = 128 << 20
 RATIO_MAX: Final = 200
+CELL_CHARACTERS_MAX: Final = 131_072
 _RATIO_FROM_BYTES: Final = 16 << 20
 _READ_BYTES: Final = 1 << 16
 _TOKEN_BYTES_MAX: Final = 4 << 20
@@ -227,12 +228,14 @@ def _texts(book: zipfile.ZipFile, path: str | None) -> Texts:
         return texts
     heard: list[str] = []
     listening = spoken = False
+    size = 0
 
     def start(name: str, _: dict[str, str]) -> None:
-        nonlocal listening, spoken
+        nonlocal listening, spoken, size
         name = local(name)
         if name == "si":
             heard.clear()
+            size = 0
         elif name == "rPh":
             spoken = True
         listening = name == "t" and not spoken
@@ -247,8 +250,12 @@ def _texts(book: zipfile.ZipFile, path: str | None) -> Texts:
             spoken = False
 
     def text(piece: str) -> None:
+        nonlocal size
         if listening:
             heard.append(piece)
+            size += len(piece)
+            if size > CELL_CHARACTERS_MAX:
+                raise damaged()
 
     for _ in feed(parser(start, end, text), parts(book, str(path), UNPACKED_BYTES_MAX)):
         pass
