@@ -36,7 +36,7 @@ class World:
     """Three businesses, two operators, a provider, and ways to ask as each of them."""
 
     db: Database
-    http: httpx.AsyncClient
+    http: httpx.AsyncClient = field(init=False)
     tenant: UUID = field(default_factory=uuid4)
     shop: UUID = field(default_factory=uuid4)
     stranger: UUID = field(default_factory=uuid4)
@@ -142,8 +142,7 @@ async def world(service_database: Callable[[str], Awaitable[Database]]) -> Async
         credit_payment_url="http://provider.example/charges",
     )
     state: dict[str, Any] = {"db": await service_database("credit"), "settings": settings}
-    world = World(state["db"], httpx.AsyncClient())
-    await world.http.aclose()
+    world = World(state["db"])
     app = create_app("credit", routers=ROUTERS, state={**state, "verifier": world})
     async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://credit") as http:
         world.http = http
