@@ -31,6 +31,7 @@ OWNERS = {
     "/v1/searches": "customer",
     "/v1/lists": "customer",
     "/v1/suppressions": "customer",
+    "/v1/frequency-cap": "customer",
     "/v1/templates": "customer",
     "/v1/quotes": "customer",
     "/v1/bulk-sms": "customer",

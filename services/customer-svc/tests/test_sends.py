@@ -35,7 +35,9 @@ async def test_a_confirmed_quote_is_planned_and_said_with_the_same_figures(salon
     quote = await salon.quote(TEXT)
     assert quote["left_out"] == {
         "joined_later": 0, "no_consent": 7, "not_textable": 0, "opted_out": 0, "missing_field": 0,
-        "duplicate_number": 0, "outside_hours": 0, "not_allowed": 0, "undeliverable": 0
+        "duplicate_number": 0, "outside_hours": 0, "not_allowed": 0, "undeliverable": 0,
+        "in_excluded_list": 0, "has_excluded_tag": 0, "excluded_by_query": 0, "seen_since": 0,
+        "recently_messaged": 0, "frequency_cap": 0,
     }  # fmt: skip
     bulk_id = await salon.send(quote["id"])
     assert (await salon.bulk(bulk_id))["state"] == "planning"

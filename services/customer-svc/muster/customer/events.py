@@ -293,12 +293,15 @@ def account_of(message: BulkSmsAccounted) -> Account:
     )
 
 
-_NOT_LEFT: Final = frozenset((common_pb2.LEFT_REJECTED, common_pb2.LEFT_STOPPED))
+_NOT_LEFT: Final = {
+    **dict.fromkeys((common_pb2.LEFT_REJECTED, common_pb2.LEFT_STOPPED), Missed.NOT_SENT),
+    common_pb2.LEFT_SUPPRESSED: Missed.SUPPRESSED,
+}
 
 
 def not_sent(message: SmsDispatched) -> list[Named]:
-    """Messages that were rejected or stopped; Poison where an array has not an entry for each."""
-    if _NOT_LEFT.isdisjoint(message.left):
+    """Messages that were rejected, stopped or suppressed; Poison where an array has not an entry for each."""
+    if _NOT_LEFT.keys().isdisjoint(message.left):
         return []
     columns = (message.seq, message.left, message.accepted, message.version)
     if len({len(column) for column in columns}) > 1:
@@ -306,7 +309,7 @@ def not_sent(message: SmsDispatched) -> list[Named]:
     return named(
         message.chunk,
         (
-            (seq, Missed.NOT_SENT if accepted == common_pb2.ACCEPTED_NO else Missed.SENT_IN_PART, version)
+            (seq, _NOT_LEFT[left] if accepted == common_pb2.ACCEPTED_NO else Missed.SENT_IN_PART, version)
             for seq, left, accepted, version in zip(*columns, strict=True)
             if left in _NOT_LEFT
         ),
@@ -378,16 +381,8 @@ def ids_of(message: Any) -> tuple[UUID, UUID]:
 def header_of(bulk: Any) -> Header:
     """What all events of a stored send say."""
     return Header(
-        bulk["tenant_id"],
-        bulk["bulk_id"],
-        bulk["lane"],
-        bulk["message_class"],
-        bulk["kind"],
-        bulk["sender"],
-        bulk["partial"],
-        bulk["send_by"],
-        bulk["created_at"],
-        bulk["reference_base"],
+        *(bulk["tenant_id"], bulk["bulk_id"], bulk["lane"], bulk["message_class"], bulk["kind"], bulk["sender"]),
+        *(bulk["partial"], bulk["send_by"], bulk["created_at"], bulk["reference_base"]),
     )
 
 

@@ -23,6 +23,7 @@ from muster.customer.domain.senders import refusal
 from muster.customer.domain.sends import (
     Phase,
     Problem,
+    audience_changed,
     audience_empty,
     costs_more,
     limit_refused,
@@ -35,8 +36,10 @@ from muster.customer.domain.sends import (
 )
 from muster.customer.events import MessageClass
 from muster.customer.handlers import guarding
+from muster.customer.handlers.audiences import understand
 from muster.customer.handlers.scheduling import tell_refused
 from muster.customer.store import again, audience, bulks, plans, quotes, reference
+from muster.customer.store.audience_rules import rules_of
 from muster.customer.store.hours import AT_ANY_HOUR, hours_of_customers
 from muster.customer.store.plans import Plan
 from muster.customer.store.quotes import Quote
@@ -179,6 +182,9 @@ class Planner:
             reach = quote.tariff.reach
             ids = await again.recipients(tx, plan.tenant_id, asked.again, reach, quote.created_at)
             asked = Audience(customer_ids=ids)
+        understood = await understand(tx, tenant, asked, quote.created_at, marketing=marketing)
+        if isinstance(understood, Refusal):
+            return await _refuse(tx, plan, audience_changed(understood.field, understood.message))
         frozen = await audience.freeze_audience(
             tx,
             plan.tenant_id,
@@ -191,6 +197,7 @@ class Planner:
             seen=(quote.snapshot, quote.created_at),
             chunk_max=_chunk_max(quote, text),
             hours=hours,
+            rules=await rules_of(tx, plan.tenant_id, understood, freeze=True),
         )
         await bulks.save_frozen(
             tx,
@@ -201,6 +208,7 @@ class Planner:
             frozen.chunks,
             left_out_by_word(frozen.left_out),
             summary(now, frozen.starts),
+            understood.caps[1],
         )
         if frozen.recipients == 0:
             only_hours = frozen.left_out.get(Reason.OUTSIDE_HOURS, 0)

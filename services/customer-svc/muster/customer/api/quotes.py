@@ -7,55 +7,30 @@ from uuid import UUID
 from zoneinfo import ZoneInfo
 
 from fastapi import APIRouter, Request, Response
-from pydantic import Field, StringConstraints, model_validator
+from pydantic import Field
 
+from muster.customer.api.audiences import AudienceIn, audience_of
 from muster.customer.api.common import problem_of, sending_tenant_of, settings_of, usable_sender
 from muster.customer.api.send_out import HoursOut
 from muster.customer.api.when import Wall, wall_text
-from muster.customer.domain.audience import Audience
-from muster.customer.domain.customers import TAG_CHARACTERS_MAX
 from muster.customer.domain.hours import LocalTime, judge_local_time
 from muster.customer.domain.pricing import MergeText
 from muster.customer.domain.refusal import Refusal
 from muster.customer.domain.sends import SEND_BY_MAX
 from muster.customer.events import MessageClass
 from muster.customer.handlers.quoting import Asked, quote_now
-from muster.customer.store import customers, quotes, reference
+from muster.customer.store import quotes, reference
 from muster.customer.store.quotes import Quote
 from muster.customer.store.reference import Tenant
 from muster.kit import clock
 from muster.kit.auth import SENDERS, Caller, Tx, requires, tenant_tx
-from muster.kit.http import Flag, Int, Model
+from muster.kit.http import Model
 from muster.kit.idempotency import Once, idempotent
 from muster.kit.problems import not_found, unprocessable
 
 router = APIRouter(prefix="/v1/quotes")
 
-_UNKNOWN_SHOWN_MAX = 20
-
 ClassWord = Literal["marketing", "factual"]
-
-
-CustomerIds = Annotated[list[Annotated[Int, Field(ge=1)]], Field(min_length=1)]
-
-
-class AudienceIn(Model):
-    """Everyone, or those who fit each rule that is given. list and tag are the same."""
-
-    all: Flag | None = None
-    list: Annotated[str, Field(min_length=1, max_length=TAG_CHARACTERS_MAX)] | None = None
-    tag: Annotated[str, Field(min_length=1, max_length=TAG_CHARACTERS_MAX)] | None = None
-    search: Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=100)] | None = None
-    customer_ids: CustomerIds | None = None
-
-    @model_validator(mode="after")
-    def _some_rule(self) -> "AudienceIn":
-        if self.list is not None and self.tag is not None and self.list != self.tag:
-            raise ValueError("list and tag are the same: give one")
-        rules = (self.list, self.tag, self.search, self.customer_ids)
-        if (self.all is not True) == all(rule is None for rule in rules) or self.all is False:
-            raise ValueError('say {"all": true}, or whom by list, tag, search or customer_ids')
-        return self
 
 
 class QuoteIn(Model):
@@ -157,7 +132,7 @@ async def get_quote(
 async def _quote(request: Request, tx: Tx, caller: Caller, body: QuoteIn) -> QuoteOut:
     tenant = await sending_tenant_of(request, tx, caller.tenant_id)
     template, text = await text_of(tx, caller, body.text, body.template_id)
-    asked = await audience_of(tx, caller, body.audience, settings_of(request).customer_audience_ids_max)
+    asked = await audience_of(request, tx, caller, body.audience)
     sender = await usable_sender(request, tx, tenant, body.sender or tenant.sender)
     message_class = MessageClass[body.message_class.upper()]
     tariff, at = (await reference.tariff_now(tx)).of(sender.sender).within(tenant.allowed), clock.now()
@@ -201,20 +176,6 @@ async def text_of(
     if isinstance(text, Refusal):
         raise problem_of(text)
     return template, text
-
-
-async def audience_of(tx: Tx, caller: Caller, body: AudienceIn, ids_max: int) -> Audience:
-    """Whom a request asks for; 422 for customers whom there are not."""
-    ids = body.customer_ids
-    if ids is None:
-        return Audience(body.list or body.tag, body.search)
-    if len(ids) > ids_max:
-        raise unprocessable("audience.customer_ids", "too_many", f"at most {ids_max} ids")
-    unknown = await customers.unknown_ids(tx, caller.tenant_id, ids)
-    if unknown:
-        message = f"there is no customer {unknown[0]}"
-        raise unprocessable("audience.customer_ids", "unknown_customer", message, unknown=unknown[:_UNKNOWN_SHOWN_MAX])
-    return Audience(body.list or body.tag, body.search, tuple(ids))
 
 
 def _out(found: Quote, balance: int) -> QuoteOut:

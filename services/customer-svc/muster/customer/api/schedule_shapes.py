@@ -6,13 +6,14 @@ from uuid import UUID
 
 from pydantic import Field, StringConstraints
 
-from muster.customer.api.quotes import AudienceIn, ClassWord
+from muster.customer.api.audiences import AudienceIn
+from muster.customer.api.quotes import ClassWord
 from muster.customer.api.when import StartOut, WhenIn, WhenOut, start_out, wall_text
+from muster.customer.domain.audience import audience_out
 from muster.customer.domain.recurrence import Start, plain
 from muster.customer.domain.sends import SEND_BY_MAX
 from muster.customer.domain.wall_clock import instant_of, zone_of
 from muster.customer.events import MessageClass, Partial
-from muster.customer.store.quotes import audience_out
 from muster.customer.store.schedules import Schedule
 from muster.kit.http import Flag, Int, Model
 from muster.kit.pg import Record

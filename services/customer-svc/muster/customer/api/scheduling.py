@@ -9,8 +9,9 @@ from zoneinfo import ZoneInfo
 
 from fastapi import Request
 
+from muster.customer.api.audiences import lasting_audience_of
 from muster.customer.api.common import problem_of, sending_tenant_of, settings_of, tenant_of, usable_sender
-from muster.customer.api.quotes import audience_of, text_of
+from muster.customer.api.quotes import text_of
 from muster.customer.api.schedule_shapes import ScheduleChange, ScheduleIn
 from muster.customer.api.when import StartOut, WhenIn, start_out
 from muster.customer.domain.recurrence import Rule, Start, next_start
@@ -136,8 +137,7 @@ async def _given(
             raise unprocessable("text", "unknown_field", f"no customer has the field {unknown[0]}", fields=unknown)
         kept |= {"text": text.text, "template_id": template_id, "template_version": version}
     if body.audience is not None:
-        ids_max = settings_of(request).customer_audience_ids_max
-        kept["audience"] = await audience_of(tx, caller, body.audience, ids_max)
+        kept["audience"] = await lasting_audience_of(request, tx, caller, body.audience)
     if body.sender is not None:
         tenant = await tenant_of(request, tx, caller.tenant_id)
         kept["sender"] = (await usable_sender(request, tx, tenant, body.sender)).sender

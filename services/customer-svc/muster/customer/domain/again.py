@@ -12,11 +12,12 @@ PATIENCE_S: Final = 60.0
 
 
 class Missed(IntEnum):
-    """Why somebody did not get a message. The numbers are stored."""
+    """Why somebody did not get a message. The numbers are stored. SUPPRESSED: by then they wanted nothing."""
 
     NOT_SENT = 1
     FAILED = 2
     SENT_IN_PART = 3
+    SUPPRESSED = 4
 
 
 @dataclass(frozen=True, slots=True)

@@ -100,6 +100,11 @@ def audience_empty() -> Problem:
     return _problem("audience_empty", "Nobody is left to text", "Everybody in the audience is left out.")
 
 
+def audience_changed(field: str, message: str) -> Problem:
+    """What the audience goes by is not what it was when it was quoted: a field that it asks for is gone, say."""
+    return _problem("audience_changed", "The audience cannot be asked for any more", f"{field}: {message}.")
+
+
 def no_hours(recipients: int) -> Problem:
     """The send ends before the hours begin at which these may be texted."""
     detail = f"Its send_by comes before the hours at which the {recipients} who would be texted may be."

@@ -14,9 +14,11 @@ from muster.customer.domain.refusal import Refusal
 from muster.customer.domain.senders import Sender, warnings
 from muster.customer.domain.tariff import Tariff
 from muster.customer.events import MessageClass
+from muster.customer.handlers.audiences import understand
 from muster.customer.handlers.guarding import left_today, limits_of
 from muster.customer.store import audience, quotes
 from muster.customer.store.audience import Counted
+from muster.customer.store.audience_rules import RulesSql, rules_of
 from muster.customer.store.hours import hours_of_customers
 from muster.customer.store.quotes import Quote
 from muster.customer.store.reference import Tenant
@@ -55,7 +57,12 @@ async def quote_now(tx: Tx, tenant: Tenant, asked: Asked, valid: timedelta) -> Q
     unknown = await audience.unknown_fields(tx, tenant.tenant_id, asked.text)
     if unknown:
         return Refusal("text", "unknown_field", f"no customer has the field {unknown[0]}", {"fields": unknown})
-    counted, waiting = await _counted(tx, tenant, asked)
+    marketing = asked.message_class == MessageClass.MARKETING
+    understood = await understand(tx, tenant, asked.judged, asked.at, marketing=marketing)
+    if isinstance(understood, Refusal):
+        return understood
+    rules = await rules_of(tx, tenant.tenant_id, understood)
+    counted, waiting = await _counted(tx, tenant, asked, rules)
     total = price(asked.text, counted.classes, asked.tariff)
     if isinstance(total, Refusal):
         return total
@@ -64,14 +71,14 @@ async def quote_now(tx: Tx, tenant: Tenant, asked: Asked, valid: timedelta) -> Q
     details = _details(asked.text, counted, total) | {"hours": waiting}
     details["warnings"] = warnings(asked.sender, total.by_country)
     details["warnings"] += await _too_many(tx, tenant, total.recipients, asked.limits)
-    details["missing"] = await _missing(tx, tenant, asked, counted)
+    details["missing"] = await _missing(tx, tenant, asked, rules, counted)
     quote = Quote(
         uuid7(),
         asked.text.text,
         *asked.template,
         asked.message_class,
         asked.sender.sender,
-        asked.audience,
+        asked.audience if asked.audience.again else understood.audience,
         counted.snapshot,
         asked.tariff,
         counted.customers,
@@ -86,28 +93,28 @@ async def quote_now(tx: Tx, tenant: Tenant, asked: Asked, valid: timedelta) -> Q
     return quote
 
 
-async def _counted(tx: Tx, tenant: Tenant, asked: Asked) -> tuple[Counted, Mapping[str, Any] | None]:
+async def _counted(tx: Tx, tenant: Tenant, asked: Asked, rules: RulesSql) -> tuple[Counted, Mapping[str, Any] | None]:
     """Who is texted and who is not, where they have hours by these, and who waits for theirs."""
     marketing = asked.message_class == MessageClass.MARKETING
     judged = (tx, tenant.tenant_id, asked.judged, asked.text, asked.tariff.reach)
-    counted = await audience.count_audience(*judged, marketing=marketing)
+    counted = await audience.count_audience(*judged, marketing=marketing, rules=rules)
     now = int(asked.at.timestamp())
     hours = Hours(tenant.business, now, int(asked.until.timestamp()), marketing, asked.local)
     if not hours.matter(group.country for group in counted.classes):
         return counted, None
     found = await hours_of_customers(tx, tenant.tenant_id, hours)
-    counted = await audience.count_audience(*judged, marketing=marketing, hours=found)
+    counted = await audience.count_audience(*judged, marketing=marketing, hours=found, rules=rules)
     starts = [] if found.classes is None else found.classes.starts
     by_start = [(starts[number], recipients) for number, recipients in counted.by_hours.items() if starts]
     return counted, summary(now, by_start)
 
 
-async def _missing(tx: Tx, tenant: Tenant, asked: Asked, counted: Counted) -> list[dict[str, Any]]:
+async def _missing(tx: Tx, tenant: Tenant, asked: Asked, rules: RulesSql, counted: Counted) -> list[dict[str, Any]]:
     if not asked.missing_max or not counted.left_out.get(Reason.MISSING_FIELD):
         return []
     marketing, limit = asked.message_class == MessageClass.MARKETING, asked.missing_max
     judged = (tx, tenant.tenant_id, asked.judged, asked.text, asked.tariff.reach)
-    return await audience.missing_rows(*judged, marketing=marketing, limit=limit)
+    return await audience.missing_rows(*judged, marketing=marketing, limit=limit, rules=rules)
 
 
 async def _too_many(tx: Tx, tenant: Tenant, recipients: int, limits: Limits) -> list[dict[str, str]]:

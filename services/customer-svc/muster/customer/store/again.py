@@ -30,7 +30,7 @@ async def save(tx: Tx, named: Sequence[tuple[UUID, UUID, Named]]) -> None:
 
 _HEARD: Final = """
 SELECT count(DISTINCT s.seq) FROM not_received r CROSS JOIN LATERAL unnest(r.seqs) AS s(seq)
-WHERE r.tenant_id = $1 AND r.bulk_id = $2 AND r.kind <> 2
+WHERE r.tenant_id = $1 AND r.bulk_id = $2 AND r.kind IN (1, 3)
 """
 
 

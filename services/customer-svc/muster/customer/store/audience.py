@@ -10,9 +10,10 @@ from datetime import datetime
 from typing import Any, Final
 from uuid import UUID
 
-from muster.customer.domain.audience import Audience, Reason
+from muster.customer.domain.audience import EXCLUDED, Audience, Reason
 from muster.customer.domain.pricing import MergeText, ValueClass
 from muster.customer.domain.tariff import Reach
+from muster.customer.store.audience_rules import FIRST, NO_RULES, RulesSql
 from muster.customer.store.hours import AT_ANY_HOUR, HoursSql
 from muster.kit.pg import Tx
 
@@ -28,14 +29,15 @@ _AUDIENCE: Final = """
 
 # $1 tenant, $2 marketing, $3 countries that can be reached, $4 named ones that cannot, $5 all others can be reached,
 # $6 tag, $7 ids, $8 search pattern, $9 its digits, $10 names of own fields, $11 snapshot of the quote, $12 its time;
-# the last: all countries that the business sends to (NULL: to all).
+# the last but what hours and rules add: all countries that the business sends to (NULL: to all).
 _JUDGED: Final = """
 WITH asked AS MATERIALIZED (
     SELECT c.customer_id, c.allow_bulk_sms IS TRUE AND (NOT $2 OR c.consent IN ('express', 'inferred')) AS allowed,
         coalesce(c.joined_at > $12::timestamptz - interval '1 hour'
                  AND NOT pg_visible_in_snapshot(c.joined_xid, $11::text::pg_snapshot), false) AS joined_later,
-        {missing} AS missing, {joined} AS joined, c.time_zone
-    FROM customer c WHERE c.tenant_id = $1 AND c.archived_at IS NULL AND $10::text[] IS NOT NULL AND {audience}
+        {missing} AS missing, {joined} AS joined, c.time_zone{excluded}
+    FROM customer c{listed}
+    WHERE c.tenant_id = $1 AND c.archived_at IS NULL AND $10::text[] IS NOT NULL AND {audience}{rules}
 ), mobile AS (
     SELECT DISTINCT ON (n.customer_id) n.customer_id, n.number, n.country, n.number_hash, {number_zones} AS zones
     FROM customer_number n
@@ -48,26 +50,25 @@ WITH asked AS MATERIALIZED (
 ), opted_out AS (
     SELECT DISTINCT n.customer_id FROM suppression s JOIN customer_number n USING (tenant_id, number_hash)
     WHERE s.tenant_id = $1 AND s.suppressed AND (s.scope = 2 OR $2)
-), judged AS (
-    SELECT a.customer_id, m.number, m.country, m.number_hash, a.joined, {hours} AS hours,
+){messaged}, judged AS (
+    SELECT a.customer_id, m.number, m.country, m.number_hash, a.joined, {hours} AS hours{ruling},
         -- A word on the number itself goes before the one on all of them: domain/consent.py says the same.
         CASE WHEN a.joined_later THEN 1
              WHEN NOT CASE WHEN w.kind IN ('express', 'inferred') THEN true WHEN w.kind = 'none' AND $2 THEN false
                            ELSE a.allowed END THEN 2
              WHEN m.number IS NULL THEN CASE WHEN f.customer_id IS NULL THEN 3 ELSE 8 END
              WHEN o.customer_id IS NOT NULL THEN 4 WHEN w.kind = 'withdrawn' AND $2 THEN 2
-             WHEN u.undeliverable_at IS NOT NULL THEN 9
+             WHEN u.undeliverable_at IS NOT NULL THEN 9{ruled_out}
              WHEN a.missing THEN 5 WHEN {hours} < 0 THEN 7 ELSE 0 END AS reason
     FROM asked a LEFT JOIN mobile m USING (customer_id) LEFT JOIN foreigner f USING (customer_id)
-        LEFT JOIN opted_out o USING (customer_id) {numbers} {hours_join}
+        LEFT JOIN opted_out o USING (customer_id) {numbers}{rules_join} {hours_join}
 ), chosen AS (
     -- Who shares a number is texted once: the oldest who may be.
-    SELECT customer_id, number, country, number_hash, joined, hours,
-        CASE WHEN reason = 0 AND lag(reason) OVER (PARTITION BY number, reason ORDER BY customer_id) = 0
-             THEN 6 ELSE reason END AS reason
+    SELECT customer_id, number, country, number_hash, joined, hours{fact},
+        CASE WHEN reason = 0 AND {first} <> customer_id THEN 6 ELSE reason END AS reason
     FROM judged
 )
-""".replace("{audience}", _AUDIENCE)
+""".replace("{audience}", _AUDIENCE).replace("{first}", FIRST)
 
 # Words on single numbers and numbers that fail are rare, and a join with none of them would cost a tenth of the whole.
 _RARE: Final = """
@@ -107,12 +108,12 @@ _FROZEN: Final = (
               CASE reason WHEN 0 THEN hours ELSE 0 END AS span FROM chosen) c
 ), frozen AS (
     INSERT INTO plan_frozen (tenant_id, bulk_id, reason, chunk, country, customer_ids, numbers, hashes, joined,
-                             allowed)
+                             allowed, facts)
     SELECT $1, $13, reason, row_number() OVER (PARTITION BY reason ORDER BY place <> $14, place, span, slice), place,
         array_agg(customer_id ORDER BY customer_id),
         array_agg(number ORDER BY customer_id) FILTER (WHERE reason = 0),
         string_agg(number_hash, ''::bytea ORDER BY customer_id) FILTER (WHERE reason = 0),
-        {joined_aggregate}, {allowed}
+        {joined_aggregate}, {allowed}, array_agg(fact ORDER BY customer_id) FILTER (WHERE reason IN {with_facts})
     FROM numbered GROUP BY reason, place, span, slice
     RETURNING reason, cardinality(customer_ids) AS customers, allowed[1] AS opens
 )
@@ -120,6 +121,9 @@ SELECT reason, opens, sum(customers)::bigint AS customers, count(*) AS chunks, (
 FROM frozen GROUP BY reason, opens
 """
 )
+
+# A figure is kept of who shares a number (the customer who is texted) and of who is excluded.
+_WITH_FACTS: Final = f"({', '.join(str(int(one)) for one in (Reason.DUPLICATE_NUMBER, *EXCLUDED))})"
 
 # Statistics know nothing of customers that were just imported: the planner expects one, joins by nested loops, and
 # 4,000 customers take 26 s instead of 20 ms. All joins here are of whole tenants. With less memory, six sorts of 50,000
@@ -151,10 +155,12 @@ async def count_audience(
     *,
     marketing: bool,
     hours: HoursSql = AT_ANY_HOUR,
+    rules: RulesSql = NO_RULES,
 ) -> Counted:
     """Counts every customer of the audience once. by_hours counts recipients by the class of their hours."""
     values = [_REPRESENTATIVE.format(value=value) for value in _values(text)]
-    fragments = {"numbers": await _numbers(tx, tenant_id), **hours.fragments(14)}
+    ruled, ruled_by = rules.fragments(14 + len(hours.arguments))
+    fragments = {"numbers": await _numbers(tx, tenant_id), **hours.fragments(14), **ruled}
     sql = _COUNTED.format(missing=_missing(text), joined=_joined(values), abroad="$13", **fragments)
     arguments = _arguments(tenant_id, audience, text, reach, marketing)
     left_out: dict[Reason, int] = {}
@@ -162,7 +168,7 @@ async def count_audience(
     classes = []
     customers, snapshot = 0, ""
     await tx.execute(_WHOLE_TENANTS)
-    for row in await tx.fetch(sql, *arguments, None, None, reach.allowed, *hours.arguments):
+    for row in await tx.fetch(sql, *arguments, None, None, reach.allowed, *hours.arguments, *ruled_by):
         customers += row["customers"]
         snapshot = row["snapshot"]
         if row["reason"]:
@@ -201,9 +207,12 @@ async def freeze_audience(
     seen: tuple[str, datetime],
     chunk_max: int,
     hours: HoursSql = AT_ANY_HOUR,
+    rules: RulesSql = NO_RULES,
 ) -> Frozen:
     """Store the membership of a send in one statement, `home` country first. seen: the quote's snapshot and time."""
     aggregate = "array_agg(joined ORDER BY customer_id) FILTER (WHERE reason = 0)" if text.fields else "NULL"
+    more = (*hours.arguments, *hours.spans)
+    ruled, ruled_by = rules.fragments(16 + len(more), facts=True)
     sql = _FROZEN.format(
         missing=_missing(text),
         joined=_joined(_values(text)),
@@ -211,11 +220,13 @@ async def freeze_audience(
         chunk_max=int(chunk_max),
         abroad="$15",
         numbers=await _numbers(tx, tenant_id),
+        with_facts=_WITH_FACTS,
         **hours.fragments(16),
+        **ruled,
     )
     arguments = _arguments(tenant_id, audience, text, reach, marketing)
     await tx.execute(_WHOLE_TENANTS)
-    given = (*seen, bulk_id, home, reach.allowed, *hours.arguments, *hours.spans)
+    given = (*seen, bulk_id, home, reach.allowed, *more, *ruled_by)
     rows = await tx.fetch(sql, *arguments, *given)
     left_out = {Reason(row["reason"]): row["customers"] for row in rows if row["reason"] != Reason.NONE}
     texted = [row for row in rows if row["reason"] == Reason.NONE]
@@ -239,15 +250,24 @@ WHERE j.reason = 5 ORDER BY c.customer_id LIMIT $13
 
 
 async def missing_rows(
-    tx: Tx, tenant_id: UUID, audience: Audience, text: MergeText, reach: Reach, *, marketing: bool, limit: int
+    tx: Tx,
+    tenant_id: UUID,
+    audience: Audience,
+    text: MergeText,
+    reach: Reach,
+    *,
+    marketing: bool,
+    limit: int,
+    rules: RulesSql = NO_RULES,
 ) -> list[dict[str, Any]]:
     """The first customers that a blank merge field leaves out: id, name and the fields that are blank."""
     values = ", ".join(_value(text, name) for name in text.required)
-    fragments = {"numbers": await _numbers(tx, tenant_id), **AT_ANY_HOUR.fragments(15)}
+    ruled, ruled_by = rules.fragments(15)
+    fragments = {"numbers": await _numbers(tx, tenant_id), **AT_ANY_HOUR.fragments(15), **ruled}
     sql = _MISSING_ROWS.format(missing=_missing(text), joined="''", values=values, abroad="$14", **fragments)
     await tx.execute(_WHOLE_TENANTS)
     arguments = _arguments(tenant_id, audience, text, reach, marketing)
-    rows = await tx.fetch(sql, *arguments, None, None, limit, reach.allowed)
+    rows = await tx.fetch(sql, *arguments, None, None, limit, reach.allowed, *ruled_by)
     return [
         {
             "customer_id": row["customer_id"],

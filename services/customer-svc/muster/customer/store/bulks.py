@@ -8,6 +8,7 @@ from uuid import UUID
 
 import orjson
 
+from muster.customer.domain.audience import Cap
 from muster.kit.pg import Record, Tx
 
 
@@ -182,7 +183,8 @@ async def withdraw(tx: Tx, tenant_id: UUID, bulk_id: UUID, reason: str) -> None:
 
 
 _FROZEN = """
-UPDATE bulk SET customers = $3, recipients = $4, chunks = $5, left_out = $6::text::jsonb, hours = $7::text::jsonb
+UPDATE bulk SET customers = $3, recipients = $4, chunks = $5, left_out = $6::text::jsonb, hours = $7::text::jsonb,
+    frozen_at = kit_now(), frequency_cap = $8::text::jsonb
 WHERE tenant_id = $1 AND bulk_id = $2
 """
 
@@ -196,9 +198,12 @@ async def save_frozen(
     chunks: int,
     left_out: Mapping[str, int],
     hours: Mapping[str, Any] | None,
+    cap: Cap | None = None,
 ) -> None:
-    """Who is texted and who is not, and who waits for their hours."""
-    await tx.execute(_FROZEN, tenant_id, bulk_id, customers, recipients, chunks, _json(left_out), _json(hours))
+    """Who is texted and who is not, who waits for their hours, and the business's cap that held of all."""
+    kept = None if cap is None else {"messages": cap.messages, "days": cap.days}
+    sums = (customers, recipients, chunks)
+    await tx.execute(_FROZEN, tenant_id, bulk_id, *sums, _json(left_out), _json(hours), _json(kept))
 
 
 async def save_total(tx: Tx, tenant_id: UUID, bulk_id: UUID, parts: int, credits: int) -> None:

@@ -62,6 +62,25 @@ async def unknown_names(tx: Tx, tenant_id: UUID, names: Collection[str]) -> list
     return sorted(set(names) - (await ids_of(tx, tenant_id, names)).keys())
 
 
+_NAMED: Final = """
+SELECT n AS given, l.list_id FROM unnest($2::text[]) n
+    JOIN customer_list l ON l.tenant_id = $1 AND (l.name_key = customer_list_key(n) OR l.list_id::text = lower(n))
+"""
+_NAMES: Final = "SELECT list_id, name FROM customer_list WHERE tenant_id = $1 AND list_id = ANY($2::uuid[])"
+
+
+async def lists_given(tx: Tx, tenant_id: UUID, given: Collection[str]) -> dict[str, UUID]:
+    """The lists that are given by name or id, without those that there are not."""
+    return {row["given"]: row["list_id"] for row in await tx.fetch(_NAMED, tenant_id, list(given))} if given else {}
+
+
+async def names_of(tx: Tx, tenant_id: UUID, list_ids: Collection[UUID]) -> dict[UUID, str]:
+    """The names of lists, without those that are forgotten."""
+    if not list_ids:
+        return {}
+    return {row["list_id"]: row["name"] for row in await tx.fetch(_NAMES, tenant_id, list(list_ids))}
+
+
 _LOCK_ALL: Final = "SELECT pg_advisory_xact_lock(hashtextextended($1::text || '.customer_list', 0))"
 _COUNT: Final = "SELECT count(*) FROM customer_list WHERE tenant_id = $1"
 

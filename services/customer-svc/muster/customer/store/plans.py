@@ -106,16 +106,16 @@ def _split(hashes: bytes) -> list[bytes]:
 
 
 _FREEZE_ONE = """
-INSERT INTO plan_frozen (tenant_id, bulk_id, reason, chunk, country, customer_ids, numbers, hashes)
-VALUES ($1, $2, 0, 1, $3, $4, $5, $6)
+INSERT INTO plan_frozen (tenant_id, bulk_id, reason, chunk, country, customer_ids, numbers, hashes, low_id)
+VALUES ($1, $2, 0, 1, $3, $4, $5, $6, $7)
 """
 
 
 async def freeze_one(tx: Tx, tenant_id: UUID, bulk_id: UUID, frozen: FrozenChunk) -> None:
     """Store the membership of a single message."""
-    await tx.execute(
-        _FREEZE_ONE, tenant_id, bulk_id, frozen.country, frozen.customer_ids, frozen.numbers, frozen.hashes[0]
-    )
+    [customer_id] = frozen.customer_ids
+    given = (frozen.country, frozen.customer_ids, frozen.numbers, frozen.hashes[0], customer_id)
+    await tx.execute(_FREEZE_ONE, tenant_id, bulk_id, *given)
 
 
 _FREEZE = """

@@ -8,7 +8,7 @@ from uuid import UUID
 
 import orjson
 
-from muster.customer.domain.audience import Again, Audience
+from muster.customer.domain.audience import Audience, audience_in, audience_out
 from muster.customer.domain.hours import LocalTime
 from muster.customer.domain.tariff import Tariff
 from muster.kit.pg import Record, Tx
@@ -100,24 +100,6 @@ def _quote(row: Record) -> Quote:
     wall, within_min = plain.pop("local_time"), plain.pop("local_within_min")
     plain["local"] = None if wall is None else LocalTime(wall, within_min)
     return Quote(**plain)
-
-
-def audience_out(audience: Audience) -> dict[str, Any]:
-    """An audience as JSON."""
-    ids = None if audience.customer_ids is None else list(audience.customer_ids)
-    again = audience.again and {"bulk_id": str(audience.again.bulk_id), "failed": audience.again.failed}
-    return {"tag": audience.tag, "search": audience.search, "customer_ids": ids, "again": again}
-
-
-def audience_in(plain: Mapping[str, Any]) -> Audience:
-    """What `audience_out` wrote."""
-    ids, again = plain["customer_ids"], plain.get("again")
-    return Audience(
-        plain["tag"],
-        plain["search"],
-        None if ids is None else tuple(ids),
-        Again(UUID(again["bulk_id"]), again["failed"]) if again else None,
-    )
 
 
 def _json(value: Mapping[str, Any]) -> str:

@@ -8,10 +8,9 @@ from uuid import UUID
 
 import orjson
 
-from muster.customer.domain.audience import Audience
+from muster.customer.domain.audience import Audience, audience_in, audience_out
 from muster.customer.domain.recurrence import Rule, Start, plain, read
 from muster.customer.domain.schedules import Above, State, Verdict
-from muster.customer.store.quotes import audience_in, audience_out
 from muster.kit.pg import Record, Tx
 
 

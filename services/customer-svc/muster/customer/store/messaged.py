@@ -1,0 +1,154 @@
+"""Who was messaged lately: by number, from the frozen membership of sends, so that it costs sending nothing.
+
+A number was messaged by a bulk send, or by a single marketing message, unless it is known that nothing left for it:
+rejected, stopped, suppressed. What is under way, or planned and neither refused nor over, counts as sent now.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Final
+from uuid import UUID
+
+from muster.customer.domain.again import Missed
+from muster.customer.domain.audience import Cap
+from muster.customer.domain.sends import SEND_BY_MAX
+from muster.kit.pg import Record, Tx
+
+UNDER_WAY_MS: Final = 2**62
+"""The time of a message that has not left yet, or of which nobody knows when."""
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """Since when messages count, and how many are enough."""
+
+    messages: int
+    since: datetime
+
+
+# Ids begin with their time, and what is sent was asked for at most so long before.
+_SENT: Final = f"""
+SELECT b.bulk_id, CASE WHEN b.gone THEN b.submitted ELSE {UNDER_WAY_MS} END AS at,
+    EXISTS (SELECT FROM not_received r WHERE r.tenant_id = $1 AND r.bulk_id = b.bulk_id AND r.kind = ANY($4)) AS missed
+FROM (
+    SELECT *, coalesce(nullif(last_submit_ms, 0), (extract(epoch FROM created_at) * 1000)::bigint) AS submitted,
+        closed OR accepted + unknown + rejected + stopped + suppressed >= recipients AS gone
+    FROM bulk
+    WHERE tenant_id = $1 AND bulk_id >= $2 AND (kind = 1 OR message_class = 1) AND recipients IS NOT NULL
+        AND credits_refused IS NULL
+        AND (phase = 'requested' OR (phase IN ('planning', 'needs_confirmation') AND send_by > kit_now()))
+) b
+WHERE NOT b.gone OR (b.accepted + b.unknown > 0 AND b.submitted >= $3)
+ORDER BY b.bulk_id
+"""  # noqa: S608 - a constant
+
+NOTHING_LEFT: Final = (int(Missed.NOT_SENT), int(Missed.SUPPRESSED))
+
+
+async def sends_since(tx: Tx, tenant_id: UUID, since: datetime) -> list[Record]:
+    """The sends that have messaged somebody since then: bulk_id, at (unix ms of the last submit), missed (whether it is
+    known of some of its recipients that nothing left for them)."""
+    first = UUID(int=(_ms(since - SEND_BY_MAX) << 80))
+    return await tx.fetch(_SENT, tenant_id, first, _ms(since), list(NOTHING_LEFT))
+
+
+_LOCK: Final = "SELECT pg_advisory_xact_lock(hashtextextended('messaged/' || $1::uuid::text, 0))"
+
+
+async def take_turns(tx: Tx, tenant_id: UUID) -> None:
+    """Of two sends that leave out who was messaged lately, the second to be frozen knows whom the first has."""
+    await tx.execute(_LOCK, tenant_id)
+
+
+# {sends}: ids, their times, and whether some were missed, as parameters. `before` counts the recipients of earlier
+# chunks: with the place in the chunk it is the seq.
+_MESSAGED: Final = """, sent AS (
+    SELECT * FROM unnest({ids}::uuid[], {ats}::bigint[], {missed}::boolean[]) AS s (bulk_id, at, missed)
+), membership AS (
+    SELECT f.bulk_id, s.at, s.missed, f.chunk, f.numbers FROM plan_frozen f JOIN sent s USING (bulk_id)
+    WHERE f.tenant_id = $1 AND f.bulk_id = ANY({ids}::uuid[]) AND f.reason = 0
+), messaged AS (
+    SELECT n.number, {recent} AS recent, {capped} AS capped, max(n.at) AS last_at, {count} AS messages
+    FROM (
+        SELECT m.at, p.number FROM membership m CROSS JOIN LATERAL unnest(m.numbers) AS p (number) WHERE NOT m.missed
+        UNION ALL
+        SELECT m.at, p.number
+        FROM (SELECT *, sum(cardinality(numbers)) OVER (PARTITION BY bulk_id ORDER BY chunk) - cardinality(numbers)
+                  AS before FROM membership WHERE missed) m
+            CROSS JOIN LATERAL unnest(m.numbers) WITH ORDINALITY AS p (number, place)
+            LEFT JOIN (SELECT DISTINCT r.bulk_id, s.seq FROM not_received r CROSS JOIN LATERAL unnest(r.seqs) AS s (seq)
+                       WHERE r.tenant_id = $1 AND r.bulk_id = ANY({ids}::uuid[]) AND r.kind = ANY({kinds}::smallint[])
+                ) gone ON gone.bulk_id = m.bulk_id AND gone.seq = m.before + p.place
+        WHERE gone.seq IS NULL
+    ) n GROUP BY n.number HAVING {recent} OR {capped}
+)"""
+_CASE: Final = "CASE {cases} END"
+_ENOUGH: Final = "count(*) FILTER (WHERE n.at >= {since}::bigint)"
+
+
+def messaged_sql(
+    sends: Sequence[Record], recent: datetime | None, caps: Sequence[Window], first: int
+) -> tuple[str, list[Any]]:
+    """A table `messaged` of a statement, of the numbers that were messaged since `recent` or as often as one of the
+    caps, with its parameters, the first of which is number `first`.
+
+    messages: of the first cap that holds, negative for the second.
+    """
+    arguments: list[Any] = [
+        [row["bulk_id"] for row in sends],
+        [row["at"] for row in sends],
+        [row["missed"] for row in sends],
+        list(NOTHING_LEFT),
+    ]
+
+    def value(given: int) -> str:
+        arguments.append(given)
+        return f"${first + len(arguments) - 1}"
+
+    ids, ats, missed, kinds = (f"${first + place}" for place in range(4))
+    is_recent = "false" if recent is None else f"max(n.at) >= {value(_ms(recent))}::bigint"
+    counts = [_ENOUGH.format(since=value(_ms(cap.since))) for cap in caps]
+    held = [f"{count} >= {value(cap.messages)}::bigint" for count, cap in zip(counts, caps, strict=True)]
+    signed = [count if place == 0 else f"-({count})" for place, count in enumerate(counts)]
+    cases = [f"WHEN {holds} THEN {count}" for holds, count in zip(held, signed, strict=True)]
+    sql = _MESSAGED.format(
+        ids=ids,
+        ats=ats,
+        missed=missed,
+        kinds=kinds,
+        recent=is_recent,
+        capped=" OR ".join(held) or "false",
+        count=_CASE.format(cases=" ".join(cases)) if cases else "NULL::bigint",
+    )
+    return sql, arguments
+
+
+_CAP: Final = "SELECT messages, days, changed_at, changed_by FROM frequency_cap WHERE tenant_id = $1"
+_SET_CAP: Final = """
+INSERT INTO frequency_cap (tenant_id, messages, days, changed_by) VALUES ($1, $2, $3, $4)
+ON CONFLICT (tenant_id) DO UPDATE SET messages = $2, days = $3, changed_by = $4, changed_at = kit_now()
+"""
+
+
+async def cap_row(tx: Tx, tenant_id: UUID) -> Record | None:
+    """The cap of the business, with when and by whom it was set."""
+    return await tx.fetchrow(_CAP, tenant_id)
+
+
+async def cap_of(tx: Tx, tenant_id: UUID) -> Cap | None:
+    """How often at most the business texts a number with marketing, where it has said so."""
+    row = await cap_row(tx, tenant_id)
+    return Cap(row["messages"], row["days"]) if row else None
+
+
+async def set_cap(tx: Tx, tenant_id: UUID, cap: Cap | None, by: str) -> None:
+    """Say so; None: as often as it likes."""
+    if cap is None:
+        await tx.execute("DELETE FROM frequency_cap WHERE tenant_id = $1", tenant_id)
+    else:
+        await tx.execute(_SET_CAP, tenant_id, cap.messages, cap.days, by)
+
+
+def _ms(at: datetime) -> int:
+    return int(at.timestamp() * 1000)
