@@ -100,14 +100,6 @@ async def test_customers_are_known_by_a_field_of_their_own_and_take_the_files_nu
     assert (await load(salon, "1,A,S,0412000001,yes\n", match="field:"))["code"] == "not_valid"
 
 
-async def test_a_list_is_replaced_by_those_in_the_file(salon: Any) -> None:
-    await load(salon, "1,Ana,S,0412000001,yes\n2,Bob,S,0412000002,yes\n", list="VIP")
-    done = await load(salon, "2,Bob,S,0412000002,yes\n3,Cat,S,0412000003,yes\n", mode="replace_list", list="VIP")
-    assert (done["created"], done["unchanged"], done["removed"]) == (1, 1, 1)
-    assert [one["tags"] for one in await people(salon)] == [[], ["VIP"], ["VIP"]]
-    assert (await load(salon, "1,A,S,0412000001,yes\n", mode="replace_list"))["errors"][0]["field"] == "list"
-
-
 async def test_consent_is_what_the_importer_states_and_never_invented(salon: Any) -> None:
     header = "First name,Mobile"
     assert (await load(salon, "Ana,0412000001\n", header))["created"] == 1

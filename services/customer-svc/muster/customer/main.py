@@ -10,6 +10,7 @@ from muster.customer.handlers import facts, guarding, messages, undeliverable, w
 from muster.customer.importer import sweeping
 from muster.customer.importer.applying import Secrets as ImportSecrets
 from muster.customer.importer.engine import Child, Inline
+from muster.customer.importer.listing import ListLimits
 from muster.customer.importer.turns import Importer
 from muster.customer.importer.turns import Limits as ImportLimits
 from muster.customer.planner import Limits, Planner
@@ -126,6 +127,7 @@ def _import_limits(settings: CustomerSettings, block_rows: int) -> ImportLimits:
         idle_ms=settings.customer_import_idle_ms,
         timeout_ms=settings.customer_plan_freeze_timeout_ms,
         lease_s=settings.customer_import_lease_s,
+        lists=ListLimits(settings.customer_lists_max, settings.customer_list_members_max),
     )
 
 

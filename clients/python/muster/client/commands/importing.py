@@ -26,7 +26,7 @@ Map = Annotated[
 ]
 Mode = Annotated[str, typer.Option(help="add_and_update, add, update or replace_list")]
 Match = Annotated[str, typer.Option(help="by what a row is a known customer: person, number or field:NAME")]
-List = Annotated[str, typer.Option("--list", help="a tag that everybody in the file is to carry")]
+List = Annotated[str, typer.Option("--list", help="a list that everybody in the file comes onto")]
 Consent = Annotated[str, typer.Option(help="of what kind the consent in the file is: express or inferred")]
 Wording = Annotated[str, typer.Option(help="the words that people agreed to; express consent needs them")]
 Source = Annotated[str, typer.Option(help="where that was: a form, a counter, a web page")]

@@ -21,7 +21,7 @@ StateWord = Literal["uploading", "waiting", "reading", "preview", "applying", "d
 
 _HOW = "whom it may change: add_and_update, add (new customers only), update (known ones only), replace_list"
 _MATCH = "by what a row is a customer who is known: person (names and numbers), number (the first), field:NAME (an own field)"  # noqa: E501
-_LIST = "a tag that everybody in the file is to carry; replace_list takes it from all others"
+_LIST = "the name of a list that everybody in the file comes onto; replace_list takes all others off it"
 _CONSENT = "of what kind the consent is of those who allow SMS, or of all where the file has no word on it"
 _WORDING = "the words that people agreed to, kept as evidence; express consent needs them"
 _SOURCE = "where that was: a form, a counter, a web page; kept as evidence, and needed where a kind is stated"
@@ -63,8 +63,9 @@ class ProblemOut(Model):
 class ImportOut(Model):
     """How an import stands: rows = imported + rejected of rows_total, imported = created + updated + unchanged.
 
-    rows_total: null until the whole file has been read. removed: customers who were taken from the list that the file
-    replaces.
+    rows_total: null until the whole file has been read. list_id: the list that the file has filled, once it is done;
+    listed: customers who came onto it; removed: those who were taken off it. A `problem` of an import that is done says
+    why the list stayed as it was.
     """
 
     id: UUID
@@ -80,6 +81,8 @@ class ImportOut(Model):
     updated: int
     unchanged: int
     rejected: int
+    list_id: UUID | None
+    listed: int
     removed: int
     bytes: int
     bytes_read: int
@@ -187,7 +190,8 @@ def import_out(row: Record) -> ImportOut:
         rows=row["rows"],
         rows_total=row["rows_total"],
         imported=row["created"] + row["updated"] + row["unchanged"],
-        **{name: row[name] for name in ("created", "updated", "unchanged", "rejected", "removed", "bytes")},
+        **{name: row[name] for name in ("created", "updated", "unchanged", "rejected", "removed", "listed", "list_id")},
+        bytes=row["bytes"],
         bytes_read=row["bytes_read"],
         repairs=repairs_out(orjson.loads(row["repairs"])),
         problem=ProblemOut(**orjson.loads(problem)) if problem else None,

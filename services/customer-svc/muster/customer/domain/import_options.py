@@ -5,7 +5,8 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Final
 
-from muster.customer.domain.customers import STANDARD_FIELDS, TAG_CHARACTERS_MAX, Consent, field_key
+from muster.customer.domain.customers import STANDARD_FIELDS, Consent, field_key
+from muster.customer.domain.lists import read_name
 from muster.customer.domain.refusal import Refusal
 from muster.text.merge import clean_value
 
@@ -17,12 +18,13 @@ BY_FIELD: Final = "field:"
 
 
 class Mode(StrEnum):
-    """Whom it may change."""
+    """Whom it may change; upload: nobody, its customers make a list of their own."""
 
     ADD_AND_UPDATE = "add_and_update"
     ADD = "add"
     UPDATE = "update"
     REPLACE_LIST = "replace_list"
+    UPLOAD = "upload"
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,8 +39,8 @@ class Statement:
 @dataclass(frozen=True, slots=True)
 class ImportOptions:
     """match: by what a row is a customer who is known: names and numbers (`person`), the first number (`number`), or an
-    own field (`field:customer_no`). list: the tag that everybody in the file is to carry; mapping: what a column is, by
-    its header."""
+    own field (`field:customer_no`). list: the name of the list that everybody in the file comes onto;
+    mapping: what a column is, by its header."""
 
     mode: Mode = Mode.ADD_AND_UPDATE
     match: str = BY_PERSON
@@ -56,9 +58,9 @@ def read_options(
     mode: str, match: str, list_name: str, consent: tuple[str, str, str], mapping: Mapping[str, str]
 ) -> ImportOptions | Refusal:
     """The options that are meant, or the first that is none. consent: kind, wording and source."""
-    name = clean_value(list_name)
-    if len(name) > TAG_CHARACTERS_MAX:
-        return Refusal("list", "too_long", f"The name of a list has at most {TAG_CHARACTERS_MAX} characters.")
+    name = read_name(list_name, "list") if clean_value(list_name) else ""
+    if isinstance(name, Refusal):
+        return name
     if mode == Mode.REPLACE_LIST and not name:
         return Refusal("list", "missing", "Say which list the file replaces.")
     if match not in (BY_PERSON, BY_NUMBER):

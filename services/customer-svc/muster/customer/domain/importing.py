@@ -259,9 +259,9 @@ class RowReader:
 
     def _tags(self, row: int, cells: Sequence[str], errors: list[RowError]) -> tuple[str, ...]:
         written = self._cell("tags", cells)
-        if not written and not self._options.list:
+        if not written:
             return ()
-        tags = read_tags([*written.replace(",", ";").replace("|", ";").split(";"), self._options.list])
+        tags = read_tags(written.replace(",", ";").replace("|", ";").split(";"))
         if len(tags) > TAGS_MAX or any(len(tag) > TAG_CHARACTERS_MAX for tag in tags):
             message = f"A customer has at most {TAGS_MAX} tags of at most {TAG_CHARACTERS_MAX} characters."
             errors.append(RowError(row, "tags", self._header("tags"), "too_long", message))

@@ -13,13 +13,14 @@ import orjson
 
 from muster.customer.domain.customers import NumberReader
 from muster.customer.domain.import_columns import Columns, read_header
-from muster.customer.domain.import_options import ImportOptions, Mode
+from muster.customer.domain.import_options import ImportOptions
 from muster.customer.domain.importing import Repair, RowError, repeated, unknown
 from muster.customer.domain.suppression import Scope, Wish
 from muster.customer.handlers import consents
 from muster.customer.importer.blocks import Parsed, Plan, cells_of, options_of
 from muster.customer.importer.engine import Engine
-from muster.customer.importer.reading import Of, end
+from muster.customer.importer.listing import ListLimits, fill
+from muster.customer.importer.reading import Of, end, problem_of
 from muster.customer.store import fields, import_rows, imports, reference, suppressions
 from muster.customer.store import import_files as files
 from muster.customer.store.imports import Counts
@@ -52,10 +53,11 @@ class Read:
 class Applying:
     """Applies the blocks of imports."""
 
-    def __init__(self, db: Database, engine: Engine, secrets: Secrets, timeout_ms: int) -> None:
+    def __init__(self, db: Database, engine: Engine, secrets: Secrets, lists: ListLimits, timeout_ms: int) -> None:
         self._db = db
         self._engine = engine
         self._secrets = secrets
+        self._lists = lists
         self._timeout_ms = timeout_ms
         self._ahead: tuple[Of, int, asyncio.Task[Read]] | None = None
 
@@ -133,10 +135,8 @@ class Applying:
 
     async def _finish(self, tx: Tx, of: Of, job: Record) -> None:
         options = options_of(orjson.loads(job["options"]))
-        removed = 0
-        if options.mode is Mode.REPLACE_LIST:
-            removed = await import_rows.take_from_list(tx, *of, options.list)
-        await end(tx, *of, imports.DONE, removed=removed)
+        refusal = await fill(tx, *of, job["created_by"], options, self._lists) if options.list else None
+        await end(tx, *of, imports.DONE, None if refusal is None else problem_of(refusal))
 
 
 async def _apply(tx: Tx, of: Of, job: Record, read: Read, parsed: Parsed) -> None:

@@ -167,11 +167,9 @@ async def remember(tx: Tx, tenant_id: UUID, header: tuple[str, ...], mapping: Ma
     await import_rows.remember_mapping(tx, tenant_id, header_hash(header), orjson.dumps(mapping).decode())
 
 
-async def end(
-    tx: Tx, tenant_id: UUID, import_id: UUID, state: str, problem: dict[str, Any] | None = None, removed: int = 0
-) -> None:
+async def end(tx: Tx, tenant_id: UUID, import_id: UUID, state: str, problem: dict[str, Any] | None = None) -> None:
     """Nothing more is done for an import; what only a running one needs goes."""
-    await imports.end(tx, tenant_id, import_id, state, problem, removed)
+    await imports.end(tx, tenant_id, import_id, state, problem)
     await files.forget_parts(tx, tenant_id, import_id)
     await files.forget_blocks(tx, tenant_id, import_id)
     await import_rows.forget_lookups(tx, tenant_id, import_id)

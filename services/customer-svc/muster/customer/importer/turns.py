@@ -15,6 +15,7 @@ from muster.customer.domain.refusal import Refusal
 from muster.customer.importer import reading
 from muster.customer.importer.applying import Applying, Secrets
 from muster.customer.importer.engine import ChildDied, Engine
+from muster.customer.importer.listing import ListLimits
 from muster.customer.store import imports
 from muster.kit import clock, metrics, observe
 from muster.kit.pg import RETRIABLE, Database
@@ -35,13 +36,14 @@ _FAILED: Final = Refusal(
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """Rows of a file and of a block, time between turns that found nothing, the time that one block may take, and how
-    long a file is left to who reads it and says nothing."""
+    """Rows of a file and of a block, time between turns that found nothing, the time that one block may take, of the
+    lists that files fill, and how long a file is left to who reads it and says nothing."""
 
     rows_max: int
     block_rows: int
     idle_ms: int
     timeout_ms: int
+    lists: ListLimits
     lease_s: float = 30.0
 
 
@@ -52,7 +54,7 @@ class Importer:
         self._db = db
         self._reads = reads
         self._limits = limits
-        self._applying = Applying(db, parses, secrets, limits.timeout_ms)
+        self._applying = Applying(db, parses, secrets, limits.lists, limits.timeout_ms)
         self._served = {"read": _NOBODY, "apply": _NOBODY}
         self._deaths: dict[UUID, int] = {}
         for state in imports.ENDED:

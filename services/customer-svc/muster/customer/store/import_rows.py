@@ -9,6 +9,7 @@ import orjson
 
 from muster.customer.domain.customers import match_key
 from muster.customer.domain.import_options import BY_NUMBER, BY_PERSON, ImportOptions, Mode
+from muster.customer.store.query import Sql
 from muster.kit.pg import Record, Tx
 
 # The ids are for those who are new, in the order of the file: of several who share a number the oldest counts.
@@ -288,22 +289,22 @@ async def make_keys(tx: Tx, tenant_id: UUID, import_id: UUID, field: str) -> Non
     await tx.execute(_MAKE_KEYS, tenant_id, import_id, field)
 
 
-# allow ordered-locks: in the order of their ids
-_TAKE_FROM_LIST = """
-UPDATE customer SET tags = array_remove(tags, $3::text), changed_at = kit_now(), version = version + 1
-WHERE tenant_id = $1 AND customer_id IN (
-    SELECT c.customer_id FROM customer c
-    WHERE c.tenant_id = $1 AND c.tags @> ARRAY[$3::text] AND c.import_id IS DISTINCT FROM $2 AND NOT EXISTS (
-        SELECT FROM customer_import_seen s
-        WHERE s.tenant_id = $1 AND s.import_id = $2 AND s.customer_id = c.customer_id)
-    ORDER BY c.customer_id FOR NO KEY UPDATE)
-"""
+_SEEN_BY_FILE = """EXISTS (SELECT FROM customer_import_seen s
+    WHERE s.tenant_id = $1 AND s.import_id = $5::uuid AND s.customer_id = {who}.customer_id)"""
+# Whom it has met and somebody has merged meanwhile is the other customer.
+_MET = f"""(c.import_id = $5::uuid OR {_SEEN_BY_FILE.format(who="c")} OR EXISTS (
+    SELECT FROM customer k WHERE k.tenant_id = $1 AND k.merged_into = c.customer_id
+        AND (k.import_id = $5::uuid OR {_SEEN_BY_FILE.format(who="k")})))"""
 
 
-async def take_from_list(tx: Tx, tenant_id: UUID, import_id: UUID, name: str) -> int:
-    """Take a tag from all who were not in the file; how many."""
-    tag = await tx.execute(_TAKE_FROM_LIST, tenant_id, import_id, name)
-    return int(tag.rpartition(" ")[2])
+def who_was_met(import_id: UUID) -> Sql:
+    """Customers in the rows that a running import has taken, as `store.lists` takes a condition."""
+    return Sql(_MET, (import_id,))
+
+
+def not_met(import_id: UUID) -> Sql:
+    """All others."""
+    return Sql(f"({_MET}) IS NOT TRUE", (import_id,))
 
 
 async def forget_lookups(tx: Tx, tenant_id: UUID, import_id: UUID) -> None:

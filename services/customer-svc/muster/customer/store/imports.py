@@ -69,8 +69,8 @@ async def drop(tx: Tx, tenant_id: UUID, import_id: UUID) -> None:
 _ROW = """
 SELECT import_id, state, file_name, options::text AS options, preview, file::text AS file, problem::text AS problem,
     repairs::text AS repairs, bytes, bytes_read, rows, coalesce(rows_total, CASE WHEN state = 'done' THEN rows END)
-    AS rows_total, created, updated - unchanged AS updated, unchanged, rejected, removed, errors, next_block, epoch,
-    created_at, created_by, finished_at
+    AS rows_total, created, updated - unchanged AS updated, unchanged, rejected, removed, listed, list_id,
+    errors, next_block, epoch, created_at, created_by, finished_at
 FROM customer_import WHERE tenant_id = $1 """
 _ONE = _ROW + "AND import_id = $2"
 _LOCKED = _ONE + " FOR NO KEY UPDATE"
@@ -232,18 +232,26 @@ async def start(tx: Tx, tenant_id: UUID, import_id: UUID, options: Mapping[str, 
 
 
 _END = """
-UPDATE customer_import SET state = $3, problem = $4::text::jsonb, lease_until = NULL, removed = $5,
+UPDATE customer_import SET state = $3, problem = $4::text::jsonb, lease_until = NULL,
     changed_at = kit_now(), finished_at = kit_now()
 WHERE tenant_id = $1 AND import_id = $2 AND state NOT IN ('done', 'refused', 'cancelled')
 """
 
 
-async def end(
-    tx: Tx, tenant_id: UUID, import_id: UUID, state: str, problem: Mapping[str, Any] | None = None, removed: int = 0
-) -> None:
+async def end(tx: Tx, tenant_id: UUID, import_id: UUID, state: str, problem: Mapping[str, Any] | None = None) -> None:
     """Nothing more is done for it."""
     told = None if problem is None else _json(problem)
-    await tx.execute(_END, tenant_id, import_id, state, told, removed)
+    await tx.execute(_END, tenant_id, import_id, state, told)
+
+
+_FILLED = """
+UPDATE customer_import SET list_id = $3, listed = $4, removed = $5 WHERE tenant_id = $1 AND import_id = $2
+"""
+
+
+async def filled(tx: Tx, tenant_id: UUID, import_id: UUID, list_id: UUID, listed: int, removed: int) -> None:
+    """Say which list it has filled, how many came onto it, and how many were taken off it."""
+    await tx.execute(_FILLED, tenant_id, import_id, list_id, listed, removed)
 
 
 _PROGRESS = """
