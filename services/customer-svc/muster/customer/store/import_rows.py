@@ -14,11 +14,13 @@ from muster.kit.pg import Record, Tx
 
 # The ids are for those who are new, in the order of the file: of several who share a number the oldest counts.
 # Nothing is known of tables that have just been made: without these the planner would compile what reads them, for
-# longer than that takes, and read all customers to find a few.
+# longer than that takes, and read all customers to find a few. A plan that was kept from when there were few customers,
+# which is what the first import of a business is, would read all of them too: each block takes a new one.
 # allow no-session-state: they end with the transaction
 _MAKE = """
 SET LOCAL jit = off;
 SET LOCAL enable_seqscan = off;
+SET LOCAL plan_cache_mode = force_custom_plan;
 CREATE TEMPORARY TABLE import_row (
     n bigint, key bytea, match_key bytea, first_name text, last_name text, own_fields jsonb, tags jsonb, language text,
     time_zone text, allow boolean, consent text, consent_given boolean,
