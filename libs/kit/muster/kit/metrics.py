@@ -147,6 +147,11 @@ imports = Counter(
 )
 imports_failed = Counter("muster_imports_failed", "Imports that a defect of ours has ended. Alert on the first.")
 import_rows = Counter("muster_import_rows", "Rows of imports by what became of them.", ["outcome"])
+audience_counts = Counter(
+    "muster_audience_counts",
+    "Statements over a whole audience: run, or known (nothing had changed since they were run in this process).",
+    ["outcome"],
+)
 
 # --- Limits (customer-svc) ---
 pumping_refused = Counter(

@@ -17,6 +17,7 @@ from muster.customer.planner import Limits, Planner
 from muster.customer.scheduler import Limits as SchedulerLimits
 from muster.customer.scheduler import Scheduler
 from muster.customer.settings import CustomerSettings
+from muster.customer.store import audience_counts
 from muster.kit.outbox import Lane
 from muster.kit.pg import Database
 from muster.kit.process import Process
@@ -82,6 +83,9 @@ async def worker(process: Process[CustomerSettings]) -> None:
     process.supervise("scheduler", scheduler.run())
     _start_importer(process, db)
     process.supervise("calendars", _warm())
+    process.supervise(
+        "audience-changes", repeat("audience-changes", audience_counts.FORGET_S, audience_counts.forgetting(db))
+    )
     process.supervise("counters", repeat("counters", _FORGET_S, lambda: guarding.forget(db)))
     failures, after_s = (
         settings.customer_undeliverable_after_sends_max,

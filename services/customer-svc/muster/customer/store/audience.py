@@ -13,6 +13,7 @@ from uuid import UUID
 from muster.customer.domain.audience import EXCLUDED, Audience, Reason
 from muster.customer.domain.pricing import MergeText, ValueClass
 from muster.customer.domain.tariff import Reach
+from muster.customer.store.audience_counts import counts
 from muster.customer.store.audience_rules import FIRST, NO_RULES, RulesSql
 from muster.customer.store.hours import AT_ANY_HOUR, HoursSql
 from muster.kit.pg import Tx
@@ -167,8 +168,8 @@ async def count_audience(
     by_hours: dict[int, int] = {}
     classes = []
     customers, snapshot = 0, ""
-    await tx.execute(_WHOLE_TENANTS)
-    for row in await tx.fetch(sql, *arguments, None, None, reach.allowed, *hours.arguments, *ruled_by):
+    given = (*arguments, None, None, reach.allowed, *hours.arguments, *ruled_by)
+    for row in await counts.fetch(tx, tenant_id, sql, *given, before=_WHOLE_TENANTS):
         customers += row["customers"]
         snapshot = row["snapshot"]
         if row["reason"]:
@@ -265,9 +266,9 @@ async def missing_rows(
     ruled, ruled_by = rules.fragments(15)
     fragments = {"numbers": await _numbers(tx, tenant_id), **AT_ANY_HOUR.fragments(15), **ruled}
     sql = _MISSING_ROWS.format(missing=_missing(text), joined="''", values=values, abroad="$14", **fragments)
-    await tx.execute(_WHOLE_TENANTS)
     arguments = _arguments(tenant_id, audience, text, reach, marketing)
-    rows = await tx.fetch(sql, *arguments, None, None, limit, reach.allowed, *ruled_by)
+    given = (*arguments, None, None, limit, reach.allowed, *ruled_by)
+    rows = await counts.fetch(tx, tenant_id, sql, *given, before=_WHOLE_TENANTS)
     return [
         {
             "customer_id": row["customer_id"],
@@ -287,7 +288,7 @@ WHERE NOT EXISTS (SELECT FROM customer c WHERE c.tenant_id = $1 AND c.own_fields
 async def unknown_fields(tx: Tx, tenant_id: UUID, text: MergeText) -> list[str]:
     """Merge fields without a fallback that no customer of the tenant has."""
     own = [name for name in text.required if name.lower() not in _COLUMNS]
-    return [row["f"] for row in await tx.fetch(_UNKNOWN_FIELDS, tenant_id, own)] if own else []
+    return [row["f"] for row in await counts.fetch(tx, tenant_id, _UNKNOWN_FIELDS, tenant_id, own)] if own else []
 
 
 _COLUMNS: Final = {"first_name": "c.first_name", "last_name": "c.last_name", "language": "c.language"}

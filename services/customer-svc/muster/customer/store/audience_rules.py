@@ -75,9 +75,10 @@ def _windows(asked: Understood) -> tuple[datetime | None, list[Window]]:
     recent = None if days is None else window_start(asked.at, days, asked.time_zone)
     if not any(asked.caps):
         return recent, []
+    # What is never enough has a day too, and no moment: the same rule of the same day is the same statement.
+    never = Window(2**31, window_start(asked.at, 1, asked.time_zone))
     return recent, [
-        Window(cap.messages, window_start(asked.at, cap.days, asked.time_zone)) if cap else Window(2**31, asked.at)
-        for cap in asked.caps
+        Window(cap.messages, window_start(asked.at, cap.days, asked.time_zone)) if cap else never for cap in asked.caps
     ]
 
 

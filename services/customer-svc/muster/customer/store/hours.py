@@ -8,6 +8,7 @@ from typing import Any, Final
 from uuid import UUID
 
 from muster.customer.domain.hours import Classes, Hours, classify
+from muster.customer.store.audience_counts import counts
 from muster.kit.pg import Tx
 from muster.text.zones import prefix_zones
 
@@ -64,15 +65,19 @@ FROM customer_number n JOIN customer c USING (tenant_id, customer_id)
 WHERE n.tenant_id = $1 AND ($2::text[] IS NULL OR n.country = ANY($2))
 """  # noqa: S608 - constants alone
 
-_ANY_RULED: Final = "SELECT EXISTS (SELECT FROM customer_number n WHERE n.tenant_id = $1 AND n.country = ANY($2))"
+_ANY_RULED: Final = """
+SELECT EXISTS (SELECT FROM customer_number n WHERE n.tenant_id = $1 AND n.country = ANY($2)) AS found
+"""
 
 
 async def hours_of_customers(tx: Tx, tenant_id: UUID, hours: Hours) -> HoursSql:
     """The hours of the tenant's customers; AT_ANY_HOUR where neither the business nor a country of theirs has any."""
     # Nobody has any, nearly always: to say all prefixes of the world to the server costs as much as a whole small plan.
     ruled = hours.countries
-    if not hours.everybodys and ruled is not None and not await tx.fetchval(_ANY_RULED, tenant_id, ruled):
-        return AT_ANY_HOUR
+    if not hours.everybodys and ruled is not None:
+        (row,) = await counts.fetch(tx, tenant_id, _ANY_RULED, tenant_id, ruled)
+        if not row["found"]:
+            return AT_ANY_HOUR
     found = await zones_of_customers(tx, tenant_id, ruled)
     if not found and not hours.everybodys:
         return AT_ANY_HOUR
@@ -82,4 +87,5 @@ async def hours_of_customers(tx: Tx, tenant_id: UUID, hours: Hours) -> HoursSql:
 async def zones_of_customers(tx: Tx, tenant_id: UUID, countries: list[str] | None) -> list[tuple[str, str]]:
     """Every (country, zones) of the tenant's customers in these countries (None: in all)."""
     bounds, names = prefix_zones(None if countries is None else frozenset(countries))
-    return [(row["country"], row["zones"]) for row in await tx.fetch(_ZONES, tenant_id, countries, bounds, names)]
+    rows = await counts.fetch(tx, tenant_id, _ZONES, tenant_id, countries, bounds, names)
+    return [(row["country"], row["zones"]) for row in rows]
