@@ -10,7 +10,7 @@ import asyncpg
 import pytest
 from conftest import Salon
 
-from muster.customer.store import audience_counts
+from muster.customer.handlers.audience_changes import Forgetting
 from muster.customer.store.audience_counts import Counts
 from muster.kit import metrics
 from muster.kit.pg import Record, Tx
@@ -129,7 +129,7 @@ async def test_other_businesses_change_nothing_here(asked: Asked) -> None:
 
 
 async def test_only_what_was_over_long_ago_is_forgotten(asked: Asked) -> None:
-    forget = audience_counts.forgetting(asked.salon.db)
+    forget = Forgetting(asked.salon.db)
     await forget()
     assert await asked.now() == 3
     async with asked.tx() as tx:

@@ -158,8 +158,10 @@ async def test_nobody_finds_anothers_customers(people: Any) -> None:
 async def test_pages_of_a_query_come_to_everybody_once(salon: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     rows = "".join(f"{'Rare' if i == 119 else 'Ana'}{i},S,04120000{i % 100:02d},yes\n" for i in range(120))
     await salon.load(rows)
-    for windows, candidates in (((7,), 2_000), ((7,), -1), ((50, 100), -1)):
-        monkeypatch.setattr(finding, "_WINDOWS", windows)
+    for first, later, candidates in ((7, 7, 2_000), (7, 7, -1), (50, 100, -1)):
+        monkeypatch.setattr(finding, "_WINDOW_FIRST", first)
+        monkeypatch.setattr(finding, "_WINDOW_MIN", 1)
+        monkeypatch.setattr(finding, "_WINDOW_MAX", later)
         monkeypatch.setattr(finding, "CANDIDATES_MAX", candidates)
         seen, cursor = [], ""
         while cursor is not None:
@@ -177,7 +179,8 @@ async def search(salon: Any, query: str, budget_ms: int = 10_000) -> Search:
 
 async def test_when_its_time_is_over_a_page_says_where_to_go_on(salon: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     await salon.load("".join(f"Ana{i},S,04120000{i:02d},{'no' if i < 90 else 'yes'}\n" for i in range(100)))
-    monkeypatch.setattr(finding, "_WINDOWS", (40,))
+    monkeypatch.setattr(finding, "_WINDOW_FIRST", 40)
+    monkeypatch.setattr(finding, "_WINDOW_MIN", 1)
     late = await search(salon, "allow bulk sms is yes", budget_ms=0)
     async with salon.db.request(salon.tenant_id) as tx:
         pages = [await finding.find(tx, late, 0, 50)]
@@ -190,7 +193,8 @@ async def test_a_count_that_takes_too_long_is_an_estimate_and_says_so(
     salon: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     await salon.load("".join(f"Ana{i},S,0412{i:06d},{'yes' if i % 4 else 'no'}\n" for i in range(1_000)))
-    monkeypatch.setattr(finding, "_WINDOWS", (40,))
+    monkeypatch.setattr(finding, "_WINDOW_FIRST", 40)
+    monkeypatch.setattr(finding, "_WINDOW_MIN", 1)
     late = await search(salon, "allow bulk sms is yes", budget_ms=0)
     async with salon.db.request(salon.tenant_id) as tx:
         estimated = await finding.count(tx, late)

@@ -7,6 +7,7 @@ from muster.customer import events
 from muster.customer.domain import calendars
 from muster.customer.gatherer import Gatherer
 from muster.customer.handlers import facts, guarding, messages, undeliverable, withdrawals
+from muster.customer.handlers.audience_changes import Forgetting
 from muster.customer.importer import sweeping
 from muster.customer.importer.applying import Secrets as ImportSecrets
 from muster.customer.importer.engine import Child, Inline
@@ -17,7 +18,7 @@ from muster.customer.planner import Limits, Planner
 from muster.customer.scheduler import Limits as SchedulerLimits
 from muster.customer.scheduler import Scheduler
 from muster.customer.settings import CustomerSettings
-from muster.customer.store import audience_counts
+from muster.customer.store.audience_counts import FORGET_S
 from muster.kit.outbox import Lane
 from muster.kit.pg import Database
 from muster.kit.process import Process
@@ -83,9 +84,7 @@ async def worker(process: Process[CustomerSettings]) -> None:
     process.supervise("scheduler", scheduler.run())
     _start_importer(process, db)
     process.supervise("calendars", _warm())
-    process.supervise(
-        "audience-changes", repeat("audience-changes", audience_counts.FORGET_S, audience_counts.forgetting(db))
-    )
+    process.supervise("audience-changes", repeat("audience-changes", FORGET_S, Forgetting(db)))
     process.supervise("counters", repeat("counters", _FORGET_S, lambda: guarding.forget(db)))
     failures, after_s = (
         settings.customer_undeliverable_after_sends_max,

@@ -8,13 +8,13 @@ where every transaction that is noted by now is one that the snapshot saw. Nothi
 
 import hashlib
 from collections import OrderedDict
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 from uuid import UUID
 
 from muster.kit import clock, metrics
-from muster.kit.pg import Database, Record, Tx
+from muster.kit.pg import Record, Tx
 
 KEPT_S: Final = 15 * 60.0
 """Rows are not used for longer: what is noted is forgotten after twice as long, and a quote's snapshot may be an hour
@@ -92,18 +92,17 @@ def _weight(kept: _Kept) -> int:
 counts: Final = Counts()
 """Of this process."""
 
-_XMIN: Final = "SELECT pg_snapshot_xmin(pg_current_snapshot())::text"
-_FORGET: Final = "DELETE FROM audience_change WHERE xid < $1::text::xid8"
+_OVER: Final = "SELECT pg_snapshot_xmin(pg_current_snapshot())::text"
+# allow ordered-locks: nobody else takes rows of transactions that are over
+_FORGET: Final = "DELETE FROM audience_change WHERE xid < $1::text::xid8 AND tenant_id IS NOT NULL"
 
 
-def forgetting(db: Database) -> Callable[[], Any]:
-    """What is to be called every FORGET_S: forgets what had been noted, and was over, at the call before."""
-    over: list[str] = []
+async def all_over_before(tx: Tx) -> str:
+    """The transaction before which all are over."""
+    xid: str = await tx.fetchval(_OVER)
+    return xid
 
-    async def forget() -> None:
-        async with db.worker() as tx:
-            if over:
-                await tx.execute(_FORGET, over.pop())
-            over.append(await tx.fetchval(_XMIN))
 
-    return forget
+async def forget_changes(tx: Tx, before: str) -> None:
+    """Forget what transactions before this one have changed (worker)."""
+    await tx.execute(_FORGET, before)

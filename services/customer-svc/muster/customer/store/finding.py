@@ -18,9 +18,12 @@ from muster.kit.pg import Tx
 CANDIDATES_MAX: Final = 2_000
 COUNTED_MAX: Final = 10_000
 _PROBES_MAX: Final = 8
-_WINDOWS: Final = (2_000, 10_000, 25_000)
+_WINDOW_FIRST: Final = 2_000
+_WINDOW_MIN: Final = 500
+_WINDOW_MAX: Final = 25_000
 _SAMPLES: Final = 60
-_SAMPLE_IDS: Final = 200
+_SAMPLE_IDS_MIN: Final = 20
+_SAMPLE_IDS_MAX: Final = 200
 _ID_MAX: Final = 2**63 - 1
 
 
@@ -78,7 +81,7 @@ async def find(tx: Tx, search: Search, after: int, limit: int) -> Found:
         return Found(ids[:limit], ids[limit - 1] if len(ids) > limit else None)
     sql, arguments = _WITHIN.format(condition=search.condition.text), search.condition.arguments
     found: list[int] = []
-    async for low, high in _windows(tx, search, after):
+    async for low, high in _Windows(search).after(tx, after):
         if high is None:
             break
         rows = await tx.fetch(sql, search.tenant_id, low, high, limit + 1 - len(found), *arguments)
@@ -116,28 +119,36 @@ SELECT max(customer_id) AS high, count(*) AS rows FROM (
 """
 
 
-async def _windows(
-    tx: Tx, search: Search, after: int, *, hurried: bool = True
-) -> AsyncIterator[tuple[int, int | None]]:
-    """Ranges of ids of some thousand customers each, growing; at last (place, None) where there is nobody beyond. It
-    ends without that where the time is over."""
-    ends = clock.monotonic() + search.budget_ms / 1000
-    turn = 0
-    while True:
-        size = _WINDOWS[min(turn, len(_WINDOWS) - 1)]
-        bound = await tx.fetchrow(_BOUND, search.tenant_id, after, size)
-        assert bound is not None
-        if not bound["rows"]:
-            yield after, None
-            return
-        yield after, bound["high"]
-        after = bound["high"]
-        if bound["rows"] < size:
-            yield after, None
-            return
-        turn += 1
-        if hurried and clock.monotonic() >= ends:
-            return
+class _Windows:
+    """Ranges of ids, of as many customers as there is time for: what has been gone through says how fast that is."""
+
+    def __init__(self, search: Search, *, hurried: bool = True) -> None:
+        self._search = search
+        self._hurried = hurried
+        self._rows = 0
+        self._began = clock.monotonic()
+
+    def in_time(self, seconds: float) -> int:
+        """How many customers can be judged in so many seconds."""
+        spent = clock.monotonic() - self._began
+        return int(self._rows / spent * seconds) if spent > 0 else _WINDOW_MAX
+
+    async def after(self, tx: Tx, place: int) -> AsyncIterator[tuple[int, int | None]]:
+        """(low, high] one after the other; at last (place, None) where there is nobody beyond. It ends without that
+        where the time is over."""
+        ends = self._began + self._search.budget_ms / 1000
+        size = _WINDOW_FIRST
+        while size >= _WINDOW_MIN:
+            bound = await tx.fetchrow(_BOUND, self._search.tenant_id, place, size)
+            assert bound is not None
+            if bound["rows"]:
+                self._rows += bound["rows"]
+                yield place, bound["high"]
+                place = bound["high"]
+            if bound["rows"] < size:
+                yield place, None
+                return
+            size = min(self.in_time(ends - clock.monotonic()), _WINDOW_MAX) if self._hurried else _WINDOW_MAX
 
 
 _COUNT: Final = """
@@ -153,13 +164,15 @@ async def count(tx: Tx, search: Search, *, exact: bool = False) -> Counted:
         return Counted(len(await _among(tx, search, 0, candidates)), exact=True)
     sql, arguments = _COUNT.format(condition=search.condition.text), search.condition.arguments
     counted = 0
-    async for low, high in _windows(tx, search, 0, hurried=not exact):
+    windows = _Windows(search, hurried=not exact)
+    async for low, high in windows.after(tx, 0):
         if high is None:
             return Counted(counted, exact=True)
         counted += await tx.fetchval(sql, search.tenant_id, low, high, 0, *arguments)
         if counted > COUNTED_MAX and not exact:
             break
-    return Counted(max(counted, await _estimate(tx, search)), exact=False)
+    judged_max = windows.in_time(search.budget_ms / 1000)
+    return Counted(max(counted, await _estimate(tx, search, judged_max)), exact=False)
 
 
 # Ordered and limited, so that each range is read along the key: its width alone lets the planner think of everybody.
@@ -174,14 +187,14 @@ SELECT (SELECT customer_id FROM customer WHERE tenant_id = $1 ORDER BY customer_
 """
 
 
-async def _estimate(tx: Tx, search: Search) -> int:
+async def _estimate(tx: Tx, search: Search, judged_max: int) -> int:
     """From short ranges of ids at equal distances: how many fit there, times how much of all ids they are."""
     ends = await tx.fetchrow(_ENDS, search.tenant_id)
     assert ends is not None
     if ends["low"] is None:
         return 0
     step = max(int(ends["high"] - ends["low"] + 1) // _SAMPLES, 1)
-    width = min(step, _SAMPLE_IDS)
+    width = min(step, max(_SAMPLE_IDS_MIN, min(judged_max // _SAMPLES, _SAMPLE_IDS_MAX)))
     lows = [ends["low"] + at * step + (step - width) // 2 for at in range(_SAMPLES)]
     sql, arguments = _SAMPLED.format(condition=search.condition.text), search.condition.arguments
     seen: int = await tx.fetchval(sql, search.tenant_id, lows, width, 0, *arguments)
