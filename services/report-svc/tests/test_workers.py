@@ -31,6 +31,7 @@ def worker(kafka: str, dsns: tuple[str, str]) -> Iterator[subprocess.Popen[bytes
         "MUSTER_DATABASE_APP": app,
         "MUSTER_DATABASE_WORKER": worker_dsn,
         "MUSTER_METRICS_PORT": "0",
+        "MUSTER_HASH_KEY": "00" * 32,
         "MUSTER_KAFKA_SESSION_TIMEOUT_MS": "2000",
         "MUSTER_REPORT_TAKE_MAX": "8",
         "MUSTER_LOG_LEVEL": "error",

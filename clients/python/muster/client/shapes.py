@@ -123,6 +123,7 @@ class ReportRow(TypedDict):
     sent_at: str | None
     number: str | None
     text: str | None
+    erased: bool
     parts: int
     credits: int
     status: str

@@ -109,6 +109,18 @@ dead_letters_decided = Counter(
     "muster_dead_letters_decided", "Dead letters by what an operator's act made of them.", ["group", "outcome"]
 )
 
+# --- Erased people (kit.erasure, customer-svc handlers.erasing) ---
+erasures_oldest_seconds = Gauge(
+    "muster_erasures_oldest_seconds",
+    "Age of the oldest erasure of a person of which a service still holds something; an hour is promised.",
+    ["group"],
+)
+persons_erased_oldest_seconds = Gauge(
+    "muster_persons_erased_oldest_seconds",
+    "Age of the oldest erasure of a person that not every service has confirmed; an hour is promised. Alert:"
+    " GET /v1/erasures?state=running says which service is missing.",
+)
+
 # --- E-mails to receptions (reply-svc) ---
 emails = Counter(
     "muster_emails", "Attempts to send an e-mail, by outcome: sent, later or failed for good.", ["outcome"]

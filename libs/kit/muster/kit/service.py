@@ -24,9 +24,11 @@ if TYPE_CHECKING:
     from fastapi import APIRouter
 
     from muster.kit.consumer.received import Handler
+    from muster.kit.erasure import Blank
     from muster.kit.relay import Relay
 
 _LETTERS_EVERY_S = 5.0
+_LATE_EVERY_S = 600.0
 _LETTERS_KEPT = timedelta(days=90)
 
 S = TypeVar("S", bound=ServiceSettings)
@@ -132,6 +134,15 @@ async def _watch_letters(db: Database) -> None:
     async with db.worker() as tx:
         await letters.measure(tx, observe.service())
         await letters.forget(tx, _LETTERS_KEPT)
+
+
+def start_forgetting(process: Process[Any], db: Database, blank: "Blank") -> None:
+    """Forget the people who were erased, for as long as the process lives: `blank` does so in the service's tables."""
+    from muster.kit import erasure
+
+    every_s = process.settings.erasure_look_s
+    process.supervise("erasure", repeat("erasure", every_s, lambda: erasure.forget(db, blank)))
+    process.supervise("erasure.late", repeat("erasure.late", _LATE_EVERY_S, lambda: erasure.forget_late(db)))
 
 
 def start_consumer(

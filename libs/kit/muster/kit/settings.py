@@ -71,6 +71,7 @@ class ServiceSettings(HttpSettings):
     token_bytes_max: int = Field(default=4_096, ge=1)
     token_cache_max: int = Field(default=10_000, ge=1)
 
+    erasure_look_s: float = Field(default=5.0, gt=0, description="a worker looks this often for people to forget")
     idempotency_kept_h: int = Field(default=168, ge=24)
     laws_watch_s: float = Field(
         default=60.0, ge=1, le=86_400, description="a worker checks its laws for the metrics this often"

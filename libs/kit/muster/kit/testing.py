@@ -173,6 +173,19 @@ async def run_twice(db: Database, handler: Handler, *messages: Message | Receive
         return await facts(tx)
 
 
+async def forget_all(db: Database, blank: Any) -> None:
+    """Let a service forget everybody who was erased: twice over, once nothing of before is under way any more."""
+    from muster.kit import erasure
+
+    open_ones = "SELECT count(*) FROM erased_number WHERE forgotten_at IS NULL"
+    while True:
+        await erasure.forget(db, blank)
+        async with db.worker() as tx:
+            if not await tx.fetchval(open_ones):
+                return
+        await asyncio.sleep(0.01)
+
+
 async def facts(tx: Tx, *types: str) -> list[Emitted]:
     """The facts in the outbox in order, decoded, of these types or all; needs a worker transaction."""
     from muster.events import TYPES

@@ -20,7 +20,9 @@ from aiokafka.errors import KafkaError, TopicAlreadyExistsError, for_code
 from muster.events.catalog import Topic, read_registry
 
 RECORD_BATCH_BYTES_MAX = 4 * 1024 * 1024
-DEAD_LETTERS_KEPT_MS = 7 * 86_400_000
+# No longer than the topics that they come from: they hold what those do. The table of dead letters keeps them.
+DEAD_LETTERS_KEPT_MS = 60 * 3_600_000
+DEAD_LETTERS_SEGMENT_MS = 6 * 3_600_000
 CONNECT_LIMIT_S = 30.0
 REPLICAS = 3  # in a cluster
 
@@ -44,7 +46,12 @@ def wanted_topics(registry: Mapping[str, Topic], *, laptop: bool, replicas: int 
         Wanted(topic.name, topic.partitions[size], replication, _config(topic) | durable) for topic in registry.values()
     ]
     groups = sorted({consumer for topic in registry.values() for consumer in topic.consumers})
-    letters = {"cleanup.policy": "delete", "retention.ms": str(DEAD_LETTERS_KEPT_MS), **_limits()}
+    letters = {
+        "cleanup.policy": "delete",
+        "retention.ms": str(DEAD_LETTERS_KEPT_MS),
+        "segment.ms": str(DEAD_LETTERS_SEGMENT_MS),
+        **_limits(),
+    }
     return registered + [Wanted(f"{group}-dlq", 1, replication, letters | durable) for group in groups]
 
 

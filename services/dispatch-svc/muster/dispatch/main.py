@@ -3,7 +3,7 @@
 from collections.abc import Awaitable, Callable
 from typing import Final
 
-from muster.dispatch.handlers import handlers_of, pace, senders, suspending, sweeps
+from muster.dispatch.handlers import erasing, handlers_of, pace, senders, suspending, sweeps
 from muster.dispatch.handlers.carriers import seed
 from muster.dispatch.handlers.failover import EVERY_S as FAILOVER_S
 from muster.dispatch.handlers.failover import Failover
@@ -17,7 +17,7 @@ from muster.kit.law_watch import watch_laws
 from muster.kit.pg import Database
 from muster.kit.process import Process
 from muster.kit.repeat import repeat
-from muster.kit.service import api_of, connect, main, start_consumer, start_relay
+from muster.kit.service import api_of, connect, main, start_consumer, start_forgetting, start_relay
 
 GROUP: Final = "dispatch"
 HEARD: Final = (
@@ -54,6 +54,7 @@ async def worker(process: Process[DispatchSettings]) -> None:
         after_commit=lambda _: relay.wake(),
         name="consumer.large",
     )
+    start_forgetting(process, db, erasing.blank_by(settings))
     process.supervise("laws", watch_laws(db, check_laws, settings.laws_watch_s))
     sandbox = SandboxSender(
         db, settings, lambda: wait_until_read(db, bootstrap=settings.kafka, group=GROUP, topics=("suppressions",))

@@ -8,6 +8,7 @@ from typing import Final, TypeAlias
 from uuid import UUID, uuid5
 
 from muster.events import key_of_number
+from muster.events.personal import blank_recipients
 from muster.events.v1 import common_pb2, recipients_pb2, replies_pb2
 from muster.events.v1.bulk_pb2 import CONTROL_PAUSE, BulkSmsControlled
 from muster.events.v1.credits_pb2 import AutomaticTopUpFailed, CreditsLow
@@ -15,7 +16,6 @@ from muster.events.v1.recipients_pb2 import AnswerRequested, BulkRecipientsAttac
 from muster.events.v1.replies_pb2 import OptOutReceived, ReplyReceived
 from muster.events.v1.schedules_pb2 import START_OUTCOME_SKIPPED, START_OUTCOME_STARTED, ScheduledStartDecided
 from muster.events.v1.sms_pb2 import SmsDispatched
-from muster.events.v1.suppressions_pb2 import PersonErased
 from muster.events.v1.tenants_pb2 import TenantChanged
 from muster.kit.consumer import Poison, Received
 from muster.kit.outbox import Fact
@@ -24,7 +24,6 @@ from muster.reply.domain import Answer, AnswerReason, Inbound, Notice, NoticeKin
 ChunkHeard: TypeAlias = Received[BulkRecipientsAttached]
 DispatchHeard: TypeAlias = Received[SmsDispatched]
 InboundHeard: TypeAlias = Received[SmsReceived]
-ErasureHeard: TypeAlias = Received[PersonErased]
 TenantHeard: TypeAlias = Received[TenantChanged]
 
 LowHeard: TypeAlias = Received[CreditsLow]
@@ -90,15 +89,6 @@ class Dispatch:
     unsent: list[int]
 
 
-@dataclass(frozen=True, slots=True)
-class Erasure:
-    """Numbers whose traces are to be blanked up to a moment."""
-
-    tenant_id: UUID
-    number_hashes: list[bytes]
-    at: datetime
-
-
 def key_of(number_hash: bytes) -> int:
     """The first eight bytes of a number's hash as a bigint: what chunks are searched by."""
     return int.from_bytes(number_hash[:8], "big", signed=True)
@@ -136,14 +126,7 @@ def recipient_of(payload: bytes, place: int) -> Recipient:
 def without(payload: bytes, places: Collection[int]) -> bytes:
     """A kept chunk in which the recipients at these places have an empty text, and nobody else's is lost."""
     kept = _unpacked(payload)
-    index = list(kept.text_index) or [0] * len(kept.seq)
-    for place in places:
-        index[place] = len(kept.text)
-    used = set(index)
-    texts = ["" if number not in used else text for number, text in enumerate(kept.text)]
-    del kept.text[:], kept.text_index[:]
-    kept.text.extend([*texts, ""])
-    kept.text_index.extend(index)
+    blank_recipients(kept, places)
     return _packed(kept)
 
 
@@ -188,13 +171,6 @@ def inbound_of(received: InboundHeard) -> Inbound:
         received_at=_moment(message.received_at_unix_ms or received.time_unix_ms),
         to=message.to,
     )
-
-
-def erasure_of(received: ErasureHeard) -> Erasure:
-    """Whom to forget."""
-    message = received.message
-    at = _moment(message.at_unix_ms or received.time_unix_ms)
-    return Erasure(_uuid(message.tenant_id), list(message.number_hashes), at)
 
 
 def tenant_of(received: TenantHeard) -> Tenant:

@@ -5,6 +5,8 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
+from muster.events.personal import born_at
+from muster.kit import erasure
 from muster.kit.consumer import Handler
 from muster.kit.outbox import emit
 from muster.kit.pg import Tx
@@ -23,10 +25,11 @@ async def on_tenant_changed(tx: Tx, batch: Sequence[events.TenantHeard]) -> None
 
 
 async def on_bulk_recipients_attached(tx: Tx, batch: Sequence[events.ChunkHeard]) -> None:
-    """Keep chunks as they came; the texts of people erased since they were due are blanked."""
+    """Keep chunks as they came; the texts of people erased since the send was begun are blanked."""
     chunks = [events.chunk_of(received) for received in batch]
-    erased = await sent.erased(tx, {chunk.tenant_id for chunk in chunks})
-    kept = [_without_erased(chunk, erased) for chunk in chunks]
+    first = min(born_at(chunk.bulk_id) for chunk in chunks)
+    erased = await erasure.erased_since(tx, {chunk.tenant_id for chunk in chunks}, first)
+    kept = [_without_erased(chunk, erased.get(chunk.tenant_id, {})) for chunk in chunks]
     await sent.add_chunks(tx, [(c.tenant_id, c.bulk_id, c.chunk, c.due_at, c.keys, c.payload) for c in kept])
 
 
@@ -74,15 +77,13 @@ async def on_scheduled_start_decided(tx: Tx, batch: Sequence[events.StartHeard])
     await _notify(tx, [one for one in missed if one is not None])
 
 
-async def on_person_erased(tx: Tx, batch: Sequence[events.ErasureHeard]) -> None:
-    """Blank what people wrote and were sent, now and in what comes late."""
-    for erasure in map(events.erasure_of, batch):
-        tenant_id, hashes = erasure.tenant_id, erasure.number_hashes
-        await sent.add_erased(tx, tenant_id, hashes, erasure.at)
-        await inbox.blank(tx, tenant_id, hashes, erasure.at)
-        await emails.drop_erased(tx, tenant_id)
-        for number_hash in hashes:
-            await _blank_chunks(tx, tenant_id, events.key_of(number_hash), erasure.at)
+async def blank(tx: Tx, tenant_id: UUID, gone: erasure.Gone) -> None:
+    """Blank what people wrote and were sent before they were erased; e-mails about it that wait are not sent."""
+    numbers = await inbox.blank(tx, tenant_id, gone)
+    await emails.drop_erased(tx, tenant_id)
+    await erasure.blank_answers(tx, tenant_id, numbers - {""})
+    for number_hash, at in gone.items():
+        await _blank_chunks(tx, tenant_id, events.key_of(number_hash), at)
 
 
 async def conversation(tx: Tx, tenant_id: UUID, number_hash: bytes, before: datetime, limit: int) -> list[Line]:
@@ -149,7 +150,7 @@ def _read(batch: Sequence[events.InboundHeard]) -> list[tuple[events.InboundHear
 async def _replies(tx: Tx, inbounds: Sequence[Inbound]) -> list[Reply]:
     tenant_ids = {inbound.tenant_id for inbound in inbounds}
     tenants = await sent.tenants(tx, tenant_ids)
-    erased = await sent.erased(tx, tenant_ids)
+    erased = await erasure.erased_since(tx, tenant_ids, min(inbound.received_at for inbound in inbounds))
     candidates = await _candidates(tx, inbounds)
     answered = await inbox.answered(tx, {(inbound.tenant_id, inbound.number_hash) for inbound in inbounds})
     replies = []
@@ -158,7 +159,7 @@ async def _replies(tx: Tx, inbounds: Sequence[Inbound]) -> list[Reply]:
         times = answered.setdefault(number, {})
         tenant = tenants.get(inbound.tenant_id, Tenant(inbound.tenant_id))
         found = candidates.get((inbound.tenant_id, events.key_of(inbound.number_hash)), [])
-        reply = domain.read(inbound, Known(tenant, found, times, erased.get(number)))
+        reply = domain.read(inbound, Known(tenant, found, times, erased.get(inbound.tenant_id, {}).get(inbound.number_hash)))
         if reply.answer is not None:
             times[reply.answer.reason] = inbound.received_at
         replies.append(reply)
@@ -184,12 +185,8 @@ async def _candidates(tx: Tx, inbounds: Sequence[Inbound]) -> dict[tuple[UUID, i
     return found
 
 
-def _without_erased(chunk: events.Chunk, erased: dict[tuple[UUID, bytes], datetime]) -> events.Chunk:
-    gone = {
-        events.key_of(number_hash)
-        for (tenant_id, number_hash), at in erased.items()
-        if tenant_id == chunk.tenant_id and chunk.due_at <= at
-    }
+def _without_erased(chunk: events.Chunk, erased: erasure.Gone) -> events.Chunk:
+    gone = {events.key_of(number_hash) for number_hash, at in erased.items() if born_at(chunk.bulk_id) <= at}
     return events.blanked(chunk, gone) if gone else chunk
 
 
@@ -201,7 +198,7 @@ async def _blank_chunks(tx: Tx, tenant_id: UUID, key: int, until: datetime) -> N
 
 HANDLERS: Mapping[str, Handler] = {
     "TenantChanged": on_tenant_changed,
-    "PersonErased": on_person_erased,
+    "PersonErased": erasure.on_person_erased,
     "SmsDispatched": on_sms_dispatched,
     "SmsReceived": on_sms_received,
     "BulkRecipientsAttached": on_bulk_recipients_attached,

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from muster.kit.pg import Database
 from muster.kit.process import Process
 from muster.kit.repeat import repeat
-from muster.kit.service import api_of, connect, main, start_consumer, start_relay
+from muster.kit.service import api_of, connect, main, start_consumer, start_forgetting, start_relay
 from muster.kit.settings import secret
 from muster.reply import events, handlers
 from muster.reply.mail import Postman, Postmark, about_credits, replies
@@ -58,6 +58,7 @@ async def worker(process: Process[ReplySettings]) -> None:
         batch_max=settings.reply_chunk_batch_max,
         name="consumer.chunks",
     )
+    start_forgetting(process, db, handlers.blank)
     process.supervise(
         "forget", repeat("chunks.forget", _FORGET_EVERY_S, lambda: _forget(db, settings.reply_chunks_kept_days))
     )

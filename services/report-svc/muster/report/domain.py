@@ -1,6 +1,6 @@
 """What the report decides: codes and names of ends, live counts, and which offsets are covered."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -181,3 +181,28 @@ def takes(stored: int, said: int) -> bool:
     """Whether a row of the report takes what is said under a version: what it has is older. The upserts of
     store/projection.py decide so where the rows are; a test holds them together."""
     return said > stored
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """Who got what in a chunk: digits of numbers, ids of customers (or none at all), the distinct texts, and which of
+    them each got (empty: text 0). A number of 0: the person was erased."""
+
+    numbers: Sequence[int]
+    customers: Sequence[int]
+    texts: Sequence[str]
+    text_index: Sequence[int]
+
+
+def without(held: Held, places: Collection[int]) -> Held:
+    """The same without those at these places, and without texts that nobody else got."""
+    index = list(held.text_index) or [0] * len(held.numbers)
+    for place in places:
+        index[place] = len(held.texts)
+    used = set(index)
+    return Held(
+        numbers=[0 if at in places else number for at, number in enumerate(held.numbers)],
+        customers=[0 if at in places else customer for at, customer in enumerate(held.customers)],
+        texts=[*(text if at in used else "" for at, text in enumerate(held.texts)), ""],
+        text_index=index,
+    )

@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 from typing import Any, Final
 from uuid import UUID
 
+from muster.events.personal import PERSONAL_TYPES, Gone
 from muster.events.v1.bulk_pb2 import (
     BulkSmsAccounted,
     BulkSmsControlled,
@@ -28,6 +29,7 @@ HEARD: Final = (
     "bulk-recipients",
     "bulk-recipients-small",
     "inbound",
+    "suppressions",
 )
 BulkKey = tuple[UUID, UUID]
 
@@ -163,9 +165,12 @@ def withdrawn(received: Received[BulkSmsWithdrawn]) -> tuple[Any, ...]:
     return *bulk_of(received.message), 1, True, 0, 0, 0, 0
 
 
-def recipients(received: Received[BulkRecipientsAttached], bulk_no: int) -> tuple[Any, ...]:
-    """A row of the table recipients, its arrays as texts; ValueError where one has not an entry for each."""
+def recipients(received: Received[BulkRecipientsAttached], bulk_no: int, gone: Gone) -> tuple[Any, ...]:
+    """A row of the table recipients, its arrays as texts, without those who were erased since the send was begun;
+    ValueError where one has not an entry for each."""
     m = received.message
+    if gone:
+        PERSONAL_TYPES["BulkRecipientsAttached"](m, gone)
     n = len(m.seq)
     if len(m.number) != n or len(m.customer_id) not in (0, n) or len(m.text_index) not in (0, n):
         raise ValueError("arrays of different lengths")
@@ -178,10 +183,11 @@ def recipients(received: Received[BulkRecipientsAttached], bulk_no: int) -> tupl
 
 
 def replied(received: Received[ReplyReceived]) -> tuple[Any, ...]:
-    """tenant, inbound, bulk or None, seq, verdict, rule, received_at."""
+    """tenant, inbound, bulk or None, seq, verdict, rule, received_at, number_hash."""
     m = received.message
     bulk_id = UUID(m.bulk_id) if m.bulk_id else None
-    return UUID(m.tenant_id), UUID(m.inbound_id), bulk_id, m.seq, m.verdict, m.rule, at(m.received_at_unix_ms)
+    told = (bulk_id, m.seq, m.verdict, m.rule, at(m.received_at_unix_ms), m.number_hash)
+    return UUID(m.tenant_id), UUID(m.inbound_id), *told
 
 
 def opted(received: Received[OptOutReceived]) -> tuple[Any, ...]:
@@ -190,7 +196,8 @@ def opted(received: Received[OptOutReceived]) -> tuple[Any, ...]:
     return UUID(m.tenant_id), UUID(m.inbound_id), m.opted_out
 
 
-def written(received: Received[SmsReceived]) -> tuple[Any, ...]:
-    """tenant, inbound, text, received_at."""
+def written(received: Received[SmsReceived], gone: Gone) -> tuple[Any, ...]:
+    """tenant, inbound, text (None of who was erased since), received_at, number_hash."""
     m = received.message
-    return UUID(m.tenant_id), UUID(m.inbound_id), m.text, at(m.received_at_unix_ms)
+    text = None if PERSONAL_TYPES["SmsReceived"](m, gone) else m.text
+    return UUID(m.tenant_id), UUID(m.inbound_id), text, at(m.received_at_unix_ms), m.number_hash

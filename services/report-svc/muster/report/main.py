@@ -2,7 +2,8 @@
 
 from muster.kit.law_watch import watch_laws
 from muster.kit.process import Process
-from muster.kit.service import connect, main, serve_api, start_relay
+from muster.kit.service import connect, main, serve_api, start_forgetting, start_relay
+from muster.kit.settings import secret
 from muster.report.settings import ReportSettings
 
 
@@ -23,6 +24,7 @@ async def api(process: Process[ReportSettings]) -> None:
 
 async def worker(process: Process[ReportSettings]) -> None:
     """Project events into rows with Faust, audit what it skipped, and publish what is parked."""
+    from muster.report import handlers
     from muster.report.api.ops import check_laws
     from muster.report.stream.agents import Processor
     from muster.report.stream.auditor import Auditor
@@ -32,6 +34,8 @@ async def worker(process: Process[ReportSettings]) -> None:
     db = await connect(process)
     start_relay(process, db)
     processor = Processor(settings, db)
+    key = bytes.fromhex(secret(settings.hash_key, "hash_key"))
+    start_forgetting(process, db, handlers.blank_by(key, settings.hash_generation))
     process.supervise("stream", processor.run())
     process.on_stop(processor.stop)
     process.supervise("auditor", Auditor(settings, db).run())

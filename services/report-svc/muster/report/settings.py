@@ -9,6 +9,8 @@ class ReportSettings(ServiceSettings):
     """What its processes read."""
 
     bulk_id_key: SecretStr = Field(default=SecretStr(""), description="hex; what the ids of sends are checked by")
+    hash_key: SecretStr = Field(default=SecretStr(""), description="hex; tells the numbers of people who were erased")
+    hash_generation: int = Field(default=1, ge=0, le=255)
     report_take_max: int = Field(default=32, ge=1, le=1000, description="events of one transaction, of up to 1000 SMS")
     report_take_s: float = Field(default=0.05, gt=0, description="a smaller batch is applied after this time")
     report_buffer_events_max: int = Field(default=128, ge=1)

@@ -7,6 +7,7 @@ import typer
 
 from muster.client.api import Connection, Muster
 from muster.client.commands.output import AsJson, show_rows
+from muster.client.shapes import ReportRow
 
 COLUMNS = ("sent_at", "number", "status", "parts", "credits", "text", "kind")
 
@@ -21,5 +22,10 @@ def report(
 ) -> None:
     """Each message and its replies, newest first."""
     with Muster(Connection.from_environment()) as muster:
-        rows = muster.report(bulk_id=bulk_id, status=status, kind=kind, number=number)
-        show_rows(islice(rows, limit), COLUMNS, as_json=as_json)
+        rows = islice(muster.report(bulk_id=bulk_id, status=status, kind=kind, number=number), limit)
+        show_rows(rows if as_json else map(_named, rows), COLUMNS, as_json=as_json)
+
+
+def _named(row: ReportRow) -> ReportRow:
+    """A row that says of whom nothing is known any more that it is so."""
+    return {**row, "number": "erased", "text": "erased"} if row["erased"] else row

@@ -11,6 +11,7 @@ from muster.dispatch.domain.routing import Route
 from muster.dispatch.domain.saga import Bulk, Control
 from muster.dispatch.domain.slots import REASON_OF_SLOT, Reason, Slot, Word, credits_of
 from muster.events import NIL_TENANT, key_of_bulk, key_of_number, key_of_tenant
+from muster.events.personal import Gone, blank_recipients, born_unix_ms
 from muster.events.v1 import bulk_pb2, common_pb2, platform_pb2, recipients_pb2, replies_pb2, sms_pb2
 from muster.events.v1.bulk_pb2 import BulkSmsRequested as BulkSmsRequested
 from muster.events.v1.bulk_pb2 import BulkSmsWithdrawn as BulkSmsWithdrawn
@@ -109,6 +110,21 @@ def halves(attached: BulkRecipientsAttached) -> tuple[bytes, bytes]:
         plain.ClearField(name)
         getattr(personal, name).extend(getattr(attached, name))
     return plain.SerializeToString(), personal.SerializeToString()
+
+
+def without_people(bulk_id: UUID, plain: bytes, personal: bytes, gone: Gone) -> bytes | None:
+    """The personal half without number and text of those who were erased since the send was begun; None where none of
+    them is in it any more."""
+    born = born_unix_ms(bulk_id)
+    half = BulkRecipientsAttached.FromString(personal)
+    hashes = BulkRecipientsAttached.FromString(plain).number_hash
+    places = [place for place, one in enumerate(hashes) if half.number[place] and born <= gone.get(one, -1)]
+    if not places:
+        return None
+    half.seq.extend(range(1, len(hashes) + 1))  # which says how many there are
+    blank_recipients(half, places)
+    half.ClearField("seq")
+    return half.SerializeToString()
 
 
 def read_recipients(plain: bytes) -> Recipients:

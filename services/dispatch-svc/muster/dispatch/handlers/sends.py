@@ -16,7 +16,8 @@ from muster.dispatch.store import chunks, hours, routes, sagas
 from muster.dispatch.store.chunks import NewChunk
 from muster.dispatch.store.sagas import SagaKey, from_unix_ms
 from muster.events import is_sandbox
-from muster.kit import clock
+from muster.events.personal import PERSONAL_TYPES, born_at
+from muster.kit import clock, erasure
 from muster.kit.consumer.received import Poison, Received
 from muster.kit.pg import Tx
 
@@ -43,8 +44,13 @@ async def on_bulk_recipients_attached(tx: Tx, batch: Sequence[Received[BulkRecip
         if why := events.why_unfit(event.message):
             raise Poison(why)
     table = await routes.table(tx)
+    first = min(born_at(UUID(event.message.bulk_id)) for event in batch)
+    erased = await erasure.erased_since(tx, {UUID(event.message.tenant_id) for event in batch}, first)
     new: dict[ChunkKey, NewChunk] = {}
     for event in batch:
+        gone = erased.get(UUID(event.message.tenant_id))
+        if gone:
+            PERSONAL_TYPES["BulkRecipientsAttached"](event.message, erasure.unix_ms(gone))
         chunk = _new_chunk(event.message, table)
         new[chunk.key] = chunk
         # Milliseconds each, of which a batch has many: who else has something to do in this process is let go on.

@@ -6,6 +6,7 @@ from uuid import UUID
 from muster.dispatch.events import PersonErased, SuppressionChanged
 from muster.dispatch.store import endings, suppressions
 from muster.dispatch.store.suppressions import Change
+from muster.kit import erasure
 from muster.kit.consumer.received import Poison, Received
 from muster.kit.pg import Tx
 
@@ -39,12 +40,12 @@ def _change(event: SuppressionChanged) -> Change:
 
 
 async def on_person_erased(tx: Tx, batch: Sequence[Received[PersonErased]]) -> None:
-    """A person asked to be forgotten: what is queued for them is not sent any more, and blanked with its chunk."""
-    tenants = {UUID(event.message.tenant_id) for event in batch}
+    """A person asked to be forgotten: what is queued for them is not sent any more; `handlers.erasing` blanks it."""
+    erasures = erasure.erasures_of(batch)
+    tenants = {one.tenant_id for one in erasures}
     await suppressions.lock_tenants(tx, tenants)
-    for event in batch:
-        message = event.message
-        await suppressions.erase(tx, UUID(message.tenant_id), message.number_hashes, message.version)
+    await suppressions.erase(tx, erasures)
+    await erasure.remember(tx, erasures)
     await suppressions.raise_counters(tx, tenants)
 
 

@@ -17,6 +17,7 @@ from muster.dispatch.sender.link import Link, Sink
 from muster.dispatch.sender.shared import Shared, is_failure, wait
 from muster.dispatch.store import queue, rates, resends, suppressions
 from muster.dispatch.store.queue import Claimed, Intent, Standing
+from muster.events.personal import born_at
 from muster.kit import clock, metrics, observe
 from muster.kit.pg import RETRIABLE, Tx
 from muster.smpp import Accepted, NotSent, Outcome
@@ -139,10 +140,8 @@ class Feeder:
 
     async def _join(self, tx: Tx, job: Job, counter: int) -> None:
         """Leave out who may not be texted by now."""
-        claimed = job.claimed
-        barred = await suppressions.barred(
-            tx, claimed.key.chunk.tenant_id, job.hashes_left(), job.scope, claimed.created_at
-        )
+        key = job.claimed.key.chunk
+        barred = await suppressions.barred(tx, key.tenant_id, job.hashes_left(), job.scope, born_at(key.bulk_id))
         job.bar(barred, counter)
 
     async def _store(self, tx: Tx, jobs: Sequence[Job]) -> list[tuple[Job, Change, int]]:

@@ -6,6 +6,7 @@ from datetime import datetime
 from typing import Final
 from uuid import UUID
 
+from muster.kit.erasure import Erasure
 from muster.kit.pg import Tx
 
 _LOCK_TENANTS: Final = """
@@ -63,15 +64,19 @@ async def apply(tx: Tx, changes: Sequence[Change]) -> None:
 
 _ERASE: Final = """
 INSERT INTO suppression (tenant_id, number_hash, version, suppressed, scope, erased_version, erased_at)
-SELECT $1, h, 0, false, 2, $3, kit_now() FROM unnest($2::bytea[]) AS h ORDER BY h
-ON CONFLICT (tenant_id, number_hash) DO UPDATE SET erased_version = EXCLUDED.erased_version, erased_at = kit_now()
+SELECT DISTINCT ON (tenant_id, number_hash) tenant_id, number_hash, 0, false, 2, version, erased_at
+FROM unnest($1::uuid[], $2::bytea[], $3::bigint[], $4::timestamptz[]) AS n (tenant_id, number_hash, version, erased_at)
+ORDER BY tenant_id, number_hash, version DESC
+ON CONFLICT (tenant_id, number_hash) DO UPDATE
+    SET erased_version = EXCLUDED.erased_version, erased_at = EXCLUDED.erased_at
 WHERE suppression.erased_version < EXCLUDED.erased_version
 """
 
 
-async def erase(tx: Tx, tenant_id: UUID, hashes: Collection[bytes], version: int) -> None:
-    """Nothing that is queued now goes to these numbers any more."""
-    await tx.execute(_ERASE, tenant_id, sorted(set(hashes)), version)
+async def erase(tx: Tx, erasures: Sequence[Erasure]) -> None:
+    """Nothing of a send that was begun before goes to these numbers any more."""
+    rows = [(one.tenant_id, one.number_hash, one.version, one.at) for one in erasures]
+    await tx.execute(_ERASE, *map(list, zip(*rows, strict=True)))
 
 
 _ADD_HOLD: Final = """
@@ -135,9 +140,9 @@ WHERE tenant_id = $1 AND number_hash = ANY ($2) AND released_at IS NULL AND scop
 """
 
 
-async def barred(tx: Tx, tenant_id: UUID, hashes: list[bytes], scope: int, queued_at: datetime) -> Barred:
-    """Which numbers a message of this scope (1 marketing, 2 anything else) that was queued then may not go to."""
-    rows = await tx.fetch(_BARRED, tenant_id, hashes, scope, queued_at)
+async def barred(tx: Tx, tenant_id: UUID, hashes: list[bytes], scope: int, begun_at: datetime) -> Barred:
+    """Which numbers a message of this scope (1 marketing, 2 anything else) of a send begun then may not go to."""
+    rows = await tx.fetch(_BARRED, tenant_id, hashes, scope, begun_at)
     return Barred(
         suppressed=frozenset(row["number_hash"] for row in rows if row["suppressed"]),
         held=frozenset(row["number_hash"] for row in rows if not row["suppressed"]),

@@ -1,6 +1,6 @@
 """SQL of the inbox: what customers wrote, what it was read as, and when they were last answered."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from operator import itemgetter
 from typing import Any
@@ -81,17 +81,19 @@ async def save_answered(tx: Tx, replies: Sequence[Reply]) -> None:
 
 
 _BLANK = """
-UPDATE inbound_message SET number = '', text = '', erased = true
-WHERE tenant_id = $1 AND inbound_id IN (
-    SELECT inbound_id FROM inbound_message
-    WHERE tenant_id = $1 AND number_hash = ANY($2::bytea[]) AND received_at <= $3 AND NOT erased
-    ORDER BY inbound_id FOR NO KEY UPDATE)
+UPDATE inbound_message m SET number = '', text = '', erased = true
+FROM (
+    SELECT inbound_id, number FROM inbound_message i
+        JOIN unnest($2::bytea[], $3::timestamptz[]) AS g (number_hash, erased_at) USING (number_hash)
+    WHERE i.tenant_id = $1 AND i.received_at <= g.erased_at AND NOT i.erased
+    ORDER BY inbound_id FOR NO KEY UPDATE OF i) old
+WHERE m.tenant_id = $1 AND m.inbound_id = old.inbound_id RETURNING old.number
 """
 
 
-async def blank(tx: Tx, tenant_id: UUID, number_hashes: Sequence[bytes], until: datetime) -> None:
-    """Blank what these numbers wrote until a moment."""
-    await tx.execute(_BLANK, tenant_id, number_hashes, until)
+async def blank(tx: Tx, tenant_id: UUID, gone: Mapping[bytes, datetime]) -> set[str]:
+    """Blank what these numbers wrote until they were erased; the numbers that were blanked."""
+    return {row["number"] for row in await tx.fetch(_BLANK, tenant_id, list(gone), list(gone.values()))}
 
 
 _REPLIES = """

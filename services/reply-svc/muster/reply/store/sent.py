@@ -63,16 +63,17 @@ async def chunks_with(
     return [dict(row) for row in await tx.fetch(_CANDIDATES, tenant_ids, numbers, oldest, newest, limit)]
 
 
+# A send is as old as its id says, also where it is due later.
 _CHUNKS_TO_BLANK = """
 SELECT bulk_id, chunk, payload, ARRAY(SELECT unnest(array_positions(keys, $2)) - 1) AS places FROM sent_chunk
-WHERE tenant_id = $1 AND keys @> ARRAY[$2::bigint] AND due_at <= $3
+WHERE tenant_id = $1 AND keys @> ARRAY[$2::bigint] AND coalesce(uuid_extract_timestamp(bulk_id) <= $3, true)
 ORDER BY bulk_id, chunk FOR UPDATE
 """
 _REPLACE_PAYLOAD = "UPDATE sent_chunk SET payload = $4 WHERE tenant_id = $1 AND bulk_id = $2 AND chunk = $3"
 
 
 async def chunks_to_blank(tx: Tx, tenant_id: UUID, key: int, until: datetime) -> list[dict[str, Any]]:
-    """The chunks that hold a key and were due until a moment, locked."""
+    """The chunks that hold a key, of sends that were begun until a moment, locked."""
     return [dict(row) for row in await tx.fetch(_CHUNKS_TO_BLANK, tenant_id, key, until)]
 
 
@@ -110,27 +111,6 @@ FROM tenant WHERE tenant_id = ANY($1::uuid[])
 async def tenants(tx: Tx, tenant_ids: Collection[UUID]) -> dict[UUID, Tenant]:
     """The settings of these tenants, as far as they were heard of."""
     return {row["tenant_id"]: Tenant(**row) for row in await tx.fetch(_TENANTS, list(tenant_ids))}
-
-
-_ADD_ERASED = """
-INSERT INTO erased AS e (tenant_id, number_hash, erased_at) SELECT $1, h, $3 FROM unnest($2::bytea[]) AS h ORDER BY h
-ON CONFLICT (tenant_id, number_hash) DO UPDATE SET erased_at = excluded.erased_at
-WHERE e.erased_at < excluded.erased_at
-"""
-
-
-async def add_erased(tx: Tx, tenant_id: UUID, number_hashes: Sequence[bytes], at: datetime) -> None:
-    """Remember who was erased and when."""
-    await tx.execute(_ADD_ERASED, tenant_id, sorted(set(number_hashes)), at)
-
-
-_ERASED = "SELECT tenant_id, number_hash, erased_at FROM erased WHERE tenant_id = ANY($1::uuid[])"
-
-
-async def erased(tx: Tx, tenant_ids: Collection[UUID]) -> dict[tuple[UUID, bytes], datetime]:
-    """When each erased number of these tenants was erased, by (tenant id, number hash)."""
-    rows = await tx.fetch(_ERASED, list(tenant_ids))
-    return {(row["tenant_id"], row["number_hash"]): row["erased_at"] for row in rows}
 
 
 _FORGET_CHUNKS = """

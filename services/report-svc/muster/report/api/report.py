@@ -29,7 +29,7 @@ Status = Literal[
 
 
 class ReplyOut(Model):
-    """What a customer wrote back."""
+    """What a customer wrote back; `text` is null where it is not heard of yet, or the person was erased."""
 
     at: datetime | None
     text: str | None
@@ -37,7 +37,8 @@ class ReplyOut(Model):
 
 
 class RowOut(Model):
-    """One message. `number` and `text` are null where they were erased or are not heard of yet."""
+    """One message. `number` and `text` are null where they are not heard of yet, or the person was erased: then `erased`
+    is true, and all that counts stays."""
 
     id: str
     bulk_id: UUID
@@ -49,6 +50,7 @@ class RowOut(Model):
     number: str | None
     text: str | None
     customer_id: str | None
+    erased: bool
     parts: int
     credits: int
     status: str
@@ -129,6 +131,7 @@ async def _with_people(tx: Tx, tenant_id: UUID, found: Sequence[Any]) -> list[Ro
 
 def _row(row: Any, person: tuple[int, str, int] | None, replies: list[ReplyOut]) -> RowOut:
     number, text, customer = person or (0, None, 0)
+    erased = person is not None and not number
     return RowOut(
         id=f"{row['bulk_id']}-{row['seq']}",
         bulk_id=row["bulk_id"],
@@ -139,8 +142,9 @@ def _row(row: Any, person: tuple[int, str, int] | None, replies: list[ReplyOut])
         # Carriers date receipts by their own clock and often to the minute: no status is older than its message.
         status_at=max((at for at in (row["sent_at"], row["receipt_at"]) if at), default=None),
         number=f"+{number}" if number else None,
-        text=text,
+        text=None if erased else text,
         customer_id=str(customer) if customer else None,
+        erased=erased,
         parts=row["parts"],
         credits=row["credits"],
         status=domain.name_of(domain.ENDS, row["ended"]),

@@ -226,9 +226,11 @@ async def save_recipients(tx: Tx, rows: Sequence[tuple[Any, ...]]) -> None:
 
 
 _REPLIED: Final = """
-INSERT INTO reply (tenant_id, inbound_id, bulk_id, seq, verdict, rule, received_at) VALUES ($1, $2, $3, $4, $5, $6, $7)
+INSERT INTO reply (tenant_id, inbound_id, bulk_id, seq, verdict, rule, received_at, number_hash)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
 ON CONFLICT (tenant_id, inbound_id) DO UPDATE SET bulk_id = excluded.bulk_id, seq = excluded.seq,
-    verdict = excluded.verdict, rule = excluded.rule, received_at = excluded.received_at
+    verdict = excluded.verdict, rule = excluded.rule, received_at = excluded.received_at,
+    number_hash = excluded.number_hash
     WHERE excluded.verdict <> 5 OR reply.verdict = 0
 """
 
@@ -250,9 +252,9 @@ async def save_opted(tx: Tx, rows: Sequence[tuple[Any, ...]]) -> None:
 
 
 _WRITTEN: Final = """
-INSERT INTO reply (tenant_id, inbound_id, text, received_at) VALUES ($1, $2, $3, $4)
+INSERT INTO reply (tenant_id, inbound_id, text, received_at, number_hash) VALUES ($1, $2, $3, $4, $5)
 ON CONFLICT (tenant_id, inbound_id) DO UPDATE SET text = excluded.text,
-    received_at = coalesce(reply.received_at, excluded.received_at)
+    received_at = coalesce(reply.received_at, excluded.received_at), number_hash = excluded.number_hash
 """
 
 
