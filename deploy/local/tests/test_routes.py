@@ -25,6 +25,8 @@ OWNERS = {
     "/v1/audit": "tenant",
     "/v1/customers": "customer",
     f"/v1/customers/{ID}": "customer",
+    f"/v1/customers/{ID}/erasure": "customer",
+    f"/v1/erasures/{ID}": "customer",
     "/v1/customers/imports": "customer",
     f"/v1/customers/imports/{ID}/errors": "customer",
     "/v1/own-fields": "customer",

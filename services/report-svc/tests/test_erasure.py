@@ -33,9 +33,7 @@ def begun_now() -> Send:
 
 
 def erased(send: Send, number: int, at_ms: int) -> PersonErased:
-    return PersonErased(
-        tenant_id=str(send.tenant), number_hashes=[hashed(send, number)], version=1, at_unix_ms=at_ms
-    )
+    return PersonErased(tenant_id=str(send.tenant), number_hashes=[hashed(send, number)], version=1, at_unix_ms=at_ms)
 
 
 def told(send: Send) -> list[Any]:
@@ -86,7 +84,10 @@ async def test_a_row_of_an_erased_person_is_kept_without_number_text_customer_an
         [bulk_no] = (await tx.fetchrow("SELECT bulk_no FROM bulk")) or ()
         people = await reading.people(tx, send.tenant, [(bulk_no, 1, 1), (bulk_no, 1, 2)])
     assert people == {(bulk_no, 1): (0, "", 0), (bulk_no, 2): (BO, "Hi Bo", 902)}
-    assert [(row["seq"], row["credits"], row["parts"]) for row in await rows_of(db, "message")] == [(1, 2, 1), (2, 2, 1)]
+    assert [(row["seq"], row["credits"], row["parts"]) for row in await rows_of(db, "message")] == [
+        (1, 2, 1),
+        (2, 2, 1),
+    ]
 
 
 async def test_what_is_of_after_the_erasure_stays(db: Database) -> None:

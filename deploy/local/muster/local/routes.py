@@ -43,6 +43,7 @@ ROUTES = (
     Route("/v1/messages", "customer"),
     Route("/v1/messages/{id}", "report"),
     Route("/v1/customers/**", "customer"),
+    Route("/v1/erasures/**", "customer"),
     Route("/v1/own-fields/**", "customer"),
     Route("/v1/searches/**", "customer"),
     Route("/v1/lists/**", "customer"),

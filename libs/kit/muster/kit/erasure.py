@@ -2,9 +2,9 @@
 has, and blanks what comes late.
 
 An erasure covers what is of before it (`muster.events.personal`). A handler that stores something about numbers asks
-`erased_since` in the same transaction and blanks those. One that was told of nobody, since the erasure was not committed
-yet, has an id by then: `forget` goes through the tables once more when all transactions of before its first look have
-ended. Only then it says `PersonForgotten`.
+`erased_since` in the same transaction and blanks those. One that was told of nobody, since the erasure was not
+committed yet, has an id by then: `forget` goes through the tables once more when all transactions of before its first
+look have ended. Only then it says `PersonForgotten`.
 """
 
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
@@ -110,10 +110,12 @@ WHERE forgotten_at IS NULL AND (seen_xid IS NULL OR seen_xid <= pg_snapshot_xmin
         ORDER BY heard_at LIMIT 1)
 ORDER BY number_hash LIMIT $1 FOR UPDATE SKIP LOCKED
 """
+# allow ordered-locks: _DUE has locked them
 _SEEN: Final = """
 UPDATE erased_number SET seen_xid = pg_snapshot_xmax(pg_current_snapshot())
 WHERE tenant_id = $1 AND number_hash = ANY ($2::bytea[])
 """
+# allow ordered-locks: _DUE has locked them
 _FORGOTTEN: Final = """
 UPDATE erased_number SET forgotten_at = kit_now() WHERE tenant_id = $1 AND number_hash = ANY ($2::bytea[])
 """
@@ -136,7 +138,6 @@ async def _forget(tx: Tx, tenant_id: UUID, rows: Sequence[Record], blank: Blank)
     await blank_waiting(tx, tenant_id, gone)
     again = [row for row in rows if row["seen"]]
     first = [row["number_hash"] for row in rows if not row["seen"]]
-    # allow ordered-locks: their rows are locked
     await tx.execute(_SEEN, tenant_id, first)
     await tx.execute(_FORGOTTEN, tenant_id, [row["number_hash"] for row in again])
     await emit(tx, *(_forgotten(tenant_id, row["number_hash"], row["version"]) for row in again))

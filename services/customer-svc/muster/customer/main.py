@@ -6,7 +6,7 @@ from functools import partial
 from muster.customer import events
 from muster.customer.domain import calendars
 from muster.customer.gatherer import Gatherer
-from muster.customer.handlers import facts, guarding, messages, undeliverable, withdrawals
+from muster.customer.handlers import erasing, facts, guarding, messages, undeliverable, withdrawals
 from muster.customer.handlers.audience_changes import Forgetting
 from muster.customer.importer import sweeping
 from muster.customer.importer.applying import Secrets as ImportSecrets
@@ -23,7 +23,7 @@ from muster.kit.outbox import Lane
 from muster.kit.pg import Database
 from muster.kit.process import Process
 from muster.kit.repeat import repeat
-from muster.kit.service import connect, main, serve_api, start_consumer, start_relay
+from muster.kit.service import connect, main, serve_api, start_consumer, start_forgetting, start_relay
 
 _REPEATED_MAX = 10_000
 _FORGET_S = 600.0
@@ -83,6 +83,8 @@ async def worker(process: Process[CustomerSettings]) -> None:
     )
     process.supervise("scheduler", scheduler.run())
     _start_importer(process, db)
+    start_forgetting(process, db, erasing.nothing_more)
+    process.supervise("erasures", repeat("erasures", settings.erasure_look_s, lambda: erasing.sweep(db), pause_s=0.1))
     process.supervise("calendars", _warm())
     process.supervise("audience-changes", repeat("audience-changes", FORGET_S, Forgetting(db)))
     process.supervise("counters", repeat("counters", _FORGET_S, lambda: guarding.forget(db)))
@@ -144,6 +146,7 @@ async def _warm() -> None:
 async def _say_suppressions_again(db: Database, minutes: int) -> None:
     async with db.worker() as tx:
         await facts.say_recent_suppressions(tx, minutes, _REPEATED_MAX)
+        await erasing.say_recent(tx, minutes, _REPEATED_MAX)
 
 
 def _limits(settings: CustomerSettings) -> Limits:

@@ -140,7 +140,8 @@ def read(inbound: Inbound, known: Known) -> Reply:
     """Everything that follows from a reply: what it answers, what it asks for, whom to tell, what to answer."""
     reading = read_reply(inbound.text)
     verdict = _VERDICTS[reading.verdict]
-    erased = known.erased_at is not None and inbound.received_at <= known.erased_at
+    # Somebody may have been taken out of the message before it came here.
+    erased = not inbound.number or (known.erased_at is not None and inbound.received_at <= known.erased_at)
     return Reply(
         inbound=inbound,
         attribution=attribute(known.sent, inbound.received_at, inbound.to),

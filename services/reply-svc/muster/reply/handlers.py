@@ -159,7 +159,9 @@ async def _replies(tx: Tx, inbounds: Sequence[Inbound]) -> list[Reply]:
         times = answered.setdefault(number, {})
         tenant = tenants.get(inbound.tenant_id, Tenant(inbound.tenant_id))
         found = candidates.get((inbound.tenant_id, events.key_of(inbound.number_hash)), [])
-        reply = domain.read(inbound, Known(tenant, found, times, erased.get(inbound.tenant_id, {}).get(inbound.number_hash)))
+        reply = domain.read(
+            inbound, Known(tenant, found, times, erased.get(inbound.tenant_id, {}).get(inbound.number_hash))
+        )
         if reply.answer is not None:
             times[reply.answer.reason] = inbound.received_at
         replies.append(reply)

@@ -160,7 +160,8 @@ async def change_customer(
 async def remove_customer(
     customer_id: CustomerId, caller: Annotated[Caller, requires(*SENDERS)], tx: Annotated[Tx, tenant_tx]
 ) -> Response:
-    """Remove a customer; an opt-out of their numbers stays."""
+    """Remove a customer; an opt-out of their numbers stays, and so does what they were sent and wrote. To have a person
+    forgotten everywhere, POST .../erasure, which does so for one who was removed before, too."""
     if not await store.remove_customer(tx, caller.tenant_id, customer_id):
         raise not_found("customer")
     await emit(tx, audit.record(caller, "customer-removed", "customer", str(customer_id)))

@@ -16,13 +16,16 @@ from muster.kit.pg import Record
 
 HOW_TO_CHECK: Final = (
     "Each hash is the SHA-256 of the hash of the version before it (nothing before the first) and of a JSON array of"
-    " texts: tenant, customer, version, number, kind, allow_bulk_sms, at, how, wording, given_by, address, source,"
-    " recorded_by, recorded_at; times in microseconds since 1970 UTC, numbers in digits, null where there is none."
+    " texts: tenant, customer, version, kind, allow_bulk_sms, at, source, recorded_by, recorded_at, personal_hash;"
+    " times in microseconds since 1970 UTC, hashes in hexadecimal, null where there is none. personal_hash is the"
+    " SHA-256 of the salt and of a JSON array of texts: number in digits, how, wording, given_by, address. Of an"
+    " erased person these and the salt are gone, and the chain is checked without them."
 )
 _VERSION: Final = (
     *("version", "number", "kind", "allow_bulk_sms", "at", "how", "wording", "given_by", "address", "source"),
-    *("recorded_by", "recorded_at", "hash"),
+    *("recorded_by", "recorded_at", "salt", "personal_hash", "hash"),
 )
+_MADE: Final = ("number", "at", "salt", "personal_hash", "hash")
 _SUPPRESSION: Final = (
     *("number", "version", "suppressed", "scope", "at", "source", "reason", "wording", "address", "recorded_by"),
     "recorded_at",
@@ -58,9 +61,11 @@ class Evidence:
         """Each word, by the names of the API."""
         return [
             {
-                **{name: getattr(one, name) for name in _VERSION if name not in ("number", "at", "hash")},
+                **{name: getattr(one, name) for name in _VERSION if name not in _MADE},
                 "number": None if one.number is None else f"+{one.number}",
                 "at": one.given_at,
+                "salt": None if one.salt is None else one.salt.hex(),
+                "personal_hash": one.personal_hash.hex(),
                 "hash": one.hash.hex(),
             }
             for one in self.versions
@@ -130,7 +135,8 @@ def as_text(evidence: Evidence) -> bytes:
     for one in evidence.words:
         about = one["number"] or "all numbers"
         lines += ["", f"{one['version']}. {one['kind']} ({about}), given {_shown(one['at'])}"]
-        lines += _named(one, ("how", "wording", "given_by", "address", "source", "recorded_by", "recorded_at", "hash"))
+        lines += _named(one, ("how", "wording", "given_by", "address", "source", "recorded_by", "recorded_at"))
+        lines += _named(one, ("salt", "personal_hash", "hash"))
     lines += ["", "Suppressions of the numbers" if evidence.stops else "No number was ever suppressed."]
     for one in evidence.stops:
         state = f"stopped ({one['scope']})" if one["suppressed"] else "lifted"

@@ -128,7 +128,7 @@ async def add_suppression(
             raise problem_of(Refusal("at", "in_the_future", "A word is given before it is recorded."))
         version = await handlers.fulfil(tx, caller.tenant_id, mobile.number_hash, wish)
         fact = events.suppression_changed(caller.tenant_id, version)
-        act = audit.record(caller, "number-suppressed", "suppression", version.number_hash.hex(), body.reason)
+        act = audit.record(caller, "number-suppressed", "suppression", version.number_hash.hex(), body.source)
         await emit(tx, fact, act)
         return 201, _added(mobile, version, body.reason)
 

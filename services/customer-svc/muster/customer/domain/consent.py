@@ -118,7 +118,8 @@ def why_not(
 
 @dataclass(frozen=True, slots=True)
 class Version:
-    """One word as it is kept. number: digits, None for all of the customer's; recorded_by: a user or service."""
+    """One word as it is kept. number: digits, None for all of the customer's; recorded_by: a user or service. salt
+    None: the person was erased, and what is personal of it (number, how, wording, given_by, address) with them."""
 
     version: int
     number: int | None
@@ -132,29 +133,48 @@ class Version:
     source: str
     recorded_by: str
     recorded_at: datetime
+    salt: bytes | None
+    personal_hash: bytes
     hash: bytes
+
+
+def personal_hash(salt: bytes, one: Version) -> bytes:
+    """SHA-256 of the salt and of what is personal of a word, as a JSON array of texts."""
+    members = [None if one.number is None else str(one.number), one.how, one.wording, one.given_by, one.address]
+    return hashlib.sha256(salt + _json(members)).digest()
 
 
 def chain_hash(before: bytes, tenant_id: UUID, customer_id: int, one: Version) -> bytes:
     """The hash of a version after the hash of the one before it (b"" before the first): SHA-256 of it and of the
-    members as a JSON array of texts, times in microseconds since 1970."""
+    members that are not personal, with the hash of those that are, as a JSON array of texts, times in microseconds
+    since 1970."""
     allow = None if one.allow_bulk_sms is None else str(one.allow_bulk_sms).lower()
     members = [
-        *(str(tenant_id), str(customer_id), str(one.version), None if one.number is None else str(one.number)),
-        *(one.kind, allow, _microseconds(one.given_at), one.how, one.wording, one.given_by, one.address, one.source),
-        *(one.recorded_by, _microseconds(one.recorded_at)),
+        *(str(tenant_id), str(customer_id), str(one.version), one.kind, allow, _microseconds(one.given_at), one.source),
+        *(one.recorded_by, _microseconds(one.recorded_at), one.personal_hash.hex()),
     ]
-    return hashlib.sha256(before + json.dumps(members, ensure_ascii=False).encode()).digest()
+    return hashlib.sha256(before + _json(members)).digest()
 
 
 def first_broken(tenant_id: UUID, customer_id: int, versions: Iterable[Version]) -> int | None:
     """The first version, in their order from 1, that is missing or not what was written; None where all are."""
     before = b""
     for expected, one in enumerate(versions, 1):
-        if one.version != expected or chain_hash(before, tenant_id, customer_id, one) != one.hash:
+        if one.version != expected or chain_hash(before, tenant_id, customer_id, one) != one.hash or _altered(one):
             return expected
         before = one.hash
     return None
+
+
+def _altered(one: Version) -> bool:
+    """Whether what is personal of a word is not what was written; that of an erased person is gone, all of it."""
+    if one.salt is None:
+        return one.number is not None or bool(one.how or one.wording or one.given_by or one.address)
+    return personal_hash(one.salt, one) != one.personal_hash
+
+
+def _json(members: list[str | None]) -> bytes:
+    return json.dumps(members, ensure_ascii=False).encode()
 
 
 def _microseconds(at: datetime | None) -> str | None:

@@ -1,6 +1,7 @@
 """What this service does on each event: load, decide, save, emit. Every fact may come twice, late or out of order."""
 
 from collections.abc import Mapping, Sequence
+from datetime import datetime
 from functools import partial
 from typing import Final
 from uuid import UUID
@@ -22,11 +23,13 @@ from muster.customer.events import (
     SuspensionChanged,
     TenantChanged,
 )
+from muster.customer.events.erasing import is_to_erased
 from muster.customer.handlers import consents, scheduling, single
+from muster.customer.handlers.erasing import on_person_forgotten
 from muster.customer.handlers.outcomes import on_sms_dispatched, on_sms_status_changed
 from muster.customer.handlers.undeliverable import on_reply_received
 from muster.customer.store import bulks, limits, reference, suppressions
-from muster.kit import clock, observe
+from muster.kit import clock, erasure, observe
 from muster.kit.consumer import Handler, Received
 from muster.kit.outbox import emit
 from muster.kit.pg import Tx
@@ -86,11 +89,18 @@ async def on_opt_out_received(tx: Tx, batch: Sequence[Received[OptOutReceived]])
 
 async def on_answer_requested(bulk_id_key: bytes, tx: Tx, batch: Sequence[Received[AnswerRequested]]) -> None:
     """Send an answer, once. bulk_id_key: what the ids of sends are checked by."""
+    gone = await erasure.erased_since(tx, {events.uuid_of(one.message.tenant_id) for one in batch}, _asked_first(batch))
     for received in batch:
+        if is_to_erased(received.message, gone.get(events.uuid_of(received.message.tenant_id), {})):
+            continue
         answer = events.answer_of(received.message)
         refusal = await single.send_answer(tx, answer, bulk_id_key)
         if refusal is not None:
             log.warning("answer.not_sent", answer_id=answer.answer_id, tenant_id=str(answer.tenant_id), why=refusal)
+
+
+def _asked_first(batch: Sequence[Received[AnswerRequested]]) -> datetime:
+    return min(events.moment(received.message.at_unix_ms or received.time_unix_ms) for received in batch)
 
 
 async def on_bulk_sms_controlled(tx: Tx, batch: Sequence[Received[BulkSmsControlled]], *, start_days: int = 0) -> None:
@@ -183,6 +193,7 @@ def handlers(bulk_id_key: bytes, start_days: int = 0) -> dict[str, Handler]:
 
 
 _HANDLERS: Mapping[str, Handler] = {
+    "PersonForgotten": on_person_forgotten,
     "TenantChanged": on_tenant_changed,
     "SuspensionChanged": on_suspension_changed,
     "RatesChanged": on_rates_changed,

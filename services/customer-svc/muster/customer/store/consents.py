@@ -147,7 +147,7 @@ def _columns(word: Word, by: str) -> tuple[object, ...]:
 
 _VERSIONS: Final = """
 SELECT version, number, kind, allow_bulk_sms, given_at, how, wording, given_by, address, source, recorded_by,
-    recorded_at, hash
+    recorded_at, salt, personal_hash, hash
 FROM consent_version WHERE tenant_id = $1 AND customer_id = $2 AND version > $3 ORDER BY version LIMIT $4
 """
 

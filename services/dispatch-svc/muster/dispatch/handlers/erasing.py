@@ -1,4 +1,4 @@
-"""Takes people who were erased out of what dispatch-svc holds: chunks that are not done, receipts and parts that wait."""
+"""Takes people who were erased out of what dispatch-svc holds: chunks that are not done, what carriers said."""
 
 from collections.abc import Callable
 from datetime import datetime

@@ -104,6 +104,7 @@ class Job:
         self.resend = self._unknown_slots() if claimed.why == "again" else set[int]()
         self._queue_retries()
         self._stop_unpaid()
+        self._stop_erased()
 
     def _home(self) -> Home:
         claimed = self.claimed
@@ -138,6 +139,13 @@ class Job:
             self._end(
                 {at for at, upto in enumerate(self.recipients.uptos) if upto > self.claimed.reserved}, Slot.CREDITS
             )
+
+    def _stop_erased(self) -> None:
+        """Whoever was taken out of the chunk has no number: that may be heard before the erasure itself is."""
+        gone = {at for at, number in enumerate(self.texts.numbers) if not number}
+        if gone:
+            self._end(gone, Slot.SUPPRESSED)
+            self._leave_out(frozenset(self.recipients.hashes[at] for at in gone))
 
     def _end(self, positions: set[int], to: Slot) -> bool:
         """End what is unwritten of these messages; whether that was anything. `marked` until it is stored."""

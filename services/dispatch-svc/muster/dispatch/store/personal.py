@@ -1,5 +1,5 @@
-"""What is held of people by their numbers: who gets what in chunks that are not done, and numbers that no tenant is known
-of yet."""
+"""What is held of people by their numbers: who gets what in chunks that are not done, and numbers of which no tenant is
+known yet."""
 
 from collections.abc import Mapping, Sequence
 from typing import Final
@@ -30,14 +30,14 @@ async def replace_personal(tx: Tx, tenant_id: UUID, bulk_id: UUID, chunk: int, p
     await tx.execute(_REPLACE, tenant_id, bulk_id, chunk, personal)
 
 
-# Of each table with numbers as carriers or operators write them: where they are, since when, and how they are taken out.
+# Of each table with numbers as carriers or operators write them: where they are, since when, how they are taken out.
 # allow ordered-locks: one process forgets at a time, and whoever else changes such a row takes that row alone
 LOOSE: Final[Mapping[str, tuple[str, str]]] = {
     "receipt_waiting": ("number, received_at", "UPDATE receipt_waiting SET number = '' WHERE {these}"),
     "callback_receipt": ("number, received_at", "UPDATE callback_receipt SET number = '' WHERE {these}"),
     "carrier_test": ("number, created_at", "UPDATE carrier_test SET number = '', body = '' WHERE {these}"),
     "inbound_part": ("source, received_at", "DELETE FROM inbound_part WHERE {these}"),
-    # tenant_id: of those that were written to a number that nobody has
+    # allow tenant-in-tenant-sql: written to a number that nobody has
     "inbound_message": ("number, received_at", "UPDATE inbound_message SET number = NULL, body = NULL WHERE {these}"),
 }
 _NUMBERS: Final = """

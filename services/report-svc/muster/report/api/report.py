@@ -37,8 +37,8 @@ class ReplyOut(Model):
 
 
 class RowOut(Model):
-    """One message. `number` and `text` are null where they are not heard of yet, or the person was erased: then `erased`
-    is true, and all that counts stays."""
+    """One message. `number` and `text` are null where they are not heard of yet, or the person was erased: then
+    `erased` is true, and all that counts stays."""
 
     id: str
     bulk_id: UUID
