@@ -193,7 +193,8 @@ WHERE tenant_id = $1 AND number_hashes && $2::bytea[]
 """,
 )
 _WORDS: Final = """
-concat_ws(' ', audience ->> 'search', audience ->> 'query', audience ->> 'saved_query', audience -> 'exclude' ->> 'query')
+concat_ws(' ', audience ->> 'search', audience ->> 'query', audience ->> 'saved_query',
+    audience -> 'exclude' ->> 'query')
 """
 _NOBODY: Final = """'{"search": null, "query": null, "saved_query": null, "customer_ids": []}' #- '{exclude,query}'"""
 # HAS(text)HAS: whether its digits hold the end of one of the numbers.
