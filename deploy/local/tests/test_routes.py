@@ -6,6 +6,7 @@ import time
 
 import pytest
 
+from muster.customer.settings import CustomerSettings
 from muster.local import caddy
 from muster.local.ports import free_port
 from muster.local.probes import http_ok
@@ -160,6 +161,11 @@ def test_a_body_above_one_mebibyte_is_refused_except_for_an_import(proxy):
     assert str(1 << 20) in json.loads(problem)["detail"]
     assert ask(proxy, "POST", "/v1/customers/imports", body)[0] == 200
     assert ask(proxy, "POST", "/v1/quotes", body[2:])[0] == 200
+
+
+def test_a_file_is_given_up_by_who_reads_it_and_not_by_the_proxy_before():
+    read_ns = caddy.config(80, {})["apps"]["http"]["servers"]["muster"]["read_timeout"]
+    assert read_ns > CustomerSettings().customer_import_upload_s_max * 1_000_000_000
 
 
 def test_caddy_has_no_admin_port_and_no_certificates():

@@ -1,6 +1,5 @@
 """What people send that is no file of customers, or no number: each is named with its limit, and nothing is left."""
 
-import asyncio
 import io
 import re
 import zipfile
@@ -119,36 +118,6 @@ async def test_a_file_without_end_is_refused_at_the_limit_and_what_had_come_is_g
     answer = await salon.http.post(PATH, content=endless(), headers=head)
     assert (answer.status_code, answer.json()["limit_bytes"]) == (413, 5 << 20)
     assert pieces < 50
-    assert await salon.count("customer_import") == await salon.count("customer_import_part") == 0
-
-
-async def test_a_connection_that_is_lost_leaves_nothing_of_what_had_come_and_is_seen_on_its_way(
-    salon: Any, app: Any
-) -> None:
-    shown: list[Any] = []
-    answers: list[Any] = []
-    pieces = iter([ROW * 200_000, b"First na"])
-
-    async def receive() -> dict[str, Any]:
-        piece = next(pieces, None)
-        if piece is None:
-            shown.extend((await salon.ask("GET", PATH)).json()["items"])
-            return {"type": "http.disconnect"}
-        return {"type": "http.request", "body": piece, "more_body": True}
-
-    async def send(message: dict[str, Any]) -> None:
-        answers.append(message)
-
-    headers = [(b"authorization", b"Bearer admin"), (b"content-type", b"text/csv")]
-    scope = {
-        **{"type": "http", "method": "POST", "path": PATH, "raw_path": PATH.encode(), "query_string": b""},
-        **{"headers": headers, "scheme": "http", "server": ("customer", 80), "client": ("127.0.0.1", 1)},
-        **{"root_path": "", "http_version": "1.1", "asgi": {"version": "3.0"}},
-    }
-    await asyncio.wait_for(app(scope, receive, send), 30)
-    assert answers[0]["status"] == 400
-    [uploading] = shown
-    assert (uploading["state"], uploading["bytes"]) == ("uploading", 200_000 * len(ROW))
     assert await salon.count("customer_import") == await salon.count("customer_import_part") == 0
 
 

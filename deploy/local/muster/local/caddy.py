@@ -13,6 +13,9 @@ _BODY_BYTES_MAX = 1 << 20
 _IMPORT_BYTES_MAX = 512 << 20  # what customer-svc reads of a file of customers
 _IMPORTS = "^/v1/customers/imports$"
 _NANOSECONDS = 1_000_000_000
+# A file over a slow line takes hours, and customer-svc says how slow it may be and how many. Whatever else comes slowly
+# its owner gives up after half a minute.
+_READ_S = 5 * 3_600
 _IDLE_MAX = 256
 _RESTART_S = 3  # how long a request waits for an owner that is being restarted
 
@@ -47,7 +50,7 @@ def config(port: int, upstreams: Mapping[str, int]) -> dict[str, Any]:
         "listen": [f"127.0.0.1:{port}"],
         "automatic_https": {"disable": True},
         "read_header_timeout": 10 * _NANOSECONDS,
-        "read_timeout": 120 * _NANOSECONDS,
+        "read_timeout": _READ_S * _NANOSECONDS,
         "idle_timeout": 120 * _NANOSECONDS,  # and no write timeout: server-sent events stay open
         "max_header_bytes": 32 << 10,
         "routes": routes,

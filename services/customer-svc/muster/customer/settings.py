@@ -34,6 +34,13 @@ class CustomerSettings(ServiceSettings):
     customer_import_open_max: int = Field(
         default=20, ge=1, le=1_000, description="imports of one tenant that have not ended; more are refused"
     )
+    customer_import_upload_s_max: float = Field(
+        default=4 * 3_600.0, ge=1, le=86_400, description="in which a file must have come"
+    )
+    customer_import_bytes_per_s_min: int = Field(
+        default=1 << 10, ge=0, le=1 << 30, description="an upload that is slower than this for so long is given up"
+    )
+    customer_import_slow_s: float = Field(default=60.0, gt=0, le=3_600, description="that long")
     customer_import_upload_min: int = Field(
         default=15, ge=1, le=1_440, description="an upload of which nothing has come for this long is dropped"
     )

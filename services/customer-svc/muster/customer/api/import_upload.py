@@ -1,5 +1,6 @@
 """A file on its way in: its pieces go into the database as they come, so that any process can go on with it."""
 
+import asyncio
 import hashlib
 from dataclasses import dataclass
 from typing import Final
@@ -7,16 +8,19 @@ from uuid import UUID
 
 from fastapi import Request
 from starlette.datastructures import UploadFile
+from starlette.types import Message, Receive
 
 from muster.customer.domain.files.kinds import HEAD_BYTES, Kind, kind_of
 from muster.customer.store import import_files as files
 from muster.customer.store import imports
+from muster.kit import clock
 from muster.kit.auth import Begin
 from muster.kit.http import exchange
 from muster.kit.problems import Problem, conflict, unprocessable
 
 PART_BYTES: Final = 256 << 10
 _PARTS_AT_ONCE: Final = 8
+_KEPT_EVERY_S: Final = 5.0
 _MEDIA_TYPES: Final = frozenset(
     [
         *("text/csv", "text/plain", "text/tab-separated-values", "application/csv", "application/vnd.ms-excel"),
@@ -35,8 +39,51 @@ class Received:
     is_workbook: bool
 
 
-async def receive(request: Request, begin: Begin, tenant_id: UUID, import_id: UUID) -> Received:
+@dataclass(frozen=True, slots=True)
+class Pace:
+    """How slowly a file may come: within each `window_s` of waiting for it, as much as this."""
+
+    window_s: float
+    bytes_per_s_min: int
+
+
+def paced(incoming: Receive, pace: Pace) -> Receive:
+    """The same pieces of a body; Problem 408 where they come too slowly. What we take to store them does not count."""
+    waited_s, come = 0.0, 0
+
+    async def steadily() -> Message:
+        nonlocal waited_s, come
+        coming = asyncio.ensure_future(incoming())
+        try:
+            while True:
+                began = clock.monotonic()
+                await asyncio.wait({coming}, timeout=pace.window_s - waited_s)
+                waited_s += clock.monotonic() - began
+                message = coming.result() if coming.done() else None
+                come += len(message.get("body", b"")) if message else 0
+                if message is not None and not message.get("more_body"):
+                    return message
+                if waited_s >= pace.window_s:
+                    if come < pace.bytes_per_s_min * pace.window_s:
+                        raise _too_slow(pace)
+                    waited_s, come = 0.0, 0
+                if message is not None:
+                    return message
+        finally:
+            coming.cancel()
+
+    return steadily
+
+
+def _too_slow(pace: Pace) -> Problem:
+    detail = f"Less than {pace.bytes_per_s_min} bytes a second came for {pace.window_s:g} s. Nothing is kept of it."
+    title = "The upload stands still"
+    return Problem(408, "upload_too_slow", title, detail, bytes_per_s_min=pace.bytes_per_s_min)
+
+
+async def receive(request: Request, begin: Begin, tenant_id: UUID, import_id: UUID, pace: Pace) -> Received:
     """Store the body, or the one file of a form."""
+    request = Request(request.scope, paced(request.receive, pace))
     upload = _Upload(begin, tenant_id, import_id)
     media_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if media_type == "multipart/form-data":
@@ -69,6 +116,7 @@ class _Upload:
         self._of = tenant_id, import_id
         self._held = bytearray()
         self._parts = 0
+        self._kept_at = clock.monotonic()
 
     async def take(self, chunk: bytes) -> None:
         """More of the file."""
@@ -77,7 +125,8 @@ class _Upload:
         if len(self.head) < HEAD_BYTES:
             self.head += chunk[: HEAD_BYTES - len(self.head)]
         self._held += chunk
-        if len(self._held) >= _PARTS_AT_ONCE * PART_BYTES:
+        # What comes slowly is told too: it is seen to go on, and nobody thinks that it was given up.
+        if len(self._held) >= _PARTS_AT_ONCE * PART_BYTES or clock.monotonic() > self._kept_at + _KEPT_EVERY_S:
             await self.keep()
 
     async def keep(self) -> None:
@@ -89,3 +138,4 @@ class _Upload:
                 raise conflict("import_given_up", "This upload was given up", "It took too long, or was cancelled.")
             await files.add_parts(tx, *self._of, self._parts, parts)
         self._parts += len(parts)
+        self._kept_at = clock.monotonic()

@@ -23,7 +23,7 @@ from muster.customer.api.import_shapes import (
     import_out,
     options_from,
 )
-from muster.customer.api.import_upload import receive
+from muster.customer.api.import_upload import Pace, receive
 from muster.customer.domain.import_columns import read_header
 from muster.customer.domain.import_options import ImportOptions
 from muster.customer.domain.refusal import Refusal
@@ -44,7 +44,6 @@ from muster.kit.problems import Problem, conflict, not_found
 
 router = APIRouter(prefix="/v1/customers/imports")
 
-_UPLOAD_S = 3_600.0
 _ASYNC: Final = re.compile(r"(?:^|[,;\s])respond-async(?:$|[,;\s])", re.IGNORECASE)
 _BINARY = {"schema": {"type": "string", "format": "binary"}}
 _XLSX = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
@@ -108,7 +107,8 @@ async def import_customers(
     if isinstance(options, Refusal):
         raise problem_of(options)
     settings = settings_of(request)
-    exchange(request).allow(body_bytes_max=settings.customer_import_bytes_max, timeout_s=_UPLOAD_S)
+    bytes_max, upload_s_max = settings.customer_import_bytes_max, settings.customer_import_upload_s_max
+    exchange(request).allow(body_bytes_max=bytes_max, timeout_s=upload_s_max)
     stored = {**packed_options(options), "encoding": encoding, "separator": separator}
     import_id = uuid7()
     async with begin(caller.tenant_id) as tx:
@@ -117,7 +117,8 @@ async def import_customers(
             raise _too_many(settings.customer_import_open_max)
         await imports.begin(tx, caller.tenant_id, import_id, file_name, caller.user_id)
     try:
-        file = await receive(request, begin, caller.tenant_id, import_id)
+        pace = Pace(settings.customer_import_slow_s, settings.customer_import_bytes_per_s_min)
+        file = await receive(request, begin, caller.tenant_id, import_id, pace)
         answer = await _take(begin, caller, once, import_id, file.digest, stored, preview=preview)
     except BaseException:
         await _drop(begin, caller.tenant_id, import_id)
