@@ -175,11 +175,11 @@ def in_flight(progress: dict[str, Any]) -> int:
     return int(progress["queued"] + progress["submitting"] + progress["accepted"])
 
 
-def eventually(seen: Callable[[], Any], wait_s: float = WAIT_S) -> Any:
-    """What `seen` answers once it is true; fails with the last answer where it stays false."""
+def eventually(seen: Callable[[], Any], wait_s: float = WAIT_S, told: Callable[[], Any] | None = None) -> Any:
+    """What `seen` answers once it is true; fails with the last answer, or what is `told`, where it stays false."""
     until = time.monotonic() + wait_s
     while not (found := seen()):
-        assert time.monotonic() < until, f"not seen within {wait_s} s; last: {found!r}"
+        assert time.monotonic() < until, f"not seen within {wait_s} s; last: {told() if told else found!r}"
         time.sleep(POLL_S)
     return found
 

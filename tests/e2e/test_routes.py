@@ -19,7 +19,7 @@ from muster.client.commands.laws import settled_laws
 
 pytestmark = pytest.mark.e2e
 
-RECIPIENTS = 6_000
+RECIPIENTS = 4_000
 WINDOW = 100
 SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
 BODY = {name: f"{{{name}}}" for name in ("to", "from", "text", "reference", "receipts_url")}
@@ -103,7 +103,11 @@ def test_one_send_goes_by_smpp_and_http_and_goes_on_by_http_while_the_smpp_carri
     world.faults(bind_refused=0.0, response_delay_ms=0)
     web.ask("PUT", "/faults", json={"response_delay_ms": 0})
 
-    eventually(lambda: _left(business.progress(bulk_id)) == RECIPIENTS, wait_s=120)
+    eventually(
+        lambda: _left(business.progress(bulk_id)) == RECIPIENTS,
+        wait_s=120,
+        told=lambda: (business.progress(bulk_id), web.count, count_by_smpp(world) - by_others),
+    )
     progress = business.progress(bulk_id)
     assert sum(progress[state] for state in STATES) == RECIPIENTS
     assert progress["unknown"] <= WINDOW, "what was on the wire when it went away, unless a receipt has told"
