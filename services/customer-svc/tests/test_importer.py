@@ -13,7 +13,7 @@ from conftest import tenant
 from importing import importer_of
 from imports import contents, damage
 
-from muster.customer.api import imports as imports_api
+from muster.customer.api import import_taking
 from muster.customer.handlers import facts as handlers
 from muster.customer.importer import sweeping
 from muster.customer.importer.engine import Child
@@ -168,7 +168,7 @@ async def test_the_answer_to_a_large_file_waits_for_its_end_and_says_what_refuse
     assert (taken.status_code, taken.json()["state"]) == (201, "done")
     assert taken.json()["rows"] == taken.json()["created"] + taken.json()["rejected"] > 40
     assert (refused.status_code, refused.json()["code"]) == (422, "wrong_kind")
-    monkeypatch.setattr(imports_api, "_ASYNC", re.compile("never"))
+    monkeypatch.setattr(import_taking, "_ASYNC", re.compile("never"))
     object.__setattr__(settings, "customer_import_answer_s", 0.2)
     late = await post(salon, damaged(50), settings, Prefer="respond-async")
     assert (late.status_code, late.json()["state"]) == (202, "waiting")

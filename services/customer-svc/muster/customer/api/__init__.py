@@ -14,6 +14,7 @@ from muster.customer.api import (
     imports,
     laws,
     limits,
+    list_uploads,
     lists,
     merging,
     messages,
@@ -58,6 +59,7 @@ ROUTERS = (
     suppressions.router,
     frequency_cap.router,
     texts.router,
+    list_uploads.router,  # before lists: no list is meant by it
     lists.router,
     quotes.router,
     sends.router,

@@ -1,13 +1,12 @@
 """/v1/customers/imports: files of customers, in the background; bad rows are left out, listed and given back."""
 
-import re
-from typing import Annotated, Any, Final
+from typing import Annotated
 from uuid import UUID
 
 import orjson
 from fastapi import APIRouter, Header, Query, Request, Response
 
-from muster.customer.api.common import problem_of, settings_of, tenant_of
+from muster.customer.api.common import problem_of, tenant_of
 from muster.customer.api.import_shapes import (
     ConsentText,
     ImportOut,
@@ -23,20 +22,17 @@ from muster.customer.api.import_shapes import (
     import_out,
     options_from,
 )
-from muster.customer.api.import_upload import Pace, receive
+from muster.customer.api.import_taking import FILE_BODY, Taking, asynchronous, take_file
 from muster.customer.domain.import_columns import read_header
 from muster.customer.domain.import_options import ImportOptions
 from muster.customer.domain.refusal import Refusal
 from muster.customer.importer.blocks import options_of, packed_options
 from muster.customer.importer.previewing import preview
 from muster.customer.importer.reading import end, remember
-from muster.customer.importer.turns import Importer
 from muster.customer.store import imports
 from muster.kit import audit
 from muster.kit.auth import ANY_TENANT_ROLE, Begin, Caller, Tx, requires, tenant_tx, tx_of_tenant
-from muster.kit.http import Model, exchange
 from muster.kit.idempotency import Once, idempotent
-from muster.kit.ids import uuid7
 from muster.kit.outbox import emit
 from muster.kit.pages import CursorText, Limit, Page, decode_cursor, page_of
 from muster.kit.pg import Record
@@ -44,39 +40,13 @@ from muster.kit.problems import Problem, conflict, not_found
 
 router = APIRouter(prefix="/v1/customers/imports")
 
-_ASYNC: Final = re.compile(r"(?:^|[,;\s])respond-async(?:$|[,;\s])", re.IGNORECASE)
-_BINARY = {"schema": {"type": "string", "format": "binary"}}
-_XLSX = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
-_BODY = {
-    "required": True,
-    "content": {
-        "text/csv": {"schema": {"type": "string"}},
-        "text/tab-separated-values": {"schema": {"type": "string"}},
-        _XLSX: _BINARY,
-        "application/octet-stream": _BINARY,
-        "multipart/form-data": {
-            "schema": {
-                "type": "object",
-                "required": ["file"],
-                "properties": {"file": {"type": "string", "format": "binary"}},
-            }
-        },
-    },
-}
-
-
-class _Taken(Model):
-    """What is stored under an idempotency key: how the import stands is looked up each time."""
-
-    id: UUID
-
 
 @router.post(
     "",
     status_code=202,
     response_model=ImportOut,
     responses={201: {"model": ImportOut, "description": "A small file, imported"}},
-    openapi_extra={"requestBody": _BODY},
+    openapi_extra={"requestBody": FILE_BODY},
 )
 async def import_customers(
     request: Request,
@@ -106,56 +76,10 @@ async def import_customers(
     options = options_from(mode, match, list, (consent, consent_wording, consent_source), mapping)
     if isinstance(options, Refusal):
         raise problem_of(options)
-    settings = settings_of(request)
-    bytes_max, upload_s_max = settings.customer_import_bytes_max, settings.customer_import_upload_s_max
-    exchange(request).allow(body_bytes_max=bytes_max, timeout_s=upload_s_max)
     stored = {**packed_options(options), "encoding": encoding, "separator": separator}
-    import_id = uuid7()
-    async with begin(caller.tenant_id) as tx:
-        await tenant_of(request, tx, caller.tenant_id)
-        if await imports.count_open(tx, caller.tenant_id) >= settings.customer_import_open_max:
-            raise _too_many(settings.customer_import_open_max)
-        await imports.begin(tx, caller.tenant_id, import_id, file_name, caller.user_id)
-    try:
-        pace = Pace(settings.customer_import_slow_s, settings.customer_import_bytes_per_s_min)
-        file = await receive(request, begin, caller.tenant_id, import_id, pace)
-        answer = await _take(begin, caller, once, import_id, file.digest, stored, preview=preview)
-    except BaseException:
-        await _drop(begin, caller.tenant_id, import_id)
-        raise
-    taken = UUID(orjson.loads(answer.body)["id"])
-    if taken != import_id:
-        await _drop(begin, caller.tenant_id, import_id)
-    # A workbook of 200 KiB may unpack to what takes seconds: that is left to a child of the worker.
-    if file.size_bytes <= settings.customer_import_once_bytes and not file.is_workbook:
-        await _importer(request).drive(caller.tenant_id, taken, settings.customer_import_wait_s)
-    elif not _ASYNC.search(prefer):
-        await _importer(request).ended(caller.tenant_id, taken, settings.customer_import_answer_s)
+    file = Taking(file_name, "customers-imported", preview=preview, at_once=asynchronous(prefer))
+    taken, answer = await take_file(request, caller, begin, once, stored, file)
     return await _answer(begin, caller, taken, answer)
-
-
-async def _take(
-    begin: Begin, caller: Caller, once: Once, import_id: UUID, digest: bytes, stored: dict[str, Any], *, preview: bool
-) -> Response:
-    async with begin(caller.tenant_id) as tx:
-
-        async def make() -> tuple[int, Model]:
-            if not await imports.uploaded(tx, caller.tenant_id, import_id, stored, preview=preview):
-                raise conflict("import_given_up", "This upload was given up", "It took too long, or was cancelled.")
-            await emit(tx, audit.record(caller, "customers-imported", "import", str(import_id)))
-            return 202, _Taken(id=import_id)
-
-        return await once.answer(tx, caller, digest, make)
-
-
-async def _drop(begin: Begin, tenant_id: UUID, import_id: UUID) -> None:
-    async with begin(tenant_id) as tx:
-        await imports.drop(tx, tenant_id, import_id)
-
-
-def _importer(request: Request) -> Importer:
-    importer: Importer = request.app.state.importer
-    return importer
 
 
 async def _answer(begin: Begin, caller: Caller, import_id: UUID, answer: Response) -> Response:
@@ -280,8 +204,3 @@ def _options(row: Record) -> ImportOptions:
 def _not_there(row: Record) -> Problem:
     detail = f"It is {row['state']}. Look at it after it was read and before it is started."
     return conflict("import_not_waiting", "This import does not wait to be looked at", detail, state=row["state"])
-
-
-def _too_many(most: int) -> Problem:
-    detail = f"At most {most} imports of a business are under way at a time."
-    return conflict("too_many_imports", "Too many imports are under way", detail, limit=most)

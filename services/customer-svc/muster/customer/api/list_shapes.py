@@ -9,6 +9,7 @@ from pydantic import Field, model_validator
 from muster.customer.domain.query import CHARACTERS_MAX
 from muster.kit.http import Int, Model
 from muster.kit.pg import Record
+from muster.kit.problems import Problem, conflict, unprocessable
 
 KindWord = Literal["kept", "upload"]
 CustomerIds = Annotated[list[Annotated[Int, Field(ge=1)]], Field(min_length=1, max_length=10_000)]
@@ -68,3 +69,14 @@ def list_out(row: Record) -> ListOut:
     """A list as it is shown."""
     names = ("name", "kind", "customers", "created_at", "created_by", "changed_at", "changed_by", "version")
     return ListOut(id=row["list_id"], **{name: row[name] for name in names})
+
+
+def list_exists(row: Record) -> Problem:
+    """409: a list has this name already."""
+    detail = f"It is called '{row['name']}'. Capitals make no difference."
+    return conflict("list_exists", "There is a list of this name", detail, list_id=str(row["list_id"]))
+
+
+def too_many_lists(most: int) -> Problem:
+    """422: the business has as many lists as it may."""
+    return unprocessable("name", "too_many", f"a business has at most {most} lists", limit=most)

@@ -11,7 +11,17 @@ from muster.customer.api.customer_changes import wanted_version
 from muster.customer.api.customer_shapes import CustomerOut, shown
 from muster.customer.api.customers import with_etag
 from muster.customer.api.finding import search_asked
-from muster.customer.api.list_shapes import KindWord, ListIn, ListNameIn, ListOut, MembersIn, MembersOut, list_out
+from muster.customer.api.list_shapes import (
+    KindWord,
+    ListIn,
+    ListNameIn,
+    ListOut,
+    MembersIn,
+    MembersOut,
+    list_exists,
+    list_out,
+    too_many_lists,
+)
 from muster.customer.domain.lists import NAME_CHARACTERS_MAX, ListKind, read_name
 from muster.customer.domain.refusal import Refusal
 from muster.customer.handlers import lists as handlers
@@ -74,7 +84,7 @@ async def make_list(
         name = _name(body)
         found = await lists.list_named(tx, caller.tenant_id, name)
         if found is not None and body.customer_ids is None:
-            raise _taken(found)
+            raise list_exists(found)
         list_id = found["list_id"] if found is not None else await _made(request, tx, caller, name)
         if body.customer_ids is not None:
             ids = MembersIn(customer_ids=body.customer_ids)
@@ -166,7 +176,7 @@ async def rename_list(
             raise _changed(row, wanted)
         other = await lists.list_named(tx, caller.tenant_id, name)
         if other is not None and other["list_id"] != row["list_id"]:
-            raise _taken(other)
+            raise list_exists(other)
         if name != row["name"]:
             tenant = await tenant_of(request, tx, caller.tenant_id)
             await handlers.rename(tx, tenant, row["list_id"], name, caller.user_id)
@@ -193,12 +203,12 @@ async def remove_list(
 async def _made(request: Request, tx: Tx, caller: Caller, name: str) -> UUID:
     most = settings_of(request).customer_lists_max
     if await lists.count_lists(tx, caller.tenant_id) >= most:
-        raise unprocessable("name", "too_many", f"a business has at most {most} lists", limit=most)
+        raise too_many_lists(most)
     list_id = uuid7()
     if not await lists.add_list(tx, caller.tenant_id, list_id, name, ListKind.KEPT, caller.user_id):
         # Somebody has made it this moment.
         found = await lists.list_named(tx, caller.tenant_id, name)
-        raise _taken(found) if found is not None else not_found("list")
+        raise list_exists(found) if found is not None else not_found("list")
     await emit(tx, audit.record(caller, "list-made", "list", str(list_id)))
     return list_id
 
@@ -269,11 +279,6 @@ async def _locked(tx: Tx, caller: Caller, ref: str) -> Record:
     if row is None:
         raise not_found("list")
     return row
-
-
-def _taken(row: Record) -> Problem:
-    detail = f"It is called '{row['name']}'. Capitals make no difference."
-    return conflict("list_exists", "There is a list of this name", detail, list_id=str(row["list_id"]))
 
 
 def _changed(row: Record, wanted: int | None) -> Problem:

@@ -82,6 +82,15 @@ class ImportRow:
     key: bytes
 
 
+@dataclass(frozen=True, slots=True)
+class RowKeys:
+    """Own fields of a row and its first number (0: none), with the index of its column."""
+
+    own_fields: Mapping[str, str]
+    number: int
+    column: int
+
+
 @dataclass(slots=True)
 class Repair:
     """What was undone in the cells of one column: how often, and the first row of it."""
@@ -136,6 +145,20 @@ class RowReader:
             return errors
         customer = Customer(first_name, last_name, mobiles, allow, consent, language, tags, own, time_zone, others)
         return self._keyed(row, customer, consent_given)
+
+    def read_keys(self, row: int, cells: Sequence[str]) -> RowKeys | list[RowError]:
+        """By what a customer is found, and nothing else of a row; or all that is wrong with it."""
+        errors: list[RowError] = []
+        cells = self._settled(row, cells, errors)
+        if errors:
+            return errors
+        own = self._own_fields(row, cells, errors)
+        number, column = 0, 0
+        for index in self._columns.mobiles:
+            found = self._number(row, index, cells, errors)
+            if found is not None and not number:
+                number, column = found.number, index
+        return errors or RowKeys(own, number, column)
 
     def _settled(self, row: int, cells: Sequence[str], errors: list[RowError]) -> Sequence[str]:
         """As many cells as the header has, each a text."""
@@ -196,25 +219,31 @@ class RowReader:
         mobiles: dict[int, Mobile] = {}
         others: dict[int, OtherNumber] = {}
         for index in self._columns.mobiles:
-            written = cells[index]
-            if not written or written.isspace():
-                continue
-            number = self._numbers.read_any(written)
-            if isinstance(number, NumberRefused):
-                header = self._columns.header[index]
-                errors.append(RowError(row, "mobile", header, number.code, number.message))
-                continue
+            number = self._number(row, index, cells, errors)
             if isinstance(number, Mobile):
                 mobiles.setdefault(number.number, number)
-            else:
+            elif number is not None:
                 others.setdefault(number.number, number)
-            repaired = repaired_number(written, number.number, trunk_zero=self._trunk_zero)
-            if repaired:
-                self._repaired(row, index, repaired)
         if len(mobiles) > MOBILES_MAX or len(others) > NUMBERS_MAX - MOBILES_MAX:
             message = f"A customer has at most {MOBILES_MAX} mobile numbers and {NUMBERS_MAX - MOBILES_MAX} others."
             errors.append(RowError(row, "mobile", "", "too_many", message))
         return tuple(mobiles.values()), tuple(others.values())
+
+    def _number(
+        self, row: int, index: int, cells: Sequence[str], errors: list[RowError]
+    ) -> Mobile | OtherNumber | None:
+        """What a cell of numbers holds; None for nothing, or for what is told to be none."""
+        written = cells[index]
+        if not written or written.isspace():
+            return None
+        number = self._numbers.read_any(written)
+        if isinstance(number, NumberRefused):
+            errors.append(RowError(row, "mobile", self._columns.header[index], number.code, number.message))
+            return None
+        repaired = repaired_number(written, number.number, trunk_zero=self._trunk_zero)
+        if repaired:
+            self._repaired(row, index, repaired)
+        return number
 
     def _names(self, row: int, cells: Sequence[str], errors: list[RowError]) -> tuple[str, str]:
         first_name = clean_value(self._cell("first_name", cells))

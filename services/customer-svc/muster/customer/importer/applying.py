@@ -5,7 +5,7 @@ is read.
 """
 
 import asyncio
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 from uuid import UUID
 
@@ -13,15 +13,16 @@ import orjson
 
 from muster.customer.domain.customers import NumberReader
 from muster.customer.domain.import_columns import Columns, read_header
-from muster.customer.domain.import_options import ImportOptions
+from muster.customer.domain.import_options import ImportOptions, Mode
 from muster.customer.domain.importing import Repair, RowError, repeated, unknown
+from muster.customer.domain.list_rows import Unlisted, unlisted
 from muster.customer.domain.suppression import Scope, Wish
 from muster.customer.handlers import consents
 from muster.customer.importer.blocks import Parsed, Plan, cells_of, options_of
 from muster.customer.importer.engine import Engine
 from muster.customer.importer.listing import ListLimits, fill
 from muster.customer.importer.reading import Of, end, problem_of
-from muster.customer.store import fields, import_rows, imports, reference, suppressions
+from muster.customer.store import fields, import_members, import_rows, imports, reference, suppressions
 from muster.customer.store import import_files as files
 from muster.customer.store.imports import Counts
 from muster.events import is_sandbox
@@ -128,7 +129,8 @@ class Applying:
         file, options = orjson.loads(job["file"]), options_of(orjson.loads(job["options"]))
         columns = read_header(file["header"], options.mapping, options.key_field)
         assert isinstance(columns, Columns), "a header that is refused is not applied"
-        await fields.keep_fields(tx, of[0], dict(columns.own), job["created_by"])
+        if options.mode is not Mode.UPLOAD:
+            await fields.keep_fields(tx, of[0], dict(columns.own), job["created_by"])
         if options.key_field:
             await import_rows.make_keys(tx, *of, options.key_field)
         await imports.progress(tx, *of, 1, Counts(), [])
@@ -140,6 +142,21 @@ class Applying:
 
 
 async def _apply(tx: Tx, of: Of, job: Record, read: Read, parsed: Parsed) -> None:
+    change = _meet if read.plan.options.mode is Mode.UPLOAD else _change
+    done, late = await change(tx, of, job, read, parsed)
+    wrong = sorted([*parsed.wrong, *late], key=_row)
+    refused = parsed.refused + cells_of(read.plan, read.first_row, read.text, {one.row for one in late})
+    await imports.save_errors(tx, *of, job["errors"], wrong)
+    await imports.save_rejected(tx, *of, refused)
+    repairs = _together(orjson.loads(job["repairs"]), parsed.repairs)
+    counts = replace(done, rejected=len(refused), errors=len(wrong))
+    await imports.progress(tx, *of, read.block + 1, counts, repairs)
+    for outcome in ("created", "updated", "unchanged", "rejected"):
+        metrics.import_rows.labels(outcome).inc(getattr(counts, outcome))
+
+
+async def _change(tx: Tx, of: Of, job: Record, read: Read, parsed: Parsed) -> tuple[Counts, list[RowError]]:
+    """Make customers of the rows; what became of them, and the rows that are left out now that they are looked up."""
     options = read.plan.options
     await import_rows.load(tx, parsed.rows, parsed.numbers)
     withdraws = await import_rows.some_withdrew(tx)
@@ -148,16 +165,18 @@ async def _apply(tx: Tx, of: Of, job: Record, read: Read, parsed: Parsed) -> Non
     done = await import_rows.apply(tx, *of, job["created_by"], options)
     if withdraws:
         await _stop(tx, of[0], job["created_by"], options)
-    late = [*map(repeated, done.repeated), *map(unknown, done.unknown)]
-    wrong = sorted([*parsed.wrong, *late], key=_row)
-    refused = parsed.refused + cells_of(read.plan, read.first_row, read.text, {one.row for one in late})
-    await imports.save_errors(tx, *of, job["errors"], wrong)
-    await imports.save_rejected(tx, *of, refused)
-    repairs = _together(orjson.loads(job["repairs"]), parsed.repairs)
-    counts = Counts(done.created, done.updated, done.unchanged, len(refused), len(wrong))
-    await imports.progress(tx, *of, read.block + 1, counts, repairs)
-    for outcome in ("created", "updated", "unchanged", "rejected"):
-        metrics.import_rows.labels(outcome).inc(getattr(counts, outcome))
+    return Counts(done.created, done.updated, done.unchanged), [
+        *map(repeated, done.repeated),
+        *map(unknown, done.unknown),
+    ]
+
+
+async def _meet(tx: Tx, of: Of, _job: Record, read: Read, parsed: Parsed) -> tuple[Counts, list[RowError]]:
+    """Find the customers whom the rows mean, and change none of them."""
+    header = read.plan.columns().header
+    left_out = await import_members.meet(tx, *of, parsed.rows)
+    late = [unlisted(one.row, Unlisted(one.why), header[one.column]) for one in left_out]
+    return Counts(unchanged=parsed.good - len(late)), late
 
 
 async def _stop(tx: Tx, tenant_id: UUID, by: str, options: ImportOptions) -> None:

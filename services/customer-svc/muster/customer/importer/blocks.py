@@ -18,6 +18,7 @@ from muster.customer.domain.files.reading import is_row, rows_of
 from muster.customer.domain.import_columns import Columns, read_header
 from muster.customer.domain.import_options import ImportOptions, Mode, Statement
 from muster.customer.domain.importing import ImportRow, Repair, RowError, RowReader, repeated
+from muster.customer.domain.list_rows import MemberReader, MemberRow
 
 _NULL: Final = "\\N"
 _FLAGS: Final = {True: "t", False: "f", None: _NULL}
@@ -78,8 +79,8 @@ def options_of(packed: Mapping[str, Any]) -> ImportOptions:
 
 @dataclass(slots=True)
 class Parsed:
-    """rows and numbers: what COPY takes (store.import_rows); wrong: what is wrong, by row; refused: the cells of those
-    rows, as the file has them."""
+    """rows and numbers: what COPY takes (store.import_rows, of an upload store.import_members); wrong: what is wrong,
+    by row; refused: the cells of those rows, as the file has them."""
 
     rows: bytes
     numbers: bytes
@@ -91,7 +92,8 @@ class Parsed:
 
 def parse(plan: Plan, first_row: int, text: bytes) -> Parsed:
     """Read a block. Of two rows with the same key the first is good."""
-    reader = RowReader(plan.columns(), plan.numbers, plan.options, plan.kinds)
+    how = plan.columns(), plan.numbers, plan.options, plan.kinds
+    reader = MemberReader(*how) if plan.options.mode is Mode.UPLOAD else RowReader(*how)
     rows, numbers = io.StringIO(), io.StringIO()
     seen: set[bytes] = set()
     parsed = Parsed(b"", b"", 0, [], [], [])
@@ -107,6 +109,10 @@ def parse(plan: Plan, first_row: int, text: bytes) -> Parsed:
             seen.add(row.key)
             parsed.good += 1
             _write(rows, numbers, number, row)
+        elif isinstance(row, MemberRow):
+            parsed.good += 1
+            key = f"\\\\x{row.key.hex()}" if row.key else _NULL
+            rows.write(f"{number}\t{row.number or _NULL}\t{key}\t{row.column}\n")
         else:
             parsed.wrong += row
             parsed.refused.append((number, storable(cells, records.taken)))

@@ -98,12 +98,18 @@ async def take_applying(tx: Tx, tenant_id: UUID, import_id: UUID) -> Record | No
     return await tx.fetchrow(_TAKEN, tenant_id, import_id)
 
 
-_IMPORTS = _ROW + "AND ($2::uuid IS NULL OR import_id < $2) ORDER BY import_id DESC LIMIT $3"
+_IMPORTS = (
+    _ROW
+    + """AND ($2::uuid IS NULL OR import_id < $2) AND (options ->> 'mode' IS NOT DISTINCT FROM 'upload') = $3
+ORDER BY import_id DESC LIMIT $4"""
+)
 
 
-async def page_of_imports(tx: Tx, tenant_id: UUID, before: UUID | None, limit: int) -> list[Record]:
-    """Imports, the newest first (their ids are in order of time)."""
-    return await tx.fetch(_IMPORTS, tenant_id, before, limit)
+async def page_of_imports(
+    tx: Tx, tenant_id: UUID, before: UUID | None, limit: int, *, uploads: bool = False
+) -> list[Record]:
+    """Imports, or the uploads of lists, the newest first (their ids are in order of time)."""
+    return await tx.fetch(_IMPORTS, tenant_id, before, uploads, limit)
 
 
 # Of each tenant what was begun, else what came first; the tenants behind the one served last come first.
