@@ -14,7 +14,9 @@ from typing import Any, Self, cast
 import httpx
 
 from muster.client import shapes
+from muster.client.errors import ApiError, NotConnected
 from muster.client.events import read_events
+from muster.client.importing import Importing, Pieces
 from muster.client.operating import Operating, encodable, segment
 
 TIMEOUT_S = 30.0
@@ -22,21 +24,6 @@ TRIES_MAX = 4
 RETRY_PAUSE_S = 0.25
 TOKEN_MARGIN_S = 30.0
 WATCH_RETRY_S = 2.0
-
-
-class ApiError(Exception):
-    """The API said no; `problem` is the RFC 9457 document, or what there was of an answer."""
-
-    def __init__(self, status: int, problem: Mapping[str, Any]) -> None:
-        self.status = status
-        self.problem = dict(problem)
-        self.code = str(problem.get("code", ""))
-        said = ": ".join(text for name in ("title", "detail") if (text := str(problem.get(name) or "")))
-        super().__init__(f"{status} {said}".strip())
-
-
-class NotConnected(Exception):
-    """Where Muster is, or as whom to speak to it, cannot be told."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +63,7 @@ class Connection:
 Query = str | int | list[str] | None
 
 
-class Muster(Operating):
+class Muster(Operating, Importing):
     """The API as one caller sees it. Every method raises ApiError where the API refuses; use it as a context."""
 
     def __init__(self, connection: Connection, *, transport: httpx.BaseTransport | None = None) -> None:
@@ -131,6 +118,11 @@ class Muster(Operating):
         """A GET whose answer is a file of any length, to be read as it comes."""
         with self._streamed(path, {"Accept": media_type}, _params(query)) as response:
             yield response
+
+    def upload(self, path: str, pieces: Pieces, headers: Mapping[str, str], **query: Query) -> Any:
+        """The JSON of a POST of a file."""
+        headers = {**headers, "Content-Length": str(pieces.size_bytes)}
+        return self._call("POST", path, content=pieces, headers=headers, params=_params(query))
 
     @contextmanager
     def _streamed(
@@ -196,37 +188,7 @@ class Muster(Operating):
             self._token_until = time.monotonic() + token["expires_in"] - TOKEN_MARGIN_S
         return self._token
 
-    # Customers and credits
-
-    def import_customers(self, content: bytes, **options: Query) -> shapes.Import:
-        """Import customers from a CSV, TSV or XLSX file, and wait for its end; rows that are wrong are listed by
-        `/v1/customers/imports/{id}/errors`. options: as the API has them (mode, match, list, consent, mapping …).
-
-        ApiError for a file that is refused as a whole.
-        """
-        begun = self.begin_import(content, **options)
-        for standing in self.watch_import(begun["id"]):
-            begun = standing
-        return begun
-
-    def begin_import(self, content: bytes, **options: Query) -> shapes.Import:
-        """Hand in a file of customers; it is imported in the background."""
-        headers = {"Content-Type": "application/octet-stream", "Idempotency-Key": str(uuid.uuid4())}
-        headers["Prefer"] = "respond-async"
-        answer = self._call("POST", "/v1/customers/imports", content=content, headers=headers, params=_params(options))
-        return cast(shapes.Import, answer)
-
-    def watch_import(self, import_id: str) -> Iterator[shapes.Import]:
-        """An import as it stands, again and again, until it has ended or waits to be started."""
-        while True:
-            standing = cast(shapes.Import, self.get(f"/v1/customers/imports/{segment(import_id)}"))
-            yield standing
-            if standing["state"] in ("done", "cancelled", "preview"):
-                return
-            problem = standing["problem"]
-            if problem is not None:
-                raise ApiError(422, {"title": "The file was refused", "detail": problem["message"], **problem})
-            time.sleep(RETRY_PAUSE_S)
+    # Credits
 
     def credits(self) -> shapes.Credits:
         """The account as it stands."""

@@ -8,7 +8,6 @@ from typing import NoReturn
 import httpx
 import typer
 
-from muster.client.api import ApiError, NotConnected
 from muster.client.commands import (
     bulk,
     carrier,
@@ -27,6 +26,7 @@ from muster.client.commands import (
     tenant,
     texts,
 )
+from muster.client.errors import ApiError, NotConnected
 
 app = typer.Typer(name="muster", no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
 app.command("parts")(texts.parts)

@@ -1,12 +1,13 @@
 """`muster customers import`: a file of customers, looked at first if somebody wants to, with its progress."""
 
+import io
 import json
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn
 
 from muster.client import shapes
 from muster.client.api import Connection, Muster
@@ -59,10 +60,13 @@ def import_file(
         "preview": "true" if preview else None,
         "file_name": None if file.name == "<stdin>" else Path(file.name).name[:200],
     }
-    with Muster(Connection.from_environment()) as muster:
-        begun = muster.begin_import(file.read(), **options)
+    # What comes through a pipe cannot be sent again from its start.
+    content = file if file.seekable() else io.BytesIO(file.read())
+    with Muster(Connection.from_environment()) as muster, _Bar() as bar:
+        begun = muster.begin_import(content, sent=bar.sent, **options)
         if watch or preview:
-            begun = _watch(muster, begun)
+            begun = _watched(muster, begun, bar)
+        bar.stop()
         if preview:
             _show_preview(muster, begun["id"], as_json=as_json)
             return
@@ -89,7 +93,10 @@ def start(
         body["mapping"] = mapping_of(columns)
     with Muster(Connection.from_environment()) as muster:
         begun = muster.post(f"/v1/customers/imports/{import_id}/start", body)
-        _show(muster, _watch(muster, begun) if watch else begun, rejected, as_json=as_json)
+        if watch:
+            with _Bar() as bar:
+                begun = _watched(muster, begun, bar)
+        _show(muster, begun, rejected, as_json=as_json)
 
 
 def cancel(import_id: str, as_json: AsJson = False) -> None:  # noqa: FBT002
@@ -116,19 +123,58 @@ def mapping_of(columns: list[str]) -> dict[str, str]:
     return said
 
 
-def _watch(muster: Muster, begun: shapes.Import) -> shapes.Import:
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TextColumn("{task.fields[more]}"))
-    console = Console(stderr=True)
-    bar = Progress(*columns, TimeElapsedColumn(), transient=True, console=console, disable=not console.is_terminal)
+class _Bar:
+    """A bar on a terminal: of the upload first, then of the bytes read and the rows applied."""
+
+    def __init__(self) -> None:
+        what, more = TextColumn("{task.description}"), TextColumn("{task.fields[more]}")
+        console = Console(stderr=True)
+        self._progress = Progress(
+            *(what, BarColumn(), TaskProgressColumn(), more, TimeElapsedColumn()),
+            transient=True,
+            console=console,
+            disable=not console.is_terminal,
+        )
+        self._task = self._progress.add_task("uploading", total=None, more="")
+
+    def __enter__(self) -> "_Bar":
+        self._progress.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()
+
+    def stop(self) -> None:
+        """Take it away."""
+        self._progress.stop()
+
+    def sent(self, gone: int, size: int) -> None:
+        """So many bytes have gone."""
+        self._progress.update(self._task, completed=gone, total=size, more=f"{gone >> 20:,} of {size >> 20:,} MiB")
+
+    def stands(self, standing: shapes.Import) -> None:
+        """How the import stands."""
+        done, total = "bytes_read", "bytes"
+        if standing["rows_total"] is not None:
+            done, total = "rows", "rows_total"
+        figures: Any = standing
+        more = f"{figures[done]:,} of {figures[total]:,} {'rows' if total == 'rows_total' else 'bytes'}"
+        more += f", {standing['rejected']:,} left out" if standing["rejected"] else ""
+        self._progress.update(
+            self._task, completed=figures[done], total=figures[total], description=figures["state"], more=more
+        )
+
+
+def _watched(muster: Muster, begun: shapes.Import, bar: _Bar) -> shapes.Import:
+    """An import once it has ended. Who ends the command ends no import: it says how to."""
     standing = begun
-    with bar:
-        task = bar.add_task(begun["state"], total=begun["bytes"], more="")
+    try:
         for standing in muster.watch_import(begun["id"]):
-            rows = standing["rows_total"] is not None
-            done, total = ("rows", "rows_total") if rows else ("bytes_read", "bytes")
-            more = f"{standing['rejected']:,} left out" if standing["rejected"] else ""
-            figures: Any = standing
-            bar.update(task, completed=figures[done], total=figures[total], description=figures["state"], more=more)
+            bar.stands(standing)
+    except KeyboardInterrupt:
+        bar.stop()
+        typer.echo(f"It is still being imported. To end that: muster customers cancel {begun['id']}", err=True)
+        raise typer.Exit(130) from None
     return standing
 
 
@@ -137,18 +183,24 @@ def _figures(standing: shapes.Import, *, as_json: bool) -> dict[str, Any]:
 
 
 def _show(muster: Muster, done: shapes.Import, rejected: Path | None, *, as_json: bool) -> None:
+    """What came of it; exit 1 where somebody has cancelled it."""
     show(_figures(done, as_json=as_json), as_json=as_json)
     for repair in () if as_json else done["repairs"]:
         where = f"{repair['count']:,} times, first in row {repair['first_row']}"
         typer.echo(f"{repair['column']}: {repair['message']} {where}")
-    if not done["rejected"]:
+    if done["rejected"]:
+        _give_back(muster, done["id"], rejected, as_json=as_json)
+    if done["state"] == "cancelled":
+        raise typer.Exit(1)
+
+
+def _give_back(muster: Muster, import_id: str, rejected: Path | None, *, as_json: bool) -> None:
+    path = f"/v1/customers/imports/{import_id}"
+    if rejected is None:
+        show_rows(muster.pages(f"{path}/errors"), ("row", "field", "column", "message"), as_json=as_json)
         return
-    if rejected is not None:
-        with muster.download(f"/v1/customers/imports/{done['id']}/rejected", "text/csv") as answer:
-            rejected.write_bytes(answer.read())
-        return
-    errors = muster.pages(f"/v1/customers/imports/{done['id']}/errors")
-    show_rows(errors, ("row", "field", "column", "message"), as_json=as_json)
+    with muster.download(f"{path}/rejected", "text/csv") as answer, rejected.open("wb") as file:
+        file.writelines(answer.iter_bytes())
 
 
 def _show_preview(muster: Muster, import_id: str, *, as_json: bool) -> None:

@@ -6,9 +6,10 @@ from typing import Annotated, Any, Literal
 
 import typer
 
-from muster.client.api import ApiError, Connection, Muster
+from muster.client.api import Connection, Muster
 from muster.client.commands.output import AsJson, show, show_rows
 from muster.client.commands.texts import text_from_stdin
+from muster.client.errors import ApiError
 
 app = typer.Typer(no_args_is_help=True, help="Single messages and reminders: send one, ask what became of it.")
 OPEN = ("queued", "submitting", "accepted", "unknown")
