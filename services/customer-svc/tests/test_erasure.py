@@ -6,7 +6,7 @@ from uuid import UUID
 import asyncpg
 import pytest
 from test_consents import OWN, add, say
-from test_withdrawals import record
+from test_withdrawals import ASK
 
 from muster.customer.domain.erasing import Frozen, Traces, without
 from muster.customer.handlers import erasing, facts
@@ -89,9 +89,12 @@ async def test_an_erased_person_is_found_nowhere_and_sends_and_suppressions_stan
     await salon.ask("POST", "/v1/messages", asked, Idempotency_Key="m1")
     stop = {"number": NUMBER, "scope": "all", "reason": "private words", "wording": "private words"}
     assert (await salon.ask("POST", "/v1/suppressions", stop)).status_code == 201
+    kept = {**OWN, "wording": "private words"}
+    await salon.ask("POST", f"/v1/customers/{ana}/consents", kept, Idempotency_Key="c1")
     saved = await salon.ask("PUT", "/v1/searches/one", {"query": f"number is {NUMBER}"})
     assert saved.status_code == 200, saved.text
-    request = await record(salon, scope="marketing", address=NUMBER, wording="private words")
+    asking = {**ASK, "scope": "marketing", "address": NUMBER, "wording": "private words"}
+    request = (await salon.ask("POST", "/v1/suppressions/requests", asking, Idempotency_Key="r1")).json()
     await salon.ask("POST", f"/v1/suppressions/requests/{request['id']}/apply", {"customer_id": ana})
     await salon.load(f"{NAME},Brandt,12,yes\n")
     before = await salon.bulk(bulk_id)

@@ -57,6 +57,9 @@ log.cleaner.dedupe.buffer.size=8388608
 log.cleaner.io.buffer.size=262144
 log.index.size.max.bytes=1048576
 metadata.max.idle.interval.ms=5000
+# What is too old goes within seconds of its time and not of five minutes.
+log.retention.check.interval.ms=5000
+log.initial.task.delay.ms=5000
 message.max.bytes=4194304
 replica.fetch.max.bytes=4194304
 """

@@ -19,6 +19,8 @@ _LAST_MS: Final = 253_402_300_799_000  # of the year 9999
 PERSONAL_TOPICS: Final = frozenset(topic.name for topic in TOPICS.values() if topic.personal == "number and text")
 """The topics whose events hold numbers and texts."""
 
+_HASH_BYTES: Final = 17
+
 Gone = Mapping[bytes, int]
 """When each number (by its hash) of one tenant was erased, in unix milliseconds."""
 
@@ -60,6 +62,8 @@ def blank_recipients(message: BulkRecipientsAttached, places: Collection[int]) -
 def _from_recipients(message: BulkRecipientsAttached, gone: Gone) -> bool:
     if len(message.number_hash) != len(message.seq):
         raise ValueError("columns of different lengths")
+    for one in message.number_hash:
+        _check(one)
     born = born_unix_ms(UUID(message.bulk_id))
     named = (place for place, one in enumerate(message.number_hash) if born <= gone.get(one, -1))
     places = [place for place in named if not message.number or message.number[place]]
@@ -68,7 +72,13 @@ def _from_recipients(message: BulkRecipientsAttached, gone: Gone) -> bool:
     return bool(places)
 
 
+def _check(number_hash: bytes) -> None:
+    if len(number_hash) != _HASH_BYTES:
+        raise ValueError("a number without its hash")
+
+
 def _from_received(message: SmsReceived, gone: Gone) -> bool:
+    _check(message.number_hash)
     if not message.number or message.received_at_unix_ms > gone.get(message.number_hash, -1):
         return False
     message.number = message.text = ""
@@ -76,6 +86,7 @@ def _from_received(message: SmsReceived, gone: Gone) -> bool:
 
 
 def _from_answer(message: AnswerRequested, gone: Gone) -> bool:
+    _check(message.number_hash)
     if not message.number or message.at_unix_ms > gone.get(message.number_hash, -1):
         return False
     message.number = message.text = ""

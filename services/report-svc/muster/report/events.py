@@ -199,5 +199,5 @@ def opted(received: Received[OptOutReceived]) -> tuple[Any, ...]:
 def written(received: Received[SmsReceived], gone: Gone) -> tuple[Any, ...]:
     """tenant, inbound, text (None of who was erased since), received_at, number_hash."""
     m = received.message
-    text = None if PERSONAL_TYPES["SmsReceived"](m, gone) else m.text
+    text = None if gone and PERSONAL_TYPES["SmsReceived"](m, gone) else m.text
     return UUID(m.tenant_id), UUID(m.inbound_id), text, at(m.received_at_unix_ms), m.number_hash

@@ -64,6 +64,7 @@ class ConsentOut(Model):
 class RecordedOut(ConsentOut):
     """The word, with the ids of the suppressions that a withdrawal has made, or a new consent lifted."""
 
+    customer_id: int
     suppressed: list[str]
     lifted: list[str]
 
@@ -124,6 +125,7 @@ async def record_consent(
         versions = await store.last_version(tx, caller.tenant_id, customer_id)
         return 201, RecordedOut(
             **_out(versions).model_dump(),
+            customer_id=customer_id,
             suppressed=[one.number_hash.hex() for one in recorded.suppressions if one.suppressed],
             lifted=[one.number_hash.hex() for one in recorded.suppressions if not one.suppressed],
         )

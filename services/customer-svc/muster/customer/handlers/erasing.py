@@ -6,7 +6,7 @@ that somebody else has too is forgotten here and elsewhere as far as it is of be
 on.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import Final
 from uuid import UUID
 
@@ -51,9 +51,16 @@ async def erase(
     await erasures.add(tx, tenant_id, erasure_id, ids or [customer_id], ground, by, told)
     await _say(tx, tenant_id, erasure_id, sorted(hashes))
     await customers.remove_customer(tx, tenant_id, customer_id)
-    words = {f'"+{number}"' for number in numbers} | {f'"id":{one},"version":' for one in ids}
-    await erasure.blank_answers(tx, tenant_id, words | {f'"customer_id":{one},' for one in ids})
+    requests = await traces.requests_of(tx, tenant_id, hashes)
+    await erasure.blank_answers(tx, tenant_id, _in_answers(ids or [customer_id], numbers, requests))
     return erasure_id
+
+
+def _in_answers(ids: Sequence[int], numbers: Collection[int], requests: Collection[UUID]) -> set[str]:
+    """What an answer of this API holds that is about the person."""
+    members = ('"id":{},"version":', '"customer_id":{},', '"customer_id":{}}}')
+    of_ids = {member.format(one) for one in ids for member in members}
+    return of_ids | {f'"+{number}"' for number in numbers} | {f'"{request_id}"' for request_id in requests}
 
 
 async def _say(tx: Tx, tenant_id: UUID, erasure_id: UUID, hashes: Sequence[bytes]) -> None:

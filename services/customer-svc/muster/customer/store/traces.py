@@ -36,6 +36,14 @@ async def said_of(tx: Tx, tenant_id: UUID, customer_ids: Sequence[int]) -> list[
     return await tx.fetch(_SAID_OF, tenant_id, list(customer_ids))
 
 
+_REQUESTS: Final = "SELECT request_id FROM withdrawal_request WHERE tenant_id = $1 AND number_hashes && $2::bytea[]"
+
+
+async def requests_of(tx: Tx, tenant_id: UUID, hashes: Collection[bytes]) -> list[UUID]:
+    """Withdrawals that waited and were applied to these numbers."""
+    return [row["request_id"] for row in await tx.fetch(_REQUESTS, tenant_id, list(hashes))]
+
+
 # Memberships are kept in arrays without an index: they are looked through, for the few who ask. A send that was begun
 # after the erasure is about somebody who came back.
 _FROZEN: Final = """
