@@ -101,6 +101,9 @@ def _told(what: str, found: dict[str, Any]) -> dict[str, Any]:
 # -- import -----------------------------------------------------------------------------------------------------------
 
 
+_STATED: Final = "consent=express&consent_wording=Text+me+offers&consent_source=till"
+
+
 def imported(system: System, tenant_id: UUID, file: Path, kind: str) -> dict[str, Any]:
     """A file of customers, from the first byte of the upload to the last row."""
     api, rows = system.api(tenant_id), 0
@@ -108,7 +111,12 @@ def imported(system: System, tenant_id: UUID, file: Path, kind: str) -> dict[str
         began = time.monotonic()
         length = str(file.stat().st_size)
         job = api.ask(
-            "POST", "/v1/customers/imports", content, Content_Type=kind, Content_Length=length, Prefer="respond-async"
+            "POST",
+            f"/v1/customers/imports?{_STATED}",
+            content,
+            Content_Type=kind,
+            Content_Length=length,
+            Prefer="respond-async",
         )
         uploaded_s = time.monotonic() - began
         read_s = 0.0
