@@ -256,6 +256,33 @@ async def test_the_evidence_of_one_consent_is_a_file_whose_chain_can_be_checked(
     assert (await salon.ask("GET", path, by="other")).status_code == 404
 
 
+async def test_the_evidence_follows_who_was_merged_and_a_stop_names_its_message(
+    salon: Any, settings: CustomerSettings
+) -> None:
+    ana, bob = await add(salon, allow_bulk_sms=True), await add(salon, "0412 000 002", first_name="Bob")
+    await say(salon, bob, **OWN)
+    await salon.hear(handlers.on_opt_out_received, opt_out(salon, hash_of(salon, settings, "+61412000002"), "in-7"))
+    merged = await salon.ask("POST", f"/v1/customers/{ana}/merge", {"customer_id": bob})
+    assert merged.status_code == 200, merged.text
+    path = "/v1/customers/{}/consents/evidence"
+    file = (await salon.ask("GET", path.format(ana))).json()
+    [old] = file["merged"]
+    assert (old["customer_id"], old["chain"]["whole"]) == (bob, True)
+    assert [one["kind"] for one in old["consents"]] == ["express", "withdrawn"]
+    assert [(one["source"], one["inbound_id"]) for one in file["suppressions"]] == [("reply", "in-7")]
+    rows = list(csv.DictReader(io.StringIO((await salon.ask("GET", path.format(ana), Accept="text/csv")).text)))
+    assert {row["customer_id"] for row in rows if row["record"] == "consent"} == {str(ana), str(bob)}
+    page = (await salon.ask("GET", path.format(ana), Accept="text/plain")).text
+    assert f"Merged into this one: customer {bob}\nChain of versions: whole: 2 versions" in page
+    assert "inbound id: in-7" in page
+    assert (await salon.ask("GET", path.format(bob))).json()["merged_into"] == ana
+    exported = (await salon.ask("GET", f"/v1/customers/{ana}/export")).json()
+    assert [one["customer_id"] for one in exported["merged"]] == [bob]
+    [stopped] = (await salon.ask("GET", "/v1/suppressions")).json()["items"]
+    [said] = (await salon.ask("GET", f"/v1/suppressions/{stopped['id']}")).json()["items"]
+    assert said["inbound_id"] == "in-7"
+
+
 async def test_the_evidence_outlives_the_customer_and_shows_what_was_tampered_with(salon: Any) -> None:
     ana = await add(salon, allow_bulk_sms=True)
     await say(salon, ana, **OWN)

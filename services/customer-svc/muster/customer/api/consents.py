@@ -8,31 +8,29 @@ from pydantic import Field
 
 from muster.customer.api.common import e164, problem_of, reader_of, tenant_of
 from muster.customer.api.customer_changes import refuse_changed
-from muster.customer.api.evidence import FORMATS, Evidence, format_of
+from muster.customer.api.evidence import FORMATS, format_of
+from muster.customer.api.gathered import evidence_of
 from muster.customer.api.suppressions import ScopeWord
 from muster.customer.api.words import EvidenceIn
-from muster.customer.domain.consent import Version, first_broken
+from muster.customer.domain.consent import Version
 from muster.customer.domain.customers import Consent
 from muster.customer.domain.refusal import Refusal
 from muster.customer.domain.suppression import Scope
 from muster.customer.handlers import consents as handlers
 from muster.customer.store import consents as store
 from muster.customer.store import customers
-from muster.kit import audit, clock
+from muster.kit import audit
 from muster.kit.auth import ANY_TENANT_ROLE, Caller, Tx, requires, tenant_tx
 from muster.kit.http import Model
 from muster.kit.idempotency import Once, idempotent
 from muster.kit.outbox import emit
 from muster.kit.pages import CursorText, Limit, Page, decode_cursor, page_of
-from muster.kit.pg import Record
 from muster.kit.problems import not_found, unprocessable
 from muster.text import NumberRefused
 
 router = APIRouter(prefix="/v1/customers/{customer_id}/consents")
 
 CustomerId = Annotated[int, Path(ge=1, le=2**63 - 1)]
-# A file is made in memory; nobody's consent changes that often.
-_VERSIONS_MAX = 10_000
 
 
 class ConsentIn(EvidenceIn):
@@ -141,33 +139,13 @@ async def consent_evidence(
     tx: Annotated[Tx, tenant_tx],
 ) -> Response:
     """All that is kept on the consent of one customer, as a file: JSON, or by `Accept` CSV or a text to print. It holds
-    the words with their chain of hashes, whether none is missing, and what was said of the numbers."""
-    tenant = await tenant_of(request, tx, caller.tenant_id)
-    versions = await store.page_of_versions(tx, caller.tenant_id, customer_id, 0, _VERSIONS_MAX)
-    row = await customers.customer_of(tx, caller.tenant_id, customer_id)
-    if row is None and not versions:
-        raise not_found("customer")
-    evidence = Evidence(
-        tenant_id=caller.tenant_id,
-        business=tenant.name,
-        customer_id=customer_id,
-        name=None if row is None else f"{row['first_name']} {row['last_name']}".strip(),
-        numbers=_numbers(row),
-        made_at=clock.now(),
-        made_by=caller.user_id,
-        first_broken=first_broken(caller.tenant_id, customer_id, versions),
-        versions=versions,
-        suppressions=await store.suppressions_of(tx, caller.tenant_id, customer_id, _VERSIONS_MAX),
-    )
+    the words with their chain of hashes, whether none is missing, those on customers who were merged into this one, and
+    what was said of the numbers."""
+    _, evidence = await evidence_of(request, tx, caller, customer_id)
     await emit(tx, audit.record(caller, "consent-evidence-exported", "customer", str(customer_id)))
     made = format_of(request.headers.get("accept", ""))
     headers = {"Content-Disposition": f'attachment; filename="consent-{customer_id}.{made.suffix}"'}
     return Response(made.render(evidence), media_type=made.media_type, headers=headers)
-
-
-def _numbers(row: Record | None) -> list[tuple[str, bytes]]:
-    pairs = () if row is None else zip(row["numbers"], row["hashes"], strict=True)
-    return [(e164(number), bytes(number_hash)) for number, number_hash in pairs]
 
 
 def _out(one: Version) -> ConsentOut:

@@ -27,30 +27,22 @@ _VERSION: Final = (
 )
 _MADE: Final = ("number", "at", "salt", "personal_hash", "hash")
 _SUPPRESSION: Final = (
-    *("number", "version", "suppressed", "scope", "at", "source", "reason", "wording", "address", "recorded_by"),
-    "recorded_at",
+    *("number", "version", "suppressed", "scope", "at", "source", "inbound_id", "reason", "wording", "address"),
+    *("recorded_by", "recorded_at"),
 )
 _FORMULA: Final = "=+-@\t\r"
 
 
 @dataclass(frozen=True, slots=True)
-class Evidence:
-    """What the file says. name None: the customer was removed. first_broken: the first version that is missing or was
-    changed, None where the chain is whole."""
+class Chain:
+    """The words that were kept under one id. first_broken: the first that is missing or was changed; None: none is."""
 
-    tenant_id: UUID
-    business: str
     customer_id: int
-    name: str | None
-    numbers: Sequence[tuple[str, bytes]]
-    made_at: datetime
-    made_by: str
-    first_broken: int | None
     versions: Sequence[Version]
-    suppressions: Sequence[Record]
+    first_broken: int | None
 
     @property
-    def chain(self) -> str:
+    def said(self) -> str:
         """Whether all words are there as they were written."""
         if self.first_broken is None:
             return f"whole: {len(self.versions)} versions without a gap, each as it was written"
@@ -71,6 +63,23 @@ class Evidence:
             for one in self.versions
         ]
 
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """What the file says. name None: the customer was removed. merged: the words on those who were merged into the
+    customer, under the ids that they had; merged_into: who this customer is now."""
+
+    tenant_id: UUID
+    business: str
+    name: str | None
+    numbers: Sequence[tuple[str, bytes]]
+    made_at: datetime
+    made_by: str
+    chain: Chain
+    merged: Sequence[Chain]
+    merged_into: int | None
+    suppressions: Sequence[Record]
+
     @property
     def stops(self) -> list[dict[str, Any]]:
         """What was said of the numbers; number null: one that the customer has no more, or whose words are gone."""
@@ -84,6 +93,7 @@ class Evidence:
                 "scope": "all" if row["scope"] == Scope.ALL else "marketing",
                 "at": row["given_at"],
                 "source": row["source"],
+                "inbound_id": row["inbound_id"],
                 "reason": row["reason"],
                 "wording": row["wording"],
                 "address": row["address"],
@@ -99,50 +109,69 @@ def as_json(evidence: Evidence) -> bytes:
     document = {
         "tenant_id": evidence.tenant_id,
         "business": evidence.business,
-        "customer_id": evidence.customer_id,
+        "customer_id": evidence.chain.customer_id,
+        "merged_into": evidence.merged_into,
         "name": evidence.name,
         "numbers": [number for number, _ in evidence.numbers],
         "made_at": evidence.made_at,
         "made_by": evidence.made_by,
-        "chain": {"whole": evidence.first_broken is None, "first_broken": evidence.first_broken, "how": HOW_TO_CHECK},
-        "consents": evidence.words,
+        **_chained(evidence.chain),
+        "merged": [{"customer_id": one.customer_id, **_chained(one)} for one in evidence.merged],
         "suppressions": evidence.stops,
     }
     return orjson.dumps(document, option=orjson.OPT_INDENT_2 | orjson.OPT_UTC_Z | orjson.OPT_APPEND_NEWLINE)
+
+
+def _chained(chain: Chain) -> dict[str, Any]:
+    first = chain.first_broken
+    return {"chain": {"whole": first is None, "first_broken": first, "how": HOW_TO_CHECK}, "consents": chain.words}
 
 
 def as_csv(evidence: Evidence) -> bytes:
     """A row for each word, then a row for each word on a number; RFC 4180, no cell is read as a formula."""
     text = io.StringIO(newline="")
     writer = csv.writer(text)
-    columns = ("record", *dict.fromkeys((*_VERSION, *_SUPPRESSION)))
+    columns = ("record", "customer_id", *dict.fromkeys((*_VERSION, *_SUPPRESSION)))
     writer.writerow(columns)
-    for record, rows in (("consent", evidence.words), ("suppression", evidence.stops)):
-        writer.writerows([safe_cell({"record": record, **row}.get(name)) for name in columns] for row in rows)
+    rows = [
+        {"record": "consent", "customer_id": chain.customer_id, **word}
+        for chain in (evidence.chain, *evidence.merged)
+        for word in chain.words
+    ]
+    rows += [{"record": "suppression", **stop} for stop in evidence.stops]
+    writer.writerows([safe_cell(row.get(name)) for name in columns] for row in rows)
     return text.getvalue().encode()
 
 
 def as_text(evidence: Evidence) -> bytes:
     """A page to print."""
     lines = [
-        f"Evidence of consent of customer {evidence.customer_id}",
+        f"Evidence of consent of customer {evidence.chain.customer_id}",
         f"Business: {evidence.business} ({evidence.tenant_id})",
         f"Customer: {'removed' if evidence.name is None else evidence.name}",
         f"Numbers: {', '.join(number for number, _ in evidence.numbers) or 'none'}",
         f"Made: {_shown(evidence.made_at)} by {evidence.made_by}",
-        f"Chain of versions: {evidence.chain}",
+        *([f"Merged into: customer {evidence.merged_into}"] if evidence.merged_into else []),
+        *_words_of(evidence.chain),
     ]
-    for one in evidence.words:
-        about = one["number"] or "all numbers"
-        lines += ["", f"{one['version']}. {one['kind']} ({about}), given {_shown(one['at'])}"]
-        lines += _named(one, ("how", "wording", "given_by", "address", "source", "recorded_by", "recorded_at"))
-        lines += _named(one, ("salt", "personal_hash", "hash"))
+    for chain in evidence.merged:
+        lines += ["", f"Merged into this one: customer {chain.customer_id}", *_words_of(chain)]
     lines += ["", "Suppressions of the numbers" if evidence.stops else "No number was ever suppressed."]
     for one in evidence.stops:
         state = f"stopped ({one['scope']})" if one["suppressed"] else "lifted"
         lines += ["", f"{one['number'] or one['number_hash']}, {one['version']}. {state}"]
-        lines += _named(one, ("at", "source", "reason", "wording", "address", "recorded_by", "recorded_at"))
+        lines += _named(one, _SUPPRESSION[4:])
     return ("\n".join((*lines, "", HOW_TO_CHECK)) + "\n").encode()
+
+
+def _words_of(chain: Chain) -> list[str]:
+    lines = [f"Chain of versions: {chain.said}"]
+    for one in chain.words:
+        about = one["number"] or "all numbers"
+        lines += ["", f"{one['version']}. {one['kind']} ({about}), given {_shown(one['at'])}"]
+        lines += _named(one, ("how", "wording", "given_by", "address", "source", "recorded_by", "recorded_at"))
+        lines += _named(one, ("salt", "personal_hash", "hash"))
+    return lines
 
 
 def _named(one: dict[str, Any], names: Sequence[str]) -> list[str]:

@@ -9,23 +9,21 @@ from typing import Annotated, Any, Final
 import orjson
 from fastapi import APIRouter, Path, Request, Response
 
-from muster.customer.api.common import e164, tenant_of
+from muster.customer.api.common import e164
 from muster.customer.api.customer_shapes import shown
 from muster.customer.api.evidence import Evidence, safe_cell
+from muster.customer.api.gathered import ROWS_MAX, evidence_of
 from muster.customer.domain.audience import Reason
-from muster.customer.domain.consent import first_broken
 from muster.customer.events import MessageKind
-from muster.customer.store import consents, customers, lists, persons
-from muster.kit import audit, clock
+from muster.customer.store import customers, lists, persons
+from muster.kit import audit
 from muster.kit.auth import SENDERS, Caller, Tx, requires, tenant_tx
 from muster.kit.outbox import emit
 from muster.kit.pg import Record
-from muster.kit.problems import not_found
 
 router = APIRouter(prefix="/v1/customers/{customer_id}/export")
 
 CustomerId = Annotated[int, Path(ge=1, le=2**63 - 1)]
-_ROWS_MAX: Final = 10_000
 _ELSEWHERE: Final = (
     "What became of each message is in the report (GET /v1/reports/sms by the number), and what the person wrote in the"
     " inbox (GET /v1/conversations)."
@@ -42,44 +40,30 @@ async def export_person(
     """All that is held here on one person: as JSON, or with `Accept: text/csv` as rows of section, entry, field and
     value. It holds the customer, their lists, who changed what, every word on consent, what stopped the numbers, and
     the sends that they were asked for, with the reason why they are in or out. At most 10,000 entries of each kind."""
-    row = await customers.customer_of(tx, caller.tenant_id, customer_id)
-    versions = await consents.page_of_versions(tx, caller.tenant_id, customer_id, 0, _ROWS_MAX)
-    if row is None and not versions:
-        raise not_found("customer")
-    evidence = Evidence(
-        tenant_id=caller.tenant_id,
-        business=(await tenant_of(request, tx, caller.tenant_id)).name,
-        customer_id=customer_id,
-        name=None,
-        numbers=[] if row is None else [(e164(n), h) for n, h in zip(row["numbers"], row["hashes"], strict=True)],
-        made_at=clock.now(),
-        made_by=caller.user_id,
-        first_broken=first_broken(caller.tenant_id, customer_id, versions),
-        versions=versions,
-        suppressions=await consents.suppressions_of(tx, caller.tenant_id, customer_id, _ROWS_MAX),
-    )
+    row, evidence = await evidence_of(request, tx, caller, customer_id)
     document = await _document(tx, row, evidence)
     await emit(tx, audit.record(caller, "person-exported", "customer", str(customer_id)))
     return _file(document, customer_id, as_csv="text/csv" in request.headers.get("accept", ""))
 
 
 async def _document(tx: Tx, row: Record | None, evidence: Evidence) -> dict[str, Any]:
-    whose = evidence.tenant_id, evidence.customer_id
+    whose = evidence.tenant_id, evidence.chain.customer_id
     return {
         "business": evidence.business,
-        "customer_id": evidence.customer_id,
+        "customer_id": evidence.chain.customer_id,
         "made_at": evidence.made_at,
         "made_by": evidence.made_by,
         "elsewhere": _ELSEWHERE,
         "customer": None if row is None else shown(row).model_dump(),
-        "lists": _dicts(await lists.lists_of_customer(tx, *whose, _ROWS_MAX)),
-        "changes": _dicts(await customers.changes_since(tx, *whose, 0, _ROWS_MAX)),
-        "consents": evidence.words,
-        "consents_whole": evidence.first_broken is None,
+        "lists": _dicts(await lists.lists_of_customer(tx, *whose, ROWS_MAX)),
+        "changes": _dicts(await customers.changes_since(tx, *whose, 0, ROWS_MAX)),
+        "consents": evidence.chain.words,
+        "consents_whole": all(one.first_broken is None for one in (evidence.chain, *evidence.merged)),
+        "merged": [{"customer_id": one.customer_id, "consents": one.words} for one in evidence.merged],
         "suppressions": evidence.stops,
         "undeliverable": _dicts(await persons.failures_of(tx, *whose)),
-        "withdrawal_requests": _dicts(await persons.requests_of(tx, *whose, _ROWS_MAX)),
-        "sends": [_send(one) for one in await persons.sends_of(tx, *whose, _ROWS_MAX)],
+        "withdrawal_requests": _dicts(await persons.requests_of(tx, *whose, ROWS_MAX)),
+        "sends": [_send(one) for one in await persons.sends_of(tx, *whose, ROWS_MAX)],
     }
 
 

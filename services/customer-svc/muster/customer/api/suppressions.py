@@ -65,12 +65,14 @@ class SuppressionOut(Model):
 
 
 class VersionOut(Model):
-    """One word on a number. at: when it was given; recorded_by: a person's or key's id, empty where it came in."""
+    """One word on a number. at: when it was given; recorded_by: a person's or key's id, empty where it came in;
+    inbound_id: of the message that asked for it, as it stands in the inbox."""
 
     version: int
     suppressed: bool
     scope: ScopeWord
     source: str
+    inbound_id: str
     reason: str
     wording: str
     at: datetime | None
@@ -235,6 +237,7 @@ def _version(row: Record) -> VersionOut:
         suppressed=row["suppressed"],
         scope=_word(row["scope"]),
         source=row["source"],
+        inbound_id=row["inbound_id"],
         reason=row["reason"],
         wording=row["wording"],
         at=row["given_at"],

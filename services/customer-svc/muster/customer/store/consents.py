@@ -158,17 +158,25 @@ async def page_of_versions(tx: Tx, tenant_id: UUID, customer_id: int, after: int
 
 
 _SUPPRESSIONS: Final = """
-SELECT number_hash, version, suppressed, scope, source, reason, wording, given_at, address, changed_by, changed_at
+SELECT number_hash, version, suppressed, scope, source, inbound_id, reason, wording, given_at, address, changed_by,
+    changed_at
 FROM suppression_version WHERE tenant_id = $1 AND number_hash IN (
-    SELECT number_hash FROM consent_version WHERE tenant_id = $1 AND customer_id = $2 AND number_hash IS NOT NULL
-    UNION SELECT number_hash FROM customer_number WHERE tenant_id = $1 AND customer_id = $2)
+    SELECT number_hash FROM consent_version
+    WHERE tenant_id = $1 AND customer_id = ANY ($2::bigint[]) AND number_hash IS NOT NULL
+    UNION SELECT number_hash FROM customer_number WHERE tenant_id = $1 AND customer_id = ANY ($2::bigint[]))
 ORDER BY number_hash, version LIMIT $3
 """
+_MERGED: Final = "SELECT customer_id FROM customer WHERE tenant_id = $1 AND merged_into = $2 ORDER BY customer_id"
 
 
-async def suppressions_of(tx: Tx, tenant_id: UUID, customer_id: int, limit: int) -> list[Record]:
-    """Every version of the suppressions of the numbers that a customer has, or of which words were kept."""
-    return await tx.fetch(_SUPPRESSIONS, tenant_id, customer_id, limit)
+async def suppressions_of(tx: Tx, tenant_id: UUID, customer_ids: Sequence[int], limit: int) -> list[Record]:
+    """Every version of the suppressions of the numbers that customers have, or of which words were kept."""
+    return await tx.fetch(_SUPPRESSIONS, tenant_id, list(customer_ids), limit)
+
+
+async def merged_into(tx: Tx, tenant_id: UUID, customer_id: int) -> list[int]:
+    """Those who were merged into a customer: words that were said before that are kept under their ids."""
+    return [row["customer_id"] for row in await tx.fetch(_MERGED, tenant_id, customer_id)]
 
 
 _LAST: Final = _VERSIONS.replace("version > $3 ORDER BY version LIMIT $4", "version > 0 ORDER BY version DESC LIMIT 1")

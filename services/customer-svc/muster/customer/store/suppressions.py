@@ -144,7 +144,7 @@ async def page_of_suppressions(
 
 
 _VERSIONS = """
-SELECT version, suppressed, scope, source, reason, wording, given_at, address, changed_by, changed_at
+SELECT version, suppressed, scope, source, inbound_id, reason, wording, given_at, address, changed_by, changed_at
 FROM suppression_version WHERE tenant_id = $1 AND number_hash = $2 AND version > $3 ORDER BY version LIMIT $4
 """
 
