@@ -8,7 +8,7 @@ import httpx
 import pytest
 
 from muster.client import Connection, Muster
-from muster.client.commands import bulk, main
+from muster.client.commands import bulk, main, why
 
 Run = Callable[..., int]
 BULK = "0198f2a0-0000-7000-8000-000000000001"
@@ -28,6 +28,11 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, str, Any]]:
             message = {"seq": 3, "parts": 1, "credits": 2, "submitted_at": "2026-11-26T20:00:00Z"}
             given = {"id": BULK, "answer": "charge", "messages": 1, "credits": 2}
             return httpx.Response(200, json=given if body else {"items": [message], "next_cursor": None})
+        if "/customers" in path:
+            told = {"customer_id": 17, "outcome": "texted", "report": f"/v1/messages/{BULK}-1"}
+            return httpx.Response(200, json={"items": [told]} if path.endswith("/customers") else told)
+        if path.startswith("/v1/messages/"):
+            return httpx.Response(200, json={"status": "delivered"})
         return httpx.Response(200, json={"id": BULK, "recipients": 2, "credits": 2, "state": "closed"})
 
     def muster(_: Connection) -> Muster:
@@ -35,7 +40,8 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, str, Any]]:
 
     for name in ("URL", "CLIENT_ID", "CLIENT_SECRET"):
         monkeypatch.setenv(f"MUSTER_{name}", "http://muster")
-    monkeypatch.setattr(bulk, "Muster", muster)
+    for module in (bulk, why):
+        monkeypatch.setattr(module, "Muster", muster)
     return seen
 
 
@@ -109,3 +115,66 @@ def test_unknown_messages_are_listed_and_answered(
 
     path = f"/v1/bulk-sms/{BULK}/unknown"
     assert asked == [("GET", path, None), ("POST", path, {"answer": "charge", "reason": "seen"})]
+
+
+@pytest.mark.parametrize(
+    ("options", "audience"),
+    [
+        ((), {"all": True}),
+        (("--to", "all"), {"all": True}),
+        (("--to", "tag:vip", "--to", "tag:new"), {"tags": ["vip", "new"]}),
+        (("--to", "list:Regulars", "--to", "search:Lapsed"), {"lists": ["Regulars"], "saved_search": "Lapsed"}),
+        (("--to", "last visit before 2026-05-01"), {"query": "last visit before 2026-05-01"}),
+        (
+            ("--exclude", "messaged:7", "--exclude", "cap:4/30", "--exclude", "seen:last visit=2026-05-01"),
+            {
+                "all": True,
+                "exclude": {
+                    "messaged_in_days": 7,
+                    "cap": {"messages": 4, "days": 30},
+                    "seen_since": {"field": "last visit", "since": "2026-05-01"},
+                },
+            },
+        ),
+        (
+            ("--to", "tag:vip", "--exclude", "list:Staff", "--exclude", "number starts with 0400"),
+            {"tags": ["vip"], "exclude": {"lists": ["Staff"], "query": "number starts with 0400"}},
+        ),
+    ],
+)
+def test_whom_a_send_is_for_and_whom_it_excludes_is_said_by_options(
+    asked: list[tuple[str, str, Any]], options: tuple[str, ...], audience: dict[str, Any]
+) -> None:
+    assert run("quote", "Hello", "--json", *options) == 0
+    assert asked == [("POST", "/v1/quotes", {"text": "Hello", "audience": audience})]
+    assert run("send", "Hello", "--yes", "--no-watch", "--json", *options) == 0
+    assert asked[1][2] == asked[0][2]
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        ("--to", "all", "--to", "tag:vip"),
+        ("--to", "one query", "--to", "another"),
+        ("--to", "tag:"),
+        ("--exclude", "messaged:week"),
+        ("--exclude", "cap:4"),
+        ("--exclude", "seen:2026-05-01"),
+    ],
+)
+def test_an_audience_that_is_not_clear_is_asked_of_nobody(
+    asked: list[tuple[str, str, Any]], options: tuple[str, ...]
+) -> None:
+    assert run("quote", "Hello", *options) == 2
+    assert asked == []
+
+
+def test_why_somebody_got_it_is_told_by_customer_or_by_number(
+    asked: list[tuple[str, str, Any]], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run("why", BULK, "17", "--json") == 0
+    assert json.loads(capsys.readouterr().out)["status"] == "delivered"
+    assert run("why", BULK, "0412 000 001", "--json") == 0
+    assert [one["customer_id"] for one in json.loads(capsys.readouterr().out)["items"]] == [17]
+    customers, message = f"/v1/bulk-sms/{BULK}/customers", f"/v1/messages/{BULK}-1"
+    assert [path for _, path, _ in asked] == [f"{customers}/17", message, customers, message]

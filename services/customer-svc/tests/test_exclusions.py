@@ -190,7 +190,7 @@ async def messaged(salon: Any, lefts: list[int], days_ago: float = 0, **members:
     await salon.plan()
     await story.left(lefts)
     at = datetime.now(UTC) - timedelta(days=days_ago)
-    counts = {name: lefts.count(left) for left, name in NAMES.items()}
+    counts: dict[str, Any] = {name: lefts.count(left) for left, name in NAMES.items()}
     last = int(at.timestamp() * 1000)
     word = BulkSmsAccounted(**story.ids, version=1, closed=True, last_submit_unix_ms=last, **counts)
     await salon.hear(handlers.on_bulk_sms_accounted, word)

@@ -138,6 +138,24 @@ async def test_sql_in_a_query_is_a_text_that_nobody_has(people: Any, query: str)
     assert await people.count("customer") == len(PEOPLE)
 
 
+async def test_consent_is_that_of_a_number_where_words_were_said_of_it_alone(people: Any) -> None:
+    rows = (await people.ask("GET", "/v1/customers")).json()["items"]
+    bob = next(one for one in rows if one["first_name"] == "Bob")
+    assert await found(people, "consent is express or consent is inferred") == "Ana Bob"
+    word = {"kind": "withdrawn", "number": "+44 7400 900123", "source": "person", "how": "by phone"}
+    word["at"] = clock.now().isoformat()
+    assert (await people.ask("POST", f"/v1/customers/{bob['id']}/consents", word)).status_code == 201
+    for query, names in (
+        ("consent is withdrawn", "Bob Anastasia"),
+        ("consent is express or consent is inferred", "Ana"),
+        ("consent is not withdrawn", "Ana José"),
+    ):
+        assert await found(people, query) == names, query
+    # The same among all at once, as an audience asks.
+    audience = {"query": "consent is not withdrawn and tag is colour"}
+    assert (await people.quote("Hi", audience))["customers"] == 1
+
+
 async def test_a_wrong_query_is_answered_by_the_place_of_the_mistake(people: Any) -> None:
     answer = await people.ask("GET", "/v1/customers?query=consent%20is%20maybe")
     problem = answer.json()

@@ -25,6 +25,7 @@ from muster.client.commands import (
     sender,
     tenant,
     texts,
+    why,
 )
 from muster.client.errors import ApiError, NotConnected
 
@@ -43,7 +44,10 @@ customers.app.command("consents")(consents.history)
 customers.app.command("evidence")(consents.evidence)
 customers.app.command("export")(consents.export)
 app.add_typer(consents.app, name="suppressions")
+customers.app.command("messages")(why.messages)
+app.command("quote")(bulk.quote)
 app.command("send")(bulk.send)
+app.command("why")(why.why)
 app.add_typer(bulk.app, name="bulk")
 app.add_typer(message.app, name="message")
 app.add_typer(schedule.app, name="schedule")

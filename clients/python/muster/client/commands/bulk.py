@@ -10,6 +10,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 
 from muster.client.api import Connection, Muster
+from muster.client.commands.audiences import Exclude, To, audience
 from muster.client.commands.output import AsJson, show, show_rows
 from muster.client.commands.texts import text_from_stdin
 from muster.client.shapes import Quote
@@ -22,6 +23,15 @@ Partial = Annotated[
 ]
 SendBy = Annotated[
     str | None, typer.Option(help="what has not left by then is not sent, such as 2026-12-24T17:00:00+11:00")
+]
+LocalTime = Annotated[
+    str | None, typer.Option(help="not before this in each recipient's own time zone, such as 2026-12-24T10:00")
+]
+Sender = Annotated[
+    str | None, typer.Option(help="by this one of the business's senders; that of its settings unless said")
+]
+Class = Annotated[
+    Literal["marketing", "factual"], typer.Option("--class", help="factual: an appointment, say, and no offer")
 ]
 Yes = Annotated[bool, typer.Option("--yes", "-y", help="send without asking")]
 Watch = Annotated[bool, typer.Option(help="show progress until the send ends")]
@@ -36,15 +46,11 @@ def send(
         str, typer.Argument(help="the text, with merge fields such as {{first_name|there}}; - for standard input")
     ],
     tag: Annotated[str | None, typer.Option(help="only customers with this tag")] = None,
-    local_time: Annotated[
-        str | None, typer.Option(help="not before this in each recipient's own time zone, such as 2026-12-24T10:00")
-    ] = None,
-    sender: Annotated[
-        str | None, typer.Option(help="by this one of the business's senders; that of its settings unless said")
-    ] = None,
-    message_class: Annotated[
-        Literal["marketing", "factual"], typer.Option("--class", help="factual: an appointment, say, and no offer")
-    ] = "marketing",
+    to: To = None,
+    exclude: Exclude = None,
+    local_time: LocalTime = None,
+    sender: Sender = None,
+    message_class: Class = "marketing",
     send_by: SendBy = None,
     partial: Partial = "nothing",
     yes: Yes = False,  # noqa: FBT002
@@ -52,13 +58,35 @@ def send(
     as_json: AsJson = False,  # noqa: FBT002
 ) -> None:
     """Text all customers who allow it: quote, ask, send, and show the progress; exit 1 if it is not sent."""
-    written = text_from_stdin() if text == "-" else text
+    written, whom = text_from_stdin() if text == "-" else text, audience(to, exclude, tag)
     with Muster(Connection.from_environment()) as muster:
-        asked = {"local_time": local_time, "sender": sender}
-        asked["class"] = "" if message_class == "marketing" else message_class
-        options = {name: value for name, value in asked.items() if value}
-        quote = muster.quote(written, {"tag": tag} if tag else {"all": True}, **options)
+        quote = muster.quote(written, whom, **_options(local_time, sender, message_class))
         _send(muster, quote, _terms(partial, send_by), yes=yes, watch=watch, as_json=as_json)
+
+
+def quote(
+    text: Annotated[
+        str, typer.Argument(help="the text, with merge fields such as {{first_name|there}}; - for standard input")
+    ],
+    to: To = None,
+    exclude: Exclude = None,
+    local_time: LocalTime = None,
+    sender: Sender = None,
+    message_class: Class = "marketing",
+    as_json: AsJson = False,  # noqa: FBT002
+) -> None:
+    """What a send would cost, who would get it, and who is left out for which reason. Nothing is sent."""
+    written, whom = text_from_stdin() if text == "-" else text, audience(to, exclude)
+    with Muster(Connection.from_environment()) as muster:
+        given = muster.quote(written, whom, **_options(local_time, sender, message_class))
+        show(dict(given), as_json=as_json)
+
+
+def _options(local_time: str | None, sender: str | None, message_class: str) -> dict[str, str]:
+    """What is said of a quote beside its text and its audience."""
+    asked = {"local_time": local_time, "sender": sender}
+    asked["class"] = None if message_class == "marketing" else message_class
+    return {name: value for name, value in asked.items() if value}
 
 
 def _terms(partial: str, send_by: str | None) -> dict[str, str]:

@@ -7,6 +7,7 @@ from urllib.parse import quote
 import typer
 
 from muster.client.api import Connection, Muster
+from muster.client.commands.audiences import Exclude, To, audience
 from muster.client.commands.output import AsJson, show, show_rows
 from muster.client.commands.texts import text_from_stdin
 
@@ -75,6 +76,8 @@ def add(
     ] = None,
     template: Annotated[str | None, typer.Option(help="the newest version of this template, by its id")] = None,
     tag: Annotated[str | None, typer.Option(help="only customers with this tag")] = None,
+    to: To = None,
+    exclude: Exclude = None,
     once: Once = "",
     cron: Cron = "",
     rule: Rule = "",
@@ -98,7 +101,7 @@ def add(
     body = {
         "name": name,
         "when": _when(once, cron, rule, zone, holidays),
-        "audience": {"tag": tag} if tag else {"all": True},
+        "audience": audience(to, exclude, tag),
         "credits_max": credits_max,
         "above_credits_max": above,
         **_said(
@@ -123,6 +126,8 @@ def change(
     text: Annotated[str | None, typer.Option(help="another text, with merge fields; - for standard input")] = None,
     template: Annotated[str | None, typer.Option(help="the newest version of this template, by its id")] = None,
     tag: Annotated[str | None, typer.Option(help="only customers with this tag; all: everyone")] = None,
+    to: To = None,
+    exclude: Exclude = None,
     credits_max: Annotated[int | None, typer.Option(help="the ceiling of each start, in credits")] = None,
     above: Annotated[Literal["skip", "first_n"] | None, typer.Option(help="what happens above the ceiling")] = None,
     partial: Partial = None,
@@ -143,7 +148,7 @@ def change(
         name=name,
         text=text_from_stdin() if text == "-" else text,
         template_id=template,
-        audience=None if tag is None else {"all": True} if tag == "all" else {"tag": tag},
+        audience=audience(to, exclude, None if tag == "all" else tag) if tag or to or exclude else None,
         credits_max=credits_max,
         above_credits_max=above,
         partial=partial,

@@ -27,6 +27,7 @@ from muster.customer.api import (
     suppressions,
     texts,
     undeliverable,
+    whys,
     withdrawals,
 )
 from muster.customer.handlers import facts
@@ -63,6 +64,7 @@ ROUTERS = (
     lists.router,
     quotes.router,
     sends.router,
+    whys.router,
     again.router,
     messages.router,
     schedules.router,

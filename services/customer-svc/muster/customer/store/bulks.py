@@ -128,14 +128,15 @@ def _columns(bulk: NewBulk) -> tuple[Any, ...]:
 
 _JSON = (
     "left_out::text AS left_out, problem::text AS problem, credits_refused::text AS credits_refused, "
-    "hours::text AS hours"
+    "hours::text AS hours, frequency_cap::text AS frequency_cap"
 )
 _SELECT = f"""
 SELECT tenant_id, bulk_id, kind, message_class, lane, quote_id, answer_id, sender, text, partial, send_by,
     reference_base, created_at, created_by, phase, credits_confirmed, customers, recipients, chunks, parts, credits,
     credits_reserved, control_version, control, account_version, credits_used, credits_released, credits_held,
     credits_refunded, accepted, unknown, rejected, stopped, suppressed, stop_reason, closed, dispatched,
-    control_reason, last_submit_ms, again_of, closed_at, credits_max, schedule_id, schedule_wall, {_JSON},
+    control_reason, last_submit_ms, again_of, closed_at, credits_max, schedule_id, schedule_wall, frozen_at,
+    {_JSON},
     (SELECT q.local_time FROM quote q WHERE q.tenant_id = bulk.tenant_id AND q.quote_id = bulk.quote_id) AS local_time
 FROM bulk WHERE tenant_id = $1 """  # noqa: S608 - constants alone
 _BULK = _SELECT + "AND bulk_id = $2"

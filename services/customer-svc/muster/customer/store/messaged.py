@@ -13,10 +13,8 @@ from uuid import UUID
 from muster.customer.domain.again import Missed
 from muster.customer.domain.audience import Cap
 from muster.customer.domain.sends import SEND_BY_MAX
+from muster.customer.domain.whys import UNDER_WAY_MS
 from muster.kit.pg import Record, Tx
-
-UNDER_WAY_MS: Final = 2**62
-"""The time of a message that has not left yet, or of which nobody knows when."""
 
 
 @dataclass(frozen=True, slots=True)
