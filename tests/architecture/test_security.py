@@ -2,6 +2,7 @@
 
 import asyncio
 from contextlib import AsyncExitStack
+from importlib import import_module
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -17,6 +18,7 @@ from muster.kit.testing import PASSWORD, role_dsn
 from muster.local.routes import SERVICES
 
 TABLES = yaml.safe_load(Path(__file__).with_name("worker_tables.yaml").read_text(encoding="utf-8"))
+COLUMNS = yaml.safe_load(Path(__file__).with_name("personal_columns.yaml").read_text(encoding="utf-8"))
 ROLES = {route: roles for service in SERVICES for route, roles in route_roles(app_of(service)).items()}
 SENDING = {
     ("POST", "/v1/quotes"),
@@ -42,6 +44,14 @@ SELECT c.relname FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
 WHERE n.nspname = 'public' AND c.relkind IN ('r', 'p') AND NOT c.relispartition
     AND NOT EXISTS (SELECT FROM pg_attribute a WHERE a.attrelid = c.oid AND a.attname = 'tenant_id')
 ORDER BY 1
+"""
+# What can hold nothing of anybody is left out by its type.
+HOLDING = """
+SELECT c.relname || '.' || a.attname FROM pg_attribute a JOIN pg_class c ON c.oid = a.attrelid
+WHERE c.relnamespace = 'public'::regnamespace AND c.relkind IN ('r', 'p') AND NOT c.relispartition AND a.attnum > 0
+    AND NOT a.attisdropped AND a.atttypid::regtype::text NOT IN ('uuid', 'uuid[]', 'boolean', 'boolean[]', 'smallint',
+    'smallint[]', 'integer', 'integer[]', 'timestamp with time zone', 'timestamp without time zone', 'date', 'date[]',
+    'interval', 'double precision', 'xid8', 'pg_snapshot', 'tstzmultirange')
 """
 PRIVILEGES = """
 SELECT table_name, string_agg(privilege_type, ', ' ORDER BY privilege_type) AS privileges
@@ -216,3 +226,42 @@ async def test_a_role_connects_to_the_database_of_its_service_and_to_no_other(se
         reached.append(other)
         await connection.close()
     assert reached == [service]
+
+
+@pytest.mark.parametrize("service", SERVICES)
+async def test_every_column_that_may_hold_a_person_is_classified_and_says_how_they_are_erased(catalog, service):
+    connection = await catalog(service)
+
+    holding = {row[0] for row in await connection.fetch(HOLDING)}
+
+    listed = [name for part in ("kit", service) for name in classified(part)]
+    assert sorted(listed) == sorted(set(listed)), "a column is one thing"
+    assert holding - set(listed) == set(), "say in personal_columns.yaml what these hold"
+    assert set(listed) - holding == set(), "these are no more"
+
+
+def classified(part):
+    columns = COLUMNS[part]
+    yield from columns["personal"]
+    yield from columns["business"]
+    yield from (f"{table}.{name}" for table, names in columns["other"].items() for name in names)
+
+
+def test_an_erasure_names_a_function_that_is_there():
+    places = {how.split()[0].rstrip(",;") for part in COLUMNS.values() for how in part["personal"].values()}
+    named = {place for place in places if "." in place}
+    found = {
+        place
+        for place in named
+        for part in ("kit", *SERVICES)
+        if is_there(f"muster.{part}.{place}" if not place.startswith("kit.") else f"muster.{place}")
+    }
+    assert named - found == set()
+
+
+def is_there(path):
+    module, _, name = path.rpartition(".")
+    try:
+        return hasattr(import_module(module), name)
+    except ModuleNotFoundError:
+        return False

@@ -180,19 +180,20 @@ async def _measure(tx: Tx) -> None:
     metrics.erasures_oldest_seconds.labels(group=observe.service()).set(await tx.fetchval(_OLDEST))
 
 
+# What cannot even be read may be about anybody, and its tenant may be unknown (the nil one).
 _OUTBOX: Final = """
-SELECT lane, id, type, value FROM outbox
-WHERE tenant_id = $1 AND type = ANY ($2::text[]) AND (lane, id) > ($3, $4) ORDER BY lane, id LIMIT $5
+SELECT tenant_id, lane, id, topic, type, value FROM outbox
+WHERE tenant_id IN ($1, '00000000-0000-0000-0000-000000000000') AND type = ANY ($2::text[]) AND value <> ''
+    AND (lane, id) > ($3, $4) ORDER BY lane, id LIMIT $5
 """
 _OUTBOX_BLANK: Final = "UPDATE outbox SET value = $4 WHERE tenant_id = $1 AND lane = $2 AND id = $3"
-# What cannot even be read may be about anybody, and its tenant may be unknown.
 _LETTERS: Final = """
 SELECT tenant_id, id, type, value FROM dead_letter
 WHERE tenant_id IN ($1, '00000000-0000-0000-0000-000000000000') AND state = 'waiting' AND topic = ANY ($2::text[])
     AND value <> '' AND id > $3 ORDER BY id LIMIT $4
 """
 _LETTER_BLANK: Final = """
-UPDATE dead_letter SET value = $3, value_bytes = octet_length($3) WHERE tenant_id = $1 AND id = $2
+UPDATE dead_letter SET value = $3, value_bytes = octet_length($3::bytea) WHERE tenant_id = $1 AND id = $2
 """
 _LETTER_EMPTY: Final = """
 UPDATE dead_letter SET value = '', reason = left(reason, 900) || '; emptied, since a person was erased who may be in it'
@@ -208,9 +209,9 @@ async def blank_waiting(tx: Tx, tenant_id: UUID, gone: Gone) -> None:
     while rows := await tx.fetch(_OUTBOX, tenant_id, sorted(PERSONAL_TYPES), *place, _ROWS):
         for row in rows:
             value = _blanked(tenant_id, row, at)
-            if value is not None:
+            if value or (value is not None and row["topic"].endswith("-dlq")):
                 # allow ordered-locks: a row at a time, which its relay alone deletes
-                await tx.execute(_OUTBOX_BLANK, tenant_id, row["lane"], row["id"], value)
+                await tx.execute(_OUTBOX_BLANK, row["tenant_id"], row["lane"], row["id"], value)
         place = (rows[-1]["lane"], rows[-1]["id"])
     after = UUID(int=0)
     while rows := await tx.fetch(_LETTERS, tenant_id, sorted(PERSONAL_TOPICS), after, _ROWS):

@@ -37,6 +37,17 @@ def test_every_topic_is_made_with_its_retention_and_each_consumer_has_a_dead_let
     assert {topic.config["min.insync.replicas"] for topic in cluster} == {"2"}
 
 
+def test_no_topic_keeps_a_number_or_a_text_for_more_than_three_days_and_compacted_ones_hold_none() -> None:
+    for topic in wanted_topics(TOPICS, laptop=False):
+        known = TOPICS.get(topic.name)
+        if known is None or known.personal == "number and text":
+            kept_ms = int(topic.config["retention.ms"]) + int(topic.config["segment.ms"])
+            assert (topic.config["cleanup.policy"], kept_ms <= 3 * 86_400_000) == ("delete", True), topic.name
+        else:
+            told = {"none", "hash only", "ids only", "reception e-mail", "what people call a schedule"}
+            assert known.personal in told, topic.name
+
+
 def test_the_command_makes_topics_and_can_be_repeated(kafka_server: str, tmp_path: Path) -> None:
     registry = tmp_path / "topics.yaml"
     registry.write_text(REGISTRY.format(name=f"r-{uuid4().hex[:8]}"))
