@@ -64,6 +64,21 @@ async def test_what_is_told_again_and_a_later_word_on_the_same_message_count_onc
     assert await left_out(salon) == 1
 
 
+async def test_single_messages_count_as_a_send_does_and_those_of_the_same_one_once(salon: Any) -> None:
+    await people(salon)
+    for expected in (0, 0, 1):
+        said = await salon.ask("POST", "/v1/messages", {"to": "0412000000", "text": "Your table is ready"})
+        assert said.status_code == 202, said.text
+        story = Story(salon, said.json()["bulk_id"])
+        await story.receipts([UNDELIVERED])
+        await count(salon)
+        await count(salon)
+        assert await left_out(salon) == expected
+    said = await salon.ask("POST", "/v1/messages", {"to": "0412000001", "text": "Your table is ready"})
+    await Story(salon, said.json()["bulk_id"]).receipts([EXPIRED])
+    assert await salon.count("not_received") == 3, "what expired is not kept of a single message"
+
+
 async def test_where_half_of_a_send_fails_the_fault_is_not_with_the_numbers(salon: Any) -> None:
     rows = "".join(f"Ana{i},S,04120000{i:02d},yes\n" for i in range(30))
     await salon.load(rows)

@@ -1,4 +1,4 @@
-"""What is kept of single messages: who did not get theirs. Most chunks have nobody, and cost a look at their words."""
+"""What is kept of each message: who did not get theirs. Most chunks have nobody, and cost a look at their words."""
 
 from collections.abc import Sequence
 

@@ -10,10 +10,12 @@ from muster.customer.domain.audience import Again
 from muster.customer.domain.tariff import Reach
 from muster.kit.pg import Record, Tx
 
-# Only bulk sends (kind 1 of the events) are sent again; a send is stored before anything is said of it.
+# Only bulk sends (kind 1 of the events) are sent again, but what could not be delivered counts against its number
+# whatever it was; a send is stored before anything is said of it.
 _SAVE: Final = """
 INSERT INTO not_received (tenant_id, bulk_id, chunk, kind, version, first_seq, seqs, undelivered)
-SELECT $1, $2, $3, $4, $5, $6, $7, $8 FROM bulk WHERE tenant_id = $1 AND bulk_id = $2 AND kind = 1
+SELECT $1, $2, $3, $4, $5, $6, $7, $8 FROM bulk
+WHERE tenant_id = $1 AND bulk_id = $2 AND (kind = 1 OR $8::bigint[] <> '{}')
 ON CONFLICT DO NOTHING
 """
 
