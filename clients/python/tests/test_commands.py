@@ -218,7 +218,7 @@ def test_a_refusal_names_each_field_on_a_line_of_its_own(run: Run, api: Api) -> 
 def test_what_customers_wrote_is_shown_as_it_stands_and_steers_no_terminal(run: Run, api: Api) -> None:
     api.answers["/v1/reports/sms"] = (
         200,
-        {"items": [{"text": "[/b] :smile: \x1b[31m\nx" + "y" * 200}], "next_cursor": None},
+        {"items": [{"text": "[/b] :smile: \x1b[31m\nx" + "y" * 200, "erased": False}], "next_cursor": None},
     )
     ran = run("report")
     assert ran.code == 0

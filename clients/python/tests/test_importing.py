@@ -19,6 +19,7 @@ PATH = "/v1/customers/imports"
 STANDING: dict[str, Any] = {
     "id": ID, "state": "done", "file_name": "people.csv", "rows": 3, "rows_total": 3, "imported": 2, "created": 2,
     "updated": 0, "unchanged": 0, "rejected": 1, "bytes": 40, "bytes_read": 40, "problem": None, "created_at": None,
+    "list": "", "list_id": None, "listed": 0, "removed": 0,
     "repairs": [{"column": "Mobile", "message": "Zeros were lost.", "count": 2, "first_row": 1, "code": "zero"}],
 }  # fmt: skip
 ERRORS = [{"row": 2, "field": "mobile", "column": "Mobile", "message": "This is no number.", "code": "not_a_number"}]
@@ -201,3 +202,15 @@ def test_imports_are_listed_and_cancelled(fake: Fake, capsys: Any) -> None:
     assert run("cancel", ID, "--json") == 0
     assert json.loads(capsys.readouterr().out)["state"] == "cancelled"
     assert fake.asked[-1][:2] == ("POST", f"{PATH}/{ID}/cancel")
+
+
+def test_an_import_that_fills_a_list_says_who_came_and_went_or_why_it_stayed_as_it_was(
+    fake: Fake, people: str, capsys: Any
+) -> None:
+    filled: dict[str, Any] = {"list": "VIP", "list_id": "0199", "listed": 3, "removed": 1}
+    fake.states = [filled]
+    assert run("import", people, "--list", "VIP") == 0
+    assert "3 came onto the list 'VIP', 1 were taken off it." in capsys.readouterr().out
+    fake.states = [filled | {"problem": {"field": "list", "code": "list_too_long", "message": "It is too long."}}]
+    assert run("import", people, "--list", "VIP") == 0
+    assert "It is too long." in capsys.readouterr().out

@@ -17,6 +17,7 @@ from muster.client import shapes
 from muster.client.errors import ApiError, NotConnected
 from muster.client.events import read_events
 from muster.client.importing import Importing, Pieces
+from muster.client.listing import Listing
 from muster.client.operating import Operating, encodable, segment
 
 TIMEOUT_S = 30.0
@@ -63,7 +64,7 @@ class Connection:
 Query = str | int | list[str] | None
 
 
-class Muster(Operating, Importing):
+class Muster(Operating, Importing, Listing):
     """The API as one caller sees it. Every method raises ApiError where the API refuses; use it as a context."""
 
     def __init__(self, connection: Connection, *, transport: httpx.BaseTransport | None = None) -> None:

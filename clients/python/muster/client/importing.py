@@ -70,20 +70,43 @@ class Importing:
     ) -> shapes.Import:
         """Hand in a file of customers, as bytes or as a file that can be read again from its start; it is imported in
         the background."""
-        file = io.BytesIO(content) if isinstance(content, bytes) else content
-        headers = {"Content-Type": "application/octet-stream", "Prefer": "respond-async"}
-        headers["Idempotency-Key"] = str(uuid.uuid4())
-        answer = self.upload("/v1/customers/imports", Pieces(file, sent), headers, **options)
+        answer = hand_in(self, "/v1/customers/imports", content, sent, options)
         return cast(shapes.Import, answer)
 
     def watch_import(self: Calls, import_id: str) -> Iterator[shapes.Import]:
         """An import as it stands, again and again, until it has ended or waits to be started."""
-        while True:
-            standing = cast(shapes.Import, self.get(f"/v1/customers/imports/{segment(import_id)}"))
-            yield standing
-            if standing["state"] in ("done", "cancelled", "preview"):
-                return
-            problem = standing["problem"]
-            if problem is not None:
-                raise ApiError(422, {"title": "The file was refused", "detail": problem["message"], **problem})
-            time.sleep(LOOK_AGAIN_S)
+        return watched(self, f"/v1/customers/imports/{segment(import_id)}")
+
+
+class FileCalls(Protocol):
+    """Who hands in files and looks at what becomes of them: the client."""
+
+    def get(self, path: str) -> Any:
+        """The JSON of a GET."""
+
+    def upload(self, path: str, pieces: Pieces, headers: Mapping[str, str], **query: Any) -> Any:
+        """The JSON of a POST of a file."""
+
+
+def hand_in(
+    muster: FileCalls, path: str, content: bytes | BinaryIO, sent: Sent | None, options: Mapping[str, Any]
+) -> Any:
+    """The JSON of a POST of a file, which does not wait for what is made of it."""
+    file = io.BytesIO(content) if isinstance(content, bytes) else content
+    headers = {"Content-Type": "application/octet-stream", "Prefer": "respond-async"}
+    headers["Idempotency-Key"] = str(uuid.uuid4())
+    return muster.upload(path, Pieces(file, sent), headers, **options)
+
+
+def watched(muster: FileCalls, path: str) -> Iterator[Any]:
+    """How what is made of a file stands, again and again, until it has ended or waits to be started; ApiError where the
+    file is refused as a whole."""
+    while True:
+        standing = muster.get(path)
+        yield standing
+        if standing["state"] in ("done", "cancelled", "preview"):
+            return
+        problem = standing["problem"]
+        if problem is not None:
+            raise ApiError(422, {"title": "The file was refused", "detail": problem["message"], **problem})
+        time.sleep(LOOK_AGAIN_S)

@@ -32,10 +32,44 @@ class Import(TypedDict):
     updated: int
     unchanged: int
     rejected: int
+    list: str
+    list_id: str | None
+    listed: int
+    removed: int
     bytes: int
     bytes_read: int
     repairs: list[dict[str, Any]]
     problem: dict[str, str] | None
+
+
+class CustomerList(TypedDict):
+    id: str
+    name: str
+    kind: str
+    customers: int
+    created_at: str
+    created_by: str
+    changed_at: str
+    changed_by: str
+    version: int
+
+
+class Upload(TypedDict):
+    id: str
+    state: str
+    name: str
+    list_id: str | None
+    rows: int
+    rows_total: int | None
+    matched: int
+    rejected: int
+    customers: int
+    bytes: int
+    bytes_read: int
+    repairs: list[dict[str, Any]]
+    problem: dict[str, str] | None
+    errors_url: str
+    rejected_url: str
 
 
 class Quote(TypedDict):

@@ -15,6 +15,7 @@ from muster.client.commands import (
     customers,
     importing,
     laws,
+    lists,
     message,
     money,
     ops,
@@ -43,6 +44,7 @@ customers.app.command("consent")(consents.record)
 customers.app.command("consents")(consents.history)
 customers.app.command("evidence")(consents.evidence)
 customers.app.command("export")(consents.export)
+app.add_typer(lists.app, name="lists")
 app.add_typer(consents.app, name="suppressions")
 customers.app.command("messages")(why.messages)
 app.command("quote")(bulk.quote)

@@ -2,6 +2,8 @@
 
 import io
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -62,7 +64,7 @@ def import_file(
     }
     # What comes through a pipe cannot be sent again from its start.
     content = file if file.seekable() else io.BytesIO(file.read())
-    with Muster(Connection.from_environment()) as muster, _Bar() as bar:
+    with Muster(Connection.from_environment()) as muster, Bar() as bar:
         begun = muster.begin_import(content, sent=bar.sent, **options)
         if watch or preview:
             begun = _watched(muster, begun, bar)
@@ -94,7 +96,7 @@ def start(
     with Muster(Connection.from_environment()) as muster:
         begun = muster.post(f"/v1/customers/imports/{import_id}/start", body)
         if watch:
-            with _Bar() as bar:
+            with Bar() as bar:
                 begun = _watched(muster, begun, bar)
         _show(muster, begun, rejected, as_json=as_json)
 
@@ -123,7 +125,7 @@ def mapping_of(columns: list[str]) -> dict[str, str]:
     return said
 
 
-class _Bar:
+class Bar:
     """A bar on a terminal: of the upload first, then of the bytes read and the rows applied."""
 
     def __init__(self) -> None:
@@ -137,7 +139,7 @@ class _Bar:
         )
         self._task = self._progress.add_task("uploading", total=None, more="")
 
-    def __enter__(self) -> "_Bar":
+    def __enter__(self) -> "Bar":
         self._progress.start()
         return self
 
@@ -152,8 +154,8 @@ class _Bar:
         """So many bytes have gone."""
         self._progress.update(self._task, completed=gone, total=size, more=f"{gone >> 20:,} of {size >> 20:,} MiB")
 
-    def stands(self, standing: shapes.Import) -> None:
-        """How the import stands."""
+    def stands(self, standing: shapes.Import | shapes.Upload) -> None:
+        """How what is made of the file stands."""
         done, total = "bytes_read", "bytes"
         if standing["rows_total"] is not None:
             done, total = "rows", "rows_total"
@@ -165,17 +167,24 @@ class _Bar:
         )
 
 
-def _watched(muster: Muster, begun: shapes.Import, bar: _Bar) -> shapes.Import:
+def _watched(muster: Muster, begun: shapes.Import, bar: Bar) -> shapes.Import:
     """An import once it has ended. Who ends the command ends no import: it says how to."""
     standing = begun
-    try:
+    with said_when_left(bar, f"It is still being imported. To end that: muster customers cancel {begun['id']}"):
         for standing in muster.watch_import(begun["id"]):
             bar.stands(standing)
+    return standing
+
+
+@contextmanager
+def said_when_left(bar: Bar, what: str) -> Iterator[None]:
+    """Who ends a command that waits is told what goes on without it."""
+    try:
+        yield
     except KeyboardInterrupt:
         bar.stop()
-        typer.echo(f"It is still being imported. To end that: muster customers cancel {begun['id']}", err=True)
+        typer.echo(what, err=True)
         raise typer.Exit(130) from None
-    return standing
 
 
 def _figures(standing: shapes.Import, *, as_json: bool) -> dict[str, Any]:
@@ -185,6 +194,9 @@ def _figures(standing: shapes.Import, *, as_json: bool) -> dict[str, Any]:
 def _show(muster: Muster, done: shapes.Import, rejected: Path | None, *, as_json: bool) -> None:
     """What came of it; exit 1 where somebody has cancelled it."""
     show(_figures(done, as_json=as_json), as_json=as_json)
+    if done["list"] and done["state"] == "done" and not as_json:
+        kept = f"{done['listed']:,} came onto the list '{done['list']}', {done['removed']:,} were taken off it."
+        typer.echo(done["problem"]["message"] if done["problem"] else kept)
     for repair in () if as_json else done["repairs"]:
         where = f"{repair['count']:,} times, first in row {repair['first_row']}"
         typer.echo(f"{repair['column']}: {repair['message']} {where}")
