@@ -13,6 +13,8 @@ from typing import Any, Final
 
 from phonenumbers import COUNTRY_CODE_TO_REGION_CODE, SUPPORTED_REGIONS, PhoneMetadata
 
+from muster.text import ranges
+
 _SPECIAL_TYPES: Final = (
     "premium_rate",
     "toll_free",
@@ -85,6 +87,81 @@ def read_national(digits: str, country: str) -> Textable | None:
     asked."""
     plan = _by_country[country] if country in _by_country else _compile_country(country)
     return None if plan is None else plan.read(digits, 0)
+
+
+FREE_DIGITS: Final = 5
+"""How many last digits a range leaves open: nearly all mobile numbers of the world are given out in such ranges."""
+_RANGES_MAX: Final = 65_536
+Range = tuple[str, str]
+"""E.164 without its last FREE_DIGITS, and region; two empty texts where these digits matter."""
+_MIXED: Final[Range] = ("", "")
+Ranges = dict[str, Range]
+"""By the digits before the last FREE_DIGITS, which are ASCII digits."""
+ranges_abroad: Final[Ranges] = {}
+"""Of numbers with a plus sign, as it was learned."""
+_ranges_at_home: Final[dict[str, Ranges]] = {}
+
+
+def ranges_at_home(country: str) -> Ranges:
+    """Of numbers as they are dialled in a country, as it was learned."""
+    found = _ranges_at_home.get(country)
+    if found is None:
+        # Not for whatever a caller makes up: the tables stay bounded.
+        found = _ranges_at_home.setdefault(country, {}) if is_region(country) else {}
+    return found
+
+
+def learn_range(known: Ranges, head: str, country: str, textable: Textable) -> None:
+    """Remember what one number of a range was found to be, for all of them if its last digits do not matter. country:
+    where it was dialled; "" with a plus sign."""
+    if len(known) < _RANGES_MAX:
+        free = _is_free_at_home(head, country) if country else _is_free_abroad(head[1:])
+        known[head] = (textable[0][:-FREE_DIGITS], textable[1]) if free else _MIXED
+
+
+def _is_free_abroad(head: str) -> bool:
+    """Whether all numbers that begin so (a calling code first) and have the same length are judged alike."""
+    code = next((head[:length] for length in (2, 1, 3) if _by_calling_code.get(head[:length])), "")
+    regions = COUNTRY_CODE_TO_REGION_CODE[int(code)] if code else ()
+    try:
+        prefix = ranges.read(_metadata(regions[0]).national_prefix_for_parsing) if regions else 0
+        rest = head[len(code) :]
+        return bool(regions) and ranges.begins(prefix, rest) is not None and _is_free(rest, regions)
+    except ranges.Unread:
+        return False
+
+
+def _is_free_at_home(head: str, country: str) -> bool:
+    """The same of what is dialled in a country: wherever the number itself may be found to begin."""
+    metadata = _metadata(country)
+    code, regions = str(metadata.country_code), COUNTRY_CODE_TO_REGION_CODE[metadata.country_code]
+    try:
+        prefix = ranges.read(metadata.national_prefix_for_parsing)
+        if ranges.begins(ranges.read(metadata.international_prefix), head) is None:
+            return False
+        if code.startswith(head):
+            return False
+        starts = {0, *([len(code)] if head.startswith(code) else ())}
+        for start in tuple(starts):
+            widths = ranges.begins(prefix, head[start:])
+            if widths is None:
+                return False
+            starts |= {start + width for width in widths}
+        return all(_is_free(head[start:], regions) for start in starts)
+    except ranges.Unread:
+        return False
+
+
+def _is_free(head: str, regions: tuple[str, ...]) -> bool:
+    for region in regions:
+        metadata = _metadata(region)
+        if metadata.leading_digits is not None and ranges.begins(ranges.read(metadata.leading_digits), head) is None:
+            return False
+        for kind in ("general_desc", "mobile", "fixed_line", *_SPECIAL_TYPES):
+            desc = getattr(metadata, kind)
+            if desc and ranges.matters(ranges.read(desc.national_number_pattern), head, FREE_DIGITS):
+                return False
+    return True
 
 
 @cache

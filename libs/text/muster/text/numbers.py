@@ -11,12 +11,20 @@ import unicodedata
 import uuid
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import phonenumbers
 from phonenumbers import PhoneNumberType, shortnumberinfo
 
-from muster.text.numbering import Textable, is_region, read_international, read_national
+from muster.text.numbering import (
+    FREE_DIGITS,
+    is_region,
+    learn_range,
+    ranges_abroad,
+    ranges_at_home,
+    read_international,
+    read_national,
+)
 
 WRITTEN_CHARACTERS_MAX: Final = 64
 DIGITS_MAX: Final = 15  # E.164
@@ -34,8 +42,7 @@ _DIGITS: Final = re.compile(r"\+?[0-9]+")
 _TEXTABLE_TYPES: Final = frozenset({PhoneNumberType.MOBILE, PhoneNumberType.FIXED_LINE_OR_MOBILE})
 
 
-@dataclass(frozen=True, slots=True)
-class Number:
+class Number(NamedTuple):
     """A number that can be texted. country: ISO 3166 alpha-2, or "001" for non-geographic codes."""
 
     e164: str
@@ -77,10 +84,41 @@ def read_number(written: str, country: str) -> Number | NumberRefused:
 
     Raises ValueError for an unknown country, which is the caller's fault and not the number's.
     """
-    textable = _read_fast(written, country)
-    if textable is not None:
-        return Number(*textable)
-    return _read_carefully(written, country)
+    if written[:1] == "+":  # the usual one, in as few steps as there are
+        known, tail = ranges_abroad.get(written[:-FREE_DIGITS]), written[-FREE_DIGITS:]
+        if known is not None and known[1] and tail.isdigit() and tail.isascii() and is_region(country):
+            return Number(written, known[1])
+    digits = _digits_of(written)
+    if digits[:1] == "+":
+        ranges, dialled_in = ranges_abroad, ""
+        digits = digits if is_region(country) else ""
+    else:
+        ranges, dialled_in = ranges_at_home(country), country
+    if not digits:
+        return _read_carefully(written, country)
+    head = digits[:-FREE_DIGITS]
+    known = ranges.get(head)
+    if known is not None and known[1]:
+        return Number(known[0] + digits[-FREE_DIGITS:], known[1])
+    textable = read_national(digits, country) if dialled_in else read_international(digits[1:])
+    if textable is None:
+        return _read_carefully(written, country)
+    if known is None:
+        learn_range(ranges, head, dialled_in, textable)
+    return Number(*textable)
+
+
+def _digits_of(written: str) -> str:
+    """What is dialled, where that is digits with or without a plus sign, and separators; "" leaves it to
+    `_read_carefully`."""
+    if not written.isascii():
+        return ""
+    if written[1:].isdigit() and (written[0] == "+" or written[0].isdigit()):
+        return written
+    if written.rstrip("0")[-1:] == ".":  # a spreadsheet's 412345678.0: its zero is no digit of the number
+        return ""
+    digits = written.encode("ascii").translate(None, _SEPARATORS).decode("ascii")
+    return digits if digits[digits[:1] == "+" :].isdigit() else ""
 
 
 def mask(e164: str) -> str:
@@ -132,21 +170,6 @@ def number_hash(key: bytes, generation: int, tenant_id: uuid.UUID, e164: str) ->
     """
     digest = hashlib.blake2b(tenant_id.bytes + e164.encode("ascii"), digest_size=HASH_BYTES, key=key).digest()
     return bytes((generation,)) + digest
-
-
-def _read_fast(written: str, country: str) -> Textable | None:
-    """What the patterns settle; None leaves it to `_read_carefully`."""
-    if not written.isascii():
-        return None
-    if written.isdigit():
-        return read_national(written, country)
-    if written.rstrip("0")[-1:] == ".":  # a spreadsheet's 412345678.0: its zero is no digit of the number
-        return None
-    digits = written.encode("ascii").translate(None, _SEPARATORS).decode("ascii")
-    if digits.isdigit():
-        return read_national(digits, country)
-    national = digits[1:]
-    return read_international(national) if digits[:1] == "+" and national.isdigit() and is_region(country) else None
 
 
 def _read_carefully(written: str, country: str) -> Number | NumberRefused:
