@@ -1,4 +1,4 @@
-"""What a spreadsheet has done to a cell, undone where that is certain, and told."""
+"""What a spreadsheet has done to a cell, undone where that is certain, and what else is told of a column."""
 
 import re
 from datetime import date, timedelta
@@ -23,11 +23,16 @@ ZERO_RESTORED: Final = "leading_zero_restored"
 EXPONENT_EXPANDED: Final = "exponent_expanded"
 DECIMALS_REMOVED: Final = "decimals_removed"
 DATE_RESTORED: Final = "date_restored"
+CONSENT_NOT_STATED: Final = "consent_not_stated"
 TOLD: Final = {
     ZERO_RESTORED: "Numbers had lost their leading zero.",
     EXPONENT_EXPANDED: "Numbers were written as 6.1412345678E+10; all their digits were there.",
     DECIMALS_REMOVED: "Numbers were written with decimals, as 412345678.0.",
     DATE_RESTORED: "Dates were written as the number of their day, as 46023.",
+    CONSENT_NOT_STATED: (
+        "Express consent is kept with its wording and source. Neither was stated for the file, so that it is kept as "
+        "inferred: import the file again with consent=express, consent_wording and consent_source."
+    ),
 }
 
 

@@ -28,6 +28,7 @@ from muster.customer.domain.files.encodings import SLIPS
 from muster.customer.domain.import_columns import Columns
 from muster.customer.domain.import_options import BY_NUMBER, BY_PERSON, ImportOptions
 from muster.customer.domain.import_repairs import (
+    CONSENT_NOT_STATED,
     DATE_RESTORED,
     holds_dates,
     is_formula,
@@ -277,10 +278,9 @@ class RowReader:
             message = "Write express, inferred, none or withdrawn, or leave it blank."
             errors.append(RowError(row, "consent", self._header("consent"), "unknown_consent", message))
         if kind is Consent.EXPRESS and (stated is None or stated.kind is not kind):
-            message = (
-                "Express consent is kept with its wording and source: state both for the file, and consent=express."
-            )
-            errors.append(RowError(row, "consent", self._header("consent"), "consent_not_stated", message))
+            # Without wording and source it is no more than a tick is, which claims no evidence.
+            kind = Consent.INFERRED
+            self._repaired(row, self._columns.single["consent"], CONSENT_NOT_STATED)
         if allow and kind is None and stated is not None:
             kind = stated.kind
         settled = settle_consent(allow_bulk_sms=allow, consent=kind)
