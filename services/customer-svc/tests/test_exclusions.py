@@ -1,5 +1,6 @@
 """Whom a send asks for and whom it excludes: each rule by itself, counted in the quote, planned as it was quoted."""
 
+import asyncio
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID, uuid4
@@ -9,6 +10,7 @@ import pytest
 from conftest import tenant
 from test_again import ACCEPTED, NAMES, REJECTED, STOPPED, SUPPRESSED, UNKNOWN, Story
 
+from muster.customer import planner
 from muster.customer.domain.audience import (
     EXCLUDED,
     ORDER,
@@ -23,8 +25,10 @@ from muster.customer.domain.audience import (
 )
 from muster.customer.domain.lists import ListKind
 from muster.customer.handlers import facts as handlers
+from muster.customer.planner import Planner
 from muster.customer.store import lists
 from muster.events.v1.bulk_pb2 import BulkSmsAccounted
+from muster.kit.outbox import Lane
 
 ROWS = """Ana,0412000001,yes,vip;colour,2026-04-30
 Bob,0412000002,yes,colour,2026-05-01
@@ -211,6 +215,33 @@ async def test_a_send_that_is_under_way_counts_as_sent(four: Any) -> None:
     assert await texted(four, lately) == ("Bob Cat", {"recently_messaged": 2})
     await Story(four, bulk_id).end([STOPPED, STOPPED])
     assert await texted(four, lately) == (EVERYBODY, {})
+
+
+async def test_of_two_sends_that_are_planned_at_once_the_second_knows_whom_the_first_texts(
+    four: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lately = {"all": True, "exclude": {"messaged_in_days": 1}}
+    ids = [await four.send((await four.quote("{{first_name}}", lately))["id"]) for _ in range(2)]
+    arrived, both = list[int](), asyncio.Event()
+    look, freeze = planner.rules_of, planner.audience.freeze_audience
+
+    async def looked(*given: Any, **named: Any) -> Any:
+        arrived.append(len(arrived))
+        if len(arrived) == 2:
+            both.set()
+        return await look(*given, **named)
+
+    async def frozen(*given: Any, **named: Any) -> Any:
+        await both.wait()
+        return await freeze(*given, **named)
+
+    monkeypatch.setattr(planner, "rules_of", looked)
+    monkeypatch.setattr(planner.audience, "freeze_audience", frozen)
+    planners = [Planner(four.db, Lane.SMALL, four.limits, lambda: None) for _ in range(2)]
+    await asyncio.wait_for(asyncio.gather(*(one.turn() for one in planners)), 30)
+
+    states = [(bulk["state"], bulk["left_out"]["recently_messaged"]) for bulk in [await four.bulk(i) for i in ids]]
+    assert sorted(states) == [("refused", 4), ("waiting", 0)]
 
 
 async def test_the_history_is_the_numbers_whoever_has_it(four: Any) -> None:
