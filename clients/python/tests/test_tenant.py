@@ -116,3 +116,18 @@ def test_a_customer_is_found_and_given_a_time_zone_or_none(asked: Any, capsys: A
         ("PATCH", "/v1/customers/7", {"time_zone": ""}),
     ]
     assert "Australia/Perth" in capsys.readouterr().out
+
+
+def test_the_frequency_cap_is_shown_set_and_taken_away(asked: list[Any]) -> None:
+    for options in ((), ("--messages", "4", "--days", "30"), ("--none",)):
+        with pytest.raises(SystemExit) as ended:
+            main(["tenant", "frequency-cap", *options, "--json"])
+        assert not ended.value.code
+    path = "/v1/frequency-cap"
+    shown = ("GET", path, "")
+    calls = [one for one in asked if not isinstance(one, str)]
+    assert calls == [shown, ("PUT", path, {"messages": 4, "days": 30}), shown, ("DELETE", path, ""), shown]
+    for options in (("--messages", "4"), ("--none", "--messages", "4", "--days", "3")):
+        with pytest.raises(SystemExit) as ended:
+            main(["tenant", "frequency-cap", *options])
+        assert ended.value.code == 2

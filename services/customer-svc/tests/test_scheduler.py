@@ -90,7 +90,9 @@ async def test_what_is_due_is_quoted_planned_and_asks_for_credits_as_any_send_do
 async def test_the_audience_is_that_of_the_start_and_the_text_that_of_the_schedule(salon: Any) -> None:
     await salon.load("Ana,Smith,0412000001,yes\n")
     template = (await salon.ask("POST", "/v1/templates", {"name": "t", "text": "First"})).json()
-    await add(salon, text=None, template_id=template["id"])
+    await salon.ask("PUT", "/v1/searches/regulars", {"query": "ana"})
+    await add(salon, text=None, template_id=template["id"], audience={"saved_search": "regulars"})
+    await salon.ask("PUT", "/v1/searches/regulars", {"query": "ana or bob"})
     await salon.ask("PUT", f"/v1/templates/{template['id']}", {"name": "t", "text": "Second"})
     await salon.load("Bob,Jones,0412000002,yes\n")
     await run(salon)

@@ -9,7 +9,8 @@ from muster.client.api import Connection, Muster
 from muster.client.commands.output import AsJson, show, show_rows
 
 app = typer.Typer(
-    no_args_is_help=True, help="The settings of the business: show, set, closed-days; for operators: create."
+    no_args_is_help=True,
+    help="The settings of the business: show, set, closed-days, frequency-cap; for operators: create.",
 )
 
 Other = Annotated[str, typer.Option("--tenant", help="as the operator: the settings of this tenant, by its id")]
@@ -125,6 +126,24 @@ def closed_days(
     with Muster(Connection.from_environment()) as muster:
         found = muster.get("/v1/closed-days", **{"from": first, "until": last, "holidays": _listed(holidays)})
         show_rows(found["items"], ("day", "name"), as_json=as_json)
+
+
+@app.command("frequency-cap")
+def frequency_cap(
+    messages: Annotated[int | None, typer.Option(help="so many to one number")] = None,
+    days: Annotated[int | None, typer.Option(help="in so many days, today among them")] = None,
+    none: Annotated[bool, typer.Option("--none", help="as often as the business likes")] = False,  # noqa: FBT002
+    as_json: AsJson = False,  # noqa: FBT002
+) -> None:
+    """How often at most a number is texted with marketing; shown as it stands unless something is said."""
+    if (messages is None) != (days is None) or (none and messages is not None):
+        raise typer.BadParameter("give --messages and --days, or --none")
+    with Muster(Connection.from_environment()) as muster:
+        if none:
+            muster.delete("/v1/frequency-cap")
+        elif messages is not None:
+            muster.put("/v1/frequency-cap", {"messages": messages, "days": days})
+        show(muster.get("/v1/frequency-cap"), as_json=as_json)
 
 
 def _path(tenant_id: str) -> str:
