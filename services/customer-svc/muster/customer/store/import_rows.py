@@ -228,7 +228,9 @@ WITH changed AS (
 SELECT (SELECT count(*) FROM inserted) AS created, (SELECT count(*) FROM updated) AS updated,
     (SELECT count(*) FROM met) AS unchanged,
     ARRAY(SELECT n FROM import_row WHERE seen ORDER BY n) AS repeated,
-    ARRAY(SELECT n FROM import_row WHERE known IS NULL AND NOT $4 ORDER BY n) AS unknown
+    ARRAY(SELECT n FROM import_row WHERE known IS NULL AND NOT $4 ORDER BY n) AS unknown,
+    -- The statement has its plan by now. Foreign keys are checked behind it, row by row, each by a plan of its own.
+    set_config('plan_cache_mode', 'auto', true) AS planned
 """
 _KEEP_KEYS = """
 INSERT INTO customer_import_key (tenant_id, import_id, key, customer_id)
@@ -260,7 +262,7 @@ async def apply(tx: Tx, tenant_id: UUID, import_id: UUID, by: str, options: Impo
     assert row is not None
     if options.key_field and adds:
         await tx.execute(_KEEP_KEYS, tenant_id, import_id)
-    return Applied(**dict(row))
+    return Applied(*(row[name] for name in ("created", "updated", "unchanged", "repeated", "unknown")))
 
 
 _SOME_WITHDREW = "SELECT EXISTS (SELECT FROM import_row WHERE consent = 'withdrawn')"
