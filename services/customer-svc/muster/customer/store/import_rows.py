@@ -299,12 +299,13 @@ async def make_keys(tx: Tx, tenant_id: UUID, import_id: UUID, field: str) -> Non
     await tx.execute(_MAKE_KEYS, tenant_id, import_id, field)
 
 
+# OFFSET 0: looked up for each customer. Else all whom the file has met would be looked through for each few thousand.
 _SEEN_BY_FILE = """EXISTS (SELECT FROM customer_import_seen s
-    WHERE s.tenant_id = $1 AND s.import_id = $5::uuid AND s.customer_id = {who}.customer_id)"""
+    WHERE s.tenant_id = $1 AND s.import_id = $5::uuid AND s.customer_id = {who}.customer_id OFFSET 0)"""
 # Whom it has met and somebody has merged meanwhile is the other customer.
 _MET = f"""(c.import_id = $5::uuid OR {_SEEN_BY_FILE.format(who="c")} OR EXISTS (
     SELECT FROM customer k WHERE k.tenant_id = $1 AND k.merged_into = c.customer_id
-        AND (k.import_id = $5::uuid OR {_SEEN_BY_FILE.format(who="k")})))"""
+        AND (k.import_id = $5::uuid OR {_SEEN_BY_FILE.format(who="k")}) OFFSET 0))"""
 
 
 def who_was_met(import_id: UUID) -> Sql:
