@@ -66,7 +66,9 @@ async def texted(salon: Any, audience: dict[str, Any], **members: Any) -> tuple[
     """Who is texted by a send of this audience, and how many are left out by which reason."""
     answer = await salon.ask("POST", "/v1/quotes", {"text": "{{first_name}}", "audience": audience, **members})
     if answer.status_code == 422 and answer.json()["code"] == "audience_empty":
-        return "", {name: n for name, n in answer.json()["left_out"].items() if n}
+        left_out = {name: n for name, n in answer.json()["left_out"].items() if n}
+        assert all(f"{name.replace('_', ' ')}: {n}" in answer.json()["detail"] for name, n in left_out.items())
+        return "", left_out
     assert answer.status_code == 201, answer.text
     quote = answer.json()
     bulk_id = await salon.send(quote["id"])
@@ -205,6 +207,7 @@ async def test_who_was_messaged_lately_is_left_out_unless_nothing_left_for_them(
     await messaged(four, [ACCEPTED, REJECTED, UNKNOWN, SUPPRESSED], days_ago=3.1)
     lately = {"all": True, "exclude": {"messaged_in_days": 5}}
     assert await texted(four, lately) == ("Bob Dan", {"recently_messaged": 2})
+    assert await texted(four, {**lately, "query": "ana or cat", "all": None}) == ("", {"recently_messaged": 2})
     assert await texted(four, {"all": True, "exclude": {"messaged_in_days": 3}}) == (EVERYBODY, {})
 
 

@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from typing import Any, Final
 from uuid import UUID
 
-from muster.customer.domain.audience import Audience, Reason, left_out_by_word
+from muster.customer.domain.audience import ORDER, Audience, Reason, left_out_by_word
 from muster.customer.domain.hours import Hours, LocalTime, summary
 from muster.customer.domain.limits import NO_LIMITS, Limits, day_over
 from muster.customer.domain.pricing import MergeText, Price, price
@@ -133,7 +133,9 @@ def _nobody(counted: Counted, asked: Asked) -> Refusal:
         until = asked.until.isoformat(timespec="minutes")
         who = f"the {waiting} who would be texted have no hour for it before {until}"
         return Refusal("audience", "outside_hours", who, figures)
-    who = f"all {counted.customers} customers in it are left out" if counted.customers else "nobody is in it"
+    by_reason = [f"{one.word.replace('_', ' ')}: {counted.left_out[one]:,}" for one in ORDER if one in counted.left_out]
+    left_out = f"all {counted.customers:,} customers in it are left out ({', '.join(by_reason)})"
+    who = left_out if counted.customers else "nobody is in it"
     return Refusal("audience", "audience_empty", who, figures)
 
 
