@@ -89,7 +89,7 @@ def test_a_long_list_goes_in_slices_and_its_bad_lines_are_named_as_in_the_file(
     ("words", "path", "media_type"),
     [
         (["evidence", "7", "e.txt"], "/v1/customers/7/consents/evidence", "text/plain"),
-        (["export", "7", "p.CSV"], "/v1/customers/7/export", "text/csv"),
+        (["evidence", "7", "e.CSV"], "/v1/customers/7/consents/evidence", "text/csv"),
         (["export", "7", "p.txt"], "", ""),
     ],
 )

@@ -266,3 +266,29 @@ async def test_the_law_holds_and_sees_a_reply_that_crosses_tenants(http: httpx.A
     async with db.worker() as tx:
         await tx.execute("UPDATE inbound_message SET bulk_id = $2 WHERE tenant_id = $1", OTHER, BULK)
     assert (await law())["violation_count"] == 1
+
+
+async def test_replies_of_one_number_show_their_e_mail_and_who_was_erased(
+    db: Database, http: httpx.AsyncClient
+) -> None:
+    await given_replies(db, "from me")
+    await given_replies(db, "from another", number="+61400000002")
+    async with db.worker() as tx:
+        await tx.execute(
+            "INSERT INTO email (tenant_id, inbound_id, recipient, state) SELECT tenant_id, inbound_id,"
+            " 'desk@x.example', 'sent' FROM inbound_message WHERE text = 'from me' AND tenant_id = $1",
+            TENANT,
+        )
+
+    async def shown(number: str) -> list[Any]:
+        answer = await http.get("/v1/replies", params={"number": number}, headers=by("staff"))
+        return [(one["text"], one["erased"], one["email"]) for one in answer.json()["items"]]
+
+    mail = {"state": "sent", "to": "desk@x.example", "at": None}
+    assert await shown("0400 000 001") == [("from me", False, mail)]
+    assert await shown("+61400000002") == [("from another", False, None)]
+    async with db.worker() as tx:
+        gone = {number_hash(KEY, 1, TENANT, "+61400000001"): clock.now()}
+        await handlers.blank(tx, TENANT, gone)
+    assert await shown("+61400000001") == [("", True, mail)]
+    assert (await http.get("/v1/replies", params={"number": "12"}, headers=by("staff"))).status_code == 422

@@ -11,6 +11,7 @@ from urllib.parse import urlencode
 import typer
 
 from muster.client.api import Connection, Muster
+from muster.client.commands.held import all_held, as_csv, as_json_file
 from muster.client.commands.output import AsJson, show, show_rows
 from muster.client.operating import segment
 
@@ -78,8 +79,13 @@ def export(
     customer_id: CustomerId,
     file: Annotated[Path, typer.Argument(dir_okay=False, help="a name that ends in .json or .csv")],
 ) -> None:
-    """Write all that is held on one person, to hand over to them."""
-    _save(f"/v1/customers/{customer_id}/export", file, {".json": "application/json", ".csv": "text/csv"})
+    """Write all that is held on one person, by every service, to hand over to them."""
+    if file.suffix.lower() not in (".json", ".csv"):
+        raise typer.BadParameter(f"{file} must end in .json, .csv", param_hint="FILE")
+    with Muster(Connection.from_environment()) as muster:
+        held = all_held(muster, customer_id)
+    content = as_csv(held) if file.suffix.lower() == ".csv" else as_json_file(held)
+    _write(file, content)
 
 
 def _save(path: str, file: Path, media_types: Mapping[str, str]) -> None:
@@ -88,6 +94,10 @@ def _save(path: str, file: Path, media_types: Mapping[str, str]) -> None:
         raise typer.BadParameter(f"{file} must end in {', '.join(media_types)}", param_hint="FILE")
     with Muster(Connection.from_environment()) as muster, muster.download(path, media_type) as answer:
         content = answer.read()
+    _write(file, content)
+
+
+def _write(file: Path, content: bytes) -> None:
     try:
         file.write_bytes(content)
     except OSError as error:

@@ -31,6 +31,8 @@ def register(app: typer.Typer) -> None:
     app.command("archive")(archive)
     app.command("unarchive")(unarchive)
     app.command("merge")(merge)
+    app.command("erase")(erase)
+    app.command("erasures")(erasures)
     app.command("searches")(searches)
     app.command("save-search")(save_search)
     app.command("forget-search")(forget_search)
@@ -140,6 +142,37 @@ def merge(
             names = [_row(muster.get(f"/v1/customers/{one}"))["name"] for one in (gone, kept)]
             typer.confirm(f"Merge {gone} ({names[0]}) into {kept} ({names[1]})?", abort=True)
         _show(muster.post(f"/v1/customers/{kept}/merge", {"customer_id": gone}), as_json=as_json)
+
+
+def erase(
+    customer_id: _Id,
+    ground: Annotated[
+        str, typer.Option(help="asked, consent_withdrawn, no_longer_needed, objected, unlawful or legal_duty")
+    ] = "asked",
+    yes: Annotated[bool, typer.Option("--yes", help="do not ask whether it is meant")] = False,  # noqa: FBT002
+    as_json: AsJson = False,  # noqa: FBT002
+) -> None:
+    """Erase a person everywhere, for good: gone at once here, within the hour in every service."""
+    if not yes:
+        typer.confirm(f"Erase customer {customer_id} for good?", abort=True)
+    with Muster(Connection.from_environment()) as muster:
+        show(muster.post(f"/v1/customers/{customer_id}/erasure", {"ground": ground}), as_json=as_json)
+
+
+def erasures(
+    state: Annotated[str | None, typer.Option(help="running or done")] = None,
+    as_json: AsJson = False,  # noqa: FBT002
+) -> None:
+    """Erasures, the newest first, and which services have not confirmed."""
+    columns = ("id", "customer_ids", "ground", "state", "asked_at", "asked_by", "deadline_at", "missing")
+    with Muster(Connection.from_environment()) as muster:
+        rows = muster.pages("/v1/erasures", state=state)
+        show_rows(rows if as_json else map(_with_missing, rows), columns, as_json=as_json)
+
+
+def _with_missing(row: dict[str, Any]) -> dict[str, Any]:
+    missing = [one["service"] for one in row["services"] if one["confirmed_at"] is None]
+    return {**row, "missing": ", ".join(missing)}
 
 
 def searches(as_json: AsJson = False) -> None:  # noqa: FBT002

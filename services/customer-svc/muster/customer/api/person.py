@@ -25,8 +25,9 @@ router = APIRouter(prefix="/v1/customers/{customer_id}/export")
 
 CustomerId = Annotated[int, Path(ge=1, le=2**63 - 1)]
 _ELSEWHERE: Final = (
-    "What became of each message is in the report (GET /v1/reports/sms by the number), and what the person wrote in the"
-    " inbox (GET /v1/conversations)."
+    "What became of each message is in the report (GET /v1/reports/sms by the number), and what the person wrote, with"
+    " the e-mails about it, in the inbox (GET /v1/replies by the number). `muster customers export` makes one file of"
+    " all."
 )
 
 

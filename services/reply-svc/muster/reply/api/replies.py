@@ -31,8 +31,18 @@ _YEAR_MIN, _YEAR_MAX = 2000, 9998
 _SHOWN_MAX = 1_000  # lines of one very time
 
 
+class EmailOut(Model):
+    """An e-mail to the reception: due, sent or failed, and when it came to that."""
+
+    state: Literal["due", "sent", "failed"]
+    to: str
+    at: datetime | None
+
+
 class ReplyOut(Model):
-    """A reply and the message it answers; `message_id` is null where none is found. `doubtful`: another one fits."""
+    """A reply and the message it answers; `message_id` is null where none is found. `doubtful`: another one fits.
+    `erased`: the person was erased, and number and text with them. `email`: what became of the one to the reception,
+    null where none was to be sent."""
 
     id: UUID
     at: datetime
@@ -43,6 +53,8 @@ class ReplyOut(Model):
     verdict: Verdict
     rule: str
     doubtful: bool
+    erased: bool
+    email: EmailOut | None
 
 
 class LineOut(Model):
@@ -66,17 +78,30 @@ class VerdictIn(Model):
 
 @router.get("/replies")
 async def read_replies(
+    request: Request,
     caller: Annotated[Caller, requires(*ANY_TENANT_ROLE)],
     tx: Annotated[Tx, tenant_tx],
     verdict: Annotated[Verdict | None, Query(description="only those that were read as this")] = None,
     bulk_id: Annotated[UUID | None, Query(description="only those that answer this send")] = None,
+    number: Annotated[
+        str | None, Query(max_length=64, description="only those from this one, as people write it")
+    ] = None,
     limit: Limit = 50,
     cursor: CursorText = None,
 ) -> Page[ReplyOut]:
     """The inbox, newest first."""
     place = decode_cursor(cursor, {"at": _moment, "id": UUID}) if cursor else None
     before = (place["at"], place["id"]) if place else None
-    rows = await inbox.replies(tx, caller.tenant_id, verdict=verdict, bulk_id=bulk_id, before=before, limit=limit + 1)
+    number_hash = None if number is None else await _hashed(request, tx, caller.tenant_id, number)
+    rows = await inbox.replies(
+        tx,
+        caller.tenant_id,
+        verdict=verdict,
+        bulk_id=bulk_id,
+        number_hash=number_hash,
+        before=before,
+        limit=limit + 1,
+    )
     return page_of(rows, limit, _reply, lambda row: {"at": row["received_at"], "id": row["inbound_id"]})
 
 
@@ -126,23 +151,24 @@ async def read_conversation(
     cursor: CursorText = None,
 ) -> Page[LineOut]:
     """The messages to and from one number, newest first."""
-    settings: ReplySettings = request.app.state.settings
     place = decode_cursor(cursor, {"until": _moment, "shown": _count}) if cursor else None
     until, shown = (place["until"], place["shown"]) if place else (clock.now() + timedelta(seconds=1), 0)
-    tenant = (await sent.tenants(tx, [caller.tenant_id])).get(caller.tenant_id)
-    country = tenant.country if tenant and tenant.country else _DEFAULT_COUNTRY
-    hashed = number_hash(
-        bytes.fromhex(secret(settings.hash_key, "hash_key")),
-        settings.hash_generation,
-        caller.tenant_id,
-        _e164(number, country),
-    )
+    hashed = await _hashed(request, tx, caller.tenant_id, number)
     # Chunks are searched by an index that row-level security keeps from the request's role: a worker task looks.
     before, count = until + timedelta(microseconds=1), shown + limit + 1
     ask = partial(handlers.conversation, tenant_id=caller.tenant_id, number_hash=hashed, before=before, limit=count)
     lines = (await request.app.state.desk.ask(ask))[shown:]
     more = encode_cursor(_after(lines[:limit], until, shown)) if len(lines) > limit else None
     return Page(items=[_line(line) for line in lines[:limit]], next_cursor=more)
+
+
+async def _hashed(request: Request, tx: Tx, tenant_id: UUID, number: str) -> bytes:
+    """The hash of a number as people of the tenant's country write it; Problem 422 for what is none."""
+    settings: ReplySettings = request.app.state.settings
+    tenant = (await sent.tenants(tx, [tenant_id])).get(tenant_id)
+    country = tenant.country if tenant and tenant.country else _DEFAULT_COUNTRY
+    key = bytes.fromhex(secret(settings.hash_key, "hash_key"))
+    return number_hash(key, settings.hash_generation, tenant_id, _e164(number, country))
 
 
 def _after(page: Sequence[Line], until: datetime, shown: int) -> dict[str, Any]:
@@ -191,7 +217,15 @@ def _reply(row: dict[str, Any]) -> ReplyOut:
         verdict=row["verdict"],
         rule=row["rule"],
         doubtful=row["doubtful"],
+        erased=row["erased"],
+        email=_email(row),
     )
+
+
+def _email(row: dict[str, Any]) -> EmailOut | None:
+    if row["email_state"] is None:
+        return None
+    return EmailOut(state=row["email_state"], to=row["email_to"], at=row["email_at"])
 
 
 def _line(line: Line) -> LineOut:

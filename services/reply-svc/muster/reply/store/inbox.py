@@ -96,11 +96,16 @@ async def blank(tx: Tx, tenant_id: UUID, gone: Mapping[bytes, datetime]) -> set[
     return {row["number"] for row in await tx.fetch(_BLANK, tenant_id, list(gone), list(gone.values()))}
 
 
-_REPLIES = """
-SELECT inbound_id, received_at, number, text, bulk_id, seq, verdict, rule, doubtful FROM inbound_message
-WHERE tenant_id = $1 AND ($2::text IS NULL OR verdict = $2) AND ($3::uuid IS NULL OR bulk_id = $3)
-    AND ($4::timestamptz IS NULL OR (received_at, inbound_id) < ($4, $5))
-ORDER BY received_at DESC, inbound_id DESC LIMIT $6
+_COLUMNS = """
+SELECT m.inbound_id, m.received_at, m.number, m.text, m.bulk_id, m.seq, m.verdict, m.rule, m.doubtful, m.erased,
+    e.state AS email_state, e.recipient AS email_to, e.ended_at AS email_at
+FROM inbound_message m LEFT JOIN email e USING (tenant_id, inbound_id)
+"""
+_REPLIES = f"""{_COLUMNS}
+WHERE m.tenant_id = $1 AND ($2::text IS NULL OR m.verdict = $2) AND ($3::uuid IS NULL OR m.bulk_id = $3)
+    AND ($4::timestamptz IS NULL OR (m.received_at, m.inbound_id) < ($4, $5))
+    AND ($7::bytea IS NULL OR m.number_hash = $7)
+ORDER BY m.received_at DESC, m.inbound_id DESC LIMIT $6
 """
 
 
@@ -110,17 +115,18 @@ async def replies(
     *,
     verdict: str | None,
     bulk_id: UUID | None,
+    number_hash: bytes | None,
     before: tuple[datetime, UUID] | None,
     limit: int,
 ) -> list[dict[str, Any]]:
-    """The newest replies of a tenant before a place in the list."""
-    at, inbound_id = before or (None, None)
-    return [dict(row) for row in await tx.fetch(_REPLIES, tenant_id, verdict, bulk_id, at, inbound_id, limit)]
+    """The newest replies of a tenant before a place in the list, with what became of their e-mails."""
+    place = before or (None, None)
+    rows = await tx.fetch(_REPLIES, tenant_id, verdict, bulk_id, *place, limit, number_hash)
+    return [dict(row) for row in rows]
 
 
-_REPLY = """
-SELECT inbound_id, received_at, number, text, bulk_id, seq, verdict, rule, doubtful FROM inbound_message
-WHERE tenant_id = $1 AND inbound_id = $2
+_REPLY = f"""{_COLUMNS}
+WHERE m.tenant_id = $1 AND m.inbound_id = $2
 """
 
 

@@ -1,0 +1,2 @@
+-- What became of the e-mail of a reply is shown with it.
+CALL kit_grant('email', 'app', 'SELECT');
