@@ -33,6 +33,7 @@ from chaos.nemesis import Broken, Chaos, must
 from chaos.proxy import Proxies
 from chaos.quiet import check_the_laws, wait_until_quiet
 from chaos.registry import ROWS, Row, chosen
+from chaos.rows import imports
 from chaos.storm import works_again
 from muster.client import ApiError
 from muster.local.process import PartError
@@ -54,7 +55,8 @@ ENV = {
     "MUSTER_DISPATCH_REST_S_MIN": "2",
     "MUSTER_DISPATCH_MEND_STEP_S": "1",
     "MUSTER_CUSTOMER_IMPORT_LEASE_S": "3",
-    "MUSTER_CUSTOMER_IMPORT_BATCH_ROWS": "500",
+    # A large file is imported as anywhere; a small one has as many blocks, so that a process can die between them.
+    "MUSTER_CUSTOMER_IMPORT_BATCH_ROWS": "5000" if imports.rows_wanted(0) >= imports.LARGE else "500",
 }
 
 

@@ -12,7 +12,7 @@ from imports import contents, damage
 from chaos.nemesis import POLL_S, Broken, Chaos, must
 from chaos.registry import row
 
-ROWS, ROWS_FULL = 10_000, 1_000_000
+ROWS, ROWS_FULL, LARGE = 10_000, 1_000_000, 100_000
 SHARE = 0.01
 WORKER = "customer.worker.0"
 _LOOK_S = 0.01
@@ -31,11 +31,17 @@ _FIGURES = (
 )
 
 
+def rows_wanted(usual: int) -> int:
+    """How many rows the file is to have, by the environment, or as usual."""
+    full = ROWS_FULL if os.environ.get("FULL") == "1" else usual
+    return int(os.environ.get("IMPORT_ROWS") or full)
+
+
 @row("33", "kill -9 of the worker while a file of customers is read and while it is applied", fires=2, short=True)
 def dies_while_it_imports(chaos: Chaos) -> None:
     """The file, of which 1 % is damaged in ten ways, is imported as the same file is in peace, and as it is meant;
     IMPORT_ROWS says how large it is."""
-    count = int(os.environ.get("IMPORT_ROWS") or (ROWS_FULL if chaos.full else ROWS))
+    count = rows_wanted(ROWS)
     for _ in range(_TRIES):
         file = File(chaos.random.randrange(1_000_000), count)
         shaken = opened(chaos)
