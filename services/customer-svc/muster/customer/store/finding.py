@@ -115,7 +115,11 @@ async def _candidates(tx: Tx, search: Search) -> list[int] | None:
 
 # Of a business whose customers were imported a minute ago nothing is known: the planner expects a few, gathers and
 # sorts what turns out to be all of them, and does so for each of the ranges below. What few have was looked up before.
-_ALONG_THE_KEY: Final = "SET LOCAL enable_seqscan = off; SET LOCAL enable_bitmapscan = off; SET LOCAL enable_sort = off"
+# And to start processes takes longer than what they would help with.
+_ALONG_THE_KEY: Final = """
+SET LOCAL enable_seqscan = off; SET LOCAL enable_bitmapscan = off; SET LOCAL enable_sort = off;
+SET LOCAL max_parallel_workers_per_gather = 0
+"""
 
 _BOUND: Final = """
 SELECT max(customer_id) AS high, count(*) AS rows FROM (
