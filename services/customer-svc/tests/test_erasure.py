@@ -10,6 +10,7 @@ from test_withdrawals import ASK
 
 from muster.customer.domain.erasing import Frozen, Traces, without
 from muster.customer.handlers import erasing, facts
+from muster.events.personal import born_unix_ms
 from muster.events.v1.recipients_pb2 import AnswerRequested
 from muster.events.v1.suppressions_pb2 import PersonForgotten
 from muster.kit import clock
@@ -245,6 +246,24 @@ async def test_a_send_that_waits_for_its_user_is_frozen_anew_without_the_person(
     bulk = await salon.bulk(bulk_id)
     assert (bulk["state"], bulk["recipients"]) == ("waiting", 1)
     assert await found(salon, NAME) == []
+
+
+async def test_a_send_that_begins_while_the_erasure_is_being_stored_is_of_before_it(salon: Any) -> None:
+    ana = await person(salon)
+    await add(salon, "0412 000 002", allow_bulk_sms=True, first_name="Bo")
+    quote = await salon.quote("Hi {{first_name}}")
+
+    async with salon.db.request(salon.tenant_id) as tx:
+        await erasing.erase(tx, salon.tenant_id, ana, "asked", "ada", lambda _: b"")
+        bulk_id = await salon.send(quote["id"])
+        await salon.plan()
+    assert (await salon.bulk(bulk_id))["recipients"] == 2
+    await forget(salon)
+
+    assert await found(salon, NAME, "412000001") == []
+    first, last = [one.message for one in await salon.said("PersonErased")]
+    assert (last.number_hashes, last.version) == (first.number_hashes, 2)
+    assert first.at_unix_ms < born_unix_ms(UUID(bulk_id)) <= last.at_unix_ms
 
 
 async def test_said_again_an_erasure_keeps_its_version_and_a_key_beside_the_suppression_s(salon: Any) -> None:

@@ -7,6 +7,7 @@ on.
 """
 
 from collections.abc import Callable, Collection, Sequence
+from datetime import datetime
 from typing import Final
 from uuid import UUID
 
@@ -18,6 +19,7 @@ from muster.customer.events.erasing import PersonForgotten, forgotten_of, person
 from muster.customer.importer.reading import end
 from muster.customer.store import bulks, customers, erasures, imports, plans, traces
 from muster.customer.store import import_files as files
+from muster.events.personal import born_at
 from muster.kit import clock, erasure, metrics, observe
 from muster.kit.consumer.received import Received
 from muster.kit.ids import uuid7
@@ -49,10 +51,11 @@ async def erase(
     told = Traces(tuple(sorted(numbers)), *((row["first_name"], row["last_name"]) if row else ("", "")))
     erasure_id = uuid7()
     await erasures.add(tx, tenant_id, erasure_id, ids or [customer_id], ground, by, told)
-    await _say(tx, tenant_id, erasure_id, sorted(hashes))
     await customers.remove_customer(tx, tenant_id, customer_id)
     requests = await traces.requests_of(tx, tenant_id, hashes)
     await erasure.blank_answers(tx, tenant_id, _in_answers(ids or [customer_id], numbers, requests))
+    # As late as can be: a send that is begun from now on until the commit still sees the customer (_begun_meanwhile).
+    await _say(tx, tenant_id, erasure_id, hashes, clock.now())
     return erasure_id
 
 
@@ -63,8 +66,8 @@ def _in_answers(ids: Sequence[int], numbers: Collection[int], requests: Collecti
     return of_ids | {f'"+{number}"' for number in numbers} | {f'"{request_id}"' for request_id in requests}
 
 
-async def _say(tx: Tx, tenant_id: UUID, erasure_id: UUID, hashes: Sequence[bytes]) -> None:
-    said = await erasures.add_numbers(tx, tenant_id, erasure_id, hashes, clock.now())
+async def _say(tx: Tx, tenant_id: UUID, erasure_id: UUID, hashes: Collection[bytes], at: datetime) -> None:
+    said = await erasures.add_numbers(tx, tenant_id, erasure_id, sorted(hashes), at)
     await emit(tx, *map(person_erased, said))
 
 
@@ -101,13 +104,18 @@ async def _sweep(tx: Tx, tenant_id: UUID, erasure_id: UUID) -> bool:
     row = await erasures.lock(tx, tenant_id, erasure_id)
     if row is None:
         return False
-    ids, hashes, until = row["customer_ids"], {bytes(one) for one in row["hashes"]}, row["asked_at"]
+    ids, hashes = row["customer_ids"], {bytes(one) for one in row["hashes"]}
+    until = max(row["asked_at"], row["said_at"] or row["asked_at"])
     told = Traces.from_json(orjson.loads(row["traces"]))
     frozen = await traces.frozen_with(tx, tenant_id, ids, hashes, until)
     more = _numbers_of(frozen, ids) - hashes
     if more:
         # Numbers that they had before, and that nobody kept a word of.
-        await _say(tx, tenant_id, erasure_id, sorted(more))
+        await _say(tx, tenant_id, erasure_id, more, clock.now())
+        return False
+    last = _begun_meanwhile(frozen, ids, row["said_at"])
+    if last is not None:
+        await _say(tx, tenant_id, erasure_id, hashes, last)
         return False
     busy = await _refreeze(tx, tenant_id, frozen)
     if busy or await traces.import_runs(tx, tenant_id, until):
@@ -133,6 +141,16 @@ def _numbers_of(frozen: Sequence[Record], customer_ids: Sequence[int]) -> set[by
         pairs = zip(people.customer_ids, people.numbers, people.hashes, strict=True)
         found |= {own for one, number, own in pairs if number and one in customer_ids}
     return found
+
+
+def _begun_meanwhile(
+    frozen: Sequence[Record], customer_ids: Collection[int], said_at: datetime | None
+) -> datetime | None:
+    """When the last send was begun that has the customer though it was begun later than was said: while the erasure was
+    being stored. None where there is none."""
+    theirs = (one["bulk_id"] for one in frozen if not frozenset(customer_ids).isdisjoint(one["customer_ids"]))
+    last = max(map(born_at, theirs), default=None)
+    return last if last is not None and said_at is not None and last > said_at else None
 
 
 async def _refreeze(tx: Tx, tenant_id: UUID, frozen: Sequence[Record]) -> bool:

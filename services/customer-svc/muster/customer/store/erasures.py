@@ -35,7 +35,8 @@ WITH said AS (
     RETURNING number_hash, version, erased_at
 ), kept AS (
     INSERT INTO erasure_number (tenant_id, erasure_id, number_hash, version)
-    SELECT $1, $2, number_hash, version FROM said
+    SELECT $1, $2, number_hash, version FROM said ORDER BY number_hash
+    ON CONFLICT (tenant_id, erasure_id, number_hash) DO UPDATE SET version = excluded.version
 )
 SELECT number_hash, version, erased_at FROM said
 """
@@ -44,7 +45,7 @@ SELECT number_hash, version, erased_at FROM said
 async def add_numbers(
     tx: Tx, tenant_id: UUID, erasure_id: UUID, hashes: Sequence[bytes], at: datetime
 ) -> list[Erasure]:
-    """Remember that these numbers are erased; what is to be said of each."""
+    """Remember that these numbers are erased, or that they are until a later moment; what is to be said of each."""
     rows = await tx.fetch(_NUMBERS, tenant_id, erasure_id, list(hashes), at)
     return [Erasure(tenant_id, row["number_hash"], row["version"], row["erased_at"]) for row in rows]
 
@@ -141,14 +142,17 @@ async def due(tx: Tx, limit: int) -> list[tuple[UUID, UUID]]:
 
 _LOCK: Final = """
 SELECT e.customer_ids, e.asked_at, e.traces::text AS traces, ARRAY(SELECT number_hash FROM erasure_number n
-    WHERE n.tenant_id = e.tenant_id AND n.erasure_id = e.erasure_id) AS hashes
+    WHERE n.tenant_id = e.tenant_id AND n.erasure_id = e.erasure_id) AS hashes,
+    (SELECT min(k.erased_at) FROM erasure_number n JOIN erased_number k USING (tenant_id, number_hash)
+     WHERE n.tenant_id = e.tenant_id AND n.erasure_id = e.erasure_id) AS said_at
 FROM erasure e WHERE tenant_id = $1 AND erasure_id = $2 AND swept_at IS NULL FOR UPDATE
 """
 _SWEPT: Final = "UPDATE erasure SET swept_at = kit_now(), traces = NULL WHERE tenant_id = $1 AND erasure_id = $2"
 
 
 async def lock(tx: Tx, tenant_id: UUID, erasure_id: UUID) -> Record | None:
-    """An erasure whose traces are still to be gone over, for a change."""
+    """An erasure whose traces are still to be gone over, for a change. said_at: until when all its numbers are erased;
+    None where it has none yet."""
     return await tx.fetchrow(_LOCK, tenant_id, erasure_id)
 
 

@@ -44,13 +44,13 @@ async def requests_of(tx: Tx, tenant_id: UUID, hashes: Collection[bytes]) -> lis
     return [row["request_id"] for row in await tx.fetch(_REQUESTS, tenant_id, list(hashes))]
 
 
-# Memberships are kept in arrays without an index: they are looked through, for the few who ask. A send that was begun
-# after the erasure is about somebody who came back.
+# Memberships are kept in arrays without an index: they are looked through, for the few who ask. A number in a send that
+# was begun after the erasure is of somebody who came back, who has another id: an id is theirs in any send.
 _FROZEN: Final = """
 SELECT f.bulk_id, f.chunk, f.customer_ids, f.numbers, f.hashes, f.joined, p.step, b.phase, b.recipients
 FROM plan_frozen f JOIN bulk b USING (tenant_id, bulk_id) LEFT JOIN plan p USING (tenant_id, bulk_id)
-WHERE f.tenant_id = $1 AND f.reason = 0 AND b.created_at <= $4
-    AND (f.customer_ids && $2::bigint[] OR EXISTS (SELECT FROM unnest($3::bytea[]) h WHERE position(h IN f.hashes) > 0))
+WHERE f.tenant_id = $1 AND f.reason = 0 AND (f.customer_ids && $2::bigint[] OR b.created_at <= $4
+    AND EXISTS (SELECT FROM unnest($3::bytea[]) h WHERE position(h IN f.hashes) > 0))
 ORDER BY f.bulk_id, f.chunk
 """
 _PUT_FROZEN: Final = """
@@ -62,7 +62,7 @@ WHERE tenant_id = $1 AND bulk_id = $2 AND reason = 0 AND chunk = $3
 async def frozen_with(
     tx: Tx, tenant_id: UUID, customer_ids: Collection[int], hashes: Collection[bytes], until: datetime
 ) -> list[Record]:
-    """Chunks of memberships that hold these customers or numbers, with how far the plan is."""
+    """Chunks of memberships that hold these customers, or until then these numbers, with how far the plan is."""
     return await tx.fetch(_FROZEN, tenant_id, list(customer_ids), list(hashes), until)
 
 
