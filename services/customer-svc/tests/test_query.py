@@ -43,7 +43,7 @@ def cond(key: str, op: Op, value: Any = "") -> Condition:
         ("ana", Word("ana")),
         ("ana smi", All((Word("ana"), Word("smi")))),
         ("Ana-María", All((Word("Ana"), Word("María")))),
-        ("- ana", All((All(()), Word("ana")))),
+        ("- ana", Word("ana")),
         ("0412 345", Digits(("61412345",), "0412345")),
         ("+61 412", Digits(("61412",), "")),
         ("+61 (0)412 3", Digits(("614123",), "")),
@@ -86,6 +86,7 @@ def cond(key: str, op: Op, value: Any = "") -> Condition:
         ("not tag is vip", Not(cond("tag", Op.IS, "vip"))),
         ("NOT (a OR b)", Not(AnyOf((Word("a"), Word("b"))))),
         ('"and"', Word("and")),
+        ("ana - bob", All((Word("ana"), Word("bob")))),
         ('name is "Mary Ann" 678', All((cond("name", Op.IS, "Mary Ann"), Digits(("61678", "678"), "678")))),
     ],
 )
@@ -119,6 +120,9 @@ def test_a_query_means_what_its_words_say(written: str, node: Node) -> None:
         ("tag is", "query_syntax", 7, "no value of 'tag'"),
         ("= 3", "query_syntax", 1, "this is no place for '='"),
         ("is ana", "query_syntax", 1, "this is no place for 'is'"),
+        ("-", "query_syntax", 1, "signs, and no word"),
+        ("tag is vip or _ .", "query_syntax", 15, "signs, and no word"),
+        ('ana not ""', "query_syntax", 9, "signs, and no word"),
     ],
 )
 def test_a_mistake_is_named_with_its_place_and_what_was_expected(

@@ -63,6 +63,9 @@ _OPS: Final[tuple[tuple[tuple[str, ...], Op], ...]] = tuple(
 # As customer_fold of the database has it.
 _BETWEEN_WORDS: Final = str.maketrans(dict.fromkeys("-_.,/", " "))
 _JOINS: Final = frozenset({"and", "or", "not"})
+_NOTHING: Final = All(())
+_NO_WORD: Final = "here are signs, and no word"
+_WORD: Final = "a word, in quotation marks if it is one of these"
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,13 +175,18 @@ class _Reader:
         return parts[0] if len(parts) == 1 else AnyOf(tuple(parts))
 
     def _all(self, depth: int) -> Node:
-        """Parts with "and" or nothing between them."""
+        """Parts with "and" or nothing between them; signs between words are passed over."""
+        start = self._at
         parts = [self._part(depth)]
         while self._next.kind != "end" and self._next.keyword not in {"or", ")"}:
             if self._next.keyword == "and":
                 self._at += 1
             parts.append(self._part(depth))
-        return parts[0] if len(parts) == 1 else All(tuple(parts))
+        asked = [part for part in parts if part != _NOTHING]
+        if not asked:  # or it would be fitted by everybody, who would all be texted
+            self._at = start
+            self._refuse(_NO_WORD, [_WORD])
+        return asked[0] if len(asked) == 1 else All(tuple(asked))
 
     def _part(self, depth: int) -> Node:
         token = self._next
@@ -186,7 +194,12 @@ class _Reader:
             self._at += 1
             if depth >= DEPTH_MAX:
                 raise _Refused(Refusal("query", "query_too_deep", _LIMITS, {"limit": DEPTH_MAX}))
-            return Not(self._part(depth + 1))
+            start = self._at
+            part = self._part(depth + 1)
+            if part == _NOTHING:
+                self._at = start
+                self._refuse(_NO_WORD, [_WORD])
+            return Not(part)
         if token.kind == "sign" and token.text == "(" and not self._phone_at(self._at):
             self._at += 1
             node = self._any_of(depth + 1)
@@ -197,7 +210,7 @@ class _Reader:
         odd = token.kind in {"end", "sign"} and not self._phone_at(self._at)
         if odd or token.keyword in _JOINS or self._op_at(self._at) is not None:
             what = "the query ends here" if token.kind == "end" else f"this is no place for '{token.text}'"
-            self._refuse(what, ["a word, in quotation marks if it is one of these", "a number", "a field", "(", "not"])
+            self._refuse(what, [_WORD, "a number", "a field", "(", "not"])
         return self._term()
 
     def _term(self) -> Node:

@@ -62,7 +62,8 @@ class _Compiler:
 
     def _word(self, word: Word) -> str:
         # A query of its own is run once, and not for each customer.
-        begun = f"' ' || left(ltrim(customer_fold({self._value(word.text, 'text')})), {_WORD_CHARACTERS})"
+        folded = f"left(ltrim(customer_fold({self._value(word.text, 'text')})), {_WORD_CHARACTERS})"
+        begun = f"' ' || nullif({folded}, '')"  # of signs that fold to nothing it would be in every name
         return f"strpos(' ' || c.first_key || ' ' || c.last_key, (SELECT {begun})) > 0"
 
     def _numbers(self, ranges: "_Ranges") -> str:
@@ -160,7 +161,8 @@ class _Compiler:
         if field.type is Type.NUMBER:
             number = f"CASE WHEN {stored} ~ '^-?[0-9]{{1,15}}(\\.[0-9]{{1,6}})?$' THEN ({stored})::numeric END"
             return f"({number}) {_SIGNS[asked.op]} {self._value(str(asked.value), 'text')}::numeric"
-        value = f"(SELECT customer_fold({self._value(asked.value, 'text')}))"
+        # What folds to nothing begins every text: nobody has it.
+        value = f"(SELECT nullif(customer_fold({self._value(asked.value, 'text')}), ''))"
         folded = f"customer_fold({stored})"
         compared_as = {Op.CONTAINS: f"strpos({folded}, {value}) > 0", Op.STARTS: f"{folded} ^@ {value}"}
         return compared_as.get(asked.op, f"{folded} = {value}")
