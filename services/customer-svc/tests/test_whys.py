@@ -11,6 +11,7 @@ from test_again import ACCEPTED, REJECTED, STOPPED, SUPPRESSED, UNDELIVERED, Sto
 from test_erasure import forget
 from test_exclusions import enlist, messaged, people
 
+from muster.customer import planner
 from muster.customer.domain.again import Missed
 from muster.customer.domain.sends import State
 from muster.customer.domain.whys import Became, Sums, became
@@ -101,6 +102,26 @@ async def test_the_answer_is_as_of_the_freeze_whatever_was_said_since(town: Any)
     assert changed.status_code == 200, changed.text
     assert await why(town, bulk_id, ids["Dan"]) == before
     assert before["consent"]["kind"] in ("express", "inferred")
+
+
+async def test_what_is_said_while_a_send_is_frozen_is_not_what_it_went_by(
+    town: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    dan = (await ids_of(town))["Dan"]
+    bulk_id = await town.send((await town.quote("Hi", {"customer_ids": [dan]}))["id"])
+    freeze = planner.audience.freeze_audience
+
+    async def frozen(*given: Any, **named: Any) -> Any:
+        made = await freeze(*given, **named)
+        said = {"kind": "withdrawn", "source": "person", "how": "by phone"}
+        assert (await town.ask("POST", f"/v1/customers/{dan}/consents", said)).status_code == 201
+        return made
+
+    monkeypatch.setattr(planner.audience, "freeze_audience", frozen)
+    await town.plan()
+
+    told = await why(town, bulk_id, dan)
+    assert (told["outcome"], told["consent"]["version"], told["consent"]["kind"]) == ("texted", 1, "inferred")
 
 
 async def test_one_message_for_a_number_is_in_the_history_of_each_who_shares_it(town: Any) -> None:

@@ -209,6 +209,7 @@ class Planner:
             left_out_by_word(frozen.left_out),
             summary(now, frozen.starts),
             understood.caps[1],
+            frozen.at,
         )
         if frozen.recipients == 0:
             only_hours = frozen.left_out.get(Reason.OUTSIDE_HOURS, 0)

@@ -118,7 +118,8 @@ _FROZEN: Final = (
     FROM numbered GROUP BY reason, place, span, slice
     RETURNING reason, cardinality(customer_ids) AS customers, allowed[1] AS opens
 )
-SELECT reason, opens, sum(customers)::bigint AS customers, count(*) AS chunks, (SELECT count(*) FROM asked) AS asked
+SELECT reason, opens, sum(customers)::bigint AS customers, count(*) AS chunks, (SELECT count(*) FROM asked) AS asked,
+    kit_now() AS at
 FROM frozen GROUP BY reason, opens
 """
 )
@@ -185,7 +186,8 @@ async def count_audience(
 class Frozen:
     """What was frozen: customers of the audience, recipients and their chunks, and the others by reason.
 
-    starts: the first moment (unix seconds) at which so many recipients may be texted; none where that is any time.
+    starts: the first moment (unix seconds) at which so many recipients may be texted; none where that is any time. at:
+    as of when they were judged; None where there is nobody.
     """
 
     customers: int
@@ -193,6 +195,7 @@ class Frozen:
     chunks: int
     left_out: dict[Reason, int]
     starts: list[tuple[int, int]]
+    at: datetime | None
 
 
 async def freeze_audience(
@@ -237,6 +240,7 @@ async def freeze_audience(
         sum(row["chunks"] for row in texted),
         left_out,
         [(row["opens"], row["customers"]) for row in texted if row["opens"] is not None],
+        rows[0]["at"] if rows else None,
     )
 
 

@@ -185,7 +185,7 @@ async def withdraw(tx: Tx, tenant_id: UUID, bulk_id: UUID, reason: str) -> None:
 
 _FROZEN = """
 UPDATE bulk SET customers = $3, recipients = $4, chunks = $5, left_out = $6::text::jsonb, hours = $7::text::jsonb,
-    frozen_at = kit_now(), frequency_cap = $8::text::jsonb
+    frequency_cap = $8::text::jsonb, frozen_at = coalesce($9, kit_now())
 WHERE tenant_id = $1 AND bulk_id = $2
 """
 
@@ -199,12 +199,14 @@ async def save_frozen(
     chunks: int,
     left_out: Mapping[str, int],
     hours: Mapping[str, Any] | None,
-    cap: Cap | None = None,
+    cap: Cap | None,
+    at: datetime | None,
 ) -> None:
-    """Who is texted and who is not, who waits for their hours, and the business's cap that held of all."""
+    """Who is texted and who is not, who waits for their hours, and the business's cap that held of all. at: as of when
+    they were judged, which is before what was said since then; None: now."""
     kept = None if cap is None else {"messages": cap.messages, "days": cap.days}
     sums = (customers, recipients, chunks)
-    await tx.execute(_FROZEN, tenant_id, bulk_id, *sums, _json(left_out), _json(hours), _json(kept))
+    await tx.execute(_FROZEN, tenant_id, bulk_id, *sums, _json(left_out), _json(hours), _json(kept), at)
 
 
 async def save_total(tx: Tx, tenant_id: UUID, bulk_id: UUID, parts: int, credits: int) -> None:
