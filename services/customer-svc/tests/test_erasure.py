@@ -187,6 +187,25 @@ async def test_somebody_who_was_merged_is_erased_with_the_one_who_has_their_numb
     assert await found(salon, *WORDS, "412000002") == []
 
 
+async def test_somebody_who_was_merged_into_a_customer_who_was_deleted_is_erased_with_them(salon: Any) -> None:
+    ana = await person(salon)
+    await say(salon, ana, **{**OWN, "wording": "private words"})
+    await salon.send((await salon.quote("Hi {{first_name}}"))["id"])
+    await salon.plan()
+    kept = await add(salon, "0412 000 002", allow_bulk_sms=True, first_name="Ana")
+    await salon.ask("POST", f"/v1/customers/{kept}/merge", {"customer_id": ana})
+    held = (await salon.ask("GET", f"/v1/customers/{kept}/export")).json()
+    assert [(one["outcome"], one["values"]) for one in held["sends"]] == [("texted", [NAME])]
+    assert (await salon.ask("DELETE", f"/v1/customers/{kept}")).status_code == 204
+
+    assert (await erase(salon, kept))["customer_ids"] == [ana, kept]
+    await forget(salon)
+
+    assert await found(salon, *WORDS, "412000002") == []
+    evidence = (await salon.ask("GET", f"/v1/customers/{kept}/consents/evidence")).json()
+    assert [(one["customer_id"], len(one["consents"])) for one in evidence["merged"]] == [(ana, 2)]
+
+
 async def test_an_erasure_is_open_until_the_last_service_has_confirmed_its_newest_version(salon: Any) -> None:
     ana = await person(salon)
     told = await erase(salon, ana)

@@ -40,7 +40,8 @@ async def export_person(
 ) -> Response:
     """All that is held here on one person: as JSON, or with `Accept: text/csv` as rows of section, entry, field and
     value. It holds the customer, their lists, who changed what, every word on consent, what stopped the numbers, and
-    the sends that they were asked for, with the reason why they are in or out. At most 10,000 entries of each kind."""
+    the sends that they were asked for, with the reason why they are in or out; also what is of those who were merged
+    into them. At most 10,000 entries of each kind."""
     row, evidence = await evidence_of(request, tx, caller, customer_id)
     document = await _document(tx, row, evidence)
     await emit(tx, audit.record(caller, "person-exported", "customer", str(customer_id)))
@@ -49,6 +50,7 @@ async def export_person(
 
 async def _document(tx: Tx, row: Record | None, evidence: Evidence) -> dict[str, Any]:
     whose = evidence.tenant_id, evidence.chain.customer_id
+    ids = [whose[1], *(one.customer_id for one in evidence.merged)]
     return {
         "business": evidence.business,
         "customer_id": evidence.chain.customer_id,
@@ -62,9 +64,9 @@ async def _document(tx: Tx, row: Record | None, evidence: Evidence) -> dict[str,
         "consents_whole": all(one.first_broken is None for one in (evidence.chain, *evidence.merged)),
         "merged": [{"customer_id": one.customer_id, "consents": one.words} for one in evidence.merged],
         "suppressions": evidence.stops,
-        "undeliverable": _dicts(await persons.failures_of(tx, *whose)),
-        "withdrawal_requests": _dicts(await persons.requests_of(tx, *whose, ROWS_MAX)),
-        "sends": [_send(one) for one in await persons.sends_of(tx, *whose, ROWS_MAX)],
+        "undeliverable": _dicts(await persons.failures_of(tx, whose[0], ids)),
+        "withdrawal_requests": _dicts(await persons.requests_of(tx, whose[0], ids, ROWS_MAX)),
+        "sends": [_send(one) for one in await persons.sends_of(tx, whose[0], ids, ROWS_MAX)],
     }
 
 

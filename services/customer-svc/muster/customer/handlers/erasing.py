@@ -17,7 +17,7 @@ from muster.customer.domain.erasing import Traces
 from muster.customer.domain.sends import Phase
 from muster.customer.events.erasing import PersonForgotten, forgotten_of, person_erased
 from muster.customer.importer.reading import end
-from muster.customer.store import bulks, customers, erasures, imports, plans, traces
+from muster.customer.store import bulks, consents, customers, erasures, imports, plans, traces
 from muster.customer.store import import_files as files
 from muster.events.personal import born_at
 from muster.kit import clock, erasure, metrics, observe
@@ -37,9 +37,10 @@ async def erase(
 ) -> UUID | None:
     """Remove a customer and say that they are erased; the id of the erasure, None where nothing is known of them.
     hashed: of a number in E.164."""
-    ids = await traces.lock_people(tx, tenant_id, customer_id)
+    locked = await traces.lock_people(tx, tenant_id, customer_id)
+    ids = sorted({customer_id, *locked, *await consents.merged_into(tx, tenant_id, customer_id)})
     row = await customers.customer_of(tx, tenant_id, customer_id)
-    said = await traces.said_of(tx, tenant_id, ids or [customer_id])
+    said = await traces.said_of(tx, tenant_id, ids)
     if row is None and not said:
         return None
     numbers = {one["number"] for one in said if one["number"] is not None}
@@ -50,10 +51,10 @@ async def erase(
         hashes |= {*map(bytes, row["hashes"]), *(hashed(f"+{number}") for number in others)}
     told = Traces(tuple(sorted(numbers)), *((row["first_name"], row["last_name"]) if row else ("", "")))
     erasure_id = uuid7()
-    await erasures.add(tx, tenant_id, erasure_id, ids or [customer_id], ground, by, told)
+    await erasures.add(tx, tenant_id, erasure_id, ids, ground, by, told)
     await customers.remove_customer(tx, tenant_id, customer_id)
     requests = await traces.requests_of(tx, tenant_id, hashes)
-    await erasure.blank_answers(tx, tenant_id, _in_answers(ids or [customer_id], numbers, requests))
+    await erasure.blank_answers(tx, tenant_id, _in_answers(ids, numbers, requests))
     # As late as can be: a send that is begun from now on until the commit still sees the customer (_begun_meanwhile).
     await _say(tx, tenant_id, erasure_id, hashes, clock.now())
     return erasure_id

@@ -219,16 +219,23 @@ async def page_of_customers(
 
 
 _REMOVE = """
-DELETE FROM customer WHERE tenant_id = $1 AND customer_id IN (
-    SELECT customer_id FROM customer WHERE tenant_id = $1 AND (customer_id = $2 OR merged_into = $2)
-    ORDER BY customer_id FOR UPDATE)
+WITH gone AS (
+    DELETE FROM customer WHERE tenant_id = $1 AND customer_id IN (
+        SELECT customer_id FROM customer WHERE tenant_id = $1 AND (customer_id = $2 OR merged_into = $2)
+        ORDER BY customer_id FOR UPDATE)
+    RETURNING customer_id, merged_into
+), were AS (
+    INSERT INTO merged_customer (tenant_id, customer_id, merged_into)
+    SELECT $1, customer_id, merged_into FROM gone WHERE merged_into IS NOT NULL
+)
+SELECT count(*) FROM gone
 """
 
 
 async def remove_customer(tx: Tx, tenant_id: UUID, customer_id: int) -> bool:
     """Forget a customer, their numbers and who was merged into them; False if there was none. Suppressions stay: they
-    hold hashes only."""
-    return await tx.execute(_REMOVE, tenant_id, customer_id) != "DELETE 0"
+    hold hashes only; and so do words on consent, by the ids of those to whom they belong."""
+    return bool(await tx.fetchval(_REMOVE, tenant_id, customer_id))
 
 
 _CHANGED = """

@@ -1,5 +1,6 @@
 """What is held on one person beside the customer, the words on consent and the suppressions."""
 
+from collections.abc import Sequence
 from typing import Final
 from uuid import UUID
 
@@ -8,28 +9,30 @@ from muster.kit.pg import Record, Tx
 # By the index of reaches, as store/whys.py.
 _SENDS: Final = """
 WITH looked AS MATERIALIZED (
-    SELECT r.reach::smallint AS reach, $2::bigint - (1::bigint << r.reach) + 1 AS low
-    FROM generate_series(0, 62) AS r (reach)
+    SELECT u.id, r.reach::smallint AS reach, u.id - (1::bigint << r.reach) + 1 AS low
+    FROM unnest($2::bigint[]) AS u (id) CROSS JOIN generate_series(0, 62) AS r (reach)
 )
 SELECT b.bulk_id, b.created_at, b.created_by, b.kind, b.text, f.reason, f.numbers[p.at] AS number,
     f.joined[p.at] AS joined
 FROM looked l CROSS JOIN LATERAL (
         SELECT * FROM plan_frozen f
-        WHERE f.tenant_id = $1 AND f.reach = l.reach AND f.low_id >= l.low AND f.low_id <= $2 OFFSET 0) f
+        WHERE f.tenant_id = $1 AND f.reach = l.reach AND f.low_id >= l.low AND f.low_id <= l.id OFFSET 0) f
     JOIN bulk b USING (tenant_id, bulk_id)
-    CROSS JOIN LATERAL (SELECT array_position(f.customer_ids, $2::bigint) AS at) p
-WHERE b.tenant_id = $1 AND p.at IS NOT NULL ORDER BY b.created_at, b.bulk_id LIMIT $3
+    CROSS JOIN LATERAL (SELECT array_position(f.customer_ids, l.id) AS at) p
+WHERE b.tenant_id = $1 AND p.at IS NOT NULL ORDER BY b.created_at, b.bulk_id, l.id LIMIT $3
 """
 
 
-async def sends_of(tx: Tx, tenant_id: UUID, customer_id: int, limit: int) -> list[Record]:
-    """The sends that the customer was asked for, why they are out (0: they are in), and with which values."""
-    return await tx.fetch(_SENDS, tenant_id, customer_id, limit)
+async def sends_of(tx: Tx, tenant_id: UUID, customer_ids: Sequence[int], limit: int) -> list[Record]:
+    """The sends that a person was asked for under any of these ids, why they are out (0: they are in), and with which
+    values."""
+    return await tx.fetch(_SENDS, tenant_id, list(customer_ids), limit)
 
 
 _HASHES: Final = """
-    SELECT number_hash FROM customer_number WHERE tenant_id = $1 AND customer_id = $2
-    UNION SELECT number_hash FROM consent_version WHERE tenant_id = $1 AND customer_id = $2 AND number_hash IS NOT NULL
+    SELECT number_hash FROM customer_number WHERE tenant_id = $1 AND customer_id = ANY ($2::bigint[])
+    UNION SELECT number_hash FROM consent_version
+    WHERE tenant_id = $1 AND customer_id = ANY ($2::bigint[]) AND number_hash IS NOT NULL
 """
 _FAILURES: Final = f"""
 SELECT encode(number_hash, 'hex') AS number_hash, failures, bulk_id AS last_send, failed_at AS last_failed_at,
@@ -43,11 +46,11 @@ WHERE tenant_id = $1 AND number_hashes && ARRAY({_HASHES}) ORDER BY received_at 
 """  # noqa: S608
 
 
-async def failures_of(tx: Tx, tenant_id: UUID, customer_id: int) -> list[Record]:
-    """How often messages to the customer's numbers failed for good."""
-    return await tx.fetch(_FAILURES, tenant_id, customer_id)
+async def failures_of(tx: Tx, tenant_id: UUID, customer_ids: Sequence[int]) -> list[Record]:
+    """How often messages to a person's numbers failed for good."""
+    return await tx.fetch(_FAILURES, tenant_id, list(customer_ids))
 
 
-async def requests_of(tx: Tx, tenant_id: UUID, customer_id: int, limit: int) -> list[Record]:
-    """Withdrawals that waited and were applied to the customer's numbers."""
-    return await tx.fetch(_REQUESTS, tenant_id, customer_id, limit)
+async def requests_of(tx: Tx, tenant_id: UUID, customer_ids: Sequence[int], limit: int) -> list[Record]:
+    """Withdrawals that waited and were applied to a person's numbers."""
+    return await tx.fetch(_REQUESTS, tenant_id, list(customer_ids), limit)
