@@ -1,5 +1,6 @@
 """Erasing a person: gone at once, forgotten everywhere soon after, and nothing that counts changes."""
 
+import asyncio
 from typing import Any
 from uuid import UUID
 
@@ -94,6 +95,8 @@ async def test_an_erased_person_is_found_nowhere_and_sends_and_suppressions_stan
     await salon.ask("POST", f"/v1/customers/{ana}/consents", kept, Idempotency_Key="c1")
     saved = await salon.ask("PUT", "/v1/searches/one", {"query": f"number is {NUMBER}"})
     assert saved.status_code == 200, saved.text
+    for name, query in {"two": f"name is '{NAME} Brandt'", "three": "brandt or list is blank"}.items():
+        assert (await salon.ask("PUT", f"/v1/searches/{name}", {"query": query})).status_code == 200
     asking = {**ASK, "scope": "marketing", "address": NUMBER, "wording": "private words"}
     request = (await salon.ask("POST", "/v1/suppressions/requests", asking, Idempotency_Key="r1")).json()
     await salon.ask("POST", f"/v1/suppressions/requests/{request['id']}/apply", {"customer_id": ana})
@@ -113,6 +116,7 @@ async def test_an_erased_person_is_found_nowhere_and_sends_and_suppressions_stan
     await confirm(salon, "dispatch", "reply", "report")
 
     assert await found(salon, *WORDS) == []
+    assert [one["name"] for one in (await salon.ask("GET", "/v1/searches")).json()["items"]] == ["three"]
     done = (await salon.ask("GET", f"/v1/erasures/{told['id']}")).json()
     assert done["state"] == "done"
     assert {one["service"] for one in done["services"] if one["confirmed_at"]} == {
@@ -172,6 +176,15 @@ async def test_asked_again_it_is_the_same_erasure_and_nobody_else_may_ask(salon:
     assert (await salon.ask("GET", f"/v1/erasures/{first['id']}", by="other")).status_code == 404
     acts = [one.message for one in await salon.said("ActRecorded") if one.message.act == "person-erased"]
     assert [(one.subject_id, one.reason) for one in acts] == [(str(ana), "asked")]
+
+
+async def test_of_two_who_ask_at_once_both_get_the_same_erasure(salon: Any) -> None:
+    for deleted in (False, True):
+        ana = await person(salon)
+        if deleted:
+            assert (await salon.ask("DELETE", f"/v1/customers/{ana}")).status_code == 204
+        one, other = await asyncio.gather(erase(salon, ana), erase(salon, ana))
+        assert one["id"] == other["id"]
 
 
 async def test_somebody_who_was_merged_is_erased_with_the_one_who_has_their_numbers(salon: Any) -> None:

@@ -35,11 +35,14 @@ log = observe.logger(__name__)
 async def erase(
     tx: Tx, tenant_id: UUID, customer_id: int, ground: str, by: str, hashed: Callable[[str], bytes]
 ) -> UUID | None:
-    """Remove a customer and say that they are erased; the id of the erasure, None where nothing is known of them.
-    hashed: of a number in E.164."""
+    """Remove a customer and say that they are erased; the id of the erasure, that of before where they were erased
+    before, None where nothing is known of them. hashed: of a number in E.164."""
     locked = await traces.lock_people(tx, tenant_id, customer_id)
-    ids = sorted({customer_id, *locked, *await consents.merged_into(tx, tenant_id, customer_id)})
     row = await customers.customer_of(tx, tenant_id, customer_id)
+    before = await erasures.of_customer(tx, tenant_id, customer_id) if row is None else None
+    if before is not None:
+        return UUID(str(before["erasure_id"]))
+    ids = sorted({customer_id, *locked, *await consents.merged_into(tx, tenant_id, customer_id)})
     said = await traces.said_of(tx, tenant_id, ids)
     if row is None and not said:
         return None

@@ -1,5 +1,6 @@
 """Where people are found in customer-svc beside the customer's own rows, and how they are taken out of it."""
 
+import re
 from collections.abc import Collection, Sequence
 from datetime import datetime
 from typing import Any, Final
@@ -9,6 +10,7 @@ from muster.customer.domain.erasing import Frozen, Traces, without
 from muster.kit.pg import Record, Tx
 
 _HASH_BYTES: Final = 17
+_LOCK: Final = "SELECT pg_advisory_xact_lock(hashtextextended('erasure/' || $1::uuid::text || $2::bigint, 0))"
 _KNOWN: Final = """
 SELECT c.customer_id FROM customer c WHERE c.tenant_id = $1 AND (c.customer_id = $2 OR c.merged_into = $2)
 ORDER BY c.customer_id FOR UPDATE
@@ -22,7 +24,9 @@ SELECT DISTINCT number, number_hash FROM consent_version WHERE tenant_id = $1 AN
 
 
 async def lock_people(tx: Tx, tenant_id: UUID, customer_id: int) -> list[int]:
-    """The customer and those who were merged into them, locked; nobody where there is no such one."""
+    """The customer and those who were merged into them, locked; nobody where there is no such one. Of two who ask for
+    somebody who was deleted before, which leaves no row to lock, the second waits too."""
+    await tx.execute(_LOCK, tenant_id, customer_id)
     return [row["customer_id"] for row in await tx.fetch(_KNOWN, tenant_id, customer_id)]
 
 
@@ -205,13 +209,16 @@ concat_ws(' ', audience ->> 'search', audience ->> 'query', audience ->> 'saved_
     audience -> 'exclude' ->> 'query')
 """
 _NOBODY: Final = """'{"search": null, "query": null, "saved_query": null, "customer_ids": []}' #- '{exclude,query}'"""
-# HAS(text)HAS: whether its digits hold the end of one of the numbers.
-_BY_DIGITS: Final = tuple(
-    statement.replace(
-        "HAS(",
-        "EXISTS (SELECT FROM unnest($2::text[]) t WHERE position(t IN regexp_replace(",
-    )
-    .replace(")HAS", ", '[^0-9]', '', 'g')) > 0)")
+# Whether the digits of a text hold the end of one of the numbers ($2), or its words both names ($3, none where one of
+# them is missing).
+_HAS: Final = """(SELECT EXISTS (SELECT FROM unnest($2::text[]) t
+        WHERE position(t IN regexp_replace(x.of, '[^0-9]', '', 'g')) > 0)
+    OR cardinality($3::text[]) > 0 AND NOT EXISTS (SELECT FROM unnest($3::text[]) n WHERE position(
+        ' ' || btrim(regexp_replace(customer_fold(n), '[^[:alnum:]]+', ' ', 'g')) || ' '
+        IN ' ' || regexp_replace(customer_fold(x.of), '[^[:alnum:]]+', ' ', 'g') || ' ') = 0)
+    FROM (SELECT TEXT AS of) x)"""
+_BY_WORDS: Final = tuple(
+    re.sub(r"HAS\((.*)\)HAS", lambda text: _HAS.replace("TEXT", text[1]), statement)
     .replace("WORDS", _WORDS)
     .replace("NOBODY", _NOBODY)
     for statement in (
@@ -242,12 +249,12 @@ async def blank_rest(
     tx: Tx, tenant_id: UUID, customer_ids: Sequence[int], hashes: Sequence[bytes], traces: Traces
 ) -> None:
     """What else holds them: words on consent and suppressions, requests, and quotes, searches and schedules that are
-    for them alone or name their numbers."""
-    found: tuple[tuple[tuple[str, ...], Sequence[Any]], ...] = (
-        (_BY_CUSTOMER, customer_ids),
-        (_BY_HASH, hashes),
-        (_BY_DIGITS, traces.tails),
+    for them alone or have one of their numbers or both their names in a query."""
+    found: tuple[tuple[tuple[str, ...], tuple[Sequence[Any], ...]], ...] = (
+        (_BY_CUSTOMER, (customer_ids,)),
+        (_BY_HASH, (hashes,)),
+        (_BY_WORDS, (traces.tails, traces.names or ())),
     )
     for statements, whose in found:
-        for statement in statements if whose else ():
-            await tx.execute(statement, tenant_id, list(whose))
+        for statement in statements if any(whose) else ():
+            await tx.execute(statement, tenant_id, *map(list, whose))
