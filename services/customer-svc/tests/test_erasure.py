@@ -298,6 +298,32 @@ async def test_a_send_that_begins_while_the_erasure_is_being_stored_is_of_before
     assert first.at_unix_ms < born_unix_ms(UUID(bulk_id)) <= last.at_unix_ms
 
 
+async def test_erasures_that_wait_for_an_import_keep_nobody_else_s_back(
+    salon: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(erasing, "_AT_ONCE", 1)
+    await salon.load("Bo,Smith,0412000002,yes\n")
+    async with salon.db.request(salon.tenant_id) as tx:
+        await tx.execute("UPDATE customer_import SET state = 'applying'")
+    await erase(salon, await person(salon))
+    async with salon.db.request(salon.other_id) as tx:
+        cy = await tx.fetchval(
+            "INSERT INTO customer (tenant_id, first_name, last_name, consent, match_key)"
+            " VALUES ($1, 'Cy', '', 'none', '') RETURNING customer_id",
+            salon.other_id,
+        )
+        await erasing.erase(tx, salon.other_id, cy, "asked", "cy", lambda _: b"")
+
+    swept: list[Any] = []
+    for _ in range(20):  # by lot: not to be drawn in sixty times is not to be drawn at all
+        await forget(salon)
+        async with salon.db.worker() as tx:
+            swept = await tx.fetch("SELECT tenant_id FROM erasure WHERE swept_at IS NOT NULL")
+        if swept:
+            break
+    assert [one["tenant_id"] for one in swept] == [salon.other_id]
+
+
 async def test_said_again_an_erasure_keeps_its_version_and_a_key_beside_the_suppression_s(salon: Any) -> None:
     await erase(salon, await person(salon))
     await erase(salon, await person(salon))

@@ -126,17 +126,18 @@ async def finish(tx: Tx) -> float:
     return float(await tx.fetchval(_OLDEST))
 
 
-# All that was under way when the numbers were erased has ended, and what waits in the kit's tables is blanked.
+# All that was under way when the numbers were erased has ended, and what waits in the kit's tables is blanked. By lot,
+# since some wait for an import or a send to end, and would keep all others back if the oldest always came first.
 _DUE: Final = """
 SELECT tenant_id, erasure_id FROM erasure e WHERE swept_at IS NULL AND NOT EXISTS (
     SELECT FROM erasure_number n JOIN erased_number k USING (tenant_id, number_hash)
     WHERE n.tenant_id = e.tenant_id AND n.erasure_id = e.erasure_id AND k.forgotten_at IS NULL)
-ORDER BY asked_at LIMIT $1
+ORDER BY random() LIMIT $1
 """
 
 
 async def due(tx: Tx, limit: int) -> list[tuple[UUID, UUID]]:
-    """Erasures (tenant, id) that can be gone on with, of all tenants (worker)."""
+    """Some of the erasures (tenant, id) that can be gone on with, of all tenants (worker)."""
     return [(row["tenant_id"], row["erasure_id"]) for row in await tx.fetch(_DUE, limit)]
 
 
