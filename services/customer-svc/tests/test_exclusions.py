@@ -220,6 +220,23 @@ async def test_a_send_that_is_under_way_counts_as_sent(four: Any) -> None:
     assert await texted(four, lately) == (EVERYBODY, {})
 
 
+@pytest.mark.parametrize("rule", [{"query": 'list is "Gold"'}, {"all": True, "exclude": {"query": 'list is "Gold"'}}])
+async def test_a_name_that_another_list_has_by_now_is_not_taken_for_the_one_that_was_quoted(
+    four: Any, rule: dict[str, Any]
+) -> None:
+    await enlist(four, Gold=("Ana",), Silver=("Bob",))
+    quote = await four.quote("Hi", rule)
+    for name, renamed in (("Gold", "Old gold"), ("Silver", "Gold")):
+        assert (await four.ask("PATCH", f"/v1/lists/{name}", {"name": renamed})).status_code == 200
+
+    bulk_id = await four.send(quote["id"])
+    await four.plan()
+
+    bulk = await four.bulk(bulk_id)
+    assert (bulk["state"], bulk["problem"]["code"]) == ("refused", "audience_changed")
+    assert "another list is called 'Gold' now" in bulk["problem"]["detail"]
+
+
 async def test_of_two_sends_that_are_planned_at_once_the_second_knows_whom_the_first_texts(
     four: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:

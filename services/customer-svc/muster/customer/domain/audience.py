@@ -100,7 +100,7 @@ class Audience:
     """The customers that a send is for: all, or those that fit each rule given, without those who are excluded.
 
     lists, tags: those in one of them at least. query: in the words of docs/search.md; saved_search: the name of one,
-    and saved_query its words when it was quoted.
+    and saved_query its words when it was quoted; named_lists: which lists the names in its queries meant then.
     """
 
     tag: str | None = None
@@ -113,6 +113,7 @@ class Audience:
     saved_search: str | None = None
     saved_query: str | None = None
     exclude: Exclude = NOBODY
+    named_lists: tuple[tuple[str, UUID], ...] = ()
 
 
 def left_out_by_word(counts: Mapping[Reason, int]) -> dict[str, int]:
@@ -136,6 +137,7 @@ def audience_out(audience: Audience) -> dict[str, Any]:
         "saved_search": audience.saved_search,
         "saved_query": audience.saved_query,
         "exclude": _exclude_out(audience.exclude),
+        "named_lists": {name: str(one) for name, one in audience.named_lists},
     }
     return {
         "tag": audience.tag,
@@ -173,6 +175,7 @@ def audience_in(plain: Mapping[str, Any]) -> Audience:
         plain.get("saved_search"),
         plain.get("saved_query"),
         _exclude_in(plain.get("exclude", {})),
+        tuple((name, UUID(one)) for name, one in plain.get("named_lists", {}).items()),
     )
 
 

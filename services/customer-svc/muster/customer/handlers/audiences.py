@@ -58,12 +58,14 @@ async def understand(
             return node
         if node is not None:
             nodes[field] = node
-    amiss = await _lists_amiss(tx, tenant.tenant_id, pinned, nodes)
+    named = await lists.ids_of(tx, tenant.tenant_id, set().union(*map(lists_in, nodes.values())))
+    amiss = _names_amiss(pinned, nodes, named) or await _ids_amiss(tx, tenant.tenant_id, pinned)
     amiss = amiss or (_unknown_day(exclude.seen_since, kinds) if exclude.seen_since else None)
     if amiss is not None:
         return amiss
     unwanted = nodes.pop("exclude.query", None)
     own: Cap | None = await messaged.cap_of(tx, tenant.tenant_id) if marketing else None
+    pinned = replace(pinned, named_lists=tuple(sorted(named.items())))
     return Understood(pinned, at, reader.time_zone, tuple(nodes.values()), unwanted, (exclude.cap, own))
 
 
@@ -82,12 +84,21 @@ async def _pinned(tx: Tx, tenant_id: UUID, audience: Audience) -> Audience | Ref
     return replace(audience, saved_query=row["query"])
 
 
-async def _lists_amiss(tx: Tx, tenant_id: UUID, audience: Audience, nodes: Mapping[str, Node]) -> Refusal | None:
-    """A list that there is not, or not any more."""
+def _names_amiss(audience: Audience, nodes: Mapping[str, Node], named: Mapping[str, UUID]) -> Refusal | None:
+    """A name in a query that no list has, or that another list has now than when it was quoted."""
+    before = dict(audience.named_lists)
     for field, node in nodes.items():
-        unknown = await lists.unknown_names(tx, tenant_id, lists_in(node))
-        if unknown:
-            return Refusal(f"audience.{field}", "unknown_list", f"there is no list '{unknown[0]}'")
+        for name in sorted(lists_in(node)):
+            if name not in named:
+                return Refusal(f"audience.{field}", "unknown_list", f"there is no list '{name}'")
+            if before.get(name, named[name]) != named[name]:
+                message = f"another list is called '{name}' now"
+                return Refusal(f"audience.{field}", "unknown_list", message)
+    return None
+
+
+async def _ids_amiss(tx: Tx, tenant_id: UUID, audience: Audience) -> Refusal | None:
+    """A list that is not there any more."""
     for field, ids in (("lists", audience.lists), ("exclude.lists", audience.exclude.lists)):
         known = await lists.names_of(tx, tenant_id, ids)
         gone = [one for one in ids if one not in known]
