@@ -118,6 +118,17 @@ def test_a_customer_is_found_and_given_a_time_zone_or_none(asked: Any, capsys: A
     assert "Australia/Perth" in capsys.readouterr().out
 
 
+@pytest.mark.parametrize("cap", [{"messages": None, "days": None}, {"messages": 4, "days": 30}])
+def test_where_there_is_no_frequency_cap_it_says_so(
+    asked: list[Any], capsys: Any, monkeypatch: pytest.MonkeyPatch, cap: dict[str, Any]
+) -> None:
+    monkeypatch.setattr(Muster, "get", lambda *_: cap)
+    assert run("tenant", "frequency-cap") == 0
+    out = capsys.readouterr().out
+    assert ("There is no cap." in out, "30" in out) == (cap["days"] is None, cap["days"] == 30)
+    assert asked == ["operator False"]
+
+
 def test_the_frequency_cap_is_shown_set_and_taken_away(asked: list[Any]) -> None:
     for options in ((), ("--messages", "4", "--days", "30"), ("--none",)):
         with pytest.raises(SystemExit) as ended:

@@ -143,7 +143,11 @@ def frequency_cap(
             muster.delete("/v1/frequency-cap")
         elif messages is not None:
             muster.put("/v1/frequency-cap", {"messages": messages, "days": days})
-        show(muster.get("/v1/frequency-cap"), as_json=as_json)
+        cap = muster.get("/v1/frequency-cap")
+    if not as_json and cap["messages"] is None:
+        print("There is no cap.")
+        return
+    show(cap, as_json=as_json)
 
 
 def _path(tenant_id: str) -> str:
