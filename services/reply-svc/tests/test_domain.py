@@ -75,6 +75,16 @@ def test_a_reply_is_read(text: str, verdict: Verdict) -> None:
     assert reply(text).verdict is verdict
 
 
+def test_what_nobody_had_read_before_its_writer_was_erased_ends_no_hold() -> None:
+    taken_out = Inbound(TENANT.tenant_id, UUID(int=9), "", NUMBER_HASH, "", NOW)
+
+    told = read(taken_out, Known(TENANT, [], {}))
+
+    assert (told.verdict, told.rule, told.erased, told.answer, told.forward_to) == (
+        Verdict.UNCLEAR, "erased", True, None, None,
+    )  # fmt: skip
+
+
 def test_an_opt_out_is_confirmed_once_a_day_and_by_name() -> None:
     first = reply("STOP").answer
     assert first is not None

@@ -20,6 +20,9 @@ CLOCKS_APART: Final = timedelta(minutes=5)
 BY_A_PERSON: Final = "person"
 """The rule of a verdict that a person gave."""
 _NAME_CHARS_MAX: Final = 40
+_TAKEN_OUT: Final = Reading(Read.UNCLEAR, "erased", "all")
+"""Of a message whose sender was erased before anybody had read it: it may have been a STOP, and a number that is held
+for it stays so until a person decides."""
 
 
 class Verdict(StrEnum):
@@ -138,9 +141,8 @@ class Known:
 
 def read(inbound: Inbound, known: Known) -> Reply:
     """Everything that follows from a reply: what it answers, what it asks for, whom to tell, what to answer."""
-    reading = read_reply(inbound.text)
+    reading = read_reply(inbound.text) if inbound.number else _TAKEN_OUT
     verdict = _VERDICTS[reading.verdict]
-    # Somebody may have been taken out of the message before it came here.
     erased = not inbound.number or (known.erased_at is not None and inbound.received_at <= known.erased_at)
     return Reply(
         inbound=inbound,
