@@ -124,6 +124,20 @@ async def test_what_is_said_while_a_send_is_frozen_is_not_what_it_went_by(
     assert (told["outcome"], told["consent"]["version"], told["consent"]["kind"]) == ("texted", 1, "inferred")
 
 
+async def test_a_message_that_was_forgotten_with_somebody_who_shared_the_number_is_told_as_that(town: Any) -> None:
+    ids = await ids_of(town)
+    bulk_id = await town.send((await town.quote("Hi", {"query": "ana or bob"}))["id"])
+    await town.plan()
+    erased = await town.ask("POST", f"/v1/customers/{ids['Bea']}/erasure", {"ground": "asked"})
+    assert erased.status_code == 202
+    await forget(town)
+
+    told = await why(town, bulk_id, ids["Ana"])
+    assert (told["outcome"], told["text"], told["number"]) == ("erased", None, None)
+    assert "had the same number" in told["why"]
+    assert (await why(town, bulk_id, ids["Cat"]))["outcome"] == "not_asked"
+
+
 async def test_one_message_for_a_number_is_in_the_history_of_each_who_shares_it(town: Any) -> None:
     ids = await ids_of(town)
     bulk_id = await town.send((await town.quote("Hi {{first_name}}", {"query": "not (ivy or bea)"}))["id"])

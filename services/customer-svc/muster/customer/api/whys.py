@@ -35,6 +35,7 @@ _CONSENT_REASONS: Final = (Reason.NONE, Reason.NO_CONSENT, Reason.JOINED_LATER)
 CustomerId = Annotated[int, Path(ge=1, le=2**63 - 1)]
 Outcome = Literal["texted", "left_out", "not_asked", "not_planned", "erased"]
 _ERASED: Final = "This person was erased: nothing of theirs is kept but the counts of the send."
+_ERASED_TOO: Final = "The message to their number is forgotten: somebody who had the same number was erased."
 _NOBODYS: Final = "The message was for the number, which no customer had."
 
 
@@ -63,7 +64,8 @@ class SuppressionAtOut(Model):
 
 class WhyOut(Model):
     """Why a customer is in a send (`texted`) or out of it (`left_out`, by `reason`), as it was judged at `frozen_at`.
-    `not_asked`: the audience was not for them; `not_planned`: nothing is frozen yet; `erased`: the person is forgotten.
+    `not_asked`: the audience was not for them; `not_planned`: nothing is frozen yet; `erased`: the person is forgotten,
+    or somebody who had the same number.
 
     why: the reason in a sentence, with its figure. consent, suppression: what that rested on. texted_customer_id: of
     those who share the number, the one for whom the message was rendered. became, with text, parts and credits: of the
@@ -233,6 +235,8 @@ async def _why(tx: Tx, send: _Send, customer_id: int) -> WhyOut:
     if row is not None:
         return await _told(tx, send, customer_id, row)
     frozen = bulk["recipients"] is not None
+    if frozen and await whys.is_forgotten(tx, bulk["tenant_id"], bulk["bulk_id"], customer_id):
+        return _erased(bulk["bulk_id"], customer_id, _ERASED_TOO)
     outcome: Outcome = "not_asked" if frozen else "not_planned"
     said = "The audience of the send was not for them." if frozen else "The send is not planned, so nobody is in it."
     at = send.at if frozen else None
@@ -241,8 +245,8 @@ async def _why(tx: Tx, send: _Send, customer_id: int) -> WhyOut:
     )
 
 
-def _erased(bulk_id: UUID, customer_id: int | None) -> WhyOut:
-    return WhyOut(bulk_id=bulk_id, customer_id=customer_id, outcome="erased", reason=None, why=_ERASED, frozen_at=None)
+def _erased(bulk_id: UUID, customer_id: int | None, said: str = _ERASED) -> WhyOut:
+    return WhyOut(bulk_id=bulk_id, customer_id=customer_id, outcome="erased", reason=None, why=said, frozen_at=None)
 
 
 async def _of_nobody_here(tx: Tx, send: _Send, row: Record) -> WhyOut:

@@ -55,6 +55,19 @@ async def of_number(tx: Tx, tenant_id: UUID, bulk_id: UUID, number_hash: bytes) 
     return await tx.fetchrow(_OF_NUMBER, tenant_id, bulk_id, number_hash)
 
 
+_FORGOTTEN: Final = """
+SELECT EXISTS (
+    SELECT FROM customer_number n JOIN plan_frozen f ON f.tenant_id = $1 AND f.bulk_id = $2 AND f.reason = 0
+        CROSS JOIN LATERAL (SELECT (position(n.number_hash IN f.hashes) + 16) / 17 AS at) p
+    WHERE n.tenant_id = $1 AND n.customer_id = $3 AND p.at > 0 AND f.numbers[p.at] = 0)
+"""
+
+
+async def is_forgotten(tx: Tx, tenant_id: UUID, bulk_id: UUID, customer_id: int) -> bool:
+    """Whether the message of a send to one of a customer's numbers was taken out: with somebody who was erased."""
+    return bool(await tx.fetchval(_FORGOTTEN, tenant_id, bulk_id, customer_id))
+
+
 _HOLDERS: Final = """
 SELECT DISTINCT customer_id FROM customer_number WHERE tenant_id = $1 AND number_hash = ANY($2::bytea[])
 ORDER BY customer_id LIMIT $3
