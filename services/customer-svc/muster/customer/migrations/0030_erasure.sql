@@ -69,15 +69,15 @@ ALTER TABLE consent_version
 
 -- The same as domain/consent.py.
 CREATE FUNCTION consent_personal_hash(salt bytea, number bigint, how text, wording text, given_by text, address text)
-    RETURNS bytea LANGUAGE sql IMMUTABLE PARALLEL SAFE
-    RETURN sha256(salt || convert_to(jsonb_build_array(number::text, how, wording, given_by, address)::text, 'UTF8'));
+    RETURNS bytea LANGUAGE sql STABLE PARALLEL SAFE
+    RETURN sha256(salt || convert_to(json_build_array(number::text, how, wording, given_by, address)::text, 'UTF8'));
 -- Triggers alone call it.
 -- squawk-ignore ban-drop-function
 DROP FUNCTION consent_hash;
 CREATE FUNCTION consent_hash(before bytea, tenant uuid, customer bigint, version bigint, kind text, allow boolean,
     given_at timestamptz, source text, recorded_by text, recorded_at timestamptz, personal_hash bytea)
     RETURNS bytea LANGUAGE sql STABLE PARALLEL SAFE
-    RETURN sha256(before || convert_to(jsonb_build_array(tenant::text, customer::text, version::text, kind, allow::text,
+    RETURN sha256(before || convert_to(json_build_array(tenant::text, customer::text, version::text, kind, allow::text,
         consent_microseconds(given_at), source, recorded_by, consent_microseconds(recorded_at),
         encode(personal_hash, 'hex'))::text, 'UTF8'));
 

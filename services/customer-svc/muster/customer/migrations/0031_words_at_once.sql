@@ -11,11 +11,3 @@ $$;
 DROP TRIGGER customer_words_made ON customer;
 CREATE TRIGGER customer_words_made AFTER INSERT ON customer REFERENCING NEW TABLE AS written
     FOR EACH STATEMENT EXECUTE FUNCTION customer_keep_new_words();
-
--- The same text, at less cost.
-CREATE OR REPLACE FUNCTION consent_hash(before bytea, tenant uuid, customer bigint, version bigint, number bigint,
-    kind text, allow boolean, given_at timestamptz, how text, wording text, given_by text, address text, source text,
-    recorded_by text, recorded_at timestamptz) RETURNS bytea LANGUAGE sql STABLE PARALLEL SAFE
-    RETURN sha256(before || convert_to(json_build_array(tenant::text, customer::text, version::text, number::text,
-        kind, allow::text, consent_microseconds(given_at), how, wording, given_by, address, source, recorded_by,
-        consent_microseconds(recorded_at))::text, 'UTF8'));

@@ -38,8 +38,8 @@ _NUMBERS_COPIED = ("n", "position", "number", "country", "number_hash", "kind", 
 
 
 # How many rows there are, and that their numbers differ: without it a join of the two goes through one for each of the
-# other.
-_LEARN = "ANALYZE import_row (n, known); ANALYZE import_number (n)"
+# other, as would who looks for the numbers of single rows.
+_LEARN = "CREATE INDEX ON import_number (n); ANALYZE import_row (n, known); ANALYZE import_number (n)"
 
 
 async def load(tx: Tx, rows: bytes, numbers: bytes) -> None:
@@ -93,11 +93,7 @@ async def match(tx: Tx, tenant_id: UUID, import_id: UUID, options: ImportOptions
 
 
 _RENAMED = """
-SELECT c.customer_id, coalesce(nullif(i.first_name, ''), c.first_name) AS first_name,
-    coalesce(nullif(i.last_name, ''), c.last_name) AS last_name, (c.own_fields || i.own_fields)::text AS own_fields,
-    CASE WHEN w.numbers = '{}' OR NOT $2 THEN o.numbers ELSE w.numbers END AS numbers,
-    $2 AND w.numbers <> '{}' AND w.numbers <> o.numbers AS renumbered, i.n
-FROM import_row i JOIN customer c ON c.tenant_id = $1 AND c.customer_id = i.known AND c.consent <> 'withdrawn'
+SELECT c.* FROM (SELECT * FROM import_row WHERE known IS NOT NULL AND NOT seen ORDER BY known OFFSET 0) i
 CROSS JOIN LATERAL (SELECT ARRAY(SELECT m.number FROM import_number m WHERE m.n = i.n
                                  ORDER BY m.kind IS NOT NULL, m.position) AS numbers) w
 CROSS JOIN LATERAL (
@@ -105,9 +101,17 @@ CROSS JOIN LATERAL (
                  ORDER BY m.position)
         || ARRAY(SELECT m.number FROM customer_other_number m WHERE m.tenant_id = $1 AND m.customer_id = i.known
                  ORDER BY m.position) AS numbers) o
-WHERE NOT i.seen AND (i.first_name NOT IN ('', c.first_name) OR i.last_name NOT IN ('', c.last_name)
-                      OR ($2 AND w.numbers <> '{}' AND w.numbers <> o.numbers))
-ORDER BY c.customer_id FOR NO KEY UPDATE OF c
+CROSS JOIN LATERAL (
+    SELECT c.customer_id, coalesce(nullif(i.first_name, ''), c.first_name) AS first_name,
+        coalesce(nullif(i.last_name, ''), c.last_name) AS last_name, (c.own_fields || i.own_fields)::text AS own_fields,
+        CASE WHEN w.numbers = '{}' OR NOT $2 THEN o.numbers ELSE w.numbers END AS numbers,
+        $2 AND w.numbers <> '{}' AND w.numbers <> o.numbers AS renumbered
+    FROM customer c
+    WHERE c.tenant_id = $1 AND c.customer_id = i.known AND c.consent <> 'withdrawn'
+        AND (i.first_name NOT IN ('', c.first_name) OR i.last_name NOT IN ('', c.last_name)
+             OR ($2 AND w.numbers <> '{}' AND w.numbers <> o.numbers))
+    FOR NO KEY UPDATE OF c OFFSET 0
+) c
 """
 # allow ordered-locks: _RENAMED has locked them
 _RENAME = """
@@ -159,22 +163,26 @@ async def rename(tx: Tx, tenant_id: UUID, options: ImportOptions) -> list[int]:
 
 _APPLY = """
 WITH changed AS (
-    SELECT i.known, i.own_fields, t.tags, i.language, i.time_zone, i.allow, i.consent,
-        i.consent_given AND (c.allow_bulk_sms IS DISTINCT FROM i.allow OR c.consent <> i.consent)
-            -- A tick claims no evidence: it takes none away.
-            AND NOT (c.allow_bulk_sms IS TRUE AND i.allow IS TRUE AND c.consent = 'express'
-                     AND i.consent = 'inferred') AS consents
-    FROM customer c JOIN import_row i ON c.customer_id = i.known
-    CROSS JOIN LATERAL (SELECT ARRAY(SELECT jsonb_array_elements_text(i.tags)) AS tags) t
-    -- Who withdrew consent stays as they are: a file is no word of theirs.
-    WHERE c.tenant_id = $1 AND NOT i.seen AND $3 AND c.consent <> 'withdrawn'
-        AND (NOT c.own_fields @> i.own_fields OR NOT c.tags @> t.tags
-             OR i.language NOT IN ('', c.language) OR i.time_zone NOT IN ('', coalesce(c.time_zone, ''))
-             OR c.customer_id = ANY($8::bigint[])
-             OR i.consent_given AND (c.allow_bulk_sms IS DISTINCT FROM i.allow OR c.consent <> i.consent)
+    -- Those who are known are looked up one by one, in order. Where nothing is known yet of how many customers there
+    -- are, a join would read all of them for each block.
+    SELECT c.* FROM (SELECT * FROM import_row WHERE known IS NOT NULL AND NOT seen AND $3 ORDER BY known OFFSET 0) i
+    CROSS JOIN LATERAL (
+        SELECT i.known, i.own_fields, t.tags, i.language, i.time_zone, i.allow, i.consent,
+            i.consent_given AND (c.allow_bulk_sms IS DISTINCT FROM i.allow OR c.consent <> i.consent)
+                -- A tick claims no evidence: it takes none away.
                 AND NOT (c.allow_bulk_sms IS TRUE AND i.allow IS TRUE AND c.consent = 'express'
-                         AND i.consent = 'inferred'))
-    ORDER BY c.customer_id FOR NO KEY UPDATE OF c
+                         AND i.consent = 'inferred') AS consents
+        FROM customer c CROSS JOIN LATERAL (SELECT ARRAY(SELECT jsonb_array_elements_text(i.tags)) AS tags) t
+        -- Who withdrew consent stays as they are: a file is no word of theirs.
+        WHERE c.tenant_id = $1 AND c.customer_id = i.known AND c.consent <> 'withdrawn'
+            AND (NOT c.own_fields @> i.own_fields OR NOT c.tags @> t.tags
+                 OR i.language NOT IN ('', c.language) OR i.time_zone NOT IN ('', coalesce(c.time_zone, ''))
+                 OR c.customer_id = ANY($8::bigint[])
+                 OR i.consent_given AND (c.allow_bulk_sms IS DISTINCT FROM i.allow OR c.consent <> i.consent)
+                    AND NOT (c.allow_bulk_sms IS TRUE AND i.allow IS TRUE AND c.consent = 'express'
+                             AND i.consent = 'inferred'))
+        FOR NO KEY UPDATE OF c OFFSET 0
+    ) c
 ), updated AS (
     UPDATE customer c SET own_fields = c.own_fields || i.own_fields,
         tags = c.tags || ARRAY(SELECT t FROM unnest(i.tags) t WHERE t <> ALL(c.tags)),
@@ -198,7 +206,8 @@ WITH changed AS (
 ), met AS (
     INSERT INTO customer_import_seen (tenant_id, import_id, customer_id)
     SELECT $1, $2, i.known FROM import_row i
-    WHERE i.known IS NOT NULL AND NOT i.seen AND NOT EXISTS (SELECT FROM updated u WHERE u.customer_id = i.known)
+    -- NOT IN: looked up. NOT EXISTS would be a join, and one of each with each, since nobody knows how many there are.
+    WHERE i.known IS NOT NULL AND NOT i.seen AND i.known NOT IN (SELECT u.customer_id FROM updated u)
     RETURNING customer_id
 ), inserted AS (
     INSERT INTO customer (tenant_id, customer_id, first_name, last_name, own_fields, language, allow_bulk_sms, consent,
