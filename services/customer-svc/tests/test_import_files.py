@@ -85,6 +85,11 @@ def test_one_column_is_a_table_and_excels_word_on_the_separator_is_taken() -> No
     assert rows(b"sep=;\r\nName;Mobile\r\nAna,B;0412\r\n") == [["Ana,B", "0412"]]
 
 
+def test_the_header_is_the_first_line_that_holds_anything() -> None:
+    assert rows(b"\n;;\r\n \nName;Mobile\nAna;0412\n") == [["Ana", "0412"]]
+    assert rows(b"\n;;\n \n") == []
+
+
 def test_blocks_can_each_be_read_on_their_own_and_give_what_the_whole_file_gives() -> None:
     odd = ['A,"two\nlines",1', '"never closed,2', "", 'B,"say ""hi""",3', '"shut"too soon,4', "C,,5"]
     content = ("N,M,R\n" + "\n".join(odd * 40) + "\n").encode()

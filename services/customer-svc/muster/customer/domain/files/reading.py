@@ -86,12 +86,20 @@ def _text(file: IO[bytes], options: Options, guess: Guess) -> Iterator[Opened | 
         for _ in range(said):
             text.readline()
         records = Records(text, dialect.separator)
-        header = _header_of(next(records, []))
+        header = _header_of(_first_of(records))
         yield Opened(Kind.TEXT, encoding.removesuffix("-sig"), dialect.separator, "", header)
-        records.taken.clear()
         yield from _blocks_of_text(records, options)
     finally:
         text.detach()
+
+
+def _first_of(records: Records) -> list[str] | csv.Error:
+    """The first record that holds anything, as of a workbook."""
+    for cells in records:
+        records.taken.clear()
+        if isinstance(cells, csv.Error) or is_row(cells):
+            return cells
+    return []
 
 
 def _blocks_of_text(records: Records, options: Options) -> Iterator[Block]:
