@@ -1,6 +1,7 @@
 """Erasing a person: gone at once, forgotten everywhere soon after, and nothing that counts changes."""
 
 import asyncio
+from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
@@ -11,10 +12,12 @@ from test_withdrawals import ASK
 
 from muster.customer.domain.erasing import Frozen, Traces, without
 from muster.customer.handlers import erasing, facts
+from muster.customer.store import erasures
 from muster.events.personal import born_unix_ms
 from muster.events.v1.recipients_pb2 import AnswerRequested
 from muster.events.v1.suppressions_pb2 import PersonForgotten
 from muster.kit import clock
+from muster.kit.erasure import unix_ms
 from muster.kit.testing import forget_all
 
 NUMBER = "+61412000001"
@@ -334,6 +337,17 @@ async def test_said_again_an_erasure_keeps_its_version_and_a_key_beside_the_supp
 
     assert [one.message.version for one in said] == [1, 2, 2]
     assert {one.key for one in said} == {salon.tenant_id.bytes + said[0].message.number_hashes[0] + b"/erased"}
+
+
+async def test_said_again_of_an_earlier_moment_an_erasure_still_covers_what_it_did(salon: Any) -> None:
+    told = await erase(salon, await person(salon))
+    [said] = [one.message for one in await salon.said("PersonErased")]
+    earlier = clock.now() - timedelta(hours=1)
+
+    async with salon.db.request(salon.tenant_id) as tx:
+        [one] = await erasures.add_numbers(tx, salon.tenant_id, UUID(told["id"]), said.number_hashes, earlier)
+
+    assert (one.version, unix_ms({b"": one.at})) == (2, {b"": said.at_unix_ms})
 
 
 @pytest.mark.parametrize(

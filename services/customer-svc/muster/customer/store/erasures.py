@@ -30,8 +30,8 @@ _NUMBERS: Final = """
 WITH said AS (
     INSERT INTO erased_number AS e (tenant_id, number_hash, version, erased_at)
     SELECT DISTINCT $1::uuid, h, 1, $4::timestamptz FROM unnest($3::bytea[]) h ORDER BY h
-    ON CONFLICT (tenant_id, number_hash) DO UPDATE SET version = e.version + 1, erased_at = excluded.erased_at,
-        heard_at = kit_now(), seen_xid = NULL, forgotten_at = NULL
+    ON CONFLICT (tenant_id, number_hash) DO UPDATE SET version = e.version + 1, heard_at = kit_now(), seen_xid = NULL,
+        forgotten_at = NULL, erased_at = greatest(e.erased_at, excluded.erased_at)
     RETURNING number_hash, version, erased_at
 ), kept AS (
     INSERT INTO erasure_number (tenant_id, erasure_id, number_hash, version)
