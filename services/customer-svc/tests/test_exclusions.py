@@ -9,6 +9,7 @@ from zoneinfo import ZoneInfo
 import pytest
 from conftest import tenant
 from test_again import ACCEPTED, NAMES, REJECTED, STOPPED, SUPPRESSED, UNKNOWN, Story
+from test_erasure import forget
 
 from muster.customer import planner
 from muster.customer.domain.audience import (
@@ -262,6 +263,18 @@ async def test_of_two_sends_that_are_planned_at_once_the_second_knows_whom_the_f
 
     states = [(bulk["state"], bulk["left_out"]["recently_messaged"]) for bulk in [await four.bulk(i) for i in ids]]
     assert sorted(states) == [("refused", 4), ("waiting", 0)]
+
+
+@pytest.mark.parametrize("outcome", [ACCEPTED, STOPPED])
+async def test_who_shares_a_number_with_somebody_erased_was_messaged_at_it(four: Any, outcome: int) -> None:
+    await four.load("Eve,0412000001,yes\n", "first name,mobile,allow bulk sms")
+    await messaged(four, [ACCEPTED, outcome, outcome], audience={"query": "ana or bob or cat"})
+    ana = (await people(four))[0]
+    assert (await four.ask("POST", f"/v1/customers/{ana['id']}/erasure", {"ground": "asked"})).status_code == 202
+    await forget(four)
+
+    lately = {"query": "eve or dan", "exclude": {"messaged_in_days": 1}}
+    assert await texted(four, lately) == ("Dan", {"recently_messaged": 1})
 
 
 async def test_the_history_is_the_numbers_whoever_has_it(four: Any) -> None:

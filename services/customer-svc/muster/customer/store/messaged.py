@@ -59,12 +59,20 @@ async def take_turns(tx: Tx, tenant_id: UUID) -> None:
     await tx.execute(_LOCK, tenant_id)
 
 
+# An erased person's number is 0 where it was; whoever has the same one has been messaged at it all the same.
+_NUMBERS: Final = """CASE WHEN 0 = ANY(f.numbers) THEN ARRAY(
+        SELECT CASE p.number WHEN 0 THEN coalesce((
+            SELECT c.number FROM customer_number c WHERE c.tenant_id = $1
+                AND c.number_hash = substring(f.hashes FROM (p.place::integer - 1) * 17 + 1 FOR 17) LIMIT 1), 0)
+            ELSE p.number END
+        FROM unnest(f.numbers) WITH ORDINALITY AS p (number, place) ORDER BY p.place)
+    ELSE f.numbers END"""
 # {sends}: ids, their times, and whether some were missed, as parameters. `before` counts the recipients of earlier
 # chunks: with the place in the chunk it is the seq.
 _MESSAGED: Final = """, sent AS (
     SELECT * FROM unnest({ids}::uuid[], {ats}::bigint[], {missed}::boolean[]) AS s (bulk_id, at, missed)
 ), membership AS (
-    SELECT f.bulk_id, s.at, s.missed, f.chunk, f.numbers FROM plan_frozen f JOIN sent s USING (bulk_id)
+    SELECT f.bulk_id, s.at, s.missed, f.chunk, {numbers} AS numbers FROM plan_frozen f JOIN sent s USING (bulk_id)
     WHERE f.tenant_id = $1 AND f.bulk_id = ANY({ids}::uuid[]) AND f.reason = 0
 ), messaged AS (
     SELECT n.number, {recent} AS recent, {capped} AS capped, max(n.at) AS last_at, {count} AS messages
@@ -115,6 +123,7 @@ def messaged_sql(
         ats=ats,
         missed=missed,
         kinds=kinds,
+        numbers=_NUMBERS,
         recent=is_recent,
         capped=" OR ".join(held) or "false",
         count=_CASE.format(cases=" ".join(cases)) if cases else "NULL::bigint",
