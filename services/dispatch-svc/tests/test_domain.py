@@ -54,6 +54,9 @@ def test_what_is_said_of_a_chunk_is_what_changed_and_is_not_open() -> None:
 def test_recovery_leaves_what_the_intent_covered_unknown_and_nothing_else() -> None:
     assert slots.recover(bytes([A, Q, T, Q, Q]), None, 4) == bytes([A, U, T, U, Q])
     assert slots.recover(bytes([A, Q, A, Q, Q]), [1, 3, 4], 2) == bytes([A, U, A, U, Q])
+    assert slots.recover(bytes([Q, Q, T, Q]), None, 3, bytes([0, 1, 2, 0])) == bytes([U, A, T, Q]), (
+        "its receipt is there"
+    )
 
 
 chunks = st.lists(st.integers(1, 4), min_size=1, max_size=20).flatmap(

@@ -214,14 +214,19 @@ def _uniform_sums(price: int, slots: bytes) -> ChunkSums:
     )
 
 
-def recover(slots: bytes, order: Sequence[int] | None, intent_upto: int) -> bytes:
+def recover(slots: bytes, order: Sequence[int] | None, intent_upto: int, receipts: bytes | None = None) -> bytes:
     """The slots after their sender died: what its intent covered and has no outcome is unknown, the rest is untouched.
 
-    `order` are the slots of the attempt (None: all); `intent_upto` counts them.
+    `order` are the slots of the attempt (None: all); `intent_upto` counts them. `receipts`: what was said of each slot:
+    a receipt can be stored before the outcome, and whatever has one was accepted. It does not come a second time.
     """
     after = bytearray(slots)
     for slot in range(intent_upto) if order is None else order[:intent_upto]:
-        if after[slot] == Slot.QUEUED:
+        if after[slot] != Slot.QUEUED:
+            continue
+        if receipts and receipts[slot]:
+            after[slot] = Slot.ACCEPTED
+        else:
             after[slot] = Slot.UNKNOWN
     return bytes(after)
 

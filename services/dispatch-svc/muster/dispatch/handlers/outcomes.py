@@ -114,10 +114,14 @@ async def end_queued(tx: Tx, taken: Sequence[Taken], to: Slot) -> None:
 
 
 async def recover(tx: Tx, taken: Sequence[Taken]) -> None:
-    """End the leases of dead senders: what their intents covered is unknown, the rest goes back to the queue, and so
-    does what may be sent again."""
+    """End the leases of dead senders: what their intents covered is unknown unless its receipt is there, the rest goes
+    back to the queue, and so does what may be sent again."""
     homes = await chunks.lock(tx, [one.key.chunk for one in taken])
-    afters = {one.key.chunk: slots.recover(homes[one.key.chunk].slots, one.order, one.intent_upto) for one in taken}
+    afters = {
+        one.key.chunk: slots.recover(home.slots, one.order, one.intent_upto, home.receipts)
+        for one in taken
+        for home in [homes[one.key.chunk]]
+    }
     again = await resends.allowed(tx, [key for key, after in afters.items() if Slot.UNKNOWN in after])
     changes, ended = [], []
     for one in taken:
