@@ -19,7 +19,7 @@ from muster.client.commands.laws import settled_laws
 
 pytestmark = pytest.mark.e2e
 
-RECIPIENTS = 4_000
+RECIPIENTS = 3_000
 WINDOW = 100
 SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
 BODY = {name: f"{{{name}}}" for name in ("to", "from", "text", "reference", "receipts_url")}
@@ -105,7 +105,7 @@ def test_one_send_goes_by_smpp_and_http_and_goes_on_by_http_while_the_smpp_carri
 
     eventually(
         lambda: _left(business.progress(bulk_id)) == RECIPIENTS,
-        wait_s=120,
+        wait_s=200,
         told=lambda: (business.progress(bulk_id), web.count, count_by_smpp(world) - by_others),
     )
     progress = business.progress(bulk_id)

@@ -383,9 +383,9 @@ class Session(asyncio.Protocol):
             self._transport.write(octets)
 
     def _close(self, reason: str) -> None:
-        """Close once the buffer is written."""
+        """Close once the buffer is written. Once: closed a second time asyncio's TLS forgets what it would abort."""
         self._end(reason)
-        if self._transport is not None:
+        if self._transport is not None and not self._transport.is_closing():
             self._transport.close()
 
     def _drop(self, reason: str) -> None:

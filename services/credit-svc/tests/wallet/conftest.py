@@ -62,9 +62,13 @@ class World:
     async def ask(
         self, who: str, method: str, path: str, body: Any = None, *, key: str | None = None
     ) -> httpx.Response:
-        """A request of somebody under /v1/credits."""
+        """A request of somebody under /v1/credits; again while it is busy (503, and nothing done), as clients do."""
         headers = {"Authorization": f"Bearer {who}", **({"Idempotency-Key": key} if key else {})}
-        return await self.http.request(method, f"/v1/credits{path}", json=body, headers=headers)
+        for _ in range(3):
+            answer = await self.http.request(method, f"/v1/credits{path}", json=body, headers=headers)
+            if answer.status_code != 503:
+                break
+        return answer
 
     async def told(self, body: Any, **signed: Any) -> httpx.Response:
         """A call of the payment provider; what is not said of its signature is right."""
