@@ -96,8 +96,8 @@ def _every_second_start_is_forgotten() -> None:
 
 
 CHAPTER_FAULTS: Final = (
-    ChapterFault("hours are not looked at", "hours", "law hours", 870, _hours_are_not_looked_at),
-    ChapterFault("suspensions are not looked at", "suspension", "law suspended", 10, _suspensions_are_not_looked_at),
+    ChapterFault("hours are not looked at", "hours", "law hours", 90, _hours_are_not_looked_at),
+    ChapterFault("suspensions are not looked at", "suspension", "law suspended", 270, _suspensions_are_not_looked_at),
     ChapterFault(
         "chunks go to another account while they are sent",
         "accounts",

@@ -101,8 +101,8 @@ _ONLY_HERE: Final[Mapping[str, tuple[int, Callable[[], object]]]] = {
     "no answer is taken for a no": (4, _no_answer_is_taken_for_a_no),
     "suppressions are not joined": (3, _suppressions_are_not_joined),
     "what was not published is deleted": (4, _what_was_not_published_is_deleted),
-    "an offset is stored before its events": (1, _an_offset_is_stored_before_its_events),
-    "a key is taken again": (8, _a_key_is_taken_again),
+    "an offset is stored before its events": (3, _an_offset_is_stored_before_its_events),
+    "a key is taken again": (11, _a_key_is_taken_again),
 }
 _EVERYWHERE: Final = [fault for fault in EXPLORED if fault.seed]
 
