@@ -50,10 +50,11 @@ async def load(tx: Tx, rows: bytes, numbers: bytes) -> None:
     await tx.execute(_LEARN)
 
 
+# OFFSET 0: looked up for each row. Else all customers of the business are read for each block, to be joined with it.
 # allow ordered-locks: rows of this transaction alone
 _MATCH = """
 UPDATE import_row r SET known = ({found} ORDER BY c.customer_id LIMIT 1)
-WHERE EXISTS ({found})
+WHERE EXISTS ({found} OFFSET 0)
 """
 _BY_PERSON = """SELECT coalesce(c.merged_into, c.customer_id) FROM customer c
     WHERE c.tenant_id = $1 AND c.match_key = r.match_key"""
@@ -69,7 +70,7 @@ UPDATE import_row r SET seen = true
 WHERE known IS NOT NULL AND (
     (SELECT c.import_id = $2 FROM customer c WHERE c.tenant_id = $1 AND c.customer_id = r.known)
     OR EXISTS (SELECT FROM customer_import_seen s
-               WHERE s.tenant_id = $1 AND s.import_id = $2 AND s.customer_id = r.known))
+               WHERE s.tenant_id = $1 AND s.import_id = $2 AND s.customer_id = r.known OFFSET 0))
 """
 # Two rows of one customer by different numbers, or by the names of two who were merged: the first counts.
 # allow ordered-locks: rows of this transaction alone
