@@ -65,9 +65,6 @@ def became(sums: Sums, missed: Collection[int]) -> Became:
         return Became.SENDING
     if not sums.accepted + sums.unknown:
         return Became.NOT_SENT
-    # One message is the whole of a send that has no words on single ones.
-    if sums.recipients == 1 and sums.unknown == 0:
-        return Became.ACCEPTED
     return Became.UNKNOWN if sums.unknown else Became.ACCEPTED
 
 
