@@ -9,15 +9,17 @@ import hashlib
 import re
 import unicodedata
 import uuid
+from collections.abc import Callable
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import Any, Final, NamedTuple
 
 import phonenumbers
-from phonenumbers import PhoneNumberType, shortnumberinfo
+from phonenumbers import SUPPORTED_REGIONS, PhoneNumberType, shortnumberinfo
 
 from muster.text.numbering import (
     FREE_DIGITS,
+    Textable,
     is_region,
     learn_range,
     ranges_abroad,
@@ -54,6 +56,12 @@ class Number(NamedTuple):
         return int(self.e164)
 
 
+# What Number(...) does, in a third of its time: a million are read at a time.
+_number: Final[Callable[[Textable], Number]] = partial(tuple.__new__, Number)
+_HEAD: Final = -FREE_DIGITS
+_learned_abroad: Final = ranges_abroad.get
+
+
 @dataclass(frozen=True, slots=True)
 class NumberRefused:
     """Why a number was not taken.
@@ -84,10 +92,11 @@ def read_number(written: str, country: str) -> Number | NumberRefused:
 
     Raises ValueError for an unknown country, which is the caller's fault and not the number's.
     """
-    if written[:1] == "+":  # the usual one, in as few steps as there are
-        known, tail = ranges_abroad.get(written[:-FREE_DIGITS]), written[-FREE_DIGITS:]
-        if known is not None and known[1] and tail.isdigit() and tail.isascii() and is_region(country):
-            return Number(written, known[1])
+    known = _learned_abroad(written[:_HEAD])
+    if known is not None and country in SUPPORTED_REGIONS:  # the usual one, in as few steps as there are
+        tail = written[_HEAD:]
+        if known[1] and tail.isdigit() and tail.isascii():
+            return _number((written, known[1]))
     digits = _digits_of(written)
     if digits[:1] == "+":
         ranges, dialled_in = ranges_abroad, ""
@@ -99,13 +108,13 @@ def read_number(written: str, country: str) -> Number | NumberRefused:
     head = digits[:-FREE_DIGITS]
     known = ranges.get(head)
     if known is not None and known[1]:
-        return Number(known[0] + digits[-FREE_DIGITS:], known[1])
+        return _number((known[0] + digits[-FREE_DIGITS:], known[1]))
     textable = read_national(digits, country) if dialled_in else read_international(digits[1:])
     if textable is None:
         return _read_carefully(written, country)
     if known is None:
         learn_range(ranges, head, dialled_in, textable)
-    return Number(*textable)
+    return _number(textable)
 
 
 def _digits_of(written: str) -> str:
