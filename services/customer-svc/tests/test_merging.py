@@ -199,3 +199,14 @@ async def test_a_merge_that_is_asked_for_twice_with_one_key_happens_once(salon: 
     first, again = [await merge(salon, ana, anna, Idempotency_Key="k") for _ in range(2)]
     assert (first.status_code, again.status_code, first.json()) == (200, 200, again.json())
     assert again.headers["ETag"] == '"2"'
+
+
+async def test_as_many_customers_as_a_limit_allows_are_merged_into_one(
+    salon: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("muster.customer.api.merging.MERGED_MAX", 2)
+    a, b, c, d = [await add(salon, name, f"0412 000 00{n}") for n, name in enumerate("ABCD", 1)]
+    assert (await merge(salon, b, a)).status_code == 200
+    assert (await merge(salon, c, b)).status_code == 200
+    answer = await merge(salon, d, c)
+    assert (answer.status_code, answer.json()["errors"][0]["code"]) == (422, "too_many_merged")

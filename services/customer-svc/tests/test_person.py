@@ -72,3 +72,20 @@ async def test_only_who_may_send_gets_it_of_their_own_customers_also_of_one_who_
     await salon.ask("DELETE", f"/v1/customers/{ana}")
     held = (await salon.ask("GET", path)).json()
     assert (held["customer"], len(held["consents"])) == (None, 2)
+
+
+async def test_what_was_changed_under_the_id_of_somebody_who_was_merged_into_a_person_is_in_their_file(
+    salon: Any,
+) -> None:
+    ana = await add(salon, allow_bulk_sms=True, own_fields={"pet": "Rex"})
+    anna = await add(salon, "0412 000 002", allow_bulk_sms=True, first_name="Anna", own_fields={"pet": "Tom"})
+    await salon.ask("PATCH", f"/v1/customers/{anna}", {"last_name": "Lee"})
+    await salon.ask("POST", f"/v1/customers/{ana}/merge", {"customer_id": anna})
+    held = (await salon.ask("GET", f"/v1/customers/{ana}/export")).json()
+    assert held["changes"][-1]["fields"][-1] == f"merged:{anna}"
+    [merged] = held["merged"]
+    assert (merged["customer_id"], merged["customer"]["own_fields"]) == (anna, {"pet": "Tom"})
+    assert [change["fields"] for change in merged["changes"]] == [
+        ["last_name"],
+        ["numbers", "archived_at", "merged_into"],
+    ]

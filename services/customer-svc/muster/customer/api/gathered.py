@@ -7,7 +7,7 @@ from fastapi import Request
 from muster.customer.api.common import e164, tenant_of
 from muster.customer.api.evidence import Chain, Evidence
 from muster.customer.domain.consent import first_broken
-from muster.customer.store import consents, customers
+from muster.customer.store import consents, customers, merging
 from muster.kit import clock
 from muster.kit.auth import Caller, Tx
 from muster.kit.pg import Record
@@ -24,7 +24,7 @@ async def evidence_of(request: Request, tx: Tx, caller: Caller, customer_id: int
     own = await _chain(tx, caller, customer_id)
     if row is None and not own.versions:
         raise not_found("customer")
-    merged = [await _chain(tx, caller, one) for one in await consents.merged_into(tx, tenant_id, customer_id)]
+    merged = [await _chain(tx, caller, one) for one in await merging.merged_into(tx, tenant_id, customer_id)]
     ids = [customer_id, *(one.customer_id for one in merged)]
     pairs = () if row is None else zip(row["numbers"], row["hashes"], strict=True)
     return row, Evidence(

@@ -10,7 +10,7 @@ from muster.customer.api.customer_changes import changed_fields, evidence_of, re
 from muster.customer.api.customer_shapes import CustomerOut, shown
 from muster.customer.api.customers import CustomerId, IfMatch, kept, locked, with_etag
 from muster.customer.domain.customers import Consent, Customer
-from muster.customer.domain.merging import merged, stricter
+from muster.customer.domain.merging import MERGED_MAX, merged, stricter
 from muster.customer.domain.refusal import Refusal
 from muster.customer.handlers import consents
 from muster.customer.store import customers as store
@@ -97,10 +97,18 @@ async def merge_customer(
         if gone is None:
             raise unprocessable("customer_id", "unknown_customer", f"there is no customer {body.customer_id}")
         await refuse_changed(tx, caller, gone, None)
+        await _refuse_too_many(tx, caller, customer_id, body.customer_id)
         await _merge(tx, caller, row, gone)
         return 200, await _shown(tx, caller, customer_id)
 
     return with_etag(await once.answer(tx, caller, body, make))
+
+
+async def _refuse_too_many(tx: Tx, caller: Caller, kept_id: int, gone_id: int) -> None:
+    there = [len(await merging.merged_into(tx, caller.tenant_id, one)) for one in (kept_id, gone_id)]
+    if sum(there) + 1 > MERGED_MAX:
+        told = f"at most {MERGED_MAX} customers are merged into one; {there[0]} were, and {there[1]} into the other"
+        raise unprocessable("customer_id", "too_many_merged", told)
 
 
 async def _merge(tx: Tx, caller: Caller, row: Record, gone_row: Record) -> None:

@@ -5,13 +5,14 @@ import io
 from collections.abc import Mapping
 from datetime import date, datetime
 from typing import Annotated, Any, Final
+from uuid import UUID
 
 import orjson
 from fastapi import APIRouter, Path, Request, Response
 
 from muster.customer.api.common import e164
 from muster.customer.api.customer_shapes import shown
-from muster.customer.api.evidence import Evidence, safe_cell
+from muster.customer.api.evidence import Chain, Evidence, safe_cell
 from muster.customer.api.gathered import ROWS_MAX, evidence_of
 from muster.customer.domain.audience import Reason
 from muster.customer.events import MessageKind
@@ -62,11 +63,22 @@ async def _document(tx: Tx, row: Record | None, evidence: Evidence) -> dict[str,
         "changes": _dicts(await customers.changes_since(tx, *whose, 0, ROWS_MAX)),
         "consents": evidence.chain.words,
         "consents_whole": all(one.first_broken is None for one in (evidence.chain, *evidence.merged)),
-        "merged": [{"customer_id": one.customer_id, "consents": one.words} for one in evidence.merged],
+        "merged": [await _merged(tx, whose[0], one) for one in evidence.merged],
         "suppressions": evidence.stops,
         "undeliverable": _dicts(await persons.failures_of(tx, whose[0], ids)),
         "withdrawal_requests": _dicts(await persons.requests_of(tx, whose[0], ids, ROWS_MAX)),
         "sends": [_send(one) for one in await persons.sends_of(tx, whose[0], ids, ROWS_MAX)],
+    }
+
+
+async def _merged(tx: Tx, tenant_id: UUID, chain: Chain) -> dict[str, Any]:
+    """What is still held under the id of somebody who was merged into the person: their lists and numbers moved."""
+    row = await customers.customer_of(tx, tenant_id, chain.customer_id)
+    return {
+        "customer_id": chain.customer_id,
+        "customer": None if row is None else shown(row).model_dump(),
+        "changes": _dicts(await customers.changes_since(tx, tenant_id, chain.customer_id, 0, ROWS_MAX)),
+        "consents": chain.words,
     }
 
 

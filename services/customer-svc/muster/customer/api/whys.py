@@ -16,7 +16,7 @@ from muster.customer.domain.pricing import MergeText, Renderer
 from muster.customer.domain.refusal import Refusal
 from muster.customer.domain.whys import Became, Judged, Sums, became, words
 from muster.customer.events import MessageClass, MessageKind
-from muster.customer.store import bulks, customers, lists, quotes, whys
+from muster.customer.store import bulks, customers, lists, merging, quotes, whys
 from muster.customer.store.quotes import Quote
 from muster.kit.auth import ANY_TENANT_ROLE, Caller, Tx, requires, tenant_tx
 from muster.kit.http import Model
@@ -170,7 +170,7 @@ async def messages_of(
         raise not_found("customer")
     before = decode_cursor(cursor, {"id": UUID})["id"] if cursor else None
     row = await customers.customer_of(tx, caller.tenant_id, customer_id)
-    own = [customer_id, *await whys.merged_into(tx, caller.tenant_id, customer_id, _SHARED_MAX)]
+    own = [customer_id, *await merging.merged_into(tx, caller.tenant_id, customer_id, _SHARED_MAX)]
     hashes = [] if row is None else row["hashes"]
     others = [one for one in await whys.holders(tx, caller.tenant_id, hashes, _SHARED_MAX) if one not in own]
     numbers = [] if row is None else row["numbers"]

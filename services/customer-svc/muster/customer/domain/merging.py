@@ -7,6 +7,9 @@ from typing import Final
 from muster.customer.domain.customers import MOBILES_MAX, NUMBERS_MAX, Consent, Customer, Mobile, OtherNumber
 from muster.customer.domain.refusal import Refusal
 
+MERGED_MAX: Final = 1_000
+"""Customers who may be merged into one, those included who were merged into them before."""
+
 _STRICTEST_FIRST: Final = (Consent.WITHDRAWN, Consent.NONE, Consent.INFERRED, Consent.EXPRESS)
 _ALLOWED_LEAST_FIRST: Final[tuple[bool | None, ...]] = (False, None, True)
 

@@ -17,7 +17,7 @@ from muster.customer.domain.erasing import Traces
 from muster.customer.domain.sends import Phase
 from muster.customer.events.erasing import PersonForgotten, forgotten_of, person_erased
 from muster.customer.importer.reading import end
-from muster.customer.store import bulks, consents, customers, erasures, imports, plans, traces
+from muster.customer.store import bulks, customers, erasures, imports, merging, plans, traces
 from muster.customer.store import import_files as files
 from muster.events.personal import born_at
 from muster.kit import clock, erasure, metrics, observe
@@ -42,7 +42,7 @@ async def erase(
     before = await erasures.of_customer(tx, tenant_id, customer_id) if row is None else None
     if before is not None:
         return UUID(str(before["erasure_id"]))
-    ids = sorted({customer_id, *locked, *await consents.merged_into(tx, tenant_id, customer_id)})
+    ids = sorted({customer_id, *locked, *await merging.merged_into(tx, tenant_id, customer_id)})
     said = await traces.said_of(tx, tenant_id, ids)
     if row is None and not said:
         return None

@@ -166,22 +166,11 @@ FROM suppression_version WHERE tenant_id = $1 AND number_hash IN (
     UNION SELECT number_hash FROM customer_number WHERE tenant_id = $1 AND customer_id = ANY ($2::bigint[]))
 ORDER BY number_hash, version LIMIT $3
 """
-_MERGED: Final = """
-SELECT customer_id FROM customer WHERE tenant_id = $1 AND merged_into = $2
-UNION SELECT customer_id FROM merged_customer WHERE tenant_id = $1 AND merged_into = $2
-ORDER BY 1
-"""
 
 
 async def suppressions_of(tx: Tx, tenant_id: UUID, customer_ids: Sequence[int], limit: int) -> list[Record]:
     """Every version of the suppressions of the numbers that customers have, or of which words were kept."""
     return await tx.fetch(_SUPPRESSIONS, tenant_id, list(customer_ids), limit)
-
-
-async def merged_into(tx: Tx, tenant_id: UUID, customer_id: int) -> list[int]:
-    """Those who were merged into a customer, also where both are removed: words that were said before that are kept
-    under their ids."""
-    return [row["customer_id"] for row in await tx.fetch(_MERGED, tenant_id, customer_id)]
 
 
 _LAST: Final = _VERSIONS.replace("version > $3 ORDER BY version LIMIT $4", "version > 0 ORDER BY version DESC LIMIT 1")

@@ -3,6 +3,7 @@
 from typing import Final
 from uuid import UUID
 
+from muster.customer.domain.merging import MERGED_MAX
 from muster.customer.store import lists
 from muster.kit.pg import Tx
 
@@ -71,3 +72,16 @@ async def move(tx: Tx, tenant_id: UUID, gone: int, kept: int) -> None:
 
 
 _FORGET: Final = "DELETE FROM {table} WHERE tenant_id = $1 AND customer_id = $2"
+
+
+_MERGED: Final = """
+SELECT customer_id FROM customer WHERE tenant_id = $1 AND merged_into = $2
+UNION SELECT customer_id FROM merged_customer WHERE tenant_id = $1 AND merged_into = $2
+ORDER BY 1 LIMIT $3
+"""
+
+
+async def merged_into(tx: Tx, tenant_id: UUID, customer_id: int, limit: int = MERGED_MAX) -> list[int]:
+    """Those who are this customer now, the oldest first, also where both were removed since: what was said, changed and
+    sent before that is kept under their ids. No more than MERGED_MAX are merged into one."""
+    return [row["customer_id"] for row in await tx.fetch(_MERGED, tenant_id, customer_id, limit)]

@@ -79,16 +79,6 @@ async def holders(tx: Tx, tenant_id: UUID, hashes: Sequence[bytes], limit: int) 
     return [row["customer_id"] for row in await tx.fetch(_HOLDERS, tenant_id, list(hashes), limit)]
 
 
-_MERGED: Final = """
-SELECT customer_id FROM customer WHERE tenant_id = $1 AND merged_into = $2 ORDER BY customer_id LIMIT $3
-"""
-
-
-async def merged_into(tx: Tx, tenant_id: UUID, customer_id: int, limit: int) -> list[int]:
-    """Customers who are this one now."""
-    return [row["customer_id"] for row in await tx.fetch(_MERGED, tenant_id, customer_id, limit)]
-
-
 # own ($2): the customer, and who was merged into them; $3: others with one of their numbers ($4), whose messages to
 # those are theirs too. A number is in a send once. {reasons}: 0 texted, 6 rendered for another.
 HISTORY: Final = f"""
