@@ -41,7 +41,7 @@ def must(condition: object, says: str) -> None:
         raise Broken(says)
 
 
-def eventually(seen: Callable[[], T], says: str, within_s: float = 60.0) -> T:
+def eventually(seen: Callable[[], T], says: str, within_s: float = 180.0) -> T:
     """What `seen` answers once that is true; Broken with the sentence and the last answer where it stays false."""
     until = time.monotonic() + within_s
     while not (found := seen()):
@@ -69,7 +69,7 @@ class Chaos:
         self._seen: Counter[str] = Counter()
         self._databases = Databases()
         who = stack.run["operator"]
-        self.http = httpx.Client(timeout=20)
+        self.http = httpx.Client(timeout=60)
         self.world = World(
             stack, Muster(Connection(stack.run["url"], who["client_id"], who["client_secret"])), self.http
         )
@@ -129,7 +129,7 @@ class Chaos:
         self.fired[f"{number.name} {name}"] += 1
         return pid
 
-    def until_ended(self, name: str, pid: int, within_s: float = 30.0) -> None:
+    def until_ended(self, name: str, pid: int, within_s: float = 120.0) -> None:
         """Wait until that process of a part is gone."""
         eventually(lambda: not Path(f"/proc/{pid}").exists() or _is_zombie(pid), f"{name} ({pid}) ends", within_s)
 
@@ -137,7 +137,7 @@ class Chaos:
         """Wait until a part whose process was `pid` has another one, which may only just start."""
         eventually(lambda: self.stack.pid(name) != pid, f"{name} is started again")
 
-    def until_ready(self, *names: str, within_s: float = 60.0) -> None:
+    def until_ready(self, *names: str, within_s: float = 180.0) -> None:
         """Wait until these parts serve (again)."""
         until = time.monotonic() + within_s
         for name in names:
@@ -189,7 +189,7 @@ class Chaos:
             self.until_ended(name, pid)
         self.until_ready(*failpoints)
 
-    def until_fired(self, name: str, within_s: float = 60.0) -> None:
+    def until_fired(self, name: str, within_s: float = 180.0) -> None:
         """Wait until a part has died by the failpoint that was armed, and serves again without one."""
         seen = eventually(lambda: max(0, self._died_of_it(name) - self._seen[name]), f"{name} fires", within_s)
         self._seen[name] += seen
@@ -199,7 +199,7 @@ class Chaos:
     def _died_of_it(self, name: str) -> int:
         return self.stack.supervisor.codes.get(name, []).count(EXIT_CODE)
 
-    def until_stopped(self, name: str, within_s: float = 60.0) -> int:
+    def until_stopped(self, name: str, within_s: float = 180.0) -> int:
         """Wait until a part has stopped itself by an armed `stop`; its process id, for `thaw`."""
         pid = self.stack.pid(name)
         eventually(lambda: _state(pid) == "T", f"{name} stops itself", within_s)
@@ -222,7 +222,7 @@ class Chaos:
 
     def carrier(self, method: str, path: str, **options: Any) -> Any:
         """Ask the simulator's control port; patient with one that is starting."""
-        return self.patiently(lambda: self.world.carrier(method, path, **options), "the carrier answers", 20.0)
+        return self.patiently(lambda: self.world.carrier(method, path, **options), "the carrier answers", 60.0)
 
     def carrier_does(self, **habits: Any) -> None:
         """Change how the carrier behaves, until the row ends."""
@@ -233,7 +233,7 @@ class Chaos:
         counted = self.carrier("GET", "/stats")["accepted_by_destination"]
         return Counter({number: counted[number] for number in numbers if number in counted})
 
-    def patiently(self, ask: Callable[[], T], says: str, within_s: float = 90.0) -> T:
+    def patiently(self, ask: Callable[[], T], says: str, within_s: float = 180.0) -> T:
         """What `ask` answers, asked again while what answers is away. Refusals of any other kind are raised."""
         until = time.monotonic() + within_s
         while True:
@@ -258,7 +258,7 @@ class Chaos:
         self.proxies.heal()
         for name in self.stack.supervisor.pids():
             self.stack.supervisor.release(name)
-        self.until_ready(*self.stack.supervisor.pids(), within_s=120)
+        self.until_ready(*self.stack.supervisor.pids(), within_s=180)
         self.carrier("PUT", "/faults", json=self.carrier_habits)
         self.carrier("POST", "/resume")
 

@@ -10,8 +10,8 @@ from chaos.nemesis import DATABASES, Chaos, must
 from muster.client.commands.laws import settled_laws
 from muster.client.laws import LAWS
 
-QUIET_S = 90.0
-LAWS_S = 20.0
+QUIET_S = 180.0
+LAWS_S = 60.0
 _OPEN = """
 SELECT (SELECT count(*) FROM saga WHERE state NOT IN ('closed', 'refused')) AS sends,
     (SELECT count(*) FROM attempt WHERE state <> 2) AS attempts,

@@ -149,7 +149,7 @@ def tenant_balances(chaos: Chaos, tenant: Tenant) -> None:
     must(max(taken.values(), default=0) <= tenant.texts, f"nobody got more than was sent: {taken.most_common(3)}")
 
 
-def until_ended(chaos: Chaos, tenant: Tenant, bulk_id: str, within_s: float = 60.0) -> dict[str, Any]:
+def until_ended(chaos: Chaos, tenant: Tenant, bulk_id: str, within_s: float = 180.0) -> dict[str, Any]:
     """A send, once it has ended."""
     until = time.monotonic() + within_s
     while True:

@@ -16,7 +16,7 @@ from chaos.page import figures
 from chaos.registry import ROWS
 from chaos.run import in_thread
 
-pytestmark = [pytest.mark.e2e, pytest.mark.timeout(600)]  # the first of them waits for all rows
+pytestmark = [pytest.mark.e2e, pytest.mark.timeout(1_200)]  # the first of them waits for all rows
 ROOT = Path(__file__).parents[2]
 SHORT = sorted(number for number, row in ROWS.items() if row.short)
 assert rows.__all__, "importing the rows registers them"
@@ -62,7 +62,7 @@ def test_a_row_that_was_ended_in_the_middle_says_nothing_afterwards() -> None:
     said: list[dict[str, Any]] = []
 
     def row() -> list[Any]:
-        may_end.wait(10)
+        may_end.wait(120)
         return []
 
     async def ended() -> None:
@@ -74,7 +74,7 @@ def test_a_row_that_was_ended_in_the_middle_says_nothing_afterwards() -> None:
             await waiting
         may_end.set()
         for thread in [one for one in threading.enumerate() if one.name.endswith("(run)")]:
-            await asyncio.to_thread(thread.join, 10)
+            await asyncio.to_thread(thread.join, 120)
         await asyncio.sleep(0)
 
     asyncio.run(ended())

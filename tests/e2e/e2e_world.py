@@ -20,7 +20,7 @@ from muster.client import ApiError, Connection, Muster
 from muster.local.scratch import scratch
 
 POLL_S = 0.1
-WAIT_S = 60.0
+WAIT_S = 180.0
 
 _UNUSED = iter(range(10_000_000, 80_000_000))
 """Subscriber numbers that no business has; above them are the senders."""
@@ -37,7 +37,7 @@ class Running:
         with (var / "run.log").open("w") as log:
             env = {**os.environ, "MUSTER_VAR": str(var)}
             self._starter = subprocess.Popen(command, env=env, stdout=log, stderr=subprocess.STDOUT)
-        eventually(self._is_up, 180)
+        eventually(self._is_up, 240)
 
     def _is_up(self) -> bool:
         assert self._starter.poll() is None, self._path.with_name("run.log").read_text()
@@ -57,7 +57,7 @@ class Running:
     def stop(self) -> None:
         """End all of it, as Ctrl-C does."""
         self._starter.send_signal(signal.SIGINT)
-        self._starter.wait(30)
+        self._starter.wait(120)
 
 
 @dataclass(slots=True)
@@ -199,7 +199,7 @@ def world(stack: Running) -> Iterator[World]:
     who = stack.run["operator"]
     with (
         Muster(Connection(stack.run["url"], who["client_id"], who["client_secret"])) as operator,
-        httpx.Client(timeout=20) as http,
+        httpx.Client(timeout=60) as http,
     ):
         world = World(stack, operator, http)
         before = world.carrier("GET", "/faults")

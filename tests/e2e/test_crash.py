@@ -20,7 +20,7 @@ def test_kill_9_of_the_sender_in_the_middle_of_20000_messages(world: World) -> N
     world.stack.kill("dispatch.sender.0")
 
     world.faults(response_delay_ms=0)
-    eventually(lambda: everyone_has_left(business.progress(bulk_id)), wait_s=120)
+    eventually(lambda: everyone_has_left(business.progress(bulk_id)))
     accepted = world.stats(numbers)
     assert max(accepted.values()) == 1, "nobody gets it twice"
     progress = business.progress(bulk_id)

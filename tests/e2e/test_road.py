@@ -188,7 +188,7 @@ def test_a_throttling_carrier_loses_nothing_and_leaks_no_credit(world: World) ->
     business = world.business(credits=1_000)
     numbers = business.customers(400)
     world.faults(throttle_ratio=0.3)
-    business.ended(business.send(), wait_s=60)
+    business.ended(business.send())
     assert set(world.stats(numbers).values()) == {1}
     assert settled(business) == {"granted": 1_000, "available": 600, "reserved": 0, "consumed": 400}
 

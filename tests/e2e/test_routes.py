@@ -105,7 +105,7 @@ def test_one_send_goes_by_smpp_and_http_and_goes_on_by_http_while_the_smpp_carri
 
     eventually(
         lambda: _left(business.progress(bulk_id)) == RECIPIENTS,
-        wait_s=200,
+        wait_s=240,
         told=lambda: (business.progress(bulk_id), web.count, count_by_smpp(world) - by_others),
     )
     progress = business.progress(bulk_id)

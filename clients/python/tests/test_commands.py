@@ -170,7 +170,7 @@ def test_replies_are_read_one_a_line(run: Run) -> None:
 def test_closed_and_full_streams_end_without_a_traceback(line: str, code: int, says: str) -> None:
     muster = f"{sys.executable} -m muster.client"
     command = line.format(muster) if "{}" in line else f"{muster} {line}"
-    ran = subprocess.run(["bash", "-c", command], capture_output=True, text=True, timeout=60, check=False)
+    ran = subprocess.run(["bash", "-c", command], capture_output=True, text=True, timeout=120, check=False)
     assert ran.returncode == code
     assert says in ran.stderr
     assert "Traceback" not in ran.stderr

@@ -133,7 +133,7 @@ def proxy(tmp_path_factory):
 
 
 def ask(port: int, method: str, path: str, body: bytes | None = None) -> tuple[int, str | None, bytes]:
-    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=10)
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
     try:
         connection.request(method, path, body)
         answer = connection.getresponse()

@@ -113,7 +113,7 @@ async def test_kafka_serves_names_a_controller_and_makes_no_topic_by_itself(kafk
     )
     await consumer.start()
     try:
-        record = await asyncio.wait_for(consumer.getone(), 30)
+        record = await asyncio.wait_for(consumer.getone(), 120)
     finally:
         await consumer.stop()
     assert record.value == b"kept"
@@ -165,7 +165,7 @@ def test_servers_of_a_test_run_that_is_killed_with_9_end_with_it(tmp_path):
     subprocess.run([sys.executable, "-m", "pytest", "-c", ROOT / "pyproject.toml", "-q", test], check=False)
     pids = [int(pid) for pid in (tmp_path / "pids").read_text().split()]
     assert len(pids) > 3
-    assert psutil.wait_procs(_alive(pids), timeout=10)[1] == []
+    assert psutil.wait_procs(_alive(pids), timeout=60)[1] == []
     with scratch(SCRATCH):
         pass  # what the killed run left in memory goes when the next folder is made
 

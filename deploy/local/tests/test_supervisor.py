@@ -199,6 +199,10 @@ async def test_parts_are_ended_services_first_and_stores_last(tmp_path, supervis
     assert order.read_text().split() == ["service", "edge", "store"]
 
 
+def test_all_that_is_waited_for_after_ctrl_c_ends_within_ten_seconds():
+    assert sum(supervisor_module._STOP_LIMIT_S[stage] for stage in Stage) < 10
+
+
 async def test_who_ignores_the_signal_to_end_is_killed(supervisor, monkeypatch):
     monkeypatch.setitem(supervisor_module._STOP_LIMIT_S, Stage.SERVICE, 0.2)
     await supervisor.start(fake("stubborn", "stubborn"))

@@ -57,7 +57,7 @@ class ScriptedCarrier:
         self._writer.transport.resume_reading()
 
     async def hear(self) -> Pdu:
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(120):
             return await self.heard.get()
 
     async def submits(self, count: int) -> list[Submit]:
@@ -74,7 +74,7 @@ async def carrier() -> AsyncIterator[ScriptedCarrier]:
     server.close()
     if scripted._writer is not None:
         scripted._writer.transport.abort()
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(120):
             await scripted.gone.wait()
 
 

@@ -21,7 +21,7 @@ async def test_a_carrier_s_own_codes_mean_what_it_says_they_mean(carrier: Any, c
         SubmitResp(four.sequence, 0x14),
     )
 
-    assert await asyncio.wait_for(sending, 5) == [
+    assert await asyncio.wait_for(sending, 120) == [
         NotSent(NotSentReason.THROTTLED, 0x401),
         Unknown(UnknownReason.STATUS),
         Rejected(0x58),

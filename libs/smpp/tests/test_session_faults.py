@@ -34,7 +34,7 @@ def messages(count: int) -> list[Message]:
 
 
 async def settled(awaitable: Any) -> Any:
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(120):
         return await awaitable
 
 

@@ -259,7 +259,7 @@ async def test_of_two_sends_that_are_planned_at_once_the_second_knows_whom_the_f
     monkeypatch.setattr(planner, "rules_of", looked)
     monkeypatch.setattr(planner.audience, "freeze_audience", frozen)
     planners = [Planner(four.db, Lane.SMALL, four.limits, lambda: None) for _ in range(2)]
-    await asyncio.wait_for(asyncio.gather(*(one.turn() for one in planners)), 30)
+    await asyncio.wait_for(asyncio.gather(*(one.turn() for one in planners)), 120)
 
     states = [(bulk["state"], bulk["left_out"]["recently_messaged"]) for bulk in [await four.bulk(i) for i in ids]]
     assert sorted(states) == [("refused", 4), ("waiting", 0)]

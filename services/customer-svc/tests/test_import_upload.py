@@ -30,7 +30,7 @@ async def sent(app: Any, pieces: AsyncIterator[bytes | None]) -> list[dict[str, 
         **{"headers": headers, "scheme": "http", "server": ("customer", 80), "client": ("127.0.0.1", 1)},
         **{"root_path": "", "http_version": "1.1", "asgi": {"version": "3.0"}},
     }
-    await asyncio.wait_for(app(scope, receive, send), 60)
+    await asyncio.wait_for(app(scope, receive, send), 120)
     return answers
 
 

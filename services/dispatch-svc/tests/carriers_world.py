@@ -41,7 +41,7 @@ async def senders(db: Database, count: int, conf: Any) -> AsyncIterator[list[Pro
     finally:
         for process, task in zip(processes, tasks, strict=True):
             process.stop()
-            await asyncio.wait_for(task, 30)
+            await asyncio.wait_for(task, 120)
             await process.close()
     assert not any(process.failed for process in processes)
 

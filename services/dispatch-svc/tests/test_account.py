@@ -37,11 +37,11 @@ async def test_who_loses_the_connection_of_its_account_ends_in_order_and_the_nex
     async with db.worker() as tx:
         await tx.fetch(_END)
 
-    await asyncio.wait_for(first.stopped(), 30)
+    await asyncio.wait_for(first.stopped(), 120)
     await first.close()
 
     assert not first.failed, "nothing is wrong with it"
-    second = await asyncio.wait_for(waiting, 30)
+    second = await asyncio.wait_for(waiting, 120)
     assert not second.stopping
     await second.close()
 

@@ -136,7 +136,7 @@ async def test_what_a_sender_holds_when_the_hours_end_waits_for_the_next_and_nob
         assert 0 < before < 40
         assert await due_hours(now.db, send) == 10.0
         await now.to(11)
-        await eventually(partial(world.closed, now.db, send), within_s=30)
+        await eventually(partial(world.closed, now.db, send))
 
     assert Counter(carrier.stats.by_destination.values()) == {1: 40}
     assert await world.money(now.db, send) == (40, 40, 0, 0)

@@ -65,8 +65,8 @@ async def test_receipts_whose_commit_was_not_answered_are_stored_once_and_nobody
     monkeypatch.setattr(deliveries.store, "save", saved)
     async with world.sending(db, world.settings(carrier_port=carrier.port)) as running:
         running.sender.shared.db = flaky  # type: ignore[assignment]
-        await eventually(partial(world.closed, db, send), within_s=60)
-        await eventually(partial(all_are_answered, carrier, send), within_s=60)
+        await eventually(partial(world.closed, db, send))
+        await eventually(partial(all_are_answered, carrier, send))
         assert not running.sender.deliveries.broken.done()
 
     assert flaky.lost > 0
@@ -95,7 +95,7 @@ async def test_what_is_said_after_an_unanswered_commit_has_a_higher_version(
     carrier.use(replace(carrier.options, response_delay_ms=30))
     async with world.sending(db, world.settings(carrier_port=carrier.port, carrier_window=7)) as running:
         running.sender.shared.db = flaky  # type: ignore[assignment]
-        await eventually(partial(world.closed, db, send), within_s=60)
+        await eventually(partial(world.closed, db, send))
 
     assert flaky.lost > 0
     assert await world.lefts(db, send) == {common_pb2.LEFT_ACCEPTED: 60}

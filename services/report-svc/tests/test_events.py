@@ -240,7 +240,7 @@ async def test_a_reader_who_takes_nothing_is_left_and_its_place_is_free() -> Non
                 readers.check(TENANT)
             await never()
 
-    await asyncio.wait_for(answer(SCOPE, never, stuck), 5)
+    await asyncio.wait_for(answer(SCOPE, never, stuck), 120)
 
     readers.check(TENANT)
 
@@ -256,7 +256,7 @@ async def test_a_reader_who_vanished_frees_its_place() -> None:
     async def send(message: Any) -> None:
         gone.set()
 
-    await asyncio.wait_for(EventStream(words(), Place(readers), 60)(SCOPE, receive, send), 5)
+    await asyncio.wait_for(EventStream(words(), Place(readers), 600)(SCOPE, receive, send), 120)
 
     readers.check(TENANT)
 

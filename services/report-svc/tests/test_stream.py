@@ -170,7 +170,7 @@ async def test_an_error_that_no_retry_cures_ends_the_processor_and_the_batch_is_
     processor = Processor(settings, db, [topic])
 
     with pytest.raises(RuntimeError, match="the stream processor failed") as failed:
-        await asyncio.wait_for(processor.run(), 30)
+        await asyncio.wait_for(processor.run(), 120)
     await processor.stop()
 
     assert isinstance(failed.value.__cause__, asyncpg.UndefinedTableError)

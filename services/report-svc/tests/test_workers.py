@@ -76,14 +76,14 @@ async def test_a_worker_killed_in_the_middle_loses_nothing_and_the_other_goes_on
         async def begun() -> bool:
             return await messages_of(db) > EVENTS * OF_ONE_EVENT // 4
 
-        await eventually(begun, within_s=120)
+        await eventually(begun)
         first.kill()
         await publishing
 
         async def all_there() -> bool:
             return await messages_of(db) == EVENTS * OF_ONE_EVENT
 
-        await eventually(all_there, within_s=120)
+        await eventually(all_there)
 
     async with db.worker() as tx:
         covered = [await offsets.covered(tx, "sms", partition) for partition in range(PARTITIONS)]

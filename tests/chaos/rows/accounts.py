@@ -56,7 +56,7 @@ def until_well(chaos: Chaos) -> None:
         both = [chaos.patiently(lambda name=name: chaos.operator.carrier(name), "it is shown") for name in _BOTH]
         return all(one["standing"]["connections"] and one["health"]["share"] == 100 for one in both)
 
-    eventually(are_well, "both accounts are well", 60)
+    eventually(are_well, "both accounts are well")
 
 
 def by_account(chaos: Chaos, bulk_id: str, what: str) -> dict[str, int]:
@@ -67,7 +67,7 @@ def by_account(chaos: Chaos, bulk_id: str, what: str) -> dict[str, int]:
 
 def once_each(chaos: Chaos, tenant: Tenant, bulk_id: str, unknown_max: int) -> None:
     """Each has one end, nobody got it twice, and what is unknown is bounded; both accounts have sent."""
-    until_ended(chaos, tenant, bulk_id, within_s=120)
+    until_ended(chaos, tenant, bulk_id)
     sums, reached, count = sums_of(chaos, bulk_id), chaos.accepted(tenant.numbers), len(tenant.numbers)
     accepted = by_account(chaos, bulk_id, "accepted")
     print(f"  accepted by account: {accepted}, unknown: {by_account(chaos, bulk_id, 'unknown')}", flush=True)
@@ -119,7 +119,7 @@ def one_of_two_is_dropped(chaos: Chaos) -> None:
         tenant = open_tenant(chaos, RECIPIENTS)
         chaos.carrier_does(response_delay_ms=4_000, receipt_loss=1.0)
         bulk_id = one_more_send(chaos, tenant)
-        eventually(lambda: chaos.accepted(tenant.numbers).total() == 2 * WINDOW, "both windows are full", 30)
+        eventually(lambda: chaos.accepted(tenant.numbers).total() == 2 * WINDOW, "both windows are full")
         first.cut()
         eventually(lambda: first.fired["cut"], "the connection is cut")
         chaos.carrier_does(response_delay_ms=20)

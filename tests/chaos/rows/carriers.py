@@ -57,7 +57,7 @@ def carrier_says_odd_things(chaos: Chaos) -> None:
 def sent(chaos: Chaos, tenant: Tenant) -> tuple[dict[str, Any], Counter[str]]:
     """One send to its end: what dispatch-svc counts of it, and how often the carrier took something for each number."""
     bulk_id = one_more_send(chaos, tenant)
-    until_ended(chaos, tenant, bulk_id, within_s=120)
+    until_ended(chaos, tenant, bulk_id)
     return sums_of(chaos, bulk_id), chaos.accepted(tenant.numbers)
 
 

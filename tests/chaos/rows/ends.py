@@ -30,7 +30,7 @@ def ends_when_told(chaos: Chaos) -> None:
                 chaos.stack.supervisor.release(name)
             if dead:
                 chaos.revive(dead)
-            chaos.until_ready(*chaos.services(), within_s=120)
+            chaos.until_ready(*chaos.services(), within_s=180)
         wait_until_quiet(chaos)  # the next storm's businesses are heard of by all
         chaos.check_when_quiet(storm.balances)
 
@@ -58,5 +58,5 @@ def everybody_starts(chaos: Chaos) -> None:
     before = {name: chaos.stack.pid(name) for name in chaos.services()}
     for name in before:
         chaos.stack.supervisor.release(name)
-    eventually(lambda: all(chaos.stack.pid(name) != pid for name, pid in before.items()), "all are started again", 30)
+    eventually(lambda: all(chaos.stack.pid(name) != pid for name, pid in before.items()), "all are started again")
     time.sleep(chaos.random.uniform(0.5, 4.0))  # the moment is what chance decides

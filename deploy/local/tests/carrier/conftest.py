@@ -35,7 +35,7 @@ class Phonebook:
             self._more.notify_all()
 
     async def wait(self, count: int) -> list[Deliver]:
-        async with asyncio.timeout(10), self._more:
+        async with asyncio.timeout(120), self._more:
             await self._more.wait_for(lambda: len(self.heard) >= count)
         return self.heard
 
@@ -53,7 +53,7 @@ class Stage:
 
     async def connect(self, book: Phonebook | None = None, **options: Any) -> Session:
         hooks: dict[str, Any] = {"on_deliver": book.on_deliver} if book else {}
-        chosen = SessionOptions(**({"system_id": "muster", "password": "secret", "response_timeout_s": 5.0} | options))
+        chosen = SessionOptions(**({"system_id": "muster", "password": "secret", "response_timeout_s": 60.0} | options))
         session = await Session.connect("127.0.0.1", self.carrier.port, chosen, **hooks)
         self.sessions.append(session)
         return session

@@ -179,7 +179,7 @@ async def test_everybody_can_be_disconnected_at_will(staged: Stager) -> None:
     answer = await stage.http.post("/disconnect")
 
     assert answer.json() == {"disconnected": 2}
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(120):
         assert [await session.closed for session in sessions] == ["connection lost"] * 2
 
 
@@ -188,7 +188,7 @@ async def test_a_paused_carrier_takes_and_does_not_answer_until_resumed(staged: 
     session = await stage.connect(book)
     await stage.http.post("/pause")
     sending = asyncio.create_task(session.submit(messages(3)))
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(120):
         while (await stage.stats())["accepted"] < 3:
             pass  # each turn is a request to the control port
     assert not sending.done()

@@ -79,12 +79,12 @@ async def offsets(db: Database, group: str) -> list[tuple[int, int, int]]:
 
 
 async def read(bootstrap: str, topic: str, n: int) -> list[ConsumerRecord]:
-    """The first n records of a topic, partition by partition; TimeoutError if there are not as many in 20 s."""
+    """The first n records of a topic, partition by partition; TimeoutError if there are not as many in two minutes."""
     kafka = AIOKafkaConsumer(topic, bootstrap_servers=bootstrap, auto_offset_reset="earliest", fetch_max_wait_ms=100)
     await kafka.start()
     found: dict[TopicPartition, list[ConsumerRecord]] = {}
     try:
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(120):
             while sum(map(len, found.values())) < n:
                 for tp, records in (await kafka.getmany(timeout_ms=500)).items():
                     found.setdefault(tp, []).extend(records)

@@ -38,7 +38,7 @@ async def impatient(broker: Kafka) -> AsyncIterator[Producer]:
 def kill(broker: Kafka) -> None:
     assert broker._process is not None
     broker._process.kill()
-    broker._process.wait(10)
+    broker._process.wait(60)
 
 
 async def test_a_killed_broker_costs_nothing_but_time_and_nobody_hangs_without_it(
@@ -71,14 +71,14 @@ async def test_a_killed_broker_costs_nothing_but_time_and_nobody_hangs_without_i
     async with db.worker() as tx:
         await emit(tx, *(fact(chunk, "t") for chunk in range(20, 40)))
     await consumers[1].stop()
-    await asyncio.wait_for(runs[1], 15)
+    await asyncio.wait_for(runs[1], 60)
     assert await heard(db) == dict.fromkeys(range(20), 1)
 
     await asyncio.to_thread(broker.start)
-    await eventually(lambda: all_heard(40), within_s=60)
+    await eventually(lambda: all_heard(40))
 
     await asyncio.to_thread(kill, broker)
     await relay.stop()
     await consumers[0].stop()
-    await asyncio.wait_for(asyncio.gather(runs[0], relay_run), 15)
-    await asyncio.wait_for(impatient.stop(), 8)
+    await asyncio.wait_for(asyncio.gather(runs[0], relay_run), 60)
+    await asyncio.wait_for(impatient.stop(), 30)

@@ -103,7 +103,7 @@ async def test_a_commit_whose_answer_was_lost_is_not_applied_twice_and_what_foll
 
     monkeypatch.setattr(consumer._applier, "_transaction", loses_the_answer)
     running(consumer.run())
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(120):
         await consumer.wait_until_read([topic])
         await producer.publish([wire(chunk, topic) for chunk in range(10, 20)])
         await consumer.wait_until_read([topic])
@@ -193,7 +193,7 @@ async def test_a_restart_goes_on_where_the_transaction_says(
         run = asyncio.create_task(consumer.run())
         await consumer.wait_until_read([topic])
         await consumer.stop()
-        await asyncio.wait_for(run, 10)
+        await asyncio.wait_for(run, 120)
 
     assert await heard(db) == dict.fromkeys(range(20), 1)
     assert await offsets(db, group) == [(0, 2, 20)]
@@ -211,7 +211,7 @@ async def test_a_consumer_that_is_cancelled_in_a_batch_leaves_all_of_it_to_the_n
 
     await producer.publish([wire(n, topic) for n in range(10)])
     run = asyncio.create_task(make(topic, never_ends).run())
-    await asyncio.wait_for(begun.wait(), 20)
+    await asyncio.wait_for(begun.wait(), 120)
     run.cancel()
     with pytest.raises(asyncio.CancelledError):
         await run
@@ -242,7 +242,7 @@ async def test_stop_is_bounded_while_the_broker_is_down(db: Database, unused_tcp
     run = asyncio.create_task(consumer.run())
     await asyncio.sleep(0.3)
     await consumer.stop()
-    await asyncio.wait_for(run, 10)
+    await asyncio.wait_for(run, 120)
 
 
 async def test_the_knob_that_keeps_slow_partitions_in_the_fetch_is_there(kafka_server: str) -> None:

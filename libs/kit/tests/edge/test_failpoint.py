@@ -13,7 +13,7 @@ from muster.kit.settings import ServiceSettings
 def ended(armed: str, hits: int) -> int:
     code = "import sys; from muster.kit import failpoint; failpoint.arm(sys.argv[1])\n"
     code += "for _ in range(int(sys.argv[2])): failpoint.hit('relay.after_ack')"
-    return subprocess.run([sys.executable, "-c", code, armed, str(hits)], check=False, timeout=60).returncode
+    return subprocess.run([sys.executable, "-c", code, armed, str(hits)], check=False, timeout=120).returncode
 
 
 @pytest.mark.parametrize(

@@ -26,7 +26,7 @@ class Child:
         self.out, self._err = process.stdout, process.stderr
 
     async def line(self) -> list[str]:
-        return (await asyncio.wait_for(self.out.readline(), 30)).decode().split()
+        return (await asyncio.wait_for(self.out.readline(), 120)).decode().split()
 
     async def ready(self) -> str:
         """The address of health and metrics."""
@@ -38,7 +38,7 @@ class Child:
         """(exit code, what it said, its log), after a signal."""
         if number is not None:
             self.process.send_signal(number)
-        out, err = await asyncio.wait_for(asyncio.gather(self.out.read(), self._err.read()), 60)
+        out, err = await asyncio.wait_for(asyncio.gather(self.out.read(), self._err.read()), 120)
         return await self.process.wait(), out.decode().splitlines(), err.decode()
 
     def type_return(self) -> None:
@@ -73,7 +73,7 @@ async def start() -> AsyncIterator[Callable[..., Any]]:
 
 
 async def get(url: str) -> tuple[int, str]:
-    async with httpx.AsyncClient(trust_env=False, timeout=30) as client:
+    async with httpx.AsyncClient(trust_env=False, timeout=120) as client:
         answer = await client.get(url)
         return answer.status_code, answer.text
 
