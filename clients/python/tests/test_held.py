@@ -68,3 +68,8 @@ def test_nobody_is_erased_who_was_not_meant(asked: list[Any]) -> None:
 
     assert json.loads(done.output)["state"] == "running"
     assert asked == [("/v1/customers/7/erasure", {"ground": "objected"})]
+
+    written = ["customers", "erase-number", "0491 570 156"]
+    assert CliRunner().invoke(app, written, input="n\n").exit_code == 1
+    assert CliRunner().invoke(app, [*written, "--yes", "--json"]).exit_code == 0
+    assert asked[1:] == [("/v1/erasures", {"number": "0491 570 156", "ground": "asked"})]

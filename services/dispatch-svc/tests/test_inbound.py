@@ -11,6 +11,7 @@ import pytest
 from dispatch_world import REPLY_NUMBER, Running, Send
 
 from muster.dispatch.events import ChunkKey
+from muster.dispatch.handlers import sweeps
 from muster.dispatch.store import queue
 from muster.dispatch.store.queue import Retry
 from muster.events import NIL_TENANT
@@ -358,6 +359,13 @@ async def test_what_is_written_to_nobodys_number_is_kept_for_the_operator(
         row = await tx.fetchrow("SELECT * FROM inbound_message")
     assert row is not None
     assert (row["tenant_id"], row["number"], row["body"]) == (NIL_TENANT, WRITER, "hello?")
+
+    async with db.worker() as tx:
+        await tx.execute("UPDATE inbound_message SET received_at = received_at - interval '31 days'")
+    assert await write(carrier, "hello again?", to="+61499999999") == [0]
+    await sweeps.drop_nobodys(db, world.settings().dispatch_nobodys_kept_days)
+    async with db.worker() as tx:
+        assert await tx.fetchval("SELECT array_agg(body) FROM inbound_message") == ["hello again?"]
 
 
 async def test_one_that_cannot_be_stored_comes_again_alone(

@@ -384,3 +384,17 @@ async def test_old_chunks_are_forgotten_and_recent_ones_are_not(db: Database, te
         assert await sent.forget(tx, 60, 100) == 2
     async with db.worker() as tx:
         assert [row["bulk_id"] for row in await tx.fetch("SELECT bulk_id FROM sent_chunk")] == [recent]
+
+
+async def test_what_strangers_wrote_long_ago_is_blanked_unless_it_waits(db: Database, tenant: UUID) -> None:
+    for text in ("who is this", "maybe stop"):
+        await apply(db, handlers.on_sms_received, wrote(tenant, text))
+    async with db.worker() as tx:
+        old = "UPDATE inbound_message SET received_at = received_at - interval '731 days', verdict = $1 WHERE text = $2"
+        await tx.executemany(old, [("ordinary", "who is this"), ("unclear", "maybe stop")])
+    await apply(db, handlers.on_sms_received, wrote(tenant, "and now"))
+
+    async with db.worker() as tx:
+        assert await inbox.blank_strangers(tx, 730, 100) == 1
+        kept = await tx.fetch("SELECT text FROM inbound_message WHERE NOT erased")
+    assert {row["text"] for row in kept} == {"and now", "maybe stop"}

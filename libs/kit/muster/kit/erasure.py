@@ -30,6 +30,9 @@ Blank = Callable[[Tx, UUID, Gone], Awaitable[None]]
 
 _AT_ONCE: Final = 500
 _ROWS: Final = 100
+# Within the hour that is promised, many times.
+_RETRY_S: Final = 10.0
+_RETRY_MAX_S: Final = 300.0
 # No event with a number or a text is kept as long as this: what is of before an erasure comes no later.
 _LATE_D: Final = 4
 
@@ -101,14 +104,18 @@ def unix_ms(gone: Gone) -> dict[bytes, int]:
     return {number_hash: round(at.timestamp() * 1000) for number_hash, at in gone.items()}
 
 
-# A tenant at a time, of whom nobody else takes care now.
+# A tenant at a time, of whom nobody else takes care now: who waited longest. Who failed before is tried alone.
 _DUE: Final = """
-SELECT tenant_id, number_hash, version, erased_at, seen_xid IS NOT NULL AS seen FROM erased_number
-WHERE forgotten_at IS NULL AND (seen_xid IS NULL OR seen_xid <= pg_snapshot_xmin(pg_current_snapshot()))
-    AND tenant_id = (SELECT tenant_id FROM erased_number
-        WHERE forgotten_at IS NULL AND (seen_xid IS NULL OR seen_xid <= pg_snapshot_xmin(pg_current_snapshot()))
-        ORDER BY heard_at LIMIT 1)
-ORDER BY number_hash LIMIT $1 FOR UPDATE SKIP LOCKED
+WITH due AS (
+    SELECT tenant_id, number_hash, failures, coalesce(retry_at, heard_at) AS since FROM erased_number
+    WHERE forgotten_at IS NULL AND (seen_xid IS NULL OR seen_xid <= pg_snapshot_xmin(pg_current_snapshot()))
+        AND (retry_at IS NULL OR retry_at <= kit_now())
+), first AS (SELECT tenant_id, number_hash, failures FROM due ORDER BY since LIMIT 1)
+SELECT e.tenant_id, e.number_hash, e.version, e.erased_at, e.seen_xid IS NOT NULL AS seen
+FROM first f JOIN due d ON d.tenant_id = f.tenant_id
+        AND CASE WHEN f.failures = 0 THEN d.failures = 0 ELSE d.number_hash = f.number_hash END
+    JOIN erased_number e ON e.tenant_id = d.tenant_id AND e.number_hash = d.number_hash
+ORDER BY e.number_hash LIMIT $1 FOR UPDATE OF e SKIP LOCKED
 """
 # allow ordered-locks: _DUE has locked them
 _SEEN: Final = """
@@ -121,15 +128,41 @@ UPDATE erased_number SET forgotten_at = kit_now() WHERE tenant_id = $1 AND numbe
 """
 
 
+_PUT_OFF: Final = """
+UPDATE erased_number e SET failures = least(e.failures + 1, 100),
+    retry_at = kit_now() + make_interval(secs => least($3 * 2 ^ least(e.failures, 20), $4))
+FROM (SELECT number_hash FROM erased_number WHERE tenant_id = $1 AND number_hash = ANY ($2::bytea[])
+      ORDER BY number_hash FOR UPDATE) put_off
+WHERE e.tenant_id = $1 AND e.number_hash = put_off.number_hash
+"""
+
+
 async def forget(db: Database, blank: Blank) -> bool:
     """Blank what one tenant's erasures reach, in the kit's tables and by `blank` in the service's own; and say of those
-    numbers that were gone through twice that they are forgotten. Whether there may be more."""
-    async with db.worker() as tx:
-        rows = await tx.fetch(_DUE, _AT_ONCE)
-        if rows:
-            await _forget(tx, rows[0]["tenant_id"], rows, blank)
-        await _measure(tx)
+    numbers that were gone through twice that they are forgotten. Whether there may be more.
+
+    Those with whom it fails are put off, for longer each time, and keep nobody else waiting."""
+    rows: Sequence[Record] = ()
+    try:
+        async with db.worker() as tx:
+            rows = await tx.fetch(_DUE, _AT_ONCE)
+            if rows:
+                await _forget(tx, rows[0]["tenant_id"], rows, blank)
+            await _measure(tx)
+    except Exception:
+        if not rows:
+            raise
+        failed("forget", rows[0]["tenant_id"])
+        async with db.worker() as tx:
+            numbers = [row["number_hash"] for row in rows]
+            await tx.execute(_PUT_OFF, rows[0]["tenant_id"], numbers, _RETRY_S, _RETRY_MAX_S)
     return bool(rows)
+
+
+def failed(step: str, tenant_id: UUID) -> None:
+    """Tell of an exception that is being handled, with which erased people of a tenant are put off."""
+    metrics.erasures_failed.labels(group=observe.service()).inc()
+    log.exception("erasure.failed", step=step, tenant_id=str(tenant_id))
 
 
 async def _forget(tx: Tx, tenant_id: UUID, rows: Sequence[Record], blank: Blank) -> None:
@@ -166,8 +199,12 @@ async def forget_late(db: Database) -> None:
         by_tenant: dict[UUID, dict[bytes, datetime]] = {}
         for row in await tx.fetch(_LATE, _LATE_D):
             by_tenant.setdefault(row["tenant_id"], {})[row["number_hash"]] = row["erased_at"]
-        for tenant_id, gone in by_tenant.items():
-            await blank_waiting(tx, tenant_id, gone)
+    for tenant_id, gone in by_tenant.items():
+        try:
+            async with db.worker() as tx:
+                await blank_waiting(tx, tenant_id, gone)
+        except Exception:  # the next look is theirs; the others have this one
+            failed("late", tenant_id)
 
 
 _OLDEST: Final = """

@@ -115,6 +115,9 @@ erasures_oldest_seconds = Gauge(
     "Age of the oldest erasure of a person of which a service still holds something; an hour is promised.",
     ["group"],
 )
+erasures_failed = Counter(
+    "muster_erasures_failed", "Times that taking erased people out of a service failed, and was put off.", ["group"]
+)
 persons_erased_oldest_seconds = Gauge(
     "muster_persons_erased_oldest_seconds",
     "Age of the oldest erasure of a person that not every service has confirmed; an hour is promised. Alert:"

@@ -14,7 +14,7 @@ from muster.kit.consumer.letters import park
 from muster.kit.ids import uuid7
 from muster.kit.outbox import Fact, emit
 from muster.kit.pg import Database
-from muster.kit.testing import facts, forget_all, run_twice
+from muster.kit.testing import eventually, facts, forget_all, run_twice
 
 from .log import TENANT
 
@@ -131,6 +131,35 @@ async def test_who_stores_something_while_an_erasure_is_committed_is_waited_for(
 
     async with db.worker() as tx:
         assert len(await facts(tx, "PersonForgotten")) == 1
+
+
+async def test_a_business_with_whose_people_it_fails_keeps_nobody_else_waiting(db: Database) -> None:
+    theirs = erased()
+    theirs.tenant_id = str(uuid4())
+    for one in (erased(), erased(HASHES[1]), theirs):
+        await run_twice(db, erasure.on_person_erased, one)
+    tried: list[tuple[str, int]] = []
+
+    async def fails_with_ana(_tx: Any, tenant_id: UUID, gone: erasure.Gone) -> None:
+        tried.append((str(tenant_id), len(gone)))
+        if tenant_id == TENANT and ANA in gone:
+            raise RuntimeError("a bug of ours")
+
+    async def look(forgotten: int) -> bool:
+        await erasure.forget(db, fails_with_ana)
+        async with db.worker() as tx:
+            return len(await facts(tx, "PersonForgotten")) == forgotten
+
+    await eventually(lambda: look(1))
+    assert tried[:2] == [(str(TENANT), 2), (theirs.tenant_id, 1)]
+    async with db.worker() as tx:
+        await tx.execute("UPDATE erased_number SET retry_at = kit_now() WHERE tenant_id = $1", TENANT)
+    tried.clear()
+    await eventually(lambda: look(2))
+    assert {count for _, count in tried} == {1}, "who failed together are tried one by one"
+    async with db.worker() as tx:
+        left = "SELECT number_hash, failures, retry_at > kit_now() FROM erased_number WHERE forgotten_at IS NULL"
+        assert [tuple(row) for row in await tx.fetch(left)] == [(ANA, 2, True)]
 
 
 def test_a_send_is_as_old_as_its_id_and_one_that_does_not_say_is_of_before() -> None:

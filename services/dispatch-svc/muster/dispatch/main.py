@@ -82,6 +82,7 @@ def _sweeps(db: Database, settings: DispatchSettings) -> tuple[tuple[str, float,
         ("waits", settings.dispatch_waits_look_s, lambda: sweeps.count_waits(db)),
         ("suspensions", settings.dispatch_waits_look_s, lambda: sweeps.count_suspensions(db)),
         ("sweep-senders", _SLOW_S, lambda: senders.sweep(db, settings.dispatch_sender_quarantine_days)),
+        ("sweep-nobodys", 600.0, lambda: sweeps.drop_nobodys(db, settings.dispatch_nobodys_kept_days)),
         ("sweep-old", 600.0, lambda: sweeps.drop_old(db, settings.dispatch_waiting_kept_s, unknown_s)),
     )
 

@@ -145,6 +145,9 @@ class DispatchSettings(ServiceSettings):
     dispatch_queries_per_s: int = Field(default=20, ge=1, le=1_000, description="questions to one carrier")
     dispatch_ids_kept_s: float = Field(default=3600.0, gt=0)
     dispatch_waiting_kept_s: float = Field(default=24 * 3600.0, gt=0)
+    dispatch_nobodys_kept_days: int = Field(
+        default=30, ge=1, description="what people wrote to numbers that no business has"
+    )
     dispatch_parts_wait_s: float = Field(default=120.0, gt=0, description="then a reply is read without its rest")
     dispatch_parts_look_s: float = Field(default=15.0, gt=0)
     dispatch_stop_s: float = Field(default=8.0, gt=0, description="how long the sender waits for answers when it ends")

@@ -12,7 +12,7 @@ from muster.reply.mail import Postman, Postmark, about_credits, replies
 from muster.reply.mail import Relay as MailRelay
 from muster.reply.mail.bag import Bag, P
 from muster.reply.settings import ReplySettings
-from muster.reply.store import sent
+from muster.reply.store import inbox, sent
 
 _FORGET_EVERY_S = 3_600.0
 _FORGET_AT_ONCE = 1_000
@@ -59,9 +59,7 @@ async def worker(process: Process[ReplySettings]) -> None:
         name="consumer.chunks",
     )
     start_forgetting(process, db, handlers.blank)
-    process.supervise(
-        "forget", repeat("chunks.forget", _FORGET_EVERY_S, lambda: _forget(db, settings.reply_chunks_kept_days))
-    )
+    process.supervise("forget", repeat("forget", _FORGET_EVERY_S, lambda: _forget(db, settings)))
     process.ready()
     await process.stopped()
 
@@ -82,10 +80,14 @@ def _postman(db: Database, settings: ReplySettings, bag: Bag[P]) -> Postman[P]:
     )
 
 
-async def _forget(db: Database, kept_days: int) -> bool:
+async def _forget(db: Database, settings: ReplySettings) -> bool:
     """Forget some; whether there may be more."""
     async with db.worker() as tx:
-        return await sent.forget(tx, kept_days, _FORGET_AT_ONCE) >= _FORGET_AT_ONCE
+        gone = (
+            await sent.forget(tx, settings.reply_chunks_kept_days, _FORGET_AT_ONCE),
+            await inbox.blank_strangers(tx, settings.reply_strangers_kept_days, _FORGET_AT_ONCE),
+        )
+    return max(gone) >= _FORGET_AT_ONCE
 
 
 if __name__ == "__main__":

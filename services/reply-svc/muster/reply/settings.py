@@ -23,3 +23,6 @@ class ReplySettings(ServiceSettings):
     reply_batch_max: int = Field(default=200, ge=1, le=5_000)
     reply_chunk_batch_max: int = Field(default=20, ge=1, le=500, description="chunks of up to 1000 texts each")
     reply_chunks_kept_days: int = Field(default=60, ge=31, description="attribution looks back 30 days")
+    reply_strangers_kept_days: int = Field(
+        default=730, ge=31, description="replies that answer no message: number and text are blanked then"
+    )

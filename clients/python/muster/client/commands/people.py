@@ -32,6 +32,7 @@ def register(app: typer.Typer) -> None:
     app.command("unarchive")(unarchive)
     app.command("merge")(merge)
     app.command("erase")(erase)
+    app.command("erase-number")(erase_number)
     app.command("erasures")(erasures)
     app.command("searches")(searches)
     app.command("save-search")(save_search)
@@ -157,6 +158,19 @@ def erase(
         typer.confirm(f"Erase customer {customer_id} for good?", abort=True)
     with Muster(Connection.from_environment()) as muster:
         show(muster.post(f"/v1/customers/{customer_id}/erasure", {"ground": ground}), as_json=as_json)
+
+
+def erase_number(
+    number: Annotated[str, typer.Argument(help="of somebody who only wrote, or was texted by number; no customer's")],
+    ground: Annotated[str, typer.Option(help="as of `erase`")] = "asked",
+    yes: Annotated[bool, typer.Option("--yes", help="do not ask whether it is meant")] = False,  # noqa: FBT002
+    as_json: AsJson = False,  # noqa: FBT002
+) -> None:
+    """Erase whoever has a number that no customer has."""
+    if not yes:
+        typer.confirm(f"Erase whoever has {number} for good?", abort=True)
+    with Muster(Connection.from_environment()) as muster:
+        show(muster.post("/v1/erasures", {"number": number, "ground": ground}), as_json=as_json)
 
 
 def erasures(

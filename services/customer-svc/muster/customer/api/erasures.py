@@ -6,8 +6,10 @@ from uuid import UUID
 
 import orjson
 from fastapi import APIRouter, Path, Query, Request, Response
+from pydantic import Field
 
 from muster.customer.api.common import reader_of, tenant_of
+from muster.customer.domain.customers import OtherNumber
 from muster.customer.domain.erasing import Ground
 from muster.customer.handlers import erasing
 from muster.customer.store import customers
@@ -19,7 +21,8 @@ from muster.kit.idempotency import Once, idempotent
 from muster.kit.outbox import emit
 from muster.kit.pages import CursorText, Limit, Page, decode_cursor, page_of
 from muster.kit.pg import Record
-from muster.kit.problems import conflict, not_found
+from muster.kit.problems import conflict, not_found, unprocessable
+from muster.text import Kind, NumberRefused
 
 router = APIRouter(prefix="/v1")
 
@@ -32,6 +35,12 @@ class ErasureIn(Model):
     ground: Ground = Ground.ASKED
 
 
+class NumberErasureIn(ErasureIn):
+    """A number that no customer has, as people of the business's country write it."""
+
+    number: Annotated[str, Field(min_length=1, max_length=64)]
+
+
 class HolderOut(Model):
     """A service that held something of the person, and when it had confirmed that it holds nothing any more."""
 
@@ -40,9 +49,9 @@ class HolderOut(Model):
 
 
 class ErasureOut(Model):
-    """An erasure. customer_ids: of the customer and of those who were merged into them; numbers: how many were
-    forgotten. state: done once every service has confirmed, at the latest at `deadline_at`; topics of the broker forget
-    within three days of `asked_at`."""
+    """An erasure. customer_ids: of the customer and of those who were merged into them, none where a number was erased
+    that no customer had; numbers: how many were forgotten. state: done once every service has confirmed, at the latest
+    at `deadline_at`; topics of the broker forget within three days of `asked_at`."""
 
     id: UUID
     customer_ids: list[int]
@@ -84,6 +93,37 @@ async def erase_customer(
         if erasure_id is None:
             raise not_found("customer")
         await emit(tx, audit.record(caller, "person-erased", "customer", str(customer_id), body.ground))
+        return 202, await _found(tx, caller, erasure_id)
+
+    return await once.answer(tx, caller, body, make)
+
+
+@router.post("/erasures", status_code=202, response_model=ErasureOut)
+async def erase_number(
+    body: NumberErasureIn,
+    request: Request,
+    caller: Annotated[Caller, requires(*SENDERS)],
+    tx: Annotated[Tx, tenant_tx],
+    once: Annotated[Once, idempotent],
+) -> Response:
+    """Erase whoever a number belongs to that no customer has: somebody who only wrote, or was texted by number. The
+    same is forgotten of them, within the same time. 409 where customers have it: it is their ids that are erased.
+    Each time it is asked for, what came until then is forgotten."""
+
+    async def make() -> tuple[int, Model]:
+        reader = reader_of(request, await tenant_of(request, tx, caller.tenant_id))
+        read = reader.read_any(body.number)
+        if isinstance(read, NumberRefused):
+            raise unprocessable("number", read.code, read.message)
+        if isinstance(read, OtherNumber) and read.kind is Kind.SHORT:
+            raise unprocessable("number", "short_number", "a short number is a service's, and not a person's")
+        holders = await erasing.lock_number(tx, caller.tenant_id, read.number)
+        if holders:
+            told = "Erase whoever of them it is by their id: the number alone does not say which."
+            raise conflict("number_of_customers", "Customers have this number", told, customer_ids=holders)
+        given = (read.number, body.ground, caller.user_id, reader.hash)
+        erasure_id = await erasing.erase_number(tx, caller.tenant_id, *given)
+        await emit(tx, audit.record(caller, "number-erased", "erasure", str(erasure_id), body.ground))
         return 202, await _found(tx, caller, erasure_id)
 
     return await once.answer(tx, caller, body, make)

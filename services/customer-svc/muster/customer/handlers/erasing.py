@@ -63,6 +63,26 @@ async def erase(
     return erasure_id
 
 
+_HOLDERS_TOLD: Final = 50
+
+
+async def lock_number(tx: Tx, tenant_id: UUID, number: int) -> list[int]:
+    """Customers who have a number, textable or not, the oldest first; erasures of it wait for each other from here."""
+    return await traces.lock_number(tx, tenant_id, number, _HOLDERS_TOLD)
+
+
+async def erase_number(
+    tx: Tx, tenant_id: UUID, number: int, ground: str, by: str, hashed: Callable[[str], bytes]
+) -> UUID:
+    """Say that whoever has a number that is no customer's is erased; the id of the erasure."""
+    number_hash, erasure_id = hashed(f"+{number}"), uuid7()
+    await erasures.add(tx, tenant_id, erasure_id, (), ground, by, Traces((number,)))
+    requests = await traces.requests_of(tx, tenant_id, [number_hash])
+    await erasure.blank_answers(tx, tenant_id, _in_answers((), {number}, requests))
+    await _say(tx, tenant_id, erasure_id, [number_hash], clock.now())
+    return erasure_id
+
+
 def _in_answers(ids: Sequence[int], numbers: Collection[int], requests: Collection[UUID]) -> set[str]:
     """What an answer of this API holds that is about the person."""
     members = ('"id":{},"version":', '"customer_id":{},', '"customer_id":{}}}')

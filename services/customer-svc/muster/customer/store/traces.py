@@ -30,6 +30,22 @@ async def lock_people(tx: Tx, tenant_id: UUID, customer_id: int) -> list[int]:
     return [row["customer_id"] for row in await tx.fetch(_KNOWN, tenant_id, customer_id)]
 
 
+_LOCK_NUMBER: Final = (
+    "SELECT pg_advisory_xact_lock(hashtextextended('erasure/' || $1::uuid::text || '+' || $2::bigint, 0))"
+)
+_HOLDERS: Final = """
+SELECT customer_id FROM customer_number WHERE tenant_id = $1 AND number = $2
+UNION SELECT customer_id FROM customer_other_number WHERE tenant_id = $1 AND number = $2 AND kind <> 'short'
+ORDER BY 1 LIMIT $3
+"""
+
+
+async def lock_number(tx: Tx, tenant_id: UUID, number: int, limit: int) -> list[int]:
+    """Customers who have a number, the oldest first. Whoever else erases it waits."""
+    await tx.execute(_LOCK_NUMBER, tenant_id, number)
+    return [row["customer_id"] for row in await tx.fetch(_HOLDERS, tenant_id, number, limit)]
+
+
 async def other_numbers(tx: Tx, tenant_id: UUID, customer_id: int) -> list[int]:
     """Numbers that are never texted, but from which they may have written: digits of the E.164 form."""
     return [row["number"] for row in await tx.fetch(_OTHER_NUMBERS, tenant_id, customer_id)]
@@ -204,6 +220,12 @@ UPDATE withdrawal_request SET address = '', wording = '', reason = CASE reason W
 WHERE tenant_id = $1 AND number_hashes && $2::bytea[]
 """,
 )
+# Of a number alone: what was said of it by customers who are gone, or who have another one now.
+# allow ordered-locks: nobody changes a word on consent but who erases, and who erases a number does so alone
+_WORDS_ON: Final = """
+UPDATE consent_version SET number = NULL, how = '', wording = '', given_by = '', address = '', salt = NULL
+WHERE tenant_id = $1 AND number_hash = ANY ($2::bytea[]) AND salt IS NOT NULL
+"""
 _WORDS: Final = """
 concat_ws(' ', audience ->> 'search', audience ->> 'query', audience ->> 'saved_query',
     audience -> 'exclude' ->> 'query')
@@ -252,7 +274,7 @@ async def blank_rest(
     for them alone or have one of their numbers or both their names in a query."""
     found: tuple[tuple[tuple[str, ...], tuple[Sequence[Any], ...]], ...] = (
         (_BY_CUSTOMER, (customer_ids,)),
-        (_BY_HASH, (hashes,)),
+        (_BY_HASH if customer_ids else (*_BY_HASH, _WORDS_ON), (hashes,)),
         (_BY_WORDS, (traces.tails, traces.names or ())),
     )
     for statements, whose in found:

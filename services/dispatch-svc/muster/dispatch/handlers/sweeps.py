@@ -22,6 +22,7 @@ from muster.dispatch.store import (
     chunks,
     endings,
     hours,
+    inbound,
     platform,
     questions,
     receipts,
@@ -156,6 +157,12 @@ async def repeat_accounts(db: Database, every_s: float) -> bool:
                 facts.append(events.accounted(*key, bulk, closed=bulk.ended, at_unix_ms=now))
         await emit(tx, *facts)
     return len(keys) == _AT_ONCE
+
+
+async def drop_nobodys(db: Database, kept_days: int) -> bool:
+    """What people wrote to numbers that no business has: kept to be looked at by the operator, and not for ever."""
+    async with db.worker() as tx:
+        return await inbound.drop_old(tx, kept_days, _AT_ONCE)
 
 
 async def drop_old(db: Database, waiting_s: float, unknown_s: float) -> bool:

@@ -145,3 +145,17 @@ async def add(tx: Tx, message: Message) -> None:
         *(message.tenant_id, message.inbound_id, message.account, message.digest, message.session),
         *(message.number_hash, message.verdict, message.rule, message.number, message.body),
     )
+
+
+_DROP_OLD: Final = """
+DELETE FROM inbound_message WHERE (tenant_id, inbound_id) IN (
+    SELECT tenant_id, inbound_id FROM inbound_message
+    WHERE tenant_id = '00000000-0000-0000-0000-000000000000' AND received_at < kit_now() - make_interval(days => $1)
+    LIMIT $2 FOR UPDATE SKIP LOCKED)
+"""
+
+
+async def drop_old(tx: Tx, kept_days: int, limit: int) -> bool:
+    """Forget what was written long ago to numbers that nobody has; whether there may be more."""
+    done = await tx.execute(_DROP_OLD, kept_days, limit)
+    return int(done.rpartition(" ")[2]) >= limit

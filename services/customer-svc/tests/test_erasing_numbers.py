@@ -1,0 +1,39 @@
+"""Erasing whoever has a number that no customer has."""
+
+from typing import Any
+
+import pytest
+from test_consents import OWN, add, say
+from test_erasure import NUMBER, confirm, forget, found, person
+
+
+async def test_a_number_that_only_wrote_is_erased_by_itself(salon: Any) -> None:
+    await add(salon, "0412 000 002", allow_bulk_sms=True, first_name="Bo")
+    gone = await person(salon)
+    await say(salon, gone, **{**OWN, "wording": "private words", "number": NUMBER})
+    stop = {"number": NUMBER, "scope": "all", "reason": "private words", "wording": "private words"}
+    assert (await salon.ask("POST", "/v1/suppressions", stop)).status_code == 201
+    taken = await salon.ask("POST", "/v1/erasures", {"number": "0412 000 001"})
+    told = taken.json()
+    assert (taken.status_code, told["code"], told["customer_ids"]) == (409, "number_of_customers", [gone])
+    assert (await salon.ask("DELETE", f"/v1/customers/{gone}")).status_code == 204
+    assert await found(salon, "private words")
+
+    answer = await salon.ask("POST", "/v1/erasures", {"number": "0412 000 001", "ground": "objected"})
+    assert answer.status_code == 202, answer.text
+    told = answer.json()
+    assert (told["customer_ids"], told["numbers"], told["ground"]) == ([], 1, "objected")
+    await forget(salon)
+    await confirm(salon, "dispatch", "reply", "report")
+    assert (await salon.ask("GET", f"/v1/erasures/{told['id']}")).json()["state"] == "done"
+    assert await found(salon, "private words", "412000001", "412 000 001") == []
+    assert len((await salon.ask("GET", "/v1/suppressions")).json()["items"]) == 1, "the suppression stays, by its hash"
+
+
+@pytest.mark.parametrize(
+    ("number", "code"), [("hello", "not_a_number"), ("000", "emergency"), ("0412", "invalid"), ("1234", "short_number")]
+)
+async def test_a_number_that_is_nobody_s_is_not_erased(salon: Any, number: str, code: str) -> None:
+    answer = await salon.ask("POST", "/v1/erasures", {"number": number})
+    [error] = answer.json()["errors"]
+    assert (answer.status_code, error["field"], error["code"]) == (422, "number", code)
