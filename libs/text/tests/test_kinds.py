@@ -3,7 +3,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from muster.text import Kind, Number, NumberRefused, OtherNumber, read_any_number, read_number
+from muster.text import Kind, Number, NumberRefused, OtherNumber, read_any_number, read_asked_number, read_number
 
 
 @pytest.mark.parametrize(
@@ -67,3 +67,23 @@ def test_the_example_of_every_kind_of_every_country_has_a_name(country: str) -> 
             e164 = phonenumbers.format_number(example, phonenumbers.PhoneNumberFormat.E164)
             read = read_any_number(e164, country)
             assert isinstance(read, Number | OtherNumber) or read.code == "premium", (kind, read)
+
+
+@pytest.mark.parametrize(
+    ("written", "country", "e164"),
+    [
+        ("0412 345 678", "AU", "+61412345678"),
+        ("(03) 9876 5432", "AU", "+61398765432"),
+        ("٠٤١٢٣٤٥٦٧٨", "AU", "+61412345678"),
+        (" 61412345678", "AU", "+61412345678"),
+        ("+99912345", "AU", "+99912345"),
+        ("61412345678", "", "+61412345678"),
+        ("447400900123", "AU", "+447400900123"),
+        ("0412 345 678", "", None),
+        ("0412", "AU", None),
+        ("hello", "AU", None),
+    ],
+)
+def test_messages_are_looked_for_by_a_number_as_it_is_typed(written: str, country: str, e164: str | None) -> None:
+    read = read_asked_number(written, country)
+    assert (None if isinstance(read, NumberRefused) else read) == e164

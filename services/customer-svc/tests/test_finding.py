@@ -16,7 +16,7 @@ PEOPLE: list[dict[str, Any]] = [
     {
         "first_name": "Ana", "last_name": "van der Berg", "numbers": ["0412 345 678", "(03) 9876 5432"],
         "allow_bulk_sms": True, "consent": "express", "tags": ["colour", "vip"],
-        "own_fields": {"last visit": "2026-04-30", "visits": "3"},
+        "own_fields": {"last visit": "2026-04-30", "visits": "3", "country": "Narnia"},
     },
     {
         "first_name": "Bob", "last_name": "O'Brien-Smith", "numbers": ["+44 7400 900123"], "allow_bulk_sms": True,
@@ -29,8 +29,9 @@ PEOPLE: list[dict[str, Any]] = [
 
 @pytest.fixture
 async def people(salon: Any) -> Any:
-    for key, kind in (("last_visit", "date"), ("visits", "number")):
-        await salon.ask("PUT", f"/v1/own-fields/{key}", {"name": key, "kind": kind})
+    for key, kind in (("last_visit", "date"), ("visits", "number"), ("country", "text")):
+        answer = await salon.ask("PUT", f"/v1/own-fields/{key}", {"name": key, "kind": kind})
+        assert answer.json()["asked_as"] == ("own_country" if key == "country" else key)
     for one in PEOPLE:
         assert (await salon.ask("POST", "/v1/customers", one)).status_code == 201
     return salon
@@ -49,6 +50,8 @@ async def found(salon: Any, query: str) -> str:
 
 QUERIES = {
     "": "Ana Bob José Anastasia",
+    "own country is narnia": "Ana",
+    "٠٤١٢": "Ana",
     "an": "Ana Anastasia",
     "ana": "Ana Anastasia",
     "ANA ber": "Ana",

@@ -13,17 +13,23 @@ from muster.customer.domain.query import (
     AnyOf,
     Condition,
     Digits,
+    Field,
     Node,
     Not,
     Op,
+    Type,
     Word,
+    asked_as,
     fields_of,
     mentions,
 )
 from muster.customer.domain.query_reader import read_query
 from muster.customer.domain.refusal import Refusal
 
-FIELDS = fields_of({"last_visit": Kind.DATE, "visits": Kind.NUMBER, "pet": Kind.TEXT, "consent": Kind.TEXT})
+FIELDS = fields_of(
+    {"last_visit": Kind.DATE, "visits": Kind.NUMBER, "pet": Kind.TEXT, "consent": Kind.TEXT, "archived": Kind.TEXT}
+)
+SHADOWED = Field("archived", Type.TEXT, own=True)
 TODAY = date(2026, 11, 27)
 
 
@@ -45,6 +51,9 @@ def cond(key: str, op: Op, value: Any = "") -> Condition:
         ("Ana-María", All((Word("Ana"), Word("María")))),
         ("- ana", Word("ana")),
         ("0412 345", Digits(("61412345",), "0412345")),
+        ("٠٤١٢ ٣٤٥", Digits(("61412345",), "0412345")),
+        ("＋６１ 412", Digits(("61412",), "")),
+        ("number is ٠٤١٢٣٤٥٦٧٨", cond("number", Op.IS, "61412345678")),
         ("+61 412", Digits(("61412",), "")),
         ("+61 (0)412 3", Digits(("614123",), "")),
         ("0061 412", Digits(("61412",), "")),
@@ -176,4 +185,11 @@ def test_what_a_query_asks_for_is_known_at_any_depth() -> None:
 
 def test_a_standard_field_keeps_its_name_against_an_own_one() -> None:
     assert not FIELDS["consent"].own
+    asked = read("own consent is paper and own archived is yes")
+    assert asked == All(
+        (Condition(Field("consent", Type.TEXT, own=True), Op.IS, "paper"), Condition(SHADOWED, Op.IS, "yes"))
+    )
+    assert not mentions(asked, "archived"), "it asks for nobody in the archive"
+    assert asked_as("tag", {"tag", "own_tag"}) == "own_own_tag"
+    assert asked_as("own_tag", {"tag", "own_tag"}) == "own_tag"
     assert FIELDS["pet"].own

@@ -134,7 +134,7 @@ async def test_another_tenants_reply_is_404_the_same_as_an_unknown_one(http: htt
     assert (await http.get("/v1/replies", headers=by("other"))).json()["items"] == []
 
 
-@pytest.mark.parametrize("written", ["+61400000001", "0400 000 001", "61 400 000 001"])
+@pytest.mark.parametrize("written", ["+61400000001", "0400 000 001", "61 400 000 001", "٠٤٠٠٠٠٠٠٠١"])
 async def test_a_conversation_is_found_by_the_number_as_people_write_it(
     http: httpx.AsyncClient, db: Database, written: str
 ) -> None:

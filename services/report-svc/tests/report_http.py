@@ -16,7 +16,7 @@ KEY = bytes(range(32))
 TENANT, OTHER = uuid4(), uuid4()
 CALLERS = {
     "operator": Caller(NIL_TENANT, "op", Role.OPERATOR, ""),
-    "admin": Caller(TENANT, "ada", Role.ADMIN, ""),
+    "admin": Caller(TENANT, "ada", Role.ADMIN, "", country="AU"),
     "staff": Caller(TENANT, "sam", Role.STAFF, ""),
     "other": Caller(OTHER, "ole", Role.ADMIN, ""),
 }

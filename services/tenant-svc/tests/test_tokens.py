@@ -33,7 +33,7 @@ async def test_a_token_says_who_the_key_belongs_to_and_holds_by_the_published_ke
     claims = claims_of(business.token, answer.json())
     assert claims["tenant"] == str(business.id)
     assert claims["sub"] == business.key["user_id"]
-    assert claims["role"] == "admin"
+    assert (claims["role"], claims["country"]) == ("admin", "AU")
     assert claims["key"] == business.key["client_id"]
     assert claims["exp"] - claims["iat"] == 900
     assert UUID(claims["jti"]).version == 7

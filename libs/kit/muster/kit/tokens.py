@@ -45,13 +45,15 @@ class Role(StrEnum):
 @dataclass(frozen=True, slots=True)
 class Caller:
     """Who calls: from the token alone. `key_id` is the client id of the API key, "" where there is none; `expires_s`
-    is when the token does, in seconds since 1970, for answers that last longer than a request."""
+    is when the token does, in seconds since 1970, for answers that last longer than a request; `country` that of the
+    business, by which its people write numbers, "" where the token does not say."""
 
     tenant_id: UUID
     user_id: str
     role: Role
     key_id: str
     expires_s: int = field(default=_NEVER_S, compare=False)
+    country: str = field(default="", compare=False)
 
 
 class TokenRefused(Exception):
@@ -225,10 +227,11 @@ def _kid(token: str) -> str:
 
 def _caller(claims: Mapping[str, Any]) -> Caller:
     try:
-        key_id = claims.get("key", "")
-        if not isinstance(key_id, str):
+        key_id, country = claims.get("key", ""), claims.get("country", "")
+        if not isinstance(key_id, str) or not isinstance(country, str):
             raise TokenRefused("claims")
-        return Caller(UUID(claims["tenant"]), claims["sub"], Role(claims["role"]), key_id, claims["exp"])
+        role = Role(claims["role"])
+        return Caller(UUID(claims["tenant"]), claims["sub"], role, key_id, claims["exp"], country)
     except (ValueError, AttributeError, TypeError) as error:
         raise TokenRefused("claims") from error
 

@@ -5,7 +5,7 @@ Pure: standard library and phonenumbers only, no input or output, no clock.
 
 from muster.text.alphabet import decode, decode_gsm7
 from muster.text.dearer import Dearer, dearer_characters
-from muster.text.kinds import Kind, OtherNumber, read_any_number
+from muster.text.kinds import Kind, OtherNumber, read_any_number, read_asked_number
 from muster.text.merge import Field, MissingField, Template, TemplateError
 from muster.text.numbering import calling_code, is_region
 from muster.text.numbers import Number, NumberRefused, country_of, is_textable, mask, number_hash, read_number
@@ -53,6 +53,7 @@ __all__ = [
     "mask",
     "number_hash",
     "read_any_number",
+    "read_asked_number",
     "read_number",
     "read_reply",
     "segment",

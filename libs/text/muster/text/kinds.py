@@ -1,5 +1,6 @@
 """Numbers of every kind: those that can be texted, and the landlines and short numbers that people give as well."""
 
+import re
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
@@ -43,6 +44,10 @@ _KINDS: Final = {
 }
 
 
+_E164: Final = re.compile(r"\+[1-9][0-9]{4,14}", re.ASCII)
+NO_COUNTRY: Final = NumberRefused("not_a_number", "Write the number in E.164, such as +61491570156.")
+
+
 @dataclass(frozen=True, slots=True)
 class OtherNumber:
     """A number that exists and cannot be texted. value: the digits of its E.164 form; of a short number, which has
@@ -62,6 +67,19 @@ def read_any_number(written: str, country: str) -> Number | OtherNumber | Number
     digits = dialled(written)
     assert isinstance(digits, str), "what cannot be dialled is refused with another code"
     return _other(digits, country) if read.code == "not_mobile" else _short(digits, country) or read
+
+
+def read_asked_number(written: str, country: str) -> str | NumberRefused:
+    """The E.164 form of a number by which somebody in `country` ("" where none is known) looks for messages. What has
+    that form, with the plus sign or a blank for it (of a query that is not escaped), is taken as it is: messages come
+    from numbers that no plan knows."""
+    text = f"+{written.strip()}" if written.startswith(" ") else written.strip()
+    if _E164.fullmatch(text):
+        return text
+    read = read_any_number(text, country) if country else NO_COUNTRY
+    if not isinstance(read, NumberRefused):
+        return f"+{read.value}"
+    return f"+{text}" if _E164.fullmatch(f"+{text}") else read
 
 
 def _other(digits: str, country: str) -> OtherNumber:

@@ -165,6 +165,7 @@ class Credential:
     active: bool
     tenant_closed: bool
     tenant_suspended: bool
+    country: str
     expires_at: datetime | None
     last_used_at: datetime | None
     revoked_at: datetime | None

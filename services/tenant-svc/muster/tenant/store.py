@@ -218,7 +218,7 @@ async def revoke_key(tx: Tx, tenant_id: UUID, key_id: UUID) -> bool:
 _CREDENTIAL = """
 SELECT k.tenant_id, k.user_id, k.key_id, k.client_id, k.secret_hash, m.role, m.active,
     coalesce(t.closed, false) AS tenant_closed, coalesce(t.suspended, false) AS tenant_suspended, k.expires_at,
-    k.last_used_at, k.revoked_at
+    k.last_used_at, k.revoked_at, coalesce(t.country, '') AS country
 FROM api_key k JOIN member m ON m.tenant_id = k.tenant_id AND m.user_id = k.user_id
     LEFT JOIN tenant t ON t.tenant_id = k.tenant_id
 WHERE k.client_id = $1

@@ -8,6 +8,7 @@ from pydantic import Field
 
 from muster.customer.domain.customers import STANDARD_FIELDS, field_key
 from muster.customer.domain.fields import DEFINED_MAX, Kind
+from muster.customer.domain.query import asked_as
 from muster.customer.store import fields as store
 from muster.kit import audit
 from muster.kit.auth import ANY_TENANT_ROLE, SENDERS, Caller, Tx, requires, tenant_tx
@@ -33,13 +34,15 @@ class FieldIn(Model):
 
 
 class FieldOut(Model):
-    """A field that was defined; any other one is a text."""
+    """A field that was defined; any other one is a text. asked_as: what a query names it by, which is its key unless a
+    standard field has that name."""
 
     key: str
     name: str
     kind: Kind
     created_at: datetime
     created_by: str
+    asked_as: str
 
 
 @router.get("")
@@ -47,7 +50,7 @@ async def list_own_fields(
     caller: Annotated[Caller, requires(*ANY_TENANT_ROLE)], tx: Annotated[Tx, tenant_tx]
 ) -> Page[FieldOut]:
     """Every field that was defined, by key."""
-    return Page[FieldOut](items=[_out(row) for row in await store.defined_fields(tx, caller.tenant_id)])
+    return Page[FieldOut](items=_shown(await store.defined_fields(tx, caller.tenant_id)))
 
 
 @router.put("/{field}", response_model=FieldOut)
@@ -76,8 +79,8 @@ async def define_own_field(
             raise conflict("values_do_not_fit", "Some customers have other values", detail, customer_ids=unfit)
         await store.define_field(tx, caller.tenant_id, field, name, body.kind, caller.user_id)
         await emit(tx, audit.record(caller, "own-field-defined", "own-field", field))
-        rows = await store.defined_fields(tx, caller.tenant_id)
-        return 200, _out(next(row for row in rows if row["key"] == field))
+        shown = _shown(await store.defined_fields(tx, caller.tenant_id))
+        return 200, next(one for one in shown if one.key == field)
 
     return await once.answer(tx, caller, body, make)
 
@@ -93,5 +96,6 @@ async def forget_own_field(
     return Response(status_code=204)
 
 
-def _out(row: Record) -> FieldOut:
-    return FieldOut(**row)
+def _shown(rows: list[Record]) -> list[FieldOut]:
+    keys = {row["key"] for row in rows}
+    return [FieldOut(**row, asked_as=asked_as(row["key"], keys)) for row in rows]

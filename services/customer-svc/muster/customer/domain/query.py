@@ -3,7 +3,7 @@
 `domain/query_reader.py` reads it, `store/query.py` makes SQL of it.
 """
 
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 from dataclasses import dataclass
 from datetime import date
 from enum import StrEnum
@@ -89,14 +89,22 @@ _FIELDS: Final = (
     Field("changed", Type.DAY),
 )
 _OTHER_NAMES: Final = {"mobile": "number", "phone": "number", "tags": "tag", "lists": "list"}
+_STANDARD: Final = {field.key: field for field in _FIELDS}
+_KNOWN: Final = _STANDARD | {other: _STANDARD[name] for other, name in _OTHER_NAMES.items()}
 _TYPES: Final = {Kind.TEXT: Type.TEXT, Kind.DATE: Type.DAY, Kind.NUMBER: Type.NUMBER}
 
 
 def fields_of(own: Mapping[str, Kind]) -> dict[str, Field]:
-    """Every field by its key, the business's own ones too; a standard field keeps its name against an own one."""
-    standard = {field.key: field for field in _FIELDS}
-    known = standard | {other: standard[name] for other, name in _OTHER_NAMES.items()}
-    return {key: Field(key, _TYPES[kind], own=True) for key, kind in own.items()} | known
+    """Every field by the key that a query names it by, the business's own ones too (`asked_as`)."""
+    return _KNOWN | {asked_as(key, own): Field(key, _TYPES[kind], own=True) for key, kind in own.items()}
+
+
+def asked_as(key: str, own: Container[str]) -> str:
+    """What a query names an own field by: its key; where a standard field has that name, `own_` before it: own_tag."""
+    name = key
+    while name in _KNOWN or (name != key and name in own):
+        name = f"own_{name}"
+    return name
 
 
 def named(fields: Mapping[str, Field], words: str) -> Field | None:
@@ -153,10 +161,10 @@ Node = Word | Digits | Condition | Not | All | AnyOf
 
 
 def mentions(node: Node, key: str) -> bool:
-    """Whether a query compares this field anywhere."""
+    """Whether a query compares this standard field anywhere."""
     match node:
         case Condition():
-            return node.field.key == key
+            return node.field.key == key and not node.field.own
         case Not():
             return mentions(node.part, key)
         case All() | AnyOf():

@@ -143,6 +143,13 @@ def _tokens(written: str) -> list[_Token]:
     return [*tokens, _Token("", len(plain.rstrip()) + 1, "end")]
 
 
+def _dialled(text: str) -> str:
+    """With the digits of any script, and what looks like a plus sign, as they are dialled."""
+    if text.isascii():
+        return text
+    return "".join(str(unicodedata.decimal(c, "")) or unicodedata.normalize("NFKC", c) for c in text)
+
+
 class _Reader:
     def __init__(self, tokens: Sequence[_Token], fields: Mapping[str, Field], country: str, today: date) -> None:
         self._tokens = tokens
@@ -254,9 +261,9 @@ class _Reader:
 
     def _phone_at(self, at: int) -> int:
         """How many tokens from here are a piece of a phone number: a word of digits, or one in parentheses."""
-        if self._tokens[at].kind == "word" and _PHONE.fullmatch(self._tokens[at].text):
+        if self._tokens[at].kind == "word" and _PHONE.fullmatch(_dialled(self._tokens[at].text)):
             return 1
-        inside = [token.text for token in self._tokens[at : at + 3]]
+        inside = [_dialled(token.text) for token in self._tokens[at : at + 3]]
         return 3 if len(inside) == 3 and inside[0] == "(" and inside[2] == ")" and _PHONE.fullmatch(inside[1]) else 0
 
     def _phone_text(self) -> str:
@@ -264,7 +271,7 @@ class _Reader:
         start = self._at
         while pieces := self._phone_at(self._at):
             self._at += pieces
-        return "".join(token.text for token in self._tokens[start : self._at])
+        return "".join(_dialled(token.text) for token in self._tokens[start : self._at])
 
     def _digits(self, written: str) -> Digits:
         digits = "".join(c for c in written.replace("(0)", "" if written[0] == "+" else "0") if c.isdigit())

@@ -98,7 +98,8 @@ class _Compiler:
             case Type.DAY if not field.own:
                 return self._moment(_MOMENTS[field.key], asked)
             case _:
-                return self._country(asked) if field.key == "country" else self._typed(field, asked)
+                is_country = field.key == "country" and not field.own
+                return self._country(asked) if is_country else self._typed(field, asked)
 
     def _list(self, asked: Condition) -> str:
         on = "SELECT {what} FROM customer_list_member f WHERE f.tenant_id = $1"

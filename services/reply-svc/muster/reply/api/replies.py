@@ -1,6 +1,5 @@
 """What customers wrote: the inbox, and the conversation with one number."""
 
-import re
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 from functools import partial
@@ -21,11 +20,10 @@ from muster.reply import handlers
 from muster.reply.domain import Line, Scope, Verdict
 from muster.reply.settings import ReplySettings
 from muster.reply.store import inbox, sent
-from muster.text import NumberRefused, number_hash, read_number
+from muster.text import NumberRefused, number_hash, read_asked_number
 
 router = APIRouter(prefix="/v1", tags=["replies"])
 
-_E164 = re.compile(r"\+[1-9][0-9]{4,14}")
 _DEFAULT_COUNTRY = "AU"
 _YEAR_MIN, _YEAR_MAX = 2000, 9998
 _SHOWN_MAX = 1_000  # lines of one very time
@@ -168,7 +166,10 @@ async def _hashed(request: Request, tx: Tx, tenant_id: UUID, number: str) -> byt
     tenant = (await sent.tenants(tx, [tenant_id])).get(tenant_id)
     country = tenant.country if tenant and tenant.country else _DEFAULT_COUNTRY
     key = bytes.fromhex(secret(settings.hash_key, "hash_key"))
-    return number_hash(key, settings.hash_generation, tenant_id, _e164(number, country))
+    read = read_asked_number(number, country)
+    if isinstance(read, NumberRefused):
+        raise unprocessable("number", read.code, read.message)
+    return number_hash(key, settings.hash_generation, tenant_id, read)
 
 
 def _after(page: Sequence[Line], until: datetime, shown: int) -> dict[str, Any]:
@@ -188,18 +189,6 @@ def _count(value: Any) -> int:
     if type(value) is not int or not 0 <= value <= _SHOWN_MAX:
         raise ValueError("not a count")
     return value
-
-
-def _e164(written: str, country: str) -> str:
-    """The number in E.164. What has that form is taken as it is: people write from landlines too."""
-    # In a query an unescaped plus sign is a blank.
-    text = written.strip() if not written.startswith(" ") else f"+{written.strip()}"
-    if _E164.fullmatch(text):
-        return text
-    number = read_number(text, country)
-    if isinstance(number, NumberRefused):
-        raise unprocessable("number", number.code, number.message)
-    return number.e164
 
 
 def _message_id(bulk_id: UUID | None, seq: int | None) -> str | None:

@@ -15,11 +15,11 @@ from muster.kit.problems import not_found, unprocessable
 from muster.report import domain
 from muster.report.store import reading
 from muster.report.store.reading import Filter
+from muster.text import NumberRefused, read_asked_number
 
 router = APIRouter(prefix="/v1", tags=["report"])
 _MESSAGE_ID: Final = re.compile(r"([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})-([1-9][0-9]{0,9})", re.IGNORECASE)
 _SEQ_MAX: Final = (1 << 31) - 1
-_BETWEEN_DIGITS: Final = re.compile(r"(?<=\d)[ .()/-]+(?=\d)")
 _YEAR_MIN, _YEAR_MAX = 2000, 9998
 Kind = Literal["bulk", "single", "reminder", "reply"]
 Status = Literal[
@@ -68,7 +68,9 @@ async def read_report(
     since: Annotated[datetime | None, Query(alias="from")] = None,
     until: Annotated[datetime | None, Query(alias="to")] = None,
     status: Status | None = None,
-    number: Annotated[str | None, Query(max_length=20)] = None,
+    number: Annotated[
+        str | None, Query(max_length=64, description="E.164, or as people of the business write it")
+    ] = None,
     text: Annotated[str | None, Query(max_length=200)] = None,
     bulk_id: UUID | None = None,
     limit: Limit = 50,
@@ -87,7 +89,7 @@ async def read_report(
         since=since,
         until=until,
         ended=domain.ENDS[status] if status else None,
-        number=_digits(number) if number else None,
+        number=_digits(number, caller.country) if number else None,
         text=_text(text),
         bulk_id=bulk_id,
     )
@@ -166,11 +168,11 @@ def _place(bits: int) -> Callable[[Any], int]:
     return read
 
 
-def _digits(number: str) -> int:
-    digits = _BETWEEN_DIGITS.sub("", number.strip().removeprefix("+"))
-    if not (digits.isascii() and digits.isdigit() and len(digits) <= 15) or digits.startswith("0"):
-        raise unprocessable("number", "not_a_number", "a number in E.164, such as +61491570156")
-    return int(digits)
+def _digits(number: str, country: str) -> int:
+    read = read_asked_number(number, country)
+    if isinstance(read, NumberRefused):
+        raise unprocessable("number", read.code, read.message)
+    return int(read)
 
 
 def _text(text: str | None) -> str | None:

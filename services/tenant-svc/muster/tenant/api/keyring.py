@@ -94,6 +94,7 @@ class Keyring:
             "tenant": str(caller.tenant_id),
             "role": caller.role.value,
             "key": caller.key_id,
+            "country": caller.country,
             "iat": now_s,
             "exp": now_s + self._settings.tenant_token_s,
             "jti": str(uuid7()),

@@ -82,7 +82,13 @@ async def issue_token(request: Request) -> Token:
         raise _refused()
     if credential.tenant_suspended:
         raise _suspended()
-    caller = Caller(credential.tenant_id, str(credential.user_id), Role(credential.role), credential.client_id)
+    caller = Caller(
+        credential.tenant_id,
+        str(credential.user_id),
+        Role(credential.role),
+        credential.client_id,
+        country=credential.country,
+    )
     try:
         return Token(access_token=keyring.sign(caller), expires_in=settings.tenant_token_s)
     except NoSigningKey as error:
