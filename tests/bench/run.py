@@ -4,7 +4,8 @@ BENCH names the bench: send; single (messages of a request each, or BENCH_PER_RE
 stop (a send is stopped at BENCH_STOPS random moments, by SEED: are its sums exact?); fair (BENCH_TENANTS of mixed sizes
 at once); accounts (by 1, 2, 4 … up to BENCH_ACCOUNTS carrier accounts); finish (BENCH_STORIES, or the usual: are
 finishes kept as promised? BENCH_TRACES names a folder for what was seen); ledger (reservations and settlements a
-second); audience (import, search, count and freeze BENCH_CUSTOMERS of one business beside BENCH_TENANTS small ones).
+second); audience (import, search, count and freeze BENCH_CUSTOMERS of one business beside BENCH_TENANTS small ones);
+parts (count and cut texts of 160 characters).
 BENCH_RECIPIENTS is the size of a send, of all of them together, or how many messages (several, with commas
 between, are measured one after the other, each on a system of its own), BENCH_CARRIER=host:port an SMPP server that is
 not ours, PEERS a command that prints the JSON lines of other systems, measured in the same run. Ends with 0; with 2 for
@@ -22,7 +23,7 @@ from typing import Any, Final
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from bench import accounts, fair, finish, ledger, send, single, stop
+from bench import accounts, fair, finish, ledger, parts, send, single, stop
 from bench.audience import measure as audience
 from bench.peers import PeersFailed, ratios, run_peers
 from bench.wanted import Refused, Wanted
@@ -42,6 +43,9 @@ def main() -> int:
         peers = run_peers(wanted.peers)
         if wanted.bench == "ledger":
             return of_ledger(peers)
+        if wanted.bench == "parts":
+            print(json.dumps(parts.measure()))
+            return 0
         if wanted.bench == "audience":
             print(json.dumps(audience.measure(wanted.customers, wanted.tenants, wanted.seed)))
             return 0

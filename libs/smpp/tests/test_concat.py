@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from muster.smpp import Concat, Deliver, build_sar, build_udh, read_concat
+from muster.smpp import Concat, Deliver, build_sar, build_udh, read_concat, read_languages
 
 parts = st.integers(2, 255).flatmap(lambda total: st.tuples(st.just(total), st.integers(1, total)))
 
@@ -73,3 +73,21 @@ def test_no_payload_raises(payload: bytes, esm_class: int) -> None:
 
     assert payload.endswith(text)
     assert concat is None or 1 <= concat.number <= concat.total
+
+
+@pytest.mark.parametrize(
+    ("header", "languages"),
+    [
+        ("03 24 01 01", (0, 1)),
+        ("03 25 01 03", (3, 0)),
+        ("06 24 01 03 25 01 03", (3, 3)),
+        ("0b 00 03 07 02 01 25 01 01 24 01 02", (1, 2)),
+        ("05 00 03 07 02 01", (0, 0)),
+        ("02 24 01", (0, 0)),
+        ("04 24 02 01 01", (0, 0)),
+    ],
+)
+def test_a_header_names_the_tables_of_its_language(header: str, languages: tuple[int, int]) -> None:
+    payload = bytes.fromhex(header)
+    assert read_languages(_deliver(payload + b"hi")) == languages
+    assert read_languages(_deliver(payload + b"hi", 0)) == (0, 0), "without the mark of a header it is text"

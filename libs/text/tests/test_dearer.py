@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from muster.text import Encoding, dearer_characters, encoding_of
+from muster.text import Encoding, by_character, dearer_characters, encoding_of
 
 
 @pytest.mark.parametrize(
@@ -58,3 +58,12 @@ def test_taking_every_replacement_makes_the_text_gsm7(text: str) -> None:
         if found.replacement is not None:
             text = text[: found.position] + found.replacement + text[found.position + len(found.text) :]
     assert encoding_of(text) is Encoding.GSM7 or "\u0301" in text
+
+
+@given(st.text(st.sampled_from("ab’“]€😀e\u0301"), max_size=100))
+def test_the_occurrences_of_a_character_are_named_together(text: str) -> None:
+    found = dearer_characters(text)
+    groups = by_character(found)
+    told = sorted((at, group.text) for group in groups for at in group.positions)
+    assert told == [(one.position, one.text) for one in found]
+    assert len({group.text for group in groups}) == len(groups)

@@ -1,4 +1,5 @@
 import json
+import unicodedata
 from pathlib import Path
 from typing import Any
 
@@ -7,7 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from muster.text import PARTS_MAX, Encoding, TextRefused, count_parts, encoding_of, segment, split
-from muster.text.alphabet import BASIC_CHARACTERS, EXTENSION_CHARACTERS, decode, decode_gsm7
+from muster.text.alphabet import BASIC_CHARACTERS, EXTENSION_CHARACTERS
+from muster.text.coding import decode
+from muster.text.national import Shifts, decode_septets
 from muster.text.segments import encode_gsm7
 
 FACTS = json.loads((Path(__file__).parent / "segments.json").read_text("utf-8"))
@@ -58,6 +61,12 @@ def test_a_checked_text_has_the_checked_parts_with_16_bit_references(vector: dic
         assert count_parts(text_of(vector), 16)[1] == vector["segments_ref16"]
 
 
+@pytest.mark.parametrize("vector", of_facts(refused=False))
+def test_a_checked_text_has_the_checked_parts_once_it_is_composed(vector: dict[str, Any]) -> None:
+    composed = segment(unicodedata.normalize("NFC", text_of(vector)))
+    assert (composed.encoding.name, composed.segments) == (vector["nfc_encoding"], vector["nfc_segments"])
+
+
 @pytest.mark.parametrize("vector", of_facts(refused=True))
 def test_a_text_that_must_be_refused_is_refused_by_all_three(vector: dict[str, Any]) -> None:
     code = "unpaired_surrogate" if vector["id"].startswith("lone") else "too_long"
@@ -91,6 +100,60 @@ def test_255_parts_are_taken_and_one_character_more_is_not(character: str, units
         assert refused.value.code == "too_long"
 
 
+def answer(count: Any, text: str, bits: Any) -> Any:
+    try:
+        return count(text, bits)
+    except TextRefused as refused:
+        return refused.code
+
+
+def octets_on_air(encoding: Encoding, units: int, header: int) -> int:
+    """Octets of user data in the air: a header, then septets packed from the next whole septet on, or UCS-2."""
+    return -(-(-(-header * 8 // 7) + units) * 7 // 8) if encoding is Encoding.GSM7 else header + 2 * units
+
+
+@given(LONG_TEXTS, BITS)
+def test_no_part_exceeds_140_octets_and_none_but_the_last_could_take_another_character(text: str, bits: Any) -> None:
+    result = answer(segment, text, bits)
+    if isinstance(result, str):
+        return
+    header = 0 if result.segments == 1 else {8: 6, 16: 7}[bits]
+    octets = [octets_on_air(result.encoding, units, header) for units in result.parts]
+    assert max(octets) <= 140
+    # Two units more would not fit: a pair may keep one free, and nothing more.
+    assert all(octets_on_air(result.encoding, units + 2, header) > 140 for units in result.parts[:-1])
+
+
+@given(LONG_TEXTS, ANY_TEXTS, BITS)
+def test_the_parts_of_a_text_never_decrease_as_more_is_written(text: str, more: str, bits: Any) -> None:
+    before = answer(count_parts, text, bits)
+    after = answer(count_parts, text + more, bits)
+    if isinstance(before, str):
+        assert after == before, "what is too long stays too long"
+    else:
+        assert isinstance(after, str) or after[1] >= before[1]
+
+
+@given(st.text(st.characters(), max_size=300), st.integers(1, 200), BITS)
+def test_the_count_is_the_number_of_parts_that_are_cut_whatever_is_written(text: str, times: int, bits: Any) -> None:
+    """Of any code points, halves of surrogate pairs among them; where one refuses, both refuse it alike."""
+    cut, counted = answer(split, text * times, bits), answer(count_parts, text * times, bits)
+    assert counted == cut if isinstance(cut, str) else counted[1] == len(cut)
+
+
+@pytest.mark.parametrize(("bits", "part"), [(8, 67), (16, 66)])
+def test_an_emoji_family_at_the_end_of_a_part_is_cut_between_its_people_and_never_within_one(
+    bits: Any, part: int
+) -> None:
+    family = "\N{MAN}\u200d\N{WOMAN}\u200d\N{GIRL}\u200d\N{BOY}" + "\u200d\N{GIRL}" * 4 + "\ufe0f\u20e3"
+    assert len(family.encode("utf-16-be")) == 50, "25 code units"
+    for before in range(part - 25, part + 2):
+        text = "a" * before + family + "b" * 70
+        payloads = split(text, bits)
+        assert "".join(payload.decode("utf-16-be") for payload in payloads) == text
+        assert len(payloads) == count_parts(text, bits)[1]
+
+
 @given(ANY_TEXTS, BITS)
 def test_units_of_the_parts_add_up_and_every_part_is_within_its_limit(text: str, bits: Any) -> None:
     result = segment(text, bits)
@@ -100,13 +163,6 @@ def test_units_of_the_parts_add_up_and_every_part_is_within_its_limit(text: str,
     assert (result.segments == 1) == (result.units <= single)
     # A part stays short of its limit by one at most, and only for a pair that would have been cut.
     assert all(units >= part - 1 for units in result.parts[:-1])
-
-
-def answer(count: Any, text: str, bits: Any) -> Any:
-    try:
-        return count(text, bits)
-    except TextRefused as refused:
-        return refused.code
 
 
 @given(LONG_TEXTS, BITS)
@@ -129,7 +185,7 @@ def test_the_payloads_are_cut_as_counted_and_each_decodes_on_its_own(text: str, 
 
 @given(GSM7_TEXTS)
 def test_gsm7_octets_decode_to_the_text(text: str) -> None:
-    assert decode_gsm7(encode_gsm7(text)) == text
+    assert decode_septets(encode_gsm7(text)) == text
 
 
 def test_a_character_outside_the_alphabet_is_not_encoded_as_another() -> None:
@@ -137,9 +193,9 @@ def test_a_character_outside_the_alphabet_is_not_encoded_as_another() -> None:
         encode_gsm7("naïve")
 
 
-@given(st.binary(max_size=300), st.integers(0, 255))
-def test_inbound_garbage_decodes_to_something(payload: bytes, data_coding: int) -> None:
-    assert isinstance(decode(payload, data_coding), str)
+@given(st.binary(max_size=300), st.integers(0, 255), st.integers(0, 255), st.integers(0, 255))
+def test_inbound_garbage_decodes_to_something(payload: bytes, data_coding: int, locking: int, single: int) -> None:
+    assert isinstance(decode(payload, data_coding, Shifts(locking, single)), str)
 
 
 @pytest.mark.parametrize(

@@ -296,7 +296,7 @@ BAD = [
     (b'{"customer_id": 99999999999999999999, "text": "Hi"}', "customer_id", "less_than_equal"),
     (b'{"to": "0412000001", "text": "Hi", "send_by": "tomorrow"}', "send_by", "value_error"),
     (b'{"to": "0412000001", "text": "Hi", "send_by": "2001-01-01T00:00:00Z"}', "send_by", "past"),
-    (b'{"to": "0412000001", "text": "Hi\\u0000"}', "text", "not_storable"),
+    (b'{"to": "0412000001", "text": "Hi\\u0000"}', "text", "control_character"),
     (b'{"to": "0412000001", "text": "Hi\\ud800"}', "text", "unpaired_surrogate"),
     (b'{"to": "0412000001", "text": "Hi"', "body", "malformed_json"),
     (b'{"to": "0412000001", "text": "\xff"}', "body", "malformed_json"),

@@ -93,7 +93,7 @@ async def test_each_that_cannot_go_is_refused_in_its_place_and_keeps_none_of_the
         3: ("messages.3.to", "opted_out"),
         4: ("messages.4.to", "to_or_customer"),
         6: ("messages.6.to", "no_consent"),
-        7: ("messages.7.text", "not_storable"),
+        7: ("messages.7.text", "control_character"),
         8: ("messages.8.send_by", "past"),
         9: ("messages.9.text", "empty"),
     }

@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 from functools import partial
-from typing import Any
+from typing import Any, Literal
 
 import dispatch_world as world
 import pytest
@@ -14,9 +14,13 @@ from muster.kit.pg import Database
 from muster.kit.testing import eventually
 from muster.local.carrier.options import CarrierOptions
 from muster.local.carrier.server import Carrier
+from muster.smpp import Concat, Submit, build_udh, read_concat
+from muster.text import split
 
+# With a pair wherever a part may end: one is cut short of its limit, and a pair is whole.
 LONG = "The salon is open again from Monday on, and everyone who comes in the first week gets a coffee. " * 3
-GREEK = "Ο Ιούλιος είναι μεγάλος μήνας. " * 4
+LONG += "€" * 160
+GREEK = "Ο Ιούλιος είναι μεγάλος μήνας. " * 4 + "👩\u200d👧" * 40
 ACCEPTED, DELIVERED = common_pb2.LEFT_ACCEPTED, common_pb2.RECEIPT_STATE_DELIVERED
 
 
@@ -28,6 +32,27 @@ def account(carrier: Carrier, **profile: Any) -> Account:
 
 async def delivered(db: Database, send: Send) -> bool:
     return (await world.receipts(db, send)) == {DELIVERED: send.recipients}
+
+
+def as_they_leave(form: Long, reference: int, text: str, bits: Literal[8, 16]) -> list[bytes]:
+    """Each part of a text byte for byte, cut as a quote has counted it."""
+    payloads = split(text, bits)
+    if form is Long.PAYLOAD:
+        return [b"".join(payloads)]
+    if form is Long.SAR:
+        return payloads
+    return [build_udh(Concat(reference, len(payloads), at), bits) + part for at, part in enumerate(payloads, 1)]
+
+
+def assert_came_as_cut(carrier: Carrier, form: Long, text: str, bits: Literal[8, 16]) -> None:
+    """What the carrier was given for each number is the list of parts, and nothing else."""
+    came: dict[str, list[Submit]] = {}
+    for _, _, submit in carrier.stats.messages:
+        came.setdefault(submit.destination, []).append(submit)
+    for submits in came.values():
+        concat, _ = read_concat(submits[0])
+        expected = as_they_leave(form, concat.reference if concat else 0, text, bits)
+        assert [submit.payload for submit in submits] == expected
 
 
 @pytest.mark.parametrize("text", [LONG, GREEK])
@@ -42,7 +67,7 @@ async def delivered(db: Database, send: Send) -> bool:
     ],
 )
 async def test_a_long_text_arrives_as_one_message_in_whatever_form_it_goes(
-    db: Database, carrier: Carrier, long_messages: Long, reference_bits: int, counted: str, text: str
+    db: Database, carrier: Carrier, long_messages: Long, reference_bits: Literal[8, 16], counted: str, text: str
 ) -> None:
     send = Send(recipients=20, text=text, reference_bits=reference_bits)
     await world.queue(db, send)
@@ -56,6 +81,7 @@ async def test_a_long_text_arrives_as_one_message_in_whatever_form_it_goes(
     assert (carrier.stats.submits, getattr(carrier.stats, counted), carrier.stats.duplicates) == (submits, submits, 0)
     arrived = carrier.stats.last_messages(None, 100)
     assert [one["text"] for one in arrived] == [text] * 20
+    assert_came_as_cut(carrier, long_messages, text, reference_bits)
     assert await world.lefts(db, send) == {ACCEPTED: 20}
     assert await world.money(db, send) == (send.credits, send.credits, 0, 0)
     await world.assert_laws(db)

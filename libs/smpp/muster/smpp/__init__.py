@@ -1,7 +1,7 @@
 """SMPP 3.4: a codec without I/O, a windowed client session, receipts and concatenation as carriers really send them."""
 
 from muster.smpp.codec import Decoder, ProtocolError, SubmitTemplate, encode
-from muster.smpp.concat import Concat, build_sar, build_udh, read_concat
+from muster.smpp.concat import Concat, build_sar, build_udh, read_concat, read_languages
 from muster.smpp.inbound import SomeNotTaken
 from muster.smpp.options import BindRefused, SessionCounts, SessionOptions
 from muster.smpp.outcomes import (
@@ -72,6 +72,7 @@ __all__ = [
     "normalise_id",
     "read_concat",
     "read_date",
+    "read_languages",
     "read_receipt",
     "same_id",
     "status_name",

@@ -1,12 +1,15 @@
 """Concatenated messages: user data headers with 8- and 16-bit references (3GPP TS 23.040, 9.2.3.24.1 and .8), sar_*
 TLVs."""
 
+from collections.abc import Iterator
 from typing import Final, NamedTuple
 
 from muster.smpp.pdu import ESM_UDH, Deliver, Submit, Tag
 
 IE_8_BIT: Final = 0x00
 IE_16_BIT: Final = 0x08
+IE_SINGLE_SHIFT: Final = 0x24
+IE_LOCKING_SHIFT: Final = 0x25
 
 
 class Concat(NamedTuple):
@@ -47,16 +50,22 @@ def split_udh(payload: bytes) -> tuple[bytes, bytes]:
     return payload[:end], payload[end:]
 
 
-def _from_udh(header: bytes) -> Concat | None:
+def _elements(header: bytes) -> Iterator[tuple[int, bytes]]:
+    """Identifier and value of each element of a header; a last one that is cut off is none."""
     offset = 1
     while offset + 2 <= len(header):
-        element, length = header[offset], header[offset + 1]
-        value = header[offset + 2 : offset + 2 + length]
-        if (element, length, len(value)) == (IE_8_BIT, 3, 3):
+        end = offset + 2 + header[offset + 1]
+        if end <= len(header):
+            yield header[offset], header[offset + 2 : end]
+        offset = end
+
+
+def _from_udh(header: bytes) -> Concat | None:
+    for element, value in _elements(header):
+        if (element, len(value)) == (IE_8_BIT, 3):
             return Concat(value[0], value[1], value[2])
-        if (element, length, len(value)) == (IE_16_BIT, 4, 4):
+        if (element, len(value)) == (IE_16_BIT, 4):
             return Concat(int.from_bytes(value[:2], "big"), value[2], value[3])
-        offset += 2 + length
     return None
 
 
@@ -77,3 +86,12 @@ def read_concat(message: Submit | Deliver) -> tuple[Concat | None, bytes]:
     if concat is None or not 1 <= concat.number <= concat.total or concat.total == 1:
         return None, text
     return concat, text
+
+
+def read_languages(message: Submit | Deliver) -> tuple[int, int]:
+    """The national language identifiers (3GPP TS 23.038, 6.2.1.2.4) of its locking and its single shift table; 0 where
+    its header names none."""
+    if not message.esm_class & ESM_UDH:
+        return 0, 0
+    named = {element: value[0] for element, value in _elements(split_udh(message.payload)[0]) if len(value) == 1}
+    return named.get(IE_LOCKING_SHIFT, 0), named.get(IE_SINGLE_SHIFT, 0)

@@ -3,10 +3,12 @@
 Pure: standard library and phonenumbers only, no input or output, no clock.
 """
 
-from muster.text.alphabet import decode, decode_gsm7
-from muster.text.dearer import Dearer, dearer_characters
+from muster.text.coding import decode
+from muster.text.dearer import Dearer, DearerGroup, by_character, dearer_characters
+from muster.text.faults import Fault, fault_of
 from muster.text.kinds import Kind, OtherNumber, read_any_number, read_asked_number
 from muster.text.merge import Field, MissingField, Template, TemplateError
+from muster.text.national import Shifts
 from muster.text.numbering import calling_code, is_region
 from muster.text.numbers import Number, NumberRefused, country_of, is_textable, mask, number_hash, read_number
 from muster.text.optout import Reading, Verdict, read_reply
@@ -26,7 +28,9 @@ from muster.text.segments import (
 __all__ = [
     "PARTS_MAX",
     "Dearer",
+    "DearerGroup",
     "Encoding",
+    "Fault",
     "Field",
     "Kind",
     "MissingField",
@@ -35,19 +39,21 @@ __all__ = [
     "OtherNumber",
     "Reading",
     "Segmentation",
+    "Shifts",
     "Template",
     "TemplateError",
     "TextRefused",
     "Verdict",
+    "by_character",
     "calling_code",
     "count_parts",
     "country_of",
     "dearer_characters",
     "decode",
-    "decode_gsm7",
     "encode_gsm7",
     "encode_parts",
     "encoding_of",
+    "fault_of",
     "is_region",
     "is_textable",
     "mask",

@@ -2,12 +2,12 @@
 
 import re
 import unicodedata
+from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Final, Literal
 
-from muster.text.alphabet import BASIC_CHARACTERS, EXTENSION_CHARACTERS
-
-_GSM7: Final = BASIC_CHARACTERS | EXTENSION_CHARACTERS
+from muster.text.alphabet import BASIC_CHARACTERS, EXTENSION_CHARACTERS, GSM7_CHARACTERS
 
 # What keyboards, word processors and web pages put in, and what people meant.
 _REPLACEMENTS: Final = {
@@ -43,8 +43,10 @@ _REPLACEMENTS: Final = {
     # Capitals that look like Latin ones: TS 23.038 itself has Greek capitals share the Latin codes.
     **dict(zip("ΑΒΕΖΗΙΚΜΝΟΡΤΥΧ", "ABEZHIKMNOPTYX", strict=True)),
 }
-# A base character with the combining marks that follow it is one character to whoever reads the warning.
-_CHARACTER: Final = re.compile("[^\u0300-\u036f][\u0300-\u036f]*|[\u0300-\u036f]+", re.DOTALL)
+# A base character with the combining marks that follow it is one character to whoever reads the warning. Written so
+# that what is basic and without marks, nearly all of a text, is passed over in one pass.
+_MARK: Final = "\u0300-\u036f"
+_DEARER: Final = re.compile(f"[^{_MARK}][{_MARK}]+|[{_MARK}]+|[^{re.escape(''.join(sorted(BASIC_CHARACTERS)))}{_MARK}]")
 _CONTROL_NAMES: Final[dict[str, str]] = {
     "\t": "TAB",
     "\v": "LINE TABULATION",
@@ -54,37 +56,55 @@ _CONTROL_NAMES: Final[dict[str, str]] = {
 }
 
 
+Reason = Literal["ucs2", "two_septets"]
+
+
 @dataclass(frozen=True, slots=True)
 class Dearer:
     """One character that costs more than one septet.
 
-    position: 0-based, in code points. text: the character with its combining marks. reason: "ucs2" if it turns
-    the whole message
-    into UCS-2, "two_septets" if it needs an escape. replacement: GSM 7-bit text to put in its place, "" to drop
-    it, None if
-    nothing says the same.
+    position: 0-based, in code points. text: the character with its combining marks. reason: "ucs2" if it turns the
+    whole message into UCS-2, "two_septets" if it needs an escape. replacement: GSM 7-bit text to put in its place, ""
+    to drop it, None if nothing says the same.
     """
 
     position: int
     text: str
     name: str
-    reason: Literal["ucs2", "two_septets"]
+    reason: Reason
     replacement: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class DearerGroup:
+    """The occurrences of one such character in a text; positions in order."""
+
+    text: str
+    name: str
+    reason: Reason
+    replacement: str | None
+    positions: tuple[int, ...]
 
 
 def dearer_characters(text: str) -> tuple[Dearer, ...]:
     """Every occurrence, in order. Extension characters count even in a text that is UCS-2 for other reasons."""
-    return tuple(
-        _dearer(match.start(), match.group())
-        for match in _CHARACTER.finditer(text)
-        if match.group() not in BASIC_CHARACTERS
-    )
+    return tuple(Dearer(found.start(), found[0], *_about(found[0])) for found in _DEARER.finditer(text))
 
 
-def _dearer(position: int, character: str) -> Dearer:
+def by_character(found: Iterable[Dearer]) -> tuple[DearerGroup, ...]:
+    """The same, each character once, in the order in which they first stand."""
+    positions: dict[str, list[int]] = {}
+    for one in found:
+        positions.setdefault(one.text, []).append(one.position)
+    return tuple(DearerGroup(text, *_about(text), tuple(at)) for text, at in positions.items())
+
+
+@lru_cache(maxsize=4096)
+def _about(character: str) -> tuple[str, Reason, str | None]:
+    """Name, reason and replacement."""
     if character in EXTENSION_CHARACTERS:
-        return Dearer(position, character, _name(character), "two_septets", " " if character == "\f" else None)
-    return Dearer(position, character, _name(character), "ucs2", _replacement(character))
+        return _name(character), "two_septets", " " if character == "\f" else None
+    return _name(character), "ucs2", _replacement(character)
 
 
 def _name(character: str) -> str:
@@ -105,7 +125,7 @@ def _replacement(character: str) -> str | None:
         return _REPLACEMENTS[character]
     for form in ("NFC", "NFKC"):
         candidate = unicodedata.normalize(form, character)
-        if _GSM7.issuperset(candidate):
+        if GSM7_CHARACTERS.issuperset(candidate):
             return candidate
     without_marks = "".join(c for c in unicodedata.normalize("NFKD", character) if not unicodedata.combining(c))
-    return without_marks if without_marks and _GSM7.issuperset(without_marks) else None
+    return without_marks if without_marks and GSM7_CHARACTERS.issuperset(without_marks) else None

@@ -1,10 +1,8 @@
 """How many parts a text costs, and where they are cut.
 
 Sources: 3GPP TS 23.038 (the default alphabet and its extension table) and TS 23.040 (concatenation, 8- and 16-bit
-references).
-A part never ends between an escape and the character it escapes, nor inside a surrogate pair, so ceil(units / size)
-is only a
-lower bound.
+references). A part never ends between an escape and the character it escapes, nor inside a surrogate pair, so
+ceil(units / size) is only a lower bound.
 """
 
 import codecs
@@ -16,14 +14,13 @@ from muster.text.alphabet import (
     BASIC_LATIN1,
     ENCODER,
     ESCAPE,
+    EURO_IN_LATIN1,
     EXTENSION_LATIN1,
-    GSM7_BEYOND_LATIN1,
+    FROM_LATIN1,
+    NOT_GSM7,
     SAME_IN_ASCII,
-    decode,
-    decode_gsm7,
     pairs,
 )
-from muster.text.dearer import Dearer, dearer_characters
 
 PARTS_MAX: Final = 255
 GSM7_SINGLE_SEPTETS: Final = 160
@@ -66,8 +63,7 @@ class TextRefused(ValueError):
 
 def encoding_of(text: str) -> Encoding:
     """GSM7 if every character is in the default alphabet or its extension table, else UCS2. Refuses nothing."""
-    data, taken = codecs.charmap_encode(text, "ignore", ENCODER)
-    return Encoding.GSM7 if len(data) == taken else Encoding.UCS2
+    return Encoding.GSM7 if NOT_GSM7.search(text) is None else Encoding.UCS2
 
 
 def segment(text: str, reference_bits: ReferenceBits = 8) -> Segmentation:
@@ -87,30 +83,36 @@ def segment(text: str, reference_bits: ReferenceBits = 8) -> Segmentation:
 def count_parts(text: str, reference_bits: ReferenceBits = 8) -> tuple[Encoding, int]:
     """`segment` without the units of each part: what the planner asks for each distinct text. Raises TextRefused."""
     data = text.encode("latin-1", "ignore")
-    if len(data) != len(text):
-        return _count_beyond_latin1(text, len(text) - len(data), reference_bits)
-    # All of Latin-1: no surrogates, so only an escape pair can straddle a cut.
     dearer = data.translate(None, BASIC_LATIN1)
-    units = len(data) + len(dearer)
-    if not dearer or (units <= GSM7_SINGLE_SEPTETS and not dearer.translate(None, EXTENSION_LATIN1)):
-        encoding, parts = Encoding.GSM7, _parts(units, GSM7_SINGLE_SEPTETS, _GSM7_PART_SEPTETS[reference_bits])
-    elif dearer.translate(None, EXTENSION_LATIN1):
-        encoding, parts = Encoding.UCS2, _parts(len(data), UCS2_SINGLE_UNITS, _UCS2_PART_UNITS[reference_bits])
+    if len(data) == len(text) and not dearer:
+        encoding, parts = Encoding.GSM7, _parts(len(data), GSM7_SINGLE_SEPTETS, _GSM7_PART_SEPTETS[reference_bits])
     else:
-        encoding, parts = Encoding.GSM7, len(segment(text, reference_bits).parts)
+        foreign = dearer.translate(None, EXTENSION_LATIN1)
+        encoding, parts = _count_dearer(text, data, len(dearer), foreign, reference_bits)
     if parts > PARTS_MAX:
         _refuse_too_long()
     return encoding, parts
 
 
-def _count_beyond_latin1(text: str, beyond: int, reference_bits: ReferenceBits) -> tuple[Encoding, int]:
-    """`beyond`: how many characters of the text are not in Latin-1."""
-    if beyond != sum(map(text.count, GSM7_BEYOND_LATIN1)) and len(_utf16(text)) == 2 * len(text):
-        parts = _parts(len(text), UCS2_SINGLE_UNITS, _UCS2_PART_UNITS[reference_bits])
-        if parts <= PARTS_MAX:
-            return Encoding.UCS2, parts
-    result = segment(text, reference_bits)
-    return result.encoding, len(result.parts)
+def _count_dearer(
+    text: str, data: bytes, dearer: int, foreign: bytes, reference_bits: ReferenceBits
+) -> tuple[Encoding, int]:
+    """data: what of the text is Latin-1; dearer: how many of that are not basic; foreign: which neither table has."""
+    beyond = len(text) - len(data)
+    if foreign or (beyond and NOT_GSM7.search(text) is not None):
+        return Encoding.UCS2, _count_ucs2(text, beyond, _UCS2_SIZES[reference_bits])
+    pairs_in_it = dearer + (text.count("€") if beyond else 0)
+    units = len(text) + pairs_in_it
+    if units > GSM7_SINGLE_SEPTETS and pairs_in_it:  # an escape pair may straddle a cut
+        return Encoding.GSM7, len(_ends(Encoding.GSM7, _septets(text), _GSM7_PART_SEPTETS[reference_bits]))
+    return Encoding.GSM7, _parts(units, GSM7_SINGLE_SEPTETS, _GSM7_PART_SEPTETS[reference_bits])
+
+
+def _count_ucs2(text: str, beyond: int, size: "_Size") -> int:
+    octets = _utf16(text) if beyond else b""
+    if len(octets) <= 2 * len(text):
+        return _parts(len(text), size.single, size.part)
+    return 1 if len(octets) <= 2 * size.single else len(_ends(Encoding.UCS2, octets, 2 * size.part))
 
 
 def _parts(units: int, single: int, part: int) -> int:
@@ -143,6 +145,15 @@ def encode_gsm7(text: str) -> bytes:
     return data if data.isascii() else pairs(data)
 
 
+def _septets(text: str) -> bytes:
+    """`encode_gsm7` for a text that is known to be in the alphabet."""
+    latin1 = text.replace("€", EURO_IN_LATIN1).encode("latin-1", "ignore")
+    if len(latin1) != len(text):
+        return encode_gsm7(text)  # Greek capitals
+    data = latin1.translate(FROM_LATIN1)
+    return data if data.isascii() else pairs(data)
+
+
 @dataclass(frozen=True, slots=True)
 class _Size:
     single: int
@@ -160,10 +171,8 @@ def _prepare(text: str, reference_bits: ReferenceBits) -> tuple[Encoding, bytes,
         octets = text.encode("ascii")
         if not octets.translate(None, SAME_IN_ASCII):
             return Encoding.GSM7, octets, _GSM7_SIZES[reference_bits], 1
-    data, taken = codecs.charmap_encode(text, "ignore", ENCODER)
-    if len(data) == taken:
-        octets = data if data.isascii() else pairs(data)
-        return Encoding.GSM7, octets, _GSM7_SIZES[reference_bits], 1
+    if NOT_GSM7.search(text) is None:
+        return Encoding.GSM7, _septets(text), _GSM7_SIZES[reference_bits], 1
     return Encoding.UCS2, _utf16(text), _UCS2_SIZES[reference_bits], 2
 
 
@@ -211,21 +220,3 @@ def _refuse_empty() -> NoReturn:
 
 def _refuse_too_long() -> NoReturn:
     raise TextRefused("too_long", f"The text needs more than {PARTS_MAX} parts.")
-
-
-__all__ = [
-    "PARTS_MAX",
-    "Dearer",
-    "Encoding",
-    "ReferenceBits",
-    "Segmentation",
-    "TextRefused",
-    "count_parts",
-    "dearer_characters",
-    "decode",
-    "decode_gsm7",
-    "encode_gsm7",
-    "encoding_of",
-    "segment",
-    "split",
-]

@@ -1,13 +1,18 @@
 """`muster parts`, `muster number`, `muster reply read`: what Muster makes of a text, without a running system."""
 
+import dataclasses
 import json
 import sys
-from typing import Annotated, Any
+from collections.abc import Sequence
+from typing import Annotated, Any, Final, Literal
 
 import typer
 
 from muster import text
-from muster.client.commands.output import AsJson, show
+from muster.client.commands.output import AsJson, show, show_rows
+from muster.smpp import Concat, build_udh
+
+_POSITIONS_SHOWN_MAX: Final = 8
 
 replies = typer.Typer(no_args_is_help=True, help="Read replies.")
 
@@ -17,19 +22,45 @@ def describe_replies() -> None:
     """Read replies."""
 
 
-def parts(as_json: AsJson = False) -> None:  # noqa: FBT002 - typer reads a flag from it
-    """Count the parts of the text on standard input, less one final newline.
+def parts(
+    octets: Annotated[  # noqa: FBT002 - typer reads a flag from it
+        bool, typer.Option(help="also each part as it leaves by SMPP, header included, in hexadecimal; reference 1")
+    ] = False,
+    as_json: AsJson = False,  # noqa: FBT002
+) -> None:
+    """Count the parts of the text on standard input, less one final newline, and name the characters that cost more.
 
     With --json each line is {"text", "reference_bits": 8 or 16} and is answered by a line.
     """
     if as_json:
         for line in sys.stdin:
-            print(json.dumps(_parts_of_line(line)), flush=True)
+            print(json.dumps(_parts_of_line(line, octets=octets)), flush=True)
         return
-    found = _parts_of(text_from_stdin(), 8)
-    show(found, as_json=False)
+    written = text_from_stdin()
+    found = _parts_of(written, 8, octets=octets)
+    dearer, wire = found.pop("dearer", []), found.pop("octets", [])
+    show({**found, "parts": ", ".join(map(str, found["parts"]))} if "parts" in found else found, as_json=False)
     if "error" in found:
         raise typer.Exit(1)
+    for part in wire:
+        print(part)
+    if dearer:
+        rows = [{**one, "positions": _positions(one["positions"]), "write": _instead(one)} for one in dearer]
+        show_rows(rows, ("text", "name", "positions", "reason", "write"), as_json=False)
+
+
+def _positions(positions: Sequence[int]) -> str:
+    """As people count, from 1."""
+    shown = ", ".join(str(at + 1) for at in positions[:_POSITIONS_SHOWN_MAX])
+    more = len(positions) - _POSITIONS_SHOWN_MAX
+    return f"{shown} and {more} more" if more > 0 else shown
+
+
+def _instead(dearer: dict[str, Any]) -> str:
+    replacement = dearer["replacement"]
+    if replacement is None:
+        return ""
+    return "nothing" if replacement == "" else "a space" if replacement == " " else replacement
 
 
 def text_from_stdin() -> str:
@@ -38,29 +69,41 @@ def text_from_stdin() -> str:
     return written.removesuffix("\r\n" if written.endswith("\r\n") else "\n")
 
 
-def _parts_of_line(line: str) -> dict[str, Any]:
+def _parts_of_line(line: str, *, octets: bool) -> dict[str, Any]:
     try:
         asked = json.loads(line)
     except (ValueError, RecursionError) as wrong:
         return {"error": f"not JSON: {wrong}"}
     if not isinstance(asked, dict) or not isinstance(asked.get("text"), str):
         return {"error": 'text: a line is {"text": "...", "reference_bits": 8 or 16}'}
-    return _parts_of(asked["text"], asked.get("reference_bits", 8))
+    return _parts_of(asked["text"], asked.get("reference_bits", 8), octets=octets)
 
 
-def _parts_of(written: str, reference_bits: object) -> dict[str, Any]:
+def _parts_of(written: str, reference_bits: object, *, octets: bool) -> dict[str, Any]:
     if reference_bits not in (8, 16) or isinstance(reference_bits, bool):
         return {"error": "reference_bits: 8 or 16"}
+    bits: Literal[8, 16] = 16 if reference_bits == 16 else 8
     try:
-        found = text.segment(written, 16 if reference_bits == 16 else 8)
+        found = text.segment(written, bits)
     except text.TextRefused as refused:
         return {"error": f"{refused.code}: {refused}"}
+    dearer = [dataclasses.asdict(one) for one in text.by_character(text.dearer_characters(written))]
     return {
         "encoding": found.encoding.name,
         "units": found.units,
         "segments": len(found.parts),
         "parts": list(found.parts),
+        **({"octets": [part.hex() for part in _on_the_wire(written, bits)]} if octets else {}),
+        "dearer": dearer,
     }
+
+
+def _on_the_wire(written: str, bits: Literal[8, 16]) -> list[bytes]:
+    payloads = text.split(written, bits)
+    total = len(payloads)
+    if total == 1:
+        return payloads
+    return [build_udh(Concat(1, total, number), bits) + octets for number, octets in enumerate(payloads, 1)]
 
 
 def number(

@@ -22,6 +22,7 @@ from muster.customer.api.common import (
 from muster.customer.api.message_shapes import MessageIn, MessageOut, MessagesIn, MessagesOut, Read, Written, read
 from muster.customer.domain.pricing import unusable
 from muster.customer.domain.refusal import Refusal
+from muster.customer.domain.wording import judge_wording
 from muster.customer.events import MessageKind
 from muster.customer.gatherer import CHARACTERS_MAX, Gatherer
 from muster.customer.handlers.asks import Answer, Ask, Asked, Each, Limited, No, Said, Several, Suspended, Taken, Why
@@ -90,11 +91,10 @@ def _wrong(body: Written) -> Refusal | None:
     """Why nobody could be sent this message."""
     if (body.to is None) == (body.customer_id is None):
         return Refusal("to", "to_or_customer", "give a number or a customer_id, one of them")
-    if "\0" in body.text:  # the database would refuse it, and for a moment the messages beside it
-        return Refusal("text", "not_storable", "holds a character that cannot be stored (NUL)")
     if body.sender is not None and not body.sender.isprintable():
         return Refusal("sender", "not_own_sender", "this is no sender of yours")
-    return unusable(body.text)
+    # A NUL the database would refuse, and for a moment the messages beside it.
+    return unusable(body.text) or judge_wording(body.text)
 
 
 def _ask(caller: Caller, body: Written, send_by: datetime | None, claim: Claim | None) -> Ask:

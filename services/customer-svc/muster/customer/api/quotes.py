@@ -17,6 +17,7 @@ from muster.customer.domain.hours import LocalTime, judge_local_time
 from muster.customer.domain.pricing import MergeText
 from muster.customer.domain.refusal import Refusal
 from muster.customer.domain.sends import SEND_BY_MAX
+from muster.customer.domain.wording import judge_wording
 from muster.customer.events import MessageClass
 from muster.customer.handlers.quoting import Asked, quote_now
 from muster.customer.store import quotes, reference
@@ -160,6 +161,16 @@ async def give_quote(request: Request, tx: Tx, tenant: Tenant, asked: Asked) -> 
     return _out(found, await reference.available_credits(tx, tenant.tenant_id))
 
 
+def written_text(written: str) -> MergeText:
+    """A text as somebody writes it, parsed; 422 for what cannot be sent."""
+    text = MergeText.read(written)
+    refusal = text if isinstance(text, Refusal) else judge_wording(written)
+    if refusal is not None:
+        raise problem_of(refusal)
+    assert isinstance(text, MergeText)
+    return text
+
+
 async def text_of(
     tx: Tx, caller: Caller, written: str | None, template_id: UUID | None
 ) -> tuple[tuple[UUID | None, int | None], MergeText]:
@@ -172,10 +183,7 @@ async def text_of(
         if row is None:
             raise not_found("template")
         template, written = (row["template_id"], row["version"]), row["text"]
-    text = MergeText.read(written or "")
-    if isinstance(text, Refusal):
-        raise problem_of(text)
-    return template, text
+    return template, written_text(written or "")
 
 
 def _out(found: Quote, balance: int) -> QuoteOut:

@@ -7,7 +7,7 @@ from uuid import UUID
 from fastapi import APIRouter, Response
 from pydantic import Field
 
-from muster.customer.api.common import problem_of
+from muster.customer.api.quotes import written_text
 from muster.customer.domain.pricing import TEXT_CHARACTERS_MAX, MergeText
 from muster.customer.domain.refusal import Refusal
 from muster.customer.store import quotes
@@ -99,9 +99,7 @@ async def change_template(
 
 
 async def _save(tx: Tx, caller: Caller, template_id: UUID, body: TemplateIn) -> TemplateOut:
-    text = MergeText.read(body.text)
-    if isinstance(text, Refusal):
-        raise problem_of(text)
+    written_text(body.text)
     if not clean_value(body.name):
         raise unprocessable("name", "empty", "a template needs a name")
     return _template(

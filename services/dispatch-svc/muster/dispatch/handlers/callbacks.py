@@ -40,7 +40,7 @@ async def _take(tx: Tx, settings: DispatchSettings, account: str, written: Writt
         key = PartKey(written.source, written.destination, written.part.reference, written.part.total)
         octets = written.text.encode("utf-16-be")
         whole = await parts.add_part(tx, account, Part(key, written.part.number, octets, _UCS2))
-        text = None if whole is None else decode(whole, _UCS2)
+        text = None if whole is None else decode(whole.octets, _UCS2)
     if text is not None:
         digest = _digest(account, written.key.encode())
         ends = (account, written.source, written.destination)

@@ -12,8 +12,8 @@ from muster.dispatch.store import inbound as store
 from muster.dispatch.store.inbound import Part, PartKey
 from muster.kit import observe
 from muster.kit.pg import RETRIABLE, Tx
-from muster.smpp import Deliver, read_concat
-from muster.text import decode
+from muster.smpp import Deliver, read_concat, read_languages
+from muster.text import Shifts, decode
 
 log = observe.logger(__name__)
 
@@ -53,16 +53,18 @@ class Inbox:
 
     async def _take(self, tx: Tx, deliver: Deliver) -> None:
         concat, octets = read_concat(deliver)
-        whole: bytes | None = octets
+        shifts, reference = Shifts(*read_languages(deliver)), -1
         if concat is not None:
-            key = PartKey(deliver.source, deliver.destination, concat.reference, concat.total)
-            part = Part(key, concat.number, octets, deliver.data_coding)
+            reference = concat.reference
+            key = PartKey(deliver.source, deliver.destination, reference, concat.total)
+            part = Part(key, concat.number, octets, deliver.data_coding, shifts)
             whole = await store.add_part(tx, self._shared.account.name, part)
-        if whole is not None:
-            reference = concat.reference if concat is not None else -1
-            # Decoded when joined: whoever counts octets cuts a character in two.
-            text = decode(whole, deliver.data_coding).replace("\0", "")
-            await self._take_whole(tx, deliver.source, deliver.destination, text, reference)
+            if whole is None:
+                return
+            octets, shifts = whole.octets, whole.shifts
+        # Decoded when joined: whoever counts octets cuts a character in two.
+        text = decode(octets, deliver.data_coding, shifts).replace("\0", "")
+        await self._take_whole(tx, deliver.source, deliver.destination, text, reference)
 
     async def take_late(self) -> bool:
         """Read what there is of messages whose rest does not come; whether there may be more."""
@@ -95,5 +97,5 @@ def _torn(parts: Sequence[Part]) -> str:
         before = part.number
     if before != parts[-1].key.total:
         runs.append(b"")
-    texts = (decode(run, parts[0].data_coding).replace("\0", "").strip() for run in runs)
+    texts = (decode(run, parts[0].data_coding, parts[0].shifts).replace("\0", "").strip() for run in runs)
     return f" {_MISSING} ".join(texts).strip()

@@ -1,10 +1,11 @@
 """Inbound messages: parts until all are there, and what came whole."""
 
-from dataclasses import astuple, dataclass
+from dataclasses import astuple, dataclass, replace
 from typing import Final
 from uuid import UUID
 
 from muster.kit.pg import Tx
+from muster.text.national import NO_SHIFTS, Shifts
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,12 +20,13 @@ class PartKey:
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """One part of a message that somebody wrote."""
+    """One part of a message that somebody wrote. shifts: the tables that its header names."""
 
     key: PartKey
     number: int
     octets: bytes
     data_coding: int
+    shifts: Shifts = NO_SHIFTS
 
 
 # A phone counts its references round: another text under the number of a part that was read begins a new message.
@@ -35,32 +37,37 @@ DELETE FROM inbound_part WHERE account = $1 AND source = $2 AND destination = $3
 """
 # `body` is hexadecimal: what a person wrote is not text before all of it is there.
 _ADD_PART: Final = """
-INSERT INTO inbound_part (account, source, destination, reference, total, number, body, data_coding)
-VALUES ($1, $2, $3, $4, $5, $6, $7, $8) ON CONFLICT DO NOTHING
+INSERT INTO inbound_part (account, source, destination, reference, total, number, body, data_coding, locking_shift,
+    single_shift)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10) ON CONFLICT DO NOTHING
 """
 
 _TAKE_WHOLE: Final = """
 WITH parts AS (
-    SELECT number, body FROM inbound_part
+    SELECT number, body, locking_shift, single_shift FROM inbound_part
     WHERE account = $1 AND source = $2 AND destination = $3 AND reference = $4 AND total = $5 AND joined_at IS NULL
 ), whole AS (
-    SELECT string_agg(body, '' ORDER BY number) AS body FROM parts HAVING count(*) = $5
+    SELECT string_agg(body, '' ORDER BY number) AS body, max(locking_shift) AS locking, max(single_shift) AS single
+    FROM parts HAVING count(*) = $5
 ), joined AS (
     UPDATE inbound_part SET joined_at = kit_now()
     WHERE account = $1 AND source = $2 AND destination = $3 AND reference = $4 AND total = $5
         AND EXISTS (SELECT FROM whole)
 )
-SELECT body FROM whole
+SELECT body, locking, single FROM whole
 """
 
 
-async def add_part(tx: Tx, account: str, part: Part) -> bytes | None:
-    """Keep a part; the octets of the whole when it was the last one missing. One that was read already is nothing."""
+async def add_part(tx: Tx, account: str, part: Part) -> Part | None:
+    """Keep a part; the whole message, as the part that it would have been, when it was the last one missing. One that
+    was read already is nothing."""
     key, body = (account, *astuple(part.key)), part.octets.hex()
     await tx.execute(_FORGET_FORMER, *key, part.number, body)
-    await tx.execute(_ADD_PART, *key, part.number, body, part.data_coding)
-    whole: str | None = await tx.fetchval(_TAKE_WHOLE, *key)
-    return None if whole is None else bytes.fromhex(whole)
+    await tx.execute(_ADD_PART, *key, part.number, body, part.data_coding, *part.shifts)
+    whole = await tx.fetchrow(_TAKE_WHOLE, *key)
+    if whole is None:
+        return None
+    return replace(part, octets=bytes.fromhex(whole["body"]), shifts=Shifts(whole["locking"], whole["single"]))
 
 
 # allow ordered-locks: the parts of an account are joined by the one process that has it
@@ -73,7 +80,8 @@ WITH late AS (
 UPDATE inbound_part p SET joined_at = kit_now() FROM late
 WHERE p.account = $1 AND p.source = late.source AND p.destination = late.destination
     AND p.reference = late.reference AND p.total = late.total AND p.joined_at IS NULL
-RETURNING p.source, p.destination, p.reference, p.total, p.number, p.body, p.data_coding
+RETURNING p.source, p.destination, p.reference, p.total, p.number, p.body, p.data_coding,
+    p.locking_shift, p.single_shift
 """
 
 
@@ -82,7 +90,8 @@ async def take_late(tx: Tx, account: str, wait_s: float, limit: int) -> dict[Par
     found: dict[PartKey, list[Part]] = {}
     for row in await tx.fetch(_TAKE_LATE, account, wait_s, limit):
         key = PartKey(row["source"], row["destination"], row["reference"], row["total"])
-        part = Part(key, row["number"], bytes.fromhex(row["body"]), row["data_coding"])
+        shifts = Shifts(row["locking_shift"], row["single_shift"])
+        part = Part(key, row["number"], bytes.fromhex(row["body"]), row["data_coding"], shifts)
         found.setdefault(key, []).append(part)
     return {key: sorted(parts, key=lambda part: part.number) for key, parts in found.items()}
 
