@@ -386,22 +386,3 @@ async def test_one_that_cannot_be_stored_comes_again_alone(
 
     assert [await part.answer for part in parts] == [0, 0x64, 0]
     assert [said.text for said in await world.said(db, "SmsReceived")] == ["one", "two"]
-
-
-async def test_what_people_write_with_the_tables_of_their_language_is_read_with_them(
-    db: Database, carrier: Carrier, bound: Running
-) -> None:
-    for header, octets in [
-        ("03 25 01 01", b"Te\x1dekk\x7erler, yar\x07n"),  # Turkish, locking
-        ("03 24 01 02", b"Ma\x7dana, est\x1ba bien"),  # Spanish, single shift
-        ("0b 00 03 07 02 01 25 01 03 24 01 03", b"Voc\x1b"),  # Portuguese, both; an escape at the end of a part
-        ("0b 00 03 07 02 02 25 01 03 24 01 03", b"\x05 vem amanh{"),
-        ("08 00 03 08 02 01 25 01 03", b"N{o"),  # of which the rest never comes
-    ]:
-        ends = (0, WRITER.removeprefix("+"), REPLY_NUMBER.removeprefix("+"))
-        await write_parts(carrier, Inbound(Deliver(*ends, bytes.fromhex(header) + octets, esm_class=0x40)))
-    await pass_time(db, 121)
-    await bound.sender.inbox.take_late()
-
-    texts = [said.text for said in await world.said(db, "SmsReceived")]
-    assert texts == ["Teşekkürler, yarın", "Mañana, está bien", "Você vem amanhã", "Não […]"]
