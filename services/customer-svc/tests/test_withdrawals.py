@@ -133,3 +133,17 @@ async def test_the_metric_counts_what_waits_and_what_is_late(salon: Any) -> None
     await withdrawals.measure(salon.db)
     found = {state: metrics.withdrawals_waiting.labels(state)._value.get() for state in ("waiting", "overdue")}
     assert found == {"waiting": 2, "overdue": 1}
+
+
+async def test_a_withdrawal_from_a_number_waits_no_more_once_that_number_is_stopped_in_any_way(salon: Any) -> None:
+    await add(salon, allow_bulk_sms=True)
+    mine, other = [await record(salon, channel="phone", address=f"0412 000 00{n}") for n in (1, 2)]
+    wider = await record(salon, channel="phone", address="0412 000 001", scope="all")
+    await salon.load("Ana,,0412000001,,withdrawn\n", "first name,last name,mobile,allow bulk sms,consent")
+    assert await waiting(salon) == [other["id"], wider["id"]]
+    done = (await salon.ask("GET", "/v1/suppressions/requests?state=applied")).json()["items"]
+    [stop] = (await salon.ask("GET", "/v1/suppressions")).json()["items"]
+    assert [(one["id"], one["suppressions"], one["ended_by"]) for one in done] == [(mine["id"], [stop["id"]], "ada")]
+    for number, scope in (("0412 000 001", "all"), ("0412 000 002", "marketing")):
+        await salon.ask("POST", "/v1/suppressions", {"number": number, "scope": scope, "reason": "told the till"})
+    assert await waiting(salon) == []

@@ -88,7 +88,8 @@ async def add_request(
     tx: Annotated[Tx, tenant_tx],
     once: Annotated[Once, idempotent],
 ) -> Response:
-    """Keep a withdrawal that cannot be applied yet, since nobody knows whose it is: it is due by the law's last day."""
+    """Keep a withdrawal that cannot be applied yet, since nobody knows whose it is: it is due by the law's last day.
+    Where its address is a number that can be texted, it is applied as soon as that number is stopped in any way."""
 
     async def make() -> tuple[int, Model]:
         tenant = await tenant_of(request, tx, caller.tenant_id)
@@ -96,7 +97,9 @@ async def add_request(
         if received_at > clock.now():
             raise problem_of(Refusal("received_at", "in_the_future", "It came before it is recorded."))
         told = (body.channel, clean_value(body.address), clean_value(body.wording), Scope[body.scope.upper()])
-        kept = store.Request(uuid7(), received_at, *told, *deadline(tenant, received_at))
+        read = reader_of(request, tenant).read(told[1])
+        number_hash = None if isinstance(read, NumberRefused) else read.number_hash
+        kept = store.Request(uuid7(), received_at, *told, *deadline(tenant, received_at), number_hash)
         await store.add(tx, caller.tenant_id, kept, caller.user_id)
         await emit(tx, audit.record(caller, "withdrawal-recorded", "withdrawal", str(kept.request_id)))
         return 201, await _shown(tx, tenant, kept.request_id)

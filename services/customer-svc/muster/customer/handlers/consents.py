@@ -11,7 +11,7 @@ from muster.customer.domain.consent import Source, Word, judge
 from muster.customer.domain.customers import Consent
 from muster.customer.domain.refusal import Refusal
 from muster.customer.domain.suppression import Scope, Wish, decide, judge_correction, judge_lift
-from muster.customer.store import consents, customers, suppressions
+from muster.customer.store import consents, customers, suppressions, withdrawals
 from muster.customer.store.suppressions import Version
 from muster.kit import clock
 from muster.kit.outbox import emit
@@ -76,6 +76,7 @@ async def stop(
         await consents.say_of_numbers(tx, tenant_id, [number_hash], word, by)
         await emit(tx, events.suppression_changed(tenant_id, version))
         versions.append(version)
+    await withdrawals.fulfil(tx, tenant_id, hashes, int(scope), by)
     return versions
 
 
@@ -105,6 +106,8 @@ async def fulfil(tx: Tx, tenant_id: UUID, number_hash: bytes, wish: Wish) -> Ver
     version = await apply(tx, tenant_id, number_hash, wish)
     if version.version > now.version:
         await consents.say_of_numbers(tx, tenant_id, [number_hash], word_of(wish), wish.by or RECORDER)
+    if wish.suppressed:
+        await withdrawals.fulfil(tx, tenant_id, [number_hash], int(wish.scope), wish.by or RECORDER)
     return version
 
 
@@ -116,6 +119,7 @@ async def fulfil_all(tx: Tx, tenant_id: UUID, hashes: Sequence[bytes], wish: Wis
     wish = replace(wish, given_at=wish.given_at or clock.now())
     versions = await suppressions.suppress_all(tx, tenant_id, hashes, wish)
     await consents.say_of_numbers(tx, tenant_id, [one.number_hash for one in versions], word_of(wish), wish.by)
+    await withdrawals.fulfil(tx, tenant_id, hashes, int(wish.scope), wish.by or RECORDER)
     await emit(tx, *(events.suppression_changed(tenant_id, one) for one in versions))
     return versions
 

@@ -1,5 +1,6 @@
 """Withdrawals that wait for somebody to apply them."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any, Final
@@ -10,7 +11,8 @@ from muster.kit.pg import Record, Tx
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """A withdrawal as it came. due_on: the last day where the business is, which ends at due_at."""
+    """A withdrawal as it came. due_on: the last day where the business is, which ends at due_at; address_hash: of the
+    number that it came from, None where its address is none."""
 
     request_id: UUID
     received_at: datetime
@@ -21,19 +23,21 @@ class Request:
     due_on: date
     due_at: datetime
     law: str
+    address_hash: bytes | None = None
 
 
 _ADD: Final = """
 INSERT INTO withdrawal_request (tenant_id, request_id, received_at, channel, address, wording, scope, due_on, due_at,
-                                law, created_by)
-VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)
+                                law, created_by, address_hash)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)
 """
 
 
 async def add(tx: Tx, tenant_id: UUID, request: Request, by: str) -> None:
     """Keep one until it is applied."""
     told: tuple[Any, ...] = (request.request_id, request.received_at, request.channel, request.address, request.wording)
-    await tx.execute(_ADD, tenant_id, *told, request.scope, request.due_on, request.due_at, request.law, by)
+    due = (request.due_on, request.due_at, request.law)
+    await tx.execute(_ADD, tenant_id, *told, request.scope, *due, by, request.address_hash)
 
 
 _SELECT: Final = """
@@ -69,13 +73,29 @@ async def page(
 
 _END: Final = """
 UPDATE withdrawal_request SET state = $3, ended_at = kit_now(), ended_by = $4, reason = $5, number_hashes = $6
-WHERE tenant_id = $1 AND request_id = $2 AND state = 'waiting'
+WHERE tenant_id = $1 AND request_id = $2
 """
 
 
 async def end(tx: Tx, tenant_id: UUID, request_id: UUID, state: str, by: str, reason: str, hashes: list[bytes]) -> None:
-    """It was applied to these numbers, or dismissed for a reason."""
+    """One that is locked was applied to these numbers, or dismissed for a reason."""
     await tx.execute(_END, tenant_id, request_id, state, by, reason, hashes)
+
+
+# One that somebody is about to end is theirs.
+_FULFIL: Final = """
+UPDATE withdrawal_request w SET state = 'applied', ended_at = kit_now(), ended_by = $4,
+    number_hashes = ARRAY[w.address_hash]
+FROM (SELECT request_id FROM withdrawal_request
+      WHERE tenant_id = $1 AND state = 'waiting' AND address_hash = ANY ($2::bytea[]) AND scope <= $3
+      ORDER BY request_id FOR UPDATE SKIP LOCKED) done
+WHERE w.tenant_id = $1 AND w.request_id = done.request_id
+"""
+
+
+async def fulfil(tx: Tx, tenant_id: UUID, hashes: Sequence[bytes], scope: int, by: str) -> None:
+    """These numbers are stopped as far as this: what waits of a withdrawal that came from one of them is done."""
+    await tx.execute(_FULFIL, tenant_id, list(hashes), scope, by)
 
 
 # allow tenant-in-tenant-sql: how many wait, of all tenants, for the operator's alert
