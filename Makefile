@@ -2,6 +2,10 @@
 
 # Where running state lives; two can run side by side with different ones.
 export MUSTER_VAR ?= var
+# Compiled code is kept, in the environment, also where the shell forbids it: else each process of a stack compiles again all
+# that it imports.
+export PYTHONDONTWRITEBYTECODE :=
+export PYTHONPYCACHEPREFIX := $(CURDIR)/.venv/pycache
 
 VENV := .venv
 BIN := $(VENV)/bin
