@@ -139,7 +139,7 @@ async def test_no_answer_in_time_is_unknown_and_a_late_one_is_reported_with_its_
     carrier: Any, connect: Any
 ) -> None:
     late: list[LateResponse] = []
-    session = await connect({"on_late_response": late.extend}, response_timeout_s=0.05)
+    session = await connect({"on_late_response": late.extend}, response_timeout_s=0.5)
     sending = asyncio.create_task(session.submit(messages(2), tag="chunk 3"))
     first, second = await carrier.submits(2)
     carrier.say(SubmitResp(first.sequence, 0, "1"))

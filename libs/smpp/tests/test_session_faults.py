@@ -141,7 +141,7 @@ answers = st.one_of(
 garbage = st.one_of(st.just(b""), st.sampled_from((bytes(16), b"\0\0\0\x0f" + bytes(12), b"\xff" * 16)), st.binary())
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(st.lists(answers, max_size=60), garbage, st.integers(1, 60), st.integers(1, WINDOW))
 def test_whatever_a_carrier_answers_each_message_has_one_outcome_and_no_slot_is_lost(
     said: list[Pdu], tail: bytes, cut: int, first: int

@@ -119,7 +119,7 @@ class Ledger:
             assert not (row.closed and row.held)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(operations)
 def test_the_pure_ledger_balances_after_every_operation(history: list[object]) -> None:
     book = Ledger(Account(NOBODY))
@@ -129,7 +129,7 @@ def test_the_pure_ledger_balances_after_every_operation(history: list[object]) -
         book.check()
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(operations)
 def test_a_repeated_operation_changes_nothing_and_is_answered_the_same(history: list[object]) -> None:
     book = Ledger(Account(NOBODY))
@@ -150,7 +150,7 @@ async def db(service_database: Callable[[str], Awaitable[Database]]) -> Database
     return await service_database("credit")
 
 
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=40, suppress_health_check=list(HealthCheck))
 @given(history=operations)
 async def test_postgresql_lives_the_same_history_each_handler_run_twice(db: Database, history: list[object]) -> None:
     book, tenant = Ledger(Account(NOBODY)), uuid4()

@@ -129,7 +129,7 @@ def test_a_rule_that_cannot_be_kept_is_refused_and_says_where(when: dict[str, An
     assert [(one.field, one.code) for one in found] == [(field, code)]
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(st.text(alphabet="0123456789*/,-#LWMONJAN ²", max_size=24))
 def test_whatever_is_written_for_cron_is_read_or_refused(written: str) -> None:
     for expression in (written, f"0 10 {written} * *", f"0 10 * * {written}"):
@@ -155,7 +155,7 @@ def repeats(draw: st.DrawFn) -> Repeat:
     return Repeat(frequency, draw(st.integers(1, 4)), (time(10),), *lists)
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=80)
 @given(repeats(), st.dates(date(2023, 1, 1), date(2028, 12, 31)), st.integers(0, 900))
 def test_the_days_of_a_rule_are_those_that_dateutil_finds(one: Repeat, begin: date, later: int) -> None:
     if one.frequency == "weekly" and one.by_set_position:

@@ -28,7 +28,7 @@ def contains(found: list[Span], moment: int) -> bool:
     return any(first <= moment < last for first, last in found)
 
 
-@settings(deadline=None, max_examples=150)
+@settings(max_examples=150)
 @given(st.tuples(*[days] * 7), st.sampled_from(ZONES), st.integers(0, YEAR_S), st.data())
 def test_a_moment_is_in_a_span_if_and_only_if_the_clock_shows_an_allowed_time(
     week: Week, zone: str, after: int, data: st.DataObject

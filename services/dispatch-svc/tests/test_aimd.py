@@ -104,7 +104,7 @@ def _boundless(_: float) -> float:
     return 1e9
 
 
-@settings(max_examples=12, deadline=None)
+@settings(max_examples=12)
 @given(st.integers(60, 4_000), st.sampled_from([0.02, 0.3, 1.0]))
 def test_a_carrier_with_a_limit_of_its_own_is_used_well_and_seldom_has_to_refuse(limit: int, answer_s: float) -> None:
     seen = _played(0, 5_000, lambda _: limit, _never, 40, answer_s)[20:]
@@ -114,7 +114,7 @@ def test_a_carrier_with_a_limit_of_its_own_is_used_well_and_seldom_has_to_refuse
     assert refused < 0.15 * taken
 
 
-@settings(max_examples=12, deadline=None)
+@settings(max_examples=12)
 @given(st.integers(1, 10), st.floats(0.3, 1), st.sampled_from([0, 5_000]), st.sampled_from([0.02, 0.3]))
 def test_after_a_storm_all_is_as_before_within_ten_seconds(
     storm_s: int, share: float, agreed: int, answer_s: float

@@ -27,8 +27,13 @@ LONG = "The salon is open again from Monday. " * 6
 async def asking(db: Database, carrier: Carrier, *, query_sm: bool = True, **members: Any) -> AsyncIterator[Running]:
     """A sender whose account asks (or does not), and looks for what it can ask all the time."""
     form = members.pop("long_messages", Long.HEADER)
-    given = {"dispatch_query_after_s": 0.05, "dispatch_queries_per_s": 1_000, **members}
-    conf = world.settings(carrier_port=carrier.port, carrier_response_timeout_s=0.5, **given)
+    given = {
+        "dispatch_query_after_s": 0.05,
+        "dispatch_queries_per_s": 1_000,
+        "carrier_response_timeout_s": 5,
+        **members,
+    }
+    conf = world.settings(carrier_port=carrier.port, **given)
     account = conf.account()
     assert isinstance(account.options, Smpp)
     options = replace(account.options, query_sm=query_sm, long_messages=form)
@@ -114,7 +119,9 @@ async def test_a_carrier_that_gives_no_answer_is_asked_so_often_and_no_more(db: 
     carrier.use(replace(carrier.options, receipt_loss=1.0, query_loss=1.0))
     send = Send(recipients=3)
     await world.queue(db, send)
-    async with asking(db, carrier, dispatch_query_times_max=2, dispatch_query_after_s=0.3):
+    async with asking(
+        db, carrier, dispatch_query_times_max=2, dispatch_query_after_s=0.3, carrier_response_timeout_s=0.5
+    ):
         await eventually(partial(asked, carrier, 6))
         await eventually(partial(none_waits, db))
 
@@ -143,7 +150,7 @@ async def test_questions_outlive_their_sender(db: Database, carrier: Carrier) ->
     carrier.use(replace(carrier.options, receipt_loss=1.0, query_loss=1.0))
     send = Send(recipients=3)
     await world.queue(db, send)
-    async with asking(db, carrier, dispatch_query_after_s=0.5) as running:
+    async with asking(db, carrier, dispatch_query_after_s=0.5, carrier_response_timeout_s=0.5) as running:
         await eventually(partial(asked, carrier, 3))
         await running.kill()
     carrier.use(replace(carrier.options, query_loss=0.0))

@@ -110,7 +110,7 @@ async def test_a_receiver_may_not_submit(staged: Stager) -> None:
 
 async def _run(staged: Stager, **options: Any) -> tuple[list[Outcome], dict[str, Any]]:
     stage = await staged(**options)
-    session = await stage.connect(Phonebook(), response_timeout_s=0.3)
+    session = await stage.connect(Phonebook(), response_timeout_s=1.5)
     outcomes = await session.submit(messages(400))
     return outcomes, await stage.stats()
 

@@ -113,7 +113,7 @@ async def test_a_silent_bind_is_asked_twice_and_then_dropped(staged: Stager) -> 
 
 
 async def test_a_bind_that_answers_is_kept(staged: Stager) -> None:
-    stage = await staged(enquire_link_s=0.03)
+    stage = await staged(enquire_link_s=0.1)
     session = await stage.connect(Phonebook())
 
     async with asyncio.timeout(120):

@@ -45,7 +45,7 @@ async def test_a_session_ends_at_garbage_and_what_it_had_not_heard_of_is_unknown
 
     assert all(isinstance(outcome, Accepted) for outcome in first), "what came before it counts"
     assert reason.startswith("protocol error")
-    stage = await staged(garbage_every=1, response_delay_ms=50)
+    stage = await staged(garbage_every=1, response_delay_ms=400)
     session = await stage.connect()
     one = asyncio.create_task(session.submit(messages(1)))
     await asyncio.sleep(0.02)

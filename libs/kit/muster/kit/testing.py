@@ -29,10 +29,15 @@ PASSWORD = "for-tests"  # noqa: S105 - of throw-away databases that only this ma
 
 
 def pytest_configure() -> None:
-    """Logs as in production: structlog's own ones show each frame's locals, and take seconds for a traceback."""
+    """Logs as in production: structlog's own ones show each frame's locals, and take seconds for a traceback. How long
+    an example of Hypothesis takes says how busy the machine is, and nothing else."""
+    from hypothesis import HealthCheck, settings
+
     from muster.kit import observe
 
     observe.render(logging.INFO, sys.stderr)
+    settings.register_profile("muster", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+    settings.load_profile("muster")
 
 
 class NewDatabase(Protocol):

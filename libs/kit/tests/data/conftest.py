@@ -47,7 +47,7 @@ async def db(service_database: ServiceDatabases, migrations: Path) -> Database:
 @pytest.fixture
 async def narrow_db(service_database: ServiceDatabases, migrations: Path) -> Database:
     """Pools of one connection: whatever one transaction leaves behind, the next one meets."""
-    return await service_database("notes", files=migrations, app_pool_max=1, worker_pool_max=1, pool_wait_ms=300)
+    return await service_database("notes", files=migrations, app_pool_max=1, worker_pool_max=1)
 
 
 @pytest.fixture

@@ -177,18 +177,18 @@ async def test_a_connection_that_was_lost_in_a_transaction_is_something_to_try_a
 
 
 @pytest.mark.parametrize(
-    ("limit", "statement"),
-    [("statement_timeout_ms", "SELECT pg_sleep(5)"), ("idle_in_transaction_timeout_ms", "SELECT 1")],
+    ("limit", "wait_s", "statement"),
+    [("statement_timeout_ms", 0, "SELECT pg_sleep(60)"), ("idle_in_transaction_timeout_ms", 1.5, "SELECT 1")],
 )
 async def test_a_transaction_that_takes_too_long_is_ended_by_the_database_and_can_be_tried_again(
-    service_database: ServiceDatabases, migrations: object, db: Database, limit: str, statement: str
+    service_database: ServiceDatabases, migrations: object, db: Database, limit: str, wait_s: float, statement: str
 ) -> None:
-    hasty = await Database.connect(*service_database.dsns(db, "notes"), app_pool_max=1, **{limit: 300})  # type: ignore[arg-type]
+    hasty = await Database.connect(*service_database.dsns(db, "notes"), app_pool_max=1, **{limit: 1_000})  # type: ignore[arg-type]
 
     async def linger() -> None:
         async with hasty.request(ANNA) as tx:
             await write(tx, ANNA)
-            await asyncio.sleep(0.5)
+            await asyncio.sleep(wait_s)
             await tx.execute(statement)
 
     with pytest.raises(RETRIABLE):
@@ -223,11 +223,14 @@ async def test_nothing_within_a_transaction_can_end_it(db: Database) -> None:
         assert not {"commit", "rollback", "transaction", "close"} & set(dir(tx))
 
 
-async def test_an_exhausted_pool_is_a_typed_refusal(narrow_db: Database) -> None:
-    async with narrow_db.request(ANNA):
+async def test_an_exhausted_pool_is_a_typed_refusal(service_database: ServiceDatabases, db: Database) -> None:
+    narrow = await Database.connect(*service_database.dsns(db, "notes"), app_pool_max=1)
+    async with narrow.request(ANNA):
+        narrow._pool_wait_s = 0.1  # from now on: a machine that is busy opens no connection in so short a time
         with pytest.raises(Overloaded, match="no database connection within"):
-            async with narrow_db.request(BERT):
+            async with narrow.request(BERT):
                 pass
+    await narrow.close()
 
 
 async def test_a_database_that_is_down_is_a_typed_refusal(unused_tcp_port: int) -> None:

@@ -72,7 +72,7 @@ async def gentle(process: Process[ServiceSettings]) -> None:
     async def in_vain() -> None:
         say("asked in vain")
 
-    kit_process._GRACE_S = 0.5
+    kit_process._GRACE_S = 2.0
     process.supervise("deaf", forever("deaf"), stop=in_vain)
     process.supervise("batches", batches(), stop=ask)
     await until(process)
