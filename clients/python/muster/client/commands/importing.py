@@ -33,6 +33,8 @@ List = Annotated[str, typer.Option("--list", help="a list that everybody in the 
 Consent = Annotated[str, typer.Option(help="of what kind the consent in the file is: express or inferred")]
 Wording = Annotated[str, typer.Option(help="the words that people agreed to; express consent needs them")]
 Source = Annotated[str, typer.Option(help="where that was: a form, a counter, a web page")]
+Day = Annotated[str, typer.Option("--consent-date", help="the day of that, as 2026-05-01, if no column says it")]
+Dates = Annotated[str, typer.Option(help="which comes first in dates such as 1/4/2026: dmy or mdy")]
 Preview = Annotated[bool, typer.Option("--preview", help="show what the file is, and change nobody; see `start`")]
 Watch = Annotated[bool, typer.Option(help="wait for its end, with a progress bar on a terminal")]
 Rejected = Annotated[
@@ -49,6 +51,8 @@ def import_file(
     consent: Consent = "",
     wording: Wording = "",
     source: Source = "",
+    consent_date: Day = "",
+    dates: Dates = "",
     preview: Preview = False,  # noqa: FBT002
     watch: Watch = True,  # noqa: FBT002
     rejected: Rejected = None,
@@ -58,6 +62,7 @@ def import_file(
     options = {
         **{"mode": mode or None, "match": match or None, "list": list_name or None},
         **{"consent": consent or None, "consent_wording": wording or None, "consent_source": source or None},
+        **{"consent_date": consent_date or None, "dates": dates or None},
         "mapping": json.dumps(mapping_of(columns)) if columns else None,
         "preview": "true" if preview else None,
         "file_name": None if file.name == "<stdin>" else Path(file.name).name[:200],
@@ -84,13 +89,16 @@ def start(
     consent: Consent = "",
     wording: Wording = "",
     source: Source = "",
+    consent_date: Day = "",
+    dates: Dates = "",
     watch: Watch = True,  # noqa: FBT002
     rejected: Rejected = None,
     as_json: AsJson = False,  # noqa: FBT002
 ) -> None:
     """Import a file that was looked at with `import --preview`; what is said of its columns is remembered."""
     said = {"mode": mode, "match": match, "list": list_name, "consent": consent, "consent_wording": wording}
-    body: dict[str, Any] = {name: value for name, value in (said | {"consent_source": source}).items() if value}
+    said |= {"consent_source": source, "consent_date": consent_date, "dates": dates}
+    body: dict[str, Any] = {name: value for name, value in said.items() if value}
     if columns:
         body["mapping"] = mapping_of(columns)
     with Muster(Connection.from_environment()) as muster:

@@ -22,10 +22,10 @@ HOW_TO_CHECK: Final = (
     " erased person these and the salt are gone, and the chain is checked without them."
 )
 _VERSION: Final = (
-    *("version", "number", "kind", "allow_bulk_sms", "at", "how", "wording", "given_by", "address", "source"),
+    *("version", "number", "kind", "allow_bulk_sms", "at", "at_is", "how", "wording", "given_by", "address", "source"),
     *("recorded_by", "recorded_at", "salt", "personal_hash", "hash"),
 )
-_MADE: Final = ("number", "at", "salt", "personal_hash", "hash")
+_MADE: Final = ("number", "at", "at_is", "salt", "personal_hash", "hash")
 _SUPPRESSION: Final = (
     *("number", "version", "suppressed", "scope", "at", "source", "inbound_id", "reason", "wording", "address"),
     *("recorded_by", "recorded_at"),
@@ -50,12 +50,14 @@ class Chain:
 
     @property
     def words(self) -> list[dict[str, Any]]:
-        """Each word, by the names of the API."""
+        """Each word, by the names of the API. at_is: "given", or "recorded" where the file of an import did not say
+        when it was given."""
         return [
             {
                 **{name: getattr(one, name) for name in _VERSION if name not in _MADE},
                 "number": None if one.number is None else f"+{one.number}",
                 "at": one.given_at,
+                "at_is": "recorded" if _is_recorded(one) else "given",
                 "salt": None if one.salt is None else one.salt.hex(),
                 "personal_hash": one.personal_hash.hex(),
                 "hash": one.hash.hex(),
@@ -168,10 +170,14 @@ def _words_of(chain: Chain) -> list[str]:
     lines = [f"Chain of versions: {chain.said}"]
     for one in chain.words:
         about = one["number"] or "all numbers"
-        lines += ["", f"{one['version']}. {one['kind']} ({about}), given {_shown(one['at'])}"]
+        lines += ["", f"{one['version']}. {one['kind']} ({about}), {one['at_is']} {_shown(one['at'])}"]
         lines += _named(one, ("how", "wording", "given_by", "address", "source", "recorded_by", "recorded_at"))
         lines += _named(one, ("salt", "personal_hash", "hash"))
     return lines
+
+
+def _is_recorded(one: Version) -> bool:
+    return one.source == "import" and one.given_at == one.recorded_at
 
 
 def _named(one: dict[str, Any], names: Sequence[str]) -> list[str]:

@@ -9,14 +9,16 @@ import orjson
 from fastapi import Query
 from pydantic import Field
 
-from muster.customer.domain.import_options import ImportOptions, read_options
+from muster.customer.domain.import_options import Consented, ImportOptions, read_options
 from muster.customer.domain.import_repairs import TOLD
 from muster.customer.domain.refusal import Refusal
+from muster.customer.importer.blocks import today_at_most
 from muster.kit.http import Model
 from muster.kit.pg import Record
 
 ModeWord = Literal["add_and_update", "add", "update", "replace_list"]
 ConsentWord = Literal["express", "inferred", ""]
+DatesWord = Literal["dmy", "mdy", ""]
 StateWord = Literal["uploading", "waiting", "reading", "preview", "applying", "done", "refused", "cancelled"]
 
 _HOW = "whom it may change: add_and_update, add (new customers only), update (known ones only), replace_list"
@@ -27,12 +29,19 @@ _WORDING = "the words that people agreed to, kept as evidence; express consent n
 _SOURCE = "where that was: a form, a counter, a web page; kept as evidence, and needed where a kind is stated"
 _MAPPING_CHARACTERS_MAX = 16_384
 
+_DAY = "the day on which it was given, as 2026-05-01, where the file has no column of it; else it is as of the import"
+_DATES = (
+    "which comes first in dates such as 1/4/2026: dmy, mdy; not said, rows with a date that could be two are left out"
+)
+
 ModeText = Annotated[ModeWord, Query(description=_HOW)]
 MatchText = Annotated[str, Query(max_length=80, description=_MATCH)]
 ListText = Annotated[str, Query(max_length=200, description=_LIST)]
 ConsentText = Annotated[ConsentWord, Query(description=_CONSENT)]
 WordingText = Annotated[str, Query(max_length=4_000, description=_WORDING)]
 SourceText = Annotated[str, Query(max_length=400, description=_SOURCE)]
+ConsentDateText = Annotated[str, Query(max_length=10, description=_DAY)]
+DatesText = Annotated[DatesWord, Query(description=_DATES)]
 MappingText = Annotated[
     str,
     Query(
@@ -105,8 +114,8 @@ class ErrorOut(Model):
 
 
 class ColumnOut(Model):
-    """A column of a file. holds: first_name, last_name, full_name, mobile, allow_bulk_sms, consent, language, tags,
-    time_zone, the name of an own field, or "" where it is left out."""
+    """A column of a file. holds: first_name, last_name, full_name, mobile, allow_bulk_sms, consent, consent_date,
+    language, tags, time_zone, the name of an own field, or "" where it is left out."""
 
     header: str
     holds: str
@@ -143,11 +152,13 @@ class StartIn(Model):
     consent: ConsentWord | None = None
     consent_wording: Annotated[str, Field(max_length=4_000)] | None = None
     consent_source: Annotated[str, Field(max_length=400)] | None = None
+    consent_date: Annotated[str, Field(max_length=10)] | None = None
+    dates: DatesWord | None = None
     mapping: Annotated[dict[str, Annotated[str, Field(max_length=200)]], Field(max_length=100)] | None = None
 
 
 def options_from(
-    mode: str, match: str, list_name: str, consent: tuple[str, str, str], mapping: str
+    mode: str, match: str, list_name: str, consent: Consented, mapping: str, dates: str = ""
 ) -> ImportOptions | Refusal:
     """The options of an upload."""
     columns: Any = {}
@@ -158,22 +169,36 @@ def options_from(
             columns = None
         if not isinstance(columns, dict) or not all(isinstance(value, str) for value in columns.values()):
             return Refusal("mapping", "not_valid", "Write a JSON object of texts by header.")
-    return read_options(mode, match, list_name, consent, columns)
+    return _settled(read_options(mode, match, list_name, consent, columns, dates))
+
+
+def _settled(options: ImportOptions | Refusal) -> ImportOptions | Refusal:
+    if not isinstance(options, Refusal) and options.consent and options.consent.given_on > today_at_most():
+        return Refusal("consent_date", "in_the_future", "This day is still to come: nobody has consented on it.")
+    return options
 
 
 def changed(options: ImportOptions, body: StartIn) -> ImportOptions | Refusal:
     """The same, with what somebody says who has looked at the file."""
-    stated = options.consent
-    before = (stated.kind.value, stated.wording, stated.source) if stated else ("", "", "")
-    given = (body.consent, body.consent_wording, body.consent_source)
-    kind, wording, source = (old if new is None else new for old, new in zip(before, given, strict=True))
-    return read_options(
+    given = (body.consent, body.consent_wording, body.consent_source, body.consent_date)
+    kind, wording, source, day = (
+        old if new is None else new for old, new in zip(consented(options), given, strict=True)
+    )
+    settled = read_options(
         body.mode or options.mode,
         options.match if body.match is None else body.match,
         options.list if body.list is None else body.list,
-        (kind, wording, source),
+        (kind, wording, source, day),
         options.mapping if body.mapping is None else body.mapping,
+        options.dates if body.dates is None else body.dates,
     )
+    return _settled(settled)
+
+
+def consented(options: ImportOptions) -> Consented:
+    """What was said of consent, as it is written."""
+    stated = options.consent
+    return (stated.kind.value, stated.wording, stated.source, stated.given_on) if stated else ("", "", "", "")
 
 
 def import_out(row: Record) -> ImportOut:

@@ -8,7 +8,9 @@ from fastapi import APIRouter, Header, Query, Request, Response
 
 from muster.customer.api.common import problem_of, tenant_of
 from muster.customer.api.import_shapes import (
+    ConsentDateText,
     ConsentText,
+    DatesText,
     ImportOut,
     ListText,
     MappingText,
@@ -19,6 +21,7 @@ from muster.customer.api.import_shapes import (
     StartIn,
     WordingText,
     changed,
+    consented,
     import_out,
     options_from,
 )
@@ -59,6 +62,8 @@ async def import_customers(
     consent: ConsentText = "",
     consent_wording: WordingText = "",
     consent_source: SourceText = "",
+    consent_date: ConsentDateText = "",
+    dates: DatesText = "",
     mapping: MappingText = "",
     preview: Annotated[bool, Query(description="read it, and wait until somebody starts it")] = False,  # noqa: FBT002
     encoding: Annotated[str, Query(max_length=40, description="such as cp1252; found out by itself")] = "",
@@ -73,7 +78,8 @@ async def import_customers(
     answer is 201 once it is imported; 202 if that takes longer than a minute, or with `Prefer: respond-async` (RFC
     7240) for all but small files of text: then ask how it stands.
     """
-    options = options_from(mode, match, list, (consent, consent_wording, consent_source), mapping)
+    stated = (consent, consent_wording, consent_source, consent_date)
+    options = options_from(mode, match, list, stated, mapping, dates)
     if isinstance(options, Refusal):
         raise problem_of(options)
     stored = {**packed_options(options), "encoding": encoding, "separator": separator}
@@ -129,9 +135,8 @@ async def preview_import(
     row = await _found(tx, caller, import_id)
     options = _options(row)
     if mapping:
-        stated = options.consent
-        consent = (stated.kind.value, stated.wording, stated.source) if stated else ("", "", "")
-        tried = options_from(options.mode, options.match, options.list, consent, mapping)
+        said = (options.mode, options.match, options.list, consented(options))
+        tried = options_from(*said, mapping, options.dates)
         if isinstance(tried, Refusal):
             raise problem_of(tried)
         options = tried

@@ -26,7 +26,7 @@ from muster.kit.problems import not_found, unprocessable
 
 router = APIRouter(prefix="/v1/lists/uploads")
 
-_NOBODY_CONSENTS: Final = ("", "", "")
+_NOBODY_CONSENTS: Final = ("", "", "", "")
 _MATCH: Final = "by what a row is a customer: number (the first of the row), or field:NAME (an own field)"
 
 

@@ -12,7 +12,7 @@ from muster.text.merge import clean_value
 DEFINED_MAX: Final = 100
 KNOWN_MAX: Final = 500  # with those that customers were given values of
 _NUMBER: Final = re.compile(r"[-+]?[0-9]{1,15}(\.[0-9]{1,6})?", re.ASCII)
-_DATE: Final = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}", re.ASCII)
+_DATE: Final = re.compile(r"([0-9]{4})-([0-9]{1,2})-([0-9]{1,2})", re.ASCII)
 
 
 class Kind(StrEnum):
@@ -24,12 +24,12 @@ class Kind(StrEnum):
 
 
 def read_date(written: str) -> str | None:
-    """A day as it is stored, which is how it is written: 2026-05-01; None for anything else."""
-    text = clean_value(written)
-    if not _DATE.fullmatch(text):
+    """A day as it is stored, 2026-05-01; None for what is not written so, but for zeros in front of month and day."""
+    found = _DATE.fullmatch(clean_value(written))
+    if found is None:
         return None
     try:
-        return date.fromisoformat(text).isoformat()
+        return date(*map(int, found.groups())).isoformat()
     except ValueError:
         return None
 

@@ -22,6 +22,7 @@ _SYNONYMS: Final = {
     "cell_number telephone tel number msisdn sms_number",
     "allow_bulk_sms": "allow_bulk_sms allow_sms bulk_sms bulk_sms_allowed sms_allowed sms_consent allow",
     "consent": "consent consent_kind consent_type kind_of_consent",
+    "consent_date": "consent_date date_of_consent consent_given consented_at consented_on",
     "language": "language lang locale",
     "tags": "tags tag lists list groups group",
     "time_zone": "time_zone timezone tz",

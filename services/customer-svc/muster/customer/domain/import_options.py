@@ -6,6 +6,8 @@ from enum import StrEnum
 from typing import Final
 
 from muster.customer.domain.customers import STANDARD_FIELDS, Consent, field_key
+from muster.customer.domain.fields import read_date
+from muster.customer.domain.import_dates import Order
 from muster.customer.domain.lists import read_name
 from muster.customer.domain.refusal import Refusal
 from muster.text.merge import clean_value
@@ -15,6 +17,10 @@ SOURCE_CHARACTERS_MAX: Final = 190  # kept behind a word in a field of 200
 BY_PERSON: Final = "person"
 BY_NUMBER: Final = "number"
 BY_FIELD: Final = "field:"
+
+
+Consented = tuple[str, str, str, str]
+"""What is said of consent as it is written: kind, wording, source and day."""
 
 
 class Mode(StrEnum):
@@ -29,24 +35,27 @@ class Mode(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Statement:
-    """What the importer says of the consent of those in the file: its kind, in which words it was given, and where."""
+    """What the importer says of the consent of those in the file: its kind, in which words it was given, where, and on
+    which day ("" where that is not known), which a column may say of each."""
 
     kind: Consent
     wording: str
     source: str
+    given_on: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class ImportOptions:
     """match: by what a row is a customer who is known: names and numbers (`person`), the first number (`number`), or an
     own field (`field:customer_no`). list: the name of the list that everybody in the file comes onto;
-    mapping: what a column is, by its header."""
+    mapping: what a column is, by its header; dates: which comes first in them, day or month."""
 
     mode: Mode = Mode.ADD_AND_UPDATE
     match: str = BY_PERSON
     list: str = ""
     consent: Statement | None = None
     mapping: Mapping[str, str] = field(default_factory=dict)
+    dates: Order = Order.UNSTATED
 
     @property
     def key_field(self) -> str:
@@ -55,9 +64,9 @@ class ImportOptions:
 
 
 def read_options(
-    mode: str, match: str, list_name: str, consent: tuple[str, str, str], mapping: Mapping[str, str]
+    mode: str, match: str, list_name: str, consent: Consented, mapping: Mapping[str, str], dates: str
 ) -> ImportOptions | Refusal:
-    """The options that are meant, or the first that is none. consent: kind, wording and source."""
+    """The options that are meant, or the first that is none. consent: kind, wording, source and day."""
     name = read_name(list_name, "list") if clean_value(list_name) else ""
     if isinstance(name, Refusal):
         return name
@@ -71,13 +80,13 @@ def read_options(
     statement = _read_statement(*consent)
     if isinstance(statement, Refusal):
         return statement
-    return ImportOptions(Mode(mode), match, name, statement, mapping)
+    return ImportOptions(Mode(mode), match, name, statement, mapping, Order(dates))
 
 
-def _read_statement(kind: str, wording: str, source: str) -> Statement | Refusal | None:
-    wording, source = clean_value(wording), clean_value(source)
+def _read_statement(kind: str, wording: str, source: str, given_on: str) -> Statement | Refusal | None:
+    wording, source, given_on = clean_value(wording), clean_value(source), clean_value(given_on)
     if not kind:
-        if wording or source:
+        if wording or source or given_on:
             return Refusal("consent", "missing", "Say which kind of consent it is: express or inferred.")
         return None
     if not source:
@@ -92,4 +101,7 @@ def _read_statement(kind: str, wording: str, source: str) -> Statement | Refusal
     ):
         if len(value) > most:
             return Refusal(field_name, "too_long", f"At most {most} characters are kept.")
-    return Statement(Consent(kind), wording, source)
+    day = read_date(given_on) if given_on else ""
+    if day is None:
+        return Refusal("consent_date", "not_a_date", "Write the day on which consent was given as 2026-05-01.")
+    return Statement(Consent(kind), wording, source, day)

@@ -23,12 +23,14 @@ ZERO_RESTORED: Final = "leading_zero_restored"
 EXPONENT_EXPANDED: Final = "exponent_expanded"
 DECIMALS_REMOVED: Final = "decimals_removed"
 DATE_RESTORED: Final = "date_restored"
+DATE_READ: Final = "date_read"
 CONSENT_NOT_STATED: Final = "consent_not_stated"
 TOLD: Final = {
     ZERO_RESTORED: "Numbers had lost their leading zero.",
     EXPONENT_EXPANDED: "Numbers were written as 6.1412345678E+10; all their digits were there.",
     DECIMALS_REMOVED: "Numbers were written with decimals, as 412345678.0.",
     DATE_RESTORED: "Dates were written as the number of their day, as 46023.",
+    DATE_READ: "Dates were written as 13/4/2026 or 1.4.2026; they are kept as 2026-04-13 and 2026-04-01.",
     CONSENT_NOT_STATED: (
         "Express consent is kept with its wording and source. Neither was stated for the file, so that it is kept as "
         "inferred: import the file again with consent=express, consent_wording and consent_source."

@@ -3,7 +3,7 @@
 import csv
 import hashlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from muster.customer.domain.customers import (
@@ -26,14 +26,15 @@ from muster.customer.domain.customers import (
 from muster.customer.domain.fields import Kind, read_value, wrong_value
 from muster.customer.domain.files.encodings import SLIPS
 from muster.customer.domain.import_columns import Columns
+from muster.customer.domain.import_dates import TOLD, Order, Unclear, read_day
 from muster.customer.domain.import_options import BY_NUMBER, BY_PERSON, ImportOptions
 from muster.customer.domain.import_repairs import (
     CONSENT_NOT_STATED,
+    DATE_READ,
     DATE_RESTORED,
     holds_dates,
     is_formula,
     plain,
-    repaired_date,
     repaired_number,
 )
 from muster.customer.domain.refusal import Refusal
@@ -75,12 +76,14 @@ class RowError:
 @dataclass(frozen=True, slots=True)
 class ImportRow:
     """A row that can be stored. `consent_given`: the file has a word on consent, so it may change what is stored.
-    key: equal for rows that are the same customer, by what the import goes by."""
+    key: equal for rows that are the same customer, by what the import goes by; consent_on: the day on which it was
+    given, "" where that is not known."""
 
     customer: Customer
     match_key: bytes
     consent_given: bool
     key: bytes
+    consent_on: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,7 +106,8 @@ class Repair:
 
 
 class RowReader:
-    """Reads the rows of one file. kinds: of the own fields that are defined; repairs: what was undone so far."""
+    """Reads the rows of one file. kinds: of the own fields that are defined; today: no consent was given after it;
+    repairs: what was undone so far."""
 
     def __init__(
         self,
@@ -111,7 +115,9 @@ class RowReader:
         numbers: NumberReader,
         options: ImportOptions | None = None,
         kinds: Mapping[str, Kind] | None = None,
+        today: str = "",
     ) -> None:
+        self._today = today
         self.repairs: dict[tuple[str, str], Repair] = {}
         self._columns = columns
         self._numbers = numbers
@@ -136,6 +142,7 @@ class RowReader:
         mobiles, others = self._numbers_of(row, cells, errors)
         first_name, last_name = self._names(row, cells, errors)
         allow, consent, consent_given = self._consent(row, cells, errors)
+        consent_on = self._consent_on(row, cells, errors)
         language = clean_value(self._cell("language", cells))[:_LANGUAGE_CHARACTERS_MAX]
         tags = self._tags(row, cells, errors)
         own = self._own_fields(row, cells, errors)
@@ -145,7 +152,8 @@ class RowReader:
         if errors:
             return errors
         customer = Customer(first_name, last_name, mobiles, allow, consent, language, tags, own, time_zone, others)
-        return self._keyed(row, customer, consent_given)
+        keyed = self._keyed(row, customer, consent_given)
+        return replace(keyed, consent_on=consent_on) if consent_on and isinstance(keyed, ImportRow) else keyed
 
     def read_keys(self, row: int, cells: Sequence[str]) -> RowKeys | list[RowError]:
         """By what a customer is found, and nothing else of a row; or all that is wrong with it."""
@@ -286,6 +294,27 @@ class RowReader:
         settled = settle_consent(allow_bulk_sms=allow, consent=kind)
         return *settled, bool(written_allow or written_kind)
 
+    def _consent_on(self, row: int, cells: Sequence[str], errors: list[RowError]) -> str:
+        """The day on which what the row says of consent was said; "" where nobody knows."""
+        written = clean_value(self._cell("consent_date", cells))
+        if not written:
+            return self._options.consent.given_on if self._options.consent else ""
+        index = self._columns.single["consent_date"]
+        day = self._day(row, index, written)
+        if isinstance(day, Unclear):
+            errors.append(RowError(row, "consent_date", self._columns.header[index], day, TOLD[day]))
+            return ""
+        if self._today and day > self._today:
+            message = "This day is still to come: nobody has consented on it."
+            errors.append(RowError(row, "consent_date", self._columns.header[index], "in_the_future", message))
+        return day
+
+    def _day(self, row: int, index: int, written: str) -> str | Unclear:
+        day = read_day(written, self._options.dates)
+        if not isinstance(day, Unclear) and day != written:
+            self._repaired(row, index, DATE_RESTORED if written.isdigit() else DATE_READ)
+        return day
+
     def _tags(self, row: int, cells: Sequence[str], errors: list[RowError]) -> tuple[str, ...]:
         written = self._cell("tags", cells)
         if not written:
@@ -314,17 +343,27 @@ class RowReader:
                 message = f"A cell has at most {VALUE_CHARACTERS_MAX} characters."
                 errors.append(RowError(row, key, self._columns.header[index], "too_long", message))
             elif cleaned := clean_value(written):
-                if key in self._dates and (restored := repaired_date(cleaned)):
-                    self._repaired(row, index, DATE_RESTORED)
-                    cleaned = restored
-                kind = self._kinds.get(key)
-                value = read_value(kind, cleaned) if kind else cleaned
-                if value is None:
-                    header, code = self._columns.header[index], f"not_a_{kind}"
-                    errors.append(RowError(row, key, header, code, wrong_value(kind or Kind.TEXT)))
+                value = self._own_value(row, key, index, cleaned)
+                if isinstance(value, RowError):
+                    errors.append(value)
                 else:
                     fields[key] = value
         return fields
+
+    def _own_value(self, row: int, key: str, index: int, written: str) -> str | RowError:
+        kind = self._kinds.get(key)
+        if key in self._dates:
+            # What is called a date and was never said to be one stays as it is written, where it is not clear.
+            sure = kind is Kind.DATE or self._options.dates is not Order.UNSTATED or written.isdigit()
+            day = self._day(row, index, written) if sure else Unclear.NO_DATE
+            if not isinstance(day, Unclear):
+                return day
+            if kind is Kind.DATE:
+                return RowError(row, key, self._columns.header[index], day, TOLD[day])
+        value = read_value(kind, written) if kind else written
+        if value is None:
+            return RowError(row, key, self._columns.header[index], f"not_a_{kind}", wrong_value(kind or Kind.TEXT))
+        return value
 
 
 def read_row(

@@ -47,7 +47,7 @@ class MemberReader:
     """Reads the rows of one such file. repairs: what was undone in its cells so far."""
 
     def __init__(
-        self, columns: Columns, numbers: NumberReader, options: ImportOptions, kinds: Mapping[str, Kind]
+        self, columns: Columns, numbers: NumberReader, options: ImportOptions, kinds: Mapping[str, Kind], _today: str
     ) -> None:
         self._key_field = options.key_field
         own = tuple((key, index) for key, index in columns.own if key == self._key_field)

@@ -18,7 +18,7 @@ from muster.customer.domain.importing import Repair, RowError, repeated, unknown
 from muster.customer.domain.list_rows import Unlisted, unlisted
 from muster.customer.domain.suppression import Scope, Wish
 from muster.customer.handlers import consents
-from muster.customer.importer.blocks import Parsed, Plan, cells_of, options_of
+from muster.customer.importer.blocks import Parsed, Plan, cells_of, options_of, today_at_most
 from muster.customer.importer.engine import Engine
 from muster.customer.importer.listing import ListLimits, fill
 from muster.customer.importer.reading import Of, end, problem_of
@@ -118,7 +118,8 @@ class Applying:
         file = orjson.loads(job["file"])
         keyed = (self._secrets.hash_key, self._secrets.hash_generation)
         numbers = NumberReader(of[0], tenant.country, *keyed, is_sandbox(of[0]))
-        plan = Plan(file["separator"], tuple(file["header"]), options_of(orjson.loads(job["options"])), numbers, kinds)
+        options = options_of(orjson.loads(job["options"]))
+        plan = Plan(file["separator"], tuple(file["header"]), options, numbers, kinds, today_at_most())
         if found is None:
             return Read(block, plan, 0, b"", None)
         parsed = await self._engine.parse(plan, found["first_row"], found["content"])

@@ -7,6 +7,7 @@ import csv
 import io
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
+from datetime import timedelta
 from typing import Any, Final
 from uuid import UUID
 
@@ -16,9 +17,11 @@ from muster.customer.domain.customers import Consent, NumberReader
 from muster.customer.domain.fields import Kind
 from muster.customer.domain.files.reading import is_row, rows_of
 from muster.customer.domain.import_columns import Columns, read_header
+from muster.customer.domain.import_dates import Order
 from muster.customer.domain.import_options import ImportOptions, Mode, Statement
 from muster.customer.domain.importing import ImportRow, Repair, RowError, RowReader, repeated
 from muster.customer.domain.list_rows import MemberReader, MemberRow
+from muster.kit import clock
 
 _NULL: Final = "\\N"
 _FLAGS: Final = {True: "t", False: "f", None: _NULL}
@@ -33,6 +36,7 @@ class Plan:
     options: ImportOptions
     numbers: NumberReader
     kinds: Mapping[str, Kind]
+    today: str
 
     def packed(self) -> dict[str, Any]:
         """As JSON has it."""
@@ -41,6 +45,7 @@ class Plan:
             "header": self.header,
             "options": packed_options(self.options),
             "kinds": dict(self.kinds),
+            "today": self.today,
             "numbers": {
                 **asdict(self.numbers),
                 "tenant_id": str(self.numbers.tenant_id),
@@ -55,13 +60,19 @@ class Plan:
         keyed = {"tenant_id": UUID(numbers["tenant_id"]), "hash_key": bytes.fromhex(numbers["hash_key"])}
         reader = NumberReader(**{**numbers, **keyed})
         kinds = {key: Kind(kind) for key, kind in packed["kinds"].items()}
-        return cls(packed["separator"], tuple(packed["header"]), options_of(packed["options"]), reader, kinds)
+        options = options_of(packed["options"])
+        return cls(packed["separator"], tuple(packed["header"]), options, reader, kinds, packed["today"])
 
     def columns(self) -> Columns:
         """What the columns hold; they were found to be readable before."""
         columns = read_header(self.header, self.options.mapping, self.options.key_field)
         assert isinstance(columns, Columns), "a header that is refused has no blocks"
         return columns
+
+
+def today_at_most() -> str:
+    """The latest day that is today anywhere."""
+    return (clock.now() + timedelta(hours=14)).date().isoformat()
 
 
 def packed_options(options: ImportOptions) -> dict[str, Any]:
@@ -72,9 +83,9 @@ def packed_options(options: ImportOptions) -> dict[str, Any]:
 def options_of(packed: Mapping[str, Any]) -> ImportOptions:
     """From JSON."""
     stated = packed["consent"]
-    consent = Statement(Consent(stated["kind"]), stated["wording"], stated["source"]) if stated else None
-    mode = Mode(packed["mode"])
-    return ImportOptions(mode, packed["match"], packed["list"], consent, packed["mapping"])
+    consent = Statement(**{**stated, "kind": Consent(stated["kind"])}) if stated else None
+    given = (packed["match"], packed["list"], consent, packed["mapping"], Order(packed.get("dates", "")))
+    return ImportOptions(Mode(packed["mode"]), *given)
 
 
 @dataclass(slots=True)
@@ -92,7 +103,7 @@ class Parsed:
 
 def parse(plan: Plan, first_row: int, text: bytes) -> Parsed:
     """Read a block. Of two rows with the same key the first is good."""
-    how = plan.columns(), plan.numbers, plan.options, plan.kinds
+    how = plan.columns(), plan.numbers, plan.options, plan.kinds, plan.today
     reader = MemberReader(*how) if plan.options.mode is Mode.UPLOAD else RowReader(*how)
     rows, numbers = io.StringIO(), io.StringIO()
     seen: set[bytes] = set()
@@ -149,7 +160,7 @@ def _write(rows: io.StringIO, numbers: io.StringIO, number: int, row: ImportRow)
         texts = texts.replace("\\", "\\\\")
     rows.write(
         f"{number}\t\\\\x{row.key.hex()}\t\\\\x{row.match_key.hex()}\t{texts}\t{_FLAGS[customer.allow_bulk_sms]}\t"
-        f"{customer.consent.value}\t{_FLAGS[row.consent_given]}\n"
+        f"{customer.consent.value}\t{_FLAGS[row.consent_given]}\t{row.consent_on or _NULL}\n"
     )
     for position, one in enumerate(customer.mobiles, 1):
         numbers.write(

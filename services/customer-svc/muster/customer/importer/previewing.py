@@ -15,7 +15,7 @@ from muster.customer.domain.import_options import ImportOptions
 from muster.customer.domain.import_repairs import TOLD
 from muster.customer.domain.importing import ImportRow, RowError, RowReader
 from muster.customer.domain.refusal import Refusal
-from muster.customer.importer.blocks import storable
+from muster.customer.importer.blocks import storable, today_at_most
 from muster.customer.importer.reading import problem_of
 from muster.customer.store import fields
 from muster.customer.store import import_files as files
@@ -51,7 +51,7 @@ async def preview(tx: Tx, tenant_id: UUID, job: Record, options: ImportOptions, 
     columns = read_header(header, options.mapping, options.key_field)
     if isinstance(columns, Refusal):
         shown["problem"] = problem_of(columns)
-    reader = None if isinstance(columns, Refusal) else RowReader(columns, numbers, options, kinds)
+    reader = None if isinstance(columns, Refusal) else RowReader(columns, numbers, options, kinds, today_at_most())
     _first_rows(shown, block, file["separator"], reader)
     return shown
 

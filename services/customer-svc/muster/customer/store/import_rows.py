@@ -23,7 +23,7 @@ SET LOCAL enable_seqscan = off;
 SET LOCAL plan_cache_mode = force_custom_plan;
 CREATE TEMPORARY TABLE import_row (
     n bigint, key bytea, match_key bytea, first_name text, last_name text, own_fields jsonb, tags jsonb, language text,
-    time_zone text, allow boolean, consent text, consent_given boolean,
+    time_zone text, allow boolean, consent text, consent_given boolean, consent_on date,
     id bigint DEFAULT nextval('customer_customer_id_seq'), known bigint, seen boolean NOT NULL DEFAULT false
 ) ON COMMIT DROP;
 CREATE TEMPORARY TABLE import_number (
@@ -32,7 +32,7 @@ CREATE TEMPORARY TABLE import_number (
 """
 _COPIED = (
     *("n", "key", "match_key", "first_name", "last_name", "own_fields", "tags", "language", "time_zone", "allow"),
-    *("consent", "consent_given"),
+    *("consent", "consent_given", "consent_on"),
 )
 _NUMBERS_COPIED = ("n", "position", "number", "country", "number_hash", "kind", "typed")
 
@@ -147,7 +147,11 @@ async def rename(tx: Tx, tenant_id: UUID, options: ImportOptions) -> list[int]:
     own field numbers too. Who was changed."""
     if options.match == BY_PERSON or options.mode is Mode.ADD:
         return []
-    found = await tx.fetch(_RENAMED, tenant_id, options.key_field != "")
+    found: list[Record] = []
+    before: list[int] = []
+    # Who edited one of them until it was locked has changed its numbers, too: they are read once more, as they are now.
+    while len(found := await tx.fetch(_RENAMED, tenant_id, options.key_field != "")) > len(before):
+        before = [row["customer_id"] for row in found]
     if not found:
         return []
     keys = [
@@ -162,13 +166,16 @@ async def rename(tx: Tx, tenant_id: UUID, options: ImportOptions) -> list[int]:
     return ids
 
 
+# The day where the business is; who withdraws does so now.
+_GIVEN = """CASE WHEN i.consent_on IS NULL OR i.consent = 'withdrawn' THEN kit_now() ELSE least(kit_now(),
+    i.consent_on::timestamp AT TIME ZONE (SELECT t.time_zone FROM tenant t WHERE t.tenant_id = $1)) END"""
 _APPLY = """
 WITH changed AS (
     -- Those who are known are looked up one by one, in order. Where nothing is known yet of how many customers there
     -- are, a join would read all of them for each block.
     SELECT c.* FROM (SELECT * FROM import_row WHERE known IS NOT NULL AND NOT seen AND $3 ORDER BY known OFFSET 0) i
     CROSS JOIN LATERAL (
-        SELECT i.known, i.own_fields, t.tags, i.language, i.time_zone, i.allow, i.consent,
+        SELECT i.known, i.own_fields, t.tags, i.language, i.time_zone, i.allow, i.consent, i.consent_on,
             i.consent_given AND (c.allow_bulk_sms IS DISTINCT FROM i.allow OR c.consent <> i.consent)
                 -- A tick claims no evidence: it takes none away.
                 AND NOT (c.allow_bulk_sms IS TRUE AND i.allow IS TRUE AND c.consent = 'express'
@@ -191,7 +198,7 @@ WITH changed AS (
         time_zone = coalesce(nullif(i.time_zone, ''), c.time_zone),
         allow_bulk_sms = CASE WHEN i.consents THEN i.allow ELSE c.allow_bulk_sms END,
         consent = CASE WHEN i.consents THEN i.consent ELSE c.consent END,
-        consent_at = CASE WHEN i.consents THEN kit_now() ELSE c.consent_at END,
+        consent_at = CASE WHEN i.consents THEN {given} ELSE c.consent_at END,
         consent_how = CASE WHEN NOT i.consents THEN c.consent_how WHEN i.consent = $9 THEN $5 ELSE 'import' END,
         consent_wording = CASE WHEN NOT i.consents THEN c.consent_wording WHEN i.consent = $9 THEN $6 ELSE '' END,
         consent_by = CASE WHEN i.consents THEN $7 ELSE c.consent_by END,
@@ -216,7 +223,7 @@ WITH changed AS (
                           consent_source)
     OVERRIDING SYSTEM VALUE
     SELECT $1, i.id, i.first_name, i.last_name, i.own_fields, i.language, i.allow, i.consent,
-        CASE WHEN i.consent_given THEN kit_now() END,
+        CASE WHEN i.consent_given THEN {given} END,
         CASE WHEN NOT i.consent_given THEN '' WHEN i.consent = $9 THEN $5 ELSE 'import' END,
         CASE WHEN i.consent_given AND i.consent = $9 THEN $6 ELSE '' END,
         CASE WHEN i.consent_given THEN $7 ELSE '' END,
@@ -241,7 +248,7 @@ SELECT (SELECT count(*) FROM inserted) AS created, (SELECT count(*) FROM updated
     ARRAY(SELECT n FROM import_row WHERE known IS NULL AND NOT $4 ORDER BY n) AS unknown,
     -- The statement has its plan by now. Foreign keys are checked behind it, row by row, each by a plan of its own.
     set_config('plan_cache_mode', 'auto', true) AS planned
-"""
+""".replace("{given}", _GIVEN)
 _KEEP_KEYS = """
 INSERT INTO customer_import_key (tenant_id, import_id, key, customer_id)
 SELECT $1, $2, i.key, i.id FROM import_row i WHERE i.known IS NULL
