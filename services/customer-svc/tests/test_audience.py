@@ -10,7 +10,7 @@ import asyncpg
 import pytest
 
 from muster.customer.domain.audience import Audience
-from muster.customer.domain.pricing import MergeText
+from muster.customer.domain.merge_text import MergeText
 from muster.customer.domain.tariff import Reach
 from muster.customer.store.audience import count_audience, freeze_audience, missing_rows
 

@@ -19,8 +19,9 @@ from muster.customer.domain.customers import (
 )
 from muster.customer.domain.import_columns import Columns, read_header
 from muster.customer.domain.importing import ImportRow, read_row
+from muster.customer.domain.merge_text import SEPARATOR, MergeText
 from muster.customer.domain.planning import FrozenChunk, Totals, add_up, make_chunk
-from muster.customer.domain.pricing import SEPARATOR, MergeText, Renderer, ValueClass, price
+from muster.customer.domain.pricing import Renderer, ValueClass, price
 from muster.customer.domain.refusal import Refusal
 from muster.customer.domain.sends import Heard, Phase, State, is_small, judge_send_by, state_of
 from muster.customer.domain.suppression import Scope, Suppression, Wish, decide

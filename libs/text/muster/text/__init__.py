@@ -1,4 +1,4 @@
-"""What SMS texts are made of: parts and encodings, merge fields, phone numbers, and the reading of opt-outs.
+"""What SMS texts are made of: parts and encodings, values, phone numbers, and the reading of opt-outs.
 
 Pure: standard library and phonenumbers only, no input or output, no clock.
 """
@@ -7,7 +7,6 @@ from muster.text.coding import decode
 from muster.text.dearer import Dearer, DearerGroup, by_character, dearer_characters
 from muster.text.faults import Fault, fault_of
 from muster.text.kinds import Kind, OtherNumber, read_any_number, read_asked_number
-from muster.text.merge import Field, MissingField, Template, TemplateError
 from muster.text.national import Shifts
 from muster.text.numbering import calling_code, is_region
 from muster.text.numbers import Number, NumberRefused, country_of, is_textable, mask, number_hash, read_number
@@ -31,17 +30,13 @@ __all__ = [
     "DearerGroup",
     "Encoding",
     "Fault",
-    "Field",
     "Kind",
-    "MissingField",
     "Number",
     "NumberRefused",
     "OtherNumber",
     "Reading",
     "Segmentation",
     "Shifts",
-    "Template",
-    "TemplateError",
     "TextRefused",
     "Verdict",
     "by_character",

@@ -8,7 +8,7 @@ done again gives the same bytes. Tenants take turns within a lane.
 import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Any, Final, NoReturn
+from typing import Final, NoReturn
 from uuid import UUID
 
 from muster.customer import events
@@ -16,8 +16,9 @@ from muster.customer.domain.audience import Audience, Reason, left_out_by_word
 from muster.customer.domain.hours import Hours, summary
 from muster.customer.domain.limits import NO_LIMITS, too_dense
 from muster.customer.domain.limits import Limits as SendLimits
+from muster.customer.domain.merge_text import MergeText
 from muster.customer.domain.planning import ChunkTooLarge, Totals, add_up, make_chunk, recipients_max, strays
-from muster.customer.domain.pricing import MergeText, Renderer
+from muster.customer.domain.pricing import Renderer
 from muster.customer.domain.refusal import Refusal
 from muster.customer.domain.senders import refusal
 from muster.customer.domain.sends import (
@@ -38,6 +39,7 @@ from muster.customer.events import MessageClass
 from muster.customer.handlers import guarding
 from muster.customer.handlers.audiences import understand
 from muster.customer.handlers.scheduling import tell_refused
+from muster.customer.handlers.texts import text_of_quote
 from muster.customer.store import again, audience, bulks, plans, quotes, reference
 from muster.customer.store.audience_rules import rules_of
 from muster.customer.store.hours import AT_ANY_HOUR, hours_of_customers
@@ -177,7 +179,7 @@ class Planner:
             kept = Hours(tenant.business, now, int(bulk["send_by"].timestamp()), marketing, quote.local)
             hours = await hours_of_customers(tx, plan.tenant_id, kept)
         await tx.execute(f"SET LOCAL statement_timeout = {int(self._limits.freeze_timeout_ms)}")
-        asked, text = quote.audience, _text_of(bulk)
+        asked, text = quote.audience, await _text_of(tx, plan.tenant_id, quote)
         if asked.again is not None:
             reach = quote.tariff.reach
             ids = await again.recipients(tx, plan.tenant_id, asked.again, reach, quote.created_at)
@@ -217,7 +219,7 @@ class Planner:
         return replace(plan, step="add_up")
 
     async def _add_up(self, tx: Tx, plan: Plan, bulk: Record, quote: Quote) -> Plan:
-        renderer = self._renderer(bulk)
+        renderer = await self._renderer(tx, plan, quote)
         rows = await plans.frozen_chunks(tx, plan.tenant_id, plan.bulk_id, plan.next_chunk, self._limits.add_up_chunks)
         totals = plan.before
         for frozen in rows:
@@ -230,7 +232,7 @@ class Planner:
         return plan if plan.next_chunk <= bulk["chunks"] else await _decide(tx, plan, self._guard)
 
     async def _publish(self, tx: Tx, plan: Plan, bulk: Record, quote: Quote) -> Plan:
-        renderer, header = self._renderer(bulk), events.header_of(bulk)
+        renderer, header = await self._renderer(tx, plan, quote), events.header_of(bulk)
         facts, totals = [], plan.before
         rows = await plans.frozen_chunks(tx, plan.tenant_id, plan.bulk_id, plan.next_chunk, self._limits.publish_chunks)
         for frozen in rows:
@@ -243,12 +245,13 @@ class Planner:
         step = "publish" if next_chunk <= bulk["chunks"] else "done"
         return replace(plan, step=step, next_chunk=next_chunk, before=totals)
 
-    def _renderer(self, bulk: Record) -> Renderer:
+    async def _renderer(self, tx: Tx, plan: Plan, quote: Quote) -> Renderer:
         """What was rendered in this send's earlier turns is not rendered again."""
-        renderer = self._renderers.pop(bulk["bulk_id"], None) or Renderer(_text_of(bulk))
+        known = self._renderers.pop(plan.bulk_id, None)
+        renderer = known or Renderer(await _text_of(tx, plan.tenant_id, quote))
         while len(self._renderers) >= _REMEMBERED_MAX:
             del self._renderers[next(iter(self._renderers))]
-        self._renderers[bulk["bulk_id"]] = renderer
+        self._renderers[plan.bulk_id] = renderer
         return renderer
 
 
@@ -307,11 +310,11 @@ async def _refuse(tx: Tx, plan: Plan, problem: Problem) -> Plan:
 def _chunk_max(quote: Quote, text: MergeText) -> int:
     """How many recipients its chunks may have, by the longest message that was quoted."""
     longest = max(map(int, quote.details["by_parts"]), default=1)
-    return recipients_max(quote.recipients, longest, personal=bool(text.fields))
+    return recipients_max(quote.recipients, longest, personal=text.personal)
 
 
-def _text_of(bulk: Any) -> MergeText:
-    text = MergeText.read(bulk["text"])
+async def _text_of(tx: Tx, tenant_id: UUID, quote: Quote) -> MergeText:
+    text = await text_of_quote(tx, tenant_id, quote)
     if isinstance(text, Refusal):
         raise TypeError(f"a quoted text is refused: {text.code}")
     return text

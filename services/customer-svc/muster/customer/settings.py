@@ -109,6 +109,7 @@ class CustomerSettings(ServiceSettings):
     )
     customer_start_days: int = Field(default=10, ge=0, le=60, description="for how long a business is new")
     customer_schedules_max: int = Field(default=200, ge=1, le=100_000, description="of one tenant, active or paused")
+    customer_templates_max: int = Field(default=1_000, ge=1, le=100_000, description="of one tenant, not archived")
     customer_schedule_gap_min: int = Field(
         default=15, ge=1, le=1_440, description="least time between two starts of a schedule"
     )

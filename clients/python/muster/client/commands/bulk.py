@@ -43,7 +43,7 @@ COLUMNS = ("id", "state", "recipients", "credits_reserved", "credits_used", "cre
 
 def send(
     text: Annotated[
-        str, typer.Argument(help="the text, with merge fields such as {{first_name|there}}; - for standard input")
+        str, typer.Argument(help="the text, with merge fields such as {first_name|there}; - for standard input")
     ],
     tag: Annotated[str | None, typer.Option(help="only customers with this tag")] = None,
     to: To = None,
@@ -66,7 +66,7 @@ def send(
 
 def quote(
     text: Annotated[
-        str, typer.Argument(help="the text, with merge fields such as {{first_name|there}}; - for standard input")
+        str, typer.Argument(help="the text, with merge fields such as {first_name|there}; - for standard input")
     ],
     to: To = None,
     exclude: Exclude = None,

@@ -25,7 +25,7 @@ from muster.customer.api import (
     sends,
     suppression_uploads,
     suppressions,
-    texts,
+    templates,
     undeliverable,
     whys,
     withdrawals,
@@ -59,7 +59,7 @@ ROUTERS = (
     withdrawals.router,
     suppressions.router,
     frequency_cap.router,
-    texts.router,
+    templates.router,
     list_uploads.router,  # before lists: no list is meant by it
     lists.router,
     quotes.router,

@@ -11,12 +11,12 @@ from muster.customer.api.quotes import QuoteOut, give_quote
 from muster.customer.api.send_out import state_of_row
 from muster.customer.domain.again import Never, Sent, why_not
 from muster.customer.domain.audience import Again, Audience
-from muster.customer.domain.pricing import MergeText
 from muster.customer.domain.refusal import Refusal
 from muster.customer.domain.sends import SEND_BY_MAX, Phase
 from muster.customer.events import MessageKind
 from muster.customer.handlers.quoting import Asked
-from muster.customer.store import again, bulks, reference
+from muster.customer.handlers.texts import text_of_quote
+from muster.customer.store import again, bulks, quotes, reference
 from muster.kit import clock
 from muster.kit.auth import SENDERS, Caller, Tx, requires, tenant_tx
 from muster.kit.http import Flag, Model
@@ -68,7 +68,9 @@ async def _again(request: Request, tx: Tx, caller: Caller, bulk_id: UUID, *, fai
         raise not_found("bulk-sms")
     await _may_be(tx, caller.tenant_id, bulk)
     sender = await usable_sender(request, tx, tenant, bulk["sender"])
-    text = MergeText.read(bulk["text"])
+    quote = await quotes.quote_of(tx, caller.tenant_id, bulk["quote_id"])
+    assert quote is not None, "a send to many was quoted"
+    text = await text_of_quote(tx, caller.tenant_id, quote)
     if isinstance(text, Refusal):
         raise problem_of(text)
     tariff = (await reference.tariff_now(tx)).of(bulk["sender"]).within(tenant.allowed)
@@ -78,7 +80,8 @@ async def _again(request: Request, tx: Tx, caller: Caller, bulk_id: UUID, *, fai
     if not ids:
         raise _nobody(bulk, failed=failed)
     asked = Asked(
-        *(text, (None, None), audience, Audience(customer_ids=ids), sender, tariff, bulk["message_class"]),
+        *(text, (quote.template_id, quote.template_version), audience, Audience(customer_ids=ids)),
+        *(sender, tariff, bulk["message_class"]),
         *(caller.user_id, asked_at, asked_at + SEND_BY_MAX),
     )
     return await give_quote(request, tx, tenant, asked)

@@ -20,7 +20,7 @@ from muster.customer.api.common import (
     tenant_not_heard_of,
 )
 from muster.customer.api.message_shapes import MessageIn, MessageOut, MessagesIn, MessagesOut, Read, Written, read
-from muster.customer.domain.pricing import unusable
+from muster.customer.domain.merge_text import unusable
 from muster.customer.domain.refusal import Refusal
 from muster.customer.domain.wording import judge_wording
 from muster.customer.events import MessageKind

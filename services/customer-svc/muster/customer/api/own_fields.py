@@ -27,7 +27,8 @@ _UNFIT_SHOWN = 10
 
 
 class FieldIn(Model):
-    """What a field is called and what its values are: text, date (2026-05-01) or number (12.5)."""
+    """What a field is called and what its values are: text, date (2026-05-01), number (12.5), or free, a text that
+    keeps its line breaks and signs of markup."""
 
     name: Annotated[str, Field(min_length=1, max_length=100)]
     kind: Kind

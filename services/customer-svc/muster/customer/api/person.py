@@ -15,6 +15,7 @@ from muster.customer.api.customer_shapes import shown
 from muster.customer.api.evidence import Chain, Evidence, safe_cell
 from muster.customer.api.gathered import ROWS_MAX, evidence_of
 from muster.customer.domain.audience import Reason
+from muster.customer.domain.merge_text import SEPARATOR
 from muster.customer.events import MessageKind
 from muster.customer.store import customers, lists, persons
 from muster.kit import audit
@@ -87,15 +88,19 @@ def _dicts(rows: list[Record]) -> list[dict[str, Any]]:
 
 
 def _send(row: Record) -> dict[str, Any]:
-    """values: those of the text's merge fields, in their order. outcome: texted, or why not."""
+    """text: in the language in which it was sent. values: those of its merge fields, in their order. outcome: texted,
+    or why not."""
     reason = Reason(row["reason"])
+    texts = [row["text"], *(orjson.loads(row["others"]).values() if row["text"] else ())]
+    values = row["joined"].split(SEPARATOR) if row["joined"] else []
+    variant = int(values.pop(0)) if len(texts) > 1 and values else 0
     return {
         "bulk_id": row["bulk_id"],
         "at": row["created_at"],
         "by": row["created_by"],
         "kind": MessageKind(row["kind"]).name.lower(),
-        "text": row["text"],
-        "values": row["joined"].split("\x1f") if row["joined"] else [],
+        "text": texts[variant],
+        "values": values,
         "number": None if row["number"] is None else e164(row["number"]),
         "outcome": reason.word if reason else "texted",
     }

@@ -14,28 +14,30 @@ from muster.customer.api.common import problem_of, sending_tenant_of, settings_o
 from muster.customer.api.send_out import HoursOut
 from muster.customer.api.when import Wall, wall_text
 from muster.customer.domain.hours import LocalTime, judge_local_time
-from muster.customer.domain.pricing import MergeText
+from muster.customer.domain.merge_text import MergeText
 from muster.customer.domain.refusal import Refusal
 from muster.customer.domain.sends import SEND_BY_MAX
-from muster.customer.domain.wording import judge_wording
 from muster.customer.events import MessageClass
 from muster.customer.handlers.quoting import Asked, quote_now
-from muster.customer.store import quotes, reference
+from muster.customer.handlers.texts import Pin, read_written, text_of_version
+from muster.customer.store import quotes, reference, templates
 from muster.customer.store.quotes import Quote
 from muster.customer.store.reference import Tenant
 from muster.kit import clock
 from muster.kit.auth import SENDERS, Caller, Tx, requires, tenant_tx
-from muster.kit.http import Model
+from muster.kit.http import Int, Model
 from muster.kit.idempotency import Once, idempotent
-from muster.kit.problems import not_found, unprocessable
+from muster.kit.problems import conflict, not_found, unprocessable
 
 router = APIRouter(prefix="/v1/quotes")
 
+TemplateVersion = Annotated[Int, Field(ge=1)]
 ClassWord = Literal["marketing", "factual"]
 
 
 class QuoteIn(Model):
-    """A text or a template, and whom it is for. sender: one of the tenant's own; its default unless said.
+    """A text or a template, and whom it is for. template_version: one of before; the newest unless said. sender: one of
+    the tenant's own; its default unless said.
 
     local_time: nobody is texted before a clock in their own time zone shows this, such as 2026-12-24T10:00. Who may be
     in several zones goes by the clock of the business, if its zone is one of them, else by the last. Where it is past
@@ -44,6 +46,7 @@ class QuoteIn(Model):
 
     text: str | None = None
     template_id: UUID | None = None
+    template_version: TemplateVersion | None = None
     audience: AudienceIn
     sender: Annotated[str, Field(min_length=1, max_length=16)] | None = None
     message_class: Annotated[ClassWord, Field(alias="class")] = "marketing"
@@ -77,8 +80,8 @@ class WarningOut(Model):
 
 
 class QuoteOut(Model):
-    """recipients + the sum of left_out = customers. by_encoding, by_parts and by_country count recipients. Those of a
-    quote with `again_of` did not get that send."""
+    """recipients + the sum of left_out = customers. by_encoding, by_parts, by_country and by_language (of a template in
+    several languages) count recipients. Those of a quote with `again_of` did not get that send."""
 
     id: UUID
     customers: int
@@ -91,9 +94,12 @@ class QuoteOut(Model):
     by_encoding: dict[str, int]
     by_parts: dict[str, int]
     by_country: dict[str, int]
+    by_language: Annotated[dict[str, int], Field(default_factory=dict)]
     dearer: list[DearerOut]
     missing: list[MissingOut]
     sender: str
+    template_id: UUID | None = None
+    template_version: int | None = None
     warnings: tuple[WarningOut, ...] = ()
     hours: HoursOut | None = None
     local_time: str | None = None
@@ -132,7 +138,7 @@ async def get_quote(
 
 async def _quote(request: Request, tx: Tx, caller: Caller, body: QuoteIn) -> QuoteOut:
     tenant = await sending_tenant_of(request, tx, caller.tenant_id)
-    template, text = await text_of(tx, caller, body.text, body.template_id)
+    template, text = await text_of(tx, tenant, body.text, body.template_id, body.template_version)
     asked = await audience_of(request, tx, caller, body.audience)
     sender = await usable_sender(request, tx, tenant, body.sender or tenant.sender)
     message_class = MessageClass[body.message_class.upper()]
@@ -161,29 +167,32 @@ async def give_quote(request: Request, tx: Tx, tenant: Tenant, asked: Asked) -> 
     return _out(found, await reference.available_credits(tx, tenant.tenant_id))
 
 
-def written_text(written: str) -> MergeText:
-    """A text as somebody writes it, parsed; 422 for what cannot be sent."""
-    text = MergeText.read(written)
-    refusal = text if isinstance(text, Refusal) else judge_wording(written)
-    if refusal is not None:
-        raise problem_of(refusal)
-    assert isinstance(text, MergeText)
-    return text
-
-
 async def text_of(
-    tx: Tx, caller: Caller, written: str | None, template_id: UUID | None
-) -> tuple[tuple[UUID | None, int | None], MergeText]:
-    """The template and its newest version, and the text, of a request that gives one of the two."""
+    tx: Tx, tenant: Tenant, written: str | None, template_id: UUID | None, version: int | None = None
+) -> tuple[Pin, MergeText]:
+    """The template and the version that it pins, and the text, of a request that gives one of the two."""
     if (written is None) == (template_id is None):
         raise unprocessable("text", "text_or_template", "give a text or a template_id, one of them")
-    template: tuple[UUID | None, int | None] = (None, None)
-    if template_id is not None:
-        row = await quotes.template_of(tx, caller.tenant_id, template_id)
+    if template_id is None:
+        if version is not None:
+            raise unprocessable("template_version", "no_template", "give a template_id with it")
+        return (None, None), _read(await read_written(tx, tenant, written or ""))
+    row = await templates.version_of(tx, tenant.tenant_id, template_id)
+    if row is None:
+        raise not_found("template")
+    if row["archived"]:
+        raise conflict("template_archived", "This template is out of use", "A new version takes it in use again.")
+    if version is not None and version != row["version"]:
+        row = await templates.version_of(tx, tenant.tenant_id, template_id, version)
         if row is None:
-            raise not_found("template")
-        template, written = (row["template_id"], row["version"]), row["text"]
-    return template, written_text(written or "")
+            raise unprocessable("template_version", "no_such_version", f"this template has no version {version}")
+    return (template_id, row["version"]), _read(await text_of_version(tx, tenant, row))
+
+
+def _read(text: MergeText | Refusal) -> MergeText:
+    if isinstance(text, Refusal):
+        raise problem_of(text)
+    return text
 
 
 def _out(found: Quote, balance: int) -> QuoteOut:
@@ -196,6 +205,8 @@ def _out(found: Quote, balance: int) -> QuoteOut:
         balance=balance,
         balance_after=balance - found.credits,
         sender=found.sender,
+        template_id=found.template_id,
+        template_version=found.template_version,
         created_at=found.created_at,
         expires_at=found.expires_at,
         local_time=found.local and wall_text(found.local.wall),

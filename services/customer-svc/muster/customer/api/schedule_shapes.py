@@ -7,7 +7,7 @@ from uuid import UUID
 from pydantic import Field, StringConstraints
 
 from muster.customer.api.audiences import AudienceIn
-from muster.customer.api.quotes import ClassWord
+from muster.customer.api.quotes import ClassWord, TemplateVersion
 from muster.customer.api.when import StartOut, WhenIn, WhenOut, start_out, wall_text
 from muster.customer.domain.audience import audience_out
 from muster.customer.domain.recurrence import Start, plain
@@ -45,6 +45,7 @@ class ScheduleIn(Model):
     when: WhenIn
     text: str | None = None
     template_id: UUID | None = None
+    template_version: TemplateVersion | None = None
     audience: AudienceIn
     sender: _Sender | None = None
     message_class: Annotated[ClassWord, Field(alias="class")] = "marketing"
@@ -59,13 +60,15 @@ class ScheduleIn(Model):
 class ScheduleChange(Model):
     """What is to change of a schedule; what is not said stays. `when` is replaced as a whole.
 
-    A text takes the template's place, a template_id pins its newest version; sender null is the business's own.
+    A text takes the template's place, a template_id pins its newest version unless template_version says another;
+    sender null is the business's own.
     """
 
     name: _Name | None = None
     when: WhenIn | None = None
     text: str | None = None
     template_id: UUID | None = None
+    template_version: TemplateVersion | None = None
     audience: AudienceIn | None = None
     sender: _Sender | None = None
     message_class: Annotated[ClassWord | None, Field(alias="class")] = None

@@ -19,7 +19,8 @@ from muster.customer.domain.schedules import PREVIEWED, Above, State, judge
 from muster.customer.domain.wall_clock import TZ_VERSION, zone_of
 from muster.customer.events import MessageClass, Partial
 from muster.customer.handlers.scheduling import begun, following
-from muster.customer.store import audience, schedules
+from muster.customer.handlers.texts import unknown_fields
+from muster.customer.store import schedules
 from muster.customer.store.schedules import Schedule
 from muster.kit import clock
 from muster.kit.auth import Caller, Tx
@@ -130,11 +131,14 @@ async def _given(
 ) -> dict[str, Any]:
     """What is said of a schedule, but for its rule, as it is kept."""
     kept: dict[str, Any] = {name: said[name] for name in ("name", "sender", "credits_max") if name in said}
-    if said.get("text") is not None or said.get("template_id") is not None or isinstance(body, ScheduleIn):
-        (template_id, version), text = await text_of(tx, caller, body.text, body.template_id)
-        unknown = await audience.unknown_fields(tx, caller.tenant_id, text)
-        if unknown:
-            raise unprocessable("text", "unknown_field", f"no customer has the field {unknown[0]}", fields=unknown)
+    words = ("text", "template_id", "template_version")
+    if any(said.get(word) is not None for word in words) or isinstance(body, ScheduleIn):
+        tenant = await tenant_of(request, tx, caller.tenant_id)
+        pinned = (body.text, body.template_id, body.template_version)
+        (template_id, version), text = await text_of(tx, tenant, *pinned)
+        unknown = await unknown_fields(tx, caller.tenant_id, text)
+        if unknown and unknown[0].field.fallback is None:
+            raise problem_of(unknown[0].refusal)
         kept |= {"text": text.text, "template_id": template_id, "template_version": version}
     if body.audience is not None:
         kept["audience"] = await lasting_audience_of(request, tx, caller, body.audience)

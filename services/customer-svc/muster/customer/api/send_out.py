@@ -52,9 +52,9 @@ class HoursOut(Model):
 
 
 class BulkOut(Model):
-    """A send. What planning has not found yet is as quoted; reserved = used + released + held. `again_of`: it is for
-    those who did not get that send; `schedule_id`: it is a start of that schedule; `local_time`: what a clock of
-    their own shows before anybody is texted."""
+    """A send. text: of a template in several languages, the one for all others. What planning has not found yet is as
+    quoted; reserved = used + released + held. `again_of`: it is for those who did not get that send; `schedule_id`: it
+    is a start of that schedule; `local_time`: what a clock of their own shows before anybody is texted."""
 
     id: UUID
     state: State
@@ -64,6 +64,8 @@ class BulkOut(Model):
     again_of: UUID | None
     schedule_id: UUID | None
     text: str
+    template_id: UUID | None
+    template_version: int | None
     sender: str
     customers: int | None
     recipients: int | None
@@ -103,6 +105,8 @@ def bulk_out(row: Record, unknown_kept_s: float) -> BulkOut:
         again_of=row["again_of"],
         schedule_id=row["schedule_id"],
         text=row["text"],
+        template_id=row["template_id"],
+        template_version=row["template_version"],
         sender=row["sender"],
         customers=row["customers"],
         recipients=row["recipients"],

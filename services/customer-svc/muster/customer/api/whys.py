@@ -11,11 +11,13 @@ from fastapi import APIRouter, Path, Query, Request
 from muster.customer.api.common import e164, reader_of, settings_of, tenant_of
 from muster.customer.api.send_out import state_of_row
 from muster.customer.domain.audience import NOBODY, Cap, Reason
+from muster.customer.domain.merge_text import MergeText
 from muster.customer.domain.planning import FrozenChunk, Totals, make_chunk
-from muster.customer.domain.pricing import MergeText, Renderer
+from muster.customer.domain.pricing import Renderer
 from muster.customer.domain.refusal import Refusal
 from muster.customer.domain.whys import Became, Judged, Sums, became, words
 from muster.customer.events import MessageClass, MessageKind
+from muster.customer.handlers.texts import text_of_quote
 from muster.customer.store import bulks, customers, lists, merging, quotes, whys
 from muster.customer.store.quotes import Quote
 from muster.kit.auth import ANY_TENANT_ROLE, Caller, Tx, requires, tenant_tx
@@ -187,6 +189,8 @@ async def _message_of(tx: Tx, tenant_id: UUID, row: Record) -> MessageOfOut:
     if reason is Reason.DUPLICATE_NUMBER and row["fact"]:
         row = await _others(tx, tenant_id, row["bulk_id"], row["fact"]) or row
     is_texted = row["reason"] == Reason.NONE
+    quote = await quotes.quote_of(tx, tenant_id, bulk["quote_id"]) if is_texted and bulk["quote_id"] else None
+    text = await _text_of(tx, tenant_id, quote)
     message_id = f"{row['bulk_id']}-{row['seq']}" if is_texted else None
     return MessageOfOut(
         bulk_id=row["bulk_id"],
@@ -196,7 +200,7 @@ async def _message_of(tx: Tx, tenant_id: UUID, row: Record) -> MessageOfOut:
         reason=reason.word if reason not in (Reason.NONE, Reason.DUPLICATE_NUMBER) else None,
         customer_id=(row["customer_id"] or None) if is_texted else None,
         number=e164(row["number"]) if is_texted and row["number"] else None,
-        text=_text(bulk, row) if is_texted else None,
+        text=_text(bulk, text, row) if is_texted else None,
         became=became(_sums(bulk), row["missed"]) if is_texted else None,
         message_id=message_id,
         report=message_id and f"/v1/messages/{message_id}",
@@ -210,10 +214,11 @@ async def _others(tx: Tx, tenant_id: UUID, bulk_id: UUID, customer_id: int) -> R
 
 
 class _Send:
-    """A send, with the quote and the rule that it was frozen by."""
+    """A send, with the quote, the text and the rule that it was frozen by. text: None where it is kept no longer, or
+    was none for many."""
 
-    def __init__(self, bulk: Record, quote: Quote | None, judged: Judged) -> None:
-        self.bulk, self.quote, self.judged = bulk, quote, judged
+    def __init__(self, bulk: Record, quote: Quote | None, text: MergeText | None, judged: Judged) -> None:
+        self.bulk, self.quote, self.text, self.judged = bulk, quote, text, judged
 
     @property
     def at(self) -> datetime:
@@ -223,10 +228,18 @@ class _Send:
 
 async def _send_of(tx: Tx, bulk: Record) -> _Send:
     quote = await quotes.quote_of(tx, bulk["tenant_id"], bulk["quote_id"]) if bulk["quote_id"] else None
+    text = await _text_of(tx, bulk["tenant_id"], quote)
     exclude = NOBODY if quote is None else quote.audience.exclude
     known = await lists.names_of(tx, bulk["tenant_id"], exclude.lists)
     cap = None if bulk["frequency_cap"] is None else Cap(**orjson.loads(bulk["frequency_cap"]))
-    return _Send(bulk, quote, Judged(exclude, [known.get(one, str(one)) for one in exclude.lists], cap))
+    judged = Judged(exclude, [known.get(one, str(one)) for one in exclude.lists], cap)
+    return _Send(bulk, quote, text, judged)
+
+
+async def _text_of(tx: Tx, tenant_id: UUID, quote: Quote | None) -> MergeText | None:
+    """The text of a quote, where it is kept still."""
+    text = None if quote is None else await text_of_quote(tx, tenant_id, quote)
+    return None if isinstance(text, Refusal) else text
 
 
 async def _why(tx: Tx, send: _Send, customer_id: int) -> WhyOut:
@@ -296,7 +309,7 @@ def _message(send: _Send, row: Record) -> dict[str, Any]:
     parts, credits = _price(send, row)
     return {
         "number": e164(row["number"]) if row["number"] else None,
-        "text": _text(send.bulk, row),
+        "text": _text(send.bulk, send.text, row),
         "parts": parts,
         "credits": credits,
         "became": became(_sums(send.bulk), row["missed"]),
@@ -310,24 +323,22 @@ def _price(send: _Send, row: Record) -> tuple[int | None, int | None]:
     bulk = send.bulk
     if send.quote is None:
         return (bulk["parts"], bulk["credits"]) if bulk["recipients"] == 1 else (None, None)
-    text = MergeText.read(bulk["text"])
-    if isinstance(text, Refusal):
+    if send.text is None:
         return None, None
     place = (row["chunk"], row["country"], [row["customer_id"]], [row["number"]], [row["number_hash"]])
     frozen = FrozenChunk(*place, [row["joined"]] if row["joined"] is not None else ())
     try:
-        chunk = make_chunk(Totals(), frozen, send.quote.tariff.destination(row["country"]), Renderer(text))
+        chunk = make_chunk(Totals(), frozen, send.quote.tariff.destination(row["country"]), Renderer(send.text))
     except (TextRefused, ValueError):
         return None, None  # erased since
     return chunk.parts[0], chunk.prices[0]
 
 
-def _text(bulk: Record, row: Record) -> str | None:
+def _text(bulk: Record, text: MergeText | None, row: Record) -> str | None:
     """The text of one message; None where it is kept no longer."""
     if bulk["kind"] != MessageKind.BULK:
         return row["joined"] or bulk["text"] or None
-    text = MergeText.read(bulk["text"])
-    if isinstance(text, Refusal):
+    if text is None:
         return None
     try:
         return text.render(row["joined"] or "")

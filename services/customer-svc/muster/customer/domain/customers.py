@@ -9,6 +9,7 @@ from typing import Final
 from uuid import UUID
 from zoneinfo import available_timezones
 
+from muster.customer.domain.fields import clean_lines
 from muster.customer.domain.refusal import Refusal
 from muster.text import Kind, Number, NumberRefused, number_hash, read_any_number, read_number
 from muster.text.magic import read_magic
@@ -208,7 +209,8 @@ def field_key(name: str) -> str:
 
 
 def read_own_fields(given: Mapping[str, str]) -> dict[str, str] | list[Refusal]:
-    """Own fields by key with cleaned values, blank ones left out; or each one that cannot be stored."""
+    """Own fields by key with their lines cleaned, blank ones left out; or each one that cannot be stored. What becomes
+    of line breaks is judged by the kind of each (domain/fields.py)."""
     fields: dict[str, str] = {}
     refusals = []
     for name, value in given.items():
@@ -222,7 +224,7 @@ def read_own_fields(given: Mapping[str, str]) -> dict[str, str] | list[Refusal]:
         elif key in fields:
             message = f"Two names are both read as '{key}'."
             refusals.append(Refusal(f"own_fields.{name[:64]}", "repeated_name", message))
-        elif cleaned := clean_value(value):
+        elif cleaned := clean_lines(value):
             fields[key] = cleaned
     return refusals or fields
 

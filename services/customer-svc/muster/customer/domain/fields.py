@@ -16,9 +16,11 @@ _DATE: Final = re.compile(r"([0-9]{4})-([0-9]{1,2})-([0-9]{1,2})", re.ASCII)
 
 
 class Kind(StrEnum):
-    """What the values of an own field are; one that nobody defined is a text."""
+    """What the values of an own field are; one that nobody defined is a text. FREE: a text that keeps its line breaks
+    and signs of markup, also in a message."""
 
     TEXT = "text"
+    FREE = "free"
     DATE = "date"
     NUMBER = "number"
 
@@ -51,7 +53,14 @@ def read_value(kind: Kind, written: str) -> str | None:
         return ""
     if kind is Kind.DATE:
         return read_date(written)
+    if kind is Kind.FREE:
+        return clean_lines(written)
     return read_number(written) if kind is Kind.NUMBER else clean_value(written)
+
+
+def clean_lines(written: str) -> str:
+    """A text with its line breaks, each of them "\n"; cleaned as values are otherwise."""
+    return "\n".join(map(clean_value, written.splitlines())).strip()
 
 
 def judge_values(kinds: Mapping[str, Kind], values: Mapping[str, str]) -> dict[str, str] | list[Refusal]:
@@ -75,6 +84,7 @@ def wrong_value(kind: Kind) -> str:
 
 _WRONG: Final = {
     Kind.TEXT: "",
+    Kind.FREE: "",
     Kind.DATE: "Write a day as 2026-05-01.",
     Kind.NUMBER: "Write a number such as 12 or 12.5, with at most 15 digits before and 6 behind the point.",
 }

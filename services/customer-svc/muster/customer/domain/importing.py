@@ -23,7 +23,7 @@ from muster.customer.domain.customers import (
     read_time_zone,
     settle_consent,
 )
-from muster.customer.domain.fields import Kind, read_value, wrong_value
+from muster.customer.domain.fields import Kind, clean_lines, read_value, wrong_value
 from muster.customer.domain.files.encodings import SLIPS
 from muster.customer.domain.import_columns import Columns
 from muster.customer.domain.import_dates import TOLD, Order, Unclear, read_day
@@ -334,7 +334,7 @@ class RowReader:
         return found
 
     def _own_fields(self, row: int, cells: Sequence[str], errors: list[RowError]) -> dict[str, str]:
-        fields = {}
+        fields: dict[str, str] = {}
         for key, index in self._columns.own:
             written = cells[index]
             if not written:
@@ -342,6 +342,8 @@ class RowReader:
             if len(written) > VALUE_CHARACTERS_MAX:
                 message = f"A cell has at most {VALUE_CHARACTERS_MAX} characters."
                 errors.append(RowError(row, key, self._columns.header[index], "too_long", message))
+            elif self._kinds.get(key) is Kind.FREE:
+                fields |= {key: free} if (free := clean_lines(written)) else {}
             elif cleaned := clean_value(written):
                 value = self._own_value(row, key, index, cleaned)
                 if isinstance(value, RowError):

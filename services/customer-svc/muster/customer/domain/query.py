@@ -91,7 +91,7 @@ _FIELDS: Final = (
 _OTHER_NAMES: Final = {"mobile": "number", "phone": "number", "tags": "tag", "lists": "list"}
 _STANDARD: Final = {field.key: field for field in _FIELDS}
 _KNOWN: Final = _STANDARD | {other: _STANDARD[name] for other, name in _OTHER_NAMES.items()}
-_TYPES: Final = {Kind.TEXT: Type.TEXT, Kind.DATE: Type.DAY, Kind.NUMBER: Type.NUMBER}
+_TYPES: Final = {Kind.TEXT: Type.TEXT, Kind.FREE: Type.TEXT, Kind.DATE: Type.DAY, Kind.NUMBER: Type.NUMBER}
 
 
 def fields_of(own: Mapping[str, Kind]) -> dict[str, Field]:

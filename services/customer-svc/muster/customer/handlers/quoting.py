@@ -4,18 +4,19 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final
-from uuid import UUID
 
 from muster.customer.domain.audience import ORDER, Audience, Reason, left_out_by_word
 from muster.customer.domain.hours import Hours, LocalTime, summary
 from muster.customer.domain.limits import NO_LIMITS, Limits, day_over
-from muster.customer.domain.pricing import MergeText, Price, price
+from muster.customer.domain.merge_text import MergeText
+from muster.customer.domain.pricing import Price, price
 from muster.customer.domain.refusal import Refusal
 from muster.customer.domain.senders import Sender, warnings
 from muster.customer.domain.tariff import Tariff
 from muster.customer.events import MessageClass
 from muster.customer.handlers.audiences import understand
 from muster.customer.handlers.guarding import left_today, limits_of
+from muster.customer.handlers.texts import Pin, unknown_fields
 from muster.customer.store import audience, quotes
 from muster.customer.store.audience import Counted
 from muster.customer.store.audience_rules import RulesSql, rules_of
@@ -38,7 +39,7 @@ class Asked:
     """
 
     text: MergeText
-    template: tuple[UUID | None, int | None]
+    template: Pin
     audience: Audience
     judged: Audience
     sender: Sender
@@ -54,9 +55,9 @@ class Asked:
 
 async def quote_now(tx: Tx, tenant: Tenant, asked: Asked, valid: timedelta) -> Quote | Refusal:
     """A quote, stored; or what stands against it, such as that nobody is in the audience."""
-    unknown = await audience.unknown_fields(tx, tenant.tenant_id, asked.text)
-    if unknown:
-        return Refusal("text", "unknown_field", f"no customer has the field {unknown[0]}", {"fields": unknown})
+    unknown = await unknown_fields(tx, tenant.tenant_id, asked.text)
+    if unknown and unknown[0].field.fallback is None:
+        return unknown[0].refusal
     marketing = asked.message_class == MessageClass.MARKETING
     understood = await understand(tx, tenant, asked.judged, asked.at, marketing=marketing)
     if isinstance(understood, Refusal):
@@ -70,6 +71,7 @@ async def quote_now(tx: Tx, tenant: Tenant, asked: Asked, valid: timedelta) -> Q
         return _nobody(counted, asked)
     details = _details(asked.text, counted, total) | {"hours": waiting}
     details["warnings"] = warnings(asked.sender, total.by_country)
+    details["warnings"] += [one.warning for one in unknown]
     details["warnings"] += await _too_many(tx, tenant, total.recipients, asked.limits)
     details["missing"] = await _missing(tx, tenant, asked, rules, counted)
     quote = Quote(
@@ -88,6 +90,7 @@ async def quote_now(tx: Tx, tenant: Tenant, asked: Asked, valid: timedelta) -> Q
         asked.by,
         asked.at + valid,
         local=asked.local,
+        style=asked.text.style,
     )
     await quotes.save_quote(tx, tenant.tenant_id, quote)
     return quote
@@ -149,5 +152,15 @@ def _details(text: MergeText, counted: Counted, total: Price) -> dict[str, Any]:
         "by_encoding": total.by_encoding,
         "by_parts": total.by_parts,
         "by_country": total.by_country,
+        "by_language": _by_language(text, counted),
         "dearer": dearer,
     }
+
+
+def _by_language(text: MergeText, counted: Counted) -> dict[str, int]:
+    """How many recipients get the text in which language, where it has several."""
+    found: dict[str, int] = {}
+    for group in counted.classes if len(text.variants) > 1 else ():
+        language = text.variants[text.variant_of(group.joined)].language
+        found[language] = found.get(language, 0) + group.recipients
+    return found

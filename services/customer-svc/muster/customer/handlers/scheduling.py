@@ -9,7 +9,6 @@ from zoneinfo import ZoneInfo
 from muster.customer import events
 from muster.customer.domain.hours import LocalTime, first_moment
 from muster.customer.domain.limits import NO_LIMITS, Limits
-from muster.customer.domain.pricing import MergeText
 from muster.customer.domain.recurrence import Start, next_start
 from muster.customer.domain.refusal import Refusal
 from muster.customer.domain.schedules import Above, Outcome, Verdict, judge_price, judge_start, waited
@@ -18,6 +17,7 @@ from muster.customer.domain.sends import SEND_BY_MAX, Problem
 from muster.customer.domain.wall_clock import instant_of, zone_of
 from muster.customer.handlers.quoting import Asked, quote_now
 from muster.customer.handlers.requesting import Terms, request_send
+from muster.customer.handlers.texts import text_of_schedule
 from muster.customer.store import bulks, reference, schedules
 from muster.customer.store.hours import zones_of_customers
 from muster.customer.store.quotes import Quote
@@ -134,7 +134,7 @@ async def tell_refused(tx: Tx, bulk: Record, problem: Problem) -> None:
 
 async def _quoted(tx: Tx, tenant: Tenant, schedule: Schedule, sender: Sender, now: datetime) -> Quote | Refusal:
     assert schedule.next_wall is not None, "it is due"
-    text = MergeText.read(schedule.text)
+    text = await text_of_schedule(tx, tenant, schedule)
     if isinstance(text, Refusal):
         return text
     template, audience = (schedule.template_id, schedule.template_version), schedule.audience

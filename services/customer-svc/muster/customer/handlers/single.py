@@ -7,8 +7,9 @@ from uuid import UUID
 
 from muster.customer import events
 from muster.customer.domain.customers import Mobile
+from muster.customer.domain.merge_text import MergeText
 from muster.customer.domain.planning import Totals, make_chunk
-from muster.customer.domain.pricing import MergeText, Renderer
+from muster.customer.domain.pricing import Renderer
 from muster.customer.domain.refusal import Refusal
 from muster.customer.domain.senders import refusal
 from muster.customer.domain.sends import SEND_BY_DEFAULT

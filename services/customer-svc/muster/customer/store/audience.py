@@ -4,14 +4,16 @@ The quote counts with it and the planner freezes with it, so that both judge by 
 together in SQL, since there they cost least; the names of own fields are always parameters.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 from uuid import UUID
 
 from muster.customer.domain.audience import EXCLUDED, Audience, Reason
-from muster.customer.domain.pricing import MergeText, ValueClass
+from muster.customer.domain.fields import Kind
+from muster.customer.domain.merge_text import MergeText
+from muster.customer.domain.pricing import ValueClass
 from muster.customer.domain.tariff import Reach
 from muster.customer.store.audience_counts import counts
 from muster.customer.store.audience_rules import FIRST, NO_RULES, RulesSql
@@ -132,9 +134,17 @@ _WITH_FACTS: Final = f"({', '.join(str(int(one)) for one in (Reason.DUPLICATE_NU
 # customers go by way of a disk, and take a sixth more of the CPU.
 _WHOLE_TENANTS: Final = "SET LOCAL enable_nestloop = off; SET LOCAL work_mem = '32MB'"
 
-# A value of letters and digits costs what as many letters "a" cost: with these grouped, codes and names come to a few
-# classes. All other values stand for themselves.
-_REPRESENTATIVE: Final = "CASE WHEN {value} ~ '^[A-Za-z0-9]+$' THEN repeat('a', length({value})) ELSE {value} END"
+# What values cost is told by one of each class; all others stand for themselves. A text of letters and digits costs
+# what as many letters "a" cost: with these grouped, codes and names come to a few classes. A number costs what one of
+# other digits does; a day what one of another year (of four digits), or another day of the month with as many digits,
+# unless its weekday is written out.
+_REPRESENTATIVES: Final[Mapping[Kind, str]] = {
+    Kind.TEXT: "CASE WHEN {value} ~ '^[A-Za-z0-9]+$' THEN repeat('a', length({value})) ELSE {value} END",
+    Kind.NUMBER: "CASE WHEN {value} ~ '^-?[0-9.]+$' THEN regexp_replace({value}, '[0-9]', '1', 'g') ELSE {value} END",
+    Kind.DATE: """CASE WHEN {value} ~ '^[1-9][0-9]{{3}}-[0-9]{{2}}-[0-9]{{2}}$' THEN '2001' || substr({value}, 5, 4)
+        || CASE substr({value}, 9, 1) WHEN '0' THEN '02' ELSE '22' END ELSE {value} END""",
+}
+_ITSELF: Final = "{value}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,10 +170,10 @@ async def count_audience(
     rules: RulesSql = NO_RULES,
 ) -> Counted:
     """Counts every customer of the audience once. by_hours counts recipients by the class of their hours."""
-    values = [_REPRESENTATIVE.format(value=value) for value in _values(text)]
+    values = [_representative(text, name).format(value=_value(text, name)) for name in text.fields]
     ruled, ruled_by = rules.fragments(14 + len(hours.arguments))
     fragments = {"numbers": await _numbers(tx, tenant_id), **hours.fragments(14), **ruled}
-    sql = _COUNTED.format(missing=_missing(text), joined=_joined(values), abroad="$13", **fragments)
+    sql = _COUNTED.format(missing=_missing(text), joined=_joined(text, values), abroad="$13", **fragments)
     arguments = _arguments(tenant_id, audience, text, reach, marketing)
     left_out: dict[Reason, int] = {}
     by_hours: dict[int, int] = {}
@@ -214,12 +224,12 @@ async def freeze_audience(
     rules: RulesSql = NO_RULES,
 ) -> Frozen:
     """Store the membership of a send in one statement, `home` country first. seen: the quote's snapshot and time."""
-    aggregate = "array_agg(joined ORDER BY customer_id) FILTER (WHERE reason = 0)" if text.fields else "NULL"
+    aggregate = "array_agg(joined ORDER BY customer_id) FILTER (WHERE reason = 0)" if text.personal else "NULL"
     more = (*hours.arguments, *hours.spans)
     ruled, ruled_by = rules.fragments(16 + len(more), facts=True)
     sql = _FROZEN.format(
         missing=_missing(text),
-        joined=_joined(_values(text)),
+        joined=_joined(text, [_value(text, name) for name in text.fields]),
         joined_aggregate=aggregate,
         chunk_max=int(chunk_max),
         abroad="$15",
@@ -247,7 +257,7 @@ async def freeze_audience(
 _MISSING_ROWS: Final = (
     _JUDGED
     + """
-SELECT c.customer_id, c.first_name, c.last_name, ARRAY[{values}] AS "values"
+SELECT c.customer_id, c.first_name, c.last_name, j.joined
 FROM chosen j JOIN customer c ON c.tenant_id = $1 AND c.customer_id = j.customer_id
 WHERE j.reason = 5 ORDER BY c.customer_id LIMIT $13
 """
@@ -266,10 +276,10 @@ async def missing_rows(
     rules: RulesSql = NO_RULES,
 ) -> list[dict[str, Any]]:
     """The first customers that a blank merge field leaves out: id, name and the fields that are blank."""
-    values = ", ".join(_value(text, name) for name in text.required)
     ruled, ruled_by = rules.fragments(15)
     fragments = {"numbers": await _numbers(tx, tenant_id), **AT_ANY_HOUR.fragments(15), **ruled}
-    sql = _MISSING_ROWS.format(missing=_missing(text), joined="''", values=values, abroad="$14", **fragments)
+    joined = _joined(text, [_value(text, name) for name in text.fields])
+    sql = _MISSING_ROWS.format(missing=_missing(text), joined=joined, abroad="$14", **fragments)
     arguments = _arguments(tenant_id, audience, text, reach, marketing)
     given = (*arguments, None, None, limit, reach.allowed, *ruled_by)
     rows = await counts.fetch(tx, tenant_id, sql, *given, before=_WHOLE_TENANTS)
@@ -277,7 +287,7 @@ async def missing_rows(
         {
             "customer_id": row["customer_id"],
             "name": f"{row['first_name']} {row['last_name']}".strip(),
-            "fields": [name for name, value in zip(text.required, row["values"], strict=True) if not value],
+            "fields": text.missing(row["joined"]),
         }
         for row in rows
     ]
@@ -289,10 +299,9 @@ WHERE NOT EXISTS (SELECT FROM customer c WHERE c.tenant_id = $1 AND c.own_fields
 """
 
 
-async def unknown_fields(tx: Tx, tenant_id: UUID, text: MergeText) -> list[str]:
-    """Merge fields without a fallback that no customer of the tenant has."""
-    own = [name for name in text.required if name.lower() not in _COLUMNS]
-    return [row["f"] for row in await counts.fetch(tx, tenant_id, _UNKNOWN_FIELDS, tenant_id, own)] if own else []
+async def unknown_fields(tx: Tx, tenant_id: UUID, names: Sequence[str]) -> list[str]:
+    """Those of these own fields that no customer of the tenant has."""
+    return [row["f"] for row in await counts.fetch(tx, tenant_id, _UNKNOWN_FIELDS, tenant_id, list(names))]
 
 
 _COLUMNS: Final = {"first_name": "c.first_name", "last_name": "c.last_name", "language": "c.language"}
@@ -303,16 +312,45 @@ def _value(text: MergeText, name: str) -> str:
     return column or f"coalesce(c.own_fields ->> ($10::text[])[{text.fields.index(name) + 1}], '')"
 
 
-def _values(text: MergeText) -> list[str]:
-    return [_value(text, name) for name in text.fields]
+def _representative(text: MergeText, name: str) -> str:
+    kind = text.kind_of(name)
+    forms = {one.form for variant in text.variants for one in variant.fields if one.name == name}
+    return _ITSELF if "full" in forms else _REPRESENTATIVES.get(kind, _ITSELF)
+
+
+# As `without_markup` of domain/merge_text.py: nothing is left but tags.
+_NOTHING_BUT_TAGS: Final = (
+    "(strpos({value}, '<') > 0 AND regexp_replace(regexp_replace({value}, '<[/!?]?[A-Za-z][^<>]*>', '', 'g'), "
+    r"'<+(?=[A-Za-z/!?])', '', 'g') ~ '^[ \u00a0\u1680\u2000-\u200a\u202f\u205f\u3000]*$')"
+)
+
+
+def _blank(text: MergeText, name: str) -> str:
+    value = _value(text, name)
+    tags = f" OR {_NOTHING_BUT_TAGS.format(value=value)}" if text.kind_of(name) is Kind.TEXT else ""
+    return f"({value} = ''{tags})"
 
 
 def _missing(text: MergeText) -> str:
-    return " OR ".join(f"{_value(text, name)} = ''" for name in text.required) or "false"
+    """Whether a field is blank that the text of somebody's language needs."""
+    needs = [" OR ".join(_blank(text, name) for name in variant.required) or "false" for variant in text.variants]
+    if len(needs) == 1:
+        return needs[0]
+    whens = " ".join(f"WHEN {at} THEN {one}" for at, one in enumerate(needs))
+    return f"CASE {_variant(text)} {whens} ELSE false END"
 
 
-def _joined(values: Sequence[str]) -> str:
-    return f"concat_ws(E'\\x1f', {', '.join(values)})" if values else "''"
+def _variant(text: MergeText) -> str:
+    """Which variant is somebody's, as `MergeText.variant_for`. Tags are letters, digits and dashes."""
+    spoken = "lower(replace(c.language, '_', '-'))"
+    whens = [f"WHEN {spoken} = '{tag}' OR starts_with({spoken}, '{tag}-') THEN {at}" for at, tag in text.by_length]
+    return f"CASE {' '.join(whens)} ELSE 0 END" if whens else "0"
+
+
+def _joined(text: MergeText, values: Sequence[str]) -> str:
+    """As `MergeText.join`."""
+    parts = [*([f"({_variant(text)})::text"] if len(text.variants) > 1 else []), *values]
+    return f"concat_ws(E'\\x1f', {', '.join(parts)})" if parts else "''"
 
 
 def _arguments(tenant_id: UUID, audience: Audience, text: MergeText, reach: Reach, marketing: bool) -> tuple[Any, ...]:  # noqa: FBT001

@@ -137,7 +137,11 @@ SELECT tenant_id, bulk_id, kind, message_class, lane, quote_id, answer_id, sende
     credits_refunded, accepted, unknown, rejected, stopped, suppressed, stop_reason, closed, dispatched,
     control_reason, last_submit_ms, again_of, closed_at, credits_max, schedule_id, schedule_wall, frozen_at,
     {_JSON},
-    (SELECT q.local_time FROM quote q WHERE q.tenant_id = bulk.tenant_id AND q.quote_id = bulk.quote_id) AS local_time
+    (SELECT q.local_time FROM quote q WHERE q.tenant_id = bulk.tenant_id AND q.quote_id = bulk.quote_id) AS local_time,
+    (SELECT q.template_id FROM quote q WHERE q.tenant_id = bulk.tenant_id AND q.quote_id = bulk.quote_id)
+        AS template_id,
+    (SELECT q.template_version FROM quote q WHERE q.tenant_id = bulk.tenant_id AND q.quote_id = bulk.quote_id)
+        AS template_version
 FROM bulk WHERE tenant_id = $1 """  # noqa: S608 - constants alone
 _BULK = _SELECT + "AND bulk_id = $2"
 _BULK_LOCKED = _BULK + " FOR UPDATE"

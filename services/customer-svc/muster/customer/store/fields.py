@@ -1,6 +1,6 @@
 """Definitions of own fields."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Final
 from uuid import UUID
 
@@ -61,7 +61,7 @@ async def forget_field(tx: Tx, tenant_id: UUID, key: str) -> bool:
 
 
 # The forms in which dates and numbers are stored (domain/fields.py).
-_FORMS: Final = {
+_FORMS: Final[Mapping[Kind, str]] = {
     Kind.DATE: r"^[0-9]{4}-[0-9]{2}-[0-9]{2}$",
     Kind.NUMBER: r"^-?[0-9]{1,15}(\.[0-9]{1,6})?$",
 }
@@ -73,7 +73,7 @@ WHERE tenant_id = $1 AND own_fields ? $2 AND own_fields ->> $2 !~ $3 ORDER BY cu
 
 async def unfit_customers(tx: Tx, tenant_id: UUID, key: str, kind: Kind, limit: int) -> list[int]:
     """The first customers whose value of a field is none of this kind."""
-    if kind is Kind.TEXT:
+    if kind not in _FORMS:
         return []
     rows = await tx.fetch(_UNFIT, tenant_id, key, _FORMS[kind], limit)
     return [row["customer_id"] for row in rows]

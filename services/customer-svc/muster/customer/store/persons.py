@@ -13,11 +13,13 @@ WITH looked AS MATERIALIZED (
     FROM unnest($2::bigint[]) AS u (id) CROSS JOIN generate_series(0, 62) AS r (reach)
 )
 SELECT b.bulk_id, b.created_at, b.created_by, b.kind, b.text, f.reason, f.numbers[p.at] AS number,
-    f.joined[p.at] AS joined
+    f.joined[p.at] AS joined, coalesce(t.others, '{}')::text AS others
 FROM looked l CROSS JOIN LATERAL (
         SELECT * FROM plan_frozen f
         WHERE f.tenant_id = $1 AND f.reach = l.reach AND f.low_id >= l.low AND f.low_id <= l.id OFFSET 0) f
     JOIN bulk b USING (tenant_id, bulk_id)
+    LEFT JOIN quote q USING (tenant_id, quote_id)
+    LEFT JOIN template t ON (t.tenant_id, t.template_id, t.version) = (q.tenant_id, q.template_id, q.template_version)
     CROSS JOIN LATERAL (SELECT array_position(f.customer_ids, l.id) AS at) p
 WHERE b.tenant_id = $1 AND p.at IS NOT NULL ORDER BY b.created_at, b.bulk_id, l.id LIMIT $3
 """
@@ -25,7 +27,7 @@ WHERE b.tenant_id = $1 AND p.at IS NOT NULL ORDER BY b.created_at, b.bulk_id, l.
 
 async def sends_of(tx: Tx, tenant_id: UUID, customer_ids: Sequence[int], limit: int) -> list[Record]:
     """The sends that a person was asked for under any of these ids, why they are out (0: they are in), and with which
-    values."""
+    values, and the text in other languages by theirs."""
     return await tx.fetch(_SENDS, tenant_id, list(customer_ids), limit)
 
 

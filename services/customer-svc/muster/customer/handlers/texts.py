@@ -1,0 +1,126 @@
+"""Texts with merge fields as a tenant means them: with its own fields, in its country's ways, of a template or not."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from uuid import UUID
+
+import orjson
+
+from muster.customer.domain.customers import STANDARD_FIELDS
+from muster.customer.domain.fields import Kind
+from muster.customer.domain.locales import language_of
+from muster.customer.domain.merge_reader import Field, mistake, near
+from muster.customer.domain.merge_text import MergeText, Style
+from muster.customer.domain.refusal import Refusal
+from muster.customer.domain.wording import judge_wording
+from muster.customer.store import audience, fields, templates
+from muster.customer.store.quotes import Quote
+from muster.customer.store.reference import Tenant
+from muster.customer.store.schedules import Schedule
+from muster.kit.pg import Record, Tx
+
+Pin = tuple[UUID | None, int | None]
+"""The template and its version that a text is of, if it is of one."""
+
+
+@dataclass(frozen=True, slots=True)
+class Unknown:
+    """A merge field that no customer has, with those that may be meant. named: the input that it is in."""
+
+    named: str
+    text: str
+    field: Field
+    near: list[str]
+
+    @property
+    def refusal(self) -> Refusal:
+        """Why a text that needs it is not taken."""
+        why = f"no customer has the field {self.field.name}"
+        meant = [f"{{{one}}}" for one in self.near]
+        refused = mistake(self.text, self.named, self.field.position, "unknown_field", why, meant)
+        return Refusal(self.named, "unknown_field", refused.message, {**refused.more, "fields": [self.field.name]})
+
+    @property
+    def warning(self) -> dict[str, str]:
+        """That everybody gets its fallback."""
+        meant = f" Did you mean {' or '.join(f'{{{one}}}' for one in self.near)}?" if self.near else ""
+        message = f"No customer has the field {self.field.name}: everybody gets '{self.field.fallback}'.{meant}"
+        return {"code": "unknown_field", "field": self.named, "message": message}
+
+
+async def style_of(tx: Tx, tenant: Tenant, language: str = "") -> Style:
+    """How values are written in a text of this tenant; in the language of its country unless said."""
+    kinds = await fields.kinds_of_fields(tx, tenant.tenant_id)
+    told = {key: kind for key, kind in kinds.items() if kind is not Kind.TEXT}
+    return Style(language or language_of(tenant.country), tenant.country, told)
+
+
+async def read_written(
+    tx: Tx, tenant: Tenant, text: str, language: str = "", others: Mapping[str, str] | None = None
+) -> MergeText | Refusal:
+    """A text that somebody writes now, each of whose characters is judged."""
+    found = await read_text(tx, tenant, text, language, others)
+    written = {"text": text, **{f"variants.{tag}": other for tag, other in (others or {}).items()}}
+    wrong = (judge_wording(one, named) for named, one in written.items())
+    return found if isinstance(found, Refusal) else next(filter(None, wrong), found)
+
+
+async def read_text(
+    tx: Tx, tenant: Tenant, text: str, language: str = "", others: Mapping[str, str] | None = None
+) -> MergeText | Refusal:
+    """A text that was taken before."""
+    return MergeText.read(text, await style_of(tx, tenant, language), others)
+
+
+async def text_of_version(tx: Tx, tenant: Tenant, version: Record) -> MergeText | Refusal:
+    """The text of a version of a template."""
+    return await read_text(tx, tenant, version["text"], version["language"], others_of(version))
+
+
+async def text_of_quote(tx: Tx, tenant_id: UUID, quote: Quote) -> MergeText | Refusal:
+    """The text of a quote, to be written by what the quote pins."""
+    others = await _others(tx, tenant_id, (quote.template_id, quote.template_version)) if quote.text else {}
+    return MergeText.read(quote.text, quote.style, others)
+
+
+async def text_of_schedule(tx: Tx, tenant: Tenant, schedule: Schedule) -> MergeText | Refusal:
+    """The text of a schedule, of the version that it pins."""
+    version = await _version(tx, tenant.tenant_id, (schedule.template_id, schedule.template_version))
+    if version is None:
+        return await read_text(tx, tenant, schedule.text)
+    return await read_text(tx, tenant, schedule.text, version["language"], others_of(version))
+
+
+async def unknown_fields(tx: Tx, tenant_id: UUID, text: MergeText) -> list[Unknown]:
+    """The fields that nobody has a value of, those without a fallback first."""
+    names = [name for name in text.fields if name.lower() not in STANDARD_FIELDS]
+    unknown = await audience.unknown_fields(tx, tenant_id, names) if names else []
+    if not unknown:
+        return []
+    known = {*STANDARD_FIELDS, *await fields.kinds_of_fields(tx, tenant_id)} - {name.lower() for name in unknown}
+    found = [_where(text, name, near(name, known)) for name in unknown]
+    return sorted(found, key=lambda one: one.field.fallback is not None)
+
+
+def others_of(version: Record) -> dict[str, str]:
+    """The text of a version in its other languages."""
+    found: dict[str, str] = orjson.loads(version["others"])
+    return found
+
+
+def _where(text: MergeText, name: str, meant: list[str]) -> Unknown:
+    """Where a field is first needed, or else written."""
+    places = [(at, one) for at, variant in enumerate(text.variants) for one in variant.fields if one.name == name]
+    at, field = min(places, key=lambda place: place[1].fallback is not None)
+    named = f"variants.{text.variants[at].language}" if at else "text"
+    return Unknown(named, text.variants[at].text, field, meant)
+
+
+async def _others(tx: Tx, tenant_id: UUID, pin: Pin) -> dict[str, str]:
+    version = await _version(tx, tenant_id, pin)
+    return {} if version is None else others_of(version)
+
+
+async def _version(tx: Tx, tenant_id: UUID, pin: Pin) -> Record | None:
+    template_id, version = pin
+    return None if template_id is None else await templates.version_of(tx, tenant_id, template_id, version)
