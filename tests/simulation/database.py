@@ -198,7 +198,8 @@ class Connection:
         backend = await self._before(f"COPY {table}")
         self._begin(backend)
         named = list(columns or ())
-        rows = [line.split("\t") for line in source.read().decode().splitlines()]
+        content = b"".join([piece async for piece in source])
+        rows = [line.split("\t") for line in content.decode().splitlines()]
         records = [tuple(map(_copied, named, row)) for row in rows]
         answer = backend.call("copy_records_to_table", table, records=records, columns=named)
         await self._after(f"COPY {table}", answer)

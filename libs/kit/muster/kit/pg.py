@@ -3,7 +3,6 @@ nothing but these and `dedicated` (for advisory locks) gives a connection.
 """
 
 import asyncio
-import io
 import itertools
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Iterable, Sequence
 from contextlib import asynccontextmanager, suppress
@@ -69,6 +68,7 @@ class Undone(Exception):
     """COMMIT was answered by ROLLBACK: a statement failed and its error was swallowed within the transaction."""
 
 
+_COPIED_AT_ONCE_BYTES: Final = 128 << 10
 # Types with lower numbers are PostgreSQL's own, the same on each server.
 _FIRST_TYPE_OF_USERS: Final = 16_384
 _types: dict[int, list[Any]] = {}
@@ -96,6 +96,25 @@ class _Connection(asyncpg.Connection):
                 _types[oid] = list(types)
             found += _types[oid]
         return found, looked
+
+
+class _Pieces:
+    """Bytes for a COPY, a piece at a time. From a file the driver reads through a class that it makes for each COPY: a
+    cycle, which keeps the whole file until garbage is looked for."""
+
+    __slots__ = ("_left",)
+
+    def __init__(self, content: bytes) -> None:
+        self._left = memoryview(content)
+
+    def __aiter__(self) -> "_Pieces":
+        return self
+
+    async def __anext__(self) -> memoryview:
+        piece, self._left = self._left[:_COPIED_AT_ONCE_BYTES], self._left[_COPIED_AT_ONCE_BYTES:]
+        if not piece:
+            raise StopAsyncIteration
+        return piece
 
 
 class Tx:
@@ -137,7 +156,7 @@ class Tx:
 
     async def copy_text_to_table(self, table: str, rows: bytes, *, columns: Sequence[str]) -> str:
         """COPY rows that are in its text format already; see `copy_records_to_table`."""
-        return await self._connection.copy_to_table(table, source=io.BytesIO(rows), columns=columns)
+        return await self._connection.copy_to_table(table, source=_Pieces(rows), columns=columns)
 
     @asynccontextmanager
     async def savepoint(self) -> AsyncIterator[None]:
