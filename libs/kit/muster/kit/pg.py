@@ -110,11 +110,11 @@ class _Pieces:
     def __aiter__(self) -> "_Pieces":
         return self
 
-    async def __anext__(self) -> memoryview:
-        piece, self._left = self._left[:_COPIED_AT_ONCE_BYTES], self._left[_COPIED_AT_ONCE_BYTES:]
-        if not piece:
+    async def __anext__(self) -> bytes:
+        if not self._left:
             raise StopAsyncIteration
-        return piece
+        piece, self._left = self._left[:_COPIED_AT_ONCE_BYTES], self._left[_COPIED_AT_ONCE_BYTES:]
+        return bytes(piece)
 
 
 class Tx:

@@ -15,9 +15,11 @@ from muster.kit.pg import Record, Tx
 # The ids are for those who are new, in the order of the file: of several who share a number the oldest counts.
 # Nothing is known of tables that have just been made: without these the planner would compile what reads them, for
 # longer than that takes, and read all customers to find a few. A plan that was kept from when there were few customers,
-# which is what the first import of a business is, would read all of them too: each block takes a new one.
-# allow no-session-state: they end with the transaction
+# which is what the first import of a business is, would read all of them too: each block takes a new one. So it is with
+# what triggers and foreign keys have kept, which are checked row by row.
+# allow no-session-state: they end with the transaction, and plans are made anew when they are needed
 _MAKE = """
+DISCARD PLANS;
 SET LOCAL jit = off;
 SET LOCAL enable_seqscan = off;
 SET LOCAL plan_cache_mode = force_custom_plan;
