@@ -19,6 +19,7 @@ from muster.client.events import read_events
 from muster.client.importing import Importing, Pieces
 from muster.client.listing import Listing
 from muster.client.operating import Operating, encodable, segment
+from muster.client.templating import Templating
 
 TIMEOUT_S = 30.0
 TRIES_MAX = 4
@@ -64,7 +65,7 @@ class Connection:
 Query = str | int | list[str] | None
 
 
-class Muster(Operating, Importing, Listing):
+class Muster(Operating, Importing, Listing, Templating):
     """The API as one caller sees it. Every method raises ApiError where the API refuses; use it as a context."""
 
     def __init__(self, connection: Connection, *, transport: httpx.BaseTransport | None = None) -> None:
@@ -220,12 +221,14 @@ class Muster(Operating, Importing, Listing):
 
     # Sends
 
-    def quote(self, text: str, audience: Mapping[str, Any] | None = None, **options: Any) -> shapes.Quote:
+    def quote(self, text: str | None, audience: Mapping[str, Any] | None = None, **options: Any) -> shapes.Quote:
         """What a text to an audience takes: recipients, parts, credits, and who is left out.
 
-        options: `sender`, and `local_time`, at which each recipient is texted by the clock of their own zone.
+        options: `template_id`, and perhaps `template_version`, instead of a text; `sender`, and `local_time`, at which
+        each recipient is texted by the clock of their own zone.
         """
-        body = {"text": text, "audience": audience or {"all": True}, **options}
+        written = {} if text is None else {"text": text}
+        body = {**written, "audience": audience or {"all": True}, **options}
         return cast(shapes.Quote, self.post("/v1/quotes", body))
 
     def send(self, quote_id: str, *, key: str | None = None, **options: Any) -> shapes.Bulk:

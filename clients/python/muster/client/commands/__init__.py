@@ -24,6 +24,7 @@ from muster.client.commands import (
     route,
     schedule,
     sender,
+    templates,
     tenant,
     texts,
     why,
@@ -45,6 +46,7 @@ customers.app.command("consents")(consents.history)
 customers.app.command("evidence")(consents.evidence)
 customers.app.command("export")(consents.export)
 app.add_typer(lists.app, name="lists")
+app.add_typer(templates.app, name="templates")
 app.add_typer(consents.app, name="suppressions")
 customers.app.command("messages")(why.messages)
 app.command("quote")(bulk.quote)

@@ -33,6 +33,12 @@ Sender = Annotated[
 Class = Annotated[
     Literal["marketing", "factual"], typer.Option("--class", help="factual: an appointment, say, and no offer")
 ]
+Words = Annotated[
+    str | None,
+    typer.Argument(help="the text, with merge fields such as {first_name|there}; - for standard input; or --template"),
+]
+Template = Annotated[str | None, typer.Option(help="the newest version of this template, by its id")]
+TemplateVersion = Annotated[int | None, typer.Option(min=1, help="a version of before, of the --template")]
 Yes = Annotated[bool, typer.Option("--yes", "-y", help="send without asking")]
 Watch = Annotated[bool, typer.Option(help="show progress until the send ends")]
 ENDED = ("closed", "refused", "needs_confirmation")
@@ -42,9 +48,9 @@ COLUMNS = ("id", "state", "recipients", "credits_reserved", "credits_used", "cre
 
 
 def send(
-    text: Annotated[
-        str, typer.Argument(help="the text, with merge fields such as {first_name|there}; - for standard input")
-    ],
+    text: Words = None,
+    template: Template = None,
+    template_version: TemplateVersion = None,
     tag: Annotated[str | None, typer.Option(help="only customers with this tag")] = None,
     to: To = None,
     exclude: Exclude = None,
@@ -58,16 +64,17 @@ def send(
     as_json: AsJson = False,  # noqa: FBT002
 ) -> None:
     """Text all customers who allow it: quote, ask, send, and show the progress; exit 1 if it is not sent."""
-    written, whom = text_from_stdin() if text == "-" else text, audience(to, exclude, tag)
+    written, pinned = words_of(text, template, template_version)
+    whom, options = audience(to, exclude, tag), pinned | _options(local_time, sender, message_class)
     with Muster(Connection.from_environment()) as muster:
-        quote = muster.quote(written, whom, **_options(local_time, sender, message_class))
+        quote = muster.quote(written, whom, **options)
         _send(muster, quote, _terms(partial, send_by), yes=yes, watch=watch, as_json=as_json)
 
 
 def quote(
-    text: Annotated[
-        str, typer.Argument(help="the text, with merge fields such as {first_name|there}; - for standard input")
-    ],
+    text: Words = None,
+    template: Template = None,
+    template_version: TemplateVersion = None,
     to: To = None,
     exclude: Exclude = None,
     local_time: LocalTime = None,
@@ -76,10 +83,22 @@ def quote(
     as_json: AsJson = False,  # noqa: FBT002
 ) -> None:
     """What a send would cost, who would get it, and who is left out for which reason. Nothing is sent."""
-    written, whom = text_from_stdin() if text == "-" else text, audience(to, exclude)
+    written, pinned = words_of(text, template, template_version)
+    whom, options = audience(to, exclude), pinned | _options(local_time, sender, message_class)
     with Muster(Connection.from_environment()) as muster:
-        given = muster.quote(written, whom, **_options(local_time, sender, message_class))
+        given = muster.quote(written, whom, **options)
         show(dict(given), as_json=as_json)
+
+
+def words_of(text: str | None, template: str | None, version: int | None) -> tuple[str | None, dict[str, Any]]:
+    """The text that is sent, or the template and version that it is of: one of the two."""
+    if (text is None) == (template is None):
+        raise typer.BadParameter("give a text or a --template")
+    if template is None and version is not None:
+        raise typer.BadParameter("a version is one of a --template", param_hint="--template-version")
+    pinned = {"template_id": template, "template_version": version}
+    written = text_from_stdin() if text == "-" else text
+    return written, {name: value for name, value in pinned.items() if value is not None}
 
 
 def _options(local_time: str | None, sender: str | None, message_class: str) -> dict[str, str]:

@@ -8,6 +8,7 @@ import typer
 
 from muster.client.api import Connection, Muster
 from muster.client.commands.audiences import Exclude, To, audience
+from muster.client.commands.bulk import Template, TemplateVersion, words_of
 from muster.client.commands.output import AsJson, show, show_rows
 from muster.client.commands.texts import text_from_stdin
 
@@ -74,7 +75,8 @@ def add(
     text: Annotated[
         str | None, typer.Argument(help="the text, with merge fields; - for standard input; or give --template")
     ] = None,
-    template: Annotated[str | None, typer.Option(help="the newest version of this template, by its id")] = None,
+    template: Template = None,
+    template_version: TemplateVersion = None,
     tag: Annotated[str | None, typer.Option(help="only customers with this tag")] = None,
     to: To = None,
     exclude: Exclude = None,
@@ -96,8 +98,7 @@ def add(
     as_json: AsJson = False,  # noqa: FBT002
 ) -> None:
     """Keep a schedule. Each start is quoted, planned and reserved when its time has come."""
-    if (text is None) == (template is None):
-        raise typer.BadParameter("give a text or a --template")
+    written, pinned = words_of(text, template, template_version)
     body = {
         "name": name,
         "when": _when(once, cron, rule, zone, holidays),
@@ -105,8 +106,8 @@ def add(
         "credits_max": credits_max,
         "above_credits_max": above,
         **_said(
-            text=text_from_stdin() if text == "-" else text,
-            template_id=template,
+            text=written,
+            **pinned,
             partial=partial,
             send_within_minutes=send_within,
             late_max_minutes=late_max,
@@ -124,7 +125,8 @@ def change(
     schedule_id: str,
     name: Annotated[str | None, typer.Option(help="what it is called")] = None,
     text: Annotated[str | None, typer.Option(help="another text, with merge fields; - for standard input")] = None,
-    template: Annotated[str | None, typer.Option(help="the newest version of this template, by its id")] = None,
+    template: Template = None,
+    template_version: TemplateVersion = None,
     tag: Annotated[str | None, typer.Option(help="only customers with this tag; all: everyone")] = None,
     to: To = None,
     exclude: Exclude = None,
@@ -148,6 +150,7 @@ def change(
         name=name,
         text=text_from_stdin() if text == "-" else text,
         template_id=template,
+        template_version=template_version,
         audience=audience(to, exclude, None if tag == "all" else tag) if tag or to or exclude else None,
         credits_max=credits_max,
         above_credits_max=above,
