@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import sys
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 from urllib.parse import urlsplit, urlunsplit
@@ -19,6 +19,7 @@ import pytest
 if TYPE_CHECKING:
     from importlib.resources.abc import Traversable
 
+    from fastapi import APIRouter, FastAPI
     from google.protobuf.message import Message
 
     from muster.kit.consumer.received import Handler, Received
@@ -119,6 +120,27 @@ async def service_database(
         yield databases
     finally:
         await databases.close()
+
+
+_apps: dict[tuple[object, ...], FastAPI] = {}
+
+
+def app_of(service: str, routers: Sequence[APIRouter], state: Mapping[str, Any]) -> FastAPI:
+    """The app of a service over this state, as `create_app` makes it. Tests use one after another: its many models take
+    longer to make than a fresh database. Only the last state that was given counts."""
+    from starlette.datastructures import State
+
+    from muster.kit.desk import Desk
+    from muster.kit.http import create_app
+    from muster.kit.settings import HttpSettings
+
+    settings = state.get("settings")
+    key = (service, *(getattr(settings, name) for name in HttpSettings.model_fields if settings))
+    if key not in _apps:
+        _apps[key] = create_app(service, routers=routers, state={"settings": settings})
+    app = _apps[key]
+    app.state = State({"desk": Desk(state["db"]), **state})
+    return app
 
 
 @dataclass(frozen=True, slots=True)
