@@ -2,12 +2,14 @@
 
 import csv
 import io
+import random
 import zipfile
 from typing import Any
 
 import openpyxl
 import pytest
 
+from muster.customer.domain.files import sheet, xlsx
 from muster.customer.domain.files.kinds import Kind
 from muster.customer.domain.files.reading import Block, Opened, Options, read, rows_of
 from muster.customer.domain.files.refused import FileRefused
@@ -202,6 +204,59 @@ SHEET = (
     b"</sheetData></worksheet>"
 )
 LAUGHS = b'<!DOCTYPE x [<!ENTITY a "aaaaaaaaaa"><!ENTITY b "&a;&a;&a;">]><worksheet>&b;</worksheet>'
+
+
+ROWS = (
+    '<row r="{0}" spans="1:3" x14ac:dyDescent="0.25"><c r="A{0}" s="1"><v>{0}</v></c><c r="C{0}"/></row>',
+    '<row r="{0}">\n<c r="A{0}"><v>7</v></c>\n</row>',
+    '<row r="{0}"><c r="B{0}" t="str"><v> a b "c" </v></c><c r="C{0}" t="b"><v>1</v></c></row>',
+    '<row r="{0}"><c r="B{0}" t="str"><v>a &amp; b</v></c></row><!-- <row r="9"><c r="A9"><v>9</v></c></row> -->',
+    '<row r="{0}"></row><!-- <row></row><row r="{0}1"><c r="A9"><v>9</v></c></row> -->',
+    '<row r="{0}"><c r="A{0}" t="inlineStr"><is><t><![CDATA[<row r="1"></row>]]></t></is></c></row>',
+    '<row r="{0}"><c r="A{0}"><f>1+1</f><v>2</v></c></row>\n',
+    "<row r='{0}'><c><v>{0}</v></c></row>",
+    '<row r="{0}"></row><row><c r="A1"><v>5</v></c></row>',
+    '<row r="{0}"><c r="B{0}" t="str"><v>Zo\u00eb</v></c></row>',
+    '<row r="{0}"><c r="A{0}" t="s"><v>0</v></c><c r="XFD{0}" t="e"><v>#REF!</v></c></row>',
+)
+WRONG = (
+    '<row r="1"><c r="A1"><v>1</v></c></row>',
+    '<row r="{0}"><c r="B{0}"><v>1</v></c><c r="A{0}"><v>1</v></c></row>',
+    '<row r="{0}"><c r="A{0}" t="s"><v>999</v></c></row>',
+    '<row r="{0}"><c r="XFE{0}"><v>1</v></c></row>',
+    '<row r="{0}"><c r="A{0}"><v>1</v></c>',
+    '<row r="2000000"><c r="A1"><v>1</v></c></row>',
+)
+
+
+def read_by(monkeypatch: Any, book: bytes, piece_bytes: int, *, parser_alone: bool) -> Any:
+    """Rows of a workbook that is unpacked in pieces of this size, or why it is refused."""
+    with monkeypatch.context() as patched:
+        patched.setattr(xlsx, "_READ_BYTES", piece_bytes)
+        if parser_alone:
+            patched.setattr(sheet, "without_plain_rows", lambda pieces, *_: pieces)
+        try:
+            return rows(book)
+        except FileRefused as refused:
+            return refused.refusal
+
+
+def test_plain_rows_that_a_parser_never_sees_are_what_it_would_have_made_of_them(monkeypatch: Any) -> None:
+    chance, plain_book = random.Random(5), workbook(("Mobile",), (1,))
+    for trial in range(40):
+        chosen = [*chance.choices(ROWS, k=12), *chance.choices(WRONG, k=trial % 4 == 3)]
+        chance.shuffle(chosen)
+        body = "".join(
+            row.format(3 * n) for n, row in enumerate(["<row r='{0}'><c r='C1'><v>1</v></c></row>", *chosen], 1)
+        )
+        written = f'<worksheet xmlns:x14ac="x"><sheetData>{body}</sheetData></worksheet>'
+        content = b"" if trial % 10 else b'<?xml version="1.0" encoding="iso-8859-1"?>'
+        content += written.encode("iso-8859-1" if content else "utf-8")
+        content = written.encode("utf-16") if trial % 10 == 5 else content
+        book = rezipped(plain_book, {"xl/worksheets/sheet1.xml": content})
+        meant = read_by(monkeypatch, book, 1 << 16, parser_alone=True)
+        for piece_bytes in (1, 17, 300, 1 << 16):
+            assert read_by(monkeypatch, book, piece_bytes, parser_alone=False) == meant
 
 
 def test_what_is_hostile_in_a_workbook_is_refused_by_name() -> None:

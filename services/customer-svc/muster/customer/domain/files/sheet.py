@@ -1,9 +1,10 @@
 """The rows of a sheet as texts."""
 
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Final
 
+from muster.customer.domain.files.plain_rows import Cell, without_plain_rows
 from muster.customer.domain.files.xlsx import (
     CELL_CHARACTERS_MAX,
     UNPACKED_BYTES_MAX,
@@ -28,7 +29,12 @@ def rows(book: zipfile.ZipFile, sheet: Sheet) -> Iterator[tuple[int, list[str]]]
     reading = _Reading(sheet)
     reader = parser(reading.start, reading.end, reading.text)
     reader.ordered_attributes = True
-    for _ in feed(reader, parts(book, sheet.path, UNPACKED_BYTES_MAX)):
+
+    def is_between(fed: int) -> bool:
+        return reading.between and reader.CurrentByteIndex == fed
+
+    unpacked = parts(book, sheet.path, UNPACKED_BYTES_MAX)
+    for _ in feed(reader, without_plain_rows(unpacked, is_between, reading.take)):
         yield from reading.rows
         reading.rows.clear()
 
@@ -38,6 +44,7 @@ class _Reading:
 
     def __init__(self, sheet: Sheet) -> None:
         self.rows: list[tuple[int, list[str]]] = []
+        self.between = False
         self._texts = sheet.texts
         self._number = sheet.formats.number
         self._names: dict[str, str] = {}
@@ -56,7 +63,10 @@ class _Reading:
         elif known in ("v", "t", "f"):
             self._listening = True
         elif known == "row":
+            self.between = False
             self._begin_row(given)
+        elif known == "sheetData":
+            self.between = True
 
     def end(self, name: str) -> None:
         """An element ends."""
@@ -66,7 +76,10 @@ class _Reading:
         elif known in ("v", "t"):
             self._listening = False
         elif known == "row":
+            self.between = True
             self.rows.append((self._row, self._cells))
+        elif known == "sheetData":
+            self.between = False
         elif known == "f":
             self._listening = False
             self._formula = "=" + "".join(self._heard)
@@ -80,9 +93,31 @@ class _Reading:
             if self._size > CELL_CHARACTERS_MAX:
                 raise damaged()
 
+    def take(self, number: int, given: Sequence[Cell]) -> None:
+        """A row that the parser has not seen."""
+        self._begin(number)
+        cells, known, texts = self._cells, self._columns, self._texts
+        for letters, style, kind, written in given:
+            column = known.get(letters)
+            missing = (self._index(letters) if column is None else column) - len(cells)
+            if missing < 0:
+                raise damaged()
+            if missing:
+                cells.extend([""] * missing)
+            if kind == "s" and written.isdecimal():
+                try:
+                    cells.append(texts[int(written)])
+                except (ValueError, IndexError) as error:
+                    raise damaged(error) from error
+            else:
+                cells.append(self._shown(written, kind or "n", style) if written else "")
+        self.rows.append((number, cells))
+
     def _begin_row(self, given: list[str]) -> None:
         number = dict(zip(given[::2], given[1::2], strict=True)).get("r", "")
-        following = int(number) if number.isdecimal() and len(number) < _ROW_DIGITS_MAX else self._row + 1
+        self._begin(int(number) if number.isdecimal() and len(number) < _ROW_DIGITS_MAX else self._row + 1)
+
+    def _begin(self, following: int) -> None:
         if not self._row < following <= ROWS_READ_MAX:
             raise damaged()
         self._row, self._cells, self._column = following, [], 0
@@ -118,15 +153,15 @@ class _Reading:
         if missing:
             cells.extend([""] * missing)
         written = "".join(self._heard) or self._formula
-        cells.append(self._shown(written) if written else "")
+        cells.append(self._shown(written, self._kind, self._style) if written else "")
         self._column += 1
 
-    def _shown(self, written: str) -> str:
-        if self._kind == "s" and not written.startswith("="):
+    def _shown(self, written: str, kind: str, style: str) -> str:
+        if kind == "s" and not written.startswith("="):
             try:
                 return self._texts[int(written)]
             except (ValueError, IndexError) as error:
                 raise damaged(error) from error
-        if self._kind == "n":
-            return self._number(written, self._style)
-        return _YES_NO.get(written, written) if self._kind == "b" else written
+        if kind == "n":
+            return self._number(written, style)
+        return _YES_NO.get(written, written) if kind == "b" else written
