@@ -258,6 +258,20 @@ def test_a_send_prints_its_quote_and_its_end_and_exits_1_where_nothing_was_sent(
     assert "why it is so" in run("bulk", "show", "b").out
 
 
+def test_a_quote_says_what_costs_more_and_what_it_would_come_to_otherwise(run: Run, api: Api) -> None:
+    character = {"text": "’", "name": "RIGHT SINGLE QUOTATION MARK", "replacement": "'", "positions": [2]}
+    costly = {"message": "’ costs 3,912 credits", "characters": [character]}
+    plain = {"message": "plain characters in the text", "parts": 1956, "credits": 1956, "at": None}
+    plain["edits"] = [{"position": 2, "old": "’", "new": "'"}]
+    quote = {"id": "q", "recipients": 1956, "credits": 5868, "advice": {"costly": [costly], "what_if": [plain]}}
+    api.answers["/v1/quotes"] = (201, quote)
+
+    lines = run("quote", "It’s on").out.splitlines()
+    assert [line for line in lines if "costs 3,912 credits" in line and "’ → '" in line]
+    assert [line for line in lines if "plain characters" in line and "1,956" in line and "3: ’ → '" in line]
+    assert run("quote", "It’s on", "--json").answers == [quote]
+
+
 def test_a_dearer_total_is_agreed_to_by_its_figure(run: Run, api: Api) -> None:
     api.answers["/v1/bulk-sms/b/confirm"] = (202, {"id": "b", "state": "planning"})
     assert run("bulk", "confirm", "b", "12").code == 0

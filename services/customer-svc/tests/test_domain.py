@@ -182,7 +182,7 @@ def test_a_text_that_cannot_be_sent_names_the_field_text(written: str, code: str
 
 
 def test_a_text_too_long_for_some_recipients_is_refused() -> None:
-    refused = price(text_of("{{name}}" * 20), [ValueClass("AU", "x" * 2000, 1)], TARIFF)
+    refused = price(Renderer(text_of("{{name}}" * 20)), [ValueClass("AU", "x" * 2000, 1)], TARIFF)
     assert isinstance(refused, Refusal)
     assert (refused.field, refused.code) == ("text", "too_long")
 
@@ -204,7 +204,7 @@ names = st.text("abcé€{Ω😀", min_size=1, max_size=40).map(lambda name: nam
 def test_the_price_of_classes_is_the_sum_over_recipients_and_of_chunks(people: list[tuple[str, str]]) -> None:
     text = text_of("Dear {{name}}, " + "x" * 130)
     classes = [ValueClass(country, name, 1) for name, country in people]
-    total = price(text, classes, TARIFF)
+    total = price(Renderer(text), classes, TARIFF)
     assert not isinstance(total, Refusal)
     renderer, before, upto = Renderer(text), Totals(), []
     for number, country in enumerate(("AU", "NZ"), 1):

@@ -290,7 +290,7 @@ STEPS = st.one_of(
 )
 
 
-@settings(max_examples=150)
+@settings(max_examples=400)
 @given(
     steps=st.lists(STEPS, max_size=60),
     chunks=st.integers(1, 4),

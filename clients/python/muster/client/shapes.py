@@ -78,6 +78,7 @@ class Quote(TypedDict):
     parts: int
     credits: int
     left_out: dict[str, int]
+    advice: NotRequired[dict[str, Any] | None]
 
 
 class Bulk(TypedDict):

@@ -4,7 +4,7 @@ Pure: standard library and phonenumbers only, no input or output, no clock.
 """
 
 from muster.text.coding import decode
-from muster.text.dearer import Dearer, DearerGroup, by_character, dearer_characters
+from muster.text.dearer import Dearer, DearerGroup, by_character, dearer_characters, plain
 from muster.text.faults import Fault, fault_of
 from muster.text.kinds import Kind, OtherNumber, read_any_number, read_asked_number
 from muster.text.national import Shifts
@@ -53,6 +53,7 @@ __all__ = [
     "is_textable",
     "mask",
     "number_hash",
+    "plain",
     "read_any_number",
     "read_asked_number",
     "read_number",

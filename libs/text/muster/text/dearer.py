@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Final, Literal
 
-from muster.text.alphabet import BASIC_CHARACTERS, EXTENSION_CHARACTERS, GSM7_CHARACTERS
+from muster.text.alphabet import BASIC_CHARACTERS, EXTENSION_CHARACTERS, GSM7_CHARACTERS, NOT_GSM7
 
 # What keyboards, word processors and web pages put in, and what people meant.
 _REPLACEMENTS: Final = {
@@ -97,6 +97,21 @@ def by_character(found: Iterable[Dearer]) -> tuple[DearerGroup, ...]:
     for one in found:
         positions.setdefault(one.text, []).append(one.position)
     return tuple(DearerGroup(text, *_about(text), tuple(at)) for text, at in positions.items())
+
+
+def plain(text: str, *, leave_out: bool = False) -> str:
+    """The text with GSM 7-bit in place of every character that forces UCS-2. What nothing says the same as stays, or is
+    left out with `leave_out`."""
+    if NOT_GSM7.search(text) is None:
+        return text
+    return _DEARER.sub(lambda found: _plain(found[0], leave_out=leave_out), text)
+
+
+def _plain(character: str, *, leave_out: bool) -> str:
+    _, reason, replacement = _about(character)
+    if reason == "two_septets":
+        return character
+    return ("" if leave_out else character) if replacement is None else replacement
 
 
 @lru_cache(maxsize=4096)

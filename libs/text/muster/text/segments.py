@@ -80,6 +80,15 @@ def segment(text: str, reference_bits: ReferenceBits = 8) -> Segmentation:
     return Segmentation(encoding, len(octets) // width, parts)
 
 
+def units_over(found: Segmentation, reference_bits: ReferenceBits = 8) -> int:
+    """How many units fewer would make one part less of a text without pairs; 0 for a text of one part."""
+    if found.segments == 1:
+        return 0
+    size = (_GSM7_SIZES if found.encoding is Encoding.GSM7 else _UCS2_SIZES)[reference_bits]
+    fits = size.single if found.segments == 2 else size.part * (found.segments - 1)
+    return max(found.units - fits, 1)
+
+
 def count_parts(text: str, reference_bits: ReferenceBits = 8) -> tuple[Encoding, int]:
     """`segment` without the units of each part: what the planner asks for each distinct text. Raises TextRefused."""
     data = text.encode("latin-1", "ignore")

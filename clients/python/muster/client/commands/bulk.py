@@ -10,6 +10,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 
 from muster.client.api import Connection, Muster
+from muster.client.commands.advice import show_advice
 from muster.client.commands.audiences import Exclude, To, audience
 from muster.client.commands.output import AsJson, show, show_rows
 from muster.client.commands.texts import text_from_stdin
@@ -86,8 +87,17 @@ def quote(
     written, pinned = words_of(text, template, template_version)
     whom, options = audience(to, exclude), pinned | _options(local_time, sender, message_class)
     with Muster(Connection.from_environment()) as muster:
-        given = muster.quote(written, whom, **options)
-        show(dict(given), as_json=as_json)
+        _show_quote(muster.quote(written, whom, **options), as_json=as_json)
+
+
+def _show_quote(quote: Quote, *, as_json: bool) -> None:
+    """A quote; for people with what it advises in words and in a table, and not character by character."""
+    if as_json:
+        show(dict(quote), as_json=True)
+        return
+    told: dict[str, Any] = {name: value for name, value in quote.items() if name not in ("dearer", "advice")}
+    show(told, as_json=False)
+    show_advice(quote.get("advice"))
 
 
 def words_of(text: str | None, template: str | None, version: int | None) -> tuple[str | None, dict[str, Any]]:
@@ -115,7 +125,7 @@ def _terms(partial: str, send_by: str | None) -> dict[str, str]:
 
 def _send(muster: Muster, quote: Quote, terms: dict[str, str], *, yes: bool, watch: bool, as_json: bool) -> None:
     """Show a quote, ask, send it and show how it goes; exit 1 if it is not sent."""
-    show(dict(quote), as_json=as_json)
+    _show_quote(quote, as_json=as_json)
     if not yes and not typer.confirm(f"Send to {quote['recipients']:,} for {quote['credits']:,} credits?", err=True):
         raise typer.Exit(1)
     bulk = muster.send(quote["id"], **terms)

@@ -20,9 +20,9 @@ from muster.customer.api.common import (
     tenant_not_heard_of,
 )
 from muster.customer.api.message_shapes import MessageIn, MessageOut, MessagesIn, MessagesOut, Read, Written, read
+from muster.customer.domain.characters import judge_characters
 from muster.customer.domain.merge_text import unusable
 from muster.customer.domain.refusal import Refusal
-from muster.customer.domain.wording import judge_wording
 from muster.customer.events import MessageKind
 from muster.customer.gatherer import CHARACTERS_MAX, Gatherer
 from muster.customer.handlers.asks import Answer, Ask, Asked, Each, Limited, No, Said, Several, Suspended, Taken, Why
@@ -94,7 +94,7 @@ def _wrong(body: Written) -> Refusal | None:
     if body.sender is not None and not body.sender.isprintable():
         return Refusal("sender", "not_own_sender", "this is no sender of yours")
     # A NUL the database would refuse, and for a moment the messages beside it.
-    return unusable(body.text) or judge_wording(body.text)
+    return unusable(body.text) or judge_characters(body.text)
 
 
 def _ask(caller: Caller, body: Written, send_by: datetime | None, claim: Claim | None) -> Ask:

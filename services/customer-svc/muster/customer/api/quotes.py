@@ -9,6 +9,7 @@ from zoneinfo import ZoneInfo
 from fastapi import APIRouter, Request, Response
 from pydantic import Field
 
+from muster.customer.api.advice_out import AdviceOut
 from muster.customer.api.audiences import AudienceIn, audience_of
 from muster.customer.api.common import problem_of, sending_tenant_of, settings_of, usable_sender
 from muster.customer.api.send_out import HoursOut
@@ -96,6 +97,7 @@ class QuoteOut(Model):
     by_country: dict[str, int]
     by_language: Annotated[dict[str, int], Field(default_factory=dict)]
     dearer: list[DearerOut]
+    advice: AdviceOut | None = None
     missing: list[MissingOut]
     sender: str
     template_id: UUID | None = None
@@ -160,7 +162,8 @@ def _local(given: str | None, tenant: Tenant, now: datetime) -> LocalTime | None
 async def give_quote(request: Request, tx: Tx, tenant: Tenant, asked: Asked) -> QuoteOut:
     """A quote as it is answered; 422 for what stands against it."""
     settings = settings_of(request)
-    asked = replace(asked, missing_max=settings.customer_quote_missing_shown, limits=settings.limits)
+    shown = settings.customer_quote_missing_shown
+    asked = replace(asked, missing_max=shown, limits=settings.limits, advised=True)
     found = await quote_now(tx, tenant, asked, timedelta(hours=settings.customer_quote_valid_h))
     if isinstance(found, Refusal):
         raise problem_of(found)

@@ -6,8 +6,8 @@ text's language do; every other value loses its line breaks and marks of markup,
 """
 
 import re
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
 from itertools import chain
 from typing import Any, Final, cast
 
@@ -113,6 +113,16 @@ class MergeText:
     def dearer(self) -> tuple[Dearer, ...]:
         """The characters of the text itself, without what stands in its fields, that make it dearer."""
         return dearer_characters(_SIGNS.sub(_blank, self.text) if self.fields else self.text)
+
+    def literals_for(self, joined: str) -> tuple[str, ...]:
+        """What stands between the fields of the variant that these merge values were joined for."""
+        return tuple(piece for piece in self.variants[self.variant_of(joined)].pieces if isinstance(piece, str))
+
+    def rewritten(self, change: Callable[[str], str]) -> "MergeText":
+        """The same with `change` made of what stands between the fields of the first variant."""
+        first = self.variants[0]
+        pieces = tuple(change(piece) if isinstance(piece, str) else piece for piece in first.pieces)
+        return replace(self, variants=(replace(first, pieces=pieces), *self.variants[1:]))
 
     def kind_of(self, name: str) -> Kind:
         """Of what kind the values of a field are."""

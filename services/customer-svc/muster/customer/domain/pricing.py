@@ -1,6 +1,6 @@
 """What a text costs over an audience, exactly: each distinct rendering counted once."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -42,6 +42,17 @@ class Renderer:
 
     def _words(self, joined: str) -> str:
         return self._text.render(joined)
+
+
+class Altered(Renderer):
+    """What each recipient would get if this were made of their text."""
+
+    def __init__(self, text: MergeText, change: Callable[[str], str]) -> None:
+        super().__init__(text)
+        self._change = change
+
+    def _words(self, joined: str) -> str:
+        return self._change(self._text.render(joined))
 
 
 class Verbatim(Renderer):
@@ -88,9 +99,9 @@ def _count(counts: dict[str, int], key: str, recipients: int) -> None:
     counts[key] = counts.get(key, 0) + recipients
 
 
-def price(text: MergeText, classes: Iterable[ValueClass], tariff: Tariff) -> Price | Refusal:
+def price(renderer: Renderer, classes: Iterable[ValueClass], tariff: Tariff) -> Price | Refusal:
     """The exact sum over all recipients, or why the text of some of them cannot be sent."""
-    renderer, total = Renderer(text), Price()
+    total = Price()
     for group in classes:
         destination = tariff.destination(group.country)
         try:

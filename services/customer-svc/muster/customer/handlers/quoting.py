@@ -5,15 +5,17 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final
 
+from muster.customer.domain.advice import CLASSES_MAX, Case, alike
 from muster.customer.domain.audience import ORDER, Audience, Reason, left_out_by_word
 from muster.customer.domain.hours import Hours, LocalTime, summary
 from muster.customer.domain.limits import NO_LIMITS, Limits, day_over
 from muster.customer.domain.merge_text import MergeText
-from muster.customer.domain.pricing import Price, price
+from muster.customer.domain.pricing import Price, Renderer, price
 from muster.customer.domain.refusal import Refusal
 from muster.customer.domain.senders import Sender, warnings
 from muster.customer.domain.tariff import Tariff
 from muster.customer.events import MessageClass
+from muster.customer.handlers.advising import advise
 from muster.customer.handlers.audiences import understand
 from muster.customer.handlers.guarding import left_today, limits_of
 from muster.customer.handlers.texts import Pin, unknown_fields
@@ -35,7 +37,7 @@ class Asked:
 
     template: its id and version, where the text is one's. at: as of when; until: the last moment at which any of it may
     leave. missing_max: how many of those whom a blank merge field leaves out are named. local: at whose clock. limits:
-    that a confirmation is held to.
+    that a confirmation is held to. advised: whether somebody reads what could be cheaper.
     """
 
     text: MergeText
@@ -51,6 +53,7 @@ class Asked:
     missing_max: int = 0
     local: LocalTime | None = None
     limits: Limits = NO_LIMITS
+    advised: bool = False
 
 
 async def quote_now(tx: Tx, tenant: Tenant, asked: Asked, valid: timedelta) -> Quote | Refusal:
@@ -64,16 +67,20 @@ async def quote_now(tx: Tx, tenant: Tenant, asked: Asked, valid: timedelta) -> Q
         return understood
     rules = await rules_of(tx, tenant.tenant_id, understood)
     counted, waiting = await _counted(tx, tenant, asked, rules)
-    total = price(asked.text, counted.classes, asked.tariff)
+    renderer, classes = Renderer(asked.text), alike(counted.classes)
+    total = price(renderer, classes, asked.tariff)
     if isinstance(total, Refusal):
         return total
     if not total.recipients:
-        return _nobody(counted, asked, 0 if counted.customers else await _archived(tx, tenant, asked, rules))
+        return _nobody(counted, asked)
     details = _details(asked.text, counted, total) | {"hours": waiting}
     details["warnings"] = warnings(asked.sender, total.by_country)
     details["warnings"] += [one.warning for one in unknown]
     details["warnings"] += await _too_many(tx, tenant, total.recipients, asked.limits)
     details["missing"] = await _missing(tx, tenant, asked, rules, counted)
+    if asked.advised and len(classes) <= CLASSES_MAX:
+        case, starts = Case(asked.text, classes, asked.tariff, renderer, total), (waiting or {}).get("last_starts_at")
+        details["advice"] = await advise(tx, tenant, case, asked.sender.sender, starts)
     quote = Quote(
         uuid7(),
         asked.text.text,
@@ -120,15 +127,6 @@ async def _missing(tx: Tx, tenant: Tenant, asked: Asked, rules: RulesSql, counte
     return await audience.missing_rows(*judged, marketing=marketing, limit=limit, rules=rules)
 
 
-async def _archived(tx: Tx, tenant: Tenant, asked: Asked, rules: RulesSql) -> int:
-    """How many would be in the audience if they were not in the archive."""
-    marketing, judged = asked.message_class == MessageClass.MARKETING, (asked.judged, asked.text, asked.tariff.reach)
-    counted = await audience.count_audience(
-        tx, tenant.tenant_id, *judged, marketing=marketing, rules=rules, archived=True
-    )
-    return counted.customers
-
-
 async def _too_many(tx: Tx, tenant: Tenant, recipients: int, limits: Limits) -> list[dict[str, str]]:
     """That more would be texted than may be today, where it is so."""
     today = await left_today(tx, tenant, limits)
@@ -138,8 +136,8 @@ async def _too_many(tx: Tx, tenant: Tenant, recipients: int, limits: Limits) -> 
     return [{"code": code, "field": "audience", "message": f"{message}. {today[1]:,} are left of today's."}]
 
 
-def _nobody(counted: Counted, asked: Asked, archived: int) -> Refusal:
-    figures = {"customers": counted.customers, "left_out": left_out_by_word(counted.left_out), "archived": archived}
+def _nobody(counted: Counted, asked: Asked) -> Refusal:
+    figures = {"customers": counted.customers, "left_out": left_out_by_word(counted.left_out)}
     waiting = counted.left_out.get(Reason.OUTSIDE_HOURS)
     if waiting:
         until = asked.until.isoformat(timespec="minutes")
@@ -147,8 +145,7 @@ def _nobody(counted: Counted, asked: Asked, archived: int) -> Refusal:
         return Refusal("audience", "outside_hours", who, figures)
     by_reason = [f"{one.word.replace('_', ' ')}: {counted.left_out[one]:,}" for one in ORDER if one in counted.left_out]
     left_out = f"all {counted.customers:,} customers in it are left out ({', '.join(by_reason)})"
-    empty = f"nobody is in it but {archived:,} in the archive" if archived else "nobody is in it"
-    who = left_out if counted.customers else empty
+    who = left_out if counted.customers else "nobody is in it"
     return Refusal("audience", "audience_empty", who, figures)
 
 

@@ -6,13 +6,13 @@ from uuid import UUID
 
 import orjson
 
+from muster.customer.domain.characters import judge_characters
 from muster.customer.domain.customers import STANDARD_FIELDS
 from muster.customer.domain.fields import Kind
 from muster.customer.domain.locales import language_of
 from muster.customer.domain.merge_reader import Field, mistake, near
 from muster.customer.domain.merge_text import MergeText, Style
 from muster.customer.domain.refusal import Refusal
-from muster.customer.domain.wording import judge_wording
 from muster.customer.store import audience, fields, templates
 from muster.customer.store.quotes import Quote
 from muster.customer.store.reference import Tenant
@@ -61,7 +61,7 @@ async def read_written(
     """A text that somebody writes now, each of whose characters is judged."""
     found = await read_text(tx, tenant, text, language, others)
     written = {"text": text, **{f"variants.{tag}": other for tag, other in (others or {}).items()}}
-    wrong = (judge_wording(one, named) for named, one in written.items())
+    wrong = (judge_characters(one, named) for named, one in written.items())
     return found if isinstance(found, Refusal) else next(filter(None, wrong), found)
 
 

@@ -229,6 +229,18 @@ async def sender_of(tx: Tx, tenant: Tenant, sender: str) -> Sender | None:
     return Sender(written(sender), Standing(row["standing"]), Registration(row["registration"]), row["reason"])
 
 
+_OTHER_SENDERS = """
+SELECT sender FROM sender WHERE owner_id = $1 AND sender <> $2 AND standing = $3 AND registration <> $4
+ORDER BY sender LIMIT $5
+"""
+
+
+async def other_senders(tx: Tx, tenant: Tenant, sender: str, limit: int) -> list[str]:
+    """The first of the other senders by which a business may send."""
+    given = (tenant.tenant_id, looked_up(sender), Standing.ACTIVE, Registration.REJECTED, limit)
+    return [written(row["sender"]) for row in await tx.fetch(_OTHER_SENDERS, *given)]
+
+
 _FIND_SENDERS = """
 SELECT w.place, s.sender, s.standing, s.registration, s.reason
 FROM unnest($1::uuid[], $2::text[]) WITH ORDINALITY AS w (owner_id, sender, place)

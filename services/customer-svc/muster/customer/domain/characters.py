@@ -5,7 +5,7 @@ from muster.customer.domain.refusal import Refusal
 from muster.text import fault_of
 
 
-def judge_wording(text: str, named: str = "text") -> Refusal | None:
+def judge_characters(text: str, named: str = "text") -> Refusal | None:
     """The first character that cannot be sent to anybody, and where it stands. named: the input that it is in."""
     fault = fault_of(text)
     if fault is None:
