@@ -8,7 +8,7 @@ from gathering import SECRETS
 
 from muster.customer.domain.customers import NumberReader
 from muster.customer.domain.import_options import ImportOptions, Mode
-from muster.customer.importer.blocks import Plan, parse
+from muster.customer.importer.blocks import Plan, parse, today_at_most
 from muster.customer.store import import_members, import_rows
 from muster.kit.ids import uuid7
 
@@ -53,7 +53,7 @@ async def read_for(salon: Any, options: ImportOptions, text: bytes) -> int:
     """Rows and entries that are read for a block, each time that one is."""
     numbers = NumberReader(salon.tenant_id, "AU", SECRETS.hash_key, SECRETS.hash_generation)
     header = ("first name", "last name", "mobile", "no", "visits", "allow bulk sms")
-    parsed = parse(Plan(",", header, options, numbers, {}), 1, text)
+    parsed = parse(Plan(",", header, options, numbers, {}, today_at_most()), 1, text)
     of, by = (salon.tenant_id, uuid7()), "ada"
     if options.key_field:
         async with salon.db.request(salon.tenant_id) as tx:
