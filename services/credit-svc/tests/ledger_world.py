@@ -16,9 +16,8 @@ from muster.credit.store import ledger
 from muster.events import NIL_TENANT
 from muster.events.v1.bulk_pb2 import BulkSmsAccounted, BulkSmsRequested
 from muster.kit.auth import Caller, Role
-from muster.kit.http import create_app
 from muster.kit.pg import Database
-from muster.kit.testing import apply
+from muster.kit.testing import app_of, apply
 from muster.kit.tokens import TokenRefused
 
 TENANT, OTHER = uuid4(), uuid4()
@@ -44,7 +43,7 @@ class Verifier:
 async def client(db: Database) -> AsyncIterator[httpx.AsyncClient]:
     """A client of the API over this database."""
     state = {"db": db, "verifier": Verifier(), "settings": CreditSettings(credit_tenant_wait_ms_max=60)}
-    app = create_app("credit", routers=ROUTERS, state=state)
+    app = app_of("credit", ROUTERS, state)
     async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://credit") as http:
         yield http
 

@@ -15,9 +15,8 @@ from muster.credit.store import ledger
 from muster.events import NIL_TENANT
 from muster.events.v1.bulk_pb2 import BulkSmsAccounted, BulkSmsRequested
 from muster.kit.auth import Caller, Role
-from muster.kit.http import create_app
 from muster.kit.pg import Database
-from muster.kit.testing import apply, facts
+from muster.kit.testing import app_of, apply, facts
 from muster.kit.tokens import TokenRefused
 
 TENANT, OTHER = uuid4(), uuid4()
@@ -47,7 +46,7 @@ async def db(service_database: Callable[[str], Awaitable[Database]]) -> Database
 @pytest.fixture
 async def http(db: Database) -> AsyncIterator[httpx.AsyncClient]:
     settings = CreditSettings(credit_tenant_wait_ms_max=60)
-    app = create_app("credit", routers=ROUTERS, state={"db": db, "verifier": Verifier(), "settings": settings})
+    app = app_of("credit", ROUTERS, {"db": db, "verifier": Verifier(), "settings": settings})
     async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://credit") as client:
         yield client
 

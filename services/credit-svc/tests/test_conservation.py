@@ -119,7 +119,7 @@ class Ledger:
             assert not (row.closed and row.held)
 
 
-@settings(max_examples=300)
+@settings(max_examples=150)
 @given(operations)
 def test_the_pure_ledger_balances_after_every_operation(history: list[object]) -> None:
     book = Ledger(Account(NOBODY))
@@ -129,7 +129,7 @@ def test_the_pure_ledger_balances_after_every_operation(history: list[object]) -
         book.check()
 
 
-@settings(max_examples=200)
+@settings(max_examples=100)
 @given(operations)
 def test_a_repeated_operation_changes_nothing_and_is_answered_the_same(history: list[object]) -> None:
     book = Ledger(Account(NOBODY))

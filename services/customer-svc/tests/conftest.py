@@ -112,9 +112,14 @@ class Salon:
 
     async def count(self, table: str) -> int:
         """Rows of a table, of all tenants, seen behind the roles."""
+        return (await self.counts(table))[0]
+
+    async def counts(self, *tables: str) -> list[int]:
+        """The same of several."""
         connection = await asyncpg.connect(self.admin_dsn)
         try:
-            return int(await connection.fetchval(f"SELECT count(*) FROM {table}"))
+            asked = ", ".join(f"(SELECT count(*) FROM {table})" for table in tables)
+            return list(await connection.fetchrow(f"SELECT {asked}"))
         finally:
             await connection.close()
 

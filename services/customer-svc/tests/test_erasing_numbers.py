@@ -1,10 +1,10 @@
-"""Erasing whoever has a number that no customer has."""
+"""Erasing whoever has a number that no customer has; and texts to others that name somebody who is erased."""
 
 from typing import Any
 
 import pytest
 from test_consents import OWN, add, say
-from test_erasure import NUMBER, confirm, forget, found, person
+from test_erasure import NAME, NUMBER, confirm, erase, forget, found, person
 
 
 async def test_a_number_that_only_wrote_is_erased_by_itself(salon: Any) -> None:
@@ -37,3 +37,23 @@ async def test_a_number_that_is_nobody_s_is_not_erased(salon: Any, number: str, 
     answer = await salon.ask("POST", "/v1/erasures", {"number": number})
     [error] = answer.json()["errors"]
     assert (answer.status_code, error["field"], error["code"]) == (422, "number", code)
+
+
+async def test_a_text_to_others_that_names_somebody_who_is_erased_says_so_afterwards(salon: Any) -> None:
+    ana = await person(salon, allow_bulk_sms=False)
+    for digit in (2, 3):
+        await add(salon, f"0412 000 00{digit}", allow_bulk_sms=True, first_name="Bo")
+    about = f"Say goodbye to {NAME} Brandt on Friday!"
+    sent = await salon.send((await salon.quote(about))["id"])
+    await salon.plan()
+    open_quote = await salon.quote(about)
+    other = await salon.send((await salon.quote("Hi all"))["id"])
+    await salon.plan()
+
+    await erase(salon, ana)
+    await forget(salon)
+
+    assert [(await salon.bulk(one))["text"] for one in (sent, other)] == ["(erased)", "Hi all"]
+    assert await found(salon, NAME) == ["outbox.value"], "what is published says what was sent, for three days"
+    late = await salon.ask("POST", "/v1/bulk-sms", {"quote_id": open_quote["id"]}, Idempotency_Key="late")
+    assert (late.status_code, late.json()["code"]) == (409, "quote_expired")

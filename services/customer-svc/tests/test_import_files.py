@@ -74,6 +74,14 @@ def test_a_slip_in_utf_8_stays_a_slip_of_its_row() -> None:
     assert (found[8], found[9], found[10]) == (["Zoë", "1"], ["Zo\udceb", "1"], ["Åsa", "2"])
 
 
+def test_utf_8_in_a_file_that_is_not_is_a_slip_of_its_row_unless_the_encoding_is_said() -> None:
+    content = (HEADER + "Zoë,1\nÉva,2\n«CAFÉ»,3\n").encode("cp1252") + "Zoë,4\n“Jo,5\n".encode()
+    first, _ = opened(content)
+    assert first.encoding == "cp1252"
+    assert [cells[0] for cells in rows(content)] == ["Zoë", "Éva", "«CAFÉ»", "Zoë\udc80", "“\udc80Jo"]
+    assert rows(content, encoding="cp1252")[3] == ["ZoÃ«", "4"]
+
+
 @pytest.mark.parametrize("separator", [",", ";", "\t", "|"])
 def test_a_separator_is_found_out_whatever_is_in_the_cells(separator: str) -> None:
     lines = [("Name", "Mobile", "Spent"), ('"a;b,c|d"', "0412", "1,5"), ("x", "0413", "2,5")]

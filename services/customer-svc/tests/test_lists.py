@@ -108,6 +108,8 @@ async def test_customers_come_and_go_by_ids_by_a_query_and_by_a_saved_search(sal
         ("POST", "", {"name": " \u200b"}, "name", "empty"),
         ("POST", "", {"name": "x" * 101}, "name", "too_long"),
         ("POST", "", {"name": 'a "b"'}, "name", "quotation_mark"),
+        ("POST", "", {"name": "Uploads"}, "name", "reserved_name"),
+        ("POST", "", {"name": "spring/members"}, "name", "reserved_name"),
         ("POST", "", {"name": "vip", "tags": []}, "tags", "unknown_field"),
         ("PATCH", "/LIST", {"name": ""}, "name", "string_too_short"),
         ("POST", "/LIST/members", {}, "body", "value_error"),

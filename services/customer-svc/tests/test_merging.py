@@ -98,6 +98,17 @@ async def test_who_is_archived_is_neither_texted_nor_found_until_taken_back(salo
     assert (acts.count("customer-archived"), acts.count("customer-unarchived")) == (1, 1)
 
 
+async def test_an_audience_of_nobody_but_the_archive_says_so(salon: Any) -> None:
+    ana = await add(salon, "Ana", "0412 000 001", tags=["vip"])
+    await salon.ask("POST", f"/v1/customers/{ana}/archive")
+    refused = await salon.ask("POST", "/v1/quotes", {"text": "Hi", "audience": {"tag": "vip"}})
+    told = refused.json()
+    assert (refused.status_code, told["code"], told["archived"]) == (422, "audience_empty", 1)
+    assert told["errors"][0]["message"] == "nobody is in it but 1 in the archive"
+    empty = await salon.ask("POST", "/v1/quotes", {"text": "Hi", "audience": {"tag": "no such"}})
+    assert (empty.json()["code"], empty.json()["archived"]) == ("audience_empty", 0)
+
+
 async def test_a_message_to_an_archived_customer_goes_to_nobody(salon: Any) -> None:
     ana = await add(salon, "Ana", "0412 000 001")
     await salon.ask("POST", f"/v1/customers/{ana}/archive")

@@ -125,7 +125,7 @@ async def test_a_scheduler_that_dies_between_the_start_and_its_send_leaves_neith
         for _ in range(2):
             with pytest.raises(KeyboardInterrupt):
                 await scheduler(salon).turn()
-            assert [await salon.count(table) for table in ("bulk", "plan", "quote", "schedule_start")] == [0, 0, 0, 0]
+            assert await salon.counts("bulk", "plan", "quote", "schedule_start") == [0, 0, 0, 0]
     await run(salon)
     assert await outcomes(salon, schedule_id) == ["started"]
     assert await salon.count("bulk") == 1

@@ -100,11 +100,11 @@ async def test_a_turn_that_fails_leaves_nothing_behind(salon: Any, monkeypatch: 
         raise KeyboardInterrupt
 
     for _ in range(3):
-        before = [await salon.count(table) for table in ("plan_frozen", "outbox")]
+        before = await salon.counts("plan_frozen", "outbox")
         monkeypatch.setattr(plans, "save_plan", crash)
         with pytest.raises(KeyboardInterrupt):
             await turning.turn()
-        assert [await salon.count(table) for table in ("plan_frozen", "outbox")] == before
+        assert await salon.counts("plan_frozen", "outbox") == before
         monkeypatch.setattr(plans, "save_plan", saved)
         assert await turning.turn()
     assert len(await salon.said("BulkRecipientsAttached")) == 2

@@ -14,9 +14,9 @@ from muster.dispatch.handlers.routes import say_platform
 from muster.dispatch.sender.pool import Pool
 from muster.events import NIL_TENANT
 from muster.kit.auth import Caller, Role
-from muster.kit.http import create_app
 from muster.kit.pg import Database
 from muster.kit.process import Process
+from muster.kit.testing import app_of
 from muster.kit.tokens import TokenRefused
 
 CALLERS = {
@@ -103,7 +103,7 @@ class Operator:
 @asynccontextmanager
 async def operator(db: Database, conf: Any) -> AsyncIterator[Operator]:
     """An operator at the API."""
-    app = create_app("dispatch", routers=ROUTERS, state={"db": db, "verifier": _Verifier(), "settings": conf})
+    app = app_of("dispatch", ROUTERS, {"db": db, "verifier": _Verifier(), "settings": conf})
     async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://dispatch") as client:
         yield Operator(client)
 

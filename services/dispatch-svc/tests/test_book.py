@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from muster.dispatch.domain.receipts import Receipt
 from muster.dispatch.events import ChunkFacts, ChunkKey, Recipients
-from muster.dispatch.sender.book import WAITING_MAX, Book, ReceiptHome
+from muster.dispatch.sender.book import Book, ReceiptHome
 from muster.dispatch.store.chunks import Home
 from muster.dispatch.store.receipts import WaitingReceipt
 from muster.kit import clock
@@ -58,16 +58,19 @@ def test_a_receipt_finds_the_id_that_came_while_it_was_being_stored(written_as: 
     assert [one.carrier_id for one in book.take_early()] == [written_as]
 
 
-def test_receipts_of_others_never_crowd_out_one_whose_message_is_about_to_be_known() -> None:
+def test_receipts_of_others_never_crowd_out_one_whose_message_is_about_to_be_known(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("muster.dispatch.sender.book.WAITING_MAX", 1_000)
     book = Book(3600.0, 86_400.0)
-    for number in range(10**6, 10**6 + WAITING_MAX):
+    for number in range(10**6, 10**6 + 1_000):
         book.wait(receipt(str(number)))
 
     book.wait(receipt("5"))
     book.add("5", home(), 0)
 
     assert [one.carrier_id for one in book.take_early()] == ["5"]
-    assert len(book._waiting) == WAITING_MAX
+    assert len(book._waiting) == 1_000
 
 
 def test_a_receipt_that_nobody_claims_is_forgotten_in_the_end() -> None:

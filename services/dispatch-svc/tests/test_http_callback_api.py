@@ -22,9 +22,8 @@ from muster.dispatch.domain.http import vonage
 from muster.dispatch.handlers.carriers import seed
 from muster.dispatch.settings import DispatchSettings
 from muster.events.v1 import common_pb2
-from muster.kit.http import create_app
 from muster.kit.pg import Database
-from muster.kit.testing import eventually
+from muster.kit.testing import app_of, eventually
 from muster.local.carrier.http import webhook_headers
 from muster.local.carrier.options import CarrierOptions
 from muster.local.carrier.server import Carrier
@@ -67,7 +66,7 @@ async def served(db: Database, **profile: Any) -> AsyncIterator[Stage]:
         conf = http_world.settings(carrier, callback_url=url, profile=profile)
         async with db.worker() as tx:
             await seed(tx, conf)
-        app = create_app("dispatch", routers=ROUTERS, state={"db": db, "verifier": Nobody(), "settings": conf})
+        app = app_of("dispatch", ROUTERS, {"db": db, "verifier": Nobody(), "settings": conf})
         async with http_world.serving(app, plug), httpx.AsyncClient(base_url=url, trust_env=False) as http:
             yield Stage(carrier, conf, url, http)
 

@@ -34,9 +34,8 @@ from muster.dispatch.handlers.signatures import genuine
 from muster.dispatch.settings import DispatchSettings
 from muster.events.v1 import common_pb2
 from muster.kit import clock
-from muster.kit.http import create_app
 from muster.kit.pg import Database
-from muster.kit.testing import eventually
+from muster.kit.testing import app_of, eventually
 
 ACCEPTED, DELIVERED = common_pb2.LEFT_ACCEPTED, common_pb2.RECEIPT_STATE_DELIVERED
 UNDELIVERED = common_pb2.RECEIPT_STATE_UNDELIVERED
@@ -175,7 +174,7 @@ async def stage(db: Database) -> AsyncIterator[Stage]:
         )
         async with db.worker() as tx:
             await seed(tx, conf)
-        app = create_app("dispatch", routers=ROUTERS, state={"db": db, "verifier": Nobody(), "settings": conf})
+        app = app_of("dispatch", ROUTERS, {"db": db, "verifier": Nobody(), "settings": conf})
         async with (
             http_world.serving(app, plug),
             httpx.AsyncClient(base_url=callback_url, trust_env=False, timeout=60) as http,

@@ -27,10 +27,9 @@ from muster.events.v1.tenants_pb2 import (
     UNKNOWN_RULE_CHARGE,
 )
 from muster.kit.auth import Caller, Role
-from muster.kit.http import create_app
 from muster.kit.ids import checked_uuid
 from muster.kit.pg import Database
-from muster.kit.testing import eventually
+from muster.kit.testing import app_of, eventually
 from muster.kit.tokens import TokenRefused
 from muster.local.carrier.server import Carrier
 
@@ -54,9 +53,7 @@ class Verifier:
 
 @pytest.fixture
 async def http(db: Database) -> AsyncIterator[httpx.AsyncClient]:
-    app = create_app(
-        "dispatch", routers=ROUTERS, state={"db": db, "verifier": Verifier(), "settings": world.settings()}
-    )
+    app = app_of("dispatch", ROUTERS, {"db": db, "verifier": Verifier(), "settings": world.settings()})
     async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://dispatch") as client:
         yield client
 

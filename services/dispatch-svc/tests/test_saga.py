@@ -290,7 +290,7 @@ STEPS = st.one_of(
 )
 
 
-@settings(max_examples=400)
+@settings(max_examples=150)
 @given(
     steps=st.lists(STEPS, max_size=60),
     chunks=st.integers(1, 4),

@@ -29,9 +29,8 @@ from muster.events.v1.tenants_pb2 import TenantChanged
 from muster.kit import clock
 from muster.kit.auth import Caller, Role
 from muster.kit.desk import Desk
-from muster.kit.http import create_app
 from muster.kit.pg import Database
-from muster.kit.testing import apply
+from muster.kit.testing import app_of, apply
 from muster.kit.tokens import TokenRefused
 
 A, B = uuid4(), uuid4()
@@ -55,7 +54,7 @@ class Verifier:
 @pytest.fixture
 async def http(db: Database) -> AsyncIterator[httpx.AsyncClient]:
     state = {"db": db, "desk": Desk(db), "settings": world.settings()}
-    app = create_app("dispatch", routers=ROUTERS, state={"verifier": Verifier(), **state})
+    app = app_of("dispatch", ROUTERS, {"verifier": Verifier(), **state})
     async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://dispatch") as client:
         yield client
 

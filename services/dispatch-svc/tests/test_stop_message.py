@@ -15,9 +15,8 @@ from test_controls import TENANT, Verifier, control
 
 from muster.dispatch.api import ROUTERS
 from muster.events.v1 import common_pb2
-from muster.kit.http import create_app
 from muster.kit.pg import Database
-from muster.kit.testing import eventually
+from muster.kit.testing import app_of, eventually
 from muster.local.carrier.server import Carrier
 
 ACCEPTED, STOPPED = common_pb2.LEFT_ACCEPTED, common_pb2.LEFT_STOPPED
@@ -28,7 +27,7 @@ LONG = "The salon is open again from Monday. " * 6
 @pytest.fixture
 async def http(db: Database) -> AsyncIterator[httpx.AsyncClient]:
     state = {"db": db, "verifier": Verifier(), "settings": world.settings()}
-    app = create_app("dispatch", routers=ROUTERS, state=state)
+    app = app_of("dispatch", ROUTERS, state)
     async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://dispatch") as client:
         yield client
 

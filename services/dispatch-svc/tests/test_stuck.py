@@ -17,8 +17,8 @@ from muster.events.v1.credits_pb2 import CreditsRefused
 from muster.kit import metrics
 from muster.kit.auth import Caller, Role
 from muster.kit.desk import Desk
-from muster.kit.http import create_app
 from muster.kit.pg import Database
+from muster.kit.testing import app_of
 
 TENANT = uuid4()
 ROLES = {"operator": Role.OPERATOR, "admin": Role.ADMIN, "staff": Role.STAFF}
@@ -33,7 +33,7 @@ class Verifier:
 @pytest.fixture
 async def http(db: Database) -> AsyncIterator[httpx.AsyncClient]:
     state = {"db": db, "verifier": Verifier(), "settings": world.settings(), "desk": Desk(db)}
-    app = create_app("dispatch", routers=ROUTERS, state=state)
+    app = app_of("dispatch", ROUTERS, state)
     async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://dispatch") as client:
         yield client
 

@@ -17,9 +17,8 @@ from muster.dispatch.handlers import suspending, sweeps
 from muster.events import NIL_TENANT
 from muster.kit import metrics
 from muster.kit.auth import Caller, Role
-from muster.kit.http import create_app
 from muster.kit.pg import Database
-from muster.kit.testing import eventually
+from muster.kit.testing import app_of, eventually
 from muster.kit.tokens import TokenRefused
 from muster.local.carrier.server import Carrier
 
@@ -46,7 +45,7 @@ def stop_wait_s() -> float:
 @pytest.fixture
 async def http(db: Database, stop_wait_s: float) -> AsyncIterator[httpx.AsyncClient]:
     conf = world.settings(dispatch_stop_wait_s=stop_wait_s)
-    app = create_app("dispatch", routers=ROUTERS, state={"db": db, "verifier": Verifier(), "settings": conf})
+    app = app_of("dispatch", ROUTERS, {"db": db, "verifier": Verifier(), "settings": conf})
     async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://dispatch") as client:
         yield client
 

@@ -12,10 +12,9 @@ from muster.events.v1.recipients_pb2 import BulkRecipientsAttached, SmsReceived
 from muster.events.v1.tenants_pb2 import TenantChanged
 from muster.kit import clock
 from muster.kit.auth import Caller, Role
-from muster.kit.http import create_app
 from muster.kit.pages import encode_cursor
 from muster.kit.pg import Database
-from muster.kit.testing import apply, facts
+from muster.kit.testing import app_of, apply, facts
 from muster.kit.tokens import TokenRefused
 from muster.reply import handlers
 from muster.reply.api import ROUTERS
@@ -46,7 +45,7 @@ async def db(service_database: Callable[[str], Awaitable[Database]]) -> Database
 @pytest.fixture
 async def http(db: Database) -> AsyncIterator[httpx.AsyncClient]:
     settings = ReplySettings(hash_key=KEY.hex())
-    app = create_app("reply", routers=ROUTERS, state={"db": db, "verifier": Verifier(), "settings": settings})
+    app = app_of("reply", ROUTERS, {"db": db, "verifier": Verifier(), "settings": settings})
     async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://reply") as client:
         yield client
 

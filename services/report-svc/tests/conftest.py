@@ -14,8 +14,8 @@ sys.path.insert(0, str(Path(__file__).parent))
 from report_http import KEY, NUMBERS, TENANT, Verifier, hear
 from report_world import ACCEPTED, DELIVERED, REJECTED, UNKNOWN, Send
 
-from muster.kit.http import create_app
 from muster.kit.pg import Database
+from muster.kit.testing import app_of
 from muster.report.api import ROUTERS
 from muster.report.api.readers import Readers
 from muster.report.api.watching import Watching
@@ -34,7 +34,7 @@ async def http(db: Database) -> AsyncIterator[httpx.AsyncClient]:
     readers = Readers(tenant_max=1, all_max=1)
     watching = Watching(settings)
     state = {"db": db, "verifier": Verifier(), "settings": settings, "readers": readers, "watching": watching}
-    app = create_app("report", routers=ROUTERS, state=state)
+    app = app_of("report", ROUTERS, state)
     async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://report") as client:
         yield client
 

@@ -12,10 +12,9 @@ from report_world import ACCEPTED, STOPPED, SUBMITTING, Send
 
 from muster.kit import clock
 from muster.kit.auth import Caller, Role
-from muster.kit.http import create_app
 from muster.kit.pg import Database
 from muster.kit.problems import Problem
-from muster.kit.testing import apply
+from muster.kit.testing import app_of, apply
 from muster.report import domain
 from muster.report.api import ROUTERS
 from muster.report.api.progress import EventStream, Reader, events_of
@@ -41,7 +40,7 @@ def client(db: Database, readers: Readers | None = None, **limits: float) -> htt
     state = {
         "db": db, "verifier": Verifier(), "settings": settings, "readers": readers, "watching": Watching(settings),
     }  # fmt: skip
-    app = create_app("report", routers=ROUTERS, state=state)
+    app = app_of("report", ROUTERS, state)
     headers = {"Authorization": "Bearer sam", "Accept": "text/event-stream"}
     return httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://report", headers=headers)
 

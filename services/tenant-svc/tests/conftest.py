@@ -10,8 +10,8 @@ import pytest
 from fastapi import FastAPI
 
 from muster.kit.auth import Verifier
-from muster.kit.http import create_app
 from muster.kit.pg import Database
+from muster.kit.testing import app_of
 from muster.tenant.api import ROUTERS
 from muster.tenant.api.keyring import Keyring
 from muster.tenant.main import put_operators
@@ -79,9 +79,7 @@ async def service(service_database: Callable[..., Awaitable[Database]]) -> Async
     keyring = Keyring(settings)
     await keyring.refresh(db)
     verifier = Verifier.of(settings, fetch=keyring.fetch)
-    app = create_app(
-        "tenant", routers=ROUTERS, state={"db": db, "settings": settings, "keyring": keyring, "verifier": verifier}
-    )
+    app = app_of("tenant", ROUTERS, {"db": db, "settings": settings, "keyring": keyring, "verifier": verifier})
     transport = httpx.ASGITransport(app=app)
     async with httpx.AsyncClient(transport=transport, base_url="http://muster") as http:
         yield Service(app, db, keyring, settings, http)

@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import sys
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 from urllib.parse import urlsplit, urlunsplit
@@ -19,6 +19,7 @@ import pytest
 if TYPE_CHECKING:
     from importlib.resources.abc import Traversable
 
+    from fastapi import APIRouter, FastAPI
     from google.protobuf.message import Message
 
     from muster.kit.consumer.received import Handler, Received
@@ -121,6 +122,27 @@ async def service_database(
         await databases.close()
 
 
+_apps: dict[tuple[object, ...], FastAPI] = {}
+
+
+def app_of(service: str, routers: Sequence[APIRouter], state: Mapping[str, Any]) -> FastAPI:
+    """The app of a service over this state, as `create_app` makes it. Tests use one after another: its many models take
+    longer to make than a fresh database. Only the last state that was given counts."""
+    from starlette.datastructures import State
+
+    from muster.kit.desk import Desk
+    from muster.kit.http import create_app
+    from muster.kit.settings import HttpSettings
+
+    settings = state.get("settings")
+    key = (service, *(getattr(settings, name) for name in HttpSettings.model_fields if settings))
+    if key not in _apps:
+        _apps[key] = create_app(service, routers=routers, state={"settings": settings})
+    app = _apps[key]
+    app.state = State({"desk": Desk(state["db"]), **state})
+    return app
+
+
 @dataclass(frozen=True, slots=True)
 class Emitted:
     """A fact as it stands in the outbox."""
@@ -139,7 +161,9 @@ class Emitted:
 def role_dsn(admin_dsn: str, role: str) -> str:
     """The DSN of a role of a test database, from the superuser's DSN of the same."""
     parts = urlsplit(admin_dsn)
-    return urlunsplit(parts._replace(netloc=f"{role}:{PASSWORD}@{parts.hostname}:{parts.port}"))
+    # To be ready for a server that speaks TLS costs a third of a connection.
+    netloc = f"{role}:{PASSWORD}@{parts.hostname}:{parts.port}"
+    return urlunsplit(parts._replace(netloc=netloc, query="sslmode=disable"))
 
 
 def received(message: Message, *, event_id: UUID | None = None, **members: Any) -> Received[Any]:
@@ -231,9 +255,11 @@ _PATIENCE_S = 120.0
 
 async def eventually(condition: Callable[[], Awaitable[object]]) -> Any:
     """Wait until the condition is true and return it; AssertionError when it is not within two minutes."""
-    deadline = asyncio.get_running_loop().time() + _PATIENCE_S
+    began = asyncio.get_running_loop().time()
     while not (found := await condition()):
-        if asyncio.get_running_loop().time() > deadline:
+        waited_s = asyncio.get_running_loop().time() - began
+        if waited_s > _PATIENCE_S:
             raise AssertionError(f"did not become true within {_PATIENCE_S} s: {condition}")
-        await asyncio.sleep(0.02)
+        # To look costs more than what is waited for, often: what takes long is looked at less.
+        await asyncio.sleep(min(0.1, max(0.02, waited_s / 8)))
     return found

@@ -20,9 +20,8 @@ from muster.events import NIL_TENANT
 from muster.events.v1.bulk_pb2 import BulkSmsAccounted, BulkSmsRequested
 from muster.kit import clock
 from muster.kit.auth import Caller, Role
-from muster.kit.http import create_app
 from muster.kit.pg import Database
-from muster.kit.testing import apply
+from muster.kit.testing import app_of, apply
 from muster.kit.tokens import TokenRefused
 from muster.laws import ledger as law
 
@@ -147,7 +146,7 @@ async def world(service_database: Callable[[str], Awaitable[Database]]) -> Async
     )
     state: dict[str, Any] = {"db": await service_database("credit"), "settings": settings}
     world = World(state["db"])
-    app = create_app("credit", routers=ROUTERS, state={**state, "verifier": world})
+    app = app_of("credit", ROUTERS, {**state, "verifier": world})
     async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://credit") as http:
         world.http = http
         await world.know(

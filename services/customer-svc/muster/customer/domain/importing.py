@@ -175,7 +175,7 @@ class RowReader:
         if "\x00" in written:
             errors.append(RowError(row, "row", "", "not_text", "The row holds NUL, which is no character of a text."))
         elif not written.isascii() and SLIPS.search(written):
-            message = "The row has characters in another encoding than the rest of the file."
+            message = "The row has characters in another encoding than the rest of the file, or than `encoding` says."
             errors.append(RowError(row, "row", "", "mixed_encoding", message))
         if len(cells) > width and any(cells[width:]):
             message = f"The row has {len(cells)} cells, the header has {width}."

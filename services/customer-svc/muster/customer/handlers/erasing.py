@@ -57,7 +57,8 @@ async def erase(
     await erasures.add(tx, tenant_id, erasure_id, ids, ground, by, told)
     await customers.remove_customer(tx, tenant_id, customer_id)
     requests = await traces.requests_of(tx, tenant_id, hashes)
-    await erasure.blank_answers(tx, tenant_id, _in_answers(ids, numbers, requests))
+    whole_name = f"{told.first_name} {told.last_name}" if told.names else ""
+    await erasure.blank_answers(tx, tenant_id, _in_answers(ids, numbers, requests) | {whole_name} - {""})
     # As late as can be: a send that is begun from now on until the commit still sees the customer (_begun_meanwhile).
     await _say(tx, tenant_id, erasure_id, hashes, clock.now())
     return erasure_id

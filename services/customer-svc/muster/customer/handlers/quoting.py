@@ -72,7 +72,7 @@ async def quote_now(tx: Tx, tenant: Tenant, asked: Asked, valid: timedelta) -> Q
     if isinstance(total, Refusal):
         return total
     if not total.recipients:
-        return _nobody(counted, asked)
+        return _nobody(counted, asked, 0 if counted.customers else await _archived(tx, tenant, asked, rules))
     details = _details(asked.text, counted, total) | {"hours": waiting}
     details["warnings"] = warnings(asked.sender, total.by_country)
     details["warnings"] += [one.warning for one in unknown]
@@ -127,6 +127,15 @@ async def _missing(tx: Tx, tenant: Tenant, asked: Asked, rules: RulesSql, counte
     return await audience.missing_rows(*judged, marketing=marketing, limit=limit, rules=rules)
 
 
+async def _archived(tx: Tx, tenant: Tenant, asked: Asked, rules: RulesSql) -> int:
+    """How many would be in the audience if they were not in the archive."""
+    marketing, judged = asked.message_class == MessageClass.MARKETING, (asked.judged, asked.text, asked.tariff.reach)
+    counted = await audience.count_audience(
+        tx, tenant.tenant_id, *judged, marketing=marketing, rules=rules, archived=True
+    )
+    return counted.customers
+
+
 async def _too_many(tx: Tx, tenant: Tenant, recipients: int, limits: Limits) -> list[dict[str, str]]:
     """That more would be texted than may be today, where it is so."""
     today = await left_today(tx, tenant, limits)
@@ -136,8 +145,8 @@ async def _too_many(tx: Tx, tenant: Tenant, recipients: int, limits: Limits) -> 
     return [{"code": code, "field": "audience", "message": f"{message}. {today[1]:,} are left of today's."}]
 
 
-def _nobody(counted: Counted, asked: Asked) -> Refusal:
-    figures = {"customers": counted.customers, "left_out": left_out_by_word(counted.left_out)}
+def _nobody(counted: Counted, asked: Asked, archived: int) -> Refusal:
+    figures = {"customers": counted.customers, "left_out": left_out_by_word(counted.left_out), "archived": archived}
     waiting = counted.left_out.get(Reason.OUTSIDE_HOURS)
     if waiting:
         until = asked.until.isoformat(timespec="minutes")
@@ -145,7 +154,8 @@ def _nobody(counted: Counted, asked: Asked) -> Refusal:
         return Refusal("audience", "outside_hours", who, figures)
     by_reason = [f"{one.word.replace('_', ' ')}: {counted.left_out[one]:,}" for one in ORDER if one in counted.left_out]
     left_out = f"all {counted.customers:,} customers in it are left out ({', '.join(by_reason)})"
-    who = left_out if counted.customers else "nobody is in it"
+    empty = f"nobody is in it but {archived:,} in the archive" if archived else "nobody is in it"
+    who = left_out if counted.customers else empty
     return Refusal("audience", "audience_empty", who, figures)
 
 

@@ -168,12 +168,15 @@ async def count_audience(
     marketing: bool,
     hours: HoursSql = AT_ANY_HOUR,
     rules: RulesSql = NO_RULES,
+    archived: bool = False,
 ) -> Counted:
-    """Counts every customer of the audience once. by_hours counts recipients by the class of their hours."""
+    """Counts every customer of the audience once. by_hours counts recipients by the class of their hours. archived:
+    those instead who would be in it if they were not in the archive."""
     values = [_representative(text, name).format(value=_value(text, name)) for name in text.fields]
     ruled, ruled_by = rules.fragments(14 + len(hours.arguments))
     fragments = {"numbers": await _numbers(tx, tenant_id), **hours.fragments(14), **ruled}
     sql = _COUNTED.format(missing=_missing(text), joined=_joined(text, values), abroad="$13", **fragments)
+    sql = sql.replace("c.archived_at IS NULL", "c.archived_at IS NOT NULL", int(archived))
     arguments = _arguments(tenant_id, audience, text, reach, marketing)
     left_out: dict[Reason, int] = {}
     by_hours: dict[int, int] = {}

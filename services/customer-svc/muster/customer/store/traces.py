@@ -263,6 +263,22 @@ UPDATE schedule SET state = 'archived', next_at = NULL, next_wall = NULL,
     audience = audience || NOBODY
 WHERE tenant_id = $1 AND HAS(WORDS)HAS
 """,
+        # Texts to others that have them in it. What is still to be rendered or agreed to keeps its text.
+        # allow ordered-locks: all that it locks is about one person, who is gone
+        """
+UPDATE bulk b SET text = '(erased)'
+WHERE tenant_id = $1 AND recipients > 1 AND phase = 'requested' AND HAS(text)HAS AND NOT EXISTS (
+    SELECT FROM plan p WHERE p.tenant_id = $1 AND p.bulk_id = b.bulk_id AND p.step <> 'done')
+""",
+        # allow ordered-locks: all that it locks is about one person, who is gone
+        """
+UPDATE quote SET text = '(erased)', expires_at = least(expires_at, kit_now()) WHERE tenant_id = $1 AND HAS(text)HAS
+""",
+        # allow ordered-locks: all that it locks is about one person, who is gone
+        """
+UPDATE schedule SET text = '(erased)', state = 'archived', next_at = NULL, next_wall = NULL
+WHERE tenant_id = $1 AND HAS(text)HAS
+""",
     )
 )
 

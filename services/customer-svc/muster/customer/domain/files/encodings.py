@@ -14,6 +14,9 @@ _MIXED_SHARE: Final = 4  # as many sequences of UTF-8 for each byte that is none
 _FOREIGN_SHARE: Final = 0.4  # no language of Western Europe has as many letters with marks
 SLIPS: Final = re.compile("[\udc80-\udcff]")
 """Bytes that are no character, as `surrogateescape` shows them."""
+# Letters with marks and the quotation marks of a word processor, of which UTF-8 was read as this code page.
+_FOLLOWS: Final = "[" + re.escape(bytes(range(0x80, 0xC0)).decode("cp1252", "ignore")) + "\ufffd]"
+_AS_WINDOWS: Final = re.compile(f"[ÃÄÅ]{_FOLLOWS}|â€{_FOLLOWS}")
 _ABOVE_ASCII: Final = re.compile("[^\x00-\x7f]")
 _HIGH: Final = re.compile(rb"[\x80-\xff]")
 _WORDS: Final = re.compile(rb"[A-Za-z\x80-\xff]+")
@@ -37,6 +40,26 @@ def encoding_of(file: IO[bytes], guess: Guess) -> str:
         if zeros.count(0) > len(head) // 4:  # every other byte of what people write in Latin letters
             return _checked(file, encoding)
     return "utf-8-sig" if _is_utf_8(file) else _code_page(_sample(file), guess)
+
+
+class WindowsText:
+    """The lines of a text that was found to be in the code page of Western Windows. What in it is UTF-8 is read so, and
+    marked as a slip: its row is refused by name, and not kept garbled."""
+
+    def __init__(self, text: IO[str]) -> None:
+        self._readline = text.readline
+
+    def readline(self, size: int = -1, /) -> str:
+        """The next line, or as much of it; "" at the end."""
+        line = self._readline(size)
+        return line if line.isascii() else _AS_WINDOWS.sub(_named, line)
+
+
+def _named(found: re.Match[str]) -> str:
+    try:
+        return f"{found[0].encode('cp1252').decode()}\udc80"
+    except UnicodeError:
+        return f"{found[0]}\udc80"
 
 
 def given_encoding(name: str, file: IO[bytes]) -> str:

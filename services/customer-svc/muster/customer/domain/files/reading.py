@@ -12,7 +12,7 @@ from typing import IO, Final
 
 from muster.customer.domain.files import xlsx
 from muster.customer.domain.files.csv_text import Dialect, Records, opened, separator_of
-from muster.customer.domain.files.encodings import Guess, encoding_of, given_encoding
+from muster.customer.domain.files.encodings import Guess, WindowsText, encoding_of, given_encoding
 from muster.customer.domain.files.kinds import HEAD_BYTES, Kind, kind_of
 from muster.customer.domain.files.refused import FileRefused
 from muster.customer.domain.files.sheet import COLUMNS_READ_MAX
@@ -85,7 +85,8 @@ def _text(file: IO[bytes], options: Options, guess: Guess) -> Iterator[Opened | 
     try:
         for _ in range(said):
             text.readline()
-        records = Records(text, dialect.separator)
+        lines = WindowsText(text) if encoding == "cp1252" and not options.encoding else text
+        records = Records(lines, dialect.separator)
         header = _header_of(_first_of(records))
         yield Opened(Kind.TEXT, encoding.removesuffix("-sig"), dialect.separator, "", header)
         yield from _blocks_of_text(records, options)
