@@ -80,6 +80,8 @@ def test_utf_8_in_a_file_that_is_not_is_a_slip_of_its_row_unless_the_encoding_is
     assert first.encoding == "cp1252"
     assert [cells[0] for cells in rows(content)] == ["Zoë", "Éva", "«CAFÉ»", "Zoë\udc80", "“\udc80Jo"]
     assert rows(content, encoding="cp1252")[3] == ["ZoÃ«", "4"]
+    tiny = HEADER.encode() + "Zoë,1\n".encode("cp1252") + "Åsa,2\n".encode()
+    assert [cells[0] for cells in rows(tiny)] == ["Zoë", "Å\udc80sa"]
 
 
 @pytest.mark.parametrize("separator", [",", ";", "\t", "|"])

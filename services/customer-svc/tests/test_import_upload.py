@@ -93,3 +93,14 @@ async def test_an_upload_that_stands_still_is_given_up_by_name_and_leaves_nothin
     assert b'"code":"upload_too_slow"' in body["body"]
     assert b'"bytes_per_s_min":1024' in body["body"]
     assert await nothing_is_left(salon)
+
+
+async def test_a_file_that_says_it_is_too_large_is_refused_before_any_of_it_has_come(salon: Any) -> None:
+    async def never() -> AsyncIterator[bytes]:
+        raise AssertionError("nothing of it is asked for")
+        yield b""
+
+    said = {"Authorization": "Bearer admin", "Content-Type": "text/csv", "Content-Length": str(2 << 30)}
+    answer = await salon.http.post("/v1/customers/imports", content=never(), headers=said)
+    assert (answer.status_code, answer.json()["code"]) == (413, "too_large")
+    assert (await salon.ask("GET", "/v1/customers/imports")).json()["items"] == []

@@ -73,6 +73,7 @@ async def take_file(
     settings = settings_of(request)
     bytes_max, upload_s_max = settings.customer_import_bytes_max, settings.customer_import_upload_s_max
     exchange(request).allow(body_bytes_max=bytes_max, timeout_s=upload_s_max)
+    exchange(request).count()  # one that says it is too large is not waited for
     import_id = uuid7()
     async with begin(caller.tenant_id) as tx:
         await tenant_of(request, tx, caller.tenant_id)

@@ -15,6 +15,7 @@ _FOREIGN_SHARE: Final = 0.4  # no language of Western Europe has as many letters
 SLIPS: Final = re.compile("[\udc80-\udcff]")
 """Bytes that are no character, as `surrogateescape` shows them."""
 # Letters with marks and the quotation marks of a word processor, of which UTF-8 was read as this code page.
+_UTF_8_LETTERS: Final = re.compile(rb"[\xc3-\xc5][\x80-\xbf]")
 _FOLLOWS: Final = "[" + re.escape(bytes(range(0x80, 0xC0)).decode("cp1252", "ignore")) + "\ufffd]"
 _AS_WINDOWS: Final = re.compile(f"[ÃÄÅ]{_FOLLOWS}|â€{_FOLLOWS}")
 _ABOVE_ASCII: Final = re.compile("[^\x00-\x7f]")
@@ -120,7 +121,8 @@ def _sample(file: IO[bytes]) -> bytes:
 
 def _code_page(sample: bytes, guess: Guess) -> str:
     """The code page of Western Windows unless too much of the words is above ASCII for it."""
-    words = [word for word in _WORDS.findall(sample) if not word.isascii()]
+    # What is UTF-8 in it has twice as many bytes as letters, and says nothing of the rest.
+    words = [word for word in _WORDS.findall(_UTF_8_LETTERS.sub(b"e", sample)) if not word.isascii()]
     high = sum(len(_HIGH.findall(word)) for word in words)
     if not words or high < _FOREIGN_SHARE * sum(map(len, words)):
         return "cp1252"
