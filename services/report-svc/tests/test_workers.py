@@ -18,7 +18,7 @@ from muster.report.events import HEARD
 from muster.report.store import offsets
 
 PARTITIONS = 6
-EVENTS = 800
+EVENTS = 400
 OF_ONE_EVENT = 20
 
 
