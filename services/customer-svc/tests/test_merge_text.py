@@ -2,9 +2,11 @@
 
 import string
 from datetime import date, timedelta
+from decimal import Decimal
 
 import pytest
 from babel import Locale
+from babel.numbers import format_decimal
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -197,6 +199,24 @@ LOCALES = [
     *("ar_EG", "bg", "ca", "cs", "de_CH", "en_AU", "es", "fa", "fr", "he", "hi", "hu", "ja", "ko", "lt", "pl", "pt_BR"),
     *("ru", "sv", "th", "tr", "uk", "vi", "zh_Hant"),
 ]
+
+
+def test_a_number_is_written_as_unicode_says_in_every_language() -> None:
+    """But in Switzerland, where Babel makes one group of a number and no more."""
+    assert number_written("123456789.5", Locale("de", "CH")) == "123'456'789.5"
+    for name in LOCALES:
+        if name == "de_CH":
+            continue
+        locale = Locale.parse(name)
+        for stored in ("0", "7.5", "-12", "999", "1000", "-12345", "98765.4321", "123456789012.678901"):
+            by_babel = format_decimal(Decimal(stored), locale=locale, decimal_quantization=False)
+            assert number_written(stored, locale) == plain_signs(by_babel), (name, stored)
+
+
+def plain_signs(written: str) -> str:
+    """As people type it."""
+    plain = {"\u2212": "-", "\u2019": "'", "\u202f": " ", "\u00a0": " ", "\u200e": "", "\u200f": ""}
+    return "".join(plain.get(c, c) for c in written)
 
 
 def test_a_number_costs_what_one_of_other_digits_does_in_every_language() -> None:

@@ -15,7 +15,14 @@ from muster.customer.api.quotes import WarningOut
 from muster.customer.domain.locales import language_of, read_language
 from muster.customer.domain.merge_text import LANGUAGES_MAX, TEXT_CHARACTERS_MAX, MergeText
 from muster.customer.domain.refusal import Refusal
-from muster.customer.handlers.texts import others_of, read_written, text_of_version, unknown_fields
+from muster.customer.handlers.texts import (
+    others_of,
+    read_written,
+    style_of,
+    text_of_version,
+    unknown_fields,
+    version_read,
+)
 from muster.customer.store import templates
 from muster.customer.store.reference import Tenant
 from muster.customer.store.templates import NewVersion, Uses
@@ -109,10 +116,10 @@ async def list_templates(
     after = decode_cursor(cursor, {"id": UUID})["id"] if cursor else None
     rows = await templates.page(tx, caller.tenant_id, after, limit + 1, archived=archived, category=category)
     uses = await templates.uses(tx, caller.tenant_id, [row["template_id"] for row in rows])
-    texts = {row["template_id"]: await text_of_version(tx, tenant, row) for row in rows}
+    style = await style_of(tx, tenant)
 
     def shown(row: Record) -> TemplateOut:
-        return _template(row, texts[row["template_id"]], tenant, _of_all(uses, row["template_id"]))
+        return _template(row, version_read(row, style), tenant, _of_all(uses, row["template_id"]))
 
     return page_of(rows, limit, shown, lambda row: {"id": row["template_id"]})
 
@@ -167,11 +174,11 @@ async def list_versions(
     before = decode_cursor(cursor, {"version": int})["version"] if cursor else None
     rows = await templates.versions(tx, caller.tenant_id, template_id, before, limit + 1)
     uses = await templates.uses(tx, caller.tenant_id, [template_id])
-    texts = {row["version"]: await text_of_version(tx, tenant, row) for row in rows}
+    style = await style_of(tx, tenant)
 
     def shown(row: Record) -> TemplateVersionOut:
         pinned = uses.get((template_id, row["version"]), _NO_USES)
-        return TemplateVersionOut(**_members(row, texts[row["version"]], tenant, pinned))
+        return TemplateVersionOut(**_members(row, version_read(row, style), tenant, pinned))
 
     return page_of(rows, limit, shown, lambda row: {"version": row["version"]})
 

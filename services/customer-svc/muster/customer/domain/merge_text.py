@@ -6,7 +6,7 @@ text's language do; every other value loses its line breaks and marks of markup,
 """
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import chain
 from typing import Any, Final, cast
@@ -51,12 +51,14 @@ class Style:
 
 @dataclass(frozen=True, slots=True)
 class Variant:
-    """The text in one language. required: names of the fields without a fallback."""
+    """The text in one language. required: names of the fields without a fallback. steps: what `pieces` are written
+    from: a field with the place of its value among those of the text, and its kind."""
 
     language: str
     text: str
     pieces: Pieces
     required: tuple[str, ...]
+    steps: "tuple[str | tuple[int, Field, Kind], ...]" = ()
 
     @property
     def fields(self) -> tuple[Field, ...]:
@@ -91,13 +93,14 @@ class MergeText:
         if len(names) > FIELDS_MAX:
             message = f"A text has at most {FIELDS_MAX} different merge fields; this one has {len(names)}."
             return Refusal("text", "too_many_fields", message, {"limit": FIELDS_MAX, "fields": len(names)})
+        ready = tuple(replace(variant, steps=_steps(variant, names, style.kinds)) for variant in variants)
         used = {key: kind for key in map(str.lower, names) if (kind := style.kinds.get(key)) is not None}
-        return cls(text, tuple(variants), names, Style(style.language, style.country, used))
+        return cls(text, ready, names, Style(style.language, style.country, used))
 
     @classmethod
     def literal(cls, text: str) -> "MergeText | Refusal":
         """A text without merge fields, in which braces are braces."""
-        return unusable(text) or cls(text, (Variant("", text, (text,), ()),), ())
+        return unusable(text) or cls(text, (Variant("", text, (text,), (), (text,)),), ())
 
     @property
     def personal(self) -> bool:
@@ -112,7 +115,7 @@ class MergeText:
     @property
     def dearer(self) -> tuple[Dearer, ...]:
         """The characters of the text itself, without what stands in its fields, that make it dearer."""
-        return dearer_characters(_SIGNS.sub(_blank, self.text) if self.fields else self.text)
+        return dearer_characters(_SIGNS.sub(_spaces, self.text) if self.fields else self.text)
 
     def literals_for(self, joined: str) -> tuple[str, ...]:
         """What stands between the fields of the variant that these merge values were joined for."""
@@ -122,11 +125,13 @@ class MergeText:
         """The same with `change` made of what stands between the fields of the first variant."""
         first = self.variants[0]
         pieces = tuple(change(piece) if isinstance(piece, str) else piece for piece in first.pieces)
-        return replace(self, variants=(replace(first, pieces=pieces), *self.variants[1:]))
+        changed = replace(first, pieces=pieces)
+        steps = _steps(changed, self.fields, self.style.kinds)
+        return replace(self, variants=(replace(changed, steps=steps), *self.variants[1:]))
 
     def kind_of(self, name: str) -> Kind:
         """Of what kind the values of a field are."""
-        return self.style.kinds.get(name.lower(), Kind.TEXT)
+        return self.style.kinds.get(name.lower(), Kind.TEXT) if self.style.kinds else Kind.TEXT
 
     def variant_for(self, language: str) -> int:
         """Which variant somebody of this language is sent: that of the language as it is spoken where they are, else of
@@ -152,7 +157,8 @@ class MergeText:
     def missing(self, joined: str) -> list[str]:
         """The fields that keep somebody with these merge values out of the send."""
         variant, values = self._split(joined)
-        return [name for name in variant.required if not self._value(Field(name), values[name], variant)]
+        blank = {one.name for step in variant.steps if (one := self._blank(step, values, variant)) is not None}
+        return [name for name in variant.required if name in blank]
 
     def render(self, joined: str) -> str:
         """The text for one customer, whose merge values are joined in the order of `fields`, behind the number of the
@@ -162,30 +168,47 @@ class MergeText:
         """
         variant, values = self._split(joined)
         parts = []
-        for piece in variant.pieces:
-            said = piece if isinstance(piece, str) else self._value(piece, values[piece.name], variant)
-            if not isinstance(piece, str) and not said:
-                if piece.fallback is None:
-                    raise ValueError(f"a customer without {piece.name} was not left out")
-                said = piece.fallback
+        for step in variant.steps:
+            if isinstance(step, str):
+                parts.append(step)
+                continue
+            at, one, kind = step
+            said: str | None = values[at].strip()
+            # The usual name, as most of a million are.
+            if kind is not Kind.TEXT or not values[at].isprintable() or "<" in values[at]:
+                said = self._value(one, kind, values[at], variant)
+            if not said:
+                said = one.fallback
+            if said is None:
+                raise ValueError(f"a customer without {one.name} was not left out")
             parts.append(said)
         return "".join(parts)
 
-    def _split(self, joined: str) -> tuple[Variant, dict[str, str]]:
+    def _blank(self, step: str | tuple[int, Field, Kind], values: Sequence[str], variant: Variant) -> Field | None:
+        """The field of a step, where there is no value of it."""
+        if isinstance(step, str):
+            return None
+        at, one, kind = step
+        return None if self._value(one, kind, values[at], variant) else one
+
+    def _split(self, joined: str) -> tuple[Variant, Sequence[str]]:
         """ValueError for what was not joined for this text."""
         values = joined.split(SEPARATOR) if self.personal else []
         at = int(values.pop(0)) if len(self.variants) > 1 else 0
         if not 0 <= at < len(self.variants):
             raise ValueError("joined for another text")
-        return self.variants[at], dict(zip(self.fields, values, strict=True))
+        if len(values) != len(self.fields):
+            raise ValueError("joined for another text")
+        return self.variants[at], values
 
-    def _value(self, one: Field, value: str, variant: Variant) -> str:
-        kind = self.kind_of(one.name)
+    def _value(self, one: Field, kind: Kind, value: str, variant: Variant) -> str:
         if kind is Kind.FREE:
             return clean_lines(value)
         clean = clean_value(value)
-        if not clean or kind is Kind.TEXT:
+        if kind is Kind.TEXT:
             return without_markup(clean) if "<" in clean else clean
+        if not clean:
+            return ""
         if one.form == "plain":
             return clean
         locale = locales.locale_of(variant.language or self.style.language, self.style.country)
@@ -226,5 +249,14 @@ def _variant(language: str, text: str, named: str, kinds: Mapping[str, Kind]) ->
 _WITH_FORMS: Final = (Kind.DATE, Kind.NUMBER)
 
 
-def _blank(found: re.Match[str]) -> str:
+def _steps(
+    variant: Variant, names: Sequence[str], kinds: Mapping[str, Kind]
+) -> tuple[str | tuple[int, Field, Kind], ...]:
+    return tuple(
+        piece if isinstance(piece, str) else (names.index(piece.name), piece, kinds.get(piece.key, Kind.TEXT))
+        for piece in variant.pieces
+    )
+
+
+def _spaces(found: re.Match[str]) -> str:
     return " " * len(found[0])

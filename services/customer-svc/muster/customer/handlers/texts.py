@@ -74,7 +74,13 @@ async def read_text(
 
 async def text_of_version(tx: Tx, tenant: Tenant, version: Record) -> MergeText | Refusal:
     """The text of a version of a template."""
-    return await read_text(tx, tenant, version["text"], version["language"], others_of(version))
+    return version_read(version, await style_of(tx, tenant))
+
+
+def version_read(version: Record, style: Style) -> MergeText | Refusal:
+    """The text of a version of a template, with the style that its tenant's texts have."""
+    spoken = Style(version["language"] or style.language, style.country, style.kinds)
+    return MergeText.read(version["text"], spoken, others_of(version))
 
 
 async def text_of_quote(tx: Tx, tenant_id: UUID, quote: Quote) -> MergeText | Refusal:
@@ -92,12 +98,15 @@ async def text_of_schedule(tx: Tx, tenant: Tenant, schedule: Schedule) -> MergeT
 
 
 async def unknown_fields(tx: Tx, tenant_id: UUID, text: MergeText) -> list[Unknown]:
-    """The fields that nobody has a value of, those without a fallback first."""
+    """The fields that nobody has a value of, those without a fallback first; one that was defined may have a fallback
+    before anybody has a value."""
     names = [name for name in text.fields if name.lower() not in STANDARD_FIELDS]
-    unknown = await audience.unknown_fields(tx, tenant_id, names) if names else []
-    if not unknown:
+    if not names:
         return []
-    known = {*STANDARD_FIELDS, *await fields.kinds_of_fields(tx, tenant_id)} - {name.lower() for name in unknown}
+    known = {*STANDARD_FIELDS, *await fields.kinds_of_fields(tx, tenant_id)}
+    asked = [name for name in names if name in text.required or name.lower() not in known]
+    unknown = await audience.unknown_fields(tx, tenant_id, asked) if asked else []
+    known -= {name.lower() for name in unknown}
     found = [_where(text, name, near(name, known)) for name in unknown]
     return sorted(found, key=lambda one: one.field.fallback is not None)
 
