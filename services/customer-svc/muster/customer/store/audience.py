@@ -136,13 +136,17 @@ _WHOLE_TENANTS: Final = "SET LOCAL enable_nestloop = off; SET LOCAL work_mem = '
 
 # What values cost is told by one of each class; all others stand for themselves. A text of letters and digits costs
 # what as many letters "a" cost: with these grouped, codes and names come to a few classes. A number costs what one of
-# other digits does; a day what one of another year (of four digits), or another day of the month with as many digits,
-# unless its weekday is written out.
+# other digits does; a day what one of another year (of four digits) does, or another day of the month with as many
+# digits, unless its weekday is written out. Whether there is a 29th to 31st is the same each year but in February.
 _REPRESENTATIVES: Final[Mapping[Kind, str]] = {
     Kind.TEXT: "CASE WHEN {value} ~ '^[A-Za-z0-9]+$' THEN repeat('a', length({value})) ELSE {value} END",
-    Kind.NUMBER: "CASE WHEN {value} ~ '^-?[0-9.]+$' THEN regexp_replace({value}, '[0-9]', '1', 'g') ELSE {value} END",
-    Kind.DATE: """CASE WHEN {value} ~ '^[1-9][0-9]{{3}}-[0-9]{{2}}-[0-9]{{2}}$' THEN '2001' || substr({value}, 5, 4)
-        || CASE substr({value}, 9, 1) WHEN '0' THEN '02' ELSE '22' END ELSE {value} END""",
+    Kind.NUMBER: "translate({value}, '023456789', '111111111')",
+    Kind.DATE: """CASE WHEN {value} LIKE '____-__-__' AND translate({value}, '0123456789', '') = '--'
+            AND left({value}, 1) <> '0' AND right({value}, 6) <> '-02-29'
+        THEN '2001' || CASE WHEN right({value}, 2) BETWEEN '01' AND '09' THEN substr({value}, 5, 4) || '02'
+            WHEN right({value}, 2) BETWEEN '10' AND '28' THEN substr({value}, 5, 4) || '22'
+            ELSE right({value}, 6) END
+        ELSE {value} END""",
 }
 _ITSELF: Final = "{value}"
 
@@ -337,17 +341,19 @@ def _blank(text: MergeText, name: str) -> str:
 def _missing(text: MergeText) -> str:
     """Whether a field is blank that the text of somebody's language needs."""
     needs = [" OR ".join(_blank(text, name) for name in variant.required) or "false" for variant in text.variants]
-    if len(needs) == 1:
+    if len(set(needs)) == 1:
         return needs[0]
     whens = " ".join(f"WHEN {at} THEN {one}" for at, one in enumerate(needs))
     return f"CASE {_variant(text)} {whens} ELSE false END"
 
 
 def _variant(text: MergeText) -> str:
-    """Which variant is somebody's, as `MergeText.variant_for`. Tags are letters, digits and dashes."""
-    spoken = "lower(replace(c.language, '_', '-'))"
-    whens = [f"WHEN {spoken} = '{tag}' OR starts_with({spoken}, '{tag}-') THEN {at}" for at, tag in text.by_length]
-    return f"CASE {' '.join(whens)} ELSE 0 END" if whens else "0"
+    """Which variant is somebody's, as `MergeText.variant_for`: the longest match is the tag that says most. Tags are
+    letters, digits and dashes."""
+    tags = "|".join(tag for _, tag in text.by_length)
+    spoken = f"substring(lower(replace(c.language, '_', '-')) FROM '^({tags})(?:-|$)')"
+    whens = " ".join(f"WHEN '{tag}' THEN {at}" for at, tag in text.by_length)
+    return f"CASE WHEN c.language = '' THEN 0 ELSE CASE {spoken} {whens} ELSE 0 END END"
 
 
 def _joined(text: MergeText, values: Sequence[str]) -> str:
