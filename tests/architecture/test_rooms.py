@@ -1,6 +1,7 @@
 """Every service has the same rooms under the same names, and nobody reaches into another's."""
 
 import ast
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -29,6 +30,7 @@ def files_of(service: Path) -> list[Path]:
     return sorted((service / "muster" / name_of(service)).rglob("*.py"))
 
 
+@cache
 def imports(path: Path) -> set[str]:
     tree = ast.parse(path.read_text(encoding="utf-8"))
     found = {alias.name for node in ast.walk(tree) if isinstance(node, ast.Import) for alias in node.names}

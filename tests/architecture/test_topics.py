@@ -1,7 +1,7 @@
 """The registry of topics and the code agree, both ways: who says what, who hears what."""
 
 import ast
-from collections.abc import Iterator
+from functools import cache
 from importlib import import_module
 from pathlib import Path
 
@@ -15,9 +15,10 @@ CARRIED = {"dispatch": {"BulkRecipientsAttached"}, "reply": {"BulkRecipientsAtta
 """Built by who does not say it: both keep a chunk as the compressed bytes of this message."""
 
 
-def trees(service: str) -> Iterator[ast.Module]:
-    for path in sorted((ROOT / "services" / f"{service}-svc" / "muster" / service).rglob("*.py")):
-        yield ast.parse(path.read_text(encoding="utf-8"))
+@cache
+def trees(service: str) -> tuple[ast.Module, ...]:
+    folder = ROOT / "services" / f"{service}-svc" / "muster" / service
+    return tuple(ast.parse(path.read_text(encoding="utf-8")) for path in sorted(folder.rglob("*.py")))
 
 
 def subscriptions(service: str) -> list[str]:
@@ -40,6 +41,7 @@ def heard(service: str) -> list[str]:
     return subscriptions(service)
 
 
+@cache
 def handled(service: str) -> set[str]:
     """The event types that are keys of a dictionary: the tables of handlers."""
     keys = (
@@ -48,6 +50,7 @@ def handled(service: str) -> set[str]:
     return {str(key.value) for key in keys if isinstance(key, ast.Constant)} & set(TYPES)
 
 
+@cache
 def built(service: str) -> set[str]:
     """The event types whose messages the service makes."""
     calls = (node.func for tree in trees(service) for node in ast.walk(tree) if isinstance(node, ast.Call))
@@ -57,6 +60,7 @@ def built(service: str) -> set[str]:
     return names & set(TYPES)
 
 
+@cache
 def records_acts(service: str) -> bool:
     return any(
         ast.unparse(node.func) == "audit.record"
