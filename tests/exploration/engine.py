@@ -4,6 +4,7 @@ A world is made of the real cores. It says where it starts, which steps lead on,
 states are ends. Breadth first, so that the path to the first broken state found is a shortest one.
 """
 
+import gc
 import time
 from array import array
 from collections.abc import Hashable, Iterable, Mapping, Sequence
@@ -183,4 +184,11 @@ class Exploration:
 
 def explore(world: World, states_max: int) -> Explored:
     """Explore a world; TooLarge instead of stopping short."""
-    return Exploration(world, states_max).run()
+    # No state is ever garbage: who collects looks at millions of them again and again for nothing.
+    collects = gc.isenabled()
+    gc.disable()
+    try:
+        return Exploration(world, states_max).run()
+    finally:
+        if collects:
+            gc.enable()

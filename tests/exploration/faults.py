@@ -237,7 +237,7 @@ FAULTS: Final = (
         f"{_DISPATCH}.slots:settle",
         (("slots.replace(bytes((Slot.UNKNOWN,)), bytes((Slot.CHARGED if charge else Slot.RELEASED,)))", "slots"),),
         law="bounded",
-        world="send",
+        world="chunk",
         seed=2,
     ),
     Fault(

@@ -17,6 +17,9 @@ from exploration.worlds import SMALL, STATES_MAX, TESTED
 from muster.dispatch.domain import slots
 from muster.laws.result import LAWS
 
+# Nothing here is about how long it takes, and what else runs may have most of the machine.
+pytestmark = pytest.mark.timeout(3_600)
+
 
 @pytest.mark.parametrize("group", TESTED)
 def test_every_law_holds_in_every_state_of_every_world_and_an_end_can_be_reached_from_each(group: str) -> None:
@@ -38,7 +41,8 @@ def test_a_deliberate_fault_is_found(fault: Fault) -> None:
 
 
 def test_the_worlds_that_faults_are_looked_for_in_are_sound_without_them() -> None:
-    small = [explore(SMALL[name](), STATES_MAX) for name in ("wallet", "sender", "report")]
+    # The wallet's and the report's are among those that are explored anyway.
+    small = [explore(SMALL[name](), STATES_MAX) for name in ("chunk", "sender")]
     assert [result.lines() for result in small if result.problem] == []
 
 
