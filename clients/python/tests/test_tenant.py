@@ -72,7 +72,7 @@ def test_an_operator_makes_a_business_and_the_key_of_its_admin(asked: Any, capsy
 
 
 def test_only_what_is_named_is_changed(asked: Any) -> None:
-    days = ("--closed", "2026-12-24, 2026-12-31", "--holidays", "none")
+    days = ("--closed", "2026-12-24, 2026-12-31", "--holidays", "none", "--parts-max", "3")
     assert run("tenant", "set", "--quiet", "20:00-09:00", "--customary", *days) == 0
     assert run("tenant", "set", "--quiet", "none", "--no-replies", "--tenant", "a/b", "--countries", "*") == 0
     max_ = ("--countries-max", "AU,NZ")
@@ -81,7 +81,7 @@ def test_only_what_is_named_is_changed(asked: Any) -> None:
         "operator False",
         ("PATCH", "/v1/tenant", {
             "quiet_hours": {"from": "20:00", "to": "09:00"}, "customary_hours": True, "holidays": [],
-            "closed_days": ["2026-12-24", "2026-12-31"],
+            "closed_days": ["2026-12-24", "2026-12-31"], "parts_max": 3,
         }),
         "operator True",
         ("PATCH", "/v1/tenants/a%2Fb", {"quiet_hours": None, "allow_sms_replies": False, "countries": ["*"]}),

@@ -16,6 +16,7 @@ from muster.customer.handlers import facts
 from muster.events import NIL_TENANT
 from muster.events.v1 import platform_pb2
 from muster.events.v1.platform_pb2 import SenderChanged
+from muster.events.v1.tenants_pb2 import TenantChanged
 from muster.kit import clock
 
 TARIFF = Tariff({"AU": 1, "*": 3}, [Route("main", (), 8), Route("nz", ("NZ",), 16), Route("wide", (), 16, ("Wide",))])
@@ -230,6 +231,24 @@ async def test_a_quote_advises_and_a_quote_of_what_it_advises_comes_to_what_was_
     [accent] = plainly["advice"]["costly"]
     assert accent["message"].startswith("ô in first_name makes 1 person cost")
     assert plainly["credits"] - accent["credits"] == told["no_accents"]["credits"]
+
+
+async def test_a_message_of_more_parts_than_the_business_allows_itself_is_refused_with_both_figures(salon: Any) -> None:
+    await salon.load("Zoë,Jones,0412010001,yes\n")
+    settings = {"name": "Salon", "country": "AU", "time_zone": "UTC", "sender": "+61400000000", "countries": ["*"]}
+    said = TenantChanged(tenant_id=str(salon.tenant_id), version=2, parts_max=2, **settings)
+    await salon.hear(facts.on_tenant_changed, said)
+
+    asked = {"text": FILLER[:307], "audience": {"all": True}}
+    for answer in (
+        await salon.ask("POST", "/v1/quotes", asked),
+        await salon.ask("POST", "/v1/messages", {"to": "0412010001", "text": FILLER[:307]}),
+    ):
+        [error] = answer.json()["errors"]
+        assert (answer.status_code, error["field"], error["code"]) == (422, "text", "too_many_parts")
+        assert "3 parts" in error["message"]
+        assert "limit to 2" in error["message"]
+    assert (await salon.quote(FILLER[:306]))["parts"] == 2
 
 
 def test_what_a_translation_is_written_in_is_not_laid_at_the_door_of_its_readers_names() -> None:

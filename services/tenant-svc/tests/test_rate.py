@@ -38,3 +38,19 @@ async def test_what_is_no_rate_is_named_and_changes_nothing(
 
     assert (answer.status_code, answer.json()["errors"][0]["field"]) == (422, "parts_per_second")
     assert (await service.call(operator, "GET", path)).json()["version"] == 1
+
+
+async def test_a_business_sets_itself_a_limit_of_parts_and_says_it(service: Any, business: Any) -> None:
+    before = (await service.call(business.token, "GET", "/v1/tenant")).json()
+    answer = await service.call(business.token, "PATCH", "/v1/tenant", json={"parts_max": 3})
+
+    assert (before["parts_max"], answer.json()["parts_max"]) == (255, 3)
+    async with service.db.worker() as tx:
+        assert [fact.message.parts_max for fact in await facts(tx, "TenantChanged")][-1] == 3
+
+
+@pytest.mark.parametrize("parts", [0, 256, "3"])
+async def test_what_is_no_limit_of_parts_is_named(service: Any, business: Any, parts: Any) -> None:
+    answer = await service.call(business.token, "PATCH", "/v1/tenant", json={"parts_max": parts})
+
+    assert (answer.status_code, answer.json()["errors"][0]["field"]) == (422, "parts_max")

@@ -9,7 +9,7 @@ from functools import cache
 from uuid import UUID
 from zoneinfo import available_timezones
 
-from muster.text import is_region
+from muster.text import PARTS_MAX, is_region
 from muster.text.merge import clean_value
 
 NAME_CHARS_MAX = 200
@@ -62,7 +62,7 @@ class Settings:
     choose among besides its own. `customary_hours`: its marketing also keeps to what is usual in a recipient's country
     where no law asks for it. `holidays`: public holidays of a country (AU) or a part of one (AU-NSW) on which it sends
     no marketing, and `closed_days` others. `parts_per_second`: what the operator lets it send, over all carriers; 0 for
-    no limit.
+    no limit. `parts_max`: of how many parts a message of its may be.
     """
 
     name: str
@@ -85,6 +85,7 @@ class Settings:
     holidays: tuple[str, ...] = ()
     closed_days: tuple[date, ...] = ()
     parts_per_second: int = 0
+    parts_max: int = PARTS_MAX
 
 
 @dataclass(frozen=True, slots=True)

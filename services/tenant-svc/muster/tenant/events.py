@@ -55,6 +55,7 @@ def changed(tenant: Tenant) -> Fact:
         holidays=settings.holidays,
         closed_days=[day.isoformat() for day in settings.closed_days],
         parts_per_second=settings.parts_per_second,
+        parts_max=settings.parts_max,
     )
     return Fact(message, key=key_of_tenant(tenant.tenant_id), subject=f"tenant/{tenant.tenant_id}")
 

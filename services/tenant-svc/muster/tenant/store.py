@@ -14,13 +14,13 @@ from muster.tenant.domain import Act, ApiKey, Credential, FailedRule, Member, Se
 _SETTINGS = (
     "name, country, time_zone, sender, allow_sms_replies, reception_email, quiet_from_minute, quiet_to_minute, "
     "unknown_rule, at_least_once, closed, failed_rule, parent_id, suspended, "
-    "countries, countries_max, customary_hours, holidays, closed_days, parts_per_second"
+    "countries, countries_max, customary_hours, holidays, closed_days, parts_per_second, parts_max"
 )
 _TENANT = f"tenant_id, version, {_SETTINGS}, created_at, updated_at"
 
 _ADD_TENANT = f"""
 INSERT INTO tenant (tenant_id, {_SETTINGS})
-VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22)
 RETURNING {_TENANT}
 """
 
@@ -53,7 +53,7 @@ UPDATE tenant SET version = version + 1, updated_at = kit_now(), name = $2, coun
     allow_sms_replies = $6, reception_email = $7, quiet_from_minute = $8, quiet_to_minute = $9, unknown_rule = $10,
     at_least_once = $11, closed = $12, failed_rule = $13, parent_id = $14, suspended = $15,
     countries = $16, countries_max = $17, customary_hours = $18, holidays = $19, closed_days = $20,
-    parts_per_second = $21
+    parts_per_second = $21, parts_max = $22
 WHERE tenant_id = $1
 RETURNING {_TENANT}
 """

@@ -80,6 +80,7 @@ def set_tenant(
         bool | None,
         typer.Option("--at-least-once/--at-most-once", help="send again what is unknown, where it is no marketing"),
     ] = None,
+    parts_max: Annotated[int | None, typer.Option(help="of how many parts a message may be, from 1 to 255")] = None,
     parts_per_second: Annotated[
         int | None, typer.Option(help="as the operator: parts that are sent for it a second at most, 0 for no limit")
     ] = None,
@@ -104,6 +105,7 @@ def set_tenant(
         "unknown_rule": unknown,
         "failed_rule": failed,
         "at_least_once": at_least_once,
+        "parts_max": parts_max,
         "parts_per_second": parts_per_second,
     }
     changes = {field: value for field, value in given.items() if value is not None}

@@ -99,6 +99,14 @@ def _count(counts: dict[str, int], key: str, recipients: int) -> None:
     counts[key] = counts.get(key, 0) + recipients
 
 
+def too_many_parts(parts: int, parts_max: int) -> Refusal | None:
+    """Why a message of so many parts is none of a business that has set itself a limit."""
+    if parts <= parts_max:
+        return None
+    message = f"The longest message has {parts} parts; this business has set its limit to {parts_max}."
+    return Refusal("text", "too_many_parts", message, {"parts": parts, "limit": parts_max})
+
+
 def price(renderer: Renderer, classes: Iterable[ValueClass], tariff: Tariff) -> Price | Refusal:
     """The exact sum over all recipients, or why the text of some of them cannot be sent."""
     total = Price()

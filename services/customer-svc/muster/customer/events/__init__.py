@@ -29,6 +29,7 @@ from muster.events.v1.suspensions_pb2 import SuspensionChanged
 from muster.events.v1.tenants_pb2 import TenantChanged
 from muster.kit.consumer import Poison
 from muster.kit.outbox import Fact, Lane
+from muster.text import PARTS_MAX
 
 _STANDING: Final = {
     platform_pb2.SENDER_STANDING_ACTIVE: Standing.ACTIVE,
@@ -239,6 +240,7 @@ def tenant_of(message: TenantChanged) -> Tenant:
         message.customary_hours,
         tuple(message.holidays),
         tuple(map(_day_of, message.closed_days)),
+        parts_max=message.parts_max or PARTS_MAX,
     )
 
 

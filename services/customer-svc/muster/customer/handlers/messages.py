@@ -10,7 +10,7 @@ from muster.customer.domain.customers import Mobile, NumberReader
 from muster.customer.domain.hours import Hours
 from muster.customer.domain.limits import NO_LIMITS, Limits, Over, why
 from muster.customer.domain.messages import Sendable, Together, group
-from muster.customer.domain.pricing import Verbatim
+from muster.customer.domain.pricing import Verbatim, too_many_parts
 from muster.customer.domain.refusal import Refusal
 from muster.customer.domain.senders import Sender, looked_up, refusal, warnings
 from muster.customer.domain.sends import SEND_BY_DEFAULT, judge_send_by
@@ -241,11 +241,14 @@ def _sendable(place: int, one: _Named, tariff: Tariff, texts: Verbatim, *, suppr
         return not_allowed(ask.to_field, one.mobile.country)
     try:
         destination = tariff.of(one.sender.sender).destination(one.mobile.country)
-        texts.render(ask.text, destination.reference_bits)
+        parts = texts.render(ask.text, destination.reference_bits).parts
     except KeyError:
         return not_textable(ask.to_field, one.mobile.country)
     except TextRefused as refused:
         return Refusal("text", refused.code, str(refused))
+    longer = too_many_parts(parts, one.tenant.parts_max)
+    if longer is not None:
+        return longer
     allowed = _allowed(one) if ask.marketing else ()
     if allowed is None:
         return Refusal("send_by", "outside_hours", "this recipient may not be texted at any hour before that")

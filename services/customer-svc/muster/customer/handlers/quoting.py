@@ -10,7 +10,7 @@ from muster.customer.domain.audience import ORDER, Audience, Reason, left_out_by
 from muster.customer.domain.hours import Hours, LocalTime, summary
 from muster.customer.domain.limits import NO_LIMITS, Limits, day_over
 from muster.customer.domain.merge_text import MergeText
-from muster.customer.domain.pricing import Price, Renderer, price
+from muster.customer.domain.pricing import Price, Renderer, price, too_many_parts
 from muster.customer.domain.refusal import Refusal
 from muster.customer.domain.senders import Sender, warnings
 from muster.customer.domain.tariff import Tariff
@@ -73,6 +73,9 @@ async def quote_now(tx: Tx, tenant: Tenant, asked: Asked, valid: timedelta) -> Q
         return total
     if not total.recipients:
         return _nobody(counted, asked, 0 if counted.customers else await _archived(tx, tenant, asked, rules))
+    longer = too_many_parts(max(map(int, total.by_parts)), tenant.parts_max)
+    if longer is not None:
+        return longer
     details = _details(asked.text, counted, total) | {"hours": waiting}
     details["warnings"] = warnings(asked.sender, total.by_country)
     details["warnings"] += [one.warning for one in unknown]

@@ -11,6 +11,7 @@ from muster.customer.domain.senders import Registration, Sender, Standing, looke
 from muster.customer.domain.tariff import Route, Tariff
 from muster.events import NIL_TENANT, is_sandbox
 from muster.kit.pg import Record, Tx
+from muster.text import PARTS_MAX
 from muster.text.segments import ReferenceBits
 
 ALL_COUNTRIES: Final = "*"
@@ -21,7 +22,8 @@ LIMITS: Final = ("range_hourly", "prefix_hourly", "plan_range", "daily")
 class Tenant:
     """A tenant's settings as last heard. country: ISO 3166 alpha-2; sender: E.164 or a name; countries: those it sends
     to, "*" for all, none said for its own alone. sender_standing and what follows: of its sender, None before it was
-    heard of. clean_since: since when nothing bad was heard of it. set_limits: by an operator, as LIMITS names them."""
+    heard of. clean_since: since when nothing bad was heard of it. set_limits: by an operator, as LIMITS names them.
+    parts_max: of how many parts a message of its may be."""
 
     tenant_id: UUID
     version: int
@@ -41,6 +43,7 @@ class Tenant:
     sender_reason: str | None = None
     clean_since: datetime = datetime(2000, 1, 1, tzinfo=UTC)
     set_limits: Sequence[int | None] = ()
+    parts_max: int = PARTS_MAX
 
     @property
     def own_sender(self) -> Sender | None:
@@ -74,11 +77,11 @@ class Tenant:
 
 _SAVE_TENANT = """
 INSERT INTO tenant (tenant_id, version, name, country, time_zone, sender, closed, quiet_from_minute, quiet_to_minute,
-    countries, customary_hours, holidays, closed_days)
-VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)
+    countries, customary_hours, holidays, closed_days, parts_max)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)
 ON CONFLICT (tenant_id) DO UPDATE SET version = $2, name = $3, country = $4, time_zone = $5, sender = $6, closed = $7,
     quiet_from_minute = $8, quiet_to_minute = $9, countries = $10, customary_hours = $11, holidays = $12,
-    closed_days = $13
+    closed_days = $13, parts_max = $14
 WHERE tenant.version < $2
 """
 
@@ -101,13 +104,15 @@ async def save_tenant(tx: Tx, tenant: Tenant) -> None:
             tenant.customary_hours,
             list(tenant.holidays),
             list(tenant.closed_days),
+            tenant.parts_max,
         ),
     )
 
 
 _TENANT = """
 SELECT t.tenant_id, t.version, t.name, t.country, t.time_zone, t.sender, t.closed, t.quiet_from_minute,
-    t.quiet_to_minute, t.countries, t.customary_hours, t.holidays, t.closed_days, s.standing AS sender_standing,
+    t.quiet_to_minute, t.countries, t.customary_hours, t.holidays, t.closed_days, t.parts_max,
+    s.standing AS sender_standing,
     s.registration AS sender_registration, s.reason AS sender_reason,
     t.clean_since, ARRAY[l.range_hourly, l.prefix_hourly, l.plan_range, l.daily] AS set_limits
 FROM tenant t LEFT JOIN sender s ON s.owner_id = t.tenant_id AND s.sender = ltrim(t.sender, '+')

@@ -23,6 +23,7 @@ from muster.kit.problems import not_found
 from muster.tenant import domain, events, store
 from muster.tenant.api.wrong import refuse
 from muster.tenant.domain import FailedRule, Settings, Tenant, UnknownRule, Wrong
+from muster.text import PARTS_MAX
 
 router = APIRouter(prefix="/v1")
 
@@ -86,6 +87,8 @@ _CUSTOMARY = "marketing also keeps to the hours that are usual in a recipient's 
 _HOLIDAYS = "no marketing on the public holidays of these countries (AU) or parts of them (AU-NSW), by its own clock"
 _CLOSED_DAYS = "no marketing on these days either, by its own clock"
 PartsPerSecond = Annotated[Int, Field(ge=0, le=domain.PARTS_PER_SECOND_MAX)]
+PartsMax = Annotated[Int, Field(ge=1, le=PARTS_MAX)]
+_PARTS_MAX = "of how many parts a message may be: a longer one is refused when it is quoted or asked for"
 _PARTS_PER_SECOND = "by the operator: parts that are sent for it a second at most, over all carriers; 0 for no limit"
 
 
@@ -107,6 +110,7 @@ class TenantIn(Model):
     customary_hours: Flag = Field(default=False, description=_CUSTOMARY)
     holidays: Holidays = Field(default=[], description=_HOLIDAYS)
     closed_days: ClosedDays = Field(default=[], description=_CLOSED_DAYS)
+    parts_max: PartsMax = Field(default=PARTS_MAX, description=_PARTS_MAX)
     parts_per_second: PartsPerSecond = Field(default=0, description=_PARTS_PER_SECOND)
     sandbox: Flag = Field(default=False, description=_SANDBOX)
 
@@ -128,6 +132,7 @@ class SettingsChange(Model):
     customary_hours: Flag = Field(default=False, description=_CUSTOMARY)
     holidays: Holidays = Field(default=[], description=_HOLIDAYS)
     closed_days: ClosedDays = Field(default=[], description=_CLOSED_DAYS)
+    parts_max: PartsMax = Field(default=PARTS_MAX, description=_PARTS_MAX)
 
 
 class TenantChange(SettingsChange):
@@ -161,6 +166,7 @@ class TenantOut(Model):
     holidays: list[str] = Field(description=_HOLIDAYS)
     closed_days: list[date] = Field(description=_CLOSED_DAYS)
     parts_per_second: int = Field(description=_PARTS_PER_SECOND)
+    parts_max: int = Field(description=_PARTS_MAX)
     closed: bool
     sandbox: bool = Field(description=_SANDBOX)
     suspended: bool = Field(description="by an operator, at /v1/ops/dispatch/tenants/{tenant_id}/suspend")
@@ -337,6 +343,7 @@ def _out(tenant: Tenant) -> TenantOut:
         holidays=list(settings.holidays),
         closed_days=list(settings.closed_days),
         parts_per_second=settings.parts_per_second,
+        parts_max=settings.parts_max,
         closed=settings.closed,
         sandbox=is_sandbox(tenant.tenant_id),
         suspended=settings.suspended,
