@@ -164,15 +164,15 @@ class Connection:
         """As asyncpg's."""
         self.lose()
 
-    async def fetch(self, query: str, *args: Any) -> Any:
+    async def fetch(self, query: str, *args: Any, timeout: float | None = None) -> Any:
         """As asyncpg's."""
         return await self._do("fetch", query, args)
 
-    async def fetchrow(self, query: str, *args: Any) -> Any:
+    async def fetchrow(self, query: str, *args: Any, timeout: float | None = None) -> Any:
         """As asyncpg's."""
         return await self._do("fetchrow", query, args)
 
-    async def fetchval(self, query: str, *args: Any) -> Any:
+    async def fetchval(self, query: str, *args: Any, timeout: float | None = None) -> Any:
         """As asyncpg's."""
         return await self._do("fetchval", query, args)
 
@@ -180,11 +180,13 @@ class Connection:
         """As asyncpg's."""
         return await self._do("execute", query, args)
 
-    async def executemany(self, query: str, args: Any) -> Any:
+    async def executemany(self, query: str, args: Any, *, timeout: float | None = None) -> Any:
         """As asyncpg's."""
         return await self._do("executemany", query, (list(args),))
 
-    async def copy_records_to_table(self, table: str, *, records: Any, columns: Sequence[str] | None = None) -> Any:
+    async def copy_records_to_table(
+        self, table: str, *, records: Any, columns: Sequence[str] | None = None, timeout: float | None = None
+    ) -> Any:
         """As asyncpg's."""
         backend = await self._before(f"COPY {table}")
         self._begin(backend)
@@ -193,7 +195,9 @@ class Connection:
         await self._after(f"COPY {table}", answer)
         return answer
 
-    async def copy_to_table(self, table: str, *, source: Any, columns: Sequence[str] | None = None) -> Any:
+    async def copy_to_table(
+        self, table: str, *, source: Any, columns: Sequence[str] | None = None, timeout: float | None = None
+    ) -> Any:
         """As asyncpg's."""
         backend = await self._before(f"COPY {table}")
         self._begin(backend)

@@ -74,6 +74,10 @@ _FIRST_TYPE_OF_USERS: Final = 16_384
 _types: dict[int, list[Any]] = {}
 
 
+# How much longer than the server may take an answer is waited for, so that it is the server who ends a statement.
+_ANSWER_S: Final = 5.0
+
+
 class _Looked(NamedTuple):
     """The statement that asked for types: by its name the driver knows whether it took an anonymous one's place."""
 
@@ -120,31 +124,39 @@ class _Pieces:
 class Tx:
     """A transaction that is open. It cannot be committed or rolled back from here: that is done at its edge."""
 
-    __slots__ = ("_connection", "_savepoints")
+    __slots__ = ("_connection", "_savepoints", "_timeout_s")
 
     def __init__(self, connection: "asyncpg.Connection[Record]") -> None:
         self._connection = connection
         self._savepoints = itertools.count(1)
+        self._timeout_s: float | None = None
+
+    async def allow_statements(self, timeout_ms: int) -> None:
+        """Let each further statement of this transaction take so long, and wait for its answer, instead of the time
+        that the pool gives."""
+        await self._connection.execute(f"SET LOCAL statement_timeout = {int(timeout_ms)}")
+        self._timeout_s = timeout_ms / 1000 + _ANSWER_S
 
     async def fetch(self, query: str, *args: object) -> list[Record]:
         """All rows."""
-        return await self._connection.fetch(query, *args)
+        return await self._connection.fetch(query, *args, timeout=self._timeout_s)
 
     async def fetchrow(self, query: str, *args: object) -> Record | None:
         """The first row, or None."""
-        return await self._connection.fetchrow(query, *args)
+        return await self._connection.fetchrow(query, *args, timeout=self._timeout_s)
 
     async def fetchval(self, query: str, *args: object) -> Any:
         """The first column of the first row, or None."""
-        return await self._connection.fetchval(query, *args)
+        return await self._connection.fetchval(query, *args, timeout=self._timeout_s)
 
     async def execute(self, query: str, *args: object) -> str:
         """Run a statement; the command tag, such as `UPDATE 3`."""
-        return await self._connection.execute(query, *args)
+        return await self._connection.execute(query, *args, timeout=self._timeout_s)
 
     async def executemany(self, query: str, args: Iterable[Sequence[object]]) -> None:
         """Run a statement once for each row of arguments."""
-        await self._connection.executemany(query, args)  # allow ordered-locks: the caller sorts
+        timeout_s = self._timeout_s
+        await self._connection.executemany(query, args, timeout=timeout_s)  # allow ordered-locks: the caller sorts
 
     async def copy_records_to_table(
         self, table: str, *, records: Iterable[Sequence[object]], columns: Sequence[str] | None = None
@@ -152,11 +164,13 @@ class Tx:
         """COPY rows into a table. PostgreSQL refuses this on tables with row-level security: there, COPY into a
         temporary table and INSERT ... SELECT, or INSERT ... SELECT unnest.
         """
-        return await self._connection.copy_records_to_table(table, records=records, columns=columns)
+        timeout_s = self._timeout_s
+        return await self._connection.copy_records_to_table(table, records=records, columns=columns, timeout=timeout_s)
 
     async def copy_text_to_table(self, table: str, rows: bytes, *, columns: Sequence[str]) -> str:
         """COPY rows that are in its text format already; see `copy_records_to_table`."""
-        return await self._connection.copy_to_table(table, source=_Pieces(rows), columns=columns)
+        source, timeout_s = _Pieces(rows), self._timeout_s
+        return await self._connection.copy_to_table(table, source=source, columns=columns, timeout=timeout_s)
 
     @asynccontextmanager
     async def savepoint(self) -> AsyncIterator[None]:
@@ -230,7 +244,7 @@ class Database:
                 min_size=0,
                 max_size=size_max,
                 max_inactive_connection_lifetime=60,
-                command_timeout=statement_timeout_ms / 1000 + 5,
+                command_timeout=statement_timeout_ms / 1000 + _ANSWER_S,
                 timeout=5,
                 server_settings=settings,
                 connection_class=_Connection,

@@ -201,6 +201,17 @@ async def test_a_transaction_that_takes_too_long_is_ended_by_the_database_and_ca
     await hasty.close()
 
 
+async def test_a_statement_that_is_allowed_to_takes_longer_than_others_may_on_both_sides(
+    service_database: ServiceDatabases, migrations: object, db: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pg, "_ANSWER_S", 0.1)
+    hasty = await Database.connect(*service_database.dsns(db, "notes"), app_pool_max=1, statement_timeout_ms=100)
+    async with hasty.request(ANNA) as tx:
+        await tx.allow_statements(60_000)
+        assert await tx.fetchval("SELECT 1 FROM pg_sleep(0.5)") == 1
+    await hasty.close()
+
+
 async def test_the_tenant_is_asked_once_for_each_statement_and_not_for_each_row(db: Database) -> None:
     """A policy without its subquery made a scan of 200,000 rows six times as slow."""
     async with db.request(ANNA) as tx:

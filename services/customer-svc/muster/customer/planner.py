@@ -178,7 +178,7 @@ class Planner:
         if marketing or quote.local is not None:
             kept = Hours(tenant.business, now, int(bulk["send_by"].timestamp()), marketing, quote.local)
             hours = await hours_of_customers(tx, plan.tenant_id, kept)
-        await tx.execute(f"SET LOCAL statement_timeout = {int(self._limits.freeze_timeout_ms)}")
+        await tx.allow_statements(self._limits.freeze_timeout_ms)
         asked, text = quote.audience, await _text_of(tx, plan.tenant_id, quote)
         if asked.again is not None:
             reach = quote.tariff.reach

@@ -116,7 +116,7 @@ class Scheduler:
         return await self._start(tenant_id, schedule_id, _fail)
 
     async def _decide(self, tx: Tx, tenant_id: UUID, schedule: Schedule, now: datetime) -> Started | None:
-        await tx.execute(f"SET LOCAL statement_timeout = {int(self._limits.start_timeout_ms)}")
+        await tx.allow_statements(self._limits.start_timeout_ms)
         return await scheduling.start(tx, tenant_id, schedule, self._key, now, self._guard)
 
     async def _start(self, tenant_id: UUID, schedule_id: UUID, decide: Decide) -> bool:
