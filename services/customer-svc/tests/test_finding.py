@@ -280,3 +280,37 @@ async def test_a_field_of_an_import_can_be_named_in_a_query(salon: Any) -> None:
     await salon.load("Ana,0412000001,yes,Rex\n", "first name,mobile,allow bulk sms,Pet's name")
     page = (await salon.ask("GET", "/v1/customers?query=pets name is rex")).json()
     assert [one["first_name"] for one in page["items"]] == ["Ana"]
+
+
+class Explained:
+    """A transaction that keeps how PostgreSQL goes about each query."""
+
+    def __init__(self, tx: Any) -> None:
+        self.tx = tx
+        self.plans: list[str] = []
+
+    async def execute(self, sql: str) -> None:
+        await self.tx.execute(sql)
+
+    def __getattr__(self, name: str) -> Any:
+        async def ask(sql: str, *arguments: Any) -> Any:
+            self.plans.append("\n".join(row[0] for row in await self.tx.fetch(f"EXPLAIN {sql}", *arguments)))
+            return await getattr(self.tx, name)(sql, *arguments)
+
+        return ask
+
+
+@pytest.mark.parametrize("candidates", [2_000, -1])
+async def test_no_table_is_read_as_a_whole_for_some_customers(
+    people: Any, subtests: Any, monkeypatch: pytest.MonkeyPatch, candidates: int
+) -> None:
+    monkeypatch.setattr(finding, "CANDIDATES_MAX", candidates)
+    for query in ("a", "country is AU", "opted out is yes", "opted out is no", "list is blank", "number is blank"):
+        with subtests.test(query=query):
+            asked = await search(people, query)
+            async with people.db.request(people.tenant_id) as tx:
+                explained: Any = Explained(tx)
+                await finding.find(explained, asked, 0, 50)
+                await finding.count(explained, asked)
+            assert explained.plans
+            assert not [plan for plan in explained.plans if "Seq Scan" in plan or "Semi Join" in plan]

@@ -102,8 +102,19 @@ async def _among(tx: Tx, search: Search, after: int, candidates: Sequence[int]) 
     return [row["customer_id"] for row in rows]
 
 
+# Of a business whose customers were imported a minute ago nothing is known: the planner expects a few, gathers and
+# sorts what turns out to be all of them, and does so for each of the ranges below. Of a word that many have it expects
+# to meet enough soon, wherever it begins to read, which may be a long way from this business. And to start processes
+# takes longer than what they would help with.
+_ALONG_THE_KEY: Final = """
+SET LOCAL enable_seqscan = off; SET LOCAL enable_bitmapscan = off; SET LOCAL enable_sort = off;
+SET LOCAL max_parallel_workers_per_gather = 0
+"""
+
+
 async def _candidates(tx: Tx, search: Search) -> list[int] | None:
     """All who may fit by the words and numbers of a query, if they are few; None where they are many."""
+    await tx.execute(_ALONG_THE_KEY)
     few: set[int] | None = None
     for probe in probes_of(search.node)[:_PROBES_MAX]:
         rows = await tx.fetch(probe.text, search.tenant_id, *probe.arguments, CANDIDATES_MAX + 1)
@@ -112,14 +123,6 @@ async def _candidates(tx: Tx, search: Search) -> list[int] | None:
             few = ids if few is None else few & ids
     return None if few is None else sorted(few)
 
-
-# Of a business whose customers were imported a minute ago nothing is known: the planner expects a few, gathers and
-# sorts what turns out to be all of them, and does so for each of the ranges below. What few have was looked up before.
-# And to start processes takes longer than what they would help with.
-_ALONG_THE_KEY: Final = """
-SET LOCAL enable_seqscan = off; SET LOCAL enable_bitmapscan = off; SET LOCAL enable_sort = off;
-SET LOCAL max_parallel_workers_per_gather = 0
-"""
 
 _BOUND: Final = """
 SELECT max(customer_id) AS high, count(*) AS rows FROM (
@@ -144,7 +147,6 @@ class _Windows:
     async def after(self, tx: Tx, place: int) -> AsyncIterator[tuple[int, int | None]]:
         """(low, high] one after the other; at last (place, None) where there is nobody beyond. It ends without that
         where the time is over."""
-        await tx.execute(_ALONG_THE_KEY)
         ends = self._began + self._search.budget_ms / 1000
         size = _WINDOW_FIRST
         while size >= _WINDOW_MIN:

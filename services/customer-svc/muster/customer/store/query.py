@@ -107,13 +107,21 @@ class _Compiler:
             return f"NOT EXISTS ({on.format(what='')} AND f.customer_id = c.customer_id)"
         on += f" AND f.list_id = ({_LIST_ID.format(name=self._value(asked.value, 'text'))})"
         if self._each:
-            # OFFSET 0 keeps it from being made a join, for which all of a long list would be read.
-            return f"EXISTS ({on.format(what='')} AND f.customer_id = c.customer_id OFFSET 0)"
+            return f"EXISTS ({on.format(what='')} AND f.customer_id = c.customer_id{self._kept_apart})"
         return f"c.customer_id IN ({on.format(what='f.customer_id')})"
+
+    @property
+    def _kept_apart(self) -> str:
+        """Where few rows are judged, keeps a query of its own from being made a join, for which all of a long list, or
+        all numbers of the business, would be read."""
+        return " OFFSET 0" if self._each else ""
 
     def _choice(self, key: str, value: str) -> str:
         if key == "consent":
             return _CONSENT.format(kind=self._value(value, "text"))
+        if key == "opted_out":
+            opted_out = _OPTED_OUT_EACH if self._each else _OPTED_OUT
+            return opted_out if value == "yes" else f"NOT {opted_out}"
         return _CHOICES[key, value]
 
     def _phone(self, asked: Condition) -> str:
@@ -128,7 +136,7 @@ class _Compiler:
         compared = {Op.CONTAINS: f"strpos(f.country, {value}) > 0", Op.STARTS: f"f.country ^@ {value}"}
         return (
             "EXISTS (SELECT FROM customer_number f WHERE f.tenant_id = $1 AND f.customer_id = c.customer_id"
-            f" AND {compared.get(asked.op, f'f.country = {value}')})"
+            f" AND {compared.get(asked.op, f'f.country = {value}')}{self._kept_apart})"
         )
 
     def _moment(self, column: str, asked: Condition) -> str:
@@ -185,6 +193,11 @@ _OPTED_OUT: Final = (
     "c.customer_id IN (SELECT n.customer_id FROM suppression s JOIN customer_number n USING (tenant_id, number_hash)"
     " WHERE s.tenant_id = $1 AND s.suppressed)"
 )
+# Most businesses have nobody who opted out when they begin, which is asked once.
+_OPTED_OUT_EACH: Final = """((SELECT EXISTS (SELECT FROM suppression s WHERE s.tenant_id = $1 AND s.suppressed))
+    AND EXISTS (SELECT FROM customer_number n WHERE n.tenant_id = $1 AND n.customer_id = c.customer_id AND EXISTS (
+        SELECT FROM suppression s WHERE s.tenant_id = $1 AND s.number_hash = n.number_hash AND s.suppressed OFFSET 0)
+    OFFSET 0))"""
 # A word on a number goes before the one on all of a customer's (domain/consent.py): who has such words fits by any of
 # their numbers. Few do, mostly nobody, which is asked once.
 _CONSENT: Final = """CASE WHEN (SELECT EXISTS (SELECT FROM number_consent w WHERE w.tenant_id = $1)) AND EXISTS (
@@ -198,8 +211,6 @@ _CHOICES: Final = {
     ("allow_bulk_sms", "yes"): "c.allow_bulk_sms IS TRUE",
     ("allow_bulk_sms", "no"): "c.allow_bulk_sms IS FALSE",
     ("allow_bulk_sms", "unknown"): "c.allow_bulk_sms IS NULL",
-    ("opted_out", "yes"): _OPTED_OUT,
-    ("opted_out", "no"): f"NOT {_OPTED_OUT}",
     ("archived", "yes"): "c.archived_at IS NOT NULL",
     ("archived", "no"): "c.archived_at IS NULL",
 }
@@ -258,6 +269,14 @@ _PROBE_LIST: Final = (
 )
 
 
+# The numbers of each suppression, and not the suppressions of each number.
+_PROBE_OPTED_OUT: Final = """
+SELECT f.customer_id FROM suppression s CROSS JOIN LATERAL (
+    SELECT n.customer_id FROM customer_number n WHERE n.tenant_id = $1 AND n.number_hash = s.number_hash OFFSET 0) f
+WHERE s.tenant_id = $1 AND s.suppressed LIMIT $2
+"""
+
+
 def _probe(part: Node) -> Sql | None:
     match part:
         case Word():
@@ -268,6 +287,8 @@ def _probe(part: Node) -> Sql | None:
             return _probe_numbers(_phone_ranges(part))
         case Condition() if part.field.type is Type.LIST and part.op is Op.IS:
             return Sql(_PROBE_LIST, (part.value,))
+        case Condition() if part.field.key == "opted_out" and part.op is Op.IS and part.value == "yes":
+            return Sql(_PROBE_OPTED_OUT, ())
         case _:
             return None
 
