@@ -12,98 +12,17 @@ from uuid import UUID
 
 from muster.customer.domain.audience import EXCLUDED, Audience, Reason
 from muster.customer.domain.fields import Kind
-from muster.customer.domain.merge_text import MergeText
+from muster.customer.domain.merge_text import SEPARATOR, MergeText
 from muster.customer.domain.pricing import ValueClass
 from muster.customer.domain.tariff import Reach
 from muster.customer.store.audience_counts import counts
-from muster.customer.store.audience_rules import FIRST, NO_RULES, RulesSql
+from muster.customer.store.audience_rules import NO_RULES, RulesSql
+from muster.customer.store.audience_sql import CHOSEN, COUNTED, COUNTING, WHOLE_TENANTS, numbers_sql
 from muster.customer.store.hours import AT_ANY_HOUR, HoursSql
 from muster.kit.pg import Tx
 
-# Also the search of the list of customers: $1 is the tenant.
-SEARCH: Final = """(c.first_name || ' ' || c.last_name ILIKE {pattern} OR EXISTS (
-    SELECT FROM customer_number f WHERE f.tenant_id = $1 AND f.customer_id = c.customer_id
-        AND f.number::text LIKE {digits}))"""
-
-_AUDIENCE: Final = """
-    ($6::text IS NULL OR c.tags @> ARRAY[$6])
-    AND ($7::bigint[] IS NULL OR c.customer_id = ANY($7))
-    AND ($8::text IS NULL OR {search})""".format(search=SEARCH.format(pattern="$8", digits="coalesce($9::text, '-')"))
-
-# $1 tenant, $2 marketing, $3 countries that can be reached, $4 named ones that cannot, $5 all others can be reached,
-# $6 tag, $7 ids, $8 search pattern, $9 its digits, $10 names of own fields, $11 snapshot of the quote, $12 its time;
-# the last but what hours and rules add: all countries that the business sends to (NULL: to all).
-_JUDGED: Final = """
-WITH asked AS MATERIALIZED (
-    SELECT c.customer_id, c.allow_bulk_sms IS TRUE AND (NOT $2 OR c.consent IN ('express', 'inferred')) AS allowed,
-        coalesce(c.joined_at > $12::timestamptz - interval '1 hour'
-                 AND NOT pg_visible_in_snapshot(c.joined_xid, $11::text::pg_snapshot), false) AS joined_later,
-        {missing} AS missing, {joined} AS joined, c.time_zone{excluded}
-    FROM customer c{listed}
-    WHERE c.tenant_id = $1 AND c.archived_at IS NULL AND $10::text[] IS NOT NULL AND {audience}{rules}
-), mobile AS (
-    SELECT DISTINCT ON (n.customer_id) n.customer_id, n.number, n.country, n.number_hash, {number_zones} AS zones
-    FROM customer_number n
-    WHERE n.tenant_id = $1 AND (n.country = ANY($3::text[]) OR ($5 AND n.country <> ALL($4::text[])))
-    ORDER BY n.customer_id, n.position
-), foreigner AS (
-    -- With a number of a country that the business does not send to.
-    SELECT DISTINCT n.customer_id FROM customer_number n
-    WHERE n.tenant_id = $1 AND n.country <> ALL({abroad}::text[])
-), opted_out AS (
-    SELECT DISTINCT n.customer_id FROM suppression s JOIN customer_number n USING (tenant_id, number_hash)
-    WHERE s.tenant_id = $1 AND s.suppressed AND (s.scope = 2 OR $2)
-){messaged}, judged AS (
-    SELECT a.customer_id, m.number, m.country, m.number_hash, a.joined, {hours} AS hours{ruling},
-        -- A word on the number itself goes before the one on all of them: domain/consent.py says the same.
-        CASE WHEN a.joined_later THEN 1
-             WHEN NOT CASE WHEN w.kind IN ('express', 'inferred') THEN true WHEN w.kind = 'none' AND $2 THEN false
-                           ELSE a.allowed END THEN 2
-             WHEN m.number IS NULL THEN CASE WHEN f.customer_id IS NULL THEN 3 ELSE 8 END
-             WHEN o.customer_id IS NOT NULL THEN 4 WHEN w.kind = 'withdrawn' AND $2 THEN 2
-             WHEN u.undeliverable_at IS NOT NULL THEN 9{ruled_out}
-             WHEN a.missing THEN 5 WHEN {hours} < 0 THEN 7 ELSE 0 END AS reason
-    FROM asked a LEFT JOIN mobile m USING (customer_id) LEFT JOIN foreigner f USING (customer_id)
-        LEFT JOIN opted_out o USING (customer_id) {numbers}{rules_join} {hours_join}
-), chosen AS (
-    -- Who shares a number is texted once: the oldest who may be.
-    SELECT customer_id, number, country, number_hash, joined, hours{fact},
-        CASE WHEN reason = 0 AND {first} <> customer_id THEN 6 ELSE reason END AS reason
-    FROM judged
-)
-""".replace("{audience}", _AUDIENCE).replace("{first}", FIRST)
-
-# Words on single numbers and numbers that fail are rare, and a join with none of them would cost a tenth of the whole.
-_RARE: Final = """
-SELECT EXISTS (SELECT FROM number_consent WHERE tenant_id = $1) AS words,
-    EXISTS (SELECT FROM number_failure WHERE tenant_id = $1 AND undeliverable_at IS NOT NULL) AS undeliverable
-"""
-_WORDS: Final = """LEFT JOIN number_consent w
-        ON w.tenant_id = $1 AND w.customer_id = a.customer_id AND w.number_hash = m.number_hash"""
-_NO_WORDS: Final = "CROSS JOIN (SELECT NULL::text AS kind) w"
-_UNDELIVERABLE: Final = " LEFT JOIN number_failure u ON u.tenant_id = $1 AND u.number_hash = m.number_hash"
-_NONE_UNDELIVERABLE: Final = " CROSS JOIN (SELECT NULL::timestamptz AS undeliverable_at) u"
-
-
-async def _numbers(tx: Tx, tenant_id: UUID) -> str:
-    """What is joined of single numbers."""
-    row = await tx.fetchrow(_RARE, tenant_id)
-    assert row is not None
-    return (_WORDS if row["words"] else _NO_WORDS) + (_UNDELIVERABLE if row["undeliverable"] else _NONE_UNDELIVERABLE)
-
-
-_COUNTED: Final = (
-    _JUDGED
-    + """
-SELECT reason, CASE reason WHEN 0 THEN country ELSE '' END AS country,
-    CASE reason WHEN 0 THEN joined ELSE '' END AS joined, CASE reason WHEN 0 THEN hours ELSE 0 END AS hours,
-    count(*) AS customers, (SELECT pg_current_snapshot()::text) AS snapshot
-FROM chosen GROUP BY 1, 2, 3, 4 ORDER BY 1, 2, 3, 4
-"""
-)
-
 _FROZEN: Final = (
-    _JUDGED  # noqa: S608 - as above
+    CHOSEN  # noqa: S608 - as above
     + """
 , numbered AS (
     SELECT *, (row_number() OVER (PARTITION BY reason, place, span ORDER BY customer_id) - 1) / {chunk_max} AS slice
@@ -120,7 +39,7 @@ _FROZEN: Final = (
     FROM numbered GROUP BY reason, place, span, slice
     RETURNING reason, cardinality(customer_ids) AS customers, allowed[1] AS opens
 )
-SELECT reason, opens, sum(customers)::bigint AS customers, count(*) AS chunks, (SELECT count(*) FROM asked) AS asked,
+SELECT reason, opens, sum(customers)::bigint AS customers, count(*) AS chunks, (SELECT count(*) FROM judged) AS asked,
     kit_now() AS at
 FROM frozen GROUP BY reason, opens
 """
@@ -128,11 +47,6 @@ FROM frozen GROUP BY reason, opens
 
 # A figure is kept of who shares a number (the customer who is texted) and of who is excluded.
 _WITH_FACTS: Final = f"({', '.join(str(int(one)) for one in (Reason.DUPLICATE_NUMBER, *EXCLUDED))})"
-
-# Statistics know nothing of customers that were just imported: the planner expects one, joins by nested loops, and
-# 4,000 customers take 26 s instead of 20 ms. All joins here are of whole tenants. With less memory, six sorts of 50,000
-# customers go by way of a disk, and take a sixth more of the CPU.
-_WHOLE_TENANTS: Final = "SET LOCAL enable_nestloop = off; SET LOCAL work_mem = '32MB'"
 
 # What values cost is told by one of each class; all others stand for themselves. A text of letters and digits costs
 # what as many letters "a" cost: with these grouped, codes and names come to a few classes. A number costs what one of
@@ -178,23 +92,24 @@ async def count_audience(
     those instead who would be in it if they were not in the archive."""
     values = [_representative(text, name).format(value=_value(text, name)) for name in text.fields]
     ruled, ruled_by = rules.fragments(14 + len(hours.arguments))
-    fragments = {"numbers": await _numbers(tx, tenant_id), **hours.fragments(14), **ruled}
-    sql = _COUNTED.format(missing=_missing(text), joined=_joined(text, values), abroad="$13", **fragments)
-    sql = sql.replace("c.archived_at IS NULL", "c.archived_at IS NOT NULL", int(archived))
+    fragments = {**await numbers_sql(tx, tenant_id, hours, 14), **ruled, "archived": "NOT" if archived else ""}
+    sql = COUNTED.format(missing=_missing(text), joined=_joined(text, values), abroad="$13", **fragments)
     arguments = _arguments(tenant_id, audience, text, reach, marketing)
     left_out: dict[Reason, int] = {}
     by_hours: dict[int, int] = {}
     classes = []
     customers, snapshot = 0, ""
     given = (*arguments, None, None, reach.allowed, *hours.arguments, *ruled_by)
-    for row in await counts.fetch(tx, tenant_id, sql, *given, before=_WHOLE_TENANTS):
+    for row in await counts.fetch(tx, tenant_id, sql, *given, before=COUNTING):
         customers += row["customers"]
         snapshot = row["snapshot"]
-        if row["reason"]:
-            left_out[Reason(row["reason"])] = row["customers"]
+        country, *recipient = row["class"].split(SEPARATOR, 2)
+        if recipient:
+            number, joined = int(recipient[0]), recipient[1]
+            classes.append(ValueClass(country, joined, row["customers"]))
+            by_hours[number] = by_hours.get(number, 0) + row["customers"]
         else:
-            classes.append(ValueClass(row["country"], row["joined"], row["customers"]))
-            by_hours[row["hours"]] = by_hours.get(row["hours"], 0) + row["customers"]
+            left_out[Reason(int(country))] = row["customers"]
     snapshot = snapshot or await tx.fetchval("SELECT pg_current_snapshot()::text")
     return Counted(customers, left_out, classes, snapshot, by_hours)
 
@@ -240,13 +155,12 @@ async def freeze_audience(
         joined_aggregate=aggregate,
         chunk_max=int(chunk_max),
         abroad="$15",
-        numbers=await _numbers(tx, tenant_id),
         with_facts=_WITH_FACTS,
-        **hours.fragments(16),
+        **await numbers_sql(tx, tenant_id, hours, 16),
         **ruled,
     )
     arguments = _arguments(tenant_id, audience, text, reach, marketing)
-    await tx.execute(_WHOLE_TENANTS)
+    await tx.execute(WHOLE_TENANTS)
     given = (*seen, bulk_id, home, reach.allowed, *more, *ruled_by)
     rows = await tx.fetch(sql, *arguments, *given)
     left_out = {Reason(row["reason"]): row["customers"] for row in rows if row["reason"] != Reason.NONE}
@@ -262,7 +176,7 @@ async def freeze_audience(
 
 
 _MISSING_ROWS: Final = (
-    _JUDGED
+    CHOSEN
     + """
 SELECT c.customer_id, c.first_name, c.last_name, j.joined
 FROM chosen j JOIN customer c ON c.tenant_id = $1 AND c.customer_id = j.customer_id
@@ -284,12 +198,12 @@ async def missing_rows(
 ) -> list[dict[str, Any]]:
     """The first customers that a blank merge field leaves out: id, name and the fields that are blank."""
     ruled, ruled_by = rules.fragments(15)
-    fragments = {"numbers": await _numbers(tx, tenant_id), **AT_ANY_HOUR.fragments(15), **ruled}
+    fragments = {**await numbers_sql(tx, tenant_id, AT_ANY_HOUR, 15), **ruled}
     joined = _joined(text, [_value(text, name) for name in text.fields])
     sql = _MISSING_ROWS.format(missing=_missing(text), joined=joined, abroad="$14", **fragments)
     arguments = _arguments(tenant_id, audience, text, reach, marketing)
     given = (*arguments, None, None, limit, reach.allowed, *ruled_by)
-    rows = await counts.fetch(tx, tenant_id, sql, *given, before=_WHOLE_TENANTS)
+    rows = await counts.fetch(tx, tenant_id, sql, *given, before=WHOLE_TENANTS)
     return [
         {
             "customer_id": row["customer_id"],

@@ -48,7 +48,7 @@ class RulesSql:
             made.include(self.asked)
             made.exclude(self.asked)
             recent, caps = _windows(self.asked)
-            if recent is not None or caps:
+            if self.sends and (recent is not None or caps):
                 made.messaged(self.sends, recent, caps)
         if facts:
             made.keep_facts()
@@ -97,7 +97,7 @@ FIRST: Final = (
 """Of those who share a number and may be texted, the one who is: the others are told who that is."""
 _CASE: Final = "CASE {cases} END"
 _KEPT_FACT: Final = f", CASE reason WHEN 0 THEN {FIRST} ELSE fact END AS fact"
-_NAMES: Final = ("rules", "listed", "excluded", "messaged", "ruling", "ruled_out", "rules_join", "fact")
+_NAMES: Final = ("rules", "listed", "messaged", "ruling", "ruled_out", "rules_join", "fact")
 
 
 class _Fragments:
@@ -142,14 +142,9 @@ class _Fragments:
         if exclude.seen_since is not None:
             seen = self._condition(_seen(exclude.seen_since), asked.time_zone)
             cases.append((Reason.SEEN_SINCE, seen, self._seen_on(exclude.seen_since)))
-        if cases:
-            reasons = " ".join(f"WHEN {condition} THEN {reason:d}" for reason, condition, _ in cases)
-            self.fragments["excluded"] = f", CASE {reasons} ELSE 0 END AS excluded"
-            self.fragments["ruled_out"] = " WHEN a.excluded > 0 THEN a.excluded"
-            if self._facts:
-                facts = " ".join(f"WHEN {condition} THEN {fact}" for _, condition, fact in cases)
-                self.fragments["excluded"] += f", (CASE {facts} END)::bigint AS excluded_by"
-                self._ruling.append("WHEN a.excluded > 0 THEN a.excluded_by")
+        self.fragments["ruled_out"] = "".join(f" WHEN {condition} THEN '{reason:d}'" for reason, condition, _ in cases)
+        if self._facts:
+            self._ruling += [f"WHEN {condition} THEN ({fact})::bigint" for _, condition, fact in cases]
 
     def _seen_on(self, seen: Seen) -> str:
         if not self._facts:
@@ -162,7 +157,7 @@ class _Fragments:
         self.fragments["messaged"], arguments = messaged.messaged_sql(sends, recent, caps, first)
         self.arguments += arguments
         self.fragments["rules_join"] = " LEFT JOIN messaged x ON x.number = m.number"
-        by = f"WHEN x.recent THEN {Reason.RECENTLY_MESSAGED:d} WHEN x.capped THEN {Reason.FREQUENCY_CAP:d}"
+        by = f"WHEN x.recent THEN '{Reason.RECENTLY_MESSAGED:d}' WHEN x.capped THEN '{Reason.FREQUENCY_CAP:d}'"
         self.fragments["ruled_out"] += f" {by}"
         self._ruling.append("WHEN x.recent THEN x.last_at WHEN x.capped THEN x.messages")
 

@@ -34,7 +34,7 @@ class HoursSql:
             "number_zones": f"CASE WHEN n.country = ANY({countries}::text[]) THEN {own} ELSE '' END",
             "hours": f"CASE WHEN {ruled} THEN coalesce(h.number, -1) ELSE {other}::integer END",
             "hours_join": f"LEFT JOIN unnest({countries}::text[], {zones}::text[], {numbers}::integer[])"
-            " AS h (country, zones, number) ON h.country = m.country AND h.zones = coalesce(a.time_zone, m.zones)",
+            " AS h (country, zones, number) ON h.country = m.country AND h.zones = coalesce(c.time_zone, m.zones)",
             "allowed": f"CASE WHEN reason = 0 THEN string_to_array(({spans}::text[])[span + 1], ',')::bigint[] END",
         }
 

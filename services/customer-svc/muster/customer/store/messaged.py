@@ -69,7 +69,7 @@ _NUMBERS: Final = """CASE WHEN 0 = ANY(f.numbers) THEN ARRAY(
     ELSE f.numbers END"""
 # {sends}: ids, their times, and whether some were missed, as parameters. `before` counts the recipients of earlier
 # chunks: with the place in the chunk it is the seq.
-_MESSAGED: Final = """, sent AS (
+_MESSAGED: Final = """sent AS (
     SELECT * FROM unnest({ids}::uuid[], {ats}::bigint[], {missed}::boolean[]) AS s (bulk_id, at, missed)
 ), membership AS (
     SELECT f.bulk_id, s.at, s.missed, f.chunk, {numbers} AS numbers FROM plan_frozen f JOIN sent s USING (bulk_id)
@@ -88,7 +88,7 @@ _MESSAGED: Final = """, sent AS (
                 ) gone ON gone.bulk_id = m.bulk_id AND gone.seq = m.before + p.place
         WHERE gone.seq IS NULL
     ) n GROUP BY n.number HAVING {recent} OR {capped}
-)"""
+), """
 _CASE: Final = "CASE {cases} END"
 _ENOUGH: Final = "count(*) FILTER (WHERE n.at >= {since}::bigint)"
 
