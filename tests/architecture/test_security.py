@@ -124,6 +124,8 @@ def test_nothing_is_public_but_tokens_the_keys_that_verify_them_and_what_is_sign
         ("POST", "/v1/credits/payments/webhook"),  # who calls is known by a signature
         ("POST", "/v1/receipts/{carrier}"),  # likewise
         ("POST", "/v1/inbound/{carrier}"),  # likewise
+        ("GET", "/o/{token}"),  # whom it is for is sealed in the link that they were sent
+        ("POST", "/o/{token}"),  # likewise
     }
 
 

@@ -21,9 +21,7 @@ from muster.client import ApiError, Connection, Muster
 from muster.client.commands.laws import settled_laws
 from muster.local.stack import Stack
 
-TEXT: Final = (
-    "Hello {{first_name}}, this is a text of one part with about one hundred characters in it, from the bench. Bye"
-)
+TEXT: Final = "Hello {{first_name}}, this is a text of one part with about a hundred characters in it. STOP to opt out"
 SMALL: Final = 10
 # Of each hundred tenants so many send to so many; what is left of the recipients is the giant's.
 MIX: Final = ((60, SMALL), (25, 100), (10, 1_000), (4, 5_000))

@@ -15,7 +15,7 @@ from muster.client import Connection, Muster
 from muster.client.commands.laws import settled_laws
 from muster.local.stack import Stack
 
-TEXT = "Hello {{first_name}}, this is a text of one part with about one hundred characters in it, from the bench. Bye"
+TEXT = "Hello {{first_name}}, a text of one part with about one hundred characters, of Demo Salon. STOP to opt out"
 IMPORT_ROWS = 100_000
 WARM_UP = 5_000
 END_WAIT_S = 900.0

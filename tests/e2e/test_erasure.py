@@ -57,7 +57,8 @@ def test_an_erased_person_is_found_nowhere_and_the_books_balance(world: World) -
     finally:
         keep_personal_topics(world.run["kafka"], None)
     assert in_logs(world.stack.var / "log", her) == set()
-    rows = {(row["erased"], row["number"], row["text"]) for row in business.ask.report(bulk_id=sent)}
+    report = business.ask.report(bulk_id=sent)
+    rows = {(row["erased"], row["number"], row["text"] and row["text"].partition(": ")[2]) for row in report}
     assert rows == {(True, None, None), (False, other, "Hello Bo. STOP to opt out")}
     assert {row["replies"][0]["text"] for row in business.ask.report(bulk_id=sent) if row["replies"]} == {None}
     assert business.progress(sent)["delivered"] == 2

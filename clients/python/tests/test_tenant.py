@@ -118,6 +118,16 @@ def test_a_customer_is_found_and_given_a_time_zone_or_none(asked: Any, capsys: A
     assert "Australia/Perth" in capsys.readouterr().out
 
 
+def test_the_words_of_marketing_are_shown_and_one_is_changed(asked: list[Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    words = {"identity": "{business}: ", "reply": "Reply STOP to opt out", "by_link": "Opt out: {link}"}
+    changes: list[Any] = []
+    monkeypatch.setattr(Muster, "get", lambda *_: words)
+    monkeypatch.setattr(Muster, "put", lambda _, path, body: changes.append((path, body)) or body)
+    assert run("tenant", "notices") == 0
+    assert run("tenant", "notices", "--reply", "STOP to end") == 0
+    assert changes == [("/v1/notices", {**words, "reply": "STOP to end"})]
+
+
 @pytest.mark.parametrize("cap", [{"messages": None, "days": None}, {"messages": 4, "days": 30}])
 def test_where_there_is_no_frequency_cap_it_says_so(
     asked: list[Any], capsys: Any, monkeypatch: pytest.MonkeyPatch, cap: dict[str, Any]

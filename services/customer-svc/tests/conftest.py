@@ -15,7 +15,7 @@ from fastapi import FastAPI
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-from gathering import KEY, gatherer_of
+from gathering import KEY, LINK_URL, LINKS, gatherer_of
 from importing import importer_of
 
 from muster.customer.api import ROUTERS
@@ -90,7 +90,7 @@ class Salon:
     async def plan(self) -> None:
         """Let the planners of both lanes do all there is to do."""
         for lane in Lane:
-            planner = Planner(self.db, lane, self.limits, lambda: None)
+            planner = Planner(self.db, lane, self.limits, lambda: None, links=LINKS)
             while await planner.turn():
                 pass
 
@@ -184,7 +184,12 @@ class Verifier:
 @pytest.fixture
 def settings() -> CustomerSettings:
     return CustomerSettings(
-        hash_key=KEY, bulk_id_key=KEY, customer_tenant_wait_ms=60, customer_import_batch_rows=50, **NO_LIMITS
+        hash_key=KEY,
+        bulk_id_key=KEY,
+        customer_link_url=LINK_URL,
+        customer_tenant_wait_ms=60,
+        customer_import_batch_rows=50,
+        **NO_LIMITS,
     )
 
 

@@ -3,12 +3,20 @@
 from functools import partial
 from typing import Any
 
+from muster.customer.domain.links import Links
 from muster.customer.gatherer import Gatherer
 from muster.customer.handlers import messages
 from muster.kit.pg import Database
 
 KEY = "00" * 32
-SECRETS = messages.Secrets(bytes.fromhex(KEY), 1, bytes.fromhex(KEY))
+LINK_URL = "https://muster.example"
+SECRETS = messages.Secrets(bytes.fromhex(KEY), 1, bytes.fromhex(KEY), LINK_URL)
+LINKS = Links(SECRETS.bulk_id_key)
+
+
+def plain(text: str) -> str:
+    """What was written of a marketing message of the salon, without what it says by rule."""
+    return text.removeprefix("Salon: ").removesuffix("\nReply STOP to opt out")
 
 
 def gatherer_of(db: Database, take: Any = messages.take, waiting_max: int = 1_000) -> Gatherer:

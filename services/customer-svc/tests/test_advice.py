@@ -223,7 +223,7 @@ async def test_a_quote_advises_and_a_quote_of_what_it_advises_comes_to_what_was_
     assert told["later"]["at"] == quote["hours"]["last_starts_at"]
     assert (told["other_sender"]["sender"], told["other_sender"]["credits"]) == ("Salon", quote["credits"])
     [edit] = told["plain_text"]["edits"]
-    assert (text[edit["position"]], edit["old"], edit["new"]) == ("’", "’", "'")
+    assert (quote["text"][edit["position"]], edit["old"], edit["new"]) == ("’", "’", "'")
     assert (await salon.ask("GET", f"/v1/quotes/{quote['id']}")).json()["advice"] == advice
 
     plainly = await salon.quote(text.replace("’", "'"))
@@ -248,7 +248,7 @@ async def test_a_message_of_more_parts_than_the_business_allows_itself_is_refuse
         assert (answer.status_code, error["field"], error["code"]) == (422, "text", "too_many_parts")
         assert "3 parts" in error["message"]
         assert "limit to 2" in error["message"]
-    assert (await salon.quote(FILLER[:306]))["parts"] == 2
+    assert (await salon.quote(FILLER[:306], **{"class": "factual"}))["parts"] == 2
 
 
 def test_what_a_translation_is_written_in_is_not_laid_at_the_door_of_its_readers_names() -> None:

@@ -7,7 +7,7 @@ from uuid import uuid4
 from zoneinfo import ZoneInfo
 
 import pytest
-from gathering import KEY, SECRETS
+from gathering import KEY, LINK_URL, LINKS, SECRETS
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -223,7 +223,7 @@ async def test_a_scheduled_start_above_the_days_limit_is_not_made(salon: Any) ->
     async with salon.db.request(salon.tenant_id) as tx:
         schedule = await schedules.take(tx, salon.tenant_id, schedule_id)
         limits = Limits(start_daily=5, start_days=3)
-        started = await scheduling.start(tx, salon.tenant_id, schedule, bytes(32), later, limits)
+        started = await scheduling.start(tx, salon.tenant_id, schedule, bytes(32), later, LINK_URL, limits)
 
     assert (started.verdict.code, started.bulk_id, started.credits) == ("start_limit", None, 6)
 
@@ -238,7 +238,7 @@ async def test_a_send_to_a_range_of_numbers_is_refused_when_it_is_planned_and_an
     async def planned() -> dict[str, Any]:
         bulk_id = await salon.send((await salon.quote("Hello"))["id"])
         for lane in Lane:
-            planner = Planner(salon.db, lane, Steps(200, 40, 1, 60_000), lambda: None, limits)
+            planner = Planner(salon.db, lane, Steps(200, 40, 1, 60_000), lambda: None, limits, links=LINKS)
             while await planner.turn():
                 pass
         return dict(await salon.bulk(bulk_id))

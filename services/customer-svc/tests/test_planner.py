@@ -5,6 +5,7 @@ from itertools import pairwise
 from typing import Any
 
 import pytest
+from gathering import LINKS
 from test_sends import TEXT, people
 
 from muster.customer import planner
@@ -62,7 +63,9 @@ async def test_several_small_sends_are_planned_at_once_and_each_once(
         return await freeze(tx, tenant_id, bulk_id, *given, **named)
 
     monkeypatch.setattr(planner.audience, "freeze_audience", watched)
-    running = asyncio.create_task(Planner(salon.db, Lane.SMALL, salon.limits, lambda: None, at_once=3).run())
+    running = asyncio.create_task(
+        Planner(salon.db, Lane.SMALL, salon.limits, lambda: None, at_once=3, links=LINKS).run()
+    )
 
     async def planned() -> bool:
         return len(await salon.said("BulkSmsRequested")) == 7

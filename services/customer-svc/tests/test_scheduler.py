@@ -7,6 +7,7 @@ from typing import Any
 from uuid import UUID, uuid4
 
 import pytest
+from gathering import LINK_URL, plain
 
 from muster.customer.handlers import facts as handlers
 from muster.customer.handlers import scheduling
@@ -27,7 +28,7 @@ def this_minute() -> datetime:
 
 
 def scheduler(salon: Any, **members: Any) -> Scheduler:
-    return Scheduler(salon.db, bytes(32), Limits(10, 1, 60_000), lambda: None, **members)
+    return Scheduler(salon.db, bytes(32), LINK_URL, Limits(10, 1, 60_000), lambda: None, **members)
 
 
 async def run(salon: Any) -> None:
@@ -98,7 +99,7 @@ async def test_the_audience_is_that_of_the_start_and_the_text_that_of_the_schedu
     await run(salon)
     await salon.plan()
     [chunk] = await salon.said("BulkRecipientsAttached")
-    assert (list(chunk.message.text), len(chunk.message.number)) == (["First"], 2)
+    assert ([plain(one) for one in chunk.message.text], len(chunk.message.number)) == (["First"], 2)
 
 
 async def test_schedulers_that_look_at_the_same_time_start_it_once(salon: Any) -> None:

@@ -6,6 +6,7 @@ from typing import Any
 from uuid import UUID, uuid4
 
 import pytest
+from gathering import LINK_URL
 
 from muster.customer.domain.senders import Registration, Sender, Standing, refusal, warnings
 from muster.customer.handlers import facts, scheduling
@@ -146,7 +147,7 @@ async def test_a_schedule_waits_for_news_of_its_sender_and_does_not_start_by_one
             [(tenant_id, schedule_id)] = await tx.fetch("SELECT tenant_id, schedule_id FROM schedule")
         async with salon.db.request(tenant_id) as tx:
             schedule = await schedules.take(tx, tenant_id, schedule_id)
-            return await scheduling.start(tx, tenant_id, schedule, bytes(32), later)
+            return await scheduling.start(tx, tenant_id, schedule, bytes(32), later, LINK_URL)
 
     assert await start() is None
     await stands(salon, 1, "Salon", standing=FREE, active=False)

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import asyncpg
+from gathering import plain
 
 from muster import customer
 from muster.customer.domain.merge_text import MergeText, Style
@@ -25,12 +26,12 @@ async def add(salon: Any, **members: Any) -> dict[str, Any]:
 
 
 async def texts_planned(salon: Any) -> dict[str, str]:
-    """The text that each number gets."""
+    """The text that each number gets, without what marketing says by rule."""
     found = {}
     for fact in await salon.said("BulkRecipientsAttached"):
         chunk = fact.message
         at = chunk.text_index or [0] * len(chunk.seq)
-        found |= {str(number): chunk.text[index] for number, index in zip(chunk.number, at, strict=True)}
+        found |= {str(number): plain(chunk.text[index]) for number, index in zip(chunk.number, at, strict=True)}
     return found
 
 
@@ -101,7 +102,8 @@ async def test_what_pins_a_template_is_counted_by_version(salon: Any) -> None:
         2: {"sends": 0, "schedules": 0, "drafts": 1},
     }
     bulk = await salon.bulk(bulk_id)
-    assert (bulk["template_id"], bulk["template_version"], bulk["text"]) == (made["id"], 1, made["text"])
+    pinned = (bulk["template_id"], bulk["template_version"], plain(bulk["text"]))
+    assert pinned == (made["id"], 1, made["text"])
     for members, field, code in (
         ({**body, "template_version": 3}, "template_version", "no_such_version"),
         ({"text": "Hi", "audience": {"all": True}, "template_version": 1}, "template_version", "no_template"),
@@ -138,9 +140,10 @@ async def test_everybody_gets_the_text_of_their_language_at_the_quoted_price(sal
     assert (bulk["parts"], bulk["credits"], bulk["left_out"]["missing_field"]) == (quote["parts"], quote["credits"], 1)
     whose = (await salon.ask("GET", "/v1/customers?search=Meier")).json()["items"][0]["id"]
     why = (await salon.ask("GET", f"/v1/bulk-sms/{bulk_id}/customers/{whose}")).json()
-    assert why["text"] == "Guten Tag Meier, und 🐾"
+    assert plain(why["text"]) == "Guten Tag Meier, und 🐾"
     held = (await salon.ask("GET", f"/v1/customers/{whose}/export")).json()
-    assert [(one["text"], one["values"]) for one in held["sends"]] == [(other["de"], ["Bea", "", "Meier", ""])]
+    sends = [(plain(one["text"]), one["values"]) for one in held["sends"]]
+    assert sends == [(other["de"], ["Bea", "", "Meier", ""])]
 
 
 async def test_days_and_numbers_cost_what_was_quoted_whatever_their_field_becomes(salon: Any) -> None:

@@ -49,6 +49,7 @@ ROUTES = (
     Route("/v1/lists/**", "customer"),
     Route("/v1/suppressions/**", "customer"),
     Route("/v1/frequency-cap", "customer"),
+    Route("/v1/notices", "customer"),
     Route("/v1/templates/**", "customer"),
     Route("/v1/quotes/**", "customer"),
     Route("/v1/schedules/**", "customer"),

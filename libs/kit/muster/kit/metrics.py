@@ -168,6 +168,10 @@ audience_counts = Counter(
     ["outcome"],
 )
 
+ways_out = Counter(
+    "muster_ways_out", "Links in messages: taken (a number stopped by it), or unknown (not made by us).", ["outcome"]
+)
+
 # --- Limits (customer-svc) ---
 pumping_refused = Counter(
     "muster_pumping_refused",

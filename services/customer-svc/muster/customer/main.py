@@ -49,7 +49,8 @@ async def api(process: Process[CustomerSettings]) -> None:
 
 
 def _gatherer(db: Database, settings: CustomerSettings) -> Gatherer:
-    secrets = messages.Secrets(settings.hash_key_bytes, settings.hash_generation, settings.bulk_id_key_bytes)
+    keys = settings.hash_key_bytes, settings.hash_generation, settings.bulk_id_key_bytes
+    secrets = messages.Secrets(*keys, settings.link_url)
     return Gatherer(
         db,
         partial(messages.take, secrets=secrets, limits=settings.limits),
@@ -76,10 +77,17 @@ async def worker(process: Process[CustomerSettings]) -> None:
     )
     for lane in Lane:
         at_once = settings.customer_plan_small_at_once if lane is Lane.SMALL else 1
-        planner = Planner(db, lane, _limits(settings), relay.wake, settings.limits, at_once=at_once)
+        planner = Planner(
+            db, lane, _limits(settings), relay.wake, settings.limits, at_once=at_once, links=settings.links
+        )
         process.supervise(f"planner.{lane.name.lower()}", planner.run())
     scheduler = Scheduler(
-        db, settings.bulk_id_key_bytes, _scheduler_limits(settings), relay.wake, guard=settings.limits
+        db,
+        settings.bulk_id_key_bytes,
+        settings.link_url,
+        _scheduler_limits(settings),
+        relay.wake,
+        guard=settings.limits,
     )
     process.supervise("scheduler", scheduler.run())
     _start_importer(process, db)

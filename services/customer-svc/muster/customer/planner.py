@@ -16,8 +16,17 @@ from muster.customer.domain.audience import Audience, Reason, left_out_by_word
 from muster.customer.domain.hours import Hours, summary
 from muster.customer.domain.limits import NO_LIMITS, too_dense
 from muster.customer.domain.limits import Limits as SendLimits
+from muster.customer.domain.links import Links, SendLinks
 from muster.customer.domain.merge_text import MergeText
-from muster.customer.domain.planning import ChunkTooLarge, Totals, add_up, make_chunk, recipients_max, strays
+from muster.customer.domain.planning import (
+    ChunkTooLarge,
+    Totals,
+    add_up,
+    make_chunk,
+    recipients_max,
+    strays,
+    with_links,
+)
 from muster.customer.domain.pricing import Renderer
 from muster.customer.domain.refusal import Refusal
 from muster.customer.domain.senders import refusal
@@ -40,7 +49,7 @@ from muster.customer.handlers import guarding
 from muster.customer.handlers.audiences import understand
 from muster.customer.handlers.scheduling import tell_refused
 from muster.customer.handlers.texts import text_of_quote
-from muster.customer.store import again, audience, bulks, plans, quotes, reference
+from muster.customer.store import again, audience, bulks, links, plans, quotes, reference
 from muster.customer.store.audience_rules import rules_of
 from muster.customer.store.hours import AT_ANY_HOUR, hours_of_customers
 from muster.customer.store.plans import Plan
@@ -82,6 +91,7 @@ class Planner:
         guard: SendLimits = NO_LIMITS,
         *,
         at_once: int = 1,
+        links: Links,
     ) -> None:
         self._db = db
         self._lane = lane
@@ -89,6 +99,7 @@ class Planner:
         self._guard = guard
         self._at_once = at_once
         self._wake = wake
+        self._links = links
         self._served = _NOBODY
         self._renderers: dict[UUID, Renderer] = {}
 
@@ -234,16 +245,24 @@ class Planner:
     async def _publish(self, tx: Tx, plan: Plan, bulk: Record, quote: Quote) -> Plan:
         renderer, header = await self._renderer(tx, plan, quote), events.header_of(bulk)
         facts, totals = [], plan.before
+        own = await self._links_of(tx, plan, renderer)
         rows = await plans.frozen_chunks(tx, plan.tenant_id, plan.bulk_id, plan.next_chunk, self._limits.publish_chunks)
         for frozen in rows:
             chunk = make_chunk(totals, frozen, quote.tariff.destination(frozen.country), renderer)
             totals = totals.after(len(frozen), sum(chunk.parts), sum(chunk.prices))
-            facts.append(events.chunk_attached(header, chunk))
+            facts.append(events.chunk_attached(header, with_links(chunk, own) if own else chunk))
             await _let_others_go_on()
         await emit(tx, *facts)
         next_chunk = plan.next_chunk + len(rows)
         step = "publish" if next_chunk <= bulk["chunks"] else "done"
         return replace(plan, step=step, next_chunk=next_chunk, before=totals)
+
+    async def _links_of(self, tx: Tx, plan: Plan, renderer: Renderer) -> SendLinks | None:
+        """The links of its recipients, where its text has them."""
+        if not renderer.linked:
+            return None
+        [number] = await links.number_sends(tx, [(plan.tenant_id, plan.bulk_id)])
+        return SendLinks(self._links, number)
 
     async def _renderer(self, tx: Tx, plan: Plan, quote: Quote) -> Renderer:
         """What was rendered in this send's earlier turns is not rendered again."""
@@ -310,7 +329,7 @@ async def _refuse(tx: Tx, plan: Plan, problem: Problem) -> Plan:
 def _chunk_max(quote: Quote, text: MergeText) -> int:
     """How many recipients its chunks may have, by the longest message that was quoted."""
     longest = max(map(int, quote.details["by_parts"]), default=1)
-    return recipients_max(quote.recipients, longest, personal=text.personal)
+    return recipients_max(quote.recipients, longest, personal=text.personal or text.linked)
 
 
 async def _text_of(tx: Tx, tenant_id: UUID, quote: Quote) -> MergeText:

@@ -43,13 +43,15 @@ class Limits:
 
 
 class Scheduler:
-    """Starts the schedules of all tenants. key: of bulk ids; wake: called when facts were stored; guard:
+    """Starts the schedules of all tenants. key: of bulk ids; link_url: where links in messages
+    lead; wake: called when facts were stored; guard:
     how much a business may send."""
 
     def __init__(
         self,
         db: Database,
         key: bytes,
+        link_url: str,
         limits: Limits,
         wake: Callable[[], None],
         tz_version: str = TZ_VERSION,
@@ -57,6 +59,7 @@ class Scheduler:
     ) -> None:
         self._db = db
         self._key = key
+        self._link_url = link_url
         self._limits = limits
         self._wake = wake
         self._tz_version = tz_version
@@ -117,7 +120,7 @@ class Scheduler:
 
     async def _decide(self, tx: Tx, tenant_id: UUID, schedule: Schedule, now: datetime) -> Started | None:
         await tx.allow_statements(self._limits.start_timeout_ms)
-        return await scheduling.start(tx, tenant_id, schedule, self._key, now, self._guard)
+        return await scheduling.start(tx, tenant_id, schedule, self._key, now, self._link_url, self._guard)
 
     async def _start(self, tenant_id: UUID, schedule_id: UUID, decide: Decide) -> bool:
         """Whether something was decided; not so where another has it in hand, or it waits."""

@@ -3,6 +3,7 @@
 from pydantic import Field, SecretStr
 
 from muster.customer.domain.limits import Limits
+from muster.customer.domain.links import Links
 from muster.kit.settings import ServiceSettings, secret
 
 
@@ -12,6 +13,12 @@ class CustomerSettings(ServiceSettings):
     hash_key: SecretStr = Field(default=SecretStr(""), description="hexadecimal; hashes of numbers are keyed by it")
     hash_generation: int = Field(default=1, ge=0, le=255)
     bulk_id_key: SecretStr = Field(default=SecretStr(""), description="hexadecimal; ids of sends carry a check by it")
+
+    customer_link_url: str = Field(
+        default="",
+        pattern=r"^(https?://[A-Za-z0-9.:-]{1,60})?$",
+        description="where links in messages lead, at /o/: each of its characters is paid; MUSTER_BASE_URL if empty",
+    )
 
     customer_batch_max: int = Field(default=500, ge=1, le=5_000, description="events of one transaction")
     customer_import_bytes_max: int = Field(
@@ -147,6 +154,16 @@ class CustomerSettings(ServiceSettings):
     def hash_key_bytes(self) -> bytes:
         """The key of number hashes; ValueError where it is not set or not hexadecimal."""
         return bytes.fromhex(secret(self.hash_key, "hash_key"))
+
+    @property
+    def link_url(self) -> str:
+        """Where links in messages lead, without a slash at its end."""
+        return self.customer_link_url or self.base_url.rstrip("/")
+
+    @property
+    def links(self) -> Links:
+        """The links of messages, sealed by the key of bulk ids."""
+        return Links(self.bulk_id_key_bytes)
 
     @property
     def bulk_id_key_bytes(self) -> bytes:

@@ -10,7 +10,7 @@ from muster.client.commands.output import AsJson, show, show_rows
 
 app = typer.Typer(
     no_args_is_help=True,
-    help="The settings of the business: show, set, closed-days, frequency-cap; for operators: create.",
+    help="The settings of the business: show, set, closed-days, frequency-cap, notices; for operators: create.",
 )
 
 Other = Annotated[str, typer.Option("--tenant", help="as the operator: the settings of this tenant, by its id")]
@@ -150,6 +150,23 @@ def frequency_cap(
         print("There is no cap.")
         return
     show(cap, as_json=as_json)
+
+
+@app.command()
+def notices(
+    identity: Annotated[str | None, typer.Option(help="before a text: {business} is the name")] = None,
+    reply: Annotated[str | None, typer.Option(help="behind it, where people can reply")] = None,
+    by_link: Annotated[str | None, typer.Option(help="behind it, by a name: {link} is each one's own")] = None,
+    as_json: AsJson = False,  # noqa: FBT002
+) -> None:
+    """What each marketing message says unless its text does; shown as it stands unless something is said."""
+    given = {"identity": identity, "reply": reply, "by_link": by_link}
+    changed = {name: text for name, text in given.items() if text is not None}
+    with Muster(Connection.from_environment()) as muster:
+        words = muster.get("/v1/notices")
+        if changed:
+            words = muster.put("/v1/notices", {name: words[name] for name in given} | changed)
+    show(words, as_json=as_json)
 
 
 def _path(tenant_id: str) -> str:

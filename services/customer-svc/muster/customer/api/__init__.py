@@ -18,6 +18,7 @@ from muster.customer.api import (
     lists,
     merging,
     messages,
+    notices,
     own_fields,
     person,
     quotes,
@@ -27,6 +28,7 @@ from muster.customer.api import (
     suppressions,
     templates,
     undeliverable,
+    way_out,
     whys,
     withdrawals,
 )
@@ -59,6 +61,8 @@ ROUTERS = (
     withdrawals.router,
     suppressions.router,
     frequency_cap.router,
+    notices.router,
+    way_out.router,
     templates.router,
     list_uploads.router,  # before lists: no list is meant by it
     lists.router,

@@ -80,11 +80,23 @@ class WarningOut(Model):
     message: str
 
 
+class AddedOut(Model):
+    """What was added to a text, since marketing has to say it: `identity` (whom it is from), `way_out` (how to get no
+    more of it; in a link zeros stand for each recipient's own). language: of the text that it was added to."""
+
+    what: Literal["identity", "way_out"]
+    text: str
+    language: str
+
+
 class QuoteOut(Model):
-    """recipients + the sum of left_out = customers. by_encoding, by_parts, by_country and by_language (of a template in
-    several languages) count recipients. Those of a quote with `again_of` did not get that send."""
+    """text: as it leaves, with what was added. recipients + the sum of left_out = customers. by_encoding, by_parts,
+    by_country and by_language (of a template in several languages) count recipients. Those of a quote with `again_of`
+    did not get that send."""
 
     id: UUID
+    text: str
+    added: tuple[AddedOut, ...] = ()
     customers: int
     recipients: int
     parts: int
@@ -162,8 +174,8 @@ def _local(given: str | None, tenant: Tenant, now: datetime) -> LocalTime | None
 async def give_quote(request: Request, tx: Tx, tenant: Tenant, asked: Asked) -> QuoteOut:
     """A quote as it is answered; 422 for what stands against it."""
     settings = settings_of(request)
-    shown = settings.customer_quote_missing_shown
-    asked = replace(asked, missing_max=shown, limits=settings.limits, advised=True)
+    shown, url = settings.customer_quote_missing_shown, settings.link_url
+    asked = replace(asked, missing_max=shown, limits=settings.limits, advised=True, link_url=url)
     found = await quote_now(tx, tenant, asked, timedelta(hours=settings.customer_quote_valid_h))
     if isinstance(found, Refusal):
         raise problem_of(found)
@@ -201,6 +213,7 @@ def _read(text: MergeText | Refusal) -> MergeText:
 def _out(found: Quote, balance: int) -> QuoteOut:
     return QuoteOut(
         id=found.quote_id,
+        text=found.text,
         customers=found.customers,
         recipients=found.recipients,
         parts=found.parts,

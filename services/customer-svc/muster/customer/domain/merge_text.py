@@ -13,6 +13,7 @@ from typing import Any, Final, cast
 
 from muster.customer.domain import locales
 from muster.customer.domain.fields import Kind, clean_lines
+from muster.customer.domain.links import has_placeholder
 from muster.customer.domain.merge_reader import FIELDS_MAX, Field, Pieces, mistake, read_pieces
 from muster.customer.domain.refusal import Refusal
 from muster.text import Dearer, dearer_characters
@@ -115,7 +116,12 @@ class MergeText:
     @property
     def dearer(self) -> tuple[Dearer, ...]:
         """The characters of the text itself, without what stands in its fields, that make it dearer."""
-        return dearer_characters(_SIGNS.sub(_spaces, self.text) if self.fields else self.text)
+        return dearer_characters(outside_fields(self.text) if self.fields else self.text)
+
+    @property
+    def linked(self) -> bool:
+        """Whether each recipient gets a link of their own, in one language at least."""
+        return any(has_placeholder(variant.text) for variant in self.variants)
 
     def literals_for(self, joined: str) -> tuple[str, ...]:
         """What stands between the fields of the variant that these merge values were joined for."""
@@ -215,6 +221,11 @@ class MergeText:
         if kind is Kind.NUMBER:
             return locales.number_written(clean, locale)
         return locales.day_written(clean, locale, cast(locales.Length, one.form or "medium"))
+
+
+def outside_fields(text: str) -> str:
+    """A text with blanks where its fields stand: what everybody is told, at the place where it stands."""
+    return _SIGNS.sub(_spaces, text)
 
 
 def without_markup(value: str) -> str:

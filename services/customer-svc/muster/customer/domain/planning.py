@@ -1,10 +1,11 @@
 """Chunks of a plan, rendered from frozen rows only, so that the same rows give the same chunks at any time."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import accumulate
 from typing import Final
 
+from muster.customer.domain.links import SendLinks
 from muster.customer.domain.pricing import Renderer
 from muster.customer.domain.tariff import Destination
 from muster.text import is_textable
@@ -134,6 +135,18 @@ def make_chunk(before: Totals, frozen: FrozenChunk, destination: Destination, re
         uptos,
         frozen.customer_ids,
         frozen.allowed,
+    )
+
+
+def with_links(chunk: Chunk, links: SendLinks) -> Chunk:
+    """A chunk whose text has a place for each recipient's own link, with these in it: as long, at the same price."""
+    index = chunk.text_index or [0] * len(chunk.numbers)
+    texts = links.own(chunk.chunk, [chunk.texts[one] for one in index])
+    return replace(
+        chunk,
+        texts=texts,
+        encodings=[chunk.encodings[one] for one in index],
+        text_index=range(len(texts)) if len(texts) > 1 else (),
     )
 
 

@@ -1,7 +1,7 @@
 """Single messages, all that wait in one transaction: what each comes to, and one record for each business."""
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from uuid import UUID
 
@@ -9,7 +9,10 @@ from muster.customer import events
 from muster.customer.domain.customers import Mobile, NumberReader
 from muster.customer.domain.hours import Hours
 from muster.customer.domain.limits import NO_LIMITS, Limits, Over, why
+from muster.customer.domain.links import Links, SendLinks, has_placeholder
 from muster.customer.domain.messages import Sendable, Together, group
+from muster.customer.domain.notices import with_notices
+from muster.customer.domain.planning import with_links
 from muster.customer.domain.pricing import Verbatim, too_many_parts
 from muster.customer.domain.refusal import Refusal
 from muster.customer.domain.senders import Sender, looked_up, refusal, warnings
@@ -19,7 +22,7 @@ from muster.customer.events import Header, MessageClass, Partial
 from muster.customer.handlers.asks import Answer, Ask, Asked, Each, Limited, No, Said, Suspended, Taken, Why
 from muster.customer.handlers.guarding import Wanted, admit, limits_of
 from muster.customer.handlers.single import not_allowed, not_textable, reference_base
-from muster.customer.store import bulks, messages, plans, reference
+from muster.customer.store import bulks, links, messages, plans, reference
 from muster.customer.store.bulks import NewBulk, Total
 from muster.customer.store.messages import ByCustomer, ByNumber, Holder
 from muster.customer.store.reference import Tenant
@@ -45,6 +48,7 @@ class Secrets:
     hash_key: bytes
     hash_generation: int
     bulk_id_key: bytes
+    link_url: str = ""
 
 
 async def take(tx: Tx, asked: Sequence[Asked], secrets: Secrets, limits: Limits = NO_LIMITS) -> list[Answer]:
@@ -132,7 +136,7 @@ async def _judge(
     barred = await messages.suppressed(tx, [_by_number(one) for one in left.values()])
     tariff = await reference.tariff_now(tx)
     judged |= {
-        place: _sendable(place, one, tariff, texts, suppressed=suppressed)
+        place: _sendable(place, one, tariff, texts, secrets.link_url, suppressed=suppressed)
         for (place, one), suppressed in zip(left.items(), barred, strict=True)
     }
     sendable = {place: left[place] for place, one in judged.items() if isinstance(one, Sendable)}
@@ -231,7 +235,9 @@ def _by_number(one: _Named) -> ByNumber:
     return ByNumber(one.tenant.tenant_id, one.mobile.number_hash, one.ask.marketing)
 
 
-def _sendable(place: int, one: _Named, tariff: Tariff, texts: Verbatim, *, suppressed: bool) -> Sendable | Refusal:
+def _sendable(
+    place: int, one: _Named, tariff: Tariff, texts: Verbatim, link_url: str, *, suppressed: bool
+) -> Sendable | Refusal:
     ask = one.ask
     if suppressed:
         return Refusal(ask.to_field, "opted_out", "this number wants no such messages")
@@ -239,9 +245,10 @@ def _sendable(place: int, one: _Named, tariff: Tariff, texts: Verbatim, *, suppr
         return Refusal(ask.to_field, "no_consent", "marketing needs a customer who consents to it")
     if not one.tenant.sends_to(one.mobile.country):
         return not_allowed(ask.to_field, one.mobile.country)
+    text = _noticed(one, link_url) if ask.marketing else ask.text
     try:
         destination = tariff.of(one.sender.sender).destination(one.mobile.country)
-        parts = texts.render(ask.text, destination.reference_bits).parts
+        parts = texts.render(text, destination.reference_bits).parts
     except KeyError:
         return not_textable(ask.to_field, one.mobile.country)
     except TextRefused as refused:
@@ -263,10 +270,16 @@ def _sendable(place: int, one: _Named, tariff: Tariff, texts: Verbatim, *, suppr
         one.customer_id,
         one.mobile,
         destination,
-        ask.text,
+        text,
         allowed,
         warnings(one.sender, (one.mobile.country,)),
     )
+
+
+def _noticed(one: _Named, link_url: str) -> str:
+    """With what marketing says by rule."""
+    tenant = one.tenant
+    return with_notices(one.ask.text, one.ask.text, tenant.name, one.sender.sender, tenant.notices, link_url).text
 
 
 def _allowed(one: _Named) -> tuple[int, ...] | None:
@@ -289,8 +302,27 @@ async def _store(tx: Tx, asks: Sequence[Ask], sends: Sequence[Together], secrets
     made = [(send, _new_bulk(send, secrets, now)) for send in sends]
     await bulks.add_all_planned(tx, [(send.first.tenant_id, bulk, _total(send)) for send, bulk in made])
     await plans.freeze(tx, [(send.first.tenant_id, bulk.bulk_id, part) for send, bulk in made for part in send.frozen])
-    await emit(tx, *(fact for send, bulk in made for fact in _facts(send, bulk, asks[send.first.place].caller)))
+    linked = await _linked(tx, made, secrets)
+    await emit(tx, *(fact for send, bulk in linked for fact in _facts(send, bulk, asks[send.first.place].caller)))
     return {place: one for send, bulk in made for place, one in _taken(send, bulk).items()}
+
+
+async def _linked(
+    tx: Tx, made: Sequence[tuple[Together, NewBulk]], secrets: Secrets
+) -> Sequence[tuple[Together, NewBulk]]:
+    """With each recipient's own link, where a text has a place for it."""
+    wanted = [place for place, (send, _) in enumerate(made) if any(has_placeholder(one.text) for one in send.messages)]
+    if not wanted:
+        return made
+    numbers = await links.number_sends(
+        tx, [(made[place][0].first.tenant_id, made[place][1].bulk_id) for place in wanted]
+    )
+    linked, makes = list(made), Links(secrets.bulk_id_key)
+    for place, number in zip(wanted, numbers, strict=True):
+        send, bulk = made[place]
+        own = SendLinks(makes, number)
+        linked[place] = replace(send, chunks=[with_links(chunk, own) for chunk in send.chunks]), bulk
+    return linked
 
 
 def _new_bulk(send: Together, secrets: Secrets, now: datetime) -> NewBulk:

@@ -1,15 +1,17 @@
 """What a send would cost: an audience judged and priced, whoever asks, a person or a schedule whose time has come."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Any, Final
 
 from muster.customer.domain.advice import CLASSES_MAX, Case, alike
 from muster.customer.domain.audience import ORDER, Audience, Reason, left_out_by_word
 from muster.customer.domain.hours import Hours, LocalTime, summary
 from muster.customer.domain.limits import NO_LIMITS, Limits, day_over
-from muster.customer.domain.merge_text import MergeText
+from muster.customer.domain.merge_text import MergeText, outside_fields
+from muster.customer.domain.notices import with_notices
 from muster.customer.domain.pricing import Price, Renderer, price, too_many_parts
 from muster.customer.domain.refusal import Refusal
 from muster.customer.domain.senders import Sender, warnings
@@ -37,7 +39,8 @@ class Asked:
 
     template: its id and version, where the text is one's. at: as of when; until: the last moment at which any of it may
     leave. missing_max: how many of those whom a blank merge field leaves out are named. local: at whose clock. limits:
-    that a confirmation is held to. advised: whether somebody reads what could be cheaper.
+    that a confirmation is held to. advised: whether somebody reads what could be cheaper. link_url: where links in
+    messages lead.
     """
 
     text: MergeText
@@ -54,6 +57,7 @@ class Asked:
     local: LocalTime | None = None
     limits: Limits = NO_LIMITS
     advised: bool = False
+    link_url: str = ""
 
 
 async def quote_now(tx: Tx, tenant: Tenant, asked: Asked, valid: timedelta) -> Quote | Refusal:
@@ -61,6 +65,12 @@ async def quote_now(tx: Tx, tenant: Tenant, asked: Asked, valid: timedelta) -> Q
     unknown = await unknown_fields(tx, tenant.tenant_id, asked.text)
     if unknown and unknown[0].field.fallback is None:
         return unknown[0].refusal
+    written = asked.text
+    noticed = _noticed(tenant, asked, asked.sender.sender)
+    if isinstance(noticed, Refusal):
+        return noticed
+    text, added = noticed
+    asked = replace(asked, text=text)
     marketing = asked.message_class == MessageClass.MARKETING
     understood = await understand(tx, tenant, asked.judged, asked.at, marketing=marketing)
     if isinstance(understood, Refusal):
@@ -77,13 +87,15 @@ async def quote_now(tx: Tx, tenant: Tenant, asked: Asked, valid: timedelta) -> Q
     if longer is not None:
         return longer
     details = _details(asked.text, counted, total) | {"hours": waiting}
+    details["added"] = added
     details["warnings"] = warnings(asked.sender, total.by_country)
     details["warnings"] += [one.warning for one in unknown]
     details["warnings"] += await _too_many(tx, tenant, total.recipients, asked.limits)
     details["missing"] = await _missing(tx, tenant, asked, rules, counted)
     if asked.advised and len(classes) <= CLASSES_MAX:
+        by = partial(_by, tenant, replace(asked, text=written))
         case, starts = Case(asked.text, classes, asked.tariff, renderer, total), (waiting or {}).get("last_starts_at")
-        details["advice"] = await advise(tx, tenant, case, asked.sender.sender, starts)
+        details["advice"] = await advise(tx, tenant, case, asked.sender.sender, by, starts)
     quote = Quote(
         uuid7(),
         asked.text.text,
@@ -101,9 +113,33 @@ async def quote_now(tx: Tx, tenant: Tenant, asked: Asked, valid: timedelta) -> Q
         asked.at + valid,
         local=asked.local,
         style=asked.text.style,
+        others={one.language: one.text for one in asked.text.variants[1:]} or None,
     )
     await quotes.save_quote(tx, tenant.tenant_id, quote)
     return quote
+
+
+def _noticed(tenant: Tenant, asked: Asked, sender: str) -> tuple[MergeText, Sequence[Mapping[str, str]]] | Refusal:
+    """The text with what marketing by this sender says by rule, in each language, where it does not; what that is."""
+    if asked.message_class != MessageClass.MARKETING:
+        return asked.text, ()
+    by = tenant.name, sender, tenant.notices, asked.link_url
+    variants = asked.text.variants
+    noticed = [with_notices(one.text, outside_fields(one.text), *by) for one in variants]
+    others = {variant.language: one.text for variant, one in zip(variants[1:], noticed[1:], strict=True)}
+    text = MergeText.read(noticed[0].text, asked.text.style, others)
+    if isinstance(text, Refusal):
+        return text
+    return text, [
+        {"what": words.what.value, "text": words.text, "language": variant.language}
+        for variant, one in zip(variants, noticed, strict=True)
+        for words in one.added
+    ]
+
+
+def _by(tenant: Tenant, asked: Asked, sender: str) -> MergeText | Refusal:
+    found = _noticed(tenant, asked, sender)
+    return found if isinstance(found, Refusal) else found[0]
 
 
 async def _counted(tx: Tx, tenant: Tenant, asked: Asked, rules: RulesSql) -> tuple[Counted, Mapping[str, Any] | None]:

@@ -70,7 +70,13 @@ def _due(schedule: Schedule) -> datetime:
 
 
 async def start(
-    tx: Tx, tenant_id: UUID, schedule: Schedule, key: bytes, now: datetime, limits: Limits = NO_LIMITS
+    tx: Tx,
+    tenant_id: UUID,
+    schedule: Schedule,
+    key: bytes,
+    now: datetime,
+    link_url: str,
+    limits: Limits = NO_LIMITS,
 ) -> Started | None:
     """Make a start whose time has come; None where it waits: its tenant or the platform is stopped, or it is not
     known yet whether the tenant has its sender."""
@@ -93,7 +99,7 @@ async def start(
     if own is None or refused is not None:
         assert refused is not None, "one that the tenant never had is refused"
         return Started(Verdict(Outcome.NOT_POSSIBLE, refused.code, f"{refused.field}: {refused.message}"))
-    quote = await _quoted(tx, tenant, schedule, own, now)
+    quote = await _quoted(tx, tenant, schedule, own, now, link_url)
     if isinstance(quote, Refusal):
         return Started(Verdict(Outcome.NOT_POSSIBLE, quote.code, f"{quote.field}: {quote.message}"))
     above = judge_price(quote.credits, schedule.credits_max, schedule.above)
@@ -132,7 +138,9 @@ async def tell_refused(tx: Tx, bulk: Record, problem: Problem) -> None:
     await emit(tx, fact)
 
 
-async def _quoted(tx: Tx, tenant: Tenant, schedule: Schedule, sender: Sender, now: datetime) -> Quote | Refusal:
+async def _quoted(
+    tx: Tx, tenant: Tenant, schedule: Schedule, sender: Sender, now: datetime, link_url: str
+) -> Quote | Refusal:
     assert schedule.next_wall is not None, "it is due"
     text = await text_of_schedule(tx, tenant, schedule)
     if isinstance(text, Refusal):
@@ -143,6 +151,7 @@ async def _quoted(tx: Tx, tenant: Tenant, schedule: Schedule, sender: Sender, no
         *(text, template, audience, audience, sender, tariff, schedule.message_class, schedule.changed_by),
         *(now, _send_by(schedule, now)),
         local=LocalTime(schedule.next_wall, schedule.send_within_min) if schedule.local_time else None,
+        link_url=link_url,
     )
     return await quote_now(tx, tenant, asked, _QUOTE_VALID)
 

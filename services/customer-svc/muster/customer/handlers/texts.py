@@ -85,7 +85,10 @@ def version_read(version: Record, style: Style) -> MergeText | Refusal:
 
 async def text_of_quote(tx: Tx, tenant_id: UUID, quote: Quote) -> MergeText | Refusal:
     """The text of a quote, to be written by what the quote pins."""
-    others = await _others(tx, tenant_id, (quote.template_id, quote.template_version)) if quote.text else {}
+    others = quote.others
+    if others is None:
+        pin = (quote.template_id, quote.template_version)
+        others = await _others(tx, tenant_id, pin) if quote.text else {}
     return MergeText.read(quote.text, quote.style, others)
 
 

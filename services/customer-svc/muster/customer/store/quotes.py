@@ -19,7 +19,8 @@ from muster.kit.pg import Record, Tx
 class Quote:
     """What a send would cost and what that was judged by. message_class: MessageClass of the events.
 
-    details: what else the quote said, as it was answered. style: how merge values are written.
+    details: what else the quote said, as it was answered. style: how merge values are written. others: the text in
+    other languages, by tag; None where it is as its template has it.
     """
 
     quote_id: UUID
@@ -42,14 +43,16 @@ class Quote:
     used_by: UUID | None = None
     local: LocalTime | None = None
     style: Style = field(default_factory=Style)
+    others: Mapping[str, str] | None = None
 
 
 _SAVE = """
 INSERT INTO quote (tenant_id, quote_id, text, template_id, template_version, message_class, sender, audience, snapshot,
                    tariff, customers, recipients, parts, credits, details, created_at, created_by, expires_at,
-                   local_time, local_within_min, style)
+                   local_time, local_within_min, style, others)
 VALUES ($1, $2, $3, $4, $5, $6, $7, $8::text::jsonb, $9::text::pg_snapshot, $10::text::jsonb, $11, $12, $13, $14,
-        $15::text::jsonb, $16, $17, $18, $19, $20, $21::text::jsonb)
+        $15::text::jsonb, $16, $17, $18, $19, $20, $21::text::jsonb,
+        $22::text::jsonb)
 """
 
 
@@ -63,13 +66,15 @@ async def save_quote(tx: Tx, tenant_id: UUID, quote: Quote) -> None:
         *(quote.created_at, quote.created_by, quote.expires_at),
         *((quote.local.wall, quote.local.within_min) if quote.local else (None, None)),
         _json(quote.style.plain()),
+        None if quote.others is None else _json(quote.others),
     )
 
 
 _QUOTE = """
 SELECT quote_id, text, template_id, template_version, message_class, sender, audience::text AS audience,
     snapshot::text AS snapshot, tariff::text AS tariff, customers, recipients, parts, credits, details::text AS details,
-    created_at, created_by, expires_at, used_by, local_time, local_within_min, style::text AS style
+    created_at, created_by, expires_at, used_by, local_time, local_within_min, style::text AS style,
+    others::text AS others
 FROM quote WHERE tenant_id = $1 AND quote_id = $2 """
 
 _QUOTE_LOCKED = _QUOTE + "FOR UPDATE"
@@ -101,6 +106,7 @@ def _quote(row: Record) -> Quote:
     plain["tariff"] = Tariff.unpin(orjson.loads(row["tariff"]))
     plain["details"] = orjson.loads(row["details"])
     plain["style"] = Style.read(None if row["style"] is None else orjson.loads(row["style"]))
+    plain["others"] = None if row["others"] is None else orjson.loads(row["others"])
     wall, within_min = plain.pop("local_time"), plain.pop("local_within_min")
     plain["local"] = None if wall is None else LocalTime(wall, within_min)
     return Quote(**plain)

@@ -7,6 +7,7 @@ from typing import Final
 from uuid import UUID
 
 from muster.customer.domain.hours import Business
+from muster.customer.domain.notices import BY_LINK, IDENTITY, REPLY, Notices
 from muster.customer.domain.senders import Registration, Sender, Standing, looked_up, written
 from muster.customer.domain.tariff import Route, Tariff
 from muster.events import NIL_TENANT, is_sandbox
@@ -23,7 +24,8 @@ class Tenant:
     """A tenant's settings as last heard. country: ISO 3166 alpha-2; sender: E.164 or a name; countries: those it sends
     to, "*" for all, none said for its own alone. sender_standing and what follows: of its sender, None before it was
     heard of. clean_since: since when nothing bad was heard of it. set_limits: by an operator, as LIMITS names them.
-    parts_max: of how many parts a message of its may be."""
+    parts_max: of how many parts a message of its may be. own_notices: identity, reply and by_link of its `notices`,
+    None for what is said by default."""
 
     tenant_id: UUID
     version: int
@@ -44,6 +46,7 @@ class Tenant:
     clean_since: datetime = datetime(2000, 1, 1, tzinfo=UTC)
     set_limits: Sequence[int | None] = ()
     parts_max: int = PARTS_MAX
+    own_notices: Sequence[str | None] = ()
 
     @property
     def own_sender(self) -> Sender | None:
@@ -57,6 +60,12 @@ class Tenant:
     def own_limits(self) -> dict[str, int | None]:
         """What an operator has set for it, by name."""
         return dict(zip(LIMITS, self.set_limits, strict=False))
+
+    @property
+    def notices(self) -> Notices:
+        """What its marketing says by rule."""
+        identity, reply, by_link = self.own_notices or (None, None, None)
+        return Notices(identity or IDENTITY, reply or REPLY, by_link or BY_LINK)
 
     @property
     def business(self) -> Business:
@@ -114,9 +123,10 @@ SELECT t.tenant_id, t.version, t.name, t.country, t.time_zone, t.sender, t.close
     t.quiet_to_minute, t.countries, t.customary_hours, t.holidays, t.closed_days, t.parts_max,
     s.standing AS sender_standing,
     s.registration AS sender_registration, s.reason AS sender_reason,
-    t.clean_since, ARRAY[l.range_hourly, l.prefix_hourly, l.plan_range, l.daily] AS set_limits
+    t.clean_since, ARRAY[l.range_hourly, l.prefix_hourly, l.plan_range, l.daily] AS set_limits,
+    ARRAY[w.identity, w.reply, w.by_link] AS own_notices
 FROM tenant t LEFT JOIN sender s ON s.owner_id = t.tenant_id AND s.sender = ltrim(t.sender, '+')
-    LEFT JOIN tenant_limit l ON l.tenant_id = t.tenant_id
+    LEFT JOIN tenant_limit l ON l.tenant_id = t.tenant_id LEFT JOIN notices w ON w.tenant_id = t.tenant_id
 WHERE t.tenant_id = $1
 """
 

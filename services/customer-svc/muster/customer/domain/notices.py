@@ -1,0 +1,92 @@
+"""What the law wants said in each marketing message, and is added where its text does not say it: whom it is from, and
+how to get no more of them."""
+
+import re
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Final
+
+from muster.customer.domain.content import has_link, names, offers_way_out
+from muster.customer.domain.links import PLACEHOLDER
+from muster.customer.domain.refusal import Refusal
+from muster.customer.domain.senders import is_number
+
+NOTICE_CHARACTERS_MAX: Final = 100
+BUSINESS: Final = "{business}"
+LINK: Final = "{link}"
+IDENTITY: Final = f"{BUSINESS}: "
+REPLY: Final = "Reply STOP to opt out"
+BY_LINK: Final = f"Opt out: {LINK}"
+_BRACE: Final = re.compile("[{}]")
+_BRACES: Final = str.maketrans("{}", "()")
+
+
+class What(StrEnum):
+    """What was added to a text."""
+
+    IDENTITY = "identity"
+    WAY_OUT = "way_out"
+
+
+@dataclass(frozen=True, slots=True)
+class Notices:
+    """The words of a business: before a text, and behind it for a sender that can be replied to and one that cannot."""
+
+    identity: str = IDENTITY
+    reply: str = REPLY
+    by_link: str = BY_LINK
+
+
+@dataclass(frozen=True, slots=True)
+class Added:
+    """Words that were added to a text."""
+
+    what: What
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Noticed:
+    """A text as it leaves, and what was added to it."""
+
+    text: str
+    added: tuple[Added, ...] = ()
+
+
+def judge_notices(notices: Notices) -> list[Refusal]:
+    """Why these words would not do what they are for."""
+    refusals = []
+    for field, text in (("identity", notices.identity), ("reply", notices.reply), ("by_link", notices.by_link)):
+        if len(text) > NOTICE_CHARACTERS_MAX:
+            refusals.append(Refusal(field, "too_long", f"at most {NOTICE_CHARACTERS_MAX} characters"))
+        elif not text.isprintable() or _BRACE.search(text.replace(BUSINESS, "").replace(LINK, "")):
+            refusals.append(Refusal(field, "not_plain", "plain words on one line, without merge fields"))
+    if BUSINESS not in notices.identity:
+        refusals.append(Refusal("identity", "without_business", f"must say {BUSINESS}, where the name of it goes"))
+    if not offers_way_out(notices.reply):
+        refusals.append(Refusal("reply", "without_way_out", 'must say how to opt out, such as "Reply STOP to opt out"'))
+    if LINK not in notices.by_link or not offers_way_out(notices.by_link):
+        refusals.append(Refusal("by_link", "without_link", f'must say {LINK} and what it is for, such as "{BY_LINK}"'))
+    return refusals
+
+
+def with_notices(text: str, own: str, business: str, sender: str, notices: Notices, url: str) -> Noticed:
+    """A marketing text with what it lacks. own: what everybody is told by it, without what fields say; url: where links
+    lead, without a slash at its end.
+
+    A text that names the business, or is sent by its name, is not told whom it is from; one that says how to opt out is
+    not told again, unless nobody can do so: a sender that is a name gets no replies.
+    """
+    added = []
+    if not names(business, own) and not names(business, sender):
+        added.append(Added(What.IDENTITY, notices.identity.replace(BUSINESS, business.translate(_BRACES).strip())))
+        text = added[-1].text + text
+    if not _has_way_out(own, sender):
+        words = notices.reply if is_number(sender) else notices.by_link.replace(LINK, url + PLACEHOLDER)
+        added.append(Added(What.WAY_OUT, words))
+        text = f"{text.rstrip()}\n{words}"
+    return Noticed(text, tuple(added))
+
+
+def _has_way_out(text: str, sender: str) -> bool:
+    return offers_way_out(text) and (is_number(sender) or has_link(text))
