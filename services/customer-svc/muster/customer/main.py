@@ -18,11 +18,12 @@ from muster.customer.planner import Limits, Planner
 from muster.customer.scheduler import Limits as SchedulerLimits
 from muster.customer.scheduler import Scheduler
 from muster.customer.settings import CustomerSettings
+from muster.customer.store import hash_key
 from muster.customer.store.audience_counts import FORGET_S
 from muster.kit.outbox import Lane
 from muster.kit.pg import Database
 from muster.kit.process import Process
-from muster.kit.repeat import repeat
+from muster.kit.repeat import repeat, until_done
 from muster.kit.service import connect, main, serve_api, start_consumer, start_forgetting, start_relay
 
 _REPEATED_MAX = 10_000
@@ -37,8 +38,8 @@ async def api(process: Process[CustomerSettings]) -> None:
     """Serve HTTP."""
     from muster.customer.api import ROUTERS
 
-    db = await connect(process)
     settings = process.settings
+    db = await _connected(process)
     # Small files are imported while their sender waits: nothing of them is worth another process.
     inline = Inline()
     importer = Importer(db, inline, inline, _import_secrets(settings), _import_limits(settings, _SMALL_BLOCK_ROWS))
@@ -46,6 +47,17 @@ async def api(process: Process[CustomerSettings]) -> None:
     process.supervise("calendars", _warm())
     process.ready()
     await process.stopped()
+
+
+async def _connected(process: Process[CustomerSettings]) -> Database:
+    db, settings = await connect(process), process.settings
+
+    async def hold_to_key() -> None:
+        async with db.worker() as tx:
+            await hash_key.hold_to(tx, settings.hash_key_bytes, settings.hash_generation)
+
+    await until_done("hash-key", hold_to_key)
+    return db
 
 
 def _gatherer(db: Database, settings: CustomerSettings) -> Gatherer:
@@ -64,7 +76,7 @@ def _gatherer(db: Database, settings: CustomerSettings) -> Gatherer:
 async def worker(process: Process[CustomerSettings]) -> None:
     """Apply events, plan sends, start what is scheduled, and publish the outbox."""
     settings = process.settings
-    db = await connect(process)
+    db = await _connected(process)
     minutes = settings.customer_suppressions_repeated_min
     relay = start_relay(process, db, on_lead=lambda: _say_suppressions_again(db, minutes))
     start_consumer(
