@@ -7,11 +7,12 @@ from uuid import UUID
 from muster.kit.pg import Tx
 
 # As in store.import_rows.
-# allow no-session-state: they end with the transaction
+# allow no-session-state: they end with the transaction, and plans are made anew when they are needed
 _MAKE: Final = """
+DISCARD PLANS;
 SET LOCAL jit = off;
 SET LOCAL enable_seqscan = off;
-SET LOCAL plan_cache_mode = force_custom_plan;
+SET LOCAL plan_cache_mode = force_generic_plan;
 CREATE TEMPORARY TABLE member_row (n bigint, number bigint, key bytea, at smallint) ON COMMIT DROP
 """
 _COPIED: Final = ("n", "number", "key", "at")
