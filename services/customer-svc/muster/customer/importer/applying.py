@@ -73,7 +73,7 @@ class Applying:
         if read is not None and read.parsed is not None:
             self._look_ahead(of, read)
         async with self._db.request(tenant_id) as tx:
-            await tx.execute(f"SET LOCAL statement_timeout = {int(self._timeout_ms)}")
+            await tx.allow_statements(self._timeout_ms)
             locked = await imports.take_applying(tx, *of)
             if locked is None or locked["next_block"] != job["next_block"]:
                 return False
