@@ -199,7 +199,8 @@ class Chapters:
         }  # fmt: skip
         late_max = rng.choice((1, 60))
         body = {
-            "name": "By the clock", "when": when, "text": f"{mark} for {{{{first_name}}}}. STOP to opt out",
+            "name": "By the clock", "when": when,
+            "text": f"{mark} for {{{{first_name}}}}, {tenant.name}. STOP to opt out",
             "audience": {"all": True}, "credits_max": 1_000, "partial": rng.choice(("nothing", "first_n")),
             "late_max_minutes": late_max,
         }  # fmt: skip

@@ -41,9 +41,11 @@ class Send:
 @dataclass(slots=True)
 class Tenant:
     """A business and its customers' numbers. `hours`: when they are texted, if not at any. `notices`: what it sends is
-    no marketing, and it has chosen at least once. `rate`: parts that may leave for it a second, 0 for any."""
+    no marketing, and it has chosen at least once. `rate`: parts that may leave for it a second, 0 for any. `name`: in
+    each of its texts, so that nothing is put before what it sends."""
 
     id: UUID
+    name: str
     sender: str
     numbers: list[str]
     hours: Hours | None = None
@@ -108,7 +110,7 @@ class Story:
         made = await self._ask(OPERATOR, "POST", "/v1/tenants", body, service="tenant", expect=201)
         count = rng.randrange(4, 15)
         numbers = [f"+6141{at}{rng.randrange(100):02d}{number:04d}" for number in range(count)]
-        return Tenant(UUID(made["id"]), sender, numbers, hours, notices=once and not at, rate=rate)
+        return Tenant(UUID(made["id"]), str(body["name"]), sender, numbers, hours, notices=once and not at, rate=rate)
 
     async def _fill(self, tenant: Tenant) -> None:
         """Give it credits and customers."""
@@ -136,7 +138,7 @@ class Story:
         world, rng, token = self._world, self._rng, admin(tenant.id)
         mark = f"{_NOTICE if tenant.notices else 'Offer'} {at} of {tenant.sender}"
         await asyncio.sleep(rng.uniform(0.0, 4.0))
-        asked = {"text": f"{mark} for {{{{first_name}}}}. STOP to opt out", "audience": {"all": True}}
+        asked = {"text": f"{mark} for {{{{first_name}}}}, {tenant.name}. STOP to opt out", "audience": {"all": True}}
         asked |= {"class": "factual"} if tenant.notices else {}
         quote = await self._ask(
             token, "POST", "/v1/quotes", asked, service="customer", expect=201, none="audience_empty"
