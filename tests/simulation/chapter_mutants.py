@@ -15,7 +15,7 @@ import muster.dispatch.store.queue as queue
 from muster.kit import clock
 from simulation.chapters import first_seeds_with
 
-_SEEDS: Final = 12
+_SEEDS: Final = 30
 
 
 @dataclass(frozen=True, slots=True)

@@ -116,7 +116,7 @@ _FIRST_SEEDS: Final[Mapping[str, int]] = {
     **{name: seed for name, (seed, _) in _ONLY_HERE.items()},
     **{fault.name: fault.seed for fault in _EVERYWHERE},
 }
-_FOUND_WITHIN_SEEDS: Final = 40
+_FOUND_WITHIN_SEEDS: Final = 120
 
 
 def seeds_of(name: str) -> list[int]:

@@ -45,7 +45,7 @@ def test_a_history_is_the_same_where_the_database_is_asked_each_time(places: Pla
         assert asked["digest"] == remembered["digest"]
 
 
-@pytest.mark.timeout(1_800)
+@pytest.mark.timeout(3_600)
 def test_three_hundred_seeds_keep_every_law_and_every_kind_of_fault_happens(places: Places) -> None:
     result = Result(1)
     run_all(result, 1 + ALL_KINDS_FROM, places)
@@ -53,7 +53,7 @@ def test_three_hundred_seeds_keep_every_law_and_every_kind_of_fault_happens(plac
     assert result.idle == []
 
 
-@pytest.mark.timeout(1_800)
+@pytest.mark.timeout(3_600)
 def test_each_deliberate_fault_in_the_real_code_is_found(places: Places) -> None:
     assert len([one for one in EXPLORED if one.name in FAULTS]) >= 10, "as many of the explorer's"
     found: dict[str, int] = {}
