@@ -143,6 +143,7 @@ async def test_everybody_gets_the_text_of_their_language_at_the_quoted_price(sal
     assert plain(why["text"]) == "Guten Tag Meier, und 🐾"
     held = (await salon.ask("GET", f"/v1/customers/{whose}/export")).json()
     sends = [(plain(one["text"]), one["values"]) for one in held["sends"]]
+    assert held["sends"][0]["text"].startswith("Salon: "), "what was sent, with what was added to it"
     assert sends == [(other["de"], ["Bea", "", "Meier", ""])]
 
 

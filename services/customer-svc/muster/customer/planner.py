@@ -190,7 +190,7 @@ class Planner:
             kept = Hours(tenant.business, now, int(bulk["send_by"].timestamp()), marketing, quote.local)
             hours = await hours_of_customers(tx, plan.tenant_id, kept)
         await tx.allow_statements(self._limits.freeze_timeout_ms)
-        asked, text = quote.audience, await _text_of(tx, plan.tenant_id, quote)
+        asked, text = quote.audience, _text_of(quote)
         if asked.again is not None:
             reach = quote.tariff.reach
             ids = await again.recipients(tx, plan.tenant_id, asked.again, reach, quote.created_at)
@@ -230,7 +230,7 @@ class Planner:
         return replace(plan, step="add_up")
 
     async def _add_up(self, tx: Tx, plan: Plan, bulk: Record, quote: Quote) -> Plan:
-        renderer = await self._renderer(tx, plan, quote)
+        renderer = self._renderer(quote, plan.bulk_id)
         rows = await plans.frozen_chunks(tx, plan.tenant_id, plan.bulk_id, plan.next_chunk, self._limits.add_up_chunks)
         totals = plan.before
         for frozen in rows:
@@ -243,9 +243,9 @@ class Planner:
         return plan if plan.next_chunk <= bulk["chunks"] else await _decide(tx, plan, self._guard)
 
     async def _publish(self, tx: Tx, plan: Plan, bulk: Record, quote: Quote) -> Plan:
-        renderer, header = await self._renderer(tx, plan, quote), events.header_of(bulk)
+        renderer, header = self._renderer(quote, plan.bulk_id), events.header_of(bulk)
         facts, totals = [], plan.before
-        own = await self._links_of(tx, plan, renderer)
+        own = await self._links_of(tx, plan, quote)
         rows = await plans.frozen_chunks(tx, plan.tenant_id, plan.bulk_id, plan.next_chunk, self._limits.publish_chunks)
         for frozen in rows:
             chunk = make_chunk(totals, frozen, quote.tariff.destination(frozen.country), renderer)
@@ -257,20 +257,19 @@ class Planner:
         step = "publish" if next_chunk <= bulk["chunks"] else "done"
         return replace(plan, step=step, next_chunk=next_chunk, before=totals)
 
-    async def _links_of(self, tx: Tx, plan: Plan, renderer: Renderer) -> SendLinks | None:
+    async def _links_of(self, tx: Tx, plan: Plan, quote: Quote) -> SendLinks | None:
         """The links of its recipients, where its text has them."""
-        if not renderer.linked:
+        if not quote.linked:
             return None
         [number] = await links.number_sends(tx, [(plan.tenant_id, plan.bulk_id)])
         return SendLinks(self._links, number)
 
-    async def _renderer(self, tx: Tx, plan: Plan, quote: Quote) -> Renderer:
+    def _renderer(self, quote: Quote, bulk_id: UUID) -> Renderer:
         """What was rendered in this send's earlier turns is not rendered again."""
-        known = self._renderers.pop(plan.bulk_id, None)
-        renderer = known or Renderer(await _text_of(tx, plan.tenant_id, quote))
+        renderer = self._renderers.pop(bulk_id, None) or Renderer(_text_of(quote))
         while len(self._renderers) >= _REMEMBERED_MAX:
             del self._renderers[next(iter(self._renderers))]
-        self._renderers[plan.bulk_id] = renderer
+        self._renderers[bulk_id] = renderer
         return renderer
 
 
@@ -329,11 +328,11 @@ async def _refuse(tx: Tx, plan: Plan, problem: Problem) -> Plan:
 def _chunk_max(quote: Quote, text: MergeText) -> int:
     """How many recipients its chunks may have, by the longest message that was quoted."""
     longest = max(map(int, quote.details["by_parts"]), default=1)
-    return recipients_max(quote.recipients, longest, personal=text.personal or text.linked)
+    return recipients_max(quote.recipients, longest, personal=text.personal or quote.linked)
 
 
-async def _text_of(tx: Tx, tenant_id: UUID, quote: Quote) -> MergeText:
-    text = await text_of_quote(tx, tenant_id, quote)
+def _text_of(quote: Quote) -> MergeText:
+    text = text_of_quote(quote)
     if isinstance(text, Refusal):
         raise TypeError(f"a quoted text is refused: {text.code}")
     return text

@@ -70,7 +70,7 @@ async def _again(request: Request, tx: Tx, caller: Caller, bulk_id: UUID, *, fai
     sender = await usable_sender(request, tx, tenant, bulk["sender"])
     quote = await quotes.quote_of(tx, caller.tenant_id, bulk["quote_id"])
     assert quote is not None, "a send to many was quoted"
-    text = await text_of_quote(tx, caller.tenant_id, quote)
+    text = text_of_quote(quote)
     if isinstance(text, Refusal):
         raise problem_of(text)
     tariff = (await reference.tariff_now(tx)).of(bulk["sender"]).within(tenant.allowed)

@@ -190,7 +190,7 @@ async def _message_of(tx: Tx, tenant_id: UUID, row: Record) -> MessageOfOut:
         row = await _others(tx, tenant_id, row["bulk_id"], row["fact"]) or row
     is_texted = row["reason"] == Reason.NONE
     quote = await quotes.quote_of(tx, tenant_id, bulk["quote_id"]) if is_texted and bulk["quote_id"] else None
-    text = await _text_of(tx, tenant_id, quote)
+    text = _text_of(quote)
     message_id = f"{row['bulk_id']}-{row['seq']}" if is_texted else None
     return MessageOfOut(
         bulk_id=row["bulk_id"],
@@ -228,7 +228,7 @@ class _Send:
 
 async def _send_of(tx: Tx, bulk: Record) -> _Send:
     quote = await quotes.quote_of(tx, bulk["tenant_id"], bulk["quote_id"]) if bulk["quote_id"] else None
-    text = await _text_of(tx, bulk["tenant_id"], quote)
+    text = _text_of(quote)
     exclude = NOBODY if quote is None else quote.audience.exclude
     known = await lists.names_of(tx, bulk["tenant_id"], exclude.lists)
     cap = None if bulk["frequency_cap"] is None else Cap(**orjson.loads(bulk["frequency_cap"]))
@@ -236,9 +236,9 @@ async def _send_of(tx: Tx, bulk: Record) -> _Send:
     return _Send(bulk, quote, text, judged)
 
 
-async def _text_of(tx: Tx, tenant_id: UUID, quote: Quote | None) -> MergeText | None:
+def _text_of(quote: Quote | None) -> MergeText | None:
     """The text of a quote, where it is kept still."""
-    text = None if quote is None else await text_of_quote(tx, tenant_id, quote)
+    text = None if quote is None else text_of_quote(quote)
     return None if isinstance(text, Refusal) else text
 
 

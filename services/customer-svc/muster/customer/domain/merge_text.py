@@ -13,7 +13,6 @@ from typing import Any, Final, cast
 
 from muster.customer.domain import locales
 from muster.customer.domain.fields import Kind, clean_lines
-from muster.customer.domain.links import has_placeholder
 from muster.customer.domain.merge_reader import FIELDS_MAX, Field, Pieces, mistake, read_pieces
 from muster.customer.domain.refusal import Refusal
 from muster.text import Dearer, dearer_characters
@@ -117,11 +116,6 @@ class MergeText:
     def dearer(self) -> tuple[Dearer, ...]:
         """The characters of the text itself, without what stands in its fields, that make it dearer."""
         return dearer_characters(outside_fields(self.text) if self.fields else self.text)
-
-    @property
-    def linked(self) -> bool:
-        """Whether each recipient gets a link of their own, in one language at least."""
-        return any(has_placeholder(variant.text) for variant in self.variants)
 
     def literals_for(self, joined: str) -> tuple[str, ...]:
         """What stands between the fields of the variant that these merge values were joined for."""

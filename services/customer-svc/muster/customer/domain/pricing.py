@@ -40,11 +40,6 @@ class Renderer:
             known = self._memo[key] = Rendering(text, *count_parts(text, reference_bits))
         return known
 
-    @property
-    def linked(self) -> bool:
-        """Whether each recipient gets a link of their own."""
-        return self._text.linked
-
     def _words(self, joined: str) -> str:
         return self._text.render(joined)
 

@@ -113,7 +113,7 @@ async def quote_now(tx: Tx, tenant: Tenant, asked: Asked, valid: timedelta) -> Q
         asked.at + valid,
         local=asked.local,
         style=asked.text.style,
-        others={one.language: one.text for one in asked.text.variants[1:]} or None,
+        others={one.language: one.text for one in asked.text.variants[1:]},
     )
     await quotes.save_quote(tx, tenant.tenant_id, quote)
     return quote

@@ -83,18 +83,16 @@ def version_read(version: Record, style: Style) -> MergeText | Refusal:
     return MergeText.read(version["text"], spoken, others_of(version))
 
 
-async def text_of_quote(tx: Tx, tenant_id: UUID, quote: Quote) -> MergeText | Refusal:
-    """The text of a quote, to be written by what the quote pins."""
-    others = quote.others
-    if others is None:
-        pin = (quote.template_id, quote.template_version)
-        others = await _others(tx, tenant_id, pin) if quote.text else {}
-    return MergeText.read(quote.text, quote.style, others)
+def text_of_quote(quote: Quote) -> MergeText | Refusal:
+    """The text of a quote, in the languages and the style that the quote pins."""
+    return MergeText.read(quote.text, quote.style, quote.others)
 
 
 async def text_of_schedule(tx: Tx, tenant: Tenant, schedule: Schedule) -> MergeText | Refusal:
     """The text of a schedule, of the version that it pins."""
-    version = await _version(tx, tenant.tenant_id, (schedule.template_id, schedule.template_version))
+    if schedule.template_id is None:
+        return await read_text(tx, tenant, schedule.text)
+    version = await templates.version_of(tx, tenant.tenant_id, schedule.template_id, schedule.template_version)
     if version is None:
         return await read_text(tx, tenant, schedule.text)
     return await read_text(tx, tenant, schedule.text, version["language"], others_of(version))
@@ -126,13 +124,3 @@ def _where(text: MergeText, name: str, meant: list[str]) -> Unknown:
     at, field = min(places, key=lambda place: place[1].fallback is not None)
     named = f"variants.{text.variants[at].language}" if at else "text"
     return Unknown(named, text.variants[at].text, field, meant)
-
-
-async def _others(tx: Tx, tenant_id: UUID, pin: Pin) -> dict[str, str]:
-    version = await _version(tx, tenant_id, pin)
-    return {} if version is None else others_of(version)
-
-
-async def _version(tx: Tx, tenant_id: UUID, pin: Pin) -> Record | None:
-    template_id, version = pin
-    return None if template_id is None else await templates.version_of(tx, tenant_id, template_id, version)

@@ -8,12 +8,6 @@ ALTER TABLE template
     ADD COLUMN others jsonb NOT NULL DEFAULT '{}',
     -- A version that puts the template out of use; a later one takes it in use again.
     ADD COLUMN archived boolean NOT NULL DEFAULT false;
--- The planner reads the version that a quote pins.
-DO $$
-BEGIN
-    EXECUTE format('CREATE POLICY kit_worker ON template TO %I USING (true) WITH CHECK (true)', kit_role('worker'));
-END $$;
-CALL kit_grant('template', 'worker', 'SELECT');
 
 -- NULL in quotes of before: every value is written as it is stored.
 ALTER TABLE quote ADD COLUMN style jsonb;

@@ -9,8 +9,8 @@ CREATE TABLE notices (
 );
 CALL kit_tenant_table('notices', worker => true, worker_privileges => 'SELECT');
 
--- The text of a quote in other languages, with these words; NULL where its template has it as it was quoted.
-ALTER TABLE quote ADD COLUMN others jsonb;
+-- The text of a quote in other languages, with these words.
+ALTER TABLE quote ADD COLUMN others jsonb NOT NULL DEFAULT '{}';
 
 -- Sends in whose messages each recipient has a link of their own. Who opens one is not known to be of any tenant: the
 -- number in their link says which send it was.

@@ -13,13 +13,12 @@ WITH looked AS MATERIALIZED (
     FROM unnest($2::bigint[]) AS u (id) CROSS JOIN generate_series(0, 62) AS r (reach)
 )
 SELECT b.bulk_id, b.created_at, b.created_by, b.kind, b.text, f.reason, f.numbers[p.at] AS number,
-    f.joined[p.at] AS joined, coalesce(t.others, '{}')::text AS others
+    f.joined[p.at] AS joined, coalesce(q.others, '{}')::text AS others
 FROM looked l CROSS JOIN LATERAL (
         SELECT * FROM plan_frozen f
         WHERE f.tenant_id = $1 AND f.reach = l.reach AND f.low_id >= l.low AND f.low_id <= l.id OFFSET 0) f
     JOIN bulk b USING (tenant_id, bulk_id)
     LEFT JOIN quote q USING (tenant_id, quote_id)
-    LEFT JOIN template t ON (t.tenant_id, t.template_id, t.version) = (q.tenant_id, q.template_id, q.template_version)
     CROSS JOIN LATERAL (SELECT array_position(f.customer_ids, l.id) AS at) p
 WHERE b.tenant_id = $1 AND p.at IS NOT NULL ORDER BY b.created_at, b.bulk_id, l.id LIMIT $3
 """

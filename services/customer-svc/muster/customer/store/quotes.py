@@ -10,6 +10,7 @@ import orjson
 
 from muster.customer.domain.audience import Audience, audience_in, audience_out
 from muster.customer.domain.hours import LocalTime
+from muster.customer.domain.links import has_placeholder
 from muster.customer.domain.merge_text import Style
 from muster.customer.domain.tariff import Tariff
 from muster.kit.pg import Record, Tx
@@ -20,7 +21,7 @@ class Quote:
     """What a send would cost and what that was judged by. message_class: MessageClass of the events.
 
     details: what else the quote said, as it was answered. style: how merge values are written. others: the text in
-    other languages, by tag; None where it is as its template has it.
+    other languages, by tag.
     """
 
     quote_id: UUID
@@ -43,7 +44,12 @@ class Quote:
     used_by: UUID | None = None
     local: LocalTime | None = None
     style: Style = field(default_factory=Style)
-    others: Mapping[str, str] | None = None
+    others: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def linked(self) -> bool:
+        """Whether each recipient gets a link of their own, in one language at least."""
+        return any(map(has_placeholder, (self.text, *self.others.values())))
 
 
 _SAVE = """
@@ -66,7 +72,7 @@ async def save_quote(tx: Tx, tenant_id: UUID, quote: Quote) -> None:
         *(quote.created_at, quote.created_by, quote.expires_at),
         *((quote.local.wall, quote.local.within_min) if quote.local else (None, None)),
         _json(quote.style.plain()),
-        None if quote.others is None else _json(quote.others),
+        _json(quote.others),
     )
 
 
@@ -106,7 +112,7 @@ def _quote(row: Record) -> Quote:
     plain["tariff"] = Tariff.unpin(orjson.loads(row["tariff"]))
     plain["details"] = orjson.loads(row["details"])
     plain["style"] = Style.read(None if row["style"] is None else orjson.loads(row["style"]))
-    plain["others"] = None if row["others"] is None else orjson.loads(row["others"])
+    plain["others"] = orjson.loads(row["others"])
     wall, within_min = plain.pop("local_time"), plain.pop("local_within_min")
     plain["local"] = None if wall is None else LocalTime(wall, within_min)
     return Quote(**plain)
