@@ -7,7 +7,6 @@ from typing import Any
 import httpx
 import pytest
 
-from muster.client import Connection, Muster
 from muster.client.commands import lists, main
 
 VIP: dict[str, Any] = {
@@ -50,14 +49,11 @@ ANSWERS: dict[str, Any] = {
 
 
 @pytest.fixture
-def asked(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
+def asked(answering: Any) -> list[Any]:
     """What the API was asked, which answers as if all went well."""
     seen: list[Any] = []
 
-    def answer(request: httpx.Request) -> httpx.Response:
-        path = request.url.raw_path.decode().partition("?")[0]
-        if path == "/v1/token":
-            return httpx.Response(200, json={"access_token": "t", "expires_in": 900})
+    def answer(request: httpx.Request, path: str) -> httpx.Response:
         is_json = request.headers.get("content-type") == "application/json"
         told = json.loads(request.content) if is_json else request.content or str(request.url.params)
         seen.append((f"{request.method} {path}", told, request.headers.get("if-match")))
@@ -67,11 +63,7 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
             return httpx.Response(200, content=b"Mobile\r\n0412\r\n")
         return httpx.Response(200, json=ANSWERS[f"{request.method} {path}"])
 
-    def connected(_: object) -> Muster:
-        return Muster(Connection("http://muster", "id", "secret"), transport=httpx.MockTransport(answer))
-
-    monkeypatch.setattr(lists, "Muster", connected)
-    monkeypatch.setattr(Connection, "from_environment", lambda operator=False: None)
+    answering(answer, lists)
     return seen
 
 

@@ -6,7 +6,6 @@ from typing import Any
 import httpx
 import pytest
 
-from muster.client import Connection, Muster
 from muster.client.commands import main, people
 
 ANN: dict[str, Any] = {
@@ -25,23 +24,16 @@ HEADERS = ("if-match",)
 
 
 @pytest.fixture
-def asked(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
+def asked(answering: Any) -> list[Any]:
     """What the API was asked, which answers as if all went well."""
     seen: list[Any] = []
 
-    def answer(request: httpx.Request) -> httpx.Response:
-        path = request.url.raw_path.decode().partition("?")[0]
-        if path == "/v1/token":
-            return httpx.Response(200, json={"access_token": "t", "expires_in": 900})
+    def answer(request: httpx.Request, path: str) -> httpx.Response:
         told = json.loads(request.content) if request.content else str(request.url.params)
         seen.append((request.method, path, told, *(request.headers[one] for one in HEADERS if one in request.headers)))
         return httpx.Response(200, json=ANSWERS.get(path, ANN) if request.method == "GET" else ANN)
 
-    def connected(_: object) -> Muster:
-        return Muster(Connection("http://muster", "id", "secret"), transport=httpx.MockTransport(answer))
-
-    monkeypatch.setattr(people, "Muster", connected)
-    monkeypatch.setattr(Connection, "from_environment", lambda operator=False: None)
+    answering(answer, people)
     return seen
 
 

@@ -6,7 +6,6 @@ from typing import Any
 import httpx
 import pytest
 
-from muster.client import Connection, Muster
 from muster.client.commands import bulk, main, schedule, templates
 
 USES = {"sends": 4, "schedules": 1, "drafts": 0}
@@ -32,14 +31,11 @@ ANSWERS: dict[str, Any] = {
 
 
 @pytest.fixture
-def asked(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
+def asked(answering: Any) -> list[Any]:
     """What the API was asked, which answers as if all went well."""
     seen: list[Any] = []
 
-    def answer(request: httpx.Request) -> httpx.Response:
-        path = request.url.raw_path.decode().partition("?")[0]
-        if path == "/v1/token":
-            return httpx.Response(200, json={"access_token": "t", "expires_in": 900})
+    def answer(request: httpx.Request, path: str) -> httpx.Response:
         seen.append(
             (f"{request.method} {path}", json.loads(request.content) if request.content else str(request.url.params))
         )
@@ -48,12 +44,7 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
     def answers(request: httpx.Request, path: str) -> Any:
         return ANSWERS[f"{request.method} {path}"]
 
-    def connected(_: object) -> Muster:
-        return Muster(Connection("http://muster", "id", "secret"), transport=httpx.MockTransport(answer))
-
-    for module in (templates, bulk, schedule):
-        monkeypatch.setattr(module, "Muster", connected)
-    monkeypatch.setattr(Connection, "from_environment", lambda operator=False: None)
+    answering(answer, templates, bulk, schedule)
     return seen
 
 

@@ -19,14 +19,11 @@ ANN = {"id": 7, "first_name": "Ann", "last_name": "Lee", "mobiles": [{"number": 
 
 
 @pytest.fixture
-def asked(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
+def asked(answering: Any, monkeypatch: pytest.MonkeyPatch) -> list[Any]:
     """What the API was asked, which answers as if all went well; first of all, as whom."""
     seen: list[Any] = []
 
-    def answer(request: httpx.Request) -> httpx.Response:
-        path = request.url.raw_path.decode().partition("?")[0]
-        if path == "/v1/token":
-            return httpx.Response(200, json={"access_token": "t", "expires_in": 900})
+    def answer(request: httpx.Request, path: str) -> httpx.Response:
         query = str(request.url.params)
         seen.append((request.method, path, json.loads(request.content) if request.content else query))
         page = {"items": [ANN], "next_cursor": None}
@@ -35,11 +32,7 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
             return httpx.Response(201, json={"client_id": "mine", "client_secret": "shown once", "id": "k"})
         return httpx.Response(200, json=DAYS if "days" in path else TENANT if "tenant" in path else customer)
 
-    def connected(_: object) -> Muster:
-        return Muster(Connection("http://muster", "id", "secret"), transport=httpx.MockTransport(answer))
-
-    for module in (tenant, customers):
-        monkeypatch.setattr(module, "Muster", connected)
+    answering(answer, tenant, customers)
     monkeypatch.setattr(Connection, "from_environment", lambda operator=False: seen.append(f"operator {operator}"))
     return seen
 
