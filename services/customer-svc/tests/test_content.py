@@ -2,7 +2,7 @@
 
 import pytest
 
-from muster.customer.domain.content import names, offers_way_out, promotions
+from muster.customer.domain.content import has_link, names, offers_way_out, promotions
 
 
 @pytest.mark.parametrize(
@@ -42,3 +42,10 @@ def test_a_business_is_named_however_it_is_written() -> None:
     assert names("Ada's Salon", "from AdasSalon")
     assert not names("Ada's Salon", "from Ada")
     assert not names("!!", "anything")
+    assert names("!!", "!!: we moved")
+    assert not names(" ", "anything")
+
+
+def test_a_text_that_is_all_labels_of_an_address_is_read_like_any_other() -> None:
+    assert not has_link("a." * 19_000)
+    assert has_link("a." * 19_000 + "example.com")

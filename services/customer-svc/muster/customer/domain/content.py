@@ -5,7 +5,8 @@ import unicodedata
 from typing import Final
 
 _LINK: Final = re.compile(
-    r"https?://\S+|\bwww\.\S+|\b[a-z0-9][a-z0-9-]{0,62}(?:\.[a-z0-9-]{1,63})*"
+    # Of an address without a scheme the last labels are enough: without a bound "a.a.a…" takes a minute.
+    r"https?://\S+|\bwww\.\S+|\b[a-z0-9][a-z0-9-]{0,62}(?:\.[a-z0-9-]{1,63}){0,8}"
     r"\.(?:com|net|org|info|biz|co|io|app|shop|store|link|ly|me|au|nz|uk|us|ca|ie|de|fr|eu)\b(?!@)(?:/\S*)?",
     re.IGNORECASE,
 )
@@ -42,9 +43,10 @@ def promotions(text: str) -> list[str]:
 
 
 def names(business: str, text: str) -> bool:
-    """Whether a text has the name of a business, however it is spaced, cased and accented."""
+    """Whether a text has the name of a business, however it is spaced, cased and accented; one without letters and
+    digits as it is."""
     name = _letters(business)
-    return bool(name) and name in _letters(text)
+    return name in _letters(text) if name else bool(business.strip()) and business.strip() in text
 
 
 def _letters(text: str) -> str:
