@@ -12,6 +12,10 @@ from muster.client.commands import bulk, main, why
 
 Run = Callable[..., int]
 BULK = "0198f2a0-0000-7000-8000-000000000001"
+SHOWN = {
+    "shortest": {"customer_id": 17, "name": "Ana", "country": "AU", "text": "Hi Ana", "parts": 1, "credits": 1},
+    "dearest": {"customer_id": 4, "name": "Zoő", "country": "NZ", "text": "Hi Zoő", "parts": 1, "credits": 2},
+}
 
 
 @pytest.fixture
@@ -33,7 +37,8 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, str, Any]]:
             return httpx.Response(200, json={"items": [told]} if path.endswith("/customers") else told)
         if path.startswith("/v1/messages/"):
             return httpx.Response(200, json={"status": "delivered"})
-        return httpx.Response(200, json={"id": BULK, "recipients": 2, "credits": 2, "state": "closed"})
+        told = {"id": BULK, "recipients": 2, "credits": 2, "state": "closed"}
+        return httpx.Response(200, json=told | (SHOWN if path == "/v1/quotes" else {}))
 
     def muster(_: Connection) -> Muster:
         return Muster(Connection("http://muster", "id", "secret"), transport=httpx.MockTransport(answer))
@@ -115,6 +120,16 @@ def test_unknown_messages_are_listed_and_answered(
 
     path = f"/v1/bulk-sms/{BULK}/unknown"
     assert asked == [("GET", path, None), ("POST", path, {"answer": "charge", "reason": "seen"})]
+
+
+def test_a_quote_shows_people_the_shortest_and_the_dearest_message_and_who_gets_it(
+    asked: list[tuple[str, str, Any]], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run("quote", "Hi {first_name}") == 0
+    lines = [[cell.strip() for cell in line.split("│")[1:-1]] for line in capsys.readouterr().out.splitlines()]
+    assert ["shortest", "Ana (17, AU)", "1", "1", "Hi Ana"] in lines
+    assert ["dearest", "Zoő (4, NZ)", "1", "2", "Hi Zoő"] in lines
+    assert len(asked) == 1
 
 
 @pytest.mark.parametrize(

@@ -78,6 +78,8 @@ class Quote(TypedDict):
     parts: int
     credits: int
     left_out: dict[str, int]
+    shortest: NotRequired[dict[str, Any] | None]
+    dearest: NotRequired[dict[str, Any] | None]
     advice: NotRequired[dict[str, Any] | None]
 
 

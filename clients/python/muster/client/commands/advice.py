@@ -8,6 +8,21 @@ from muster.client.commands.output import show_rows
 _EDITS_SHOWN_MAX: Final = 5
 _COLUMNS: Final = ("what costs more", "write instead")
 _WHAT_IF: Final = ("what if", "parts", "credits", "how")
+_EXAMPLES: Final = ("message", "for", "parts", "credits", "text")
+
+
+def show_examples(quote: Mapping[str, Any]) -> None:
+    """The shortest and the dearest message as those read it who get it; one line where that is the same person's."""
+    found = {which: quote.get(which) for which in ("shortest", "dearest")}
+    if found["shortest"] == found["dearest"]:
+        found = {"both": found["shortest"]}
+    rows = [(which, _who(one), one["parts"], one["credits"], one["text"]) for which, one in found.items() if one]
+    if rows:
+        show_rows([dict(zip(_EXAMPLES, row, strict=True)) for row in rows], _EXAMPLES, as_json=False)
+
+
+def _who(example: Mapping[str, Any]) -> str:
+    return f"{example['name']} ({example['customer_id']}, {example['country']})".strip()
 
 
 def show_advice(advice: Mapping[str, Any] | None) -> None:

@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 
 from muster.client.api import Connection, Muster
-from muster.client.commands.advice import show_advice
+from muster.client.commands.advice import show_advice, show_examples
 from muster.client.commands.audiences import Exclude, To, audience
 from muster.client.commands.output import AsJson, show, show_rows
 from muster.client.commands.texts import text_from_stdin
@@ -95,8 +95,9 @@ def _show_quote(quote: Quote, *, as_json: bool) -> None:
     if as_json:
         show(dict(quote), as_json=True)
         return
-    told: dict[str, Any] = {name: value for name, value in quote.items() if name not in ("dearer", "advice")}
-    show(told, as_json=False)
+    apart = ("dearer", "advice", "shortest", "dearest")
+    show({name: value for name, value in quote.items() if name not in apart}, as_json=False)
+    show_examples(quote)
     show_advice(quote.get("advice"))
 
 

@@ -72,6 +72,19 @@ class MissingOut(Model):
     fields: list[str]
 
 
+class ExampleOut(Model):
+    """A message as somebody in the audience gets it, whose values of merge fields are those of now. In a link zeros
+    stand for their own. credits: for all of its parts."""
+
+    customer_id: int
+    name: str
+    country: str
+    text: str
+    encoding: Literal["GSM7", "UCS2"]
+    parts: int
+    credits: int
+
+
 class WarningOut(Model):
     """What to know before it is confirmed."""
 
@@ -92,7 +105,8 @@ class AddedOut(Model):
 class QuoteOut(Model):
     """text: as it leaves, with what was added. recipients + the sum of left_out = customers. by_encoding, by_parts,
     by_country and by_language (of a template in several languages) count recipients. Those of a quote with `again_of`
-    did not get that send."""
+    did not get that send. shortest: the message of the fewest parts, then characters; dearest: that of the most
+    credits; null where who would get it has changed while it was quoted, or was erased."""
 
     id: UUID
     text: str
@@ -111,6 +125,8 @@ class QuoteOut(Model):
     dearer: list[DearerOut]
     advice: AdviceOut | None = None
     missing: list[MissingOut]
+    shortest: ExampleOut | None = None
+    dearest: ExampleOut | None = None
     sender: str
     template_id: UUID | None = None
     template_version: int | None = None

@@ -108,14 +108,17 @@ def alike(classes: Iterable[ValueClass]) -> list[ValueClass]:
     dear. Values with digits may be numbers or days, which are written in many ways, and those with markup lose some of
     it: they stay."""
     counts: Counter[tuple[str, str]] = Counter()
+    one_of: dict[tuple[str, str], int] = {}
     known: dict[str, str] = {}
     for group in classes:
         values = group.joined.split(SEPARATOR)
         for value in values:
             if value not in known:
                 known[value] = _alike(value)
-        counts[group.country, SEPARATOR.join([known[value] for value in values])] += group.recipients
-    return [ValueClass(country, joined, recipients) for (country, joined), recipients in counts.items()]
+        key = group.country, SEPARATOR.join([known[value] for value in values])
+        counts[key] += group.recipients
+        one_of.setdefault(key, group.customer_id)
+    return [ValueClass(*key, recipients, one_of[key]) for key, recipients in counts.items()]
 
 
 def _alike(value: str) -> str:

@@ -67,16 +67,18 @@ class Verbatim(Renderer):
 
 @dataclass(frozen=True, slots=True)
 class ValueClass:
-    """So many recipients of one country whose merge values cost the same as `joined`."""
+    """So many recipients of one country whose merge values cost the same as `joined`; customer_id: one of them, 0 where
+    nobody is known."""
 
     country: str
     joined: str
     recipients: int
+    customer_id: int = field(default=0, compare=False)
 
 
 @dataclass(slots=True)
 class Price:
-    """What a send comes to. The three tables count recipients."""
+    """What a send comes to. The three tables count recipients. shortest, dearest: whose message is so."""
 
     recipients: int = 0
     parts: int = 0
@@ -84,9 +86,19 @@ class Price:
     by_encoding: dict[str, int] = field(default_factory=dict)
     by_parts: dict[str, int] = field(default_factory=dict)
     by_country: dict[str, int] = field(default_factory=dict)
+    shortest: ValueClass | None = field(default=None, compare=False)
+    dearest: ValueClass | None = field(default=None, compare=False)
+    _short: tuple[int, int] = field(default=(0, 0), compare=False)
+    _dear: tuple[int, int] = field(default=(0, 0), compare=False)
 
-    def add(self, rendering: Rendering, recipients: int, destination: Destination) -> None:
-        """Count `recipients` who all get this rendering's parts."""
+    def add(self, rendering: Rendering, group: ValueClass, destination: Destination) -> None:
+        """Count the recipients of a class, who all get this rendering's parts."""
+        recipients, length = group.recipients, len(rendering.text)
+        if self.shortest is None or (rendering.parts, length) < self._short:
+            self.shortest, self._short = group, (rendering.parts, length)
+        dear = rendering.parts * destination.credits_per_part, length
+        if dear > self._dear:
+            self.dearest, self._dear = group, dear
         self.recipients += recipients
         self.parts += recipients * rendering.parts
         self.credits += recipients * rendering.parts * destination.credits_per_part
@@ -116,5 +128,5 @@ def price(renderer: Renderer, classes: Iterable[ValueClass], tariff: Tariff) -> 
             rendering = renderer.render(group.joined, destination.reference_bits)
         except TextRefused as refused:
             return Refusal("text", refused.code, str(refused))
-        total.add(rendering, group.recipients, destination)
+        total.add(rendering, group, destination)
     return total

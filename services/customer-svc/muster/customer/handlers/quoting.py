@@ -19,6 +19,7 @@ from muster.customer.domain.tariff import Tariff
 from muster.customer.events import MessageClass
 from muster.customer.handlers.advising import advise
 from muster.customer.handlers.audiences import understand
+from muster.customer.handlers.examples import examples
 from muster.customer.handlers.guarding import left_today, limits_of
 from muster.customer.handlers.texts import Pin, unknown_fields
 from muster.customer.store import audience, quotes
@@ -92,6 +93,8 @@ async def quote_now(tx: Tx, tenant: Tenant, asked: Asked, valid: timedelta) -> Q
     details["warnings"] += [one.warning for one in unknown]
     details["warnings"] += await _too_many(tx, tenant, total.recipients, asked.limits)
     details["missing"] = await _missing(tx, tenant, asked, rules, counted)
+    if asked.advised:
+        details |= await examples(tx, tenant.tenant_id, asked.text, total, asked.tariff)
     if asked.advised and len(classes) <= CLASSES_MAX:
         by = partial(_by, tenant, replace(asked, text=written))
         case, starts = Case(asked.text, classes, asked.tariff, renderer, total), (waiting or {}).get("last_starts_at")

@@ -19,7 +19,7 @@ from muster.customer.store.audience_counts import counts
 from muster.customer.store.audience_rules import NO_RULES, RulesSql
 from muster.customer.store.audience_sql import CHOSEN, COUNTED, COUNTING, WHOLE_TENANTS, numbers_sql
 from muster.customer.store.hours import AT_ANY_HOUR, HoursSql
-from muster.kit.pg import Tx
+from muster.kit.pg import Record, Tx
 
 _FROZEN: Final = (
     CHOSEN  # noqa: S608 - as above
@@ -106,7 +106,7 @@ async def count_audience(
         country, *recipient = row["class"].split(SEPARATOR, 2)
         if recipient:
             number, joined = int(recipient[0]), recipient[1]
-            classes.append(ValueClass(country, joined, row["customers"]))
+            classes.append(ValueClass(country, joined, row["customers"], row["oldest"]))
             by_hours[number] = by_hours.get(number, 0) + row["customers"]
         else:
             left_out[Reason(int(country))] = row["customers"]
@@ -212,6 +212,20 @@ async def missing_rows(
         }
         for row in rows
     ]
+
+
+_NAMED: Final = """
+SELECT c.customer_id, btrim(c.first_name || ' ' || c.last_name) AS name, {joined} AS joined
+FROM customer c WHERE c.tenant_id = $1 AND c.customer_id = ANY ($2::bigint[]) AND $3::text[] IS NOT NULL
+"""
+
+
+async def named_values(tx: Tx, tenant_id: UUID, text: MergeText, customer_ids: Sequence[int]) -> dict[int, Record]:
+    """The name of each of these customers, and `joined`, their merge values as they are now."""
+    values = [_value(text, name).replace("$10", "$3") for name in text.fields]
+    names = [name.lower() for name in text.fields]
+    rows = await tx.fetch(_NAMED.format(joined=_joined(text, values)), tenant_id, list(customer_ids), names)
+    return {row["customer_id"]: row for row in rows}
 
 
 _UNKNOWN_FIELDS = """

@@ -123,12 +123,14 @@ WITH {messaged}grouped AS (
     SELECT {class} AS class, twice.number AS shared, count(*) AS customers, min(c.customer_id) AS oldest
     {judged} GROUP BY 1, 2
 ), texted AS (
-    SELECT class, customers, CASE WHEN shared IS NULL OR NOT texted THEN customers
+    SELECT class, customers, oldest, CASE WHEN shared IS NULL OR NOT texted THEN customers
         WHEN oldest = min(oldest) FILTER (WHERE texted) OVER (PARTITION BY shared) THEN 1 ELSE 0 END AS texted
     FROM (SELECT *, strpos(class, E'\\x1f') > 0 AS texted FROM grouped) g
 )
-SELECT class, sum(customers)::bigint AS customers, (SELECT pg_current_snapshot()::text) AS snapshot
-FROM (SELECT class, texted AS customers FROM texted UNION ALL SELECT '6', customers - texted FROM texted) r
+SELECT class, sum(customers)::bigint AS customers, min(oldest) AS oldest,
+    (SELECT pg_current_snapshot()::text) AS snapshot
+FROM (SELECT class, oldest, texted AS customers FROM texted
+    UNION ALL SELECT '6', NULL, customers - texted FROM texted) r
 WHERE customers > 0 GROUP BY 1 ORDER BY 1
 """.replace("{class}", _REASON.replace("{otherwise}", "concat_ws(E'\\x1f', m.country, {hours}, {joined})")).replace(
     "{judged}", _JUDGED.replace("{hours_join}", "{hours_join}" + _TWICE)

@@ -109,7 +109,10 @@ _BLANK_TEXTS: Final = (
     # allow ordered-locks: these sends are over
     "UPDATE bulk SET text = '' WHERE tenant_id = $1 AND bulk_id = ANY ($2::uuid[])",
     # allow ordered-locks: these quotes are used
-    "UPDATE quote SET text = '', others = '{}' WHERE tenant_id = $1 AND used_by = ANY ($2::uuid[])",
+    """
+UPDATE quote SET text = '', others = '{}', details = details - '{shortest,dearest}'::text[]
+WHERE tenant_id = $1 AND used_by = ANY ($2::uuid[])
+""",
 )
 
 
@@ -185,7 +188,8 @@ WHERE tenant_id = $1 AND customer_id = ANY ($2::bigint[]) AND salt IS NOT NULL
 """,
     # allow ordered-locks: all that it locks is about one person, who is gone
     """
-UPDATE quote SET text = '', others = '{}', expires_at = least(expires_at, kit_now()),
+UPDATE quote SET text = '', others = '{}', details = details - '{shortest,dearest}'::text[],
+    expires_at = least(expires_at, kit_now()),
     audience = audience || '{"customer_ids": []}'
 WHERE tenant_id = $1 AND jsonb_typeof(audience -> 'customer_ids') = 'array' AND audience -> 'customer_ids' <> '[]'
     AND audience -> 'customer_ids' <@ to_jsonb($2::bigint[])
@@ -198,6 +202,14 @@ UPDATE quote SET details = jsonb_set(details, '{missing}', coalesce((
 WHERE tenant_id = $1 AND EXISTS (SELECT FROM jsonb_array_elements(
     CASE jsonb_typeof(details -> 'missing') WHEN 'array' THEN details -> 'missing' ELSE '[]' END) m
     WHERE (m ->> 'customer_id')::bigint = ANY ($2::bigint[]))
+""",
+    # allow ordered-locks: all that it locks is about one person, who is gone
+    """
+UPDATE quote SET details = details - ARRAY(
+    SELECT k FROM unnest(ARRAY['shortest', 'dearest']) k
+    WHERE (details -> k ->> 'customer_id')::bigint = ANY ($2::bigint[]))
+WHERE tenant_id = $1 AND ((details -> 'shortest' ->> 'customer_id')::bigint = ANY ($2::bigint[])
+    OR (details -> 'dearest' ->> 'customer_id')::bigint = ANY ($2::bigint[]))
 """,
     # allow ordered-locks: all that it locks is about one person, who is gone
     """
@@ -254,7 +266,8 @@ WHERE tenant_id = $1 AND HAS(address || ' ' || wording)HAS
         "DELETE FROM saved_search WHERE tenant_id = $1 AND HAS(query)HAS",
         # allow ordered-locks: all that it locks is about one person, who is gone
         """
-UPDATE quote SET text = '', others = '{}', expires_at = least(expires_at, kit_now()),
+UPDATE quote SET text = '', others = '{}', details = details - '{shortest,dearest}'::text[],
+    expires_at = least(expires_at, kit_now()),
     audience = audience || NOBODY
 WHERE tenant_id = $1 AND HAS(WORDS)HAS
 """,
@@ -273,7 +286,8 @@ WHERE tenant_id = $1 AND recipients > 1 AND phase = 'requested' AND HAS(text)HAS
 """,
         # allow ordered-locks: all that it locks is about one person, who is gone
         """
-UPDATE quote SET text = '(erased)', others = '{}', expires_at = least(expires_at, kit_now())
+UPDATE quote SET text = '(erased)', others = '{}', details = details - '{shortest,dearest}'::text[],
+    expires_at = least(expires_at, kit_now())
 WHERE tenant_id = $1 AND HAS(text || others::text)HAS
 """,
         # allow ordered-locks: all that it locks is about one person, who is gone

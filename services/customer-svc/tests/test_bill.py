@@ -1,0 +1,103 @@
+"""What a quote shows of its messages, and what becomes of a send whose price has changed since."""
+
+from typing import Any
+
+from gathering import LINK_URL
+from test_erasure import erase, forget, found
+from test_links import named
+
+from muster.customer.domain.links import PLACEHOLDER
+
+ROWS = """Ana,Smith,0412000001,yes
+Maximiliana,Smith-Jones,0412000002,yes
+Zoő,Ng,+64211234567,yes
+Bo,Lee,0412000004,no
+"""
+
+
+async def add(salon: Any, rows: str = ROWS) -> dict[str, int]:
+    await salon.load(rows)
+    return {one["first_name"]: one["id"] for one in (await salon.ask("GET", "/v1/customers")).json()["items"]}
+
+
+async def test_a_quote_shows_its_shortest_and_its_dearest_message_as_these_people_read_them(salon: Any) -> None:
+    ids = await add(salon)
+    quote = await salon.quote("Hi {first_name}, we moved")
+    assert quote["shortest"] == {
+        "customer_id": ids["Ana"],
+        "name": "Ana Smith",
+        "country": "AU",
+        "text": "Salon: Hi Ana, we moved\nReply STOP to opt out",
+        "encoding": "GSM7",
+        "parts": 1,
+        "credits": 1,
+    }
+    dearest = quote["dearest"]
+    assert (dearest["name"], dearest["text"][:14]) == ("Zoő Ng", "Salon: Hi Zoő,")
+    assert (dearest["encoding"], dearest["parts"], dearest["credits"]) == ("UCS2", 1, 2)
+    assert (await salon.ask("GET", f"/v1/quotes/{quote['id']}")).json()["dearest"] == dearest
+
+
+async def test_the_messages_that_are_shown_have_the_link_and_are_gone_with_the_person(salon: Any) -> None:
+    await named(salon)
+    ids = await add(salon, "Ana,Smith,0412000001,yes\nMaximiliana,Jones,0412000002,yes\n")
+    quote = await salon.quote("Hi {first_name|there}", sender="HAIRDO")
+    assert quote["shortest"]["text"].endswith(f"\nOpt out: {LINK_URL}{PLACEHOLDER}")
+    assert quote["dearest"]["customer_id"] == ids["Maximiliana"]
+
+    await erase(salon, ids["Maximiliana"])
+    await forget(salon)
+
+    assert await found(salon, "Maximiliana") == []
+    kept = (await salon.ask("GET", f"/v1/quotes/{quote['id']}")).json()
+    assert (kept["dearest"], kept["shortest"]["name"]) == (None, "Ana Smith")
+
+
+async def changed(salon: Any, customer_id: int, **members: Any) -> None:
+    answer = await salon.ask("PATCH", f"/v1/customers/{customer_id}", members)
+    assert answer.status_code == 200, answer.text
+
+
+async def test_a_send_of_which_two_people_became_dearer_comes_back_with_the_difference_and_reserves_nothing(
+    salon: Any,
+) -> None:
+    """One has a longer name since the quote, one a number of a country that costs more, by a file. (Rates are those of
+    the quote, whatever they are by now.)"""
+    header, match = "first name,mobile,allow bulk sms,no", "field:no"
+    rows = "Ana,0412000001,yes,1\nMaximiliana,0412000002,yes,2\nBo,+64211234567,yes,3\n"
+    await salon.load(rows, header, match=match)
+    quote = await salon.quote("Hi {first_name}, we moved")
+    assert (quote["recipients"], quote["credits"]) == (3, 4)
+    await salon.load(f"Ana,+64211234568,yes,1\n{'M' * 140},0412000002,yes,2\n", header, match=match)
+
+    bulk_id = await salon.send(quote["id"])
+    await salon.plan()
+
+    bulk = await salon.bulk(bulk_id)
+    problem = {name: bulk["problem"][name] for name in ("code", "quoted", "credits", "difference")}
+    assert (bulk["state"], bulk["credits_reserved"]) == ("needs_confirmation", None)
+    assert problem == {"code": "costs_more", "quoted": 4, "credits": 6, "difference": 2}
+    assert await salon.said("BulkSmsRequested", "BulkRecipientsAttached") == []
+    assert (await salon.ask("POST", f"/v1/bulk-sms/{bulk_id}/confirm", {"credits": 6})).status_code == 202
+    await salon.plan()
+    [requested] = await salon.said("BulkSmsRequested")
+    chunks = [one.message for one in await salon.said("BulkRecipientsAttached")]
+    prices = {number: price for one in chunks for number, price in zip(one.number, one.price, strict=True)}
+    assert requested.message.credits == 6
+    assert prices == {64211234568: 2, 61412000002: 2, 64211234567: 2}
+
+
+async def test_a_send_that_came_to_less_than_its_quote_is_billed_as_less(salon: Any) -> None:
+    ids = await add(salon)
+    await changed(salon, ids["Ana"], first_name="A" * 140)
+    quote = await salon.quote("Hi {first_name}, we moved")
+    await changed(salon, ids["Ana"], first_name="Ana")
+    await salon.ask("POST", "/v1/suppressions", {"number": "0412 000 002"})
+
+    bulk_id = await salon.send(quote["id"])
+    await salon.plan()
+
+    bulk = await salon.bulk(bulk_id)
+    [requested] = await salon.said("BulkSmsRequested")
+    assert (quote["credits"], bulk["credits_quoted"], bulk["credits"], bulk["state"]) == (5, 5, 3, "waiting")
+    assert (requested.message.recipients, requested.message.credits) == (2, 3)
