@@ -35,6 +35,8 @@ OWNERS = {
     "/v1/lists": "customer",
     "/v1/suppressions": "customer",
     "/v1/frequency-cap": "customer",
+    f"/v1/approvals/{ID}": "customer",
+    "/v1/approval-rule": "customer",
     "/v1/templates": "customer",
     "/v1/quotes": "customer",
     "/v1/bulk-sms": "customer",

@@ -148,6 +148,13 @@ schedule_late_seconds = Histogram(
     buckets=(1, 2, 5, 15, 60, 300, 1_800, 7_200, 86_400),
 )
 
+# --- Second persons (customer-svc) ---
+approvals = Counter(
+    "muster_approvals",
+    "Requests for a second person: asked, approved, refused, withdrawn; needed: sends refused for want of one.",
+    ["outcome"],
+)
+
 # --- Withdrawals (customer-svc) ---
 withdrawals_waiting = Gauge(
     "muster_withdrawals_waiting",

@@ -78,6 +78,15 @@ class CustomerSettings(ServiceSettings):
     )
     customer_quote_valid_h: int = Field(default=24, ge=1)
     customer_quote_missing_shown: int = Field(default=20, ge=0)
+    customer_approval_asked_h: int = Field(
+        default=72, ge=1, le=720, description="a request for approval expires after this, and with its quote"
+    )
+    customer_approval_schedule_d: int = Field(
+        default=90, ge=1, le=366, description="for how long the approval of a schedule holds"
+    )
+    customer_approvals_open_max: int = Field(
+        default=200, ge=1, le=10_000, description="requests of one tenant that wait for a decision"
+    )
     customer_tenant_wait_ms: int = Field(
         default=3_000, ge=0, description="a request waits this long for news of a tenant that was just made"
     )

@@ -4,6 +4,8 @@ from typing import TYPE_CHECKING
 
 from muster.customer.api import (
     again,
+    approval_rule,
+    approvals,
     closed_days,
     consents,
     customers,
@@ -62,6 +64,8 @@ ROUTERS = (
     suppressions.router,
     frequency_cap.router,
     notices.router,
+    approval_rule.router,
+    approvals.router,
     way_out.router,
     templates.router,
     list_uploads.router,  # before lists: no list is meant by it

@@ -24,6 +24,7 @@ _CREDITS_MAX = 10**12
 StateWord = Literal["active", "paused", "ended", "archived"]
 AboveWord = Literal["skip", "first_n"]
 PartialWord = Literal["nothing", "first_n"]
+ApprovalWord = Literal["not_needed", "needed", "open", "approved", "refused", "void"]
 OutcomeWord = Literal["started", "skipped", "missed", "above_ceiling", "not_possible", "failed"]
 _Name = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=200)]
 _Sender = Annotated[str, Field(min_length=1, max_length=16)]
@@ -114,7 +115,8 @@ class OccurrenceOut(Model):
 
 class ScheduleOut(Model):
     """A schedule as it stands. next: null unless it is active. occurrences: the last ten, the newest first; in a list
-    of schedules none are shown."""
+    of schedules none are shown, nor approval: whether a second person has approved this version, where one must.
+    """
 
     id: UUID
     name: str
@@ -133,6 +135,8 @@ class ScheduleOut(Model):
     send_within_minutes: int
     late_max_minutes: int
     local_time: bool
+    version: int
+    approval: ApprovalWord | None = None
     occurrences: tuple[OccurrenceOut, ...] = ()
     created_at: datetime
     created_by: str
@@ -140,7 +144,7 @@ class ScheduleOut(Model):
     changed_by: str
 
 
-def schedule_out(schedule: Schedule, starts: list[Record] | None = None) -> ScheduleOut:
+def schedule_out(schedule: Schedule, starts: list[Record] | None = None, approval: str | None = None) -> ScheduleOut:
     """A schedule as it is shown."""
     given = {name: value for name, value in audience_out(schedule.audience).items() if value is not None}
     return ScheduleOut(
@@ -160,6 +164,8 @@ def schedule_out(schedule: Schedule, starts: list[Record] | None = None) -> Sche
         send_within_minutes=schedule.send_within_min,
         late_max_minutes=schedule.late_max_min,
         local_time=schedule.local_time,
+        version=schedule.version,
+        approval=approval,
         occurrences=tuple(occurrence_out(row) for row in starts or ()),
         created_at=schedule.created_at,
         created_by=schedule.created_by,

@@ -33,6 +33,7 @@ from muster.customer.api.when import wall_text
 from muster.customer.domain.recurrence import starts
 from muster.customer.domain.schedules import Outcome, State, Verdict
 from muster.customer.domain.wall_clock import TZ_VERSION
+from muster.customer.handlers.approving import of_schedule
 from muster.customer.handlers.scheduling import Started, following, tell
 from muster.customer.store import schedules
 from muster.customer.store.schedules import Schedule
@@ -59,8 +60,7 @@ async def add_schedule(body: ScheduleIn, request: Request, caller: Sender, tx: O
 
     async def make() -> tuple[int, Model]:
         schedule = await made(request, tx, caller, body)
-        await _save(tx, caller, schedule, "schedule-added")
-        return 201, schedule_out(schedule)
+        return 201, await _save(tx, caller, schedule, "schedule-added")
 
     return await once.answer(tx, caller, body, make)
 
@@ -89,8 +89,7 @@ async def list_schedules(
 @router.get("/{schedule_id}")
 async def get_schedule(schedule_id: UUID, caller: Reader, tx: OwnTx) -> ScheduleOut:
     """A schedule as it stands, with what became of its last starts."""
-    schedule = await _schedule(tx, caller, schedule_id)
-    return schedule_out(schedule, await schedules.starts_of(tx, caller.tenant_id, schedule_id, None, _SHOWN))
+    return await _shown(tx, caller, await _schedule(tx, caller, schedule_id))
 
 
 @router.get("/{schedule_id}/preview")
@@ -194,7 +193,12 @@ async def _save(tx: Tx, caller: Caller, schedule: Schedule, act: str) -> Schedul
     """Store what was made of a schedule; as it stands then."""
     await schedules.save(tx, caller.tenant_id, schedule)
     await emit(tx, audit.record(caller, act, "schedule", str(schedule.schedule_id)))
-    return schedule_out(schedule, await schedules.starts_of(tx, caller.tenant_id, schedule.schedule_id, None, _SHOWN))
+    return await _shown(tx, caller, schedule)
+
+
+async def _shown(tx: Tx, caller: Caller, schedule: Schedule) -> ScheduleOut:
+    starts = await schedules.starts_of(tx, caller.tenant_id, schedule.schedule_id, None, _SHOWN)
+    return schedule_out(schedule, starts, await of_schedule(tx, caller.tenant_id, schedule))
 
 
 async def _schedule(tx: Tx, caller: Caller, schedule_id: UUID) -> Schedule:

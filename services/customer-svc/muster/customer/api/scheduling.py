@@ -92,7 +92,7 @@ async def changed(request: Request, tx: Tx, caller: Caller, schedule: Schedule, 
             raise unprocessable("class" if name == "message_class" else name, "null", "is not to be null")
     given = await _given(request, tx, caller, said, body)
     by: dict[str, Any] = {"changed_at": clock.now(), "changed_by": caller.user_id, "changed_role": caller.role.value}
-    after = replace(schedule, **given, **by)
+    after = replace(schedule, **given, **by, version=schedule.version + 1)
     _judge_times(after)
     if body.when is None and (after.local_time is schedule.local_time or after.state is not State.ACTIVE):
         return after

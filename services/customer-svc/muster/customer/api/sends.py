@@ -9,6 +9,7 @@ from fastapi import APIRouter, Query, Request, Response
 from pydantic import Field
 
 from muster.customer.api.again import under_way
+from muster.customer.api.approvals import approval_needed
 from muster.customer.api.common import (
     hours_of,
     problem_of,
@@ -19,10 +20,12 @@ from muster.customer.api.common import (
 )
 from muster.customer.api.send_out import BulkOut, bulk_out
 from muster.customer.api.when import wall_text
+from muster.customer.domain.approvals import Bound, Needed, Subject
 from muster.customer.domain.hours import judge_local_time
 from muster.customer.domain.refusal import Refusal
 from muster.customer.domain.sends import Phase, judge_send_by
 from muster.customer.events import MessageClass, MessageKind, Partial
+from muster.customer.handlers.approving import allow
 from muster.customer.handlers.requesting import Terms, request_send
 from muster.customer.store import again, bulks, plans, quotes
 from muster.customer.store.hours import hours_of_customers
@@ -125,7 +128,11 @@ async def confirm(
             raise unprocessable(
                 "credits", "too_few", f"the send costs {bulk['credits']} credits", credits=bulk["credits"]
             )
-        await bulks.confirm_credits(tx, caller.tenant_id, bulk_id, body.credits)
+        bound, recipients = Bound(Subject.SEND, bulk_id, bulk["credits"]), bulk["recipients"]
+        allowed = await allow(tx, caller.tenant_id, bound, bulk_id, body.credits, recipients)
+        if isinstance(allowed, Needed):
+            raise approval_needed(allowed)
+        await bulks.confirm_credits(tx, caller.tenant_id, bulk_id, body.credits, allowed)
         await plans.restart_plan(tx, caller.tenant_id, bulk_id, "add_up")
         await emit(tx, audit.record(caller, "send-confirmed", "bulk-sms", str(bulk_id)))
         return 202, _out(request, await _bulk(request, tx, caller, bulk_id))
@@ -166,6 +173,8 @@ async def _send(request: Request, tx: Tx, caller: Caller, body: BulkIn) -> BulkO
     partial, key = Partial[body.partial.upper()], settings_of(request).bulk_id_key_bytes
     terms = Terms(partial, send_by, caller.user_id, quote.credits)
     bulk_id = await request_send(tx, tenant, key, quote, terms, settings_of(request).limits)
+    if isinstance(bulk_id, Needed):
+        raise approval_needed(bulk_id)
     if isinstance(bulk_id, Refusal):
         raise problem_of(bulk_id)
     if quote.audience.again is not None:

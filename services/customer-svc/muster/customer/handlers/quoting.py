@@ -18,6 +18,7 @@ from muster.customer.domain.senders import Sender, warnings
 from muster.customer.domain.tariff import Tariff
 from muster.customer.events import MessageClass
 from muster.customer.handlers.advising import advise
+from muster.customer.handlers.approving import approval_warned
 from muster.customer.handlers.audiences import understand
 from muster.customer.handlers.examples import examples
 from muster.customer.handlers.guarding import left_today, limits_of
@@ -92,6 +93,7 @@ async def quote_now(tx: Tx, tenant: Tenant, asked: Asked, valid: timedelta) -> Q
     details["warnings"] = warnings(asked.sender, total.by_country)
     details["warnings"] += [one.warning for one in unknown]
     details["warnings"] += await _too_many(tx, tenant, total.recipients, asked.limits)
+    details["warnings"] += await approval_warned(tx, tenant.tenant_id, total.credits, total.recipients)
     details["missing"] = await _missing(tx, tenant, asked, rules, counted)
     if asked.advised:
         details |= await examples(tx, tenant.tenant_id, asked.text, total, asked.tariff)

@@ -4,10 +4,12 @@ from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
+from muster.customer.domain.approvals import Bound, Needed, Subject
 from muster.customer.domain.limits import Limits, why
 from muster.customer.domain.refusal import Refusal
 from muster.customer.domain.sends import is_small
 from muster.customer.events import MessageKind
+from muster.customer.handlers.approving import allow
 from muster.customer.handlers.guarding import Wanted, admit, limits_of
 from muster.customer.handlers.single import reference_base
 from muster.customer.store import bulks, plans, quotes
@@ -22,23 +24,29 @@ from muster.kit.pg import Tx
 
 @dataclass(frozen=True, slots=True)
 class Terms:
-    """How a quote is confirmed: by whom, until when, and above how many credits the user is asked again."""
+    """How a quote is confirmed: by whom, until when, and above how many credits the user is asked again. approved: what
+    an approval of it would be of; None: of the quote."""
 
     partial: int
     send_by: datetime
     by: str
     agreed: int
+    approved: Bound | None = None
 
 
 async def request_send(
     tx: Tx, tenant: Tenant, key: bytes, quote: Quote, terms: Terms, limits: Limits
-) -> UUID | Refusal:
-    """Store the send of a quote that nobody has used; its id, or why it is too much for this day."""
+) -> UUID | Refusal | Needed:
+    """Store the send of a quote that nobody has used; its id, or why it is too much for this day, or for one person."""
     over = await admit(tx, {0: Wanted(tenant, count=quote.recipients)}, limits)
     if over:
         return Refusal("quote_id", *why(over[0], tenant.clean_since, limits_of(tenant, limits)))
     tenant_id = tenant.tenant_id
     bulk_id = checked_uuid(key, tenant_id)
+    bound, costs = terms.approved or Bound(Subject.QUOTE, quote.quote_id), min(quote.credits, terms.agreed)
+    allowed = await allow(tx, tenant_id, bound, bulk_id, costs, quote.recipients)
+    if isinstance(allowed, Needed):
+        return allowed
     bulk = NewBulk(
         bulk_id,
         MessageKind.BULK,
@@ -53,9 +61,9 @@ async def request_send(
         reference_base(bulk_id),
         clock.now(),
         terms.by,
-        terms.agreed,
+        terms.agreed if allowed.credits is None else min(terms.agreed, allowed.credits),
     )
-    await bulks.add_bulk(tx, tenant_id, bulk)
+    await bulks.add_bulk(tx, tenant_id, bulk, allowed)
     await plans.add_plan(tx, tenant_id, bulk_id, bulk.lane)
     await quotes.use_quote(tx, tenant_id, quote.quote_id, bulk_id)
     return bulk_id

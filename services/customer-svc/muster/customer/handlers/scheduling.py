@@ -7,6 +7,7 @@ from uuid import UUID
 from zoneinfo import ZoneInfo
 
 from muster.customer import events
+from muster.customer.domain.approvals import Needed
 from muster.customer.domain.hours import LocalTime, first_moment
 from muster.customer.domain.limits import NO_LIMITS, Limits
 from muster.customer.domain.recurrence import Start, next_start
@@ -15,6 +16,7 @@ from muster.customer.domain.schedules import Above, Outcome, Verdict, judge_pric
 from muster.customer.domain.senders import Sender, looked_up, refusal
 from muster.customer.domain.sends import SEND_BY_MAX, Problem
 from muster.customer.domain.wall_clock import instant_of, zone_of
+from muster.customer.handlers.approving import bound_to
 from muster.customer.handlers.quoting import Asked, quote_now
 from muster.customer.handlers.requesting import Terms, request_send
 from muster.customer.handlers.texts import text_of_schedule
@@ -106,6 +108,9 @@ async def start(
     if above is not None:
         return Started(above, credits=quote.credits)
     bulk_id = await _request(tx, tenant, schedule, key, quote, limits)
+    if isinstance(bulk_id, Needed):
+        why = f"{bulk_id.message[:1].upper()}{bulk_id.message[1:]}."
+        return Started(Verdict(Outcome.NOT_POSSIBLE, "approval_needed", why), credits=quote.credits)
     if isinstance(bulk_id, Refusal):
         return Started(Verdict(Outcome.NOT_POSSIBLE, bulk_id.code, f"{bulk_id.message}."), credits=quote.credits)
     return Started(Verdict(Outcome.STARTED), bulk_id, quote.credits)
@@ -168,11 +173,12 @@ def _send_by(schedule: Schedule, now: datetime) -> datetime:
 
 async def _request(
     tx: Tx, tenant: Tenant, schedule: Schedule, key: bytes, quote: Quote, limits: Limits
-) -> UUID | Refusal:
+) -> UUID | Refusal | Needed:
     tenant_id = tenant.tenant_id
-    terms = Terms(schedule.partial, _send_by(schedule, quote.created_at), schedule.changed_by, schedule.credits_max)
+    agreed, bound = schedule.credits_max, bound_to(schedule)
+    terms = Terms(schedule.partial, _send_by(schedule, quote.created_at), schedule.changed_by, agreed, bound)
     bulk_id = await request_send(tx, tenant, key, quote, terms, limits)
-    if isinstance(bulk_id, Refusal):
+    if not isinstance(bulk_id, UUID):
         return bulk_id
     assert schedule.next_wall is not None, "it is due"
     await bulks.set_schedule(tx, tenant_id, bulk_id, schedule.schedule_id, schedule.next_wall)

@@ -8,6 +8,7 @@ from uuid import UUID
 
 import orjson
 
+from muster.customer.domain.approvals import Allowed
 from muster.customer.domain.audience import Cap
 from muster.kit.pg import Record, Tx
 
@@ -44,17 +45,19 @@ class Total:
 
 _ADD = """
 INSERT INTO bulk (tenant_id, bulk_id, kind, message_class, lane, quote_id, answer_id, sender, text, partial, send_by,
-                  reference_base, created_at, created_by, credits_confirmed, phase)
-VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, 'planning')
+                  reference_base, created_at, created_by, credits_confirmed, phase, credits_allowed, approval_id)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, 'planning', $16, $17)
 """
 
 
-async def add_bulk(tx: Tx, tenant_id: UUID, bulk: NewBulk) -> None:
-    """Store a new send, to be planned."""
-    await tx.execute(_ADD, tenant_id, *_columns(bulk))
+async def add_bulk(tx: Tx, tenant_id: UUID, bulk: NewBulk, allowed: Allowed) -> None:
+    """Store a new send, to be planned. What it may spend is held to what was allowed, from here on."""
+    await tx.execute(_ADD, tenant_id, *_columns(bulk), allowed.credits, allowed.approval_id)
 
 
-_CAP = "UPDATE bulk SET credits_max = $3 WHERE tenant_id = $1 AND bulk_id = $2"
+_CAP = """
+UPDATE bulk SET credits_max = least($3, credits_allowed) WHERE tenant_id = $1 AND bulk_id = $2
+"""
 
 
 async def cap_credits(tx: Tx, tenant_id: UUID, bulk_id: UUID, credits_max: int) -> None:
@@ -135,7 +138,8 @@ SELECT tenant_id, bulk_id, kind, message_class, lane, quote_id, answer_id, sende
     reference_base, created_at, created_by, phase, credits_confirmed, customers, recipients, chunks, parts, credits,
     credits_reserved, control_version, control, account_version, credits_used, credits_released, credits_held,
     credits_refunded, accepted, unknown, rejected, stopped, suppressed, stop_reason, closed, dispatched,
-    control_reason, last_submit_ms, again_of, closed_at, credits_max, schedule_id, schedule_wall, frozen_at,
+    control_reason, last_submit_ms, again_of, closed_at, credits_max, approval_id, schedule_id, schedule_wall,
+    frozen_at,
     {_JSON},
     (SELECT q.local_time FROM quote q WHERE q.tenant_id = bulk.tenant_id AND q.quote_id = bulk.quote_id) AS local_time,
     (SELECT q.template_id FROM quote q WHERE q.tenant_id = bulk.tenant_id AND q.quote_id = bulk.quote_id)
@@ -224,14 +228,16 @@ async def save_total(tx: Tx, tenant_id: UUID, bulk_id: UUID, parts: int, credits
     )
 
 
-_CONFIRM = (
-    "UPDATE bulk SET credits_confirmed = $3, phase = 'planning', problem = NULL WHERE tenant_id = $1 AND bulk_id = $2"
-)
+_CONFIRM = """
+UPDATE bulk SET credits_confirmed = $3, credits_allowed = $4, approval_id = coalesce($5, approval_id),
+    phase = 'planning', problem = NULL
+WHERE tenant_id = $1 AND bulk_id = $2
+"""
 
 
-async def confirm_credits(tx: Tx, tenant_id: UUID, bulk_id: UUID, credits_confirmed: int) -> None:
-    """The user agrees to so many credits: the plan goes on."""
-    await tx.execute(_CONFIRM, tenant_id, bulk_id, credits_confirmed)
+async def confirm_credits(tx: Tx, tenant_id: UUID, bulk_id: UUID, credits_confirmed: int, allowed: Allowed) -> None:
+    """The user agrees to so many credits, which are allowed: the plan goes on."""
+    await tx.execute(_CONFIRM, tenant_id, bulk_id, credits_confirmed, allowed.credits, allowed.approval_id)
 
 
 _CONTROLLED = """

@@ -47,19 +47,20 @@ class Schedule:
     changed_by: str
     changed_role: str
     local_time: bool = False
+    version: int = 1
 
 
 _SAVE = """
 INSERT INTO schedule (tenant_id, schedule_id, name, state, rule, time_zone, text, template_id, template_version,
     audience, sender, message_class, credits_max, above, partial, send_within_min, late_max_min, next_wall, next_at,
-    tz_version, created_at, created_by, changed_at, changed_by, changed_role, local_time)
+    tz_version, created_at, created_by, changed_at, changed_by, changed_role, local_time, version)
 VALUES ($1, $2, $3, $4, $5::text::jsonb, $6, $7, $8, $9, $10::text::jsonb, $11, $12, $13, $14, $15, $16, $17, $18, $19,
-        $20, $21, $22, $23, $24, $25, $26)
+        $20, $21, $22, $23, $24, $25, $26, $27)
 ON CONFLICT (tenant_id, schedule_id) DO UPDATE SET name = $3, state = $4, rule = $5::text::jsonb, time_zone = $6,
     text = $7, template_id = $8, template_version = $9, audience = $10::text::jsonb, sender = $11, message_class = $12,
     credits_max = $13, above = $14, partial = $15, send_within_min = $16, late_max_min = $17, next_wall = $18,
     next_at = $19, tz_version = $20, changed_at = $23, changed_by = $24, changed_role = $25,
-    local_time = $26
+    local_time = $26, version = $27
 """
 
 
@@ -71,14 +72,14 @@ async def save(tx: Tx, tenant_id: UUID, schedule: Schedule) -> None:
         *(tenant_id, s.schedule_id, s.name, s.state.value, _json(plain(s.rule)), s.time_zone, s.text, s.template_id),
         *(s.template_version, _json(audience_out(s.audience)), s.sender, s.message_class, s.credits_max, s.above.value),
         *(s.partial, s.send_within_min, s.late_max_min, s.next_wall, s.next_at, s.tz_version, s.created_at),
-        *(s.created_by, s.changed_at, s.changed_by, s.changed_role, s.local_time),
+        *(s.created_by, s.changed_at, s.changed_by, s.changed_role, s.local_time, s.version),
     )
 
 
 _SCHEDULE = """
 SELECT schedule_id, name, state, rule::text AS rule, time_zone, text, template_id, template_version,
     audience::text AS audience, sender, message_class, credits_max, above, partial, send_within_min, late_max_min,
-    next_wall, next_at, tz_version, created_at, created_by, changed_at, changed_by, changed_role, local_time
+    next_wall, next_at, tz_version, created_at, created_by, changed_at, changed_by, changed_role, local_time, version
 FROM schedule WHERE tenant_id = $1 """
 _ONE = _SCHEDULE + "AND schedule_id = $2"
 _LOCKED = _ONE + " FOR UPDATE"

@@ -1,0 +1,77 @@
+"""/v1/approval-rule: from how much on a send of a business needs a second person."""
+
+from datetime import datetime
+from typing import Annotated
+
+from fastapi import APIRouter, Response
+from pydantic import Field
+
+from muster.customer.domain.approvals import Rule
+from muster.customer.store import approvals
+from muster.kit import audit
+from muster.kit.auth import ANY_TENANT_ROLE, Caller, Role, Tx, requires, tenant_tx
+from muster.kit.http import Int, Model
+from muster.kit.idempotency import Once, idempotent
+from muster.kit.outbox import emit
+
+router = APIRouter(prefix="/v1/approval-rule")
+
+Above = Annotated[Int, Field(ge=0, le=10**12)]
+# Nothing that a header could be made of; what mail relays know no better is told by them.
+Email = Annotated[
+    str,
+    Field(
+        max_length=254, pattern=r"^$|^[A-Za-z0-9.!#$%&'*+/^_`{|}~-]{1,64}@[A-Za-z0-9][A-Za-z0-9.-]{0,180}[A-Za-z0-9]$"
+    ),
+]
+
+
+class RuleIn(Model):
+    """A send above one of these needs a second person; null: not for that. email: to whom requests are written, the
+    reception unless said."""
+
+    credits_above: Above | None = None
+    recipients_above: Above | None = None
+    email: Email = ""
+
+
+class RuleOut(Model):
+    """The rule, since when and by whom; null where nobody has set one."""
+
+    credits_above: int | None = None
+    recipients_above: int | None = None
+    email: str = ""
+    changed_at: datetime | None = None
+    changed_by: str | None = None
+
+
+@router.get("")
+async def get_approval_rule(
+    caller: Annotated[Caller, requires(*ANY_TENANT_ROLE)], tx: Annotated[Tx, tenant_tx]
+) -> RuleOut:
+    """From how much on the business asks a second person; never unless it says so."""
+    return await _rule(tx, caller)
+
+
+@router.put("", response_model=RuleOut)
+async def set_approval_rule(
+    body: RuleIn,
+    caller: Annotated[Caller, requires(Role.ADMIN)],
+    tx: Annotated[Tx, tenant_tx],
+    once: Annotated[Once, idempotent],
+) -> Response:
+    """Set all of it anew. It counts for what is sent from then on, also for quotes and schedules of before."""
+
+    async def make() -> tuple[int, Model]:
+        rule = Rule(body.credits_above, body.recipients_above)
+        await approvals.set_rule(tx, caller.tenant_id, rule, body.email, caller.user_id)
+        said = f"above {rule.words}" if rule.words else "never"
+        await emit(tx, audit.record(caller, "approval-rule-set", "rule", "approval", said))
+        return 200, await _rule(tx, caller)
+
+    return await once.answer(tx, caller, body, make)
+
+
+async def _rule(tx: Tx, caller: Caller) -> RuleOut:
+    row = await approvals.rule_row(tx, caller.tenant_id)
+    return RuleOut(**row) if row else RuleOut()
