@@ -131,6 +131,10 @@ def test_a_query_means_what_its_words_say(written: str, node: Node) -> None:
         ("is ana", "query_syntax", 1, "this is no place for 'is'"),
         ("-", "query_syntax", 1, "signs, and no word"),
         ("tag is vip or _ .", "query_syntax", 15, "signs, and no word"),
+        ("- ''", "query_syntax", 1, "signs, and no word"),
+        ("ana not ’", "query_syntax", 9, "signs, and no word"),
+        ("\u0301", "query_syntax", 1, "signs, and no word"),
+        ('name is not "\'\'"', "query_syntax", 13, "no value of 'name'"),
         ('ana not ""', "query_syntax", 9, "signs, and no word"),
     ],
 )

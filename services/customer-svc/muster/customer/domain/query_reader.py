@@ -60,8 +60,9 @@ _OPS: Final[tuple[tuple[tuple[str, ...], Op], ...]] = tuple(
         key=lambda each: -len(each[0]),
     )
 )
-# As customer_fold of the database has it.
+# As customer_fold of the database has it: what is between words, and what is left out of them.
 _BETWEEN_WORDS: Final = str.maketrans(dict.fromkeys("-_.,/", " "))
+_LEFT_OUT: Final = re.compile("['’\u0300-\u036f]")
 _JOINS: Final = frozenset({"and", "or", "not"})
 _NOTHING: Final = All(())
 _NO_WORD: Final = "here are signs, and no word"
@@ -148,6 +149,10 @@ def _dialled(text: str) -> str:
     if text.isascii():
         return text
     return "".join(str(unicodedata.decimal(c, "")) or unicodedata.normalize("NFKC", c) for c in text)
+
+
+def _folds_to_something(text: str) -> bool:
+    return _LEFT_OUT.sub("", unicodedata.normalize("NFKD", text)).strip() != ""
 
 
 class _Reader:
@@ -255,7 +260,7 @@ class _Reader:
         if written:
             return self._digits(written)
         words = clean_value(self._next.text).translate(_BETWEEN_WORDS).split()
-        parts = tuple(Word(word) for word in words)
+        parts = tuple(Word(word) for word in words if _folds_to_something(word))
         self._at += 1
         return parts[0] if len(parts) == 1 else All(parts)
 
@@ -328,6 +333,9 @@ class _Reader:
                 return text.lower() if text.lower() in field.choices else None
             case Type.PHONE:
                 return self._phone(op, text)
+            case Type.TEXT:
+                # Nobody would have what is nothing when it is folded, and everybody something else.
+                return text if _folds_to_something(text) else None
             case _:
                 return text or None
 
