@@ -34,7 +34,8 @@ _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"
 
 
 class Exchange:
-    """One request and its answer: the limits that hold for it and what is known so far."""
+    """One request and its answer: the limits that hold for it and what is known so far. declared_bytes: how large its
+    body says that it is; 0 where it does not."""
 
     def __init__(self, scope: Scope, settings: HttpSettings) -> None:
         # Of a header that comes twice the first one counts, as with Starlette's, which look through all for each.
@@ -46,7 +47,7 @@ class Exchange:
         self.body_bytes_max = settings.http_body_bytes_max
         self.timeout: asyncio.Timeout | None = None
         self.status = 0
-        self._declared = _content_length(self.header(b"content-length") or "")
+        self.declared_bytes = _content_length(self.header(b"content-length") or "")
         self._received = 0
 
     def header(self, name: bytes) -> str | None:
@@ -57,7 +58,7 @@ class Exchange:
     def count(self, size_bytes: int = 0) -> None:
         """Count a piece of the body; refuse one that is, or says that it is, over the limit: HTTPException 413."""
         self._received += size_bytes
-        if max(self._received, self._declared) > self.body_bytes_max:
+        if max(self._received, self.declared_bytes) > self.body_bytes_max:
             raise HTTPException(413)
 
     def allow(self, *, body_bytes_max: int | None = None, timeout_s: float | None = None) -> None:

@@ -19,7 +19,7 @@ from starlette.responses import Response
 from muster.kit import observe, problems
 from muster.kit.desk import Desk, DeskFull
 from muster.kit.direct import straight
-from muster.kit.edge import Edge, exchange, problem_response, route_template
+from muster.kit.edge import Edge, Exchange, exchange, problem_response, route_template
 from muster.kit.pg import RETRIABLE
 from muster.kit.problems import MEDIA_TYPE, Problem
 from muster.kit.settings import HttpSettings
@@ -176,9 +176,24 @@ async def _on_http(request: Request, error: HTTPException) -> Response:
     if error.status_code == 400:
         errors = [{"field": "body", "code": code, "message": f"is not what its Content-Type says: {error.detail}"}]
         return problem_response(Problem(400, code, title, errors=errors))
-    limit = {"limit_bytes": exchange(request).body_bytes_max} if error.status_code == 413 else {}
-    detail = f"At most {limit['limit_bytes']} bytes are read here." if limit else None
-    return problem_response(Problem(error.status_code, code, title, detail, **limit).with_headers(error.headers or {}))
+    if error.status_code == 413:
+        return problem_response(_too_large(exchange(request)))
+    return problem_response(Problem(error.status_code, code, title).with_headers(error.headers or {}))
+
+
+def _too_large(asked: Exchange) -> Problem:
+    """With the limit, and the size where that was said before the body came."""
+    most, size = asked.body_bytes_max, asked.declared_bytes
+    says = f"It has {_in_bytes(size)}; at" if size > most else "At"
+    more: dict[str, Any] = {"size_bytes": size} if size > most else {}
+    return Problem(413, *_TITLES[413], f"{says} most {_in_bytes(most)} are read here.", limit_bytes=most, **more)
+
+
+def _in_bytes(count: int) -> str:
+    for unit, name in ((1 << 30, "GiB"), (1 << 20, "MiB"), (1 << 10, "KiB")):
+        if count >= unit:
+            return f"{count:,} bytes ({count / unit:.4g} {name})"
+    return f"{count:,} bytes"
 
 
 async def _on_broken_off(_: Request, __: Exception) -> Response:

@@ -245,6 +245,12 @@ async def test_a_body_over_the_limit_is_413_whether_it_says_so_or_not(client_of:
     for content in (b" " * 1_500, chunks(1_500)):
         answer = await client.post("/things/1", content=content, headers=headers)
         assert problem_of(answer, 413, "too_large")["limit_bytes"] == 1_000
+    says = [problem_of(await client.post("/things/1", content=b" " * 1_500), 413, "too_large")["detail"]]
+    says.append(problem_of(await client.post("/things/1", content=chunks(1_500)), 413, "too_large")["detail"])
+    assert says == [
+        "It has 1,500 bytes (1.465 KiB); at most 1,000 bytes are read here.",
+        "At most 1,000 bytes are read here.",
+    ]
     assert (await client.post("/stream", content=chunks(4_000))).json() == 4_000
     assert problem_of(await client.post("/stream", content=chunks(4_500)), 413, "too_large")["limit_bytes"] == 4_000
 
