@@ -137,7 +137,7 @@ def frequency_cap(
     none: Annotated[bool, typer.Option("--none", help="as often as the business likes")] = False,  # noqa: FBT002
     as_json: AsJson = False,  # noqa: FBT002
 ) -> None:
-    """How often at most a number is texted with marketing; shown as it stands unless something is said."""
+    """How often at most a number is texted by marketing sends; shown as it stands unless something is said."""
     if (messages is None) != (days is None) or (none and messages is not None):
         raise typer.BadParameter("give --messages and --days, or --none")
     with Muster(Connection.from_environment()) as muster:

@@ -42,7 +42,7 @@ async def set_frequency_cap(
     once: Annotated[Once, idempotent],
 ) -> Response:
     """Let marketing sends leave out, as `frequency_cap`, numbers that had as many messages in these days. Quotes that
-    were given before are planned by it too."""
+    were given before are planned by it too. Single messages count, and are not held back: somebody asked for each."""
 
     async def make() -> tuple[int, Model]:
         await messaged.set_cap(tx, caller.tenant_id, Cap(body.messages, body.days), caller.user_id)
