@@ -22,6 +22,7 @@ from muster.kit.auth import Caller, Role
 from muster.kit.testing import apply
 
 SHARE = 0.1
+FIGURES = ("rows", "created", "updated", "unchanged", "rejected", "repairs", "rows_total")
 
 
 def damaged(count: int) -> bytes:
@@ -112,9 +113,8 @@ async def test_an_import_that_was_killed_while_read_and_while_applied_ends_as_a_
         except Died:
             deaths += 1
     assert deaths == 3
-    figures = ("rows", "created", "updated", "unchanged", "rejected", "repairs", "rows_total")
     done, wanted = await stands(salon, begun), await stands(salon, clean, by="twin")
-    assert [done[name] for name in figures] == [wanted[name] for name in figures]
+    assert [done[name] for name in FIGURES] == [wanted[name] for name in FIGURES]
     left_out = [await salon.ask("GET", one["rejected_url"], by=by) for one, by in ((done, "admin"), (wanted, "twin"))]
     assert left_out[0].content == left_out[1].content
     assert not await contents.differences(salon.admin_dsn, salon.tenant_id, twin)
@@ -197,6 +197,63 @@ async def test_a_file_that_kills_whoever_reads_it_is_refused_at_last(
     stood = await stands(salon, begun)
     assert (stood["state"], stood["problem"]["code"]) == ("refused", "not_readable")
     assert await salon.count("customer") == 0
+
+
+async def test_rows_that_fail_for_ever_end_the_import_with_a_reason_and_it_goes_on_where_it_was(
+    salon: Any, settings: Any, monkeypatch: Any
+) -> None:
+    begun = await upload(salon, damaged(300), settings)
+    importer, later = (
+        importer_of(salon.db, settings, tries_max=3),
+        await upload(salon, b"Mobile\n0412999999\n", settings),
+    )
+    while await importer.read_turn():
+        pass
+    for _ in range(3):
+        await importer.apply_turn()
+    before = await stands(salon, begun)
+    monkeypatch.setattr(importer._applying, "step", failing(asyncpg.QueryCanceledError("too long")))
+    for tried in range(3):
+        if tried < 2:
+            with pytest.raises(asyncpg.QueryCanceledError):
+                await importer.apply_turn()
+            await execute(salon, "UPDATE customer_import SET retry_at = retry_at - interval '1 s' * $1", tried)
+        else:
+            assert await importer.apply_turn()
+    failed = await stands(salon, begun)
+
+    assert (failed["state"], failed["problem"]["code"], failed["rows"]) == ("failed", "gave_up", before["rows"])
+    row = before["rows"] + 1
+    assert failed["problem"]["message"].startswith(
+        f"The rows from {row} on could not be taken in, 3 times in a row: they"
+    )
+    assert await salon.count("customer") == failed["created"]
+    await finish(importer_of(salon.db, settings))
+    assert (await stands(salon, later))["state"] == "done", "nobody else's waits for it"
+    path = f"/v1/customers/imports/{begun['id']}/start"
+    assert (await salon.ask("POST", path, {"mode": "add"})).json()["code"] == "import_begun"
+    assert (await salon.ask("POST", path, {})).json()["state"] == "applying"
+    await finish(importer_of(salon.db, settings))
+    twin = await twin_of(salon)
+    clean = await upload(salon, damaged(300), settings, by="twin")
+    await finish(importer_of(salon.db, settings))
+    done, wanted = await stands(salon, begun), await stands(salon, clean, by="twin")
+    assert [done[name] for name in ("state", *FIGURES)] == [wanted[name] for name in ("state", *FIGURES)]
+    await execute(
+        salon,
+        "DELETE FROM customer WHERE customer_id IN (SELECT customer_id FROM customer_number"
+        " WHERE number = 61412999999)",
+    )
+    assert not await contents.differences(salon.admin_dsn, salon.tenant_id, twin)
+
+
+def failing(error: Exception) -> Any:
+    """What fails so each time it is called."""
+
+    async def fails(*_: Any) -> Any:
+        raise error
+
+    return fails
 
 
 async def test_tenants_take_turns_by_block(salon: Any, settings: Any) -> None:

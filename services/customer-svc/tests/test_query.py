@@ -134,7 +134,7 @@ def test_a_query_means_what_its_words_say(written: str, node: Node) -> None:
         ("- ''", "query_syntax", 1, "signs, and no word"),
         ("ana not ’", "query_syntax", 9, "signs, and no word"),
         ("\u0301", "query_syntax", 1, "signs, and no word"),
-        ('name is not "\'\'"', "query_syntax", 13, "no value of 'name'"),
+        ("name is not \"''\"", "query_syntax", 13, "no value of 'name'"),
         ('ana not ""', "query_syntax", 9, "signs, and no word"),
     ],
 )

@@ -108,5 +108,6 @@ def watched(muster: FileCalls, path: str) -> Iterator[Any]:
             return
         problem = standing["problem"]
         if problem is not None:
-            raise ApiError(422, {"title": "The file was refused", "detail": problem["message"], **problem})
+            title = "The import failed on the way" if standing["state"] == "failed" else "The file was refused"
+            raise ApiError(422, {"title": title, "detail": problem["message"], **problem})
         time.sleep(LOOK_AGAIN_S)

@@ -165,9 +165,9 @@ withdrawals_waiting = Gauge(
 
 # --- Imports (customer-svc importer) ---
 imports = Counter(
-    "muster_imports", "Imports of customers that have ended, by how: done, refused, cancelled.", ["outcome"]
+    "muster_imports", "Imports of customers that have ended, by how: done, refused, cancelled, failed.", ["outcome"]
 )
-imports_failed = Counter("muster_imports_failed", "Imports that a defect of ours has ended. Alert on the first.")
+imports_failed = Counter("muster_imports_failed", "Imports that failed on the way. Alert on the first.")
 import_rows = Counter("muster_import_rows", "Rows of imports by what became of them.", ["outcome"])
 audience_counts = Counter(
     "muster_audience_counts",

@@ -152,6 +152,7 @@ def _import_limits(settings: CustomerSettings, block_rows: int) -> ImportLimits:
         idle_ms=settings.customer_import_idle_ms,
         timeout_ms=settings.customer_plan_freeze_timeout_ms,
         lease_s=settings.customer_import_lease_s,
+        tries_max=settings.customer_import_tries_max,
         lists=ListLimits(settings.customer_lists_max, settings.customer_list_members_max),
     )
 

@@ -52,7 +52,7 @@ class CustomerSettings(ServiceSettings):
         default=15, ge=1, le=1_440, description="an upload of which nothing has come for this long is dropped"
     )
     customer_import_preview_d: int = Field(
-        default=7, ge=1, le=365, description="an import that nobody starts is cancelled after this"
+        default=7, ge=1, le=365, description="an import that nobody starts, or that failed, is cancelled after this"
     )
     customer_import_rejected_d: int = Field(
         default=30, ge=1, le=3_650, description="rows that were left out can be downloaded for this long"
@@ -62,6 +62,12 @@ class CustomerSettings(ServiceSettings):
         ge=1,
         le=600,
         description="a file is read by another process where its reader says nothing for so long",
+    )
+    customer_import_tries_max: int = Field(
+        default=20,
+        ge=1,
+        le=1_000,
+        description="rows that could not be taken in so often, with pauses of up to 5 minutes, fail the import",
     )
     customer_import_idle_ms: int = Field(default=250, ge=1, le=60_000, description="pause when nothing is to import")
     customer_import_memory_bytes: int = Field(

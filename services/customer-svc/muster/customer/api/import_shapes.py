@@ -19,7 +19,7 @@ from muster.kit.pg import Record
 ModeWord = Literal["add_and_update", "add", "update", "replace_list"]
 ConsentWord = Literal["express", "inferred", ""]
 DatesWord = Literal["dmy", "mdy", ""]
-StateWord = Literal["uploading", "waiting", "reading", "preview", "applying", "done", "refused", "cancelled"]
+StateWord = Literal["uploading", "waiting", "reading", "preview", "applying", "done", "refused", "cancelled", "failed"]
 
 _HOW = "whom it may change: add_and_update, add (new customers only), update (known ones only), replace_list"
 _MATCH = "by what a row is a customer who is known: person (names and numbers), number (the first), field:NAME (an own field)"  # noqa: E501
@@ -74,7 +74,8 @@ class ImportOut(Model):
 
     rows_total: null until the whole file has been read. list_id: the list that the file has filled, once it is done;
     listed: customers who came onto it; removed: those who were taken off it. A `problem` of an import that is done says
-    why the list stayed as it was.
+    why the list stayed as it was. One that is `failed` was given up on the way, for its `problem`: what was taken in
+    stays, and `start` lets it go on from there.
     """
 
     id: UUID

@@ -92,7 +92,7 @@ async def _answer(begin: Begin, caller: Caller, import_id: UUID, answer: Respons
     """How it stands; what is wrong with it as a whole, if that is known already."""
     async with begin(caller.tenant_id) as tx:
         row = await _found(tx, caller, import_id)
-    if row["state"] == imports.REFUSED:
+    if row["state"] in (imports.REFUSED, imports.FAILED):
         problem = orjson.loads(row["problem"])
         raise problem_of(Refusal(problem["field"], problem["code"], problem["message"], {"import_id": str(import_id)}))
     status = 201 if row["state"] == imports.DONE else 202
@@ -151,8 +151,13 @@ async def preview_import(
 async def start_import(
     import_id: UUID, body: StartIn, caller: Annotated[Caller, requires(*ANY_TENANT_ROLE)], tx: Annotated[Tx, tenant_tx]
 ) -> ImportOut:
-    """Import a file that was looked at. What its columns are said to hold is remembered for files with its header."""
+    """Import a file that was looked at. What its columns are said to hold is remembered for files with its header.
+
+    One that is `failed` goes on where it was, in the way in which it was begun.
+    """
     row = await _locked(tx, caller, import_id)
+    if row["state"] == imports.FAILED:
+        return await _go_on(tx, caller, import_id, body)
     if row["state"] != imports.PREVIEW:
         if row["state"] in (imports.APPLYING, imports.DONE):
             return import_out(row)
@@ -167,6 +172,14 @@ async def start_import(
     if options.mapping:
         await remember(tx, caller.tenant_id, header, options.mapping)
     await imports.start(tx, caller.tenant_id, import_id, packed_options(options))
+    await emit(tx, audit.record(caller, "import-started", "import", str(import_id)))
+    return import_out(await _found(tx, caller, import_id))
+
+
+async def _go_on(tx: Tx, caller: Caller, import_id: UUID, body: StartIn) -> ImportOut:
+    if body != StartIn():
+        raise conflict("import_begun", "This import was begun", "It can only go on as it was: say nothing more of it.")
+    await imports.go_on(tx, caller.tenant_id, import_id)
     await emit(tx, audit.record(caller, "import-started", "import", str(import_id)))
     return import_out(await _found(tx, caller, import_id))
 

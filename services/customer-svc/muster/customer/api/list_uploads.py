@@ -103,7 +103,7 @@ async def upload_list(
     taken, answer = await take_file(request, caller, begin, once, stored, file)
     async with begin(caller.tenant_id) as tx:
         row = await _found(tx, caller, taken)
-    if row["state"] == imports.REFUSED:
+    if row["state"] in (imports.REFUSED, imports.FAILED):
         problem = orjson.loads(row["problem"])
         raise problem_of(Refusal(problem["field"], problem["code"], problem["message"], {"upload_id": str(taken)}))
     replayed = {header: value for header, value in answer.headers.items() if header.lower() == "idempotent-replayed"}

@@ -195,7 +195,8 @@ async def _refreeze(tx: Tx, tenant_id: UUID, frozen: Sequence[Record]) -> bool:
 
 
 async def _end_previews(tx: Tx, tenant_id: UUID, told: Traces, row: Record) -> None:
-    """A file that nobody has started, and that is about the person, is given up: it can be uploaded again."""
+    """A file that nobody has started, or that failed on the way, and that is about the person, is cancelled: it can be
+    uploaded again."""
     for import_id in await traces.waiting_imports(tx, tenant_id, row["asked_at"]):
         if await _is_about(tx, tenant_id, import_id, told):
             await end(tx, tenant_id, import_id, imports.CANCELLED)

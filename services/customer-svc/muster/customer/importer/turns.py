@@ -10,12 +10,15 @@ from dataclasses import dataclass
 from typing import Final, NoReturn
 from uuid import UUID
 
+import asyncpg
+
 from muster.customer.domain.files.reading import Options
 from muster.customer.domain.refusal import Refusal
 from muster.customer.importer import reading
 from muster.customer.importer.applying import Applying, Secrets
 from muster.customer.importer.engine import ChildDied, Engine
 from muster.customer.importer.listing import ListLimits
+from muster.customer.store import import_files as files
 from muster.customer.store import imports
 from muster.kit import clock, metrics, observe
 from muster.kit.pg import RETRIABLE, Database
@@ -24,20 +27,24 @@ log = observe.logger(__name__)
 
 _NOBODY: Final = UUID(int=0)
 _TENANTS_AT_ONCE: Final = 1
-_DEATHS_MAX: Final = 5
 _LOOK_AGAIN_S: Final = 0.05
 _LOOK_AGAIN_S_MAX: Final = 1.0
 # Of an import that nobody goes on with by himself.
-_NOTHING_TO_DO: Final = (*imports.ENDED, imports.PREVIEW)
-_FAILED: Final = Refusal(
-    "file", "failed", "A defect of ours stood against it; what was taken in before stays, and is counted."
+_NOTHING_TO_DO: Final = (*imports.ENDED, imports.PREVIEW, imports.FAILED)
+_STAYS: Final = "What was taken in before stays, and is counted; started again, it goes on from there."
+_DEFECT: Final = Refusal("file", "failed", f"A defect of ours stood against it. {_STAYS}")
+_REASONS: Final[tuple[tuple[type[Exception], str], ...]] = (
+    (ChildDied, "the process that reads them ended each time"),
+    (asyncpg.QueryCanceledError, "they took the database longer than a block may"),
+    (asyncpg.LockNotAvailableError, "somebody else held their customers for too long"),
+    (asyncpg.DeadlockDetectedError, "somebody else changed their customers each time"),
 )
 
 
 @dataclass(frozen=True, slots=True)
 class Limits:
     """Rows of a file and of a block, time between turns that found nothing, the time that one block may take, of the
-    lists that files fill, and how long a file is left to who reads it and says nothing."""
+    lists that files fill, how long a file is left to who reads it and says nothing, and how often a block is tried."""
 
     rows_max: int
     block_rows: int
@@ -45,6 +52,7 @@ class Limits:
     timeout_ms: int
     lists: ListLimits
     lease_s: float = 30.0
+    tries_max: int = 20
 
 
 class Importer:
@@ -56,8 +64,7 @@ class Importer:
         self._limits = limits
         self._applying = Applying(db, parses, secrets, limits.lists, limits.timeout_ms)
         self._served = {"read": _NOBODY, "apply": _NOBODY}
-        self._deaths: dict[UUID, int] = {}
-        for state in imports.ENDED:
+        for state in (*imports.ENDED, imports.FAILED):
             metrics.imports.labels(state)  # from 0 on, so that an alert sees the first
 
     async def run_reader(self) -> NoReturn:
@@ -136,31 +143,39 @@ class Importer:
             raise
         except Exception:
             log.exception("import.failed", import_id=str(import_id), step="read")
-        await self._park(tenant_id, import_id)
+        await self._park(tenant_id, import_id, _DEFECT)
         return True
 
     async def _apply(self, tenant_id: UUID, import_id: UUID) -> bool:
         try:
-            worked = await self._applying.step(tenant_id, import_id)
-            self._deaths.pop(import_id, None)
-            return worked
-        except ChildDied:
-            self._deaths[import_id] = self._deaths.get(import_id, 0) + 1
-            if self._deaths[import_id] <= _DEATHS_MAX:
+            return await self._applying.step(tenant_id, import_id)
+        except RETRIABLE as error:
+            if not await self._was_last_try(tenant_id, import_id):
                 raise
-            log.exception("import.failed", import_id=str(import_id), step="parse")
-            self._deaths.pop(import_id)
-        except RETRIABLE:
-            raise
+            log.exception("import.failed", import_id=str(import_id), step="apply")
+            await self._park(tenant_id, import_id, await self._why(tenant_id, import_id, error))
         except Exception:
             log.exception("import.failed", import_id=str(import_id), step="apply")
-        await self._park(tenant_id, import_id)
+            await self._park(tenant_id, import_id, _DEFECT)
         return True
 
-    async def _park(self, tenant_id: UUID, import_id: UUID) -> None:
-        """One that cannot go on ends, so that it stops nobody else's."""
+    async def _was_last_try(self, tenant_id: UUID, import_id: UUID) -> bool:
         async with self._db.request(tenant_id) as tx:
-            job = await imports.lock_import(tx, tenant_id, import_id)
-            if job is not None and job["state"] not in imports.ENDED:
-                await reading.end(tx, tenant_id, import_id, imports.REFUSED, reading.problem_of(_FAILED))
-                metrics.imports_failed.inc()
+            return await imports.count_failure(tx, tenant_id, import_id) >= self._limits.tries_max
+
+    async def _why(self, tenant_id: UUID, import_id: UUID, error: Exception) -> Refusal:
+        reason = next((words for kind, words in _REASONS if isinstance(error, kind)), "the database did not take them")
+        async with self._db.request(tenant_id) as tx:
+            job = await imports.import_of(tx, tenant_id, import_id)
+            row = await files.first_row_of(tx, tenant_id, import_id, job["next_block"]) if job is not None else None
+        what = f"The rows from {row:,} on" if row is not None else "The list of its customers"
+        tries = self._limits.tries_max
+        return Refusal("file", "gave_up", f"{what} could not be taken in, {tries} times in a row: {reason}. {_STAYS}")
+
+    async def _park(self, tenant_id: UUID, import_id: UUID, why: Refusal) -> None:
+        """One that cannot go on stops, so that it stops nobody else's; whoever starts it again lets it go on."""
+        async with self._db.request(tenant_id) as tx:
+            failed = await imports.fail(tx, tenant_id, import_id, reading.problem_of(why))
+        if failed:
+            metrics.imports.labels(imports.FAILED).inc()
+            metrics.imports_failed.inc()

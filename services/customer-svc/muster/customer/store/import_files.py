@@ -50,6 +50,15 @@ async def block_of(tx: Tx, tenant_id: UUID, import_id: UUID, block: int) -> Reco
     return await tx.fetchrow(_BLOCK, tenant_id, import_id, block)
 
 
+_FIRST_ROW = "SELECT first_row FROM customer_import_block WHERE tenant_id = $1 AND import_id = $2 AND block = $3"
+
+
+async def first_row_of(tx: Tx, tenant_id: UUID, import_id: UUID, block: int) -> int | None:
+    """Which row of the file a block begins with, None behind the last."""
+    row: int | None = await tx.fetchval(_FIRST_ROW, tenant_id, import_id, block)
+    return row
+
+
 async def forget_parts(tx: Tx, tenant_id: UUID, import_id: UUID) -> None:
     """Drop the file as it came."""
     await tx.execute("DELETE FROM customer_import_part WHERE tenant_id = $1 AND import_id = $2", tenant_id, import_id)

@@ -12,7 +12,7 @@ from muster.customer.store import import_files as files
 from muster.kit.pg import Record, Tx
 
 UPLOADING, WAITING, READING, PREVIEW, APPLYING = "uploading", "waiting", "reading", "preview", "applying"
-DONE, REFUSED, CANCELLED = "done", "refused", "cancelled"
+DONE, REFUSED, CANCELLED, FAILED = "done", "refused", "cancelled", "failed"
 ENDED = (DONE, REFUSED, CANCELLED)
 
 _BEGIN = """
@@ -21,7 +21,7 @@ INSERT INTO customer_import (tenant_id, import_id, state, file_name, rows, creat
 VALUES ($1, $2, 'uploading', $3, 0, 0, 0, 0, 0, $4)
 """
 _COUNT_OPEN = """
-SELECT count(*) FROM customer_import WHERE tenant_id = $1 AND state NOT IN ('done', 'refused', 'cancelled')
+SELECT count(*) FROM customer_import WHERE tenant_id = $1 AND state NOT IN ('done', 'refused', 'cancelled', 'failed')
 """
 
 
@@ -31,7 +31,7 @@ async def begin(tx: Tx, tenant_id: UUID, import_id: UUID, file_name: str, by: st
 
 
 async def count_open(tx: Tx, tenant_id: UUID) -> int:
-    """Imports that have not ended."""
+    """Imports that are under way."""
     return int(await tx.fetchval(_COUNT_OPEN, tenant_id))
 
 
@@ -112,10 +112,13 @@ async def page_of_imports(
     return await tx.fetch(_IMPORTS, tenant_id, before, uploads, limit)
 
 
-# Of each tenant what was begun, else what came first; the tenants behind the one served last come first.
+# Of each tenant what was begun, else what came first, which others wait for where it failed lately; the tenants behind
+# the one served last come first.
 _NEXT_TO_APPLY = """
-SELECT DISTINCT ON (tenant_id > $1, tenant_id) tenant_id, import_id FROM customer_import WHERE state = 'applying'
-ORDER BY tenant_id > $1 DESC, tenant_id, next_block > 0 DESC, import_id LIMIT $2
+SELECT tenant_id, import_id FROM (
+    SELECT DISTINCT ON (tenant_id) tenant_id, import_id, retry_at FROM customer_import WHERE state = 'applying'
+    ORDER BY tenant_id, next_block > 0 DESC, import_id) f
+WHERE coalesce(retry_at <= kit_now(), true) ORDER BY tenant_id > $1 DESC, tenant_id LIMIT $2
 """
 _NEXT_TO_READ = """
 SELECT DISTINCT ON (tenant_id > $1, tenant_id) tenant_id, import_id FROM customer_import
@@ -135,8 +138,10 @@ async def next_to_read(tx: Tx, served: UUID, limit: int) -> list[tuple[UUID, UUI
 
 
 _FIRST_TO_APPLY = """
-SELECT import_id FROM customer_import WHERE tenant_id = $1 AND state = 'applying'
-ORDER BY next_block > 0 DESC, import_id LIMIT 1
+SELECT import_id FROM (
+    SELECT import_id, retry_at FROM customer_import WHERE tenant_id = $1 AND state = 'applying'
+    ORDER BY next_block > 0 DESC, import_id LIMIT 1) f
+WHERE coalesce(retry_at <= kit_now(), true)
 """
 
 
@@ -144,6 +149,40 @@ async def first_to_apply(tx: Tx, tenant_id: UUID) -> UUID | None:
     """The import of a tenant that is to be applied."""
     found: UUID | None = await tx.fetchval(_FIRST_TO_APPLY, tenant_id)
     return found
+
+
+_COUNT_FAILURE = """
+UPDATE customer_import SET failures = failures + 1, changed_at = kit_now(),
+    retry_at = kit_now() + make_interval(secs => least(300, 2 ^ failures - 1))
+WHERE tenant_id = $1 AND import_id = $2 AND state = 'applying' RETURNING failures
+"""
+
+
+async def count_failure(tx: Tx, tenant_id: UUID, import_id: UUID) -> int:
+    """A block could not be applied: it is tried again later, each time after twice as long. How often that was, since
+    one was applied; 0 where nobody applies the import any more."""
+    return int(await tx.fetchval(_COUNT_FAILURE, tenant_id, import_id) or 0)
+
+
+_FAIL = """
+UPDATE customer_import SET state = 'failed', problem = $3::text::jsonb, lease_until = NULL, changed_at = kit_now()
+WHERE tenant_id = $1 AND import_id = $2 AND state IN ('waiting', 'reading', 'applying') RETURNING true
+"""
+_GO_ON = """
+UPDATE customer_import SET state = CASE WHEN file IS NULL THEN 'waiting' ELSE 'applying' END, problem = NULL,
+    failures = 0, retry_at = NULL, changed_at = kit_now()
+WHERE tenant_id = $1 AND import_id = $2 AND state = 'failed'
+"""
+
+
+async def fail(tx: Tx, tenant_id: UUID, import_id: UUID, problem: Mapping[str, Any]) -> bool:
+    """Give it up, with all that it needs to go on; False where it has ended."""
+    return bool(await tx.fetchval(_FAIL, tenant_id, import_id, _json(problem)))
+
+
+async def go_on(tx: Tx, tenant_id: UUID, import_id: UUID) -> None:
+    """Take one up again that was given up, where it was; its row is locked."""
+    await tx.execute(_GO_ON, tenant_id, import_id)
 
 
 _TAKE_READING = """
@@ -195,13 +234,13 @@ async def have_read(
 _FORGOTTEN = """
 SELECT tenant_id, import_id, state FROM customer_import
 WHERE (state = 'uploading' AND changed_at < kit_now() - make_interval(mins => $1))
-    OR (state = 'preview' AND changed_at < kit_now() - make_interval(days => $2))
+    OR (state IN ('preview', 'failed') AND changed_at < kit_now() - make_interval(days => $2))
 ORDER BY tenant_id, import_id LIMIT $3
 """
 
 
 async def forgotten(tx: Tx, upload_min: int, preview_d: int, limit: int) -> list[tuple[UUID, UUID, str]]:
-    """Uploads that were cut off and imports that nobody starts, with their state (worker)."""
+    """Uploads that were cut off and imports that nobody starts, or starts again, with their state (worker)."""
     rows = await tx.fetch(_FORGOTTEN, upload_min, preview_d, limit)
     return [(row["tenant_id"], row["import_id"], row["state"]) for row in rows]
 
@@ -263,7 +302,7 @@ async def filled(tx: Tx, tenant_id: UUID, import_id: UUID, list_id: UUID, listed
 _PROGRESS = """
 UPDATE customer_import SET next_block = $3, created = created + $4, updated = updated + $5, unchanged = unchanged + $6,
     rejected = rejected + $7, rows = rows + $4 + $5 + $7, errors = errors + $8, repairs = $9::text::jsonb,
-    changed_at = kit_now()
+    failures = 0, retry_at = NULL, changed_at = kit_now()
 WHERE tenant_id = $1 AND import_id = $2
 """
 

@@ -135,7 +135,8 @@ SELECT EXISTS (SELECT FROM customer_import WHERE tenant_id = $1 AND created_at <
     AND state IN ('waiting', 'reading', 'applying'))
 """
 _PREVIEWS: Final = """
-SELECT import_id FROM customer_import WHERE tenant_id = $1 AND created_at <= $2 AND state IN ('uploading', 'preview')
+SELECT import_id FROM customer_import
+WHERE tenant_id = $1 AND created_at <= $2 AND state IN ('uploading', 'preview', 'failed')
 """
 _CONTENTS: Final = """
 SELECT content FROM customer_import_block WHERE tenant_id = $1 AND import_id = $2 AND block = $3
@@ -148,7 +149,7 @@ async def import_runs(tx: Tx, tenant_id: UUID, until: datetime) -> bool:
 
 
 async def waiting_imports(tx: Tx, tenant_id: UUID, until: datetime) -> list[UUID]:
-    """Files that came until then and that nobody has started."""
+    """Files that came until then and that nobody has started, or that were given up."""
     return [row["import_id"] for row in await tx.fetch(_PREVIEWS, tenant_id, until)]
 
 
