@@ -10,6 +10,7 @@ from gathering import LINK_URL
 
 from muster.customer.domain.approvals import Decision, NotDecided, Rule, State, why_not
 from muster.customer.scheduler import Limits, Scheduler
+from muster.events.v1.approvals_pb2 import APPROVAL_DECISION_APPROVED
 
 ROWS = "Ana,S,0412000001,yes\nBob,S,0412000002,yes\nCyd,S,0412000003,yes\n"
 TEXT = "We moved. Salon. STOP to opt out"
@@ -115,6 +116,12 @@ async def test_a_send_above_the_threshold_says_how_it_is_approved_and_goes_when_
     used = (await salon.ask("GET", f"/v1/approvals/{approval}")).json()
     assert (used["state"], used["used_by"]) == ("used", bulk_id)
     acts = [fact.message.act for fact in await salon.said("ActRecorded")]
+    [requested] = [fact.message for fact in await salon.said("ApprovalRequested")]
+    assert (requested.approval_id, requested.subject_id, requested.credits, requested.recipients, requested.email) == (
+        approval, quote["id"], 3, 3, "",
+    )  # fmt: skip
+    [decided] = [fact.message for fact in await salon.said("ApprovalDecided")]
+    assert (decided.approval_id, decided.decision, decided.decided_by) == (approval, APPROVAL_DECISION_APPROVED, "mia")
     assert [act for act in acts if "approval" in act] == ["approval-rule-set", "approval-asked", "approval-approved"]
 
 

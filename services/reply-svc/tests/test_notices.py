@@ -11,6 +11,12 @@ from uuid import UUID, uuid4
 import pytest
 from aiosmtpd.smtp import SMTP, Envelope, Session
 
+from muster.events.v1.approvals_pb2 import (
+    APPROVAL_DECISION_APPROVED,
+    APPROVAL_DECISION_WITHDRAWN,
+    ApprovalDecided,
+    ApprovalRequested,
+)
 from muster.events.v1.bulk_pb2 import CONTROL_PAUSE, CONTROL_RESUME, BulkSmsControlled
 from muster.events.v1.credits_pb2 import AutomaticTopUpFailed, CreditsLow
 from muster.events.v1.schedules_pb2 import ScheduledStartDecided
@@ -127,6 +133,30 @@ async def test_a_start_of_a_schedule_that_came_to_nothing_is_told_once_and_one_t
     assert one[1].startswith('"Christmas offer" was to be sent on 2026-12-24 10:00 (UTC). Too late.\n')
     assert str(schedule) in one[1]
     assert f"The send that was refused is {bulk}." in other[1]
+
+
+async def test_who_approves_is_written_to_once_for_each_request_and_decision(db: Database) -> None:
+    tenant, approval = await tenant_with(db), uuid4()
+    names = {"tenant_id": str(tenant), "approval_id": str(approval), "subject": 1, "subject_id": str(uuid4())}
+    shared = {**names, "credits": 8_400, "expires_at_unix_ms": 1_798_066_800_000, "email": "owner@rosa.example"}
+    asked = ApprovalRequested(**shared, recipients=4_200, asked_by="ada")
+    other = ApprovalRequested(**{**shared, "approval_id": str(uuid4()), "subject": 3, "name": "Offer", "email": ""})
+    approved = ApprovalDecided(**shared, decision=APPROVAL_DECISION_APPROVED, decided_by="mia")
+
+    await run_twice(db, handlers.on_approval_requested, asked, other)
+    await run_twice(db, handlers.on_approval_decided, approved)
+    await apply(db, handlers.on_approval_decided, ApprovalDecided(**shared, decision=APPROVAL_DECISION_WITHDRAWN))
+
+    told = {notice.recipient + notice.kind: text_of(notice) for notice in await leased(db)}
+    assert set(told) == {
+        "owner@rosa.exampleapproval_asked", "desk@rosa.exampleapproval_asked", "owner@rosa.exampleapproval_decided",
+    }  # fmt: skip
+    subject, text = told["owner@rosa.exampleapproval_asked"]
+    assert subject == "An SMS send waits for your approval"
+    assert text.startswith("A send to 4,200 recipients for up to 8,400 credits waits for an approval, until 2026-12-23")
+    assert str(approval) in text
+    assert told["desk@rosa.exampleapproval_asked"][1].startswith('A schedule "Offer" for up to 8,400 credits at each')
+    assert "was approved by the user mia. It can be sent until" in told["owner@rosa.exampleapproval_decided"][1]
 
 
 @pytest.mark.parametrize(("reception", "closed"), [("", False), ("desk@rosa.example", True)])

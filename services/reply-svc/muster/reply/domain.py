@@ -257,12 +257,14 @@ class NoticeKind(StrEnum):
     TOP_UP_FAILED = "top_up_failed"
     SEND_PAUSED = "send_paused"
     SCHEDULE_START = "schedule_start"
+    APPROVAL_ASKED = "approval_asked"
+    APPROVAL_DECIDED = "approval_decided"
 
 
 @dataclass(frozen=True, slots=True)
 class Notice:
-    """A letter about credits, a send (`reason` is its id) or a schedule (`reason` tells it), on its way to a reception:
-    all that it says. `letter_id` names what happened."""
+    """A letter about credits, a send (`reason` is its id), a schedule or an approval (`reason` tells it), on its way to
+    a reception, or to the recipient that it names: all that it says. `letter_id` names what happened."""
 
     tenant_id: UUID
     letter_id: UUID
@@ -280,10 +282,9 @@ class Notice:
 
 
 def addressed(notice: Notice, tenant: Tenant) -> Notice | None:
-    """The letter with the tenant's address on it; None where there is nobody to tell."""
-    if not tenant.reception_email or tenant.closed:
-        return None
-    return replace(notice, recipient=tenant.reception_email)
+    """The letter with the tenant's address on it, where it has none; None where there is nobody to tell."""
+    recipient = notice.recipient or tenant.reception_email
+    return replace(notice, recipient=recipient) if recipient and not tenant.closed else None
 
 
 class Mailed(StrEnum):

@@ -12,6 +12,7 @@ from muster.kit.outbox import emit
 from muster.kit.pg import Tx
 from muster.reply import domain, events
 from muster.reply.domain import Attribution, Forward, Inbound, Known, Line, Notice, Reply, Scope, Sent, Tenant, Verdict
+from muster.reply.events import approving
 from muster.reply.store import emails, inbox, notices, sent
 
 _CANDIDATES_MAX = 8
@@ -75,6 +76,17 @@ async def on_scheduled_start_decided(tx: Tx, batch: Sequence[events.StartHeard])
     """Write to the receptions of those whose schedules were to send and did not, once for each start."""
     missed = [events.missed_start_of(received) for received in batch]
     await _notify(tx, [one for one in missed if one is not None])
+
+
+async def on_approval_requested(tx: Tx, batch: Sequence[approving.ApprovalAskedHeard]) -> None:
+    """Write to who approves that something waits, once for each request."""
+    await _notify(tx, [approving.approval_asked_of(received) for received in batch])
+
+
+async def on_approval_decided(tx: Tx, batch: Sequence[approving.ApprovalDecidedHeard]) -> None:
+    """Write that something may be sent, or not, once for each request."""
+    decided = [approving.approval_decided_of(received) for received in batch]
+    await _notify(tx, [one for one in decided if one is not None])
 
 
 async def blank(tx: Tx, tenant_id: UUID, gone: erasure.Gone) -> None:
@@ -208,4 +220,6 @@ HANDLERS: Mapping[str, Handler] = {
     "AutomaticTopUpFailed": on_automatic_top_up_failed,
     "BulkSmsControlled": on_bulk_sms_controlled,
     "ScheduledStartDecided": on_scheduled_start_decided,
+    "ApprovalRequested": on_approval_requested,
+    "ApprovalDecided": on_approval_decided,
 }

@@ -265,7 +265,8 @@ async def _schedule(request: Request, tx: Tx, caller: Caller, body: ApprovalIn, 
     if rule.recipients_above is None:
         _needed(rule, schedule.credits_max, 0)
     figures = schedule.credits_max, None, body.note, schedule.changed_by
-    return Asked(uuid7(), bound_to(schedule), *figures, caller.user_id, until(None, _hours(request)))
+    end = until(None, _hours(request))
+    return Asked(uuid7(), bound_to(schedule), *figures, caller.user_id, end, schedule.name)
 
 
 def _hours(request: Request) -> int:

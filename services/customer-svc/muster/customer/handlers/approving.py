@@ -4,6 +4,7 @@ from datetime import datetime, timedelta
 from uuid import UUID
 
 from muster.customer.domain.approvals import Allowed, Bound, Decision, Needed, NotDecided, State, Subject, why_not
+from muster.customer.events.approving import approval_decided, approval_requested
 from muster.customer.store import approvals as store
 from muster.customer.store.approvals import Asked
 from muster.customer.store.schedules import Schedule
@@ -39,11 +40,12 @@ async def approval_warned(tx: Tx, tenant_id: UUID, credits: int, recipients: int
 async def ask(tx: Tx, caller: Caller, asked: Asked) -> Record:
     """Store a request, and say it; as it stands."""
     await store.add(tx, caller.tenant_id, asked)
-    subject = f"{asked.bound.subject.value} {asked.bound.subject_id}"
-    await emit(tx, audit.record(caller, "approval-asked", "approval", str(asked.approval_id), subject))
-    metrics.approvals.labels("asked").inc()
     row = await store.approval_of(tx, caller.tenant_id, asked.approval_id)
     assert row is not None, "it was stored just now"
+    subject, email = f"{asked.bound.subject.value} {asked.bound.subject_id}", await _email(tx, caller.tenant_id)
+    act = audit.record(caller, "approval-asked", "approval", str(asked.approval_id), subject)
+    await emit(tx, act, approval_requested(caller.tenant_id, row, asked.name, email))
+    metrics.approvals.labels("asked").inc()
     return row
 
 
@@ -61,7 +63,8 @@ async def decide(
     if not taken:
         parties = {"made_by": row["made_by"], "asked_by": row["asked_by"], "person": caller.user_id}
         return why_not(State(row["state"]), **parties, decision=decision) or NotDecided.VOID
-    await emit(tx, audit.record(caller, f"approval-{decision.value}", "approval", str(approval_id)))
+    act = audit.record(caller, f"approval-{decision.value}", "approval", str(approval_id))
+    await emit(tx, act, approval_decided(caller.tenant_id, row, decision, await _email(tx, caller.tenant_id)))
     metrics.approvals.labels(decision.value).inc()
     return row
 
@@ -74,6 +77,11 @@ async def of_schedule(tx: Tx, tenant_id: UUID, schedule: Schedule) -> str:
         return "not_needed"
     row = await store.last_of(tx, tenant_id, bound_to(schedule))
     return row["state"] if row and row["state"] not in (State.EXPIRED, State.WITHDRAWN) else "needed"
+
+
+async def _email(tx: Tx, tenant_id: UUID) -> str:
+    row = await store.rule_row(tx, tenant_id)
+    return str(row["email"]) if row else ""
 
 
 def bound_to(schedule: Schedule) -> Bound:

@@ -39,7 +39,7 @@ async def set_rule(tx: Tx, tenant_id: UUID, rule: Rule, email: str, by: str) -> 
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """What somebody asks to have approved. recipients None: of a schedule."""
+    """What somebody asks to have approved. recipients None: of a schedule, which has a name."""
 
     approval_id: UUID
     bound: Bound
@@ -49,6 +49,7 @@ class Asked:
     made_by: str
     asked_by: str
     expires_at: datetime
+    name: str = ""
 
 
 # What it was for is not there any more as it was then. `version` of a send is what its plan came to.

@@ -36,6 +36,8 @@ _SUBJECTS: Final = {
     NoticeKind.TOP_UP_FAILED: "An automatic top-up of your SMS credits failed",
     NoticeKind.SEND_PAUSED: "Your SMS send was paused",
     NoticeKind.SCHEDULE_START: "A scheduled SMS was not sent",
+    NoticeKind.APPROVAL_ASKED: "An SMS send waits for your approval",
+    NoticeKind.APPROVAL_DECIDED: "An SMS send was decided about",
 }
 
 
@@ -152,6 +154,13 @@ def _notice_body(notice: Notice) -> str:
             f"{notice.reason}\n\nNothing of it was sent, and no credits were taken. It is not made up for: the "
             "schedule goes on with its next start, if it has one.\n"
         )
+    if notice.kind is NoticeKind.APPROVAL_ASKED:
+        return (
+            f"{notice.reason}\n\nLook at it, then approve or refuse it, with `muster approvals` or by /v1/approvals "
+            "of the API. Whoever asked for it, or made it, cannot approve it. Nothing is sent before.\n"
+        )
+    if notice.kind is NoticeKind.APPROVAL_DECIDED:
+        return f"{notice.reason}\n"
     return (
         f"An automatic top-up of {notice.amount} {notice.currency} (in its smallest unit, such as cents) failed on "
         f"{at}: {notice.reason}\n\nIt is not tried again by itself before your credits have risen and fallen once "

@@ -1,4 +1,4 @@
-"""Between the wire and the domain: the only file here that knows protobuf."""
+"""Between the wire and the domain: the only room here that knows protobuf."""
 
 import zlib
 from collections.abc import Collection, Set
@@ -31,7 +31,7 @@ ControlHeard: TypeAlias = Received[BulkSmsControlled]
 StartHeard: TypeAlias = Received[ScheduledStartDecided]
 FailedTopUpHeard: TypeAlias = Received[AutomaticTopUpFailed]
 
-HEARD = ("tenants", "suppressions", "sms", "inbound", "credits", "bulk-progress", "schedules")
+HEARD = ("tenants", "suppressions", "sms", "inbound", "credits", "bulk-progress", "schedules", "approvals")
 HEARD_CHUNKS = ("bulk-recipients", "bulk-recipients-small")
 """Read by a consumer of their own, so that a giant send does not stand before a reply."""
 
@@ -108,10 +108,10 @@ def chunk_of(received: ChunkHeard) -> Chunk:
     for name in _NOT_KEPT:
         kept.ClearField(name)
     return Chunk(
-        tenant_id=_uuid(message.tenant_id),
-        bulk_id=_uuid(message.bulk_id),
+        tenant_id=uuid_of(message.tenant_id),
+        bulk_id=uuid_of(message.bulk_id),
         chunk=message.chunk,
-        due_at=_moment(message.due_at_unix_ms or received.time_unix_ms),
+        due_at=moment(message.due_at_unix_ms or received.time_unix_ms),
         keys=keys,
         payload=_packed(kept),
     )
@@ -148,10 +148,10 @@ def dispatch_of(received: DispatchHeard) -> Dispatch:
         else [seq for seq, left in zip(message.seq, message.left, strict=True) if left in _NOT_SENT]
     )
     return Dispatch(
-        tenant_id=_uuid(message.tenant_id),
-        bulk_id=_uuid(message.bulk_id),
+        tenant_id=uuid_of(message.tenant_id),
+        bulk_id=uuid_of(message.bulk_id),
         chunk=message.chunk,
-        sent_at=_moment(message.at_unix_ms or received.time_unix_ms) if outcomes - _NOT_SENT else None,
+        sent_at=moment(message.at_unix_ms or received.time_unix_ms) if outcomes - _NOT_SENT else None,
         unsent=unsent,
     )
 
@@ -162,13 +162,13 @@ def inbound_of(received: InboundHeard) -> Inbound:
     if len(message.number_hash) != HASH_BYTES:
         raise Poison("an inbound message without number hash")
     return Inbound(
-        tenant_id=_uuid(message.tenant_id),
-        inbound_id=_uuid(message.inbound_id),
+        tenant_id=uuid_of(message.tenant_id),
+        inbound_id=uuid_of(message.inbound_id),
         number=message.number,
         number_hash=message.number_hash,
         # PostgreSQL stores every character but this one.
         text=message.text.replace("\0", ""),
-        received_at=_moment(message.received_at_unix_ms or received.time_unix_ms),
+        received_at=moment(message.received_at_unix_ms or received.time_unix_ms),
         to=message.to,
     )
 
@@ -177,7 +177,7 @@ def tenant_of(received: TenantHeard) -> Tenant:
     """A tenant's settings."""
     message = received.message
     return Tenant(
-        tenant_id=_uuid(message.tenant_id),
+        tenant_id=uuid_of(message.tenant_id),
         version=message.version,
         name=message.name,
         country=message.country,
@@ -191,12 +191,12 @@ def tenant_of(received: TenantHeard) -> Tenant:
 def low_of(received: LowHeard) -> Notice:
     """What of a fall below a threshold is told; the account's version names it."""
     message = received.message
-    tenant_id = _uuid(message.tenant_id)
+    tenant_id = uuid_of(message.tenant_id)
     return Notice(
         tenant_id=tenant_id,
         letter_id=uuid5(tenant_id, f"credits-low/{message.account_version}"),
         kind=NoticeKind.CREDITS_LOW,
-        since=_moment(received.time_unix_ms),
+        since=moment(received.time_unix_ms),
         threshold=message.threshold,
         available=message.available,
     )
@@ -205,12 +205,12 @@ def low_of(received: LowHeard) -> Notice:
 def failed_top_up_of(received: FailedTopUpHeard) -> Notice:
     """What of an automatic top-up that failed is told; the charge names it."""
     message = received.message
-    tenant_id = _uuid(message.tenant_id)
+    tenant_id = uuid_of(message.tenant_id)
     return Notice(
         tenant_id=tenant_id,
-        letter_id=uuid5(tenant_id, f"top-up-failed/{_uuid(message.charge_id)}"),
+        letter_id=uuid5(tenant_id, f"top-up-failed/{uuid_of(message.charge_id)}"),
         kind=NoticeKind.TOP_UP_FAILED,
-        since=_moment(received.time_unix_ms),
+        since=moment(received.time_unix_ms),
         amount=message.amount,
         currency=message.currency,
         # PostgreSQL stores every character but this one.
@@ -223,12 +223,12 @@ def paused_of(received: ControlHeard) -> Notice | None:
     message = received.message
     if message.control != CONTROL_PAUSE or message.reason != "error_rate":
         return None
-    tenant_id, bulk_id = _uuid(message.tenant_id), _uuid(message.bulk_id)
+    tenant_id, bulk_id = uuid_of(message.tenant_id), uuid_of(message.bulk_id)
     return Notice(
         tenant_id=tenant_id,
         letter_id=uuid5(tenant_id, f"send-paused/{bulk_id}/{message.control_version}"),
         kind=NoticeKind.SEND_PAUSED,
-        since=_moment(received.time_unix_ms),
+        since=moment(received.time_unix_ms),
         reason=str(bulk_id),
     )
 
@@ -239,16 +239,16 @@ def missed_start_of(received: StartHeard) -> Notice | None:
     message = received.message
     if message.outcome in _STARTS_NOT_TOLD:
         return None
-    tenant_id, schedule_id = _uuid(message.tenant_id), _uuid(message.schedule_id)
+    tenant_id, schedule_id = uuid_of(message.tenant_id), uuid_of(message.schedule_id)
     when = f"{message.wall.replace('T', ' ')} ({message.time_zone})"
     told = f'"{message.name}" was to be sent on {when}. {message.detail}\n\nIts id is {schedule_id}.'
     if message.bulk_id:
-        told += f" The send that was refused is {_uuid(message.bulk_id)}."
+        told += f" The send that was refused is {uuid_of(message.bulk_id)}."
     return Notice(
         tenant_id=tenant_id,
         letter_id=uuid5(tenant_id, f"schedule/{schedule_id}/{message.wall}/{message.outcome}"),
         kind=NoticeKind.SCHEDULE_START,
-        since=_moment(received.time_unix_ms),
+        since=moment(received.time_unix_ms),
         reason=told.replace("\0", ""),
     )
 
@@ -324,7 +324,8 @@ def _unpacked(payload: bytes) -> BulkRecipientsAttached:
     return BulkRecipientsAttached.FromString(zlib.decompress(payload))
 
 
-def _moment(unix_ms: int) -> datetime:
+def moment(unix_ms: int) -> datetime:
+    """A time; Poison where it is none."""
     try:
         return datetime.fromtimestamp(unix_ms / 1000, UTC)
     except (ValueError, OverflowError, OSError) as error:
@@ -335,7 +336,8 @@ def _unix_ms(moment: datetime) -> int:
     return round(moment.timestamp() * 1000)
 
 
-def _uuid(text: str) -> UUID:
+def uuid_of(text: str) -> UUID:
+    """An id; Poison where it is none."""
     try:
         return UUID(text)
     except ValueError as error:
