@@ -2,11 +2,13 @@
 
 from typing import Any
 
+from conftest import tenant
 from gathering import LINK_URL
 from test_erasure import erase, forget, found
 from test_links import named
 
 from muster.customer.domain.links import PLACEHOLDER
+from muster.customer.handlers import facts as handlers
 
 ROWS = """Ana,Smith,0412000001,yes
 Maximiliana,Smith-Jones,0412000002,yes
@@ -101,3 +103,27 @@ async def test_a_send_that_came_to_less_than_its_quote_is_billed_as_less(salon: 
     [requested] = await salon.said("BulkSmsRequested")
     assert (quote["credits"], bulk["credits_quoted"], bulk["credits"], bulk["state"]) == (5, 5, 3, "waiting")
     assert (requested.message.recipients, requested.message.credits) == (2, 3)
+
+
+async def limit(salon: Any, parts_max: int, version: int) -> None:
+    settings = tenant(salon.tenant_id, version=version)
+    settings.parts_max = parts_max
+    await salon.hear(handlers.on_tenant_changed, settings)
+
+
+async def test_a_limit_of_parts_that_was_lowered_since_the_quote_holds_for_the_plan(salon: Any) -> None:
+    """Also for values that have become longer: no agreement to a price lifts a limit."""
+    ids = await add(salon)
+    long, short = await salon.quote("Hi {first_name} " + "x" * 150), await salon.quote("Hi {first_name|}")
+    await limit(salon, 1, 2)
+    await changed(salon, ids["Ana"], first_name="A" * 140)
+
+    sent = [await salon.send(one["id"]) for one in (long, short)]
+    await salon.plan()
+
+    for bulk_id, parts in zip(sent, (3, 2), strict=True):
+        bulk = await salon.bulk(bulk_id)
+        told = {name: bulk["problem"][name] for name in ("code", "parts", "limit")}
+        assert (bulk["state"], bulk["credits_reserved"]) == ("refused", None)
+        assert told == {"code": "too_many_parts", "parts": parts, "limit": 1}
+    assert await salon.said("BulkSmsRequested", "BulkRecipientsAttached") == []

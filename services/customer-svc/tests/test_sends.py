@@ -196,10 +196,10 @@ async def test_a_send_that_cannot_be_planned_is_refused_and_stops_nobody_else(sa
     first, second = [await salon.send((await salon.quote(text))["id"]) for text in ("Broken", TEXT)]
     whole = planner.add_up
 
-    def broken(before: Any, frozen: Any, destination: Any, renderer: Any) -> Any:
+    def broken(before: Any, frozen: Any, destination: Any, renderer: Any, *limit: Any) -> Any:
         if renderer.render("Ana" if frozen.joined else "", 8).text.startswith("Salon: Broken"):
             raise ZeroDivisionError
-        return whole(before, frozen, destination, renderer)
+        return whole(before, frozen, destination, renderer, *limit)
 
     monkeypatch.setattr(planner, "add_up", broken)
     await salon.plan()

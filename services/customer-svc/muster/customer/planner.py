@@ -20,6 +20,7 @@ from muster.customer.domain.links import Links, SendLinks
 from muster.customer.domain.merge_text import MergeText
 from muster.customer.domain.planning import (
     ChunkTooLarge,
+    TooManyParts,
     Totals,
     add_up,
     make_chunk,
@@ -43,6 +44,7 @@ from muster.customer.domain.sends import (
     sender_refused,
     text_refused,
     texts_grew,
+    too_long,
 )
 from muster.customer.events import MessageClass
 from muster.customer.handlers import guarding
@@ -170,6 +172,8 @@ class Planner:
                 plan = await self._step(tx, plan, bulk, quote)
         except TextRefused as refused:
             plan = await _refuse(tx, plan, text_refused(str(refused)))
+        except TooManyParts as longer:
+            plan = await _refuse(tx, plan, too_long(longer.parts, longer.limit))
         except ChunkTooLarge:
             plan = await _refuse(tx, plan, texts_grew())
         await plans.save_plan(tx, plan)
@@ -232,12 +236,15 @@ class Planner:
     async def _add_up(self, tx: Tx, plan: Plan, bulk: Record, quote: Quote) -> Plan:
         renderer = self._renderer(quote, plan.bulk_id)
         rows = await plans.frozen_chunks(tx, plan.tenant_id, plan.bulk_id, plan.next_chunk, self._limits.add_up_chunks)
+        tenant = await reference.tenant_of(tx, plan.tenant_id)
+        assert tenant is not None, "a quote needs a tenant"
         totals = plan.before
         for frozen in rows:
             astray = strays(frozen) if not is_sandbox(plan.tenant_id) else []
             if astray:
                 return await _refuse(tx, plan, numbers_astray(astray[:_NAMED_MAX], frozen.country))
-            totals = add_up(totals, frozen, quote.tariff.destination(frozen.country), renderer)
+            destination = quote.tariff.destination(frozen.country)
+            totals = add_up(totals, frozen, destination, renderer, tenant.parts_max)
             await _let_others_go_on()
         plan = replace(plan, next_chunk=plan.next_chunk + len(rows), before=totals)
         return plan if plan.next_chunk <= bulk["chunks"] else await _decide(tx, plan, self._guard)

@@ -8,7 +8,7 @@ from typing import Final
 from muster.customer.domain.links import SendLinks
 from muster.customer.domain.pricing import Renderer
 from muster.customer.domain.tariff import Destination
-from muster.text import is_textable
+from muster.text import PARTS_MAX, is_textable
 
 CHUNK_RECIPIENTS_MAX = 500
 # A send so large has chunks enough to be spread and shared by, and pays for half as many (ADR 27).
@@ -98,20 +98,34 @@ def strays(frozen: FrozenChunk) -> list[int]:
     ]
 
 
+class TooManyParts(Exception):
+    """Somebody's message has more parts than a message of the business may have."""
+
+    def __init__(self, parts: int, limit: int) -> None:
+        super().__init__(parts, limit)
+        self.parts, self.limit = parts, limit
+
+
 class ChunkTooLarge(Exception):
     """The texts of a frozen chunk have more parts than it was frozen for: values have become longer since the quote."""
 
 
-def add_up(before: Totals, frozen: FrozenChunk, destination: Destination, renderer: Renderer) -> Totals:
-    """The sums after this chunk, without making it. ChunkTooLarge if it cannot be one record."""
+def add_up(
+    before: Totals, frozen: FrozenChunk, destination: Destination, renderer: Renderer, parts_max: int = PARTS_MAX
+) -> Totals:
+    """The sums after this chunk, without making it. ChunkTooLarge if it cannot be one record; TooManyParts if a message
+    has more than parts_max."""
     bits = destination.reference_bits
     if frozen.joined:
         counts = [renderer.render(joined, bits).parts for joined in frozen.joined]
-        parts = sum(counts)
-        if len(frozen) > fitting(max(counts), personal=True):
+        parts, longest = sum(counts), max(counts)
+        if len(frozen) > fitting(longest, personal=True):
             raise ChunkTooLarge
     else:
-        parts = renderer.render("", bits).parts * len(frozen)
+        longest = renderer.render("", bits).parts
+        parts = longest * len(frozen)
+    if longest > parts_max:
+        raise TooManyParts(longest, parts_max)
     return before.after(len(frozen), parts, parts * destination.credits_per_part)
 
 

@@ -151,6 +151,13 @@ def texts_grew() -> Problem:
     return _problem("texts_grew", "The send is not what was quoted", message)
 
 
+def too_long(parts: int, limit: int) -> Problem:
+    """Values have become longer since the quote, or the business has set itself a lower limit."""
+    message = f"A message has {parts} parts now; this business has set its limit to {limit}. Nothing was reserved."
+    problem = _problem("too_many_parts", "A message is longer than the business allows", message)
+    return problem | {"parts": parts, "limit": limit}
+
+
 def sender_refused(code: str, message: str) -> Problem:
     """The business has lost its sender since it was quoted, or its registration was rejected."""
     return _problem(code, "Nothing is sent by this sender", f"{message[:1].upper()}{message[1:]}.")
