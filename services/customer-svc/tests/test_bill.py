@@ -127,3 +127,21 @@ async def test_a_limit_of_parts_that_was_lowered_since_the_quote_holds_for_the_p
         assert (bulk["state"], bulk["credits_reserved"]) == ("refused", None)
         assert told == {"code": "too_many_parts", "parts": parts, "limit": 1}
     assert await salon.said("BulkSmsRequested", "BulkRecipientsAttached") == []
+
+
+async def test_fewer_words_by_rule_are_advised_where_they_save_a_part_and_the_own_text_is_what_gets_shorter(
+    salon: Any,
+) -> None:
+    await add(salon)
+    text = "Hi {first_name}, " + "x" * 120
+    quote = await salon.quote(text)
+    told = {one["change"]: one for one in quote["advice"]["what_if"]}
+    fewer, shorter = told["shorter_footer"], told["shorter"]
+    assert (quote["credits"], fewer["credits"], fewer["message"]) == (9, 8, "with 'STOP to end'")
+
+    cut = await salon.quote(text[: -shorter["characters"]])
+    assert (cut["credits"], cut["text"].splitlines()[-1]) == (shorter["credits"], "Reply STOP to opt out")
+    assert (await salon.ask("PUT", "/v1/notices", fewer["notices"])).status_code == 200
+    again = await salon.quote(text)
+    assert (again["credits"], again["text"].splitlines()[-1]) == (fewer["credits"], "STOP to end")
+    assert "shorter_footer" not in {one["change"] for one in again["advice"]["what_if"]}

@@ -5,6 +5,7 @@ from typing import Literal
 
 from pydantic import Field
 
+from muster.customer.api.notices import NoticesIn
 from muster.kit.http import Model
 
 
@@ -46,9 +47,10 @@ class CostlyOut(Model):
 class WhatIfOut(Model):
     """What the same recipients would come to, exactly. `plain_text`: with `edits` made (none are told where there are
     more than 1,000); `no_accents`: as if names had plain characters too; `shorter`: without the last so many
-    `characters`; `other_sender`: by this one; `later`: at this hour, when nobody has to wait."""
+    `characters` of what was written; `shorter_footer`: with these `notices` (`PUT /v1/notices`), which are fewer words;
+    `other_sender`: by this one; `later`: at this hour, when nobody has to wait."""
 
-    change: Literal["plain_text", "no_accents", "shorter", "other_sender", "later"]
+    change: Literal["plain_text", "no_accents", "shorter", "shorter_footer", "other_sender", "later"]
     recipients: int
     parts: int
     credits: int
@@ -57,6 +59,7 @@ class WhatIfOut(Model):
     characters: int | None = None
     sender: str | None = None
     at: datetime | None = None
+    notices: NoticesIn | None = None
 
 
 class AdviceOut(Model):

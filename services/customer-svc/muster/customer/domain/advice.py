@@ -8,7 +8,8 @@ from dataclasses import dataclass, field, replace
 from typing import Final, Literal
 
 from muster.customer.domain.merge_text import SEPARATOR, MergeText
-from muster.customer.domain.pricing import Altered, Price, Renderer, ValueClass, price
+from muster.customer.domain.notices import Notices, What
+from muster.customer.domain.pricing import Altered, Price, Renderer, Shortened, ValueClass, price
 from muster.customer.domain.refusal import Refusal
 from muster.customer.domain.tariff import Tariff
 from muster.text import (
@@ -75,13 +76,16 @@ class Costly:
     message: str
 
 
+Change = Literal["plain_text", "no_accents", "shorter", "shorter_footer", "other_sender", "later"]
+
+
 @dataclass(frozen=True, slots=True)
 class WhatIf:
     """What the same recipients would come to. edits: of `plain_text`, all of them, or none of more than EDITS_MAX.
-    characters: how many fewer, of `shorter`. sender: of `other_sender`. at: when the last of them may be texted, of
-    `later`."""
+    characters: how many fewer, of `shorter`. notices: the words by rule, of `shorter_footer`. sender: of
+    `other_sender`. at: when the last of them may be texted, of `later`."""
 
-    change: Literal["plain_text", "no_accents", "shorter", "other_sender", "later"]
+    change: Change
     recipients: int
     parts: int
     credits: int
@@ -90,17 +94,26 @@ class WhatIf:
     characters: int | None = None
     sender: str | None = None
     at: str | None = None
+    notices: Notices | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """A text, its recipients by class, and what they come to. renderer: that has rendered it for them."""
+    """A text, its recipients by class, and what they come to. renderer: that has rendered it for them. added: what of
+    the text is there by rule, as a quote says it."""
 
     text: MergeText
     classes: Sequence[ValueClass]
     tariff: Tariff
     renderer: Renderer
     total: Price
+    added: Sequence[Mapping[str, str]] = ()
+
+    @property
+    def footers(self) -> list[str]:
+        """What stands behind each variant by rule."""
+        behind = {one["language"]: f"\n{one['text']}" for one in self.added if one["what"] == What.WAY_OUT}
+        return [behind.get(variant.language, "") for variant in self.text.variants]
 
 
 def alike(classes: Iterable[ValueClass]) -> list[ValueClass]:
@@ -179,6 +192,16 @@ def other_sender(case: Case, sender: str) -> WhatIf | None:
     return WhatIf("other_sender", total.recipients, total.parts, total.credits, f"by {sender}", sender=sender)
 
 
+def shorter_footer(case: Case, text: MergeText, added: Sequence[Mapping[str, str]], notices: Notices) -> WhatIf | None:
+    """The text with these words by rule, which are fewer; None where that saves nothing. added: what of it is there by
+    rule then."""
+    words = dict.fromkeys(one["text"].strip() for one in added if one not in case.added)
+    if not words:
+        return None
+    found = _cheaper(case, Renderer(text), "shorter_footer", f"with {_among([repr(word) for word in words])}")
+    return None if found is None else replace(found, notices=notices)
+
+
 def later(total: Price, at: str) -> WhatIf:
     """The same at an hour at which nobody has to wait: credits are those of the destination, at any hour."""
     return WhatIf("later", total.recipients, total.parts, total.credits, "at an hour that suits all of them", at=at)
@@ -192,7 +215,7 @@ def _stands(text: str, position: int, character: str) -> bool:
 def _cheaper(
     case: Case,
     renderer: Renderer,
-    change: Literal["plain_text", "no_accents", "shorter"],
+    change: Change,
     message: str,
     edits: tuple[Edit, ...] = (),
     characters: int | None = None,
@@ -299,7 +322,8 @@ def _costly(characters: tuple[str, ...], paid: _Paid) -> Costly:
 
 
 def _shorter(case: Case) -> WhatIf | None:
-    """As many characters fewer as take a part off at least half of the recipients who could have one less."""
+    """As many characters fewer, of those that somebody wrote, as take a part off at least half of the recipients who
+    could have one less."""
     over: Counter[int] = Counter()
     for group in case.classes:
         bits = case.tariff.destination(group.country).reference_bits
@@ -307,11 +331,11 @@ def _shorter(case: Case) -> WhatIf | None:
         if rendering.parts > 1:
             over[units_over(segment(rendering.text, bits), bits)] += group.recipients
     fewer = _middle(over)
-    written = sum(map(len, case.text.literals_for(_FIRST)))
+    written = sum(map(len, case.text.literals_for(_FIRST))) - len(case.footers[0])
     if fewer is None or fewer * _SHORTER_SHARE > written:
         return None
     message = f"{fewer} {'character' if fewer == 1 else 'characters'} fewer"
-    return _cheaper(case, Altered(case.text, lambda text: text[:-fewer]), "shorter", message, characters=fewer)
+    return _cheaper(case, Shortened(case.text, case.footers, fewer), "shorter", message, characters=fewer)
 
 
 def _middle(over: Mapping[int, int]) -> int | None:

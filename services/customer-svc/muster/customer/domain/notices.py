@@ -2,7 +2,7 @@
 how to get no more of them."""
 
 import re
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 from enum import StrEnum
 from typing import Final
 
@@ -17,6 +17,8 @@ LINK: Final = "{link}"
 IDENTITY: Final = f"{BUSINESS}: "
 REPLY: Final = "Reply STOP to opt out"
 BY_LINK: Final = f"Opt out: {LINK}"
+SHORT: Final = {"identity": f"{BUSINESS}: ", "reply": "STOP to end", "by_link": f"Opt out {LINK}"}
+"""The fewest words that do what each is for."""
 _BRACE: Final = re.compile("[{}]")
 _BRACES: Final = str.maketrans("{}", "()")
 
@@ -35,6 +37,11 @@ class Notices:
     identity: str = IDENTITY
     reply: str = REPLY
     by_link: str = BY_LINK
+
+    @property
+    def shorter(self) -> "Notices":
+        """The same, with fewer words where fewer would do."""
+        return Notices(*(min(own, short, key=len) for own, short in zip(astuple(self), SHORT.values(), strict=True)))
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,6 +1,6 @@
 """What a text costs over an audience, exactly: each distinct rendering counted once."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -53,6 +53,20 @@ class Altered(Renderer):
 
     def _words(self, joined: str) -> str:
         return self._change(self._text.render(joined))
+
+
+class Shortened(Renderer):
+    """What each recipient would get without the last `fewer` characters of what was written; behind those stays, in
+    each variant, a footer that was added by rule."""
+
+    def __init__(self, text: MergeText, footers: Sequence[str], fewer: int) -> None:
+        super().__init__(text)
+        self._footers, self._fewer = footers, fewer
+
+    def _words(self, joined: str) -> str:
+        text = self._text.render(joined)
+        end = len(text) - len(self._footers[self._text.variant_of(joined)])
+        return text[: end - self._fewer] + text[end:]
 
 
 class Verbatim(Renderer):

@@ -1,11 +1,12 @@
 """The advice that goes with a quote."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, replace
 from typing import Any, Final
 
-from muster.customer.domain.advice import Case, costly, later, other_sender, what_ifs
+from muster.customer.domain.advice import Case, costly, later, other_sender, shorter_footer, what_ifs
 from muster.customer.domain.merge_text import MergeText
+from muster.customer.domain.notices import Notices
 from muster.customer.domain.pricing import Renderer
 from muster.customer.domain.refusal import Refusal
 from muster.customer.store import reference
@@ -13,6 +14,8 @@ from muster.customer.store.reference import Tenant
 from muster.kit.pg import Tx
 
 _SENDERS_MAX: Final = 5
+Worded = tuple[MergeText, Sequence[Mapping[str, str]]]
+"""A text with what is added to it by rule, and what that is, as a quote says it."""
 
 
 async def advise(
@@ -20,17 +23,21 @@ async def advise(
     tenant: Tenant,
     case: Case,
     sender: str,
-    by: Callable[[str], MergeText | Refusal],
+    by: Callable[[str, Notices], Worded | Refusal],
     last_starts_at: str | None,
 ) -> dict[str, Any]:
-    """As it is answered. by: the text as another sender says it; last_starts_at: when the last of them may be texted,
-    if somebody has to wait."""
-    found = what_ifs(case)
+    """As it is answered. by: the text as a sender says it in these words by rule; last_starts_at: when the last of them
+    may be texted, if somebody has to wait."""
+    found, fewer = what_ifs(case), tenant.notices.shorter
+    said = by(sender, fewer)
+    if not isinstance(said, Refusal):
+        shorter = shorter_footer(case, *said, fewer)
+        found += [shorter] if shorter is not None else []
     for other in await reference.other_senders(tx, tenant, sender, _SENDERS_MAX):
-        tariff, text = case.tariff.of(other), by(other)
+        tariff, said = case.tariff.of(other), by(other, tenant.notices)
         # Another sender may be for other countries, and so for other people: that is another quote.
-        if tariff.reach == case.tariff.reach and isinstance(text, MergeText):
-            priced = other_sender(replace(case, text=text, renderer=Renderer(text), tariff=tariff), other)
+        if tariff.reach == case.tariff.reach and not isinstance(said, Refusal):
+            priced = other_sender(replace(case, text=said[0], renderer=Renderer(said[0]), tariff=tariff), other)
             found += [priced] if priced is not None else []
     if last_starts_at is not None:
         found.append(later(case.total, last_starts_at))

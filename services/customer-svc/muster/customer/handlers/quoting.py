@@ -1,6 +1,6 @@
 """What a send would cost: an audience judged and priced, whoever asks, a person or a schedule whose time has come."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from functools import partial
@@ -11,13 +11,13 @@ from muster.customer.domain.audience import ORDER, Audience, Reason, left_out_by
 from muster.customer.domain.hours import Hours, LocalTime, summary
 from muster.customer.domain.limits import NO_LIMITS, Limits, day_over
 from muster.customer.domain.merge_text import MergeText, outside_fields
-from muster.customer.domain.notices import with_notices
+from muster.customer.domain.notices import Notices, with_notices
 from muster.customer.domain.pricing import Price, Renderer, price, too_many_parts
 from muster.customer.domain.refusal import Refusal
 from muster.customer.domain.senders import Sender, warnings
 from muster.customer.domain.tariff import Tariff
 from muster.customer.events import MessageClass
-from muster.customer.handlers.advising import advise
+from muster.customer.handlers.advising import Worded, advise
 from muster.customer.handlers.approving import approval_warned
 from muster.customer.handlers.audiences import understand
 from muster.customer.handlers.examples import examples
@@ -98,8 +98,8 @@ async def quote_now(tx: Tx, tenant: Tenant, asked: Asked, valid: timedelta) -> Q
     if asked.advised:
         details |= await examples(tx, tenant.tenant_id, asked.text, total, asked.tariff)
     if asked.advised and len(classes) <= CLASSES_MAX:
-        by = partial(_by, tenant, replace(asked, text=written))
-        case, starts = Case(asked.text, classes, asked.tariff, renderer, total), (waiting or {}).get("last_starts_at")
+        by, starts = partial(_noticed, tenant, replace(asked, text=written)), (waiting or {}).get("last_starts_at")
+        case = Case(asked.text, classes, asked.tariff, renderer, total, added)
         details["advice"] = await advise(tx, tenant, case, asked.sender.sender, by, starts)
     quote = Quote(
         uuid7(),
@@ -124,11 +124,12 @@ async def quote_now(tx: Tx, tenant: Tenant, asked: Asked, valid: timedelta) -> Q
     return quote
 
 
-def _noticed(tenant: Tenant, asked: Asked, sender: str) -> tuple[MergeText, Sequence[Mapping[str, str]]] | Refusal:
-    """The text with what marketing by this sender says by rule, in each language, where it does not; what that is."""
+def _noticed(tenant: Tenant, asked: Asked, sender: str, notices: Notices | None = None) -> Worded | Refusal:
+    """The text with what marketing by this sender says by rule, in each language, where it does not; what that is.
+    notices: in these words instead of the business's."""
     if asked.message_class != MessageClass.MARKETING:
         return asked.text, ()
-    by = tenant.name, sender, tenant.notices, asked.link_url
+    by = tenant.name, sender, notices or tenant.notices, asked.link_url
     variants = asked.text.variants
     noticed = [with_notices(one.text, outside_fields(one.text), *by) for one in variants]
     others = {variant.language: one.text for variant, one in zip(variants[1:], noticed[1:], strict=True)}
@@ -140,11 +141,6 @@ def _noticed(tenant: Tenant, asked: Asked, sender: str) -> tuple[MergeText, Sequ
         for variant, one in zip(variants, noticed, strict=True)
         for words in one.added
     ]
-
-
-def _by(tenant: Tenant, asked: Asked, sender: str) -> MergeText | Refusal:
-    found = _noticed(tenant, asked, sender)
-    return found if isinstance(found, Refusal) else found[0]
 
 
 async def _counted(tx: Tx, tenant: Tenant, asked: Asked, rules: RulesSql) -> tuple[Counted, Mapping[str, Any] | None]:
