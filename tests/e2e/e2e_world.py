@@ -89,12 +89,12 @@ class World:
         self.opened.append(Muster(Connection(self.run["url"], key["client_id"], key["client_secret"])))
         return self.opened[-1]
 
-    def business(self, credits: int = 1_000) -> "Business":
-        """A business of its own with an administrator and credits."""
+    def business(self, credits: int = 1_000, **more: Any) -> "Business":
+        """A business of its own with an administrator and credits; more: settings that it has."""
         mark = secrets.token_hex(4)
         sender = f"+614{next(_SENDERS):08d}"
         settings: dict[str, Any] = {"name": f"Test {mark}", "country": "AU", "time_zone": "Australia/Sydney"}
-        settings |= {"sender": sender, "allow_sms_replies": True, "reception_email": f"{mark}@test.example"}
+        settings |= {"sender": sender, "allow_sms_replies": True, "reception_email": f"{mark}@test.example", **more}
         tenant = self.operator.post("/v1/tenants", settings)
         business = Business(self, tenant["id"], sender, settings["reception_email"], self.caller(tenant["id"]))
         eventually(lambda: business.ask.get("/v1/customers") is not None)

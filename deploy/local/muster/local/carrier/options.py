@@ -155,7 +155,7 @@ The HTTP port takes messages as JSON: POST /v1/messages, authorization: Bearer <
 
 The control port speaks HTTP and JSON:
   GET  /stats       what was counted, with accepted_by_destination (?destinations=0 leaves it out)
-  GET  /messages    the last accepted texts, parts joined (?destination=+614…, ?limit=100)
+  GET  /messages    the last accepted texts, parts joined, and the octets of each (?destination=+614…, ?limit=100)
   GET  /faults      the options marked * as they are now
   PUT  /faults      change some of them: {"throttle_ratio": 0.2, "response_delay_ms": 50}
   POST /inbound     a text from a phone: {"from": "+614…", "to": "+614…", "text": "STOP"}

@@ -155,6 +155,8 @@ def _message(key: object, parts: dict[int, tuple[int, float, Submit, bytes]]) ->
         "parts": total,
         "parts_seen": len(parts),
         "data_coding": submit.data_coding,
+        # Each part as it came, with its header.
+        "octets": [parts[part][2].payload.hex() for part in sorted(parts)],
     }
 
 
