@@ -247,7 +247,7 @@ BAD: list[tuple[dict[str, Any], str, str]] = [
     ({"text": "Hi {len(x)}"}, "text", "merge_syntax"),
     ({"text": "Hi {first_name"}, "text", "merge_syntax"),
     ({"text": "{> offer}"}, "text", "merge_syntax"),
-    ({"text": "x" * 100_000}, "text", "string_too_long"),
+    ({"text": "x" * 100_000}, "text", "too_long"),
     ({"variants": {"de": "}"}}, "variants.de", "merge_syntax"),
     ({"variants": {"de": " "}}, "variants.de", "empty"),
     ({"variants": {"Klingon": "x"}}, "variants.Klingon", "no_such_language"),

@@ -14,7 +14,8 @@ from muster.kit.pg import Tx
 from muster.kit.problems import not_found, unprocessable
 from muster.text import TextRefused, count_parts
 
-_Text = Annotated[str, Field(max_length=TEXT_CHARACTERS_MAX)]
+# Its length is judged with its characters: half of a surrogate pair has a place, which the model would not tell.
+_Text = Annotated[str, Field(description=f"at most {TEXT_CHARACTERS_MAX:,} characters")]
 _Language = Annotated[str, Field(max_length=35, description="a tag such as de or pt-BR")]
 
 

@@ -22,6 +22,7 @@ from muster.customer.api.send_out import BulkOut, bulk_out
 from muster.customer.api.when import wall_text
 from muster.customer.domain.approvals import Bound, Needed, Subject
 from muster.customer.domain.hours import judge_local_time
+from muster.customer.domain.notices import changed_since
 from muster.customer.domain.refusal import Refusal
 from muster.customer.domain.sends import Phase, judge_send_by
 from muster.customer.events import MessageClass, MessageKind, Partial
@@ -48,9 +49,12 @@ KindWord = Literal["bulk", "single", "reminder", "reply"]
 
 
 class BulkIn(Model):
-    """A quote that is confirmed. partial: where credits are short, send nothing, or to the first whom they cover."""
+    """A quote that is confirmed. partial: where credits are short, send nothing, or to the first whom they cover. text:
+    what is meant to be sent, as it was written or as it leaves, if that is to be checked: 422 with the place where the
+    quote says something else."""
 
     quote_id: UUID
+    text: str | None = None
     send_by: Moment | None = None
     partial: PartialWord = "nothing"
 
@@ -162,6 +166,9 @@ async def _send(request: Request, tx: Tx, caller: Caller, body: BulkIn) -> BulkO
     if quote is None:
         raise not_found("quote")
     _usable(quote)
+    changed = None if body.text is None else changed_since(body.text, quote.text, quote.added)
+    if changed is not None:
+        raise problem_of(changed)
     if quote.local is not None and judge_local_time(quote.local.wall, ZoneInfo(tenant.time_zone), now) is not None:
         when = wall_text(quote.local.wall)
         raise conflict("local_time_past", "The time of this quote is past", f"It was for {when}. Ask for a new one.")

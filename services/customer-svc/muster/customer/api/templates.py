@@ -43,7 +43,8 @@ Reader = Annotated[Caller, requires(*ANY_TENANT_ROLE)]
 OwnTx = Annotated[Tx, tenant_tx]
 OnceOnly = Annotated[Once, idempotent]
 _Language = Annotated[str, Field(max_length=35, description="a tag such as de or pt-BR")]
-_Text = Annotated[str, Field(max_length=TEXT_CHARACTERS_MAX)]
+# Its length is judged with its characters: half of a surrogate pair has a place, which the model would not tell.
+_Text = Annotated[str, Field(description=f"at most {TEXT_CHARACTERS_MAX:,} characters")]
 _NO_USES: Final = Uses()
 _MOST: Final = 2**63 - 1
 

@@ -15,7 +15,7 @@ from muster.customer.domain import locales
 from muster.customer.domain.fields import Kind, clean_lines
 from muster.customer.domain.merge_reader import FIELDS_MAX, Field, Pieces, mistake, read_pieces
 from muster.customer.domain.refusal import Refusal
-from muster.text import Dearer, dearer_characters
+from muster.text import PARTS_MAX, Dearer, TextRefused, count_parts, dearer_characters
 from muster.text.merge import clean_value
 
 SEPARATOR: Final = "\x1f"  # joins the merge values of one customer; no stored value can hold it
@@ -235,6 +235,16 @@ def unusable(text: str, named: str = "text") -> Refusal | None:
     if clean_value(text) or (not text.isprintable() and any("\ud800" <= c <= "\udfff" for c in text)):
         return None  # halves of surrogate pairs are refused by their own name
     return Refusal(named, "empty", "The text is empty.")
+
+
+def judge_length(variant: Variant, named: str = "text") -> Refusal | None:
+    """Why a text has too many parts for anybody, whatever stands in its fields."""
+    written = "".join(piece for piece in variant.pieces if isinstance(piece, str))
+    try:
+        count_parts(written or " ")
+    except TextRefused as refused:
+        return Refusal(named, refused.code, str(refused), {"limit": PARTS_MAX})
+    return None
 
 
 def _variant(language: str, text: str, named: str, kinds: Mapping[str, Kind]) -> Variant | Refusal:

@@ -2,12 +2,14 @@
 how to get no more of them."""
 
 import re
+from collections.abc import Iterable, Mapping
 from dataclasses import astuple, dataclass
 from enum import StrEnum
 from typing import Final
 
 from muster.customer.domain.content import has_link, names, offers_way_out
 from muster.customer.domain.links import PLACEHOLDER
+from muster.customer.domain.merge_reader import excerpt, mistake
 from muster.customer.domain.refusal import Refusal
 from muster.customer.domain.senders import is_number
 
@@ -93,6 +95,27 @@ def with_notices(text: str, own: str, business: str, sender: str, notices: Notic
         added.append(Added(What.WAY_OUT, words))
         text = f"{text.rstrip()}\n{words}"
     return Noticed(text, tuple(added))
+
+
+def changed_since(given: str, quoted: str, added: Iterable[Mapping[str, str]]) -> Refusal | None:
+    """Where a text is not what was quoted, as it leaves or as it was written; None where it is. added: what of it is
+    there by rule, as its quote says it."""
+    words = {one["what"]: one["text"] for one in added}
+    written = quoted.removeprefix(words.get(What.IDENTITY, ""))
+    if What.WAY_OUT in words:
+        written = written.removesuffix(f"\n{words[What.WAY_OUT]}")
+    if given == quoted or given.rstrip() == written.rstrip():
+        return None
+    meant, position = max(((one, _alike(given, one)) for one in (written, quoted)), key=lambda one: one[1])
+    was = excerpt(meant, position) if position < len(meant) else "nothing more"
+    why = f"this is not what was quoted, which says here: {was}"
+    return mistake(given, "text", position, "text_changed", why)
+
+
+def _alike(one: str, other: str) -> int:
+    return next(
+        (at for at, pair in enumerate(zip(one, other, strict=False)) if pair[0] != pair[1]), min(len(one), len(other))
+    )
 
 
 def _has_way_out(text: str, sender: str) -> bool:

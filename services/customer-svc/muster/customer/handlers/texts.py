@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from itertools import chain
 from uuid import UUID
 
 import orjson
@@ -11,7 +12,7 @@ from muster.customer.domain.customers import STANDARD_FIELDS
 from muster.customer.domain.fields import Kind
 from muster.customer.domain.locales import language_of
 from muster.customer.domain.merge_reader import Field, mistake, near
-from muster.customer.domain.merge_text import MergeText, Style
+from muster.customer.domain.merge_text import MergeText, Style, judge_length
 from muster.customer.domain.refusal import Refusal
 from muster.customer.store import audience, fields, templates
 from muster.customer.store.quotes import Quote
@@ -60,9 +61,14 @@ async def read_written(
 ) -> MergeText | Refusal:
     """A text that somebody writes now, each of whose characters is judged."""
     found = await read_text(tx, tenant, text, language, others)
-    written = {"text": text, **{f"variants.{tag}": other for tag, other in (others or {}).items()}}
-    wrong = (judge_characters(one, named) for named, one in written.items())
-    return found if isinstance(found, Refusal) else next(filter(None, wrong), found)
+    if isinstance(found, Refusal):
+        return found
+    named = ["text", *(f"variants.{tag}" for tag in others or {})]
+    each = list(zip(named, found.variants, strict=True))
+    wrong = chain(
+        (judge_characters(one.text, name) for name, one in each), (judge_length(one, name) for name, one in each)
+    )
+    return next(filter(None, wrong), found)
 
 
 async def read_text(

@@ -47,6 +47,11 @@ class Quote:
     others: Mapping[str, str] = field(default_factory=dict)
 
     @property
+    def added(self) -> list[Mapping[str, str]]:
+        """What is there by rule in `text`."""
+        return [one for one in self.details.get("added", ()) if one["language"] == self.style.language]
+
+    @property
     def linked(self) -> bool:
         """Whether each recipient gets a link of their own, in one language at least."""
         return any(map(has_placeholder, (self.text, *self.others.values())))
