@@ -63,7 +63,7 @@ proto: setup ## make the Python code of the events from proto/, and lint the sch
 	@$(BIN)/python libs/events/generate.py
 	@$(BIN)/buf lint proto
 
-bench: setup ## measure sending, the ledger, an audience or the counting of parts; prints one JSON object as its last line (BENCH=send|single|stop|fair|accounts|finish|ledger|audience|parts)
+bench: setup ## measure sending, the ledger, an audience, quotes or the counting of parts; prints one JSON object as its last line (BENCH=send|single|stop|fair|accounts|finish|ledger|audience|quote|parts)
 	@$(BIN)/python -m tests.bench.run
 
 sim: setup ## simulate whole histories with faults, by seed (SEEDS=100, FIRST=1, JOBS=the cores)

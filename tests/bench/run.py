@@ -5,6 +5,7 @@ stop (a send is stopped at BENCH_STOPS random moments, by SEED: are its sums exa
 at once); accounts (by 1, 2, 4 … up to BENCH_ACCOUNTS carrier accounts); finish (BENCH_STORIES, or the usual: are
 finishes kept as promised? BENCH_TRACES names a folder for what was seen); ledger (reservations and settlements a
 second); audience (import, search, count and freeze BENCH_CUSTOMERS of one business beside BENCH_TENANTS small ones);
+quote (what is quoted while twenty people type, and right after somebody changed, and the plan, of BENCH_CUSTOMERS);
 parts (count and cut texts of 160 characters).
 BENCH_RECIPIENTS is the size of a send, of all of them together, or how many messages (several, with commas
 between, are measured one after the other, each on a system of its own), BENCH_CARRIER=host:port an SMPP server that is
@@ -23,7 +24,7 @@ from typing import Any, Final
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from bench import accounts, fair, finish, ledger, parts, send, single, stop
+from bench import accounts, fair, finish, ledger, parts, quote, send, single, stop
 from bench.audience import measure as audience
 from bench.peers import PeersFailed, ratios, run_peers
 from bench.wanted import Refused, Wanted
@@ -48,6 +49,9 @@ def main() -> int:
             return 0
         if wanted.bench == "audience":
             print(json.dumps(audience.measure(wanted.customers, wanted.tenants, wanted.seed)))
+            return 0
+        if wanted.bench == "quote":
+            print(json.dumps(quote.measure(wanted.customers, wanted.seed)))
             return 0
         runs = [asyncio.run(measured(wanted, size)) for size in wanted.sizes]
     except (PeersFailed, PartError, send.NotEnded, ApiError) as failed:

@@ -75,7 +75,7 @@ def test_make_bench_ends_with_2_and_a_word_for_a_wrong_value() -> None:
     )
 
     assert (done.returncode, done.stdout) == (2, "")
-    benches = "send, single, stop, fair, accounts, finish, ledger, audience, parts"
+    benches = "send, single, stop, fair, accounts, finish, ledger, audience, quote, parts"
     assert done.stderr == f"BENCH: there is no bench 'sends', only {benches}\n"
 
 

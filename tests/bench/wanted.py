@@ -10,7 +10,7 @@ from pathlib import Path
 
 from bench.finish import STORIES
 
-BENCHES = ("send", "single", "stop", "fair", "accounts", "finish", "ledger", "audience", "parts")
+BENCHES = ("send", "single", "stop", "fair", "accounts", "finish", "ledger", "audience", "quote", "parts")
 RECIPIENTS_MAX = 1_000_000
 STOPS_MAX = 100
 TENANTS_MAX = 1_000

@@ -1,23 +1,18 @@
 """What was counted of an audience is known again exactly as long as nothing has changed."""
 
-import random
 import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from datetime import UTC, datetime, timedelta
 from typing import Any
-from uuid import UUID, uuid4
+from uuid import UUID
 
 import asyncpg
 import pytest
 from conftest import Salon
 
-from muster.customer.domain.audience import Audience, Reason
-from muster.customer.domain.merge_text import MergeText
-from muster.customer.domain.tariff import Reach
 from muster.customer.handlers.audience_changes import Forgetting
-from muster.customer.store import audience
-from muster.customer.store.audience_counts import Counts
+from muster.customer.store.audience_counts import Counts, Judged
+from muster.customer.store.audience_few import BY_CUSTOMER, BY_NUMBER
 from muster.kit import metrics
 from muster.kit.pg import Record, Tx
 
@@ -192,18 +187,24 @@ async def test_every_table_that_an_audience_is_counted_by_is_noted(
     await salon.send((await salon.quote("Hi", {"query": "ana"}))["id"])
     await salon.plan()
     read: set[str] = set()
+    judge = Counts.judge
 
     async def fetch(_: Counts, tx: Tx, __: UUID, sql: str, *arguments: Any, before: str = "") -> Any:
         read.update(re.findall(r"(?:FROM|JOIN)\s+([a-z_]+)", sql))
         return await tx.fetch(sql, *arguments)
 
+    async def judged(counts: Counts, tx: Tx, tenant_id: UUID, asked: Judged) -> Any:
+        read.update(re.findall(r"(?:FROM|JOIN)\s+([a-z_]+)", await asked.whole(tx)))
+        return await judge(counts, tx, tenant_id, asked)
+
     monkeypatch.setattr(Counts, "fetch", fetch)
+    monkeypatch.setattr(Counts, "judge", judged)
     cap = {"messages": 3, "days": 7}
-    exclude = {"tags": ["vip"], "query": "country is NZ", "messaged_in_days": 7, "cap": cap}
+    exclude = {"tags": ["vip"], "query": "country is NZ or mobile starts 03", "messaged_in_days": 7, "cap": cap}
     await salon.quote("Hi {{first_name}}", {"query": 'not list is "Old"', "exclude": exclude})
 
     tables = read & await names(salon, _TABLES)
-    assert {"customer", "customer_number", "suppression", "number_consent", "number_failure", "plan_frozen"} <= tables
+    assert {*BY_CUSTOMER, *BY_NUMBER, "customer_list", "plan_frozen", "not_received"} == tables
     assert tables <= await names(salon, _NOTED)
 
 
@@ -220,57 +221,3 @@ async def test_with_what_is_excluded_by_days_a_second_quote_counts_nobody_again(
 
     assert (await salon.bulk(sent))["recipients"] == 1
     assert await recipients(salon, audience) == 1
-
-
-_ANYBODY = "(SELECT customer_id FROM customer ORDER BY md5(customer_id::text || '{salt}') LIMIT 1)"
-CHANGES = (
-    "UPDATE customer SET allow_bulk_sms = true, consent = 'express' WHERE customer_id = {anybody}",
-    "UPDATE customer SET allow_bulk_sms = false, consent = 'withdrawn' WHERE customer_id = {anybody}",
-    "UPDATE customer SET archived_at = kit_now() WHERE customer_id = {anybody}",
-    "UPDATE customer SET first_name = 'O''Neil {salt}' WHERE customer_id = {anybody}",
-    "DELETE FROM customer WHERE customer_id = {anybody}",
-    "DELETE FROM customer_number WHERE position = 1 AND customer_id = {anybody}",
-    "INSERT INTO customer_number SELECT tenant_id, {anybody}, 9, number, country, number_hash FROM customer_number "
-    "WHERE position = 1 AND customer_id = {anybody} ON CONFLICT DO NOTHING",
-    "UPDATE customer_number SET (number, country, number_hash) = (12025550123, 'US', '\\x02') "
-    "WHERE customer_id = {anybody}",
-    "INSERT INTO suppression SELECT DISTINCT tenant_id, number_hash, 1, true, 1, kit_now() FROM customer_number "
-    "WHERE customer_id = {anybody} ON CONFLICT DO NOTHING",
-    "UPDATE suppression SET suppressed = NOT suppressed",
-    "INSERT INTO number_consent SELECT DISTINCT tenant_id, customer_id, number_hash, 'withdrawn', kit_now() "
-    "FROM customer_number WHERE customer_id = {anybody} ON CONFLICT DO NOTHING",
-    "INSERT INTO number_failure SELECT DISTINCT tenant_id, number_hash, 3, gen_random_uuid(), kit_now(), kit_now() "
-    "FROM customer_number WHERE customer_id = {anybody} ON CONFLICT DO NOTHING",
-)
-
-
-async def test_after_any_change_what_is_known_is_what_is_counted_anew_and_what_is_frozen(
-    salon: Salon, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    chance = random.Random(20261127)
-    await salon.load("".join(f"A{i},S,04120000{i % 17:02d},{('yes', 'yes', 'no')[i % 3]}\n" for i in range(40)))
-    text, reach = MergeText.read("Hi {{first_name}}"), Reach(("AU",), (), others=False, allowed=("AU", "NZ"))
-    assert isinstance(text, MergeText)
-    asked = (Audience(), text, reach)
-    kept, seen = Counts(), set[int]()
-    for turn in range(30):
-        change = CHANGES[turn % len(CHANGES)]
-        values = {f"anybody{n}": _ANYBODY.format(salt=chance.random()) for n in range(2)}
-        filled = change.replace("{anybody}", "{anybody0}", 1).format(**values, anybody=values["anybody1"], salt=turn)
-        async with salon.db.worker() as tx:
-            await tx.execute(filled)
-        async with salon.db.request(salon.tenant_id) as tx:
-            found = []
-            for counts in (kept, kept, Counts()):
-                monkeypatch.setattr(audience, "counts", counts)
-                found.append(await audience.count_audience(tx, salon.tenant_id, *asked, marketing=True))
-            bulk = (salon.tenant_id, uuid4(), *asked)
-            at = (found[0].snapshot, datetime.now(UTC) + timedelta(days=1))
-            frozen = await audience.freeze_audience(tx, *bulk, marketing=True, home="AU", seen=at, chunk_max=500)
-        assert found[0] == found[1] == found[2], change
-        recipients = sum(group.recipients for group in found[0].classes)
-        assert (frozen.recipients, frozen.left_out, frozen.customers) == (
-            *(recipients, found[0].left_out, found[0].customers),
-        ), change
-        seen |= set(found[0].left_out)
-    assert seen >= {Reason.NO_CONSENT, Reason.OPTED_OUT, Reason.DUPLICATE_NUMBER, Reason.NOT_ALLOWED}

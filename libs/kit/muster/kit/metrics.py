@@ -171,8 +171,12 @@ imports_failed = Counter("muster_imports_failed", "Imports that failed on the wa
 import_rows = Counter("muster_import_rows", "Rows of imports by what became of them.", ["outcome"])
 audience_counts = Counter(
     "muster_audience_counts",
-    "Statements over a whole audience: run, or known (nothing had changed since they were run in this process).",
+    "Questions about a whole audience: run, known (nothing had changed since they were run in this process), or some "
+    "(few had, and they alone were judged again).",
     ["outcome"],
+)
+audience_counts_bytes = Gauge(
+    "muster_audience_counts_bytes", "About what this process keeps of counted audiences, at most 64 MiB of it."
 )
 
 ways_out = Counter(

@@ -15,9 +15,18 @@ from muster.customer.domain.fields import Kind
 from muster.customer.domain.merge_text import SEPARATOR, MergeText
 from muster.customer.domain.pricing import ValueClass
 from muster.customer.domain.tariff import Reach
-from muster.customer.store.audience_counts import counts
+from muster.customer.store.audience_counts import Judged, counts
+from muster.customer.store.audience_few import FEW
 from muster.customer.store.audience_rules import NO_RULES, RulesSql
-from muster.customer.store.audience_sql import CHOSEN, COUNTED, COUNTING, WHOLE_TENANTS, numbers_sql
+from muster.customer.store.audience_sql import (
+    CHOSEN,
+    COUNTED,
+    COUNTING,
+    WHOLE_TENANTS,
+    Rare,
+    numbers_sql,
+    rare_of,
+)
 from muster.customer.store.hours import AT_ANY_HOUR, HoursSql
 from muster.kit.pg import Record, Tx
 
@@ -90,28 +99,48 @@ async def count_audience(
 ) -> Counted:
     """Counts every customer of the audience once. by_hours counts recipients by the class of their hours. archived:
     those instead who would be in it if they were not in the archive."""
-    values = [_representative(text, name).format(value=_value(text, name)) for name in text.fields]
-    ruled, ruled_by = rules.fragments(14 + len(hours.arguments))
-    fragments = {**await numbers_sql(tx, tenant_id, hours, 14), **ruled, "archived": "NOT" if archived else ""}
-    sql = COUNTED.format(missing=_missing(text), joined=_joined(text, values), abroad="$13", **fragments)
-    arguments = _arguments(tenant_id, audience, text, reach, marketing)
+    asked = _judged(tenant_id, audience, text, reach, marketing, hours, rules, archived)
+    told = await counts.judge(tx, tenant_id, asked)
     left_out: dict[Reason, int] = {}
     by_hours: dict[int, int] = {}
     classes = []
-    customers, snapshot = 0, ""
-    given = (*arguments, None, None, reach.allowed, *hours.arguments, *ruled_by)
-    for row in await counts.fetch(tx, tenant_id, sql, *given, before=COUNTING):
-        customers += row["customers"]
-        snapshot = row["snapshot"]
-        country, *recipient = row["class"].split(SEPARATOR, 2)
+    for verdict, customers, one_of in told.counts:
+        country, *recipient = verdict.split(SEPARATOR, 2)
         if recipient:
             number, joined = int(recipient[0]), recipient[1]
-            classes.append(ValueClass(country, joined, row["customers"], row["oldest"]))
-            by_hours[number] = by_hours.get(number, 0) + row["customers"]
+            classes.append(ValueClass(country, joined, customers, one_of))
+            by_hours[number] = by_hours.get(number, 0) + customers
         else:
-            left_out[Reason(int(country))] = row["customers"]
-    snapshot = snapshot or await tx.fetchval("SELECT pg_current_snapshot()::text")
-    return Counted(customers, left_out, classes, snapshot, by_hours)
+            left_out[Reason(int(country))] = customers
+    return Counted(sum(one for _, one, _ in told.counts), left_out, classes, told.snapshot, by_hours)
+
+
+def _judged(
+    tenant_id: UUID,
+    audience: Audience,
+    text: MergeText,
+    reach: Reach,
+    marketing: bool,  # noqa: FBT001
+    hours: HoursSql,
+    rules: RulesSql,
+    archived: bool,  # noqa: FBT001
+) -> Judged:
+    values = [_representative(text, name).format(value=_value(text, name)) for name in text.fields]
+    ruled, ruled_by = rules.fragments(14 + len(hours.arguments))
+    arguments = (
+        *_arguments(tenant_id, audience, text, reach, marketing),
+        *(None, None, reach.allowed, *hours.arguments, *ruled_by),
+    )
+    sends = bool(ruled["messaged"])
+    fragments = {"missing": _missing(text), "joined": _joined(text, values), "abroad": "$13", **ruled}
+    fragments |= {"archived": "NOT" if archived else ""}
+    seen = {"seen": f"${len(arguments) + 1}", "sends": str(sends).lower()}
+
+    async def whole(tx: Tx) -> str:
+        return COUNTED.format(**fragments, **numbers_sql(await rare_of(tx, tenant_id), hours, 14))
+
+    few = FEW.format(**fragments, **numbers_sql(Rare(), hours, 14), **seen)
+    return Judged(few, arguments, whole, (WHOLE_TENANTS, COUNTING), sends)
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,7 +185,7 @@ async def freeze_audience(
         chunk_max=int(chunk_max),
         abroad="$15",
         with_facts=_WITH_FACTS,
-        **await numbers_sql(tx, tenant_id, hours, 16),
+        **numbers_sql(await rare_of(tx, tenant_id), hours, 16),
         **ruled,
     )
     arguments = _arguments(tenant_id, audience, text, reach, marketing)
@@ -198,7 +227,7 @@ async def missing_rows(
 ) -> list[dict[str, Any]]:
     """The first customers that a blank merge field leaves out: id, name and the fields that are blank."""
     ruled, ruled_by = rules.fragments(15)
-    fragments = {**await numbers_sql(tx, tenant_id, AT_ANY_HOUR, 15), **ruled}
+    fragments = {**numbers_sql(await rare_of(tx, tenant_id), AT_ANY_HOUR, 15), **ruled}
     joined = _joined(text, [_value(text, name) for name in text.fields])
     sql = _MISSING_ROWS.format(missing=_missing(text), joined=joined, abroad="$14", **fragments)
     arguments = _arguments(tenant_id, audience, text, reach, marketing)

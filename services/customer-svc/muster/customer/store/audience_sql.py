@@ -1,8 +1,10 @@
 """The statements that judge each customer of an audience: one that counts them, one that others build on."""
 
+from dataclasses import dataclass
 from typing import Final
 from uuid import UUID
 
+from muster.customer.domain.tally import VERDICTS_MAX
 from muster.customer.store.audience_rules import FIRST
 from muster.customer.store.hours import HoursSql
 from muster.kit.pg import Tx
@@ -38,7 +40,7 @@ _REASON: Final = """
              WHEN o.customer_id IS NOT NULL THEN '4' WHEN w.kind = 'withdrawn' AND $2 THEN '2'
              WHEN u.undeliverable_at IS NOT NULL THEN '9'{ruled_out}
              WHEN {missing} THEN '5' WHEN {hours} < 0 THEN '7' ELSE {otherwise} END"""
-_JUDGED: Final = """
+JUDGED: Final = """
     FROM customer c{listed} {mobile}{numbers}{rules_join} {hours_join}
     WHERE c.tenant_id = $1 AND c.archived_at IS {archived} NULL AND $10::text[] IS NOT NULL AND {audience}{rules}
 """.replace("{audience}", _AUDIENCE)
@@ -56,7 +58,7 @@ WITH {messaged}judged AS (
 )
 """.replace("{first}", FIRST)
     .replace("{reason}", _REASON.replace("{otherwise}", "0"))
-    .replace("{judged}", _JUDGED.replace(" {archived}", ""))
+    .replace("{judged}", JUDGED.replace(" {archived}", ""))
 )
 _MOBILE: Final = """n.customer_id, n.number, n.country, n.number_hash, {number_zones} AS zones
         FROM customer_number n WHERE n.tenant_id = $1 AND n.position {position}
@@ -83,6 +85,25 @@ SELECT EXISTS (SELECT FROM number_consent WHERE tenant_id = $1) AS words,
     EXISTS (SELECT FROM number_failure WHERE tenant_id = $1 AND undeliverable_at IS NOT NULL) AS undeliverable,
     EXISTS (SELECT FROM customer_number WHERE tenant_id = $1 AND position > 1) AS later
 """
+
+
+@dataclass(frozen=True, slots=True)
+class Rare:
+    """What a business has any of. Where it has none, it is not joined."""
+
+    words: bool = True
+    opted_out: bool = True
+    undeliverable: bool = True
+    later: bool = True
+
+
+async def rare_of(tx: Tx, tenant_id: UUID) -> Rare:
+    """What this business has."""
+    row = await tx.fetchrow(_RARE, tenant_id)
+    assert row is not None
+    return Rare(*row)
+
+
 _WORDS: Final = """LEFT JOIN number_consent w
         ON w.tenant_id = $1 AND w.customer_id = c.customer_id AND w.number_hash = m.number_hash"""
 _NO_WORDS: Final = "CROSS JOIN (SELECT NULL::text AS kind) w"
@@ -97,15 +118,13 @@ _UNDELIVERABLE: Final = " LEFT JOIN number_failure u ON u.tenant_id = $1 AND u.n
 _NONE_UNDELIVERABLE: Final = " CROSS JOIN (SELECT NULL::timestamptz AS undeliverable_at) u"
 
 
-async def numbers_sql(tx: Tx, tenant_id: UUID, hours: HoursSql, first: int) -> dict[str, str]:
+def numbers_sql(rare: Rare, hours: HoursSql, first: int) -> dict[str, str]:
     """What is joined of numbers, and hours, whose arguments begin with number `first`."""
-    row = await tx.fetchrow(_RARE, tenant_id)
-    assert row is not None
-    opted_out = _OPTED_OUT if row["opted_out"] else _NOBODY_OPTED_OUT
-    undeliverable = _UNDELIVERABLE if row["undeliverable"] else _NONE_UNDELIVERABLE
+    opted_out = _OPTED_OUT if rare.opted_out else _NOBODY_OPTED_OUT
+    undeliverable = _UNDELIVERABLE if rare.undeliverable else _NONE_UNDELIVERABLE
     fragments = hours.fragments(first)
-    mobile = (_SEVERAL if row["later"] else _ONE_NUMBER).replace("{number_zones}", fragments.pop("number_zones"))
-    numbers = (_WORDS if row["words"] else _NO_WORDS) + opted_out + undeliverable
+    mobile = (_SEVERAL if rare.later else _ONE_NUMBER).replace("{number_zones}", fragments.pop("number_zones"))
+    numbers = (_WORDS if rare.words else _NO_WORDS) + opted_out + undeliverable
     return {"mobile": mobile, "numbers": numbers, **fragments}
 
 
@@ -116,24 +135,39 @@ _TWICE: Final = """ LEFT JOIN unnest((
             SELECT number FROM (SELECT number FROM customer_number WHERE tenant_id = $1 ORDER BY number OFFSET 0) n
             GROUP BY number HAVING count(*) > 1) n
     )) AS twice (number) ON twice.number = m.number"""
+SHARING_MAX: Final = 100_000
+"""Of more customers who share numbers it is not kept who they are."""
+VERDICT: Final = _REASON.replace("{otherwise}", "concat_ws(E'\\x1f', m.country, {hours}, {joined})")
 # Recipients are grouped by country, hours and merge values, the others by reason, as one word each: so it is worked out
-# once, in the same statement that reads them, and several processes can take part in it.
-COUNTED: Final = """
-WITH {messaged}grouped AS (
-    SELECT {class} AS class, twice.number AS shared, count(*) AS customers, min(c.customer_id) AS oldest
+# once, in the same statement that reads them, and several processes can take part in it. Behind the counts comes who is
+# judged so, those who share a number by number.
+COUNTED: Final = (
+    """
+WITH {messaged}grouped AS MATERIALIZED (
+    SELECT {verdict} AS verdict, twice.number AS shared, count(*) AS customers, min(c.customer_id) AS oldest,
+        string_agg(int8send(c.customer_id), ''::bytea) FILTER (WHERE twice.number IS NULL) AS ids,
+        array_agg(c.customer_id) FILTER (WHERE twice.number IS NOT NULL) AS sharing
     {judged} GROUP BY 1, 2
 ), texted AS (
-    SELECT class, customers, oldest, CASE WHEN shared IS NULL OR NOT texted THEN customers
+    SELECT verdict, customers, oldest, CASE WHEN shared IS NULL OR NOT texted THEN customers
         WHEN oldest = min(oldest) FILTER (WHERE texted) OVER (PARTITION BY shared) THEN 1 ELSE 0 END AS texted
-    FROM (SELECT *, strpos(class, E'\\x1f') > 0 AS texted FROM grouped) g
+    FROM (SELECT *, strpos(verdict, E'\\x1f') > 0 AS texted FROM grouped) g
+), few AS (
+    SELECT count(*) FILTER (WHERE shared IS NULL) <= {verdicts_max}
+        AND coalesce(sum(customers) FILTER (WHERE shared IS NOT NULL), 0) <= {sharing_max} AS enough FROM grouped
 )
-SELECT class, sum(customers)::bigint AS customers, min(oldest) AS oldest,
-    (SELECT pg_current_snapshot()::text) AS snapshot
-FROM (SELECT class, oldest, texted AS customers FROM texted
+SELECT verdict, sum(customers)::bigint AS customers, min(oldest) AS oldest,
+    (SELECT pg_current_snapshot()::text) AS snapshot,
+    NULL::bigint AS shared, NULL::bytea AS ids, NULL::bigint[] AS sharing
+FROM (SELECT verdict, oldest, texted AS customers FROM texted
     UNION ALL SELECT '6', NULL, customers - texted FROM texted) r
-WHERE customers > 0 GROUP BY 1 ORDER BY 1
-""".replace("{class}", _REASON.replace("{otherwise}", "concat_ws(E'\\x1f', m.country, {hours}, {joined})")).replace(
-    "{judged}", _JUDGED.replace("{hours_join}", "{hours_join}" + _TWICE)
+WHERE customers > 0 GROUP BY 1
+UNION ALL
+SELECT verdict, NULL, NULL, NULL, shared, ids, sharing FROM grouped WHERE (SELECT enough FROM few)
+""".replace("{verdict}", VERDICT)
+    .replace("{judged}", JUDGED.replace("{hours_join}", "{hours_join}" + _TWICE))
+    .replace("{verdicts_max}", str(VERDICTS_MAX))
+    .replace("{sharing_max}", str(SHARING_MAX))
 )
 
 # Statistics know nothing of customers that were just imported: the planner expects one, joins by nested loops, and
