@@ -37,6 +37,8 @@ OWNERS = {
     "/v1/frequency-cap": "customer",
     f"/v1/approvals/{ID}": "customer",
     "/v1/approval-rule": "customer",
+    "/v1/test-messages": "customer",
+    "/v1/test-numbers/own": "customer",
     "/v1/templates": "customer",
     "/v1/quotes": "customer",
     "/v1/bulk-sms": "customer",

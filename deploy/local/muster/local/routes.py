@@ -52,6 +52,8 @@ ROUTES = (
     Route("/v1/notices", "customer"),
     Route("/v1/approvals/**", "customer"),
     Route("/v1/approval-rule", "customer"),
+    Route("/v1/test-messages", "customer"),
+    Route("/v1/test-numbers/**", "customer"),
     Route("/v1/templates/**", "customer"),
     Route("/v1/quotes/**", "customer"),
     Route("/v1/schedules/**", "customer"),

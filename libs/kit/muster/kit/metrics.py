@@ -155,6 +155,11 @@ approvals = Counter(
     ["outcome"],
 )
 
+# --- Tests (customer-svc) ---
+tests = Counter(
+    "muster_tests", "Messages that people of a business wanted to see for themselves: taken, refused.", ["outcome"]
+)
+
 # --- Withdrawals (customer-svc) ---
 withdrawals_waiting = Gauge(
     "muster_withdrawals_waiting",

@@ -130,6 +130,8 @@ class CustomerSettings(ServiceSettings):
         description="recipients of a new business's first day, twice as many each day after it; 0: no limit",
     )
     customer_start_days: int = Field(default=10, ge=0, le=60, description="for how long a business is new")
+    customer_test_numbers_max: int = Field(default=20, ge=1, le=1_000, description="of one tenant, for its tests")
+    customer_test_hourly_max: int = Field(default=60, ge=0, description="tests of one tenant in an hour; 0: no limit")
     customer_schedules_max: int = Field(default=200, ge=1, le=100_000, description="of one tenant, active or paused")
     customer_templates_max: int = Field(default=1_000, ge=1, le=100_000, description="of one tenant, not archived")
     customer_schedule_gap_min: int = Field(
@@ -163,6 +165,7 @@ class CustomerSettings(ServiceSettings):
             plan_range=self.customer_plan_range_max or None,
             start_daily=self.customer_start_daily_max or None,
             start_days=self.customer_start_days,
+            test_hourly=self.customer_test_hourly_max or None,
         )
 
     @property

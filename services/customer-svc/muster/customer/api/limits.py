@@ -136,7 +136,7 @@ async def _read(request: Request, tx: Tx, tenant_id: UUID) -> LimitsOut:
         busiest=[
             CounterOut(
                 scope=key.scope.name.lower(),
-                begins="" if key.scope is Scope.DAY else f"+{key.digits}",
+                begins="" if key.scope in (Scope.DAY, Scope.TEST) else f"+{key.digits}",
                 since=key.since,
                 messages=messages,
             )

@@ -59,13 +59,13 @@ async def send_message(request: Request, caller: Annotated[Caller, requires(*SEN
     """
     found = read(request, await body_of(request))
     asked = _several(request, caller, found) if isinstance(found, list) else _one(request, caller, found)
-    answer = await _answered(request, asked) if asked.asks else asked.answer(())
+    answer = await answered(request, asked) if asked.asks else asked.answer(())
     if isinstance(answer, Said):
         return Response(answer.document, answer.status, media_type="application/json")
     if isinstance(answer, Stored):
         assert asked.claim is not None, "what was stored was stored under a key"
         return replay(answer, asked.claim.digest)
-    raise _problem(answer, caller)
+    raise problem_said(answer, caller)
 
 
 def _one(request: Request, caller: Caller, found: Read) -> Ask:
@@ -132,13 +132,13 @@ def _said(caller: Caller, count: int, wrong: dict[int, Refusal], answers: Sequen
 def _told(caller: Caller, index: int, answer: Each) -> bytes:
     if isinstance(answer, Taken):
         return b'{"index":%d,%b}' % (index, answer.members.encode())
-    problem = _problem(answer, caller).document()
+    problem = problem_said(answer, caller).document()
     if "errors" in problem:
         problem["errors"] = [{**one, "field": f"messages.{index}.{one['field']}"} for one in problem["errors"]]
     return orjson.dumps({"index": index, "state": "refused", "problem": problem})
 
 
-async def _answered(request: Request, asked: Asked) -> Answer:
+async def answered(request: Request, asked: Asked) -> Answer:
     """The committed answer. A tenant that was made or changed a moment ago is waited for."""
     gatherer: Gatherer = request.app.state.gatherer
     looks = settings_of(request).customer_tenant_wait_ms / 1000 / LOOK_AGAIN_S
@@ -148,7 +148,8 @@ async def _answered(request: Request, asked: Asked) -> Answer:
     return answer
 
 
-def _problem(answer: Why, caller: Caller) -> Problem:
+def problem_said(answer: Why, caller: Caller) -> Problem:
+    """What is answered where nothing is sent."""
     if isinstance(answer, Refusal):
         return problem_of(answer)
     if isinstance(answer, Suspended):

@@ -54,11 +54,13 @@ class HoursOut(Model):
 class BulkOut(Model):
     """A send. text: of a template in several languages, the one for all others. What planning has not found yet is as
     quoted; reserved = used + released + held. `again_of`: it is for those who did not get that send; `schedule_id`: it
-    is a start of that schedule; `local_time`: what a clock of their own shows before anybody is texted."""
+    is a start of that schedule; `local_time`: what a clock of their own shows before anybody is texted; `test`: to
+    people of the business, to see what customers would get."""
 
     id: UUID
     state: State
     kind: str
+    test: bool
     message_class: str
     quote_id: UUID | None
     again_of: UUID | None
@@ -100,6 +102,7 @@ def bulk_out(row: Record, unknown_kept_s: float) -> BulkOut:
         id=row["bulk_id"],
         state=state,
         kind=MessageKind(row["kind"]).name.lower(),
+        test=row["test"],
         message_class=MessageClass(row["message_class"]).name.lower(),
         quote_id=row["quote_id"],
         again_of=row["again_of"],

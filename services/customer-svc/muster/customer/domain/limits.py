@@ -17,18 +17,20 @@ _PREFIX: Final = 1_000_000
 
 
 class Scope(Enum):
-    """What is counted: messages of an hour to a range of a thousand numbers or a prefix of a million; of a day, all."""
+    """What is counted: messages of an hour to a range of a thousand numbers or a prefix of a million; of a day, all;
+    of an hour, tests."""
 
     RANGE = 1
     PREFIX = 2
     DAY = 3
+    TEST = 4
 
 
 @dataclass(frozen=True, slots=True)
 class Limits:
     """None: no limit. range_hourly, prefix_hourly: single messages to numbers of no customer. plan_range: recipients of
     a bulk send in one range. start_daily: recipients of a business's first day, twice as many each day after it, for
-    start_days. daily: recipients of each day, which an operator has set."""
+    start_days. daily: recipients of each day, which an operator has set. test_hourly: tests of an hour."""
 
     range_hourly: int | None = None
     prefix_hourly: int | None = None
@@ -36,6 +38,7 @@ class Limits:
     start_daily: int | None = None
     start_days: int = 0
     daily: int | None = None
+    test_hourly: int | None = None
 
     def with_own(self, own: Mapping[str, int | None]) -> "Limits":
         """The same with what an operator has set for a business, by name: None is left as it is, 0 is no limit."""
@@ -97,17 +100,20 @@ def maxima(limits: Limits, since: datetime, now: datetime) -> dict[Scope, int]:
         Scope.RANGE: limits.range_hourly,
         Scope.PREFIX: limits.prefix_hourly,
         Scope.DAY: daily_limit(limits, since, now),
+        Scope.TEST: limits.test_hourly,
     }
     return {scope: limit for scope, limit in found.items() if limit is not None}
 
 
-def keys(scopes: Mapping[Scope, int], number: int | None, zone: ZoneInfo, now: datetime) -> list[Key]:
-    """The counters of a message. number: of one to a number of no customer, else None."""
-    found = []
+def keys(
+    scopes: Mapping[Scope, int], number: int | None, zone: ZoneInfo, now: datetime, *, test: bool = False
+) -> list[Key]:
+    """The counters of a message. number: of one to a number of no customer, else None. test: whether it is one."""
+    hour = now.replace(minute=0, second=0, microsecond=0)
+    found = [Key(Scope.TEST, hour)] if test and Scope.TEST in scopes else []
     if number is not None:
-        hour = now.replace(minute=0, second=0, microsecond=0)
         digits = {Scope.RANGE: range_of(number), Scope.PREFIX: number // _PREFIX}
-        found = [Key(scope, hour, value) for scope, value in digits.items() if scope in scopes]
+        found += [Key(scope, hour, value) for scope, value in digits.items() if scope in scopes]
     if Scope.DAY in scopes:
         found.append(Key(Scope.DAY, _midnight(now.astimezone(zone).date(), zone)))
     return found
@@ -149,6 +155,8 @@ def why(over: Over, since: datetime, limits: Limits) -> tuple[str, str]:
     """A code, and what a person should know and do. since: as of `daily_limit`."""
     if over.scope is Scope.DAY:
         return day_over(over.limit, since, limits)
+    if over.scope is Scope.TEST:
+        return "too_many_tests", f"this business sends at most {over.limit:,} tests an hour"
     what = "numbers that begin alike" if over.scope is Scope.PREFIX else "numbers of one range"
     return "pumping_suspected", (
         f"more than {over.limit:,} messages within an hour went to {what} that no customer of yours has. If a form of "

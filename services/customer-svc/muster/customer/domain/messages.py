@@ -16,7 +16,7 @@ from muster.customer.domain.tariff import Destination
 class Sendable:
     """A message that may go. `place`: which of the group it is. customer_id 0: nobody's number. `send_by` None: as
     long as a message has by default. `by`: the user who sends it. message_class and kind as in the events.
-    allowed: as of a frozen chunk. warnings: what whoever sends it should know."""
+    allowed: as of a frozen chunk. warnings: what whoever sends it should know. test: it is one."""
 
     place: int
     tenant_id: UUID
@@ -31,6 +31,7 @@ class Sendable:
     text: str
     allowed: tuple[int, ...] = ()
     warnings: Sequence[Mapping[str, str]] = ()
+    test: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +60,7 @@ class Together:
         return texts.pop() if len(texts) == 1 else ""
 
 
-_SendKey = tuple[UUID, str, int, int, str, datetime | None, tuple[int, ...], int]
+_SendKey = tuple[UUID, str, int, int, str, datetime | None, tuple[int, ...], bool, int]
 
 
 def group(messages: Sequence[Sendable], texts: Verbatim) -> list[Together]:
@@ -68,7 +69,7 @@ def group(messages: Sequence[Sendable], texts: Verbatim) -> list[Together]:
     sends: dict[_SendKey, list[Sendable]] = {}
     again: dict[tuple[object, ...], int] = {}
     for one in messages:
-        shared = (one.tenant_id, one.by, one.kind, one.message_class, one.sender, one.send_by, one.allowed)
+        shared = (one.tenant_id, one.by, one.kind, one.message_class, one.sender, one.send_by, one.allowed, one.test)
         times = again[(*shared, one.mobile.number)] = again.get((*shared, one.mobile.number), 0) + 1
         sends.setdefault((*shared, times), []).append(one)
     return [_together(some, texts) for some in sends.values()]

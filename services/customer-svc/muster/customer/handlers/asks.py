@@ -78,7 +78,7 @@ Answer: TypeAlias = Said | Stored | Why
 class Ask:
     """A message that somebody asks for: to a number as people write it, or to a customer. `send_by` None: the default.
     `claim`: the idempotency key of a request of this message alone, None without. `sender` None: that of the business's
-    settings."""
+    settings. `test`: to somebody of the business, as a customer would get it; nobody's consent is asked."""
 
     caller: Caller
     to: str | None
@@ -89,6 +89,7 @@ class Ask:
     send_by: datetime | None
     claim: Claim | None
     sender: str | None = None
+    test: bool = False
 
     @property
     def to_field(self) -> str:

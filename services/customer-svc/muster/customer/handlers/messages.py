@@ -130,7 +130,9 @@ async def _judge(
         else:
             to_customers[place] = ask, business.tenant, sender
     named |= await _customers(tx, to_customers)
-    named |= await _holders(tx, {place: one for place, one in named.items() if isinstance(one, _Named) and one.ask.to})
+    # A test is nobody's message: no customer has had it, though one of them has the number.
+    to_numbers = {place: one for place, one in named.items() if isinstance(one, _Named) and one.ask.to}
+    named |= await _holders(tx, {place: one for place, one in to_numbers.items() if not one.ask.test})
     judged: dict[int, Sendable | Why] = {place: one for place, one in named.items() if not isinstance(one, _Named)}
     left = {place: one for place, one in named.items() if isinstance(one, _Named)}
     barred = await messages.suppressed(tx, [_by_number(one) for one in left.values()])
@@ -185,7 +187,8 @@ async def _senders(
 async def _limited(tx: Tx, sendable: dict[int, _Named], limits: Limits) -> dict[int, Limited]:
     """Those that are too many; the others are counted."""
     wanted = {
-        place: Wanted(one.tenant, None if one.customer_id else one.mobile.number) for place, one in sendable.items()
+        place: Wanted(one.tenant, None if one.customer_id or one.ask.test else one.mobile.number, test=one.ask.test)
+        for place, one in sendable.items()
     }
     over = await admit(tx, wanted, limits)
     return {
@@ -232,7 +235,8 @@ def _customer(ask: Ask, tenant: Tenant, sender: Sender, holder: Holder | None) -
 
 
 def _by_number(one: _Named) -> ByNumber:
-    return ByNumber(one.tenant.tenant_id, one.mobile.number_hash, one.ask.marketing)
+    """A test is not sent to who wants no marketing either."""
+    return ByNumber(one.tenant.tenant_id, one.mobile.number_hash, one.ask.marketing or one.ask.test)
 
 
 def _sendable(
@@ -241,11 +245,11 @@ def _sendable(
     ask = one.ask
     if suppressed:
         return Refusal(ask.to_field, "opted_out", "this number wants no such messages")
-    if ask.marketing and not one.consents:
+    if ask.marketing and not one.consents and not ask.test:
         return Refusal(ask.to_field, "no_consent", "marketing needs a customer who consents to it")
     if not one.tenant.sends_to(one.mobile.country):
         return not_allowed(ask.to_field, one.mobile.country)
-    text = _noticed(one, link_url) if ask.marketing else ask.text
+    text = _noticed(one, link_url) if ask.marketing and not ask.test else ask.text
     try:
         destination = tariff.of(one.sender.sender).destination(one.mobile.country)
         parts = texts.render(text, destination.reference_bits).parts
@@ -256,7 +260,7 @@ def _sendable(
     longer = too_many_parts(parts, one.tenant.parts_max)
     if longer is not None:
         return longer
-    allowed = _allowed(one) if ask.marketing else ()
+    allowed = _allowed(one) if ask.marketing and not ask.test else ()
     if allowed is None:
         return Refusal("send_by", "outside_hours", "this recipient may not be texted at any hour before that")
     return Sendable(
@@ -273,6 +277,7 @@ def _sendable(
         text,
         allowed,
         warnings(one.sender, (one.mobile.country,)),
+        ask.test,
     )
 
 
@@ -344,6 +349,7 @@ def _new_bulk(send: Together, secrets: Secrets, now: datetime) -> NewBulk:
         now,
         first.by,
         send.credits,
+        first.test,
     )
 
 
@@ -359,7 +365,7 @@ def _facts(send: Together, bulk: NewBulk, caller: Caller) -> list[Fact]:
     return [
         events.bulk_requested(header, len(send.messages), len(send.chunks), send.credits),
         *(events.chunk_attached(header, chunk) for chunk in send.chunks),
-        audit.record(caller, "message-requested", "bulk-sms", str(bulk.bulk_id)),
+        audit.record(caller, "test-requested" if bulk.test else "message-requested", "bulk-sms", str(bulk.bulk_id)),
     ]
 
 

@@ -68,7 +68,7 @@ async def quote_now(tx: Tx, tenant: Tenant, asked: Asked, valid: timedelta) -> Q
     if unknown and unknown[0].field.fallback is None:
         return unknown[0].refusal
     written = asked.text
-    noticed = _noticed(tenant, asked, asked.sender.sender)
+    noticed = noticed_text(tenant, asked, asked.sender.sender)
     if isinstance(noticed, Refusal):
         return noticed
     text, added = noticed
@@ -98,7 +98,7 @@ async def quote_now(tx: Tx, tenant: Tenant, asked: Asked, valid: timedelta) -> Q
     if asked.advised:
         details |= await examples(tx, tenant.tenant_id, asked.text, total, asked.tariff)
     if asked.advised and len(classes) <= CLASSES_MAX:
-        by, starts = partial(_noticed, tenant, replace(asked, text=written)), (waiting or {}).get("last_starts_at")
+        by, starts = partial(noticed_text, tenant, replace(asked, text=written)), (waiting or {}).get("last_starts_at")
         case = Case(asked.text, classes, asked.tariff, renderer, total, added)
         details["advice"] = await advise(tx, tenant, case, asked.sender.sender, by, starts)
     quote = Quote(
@@ -124,7 +124,7 @@ async def quote_now(tx: Tx, tenant: Tenant, asked: Asked, valid: timedelta) -> Q
     return quote
 
 
-def _noticed(tenant: Tenant, asked: Asked, sender: str, notices: Notices | None = None) -> Worded | Refusal:
+def noticed_text(tenant: Tenant, asked: Asked, sender: str, notices: Notices | None = None) -> Worded | Refusal:
     """The text with what marketing by this sender says by rule, in each language, where it does not; what that is.
     notices: in these words instead of the business's."""
     if asked.message_class != MessageClass.MARKETING:

@@ -31,6 +31,7 @@ class NewBulk:
     created_at: datetime
     created_by: str
     credits_confirmed: int
+    test: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,15 +92,15 @@ async def add_planned(tx: Tx, tenant_id: UUID, bulk: NewBulk, total: Total) -> N
 _ADD_ALL_PLANNED = """
 INSERT INTO bulk (tenant_id, bulk_id, kind, message_class, lane, quote_id, answer_id, sender, text, partial, send_by,
                   reference_base, created_at, created_by, credits_confirmed, phase, left_out, customers, recipients,
-                  chunks, parts, credits)
+                  chunks, parts, credits, test)
 SELECT tenant_id, bulk_id, kind, message_class, lane, quote_id, answer_id, sender, text, partial, send_by,
     reference_base, created_at, created_by, credits_confirmed, 'requested', '{}', recipients, recipients, chunks, parts,
-    credits
+    credits, test
 FROM unnest($1::uuid[], $2::uuid[], $3::smallint[], $4::smallint[], $5::smallint[], $6::uuid[], $7::text[], $8::text[],
     $9::text[], $10::smallint[], $11::timestamptz[], $12::bigint[], $13::timestamptz[], $14::text[], $15::bigint[],
-    $16::bigint[], $17::bigint[], $18::bigint[], $19::bigint[])
+    $16::bigint[], $17::bigint[], $18::bigint[], $19::bigint[], $20::boolean[])
     AS n (tenant_id, bulk_id, kind, message_class, lane, quote_id, answer_id, sender, text, partial, send_by,
-        reference_base, created_at, created_by, credits_confirmed, recipients, chunks, parts, credits)
+        reference_base, created_at, created_by, credits_confirmed, recipients, chunks, parts, credits, test)
 ORDER BY tenant_id, bulk_id
 """
 
@@ -107,7 +108,7 @@ ORDER BY tenant_id, bulk_id
 async def add_all_planned(tx: Tx, sends: Sequence[tuple[UUID, NewBulk, Total]]) -> None:
     """The same for sends of several tenants (worker), each with its tenant."""
     rows = [
-        (tenant_id, *_columns(bulk), total.recipients, total.chunks, total.parts, total.credits)
+        (tenant_id, *_columns(bulk), total.recipients, total.chunks, total.parts, total.credits, bulk.test)
         for tenant_id, bulk, total in sends
     ]
     await tx.execute(_ADD_ALL_PLANNED, *map(list, zip(*rows, strict=True)))
@@ -138,7 +139,7 @@ SELECT tenant_id, bulk_id, kind, message_class, lane, quote_id, answer_id, sende
     reference_base, created_at, created_by, phase, credits_confirmed, customers, recipients, chunks, parts, credits,
     credits_reserved, control_version, control, account_version, credits_used, credits_released, credits_held,
     credits_refunded, accepted, unknown, rejected, stopped, suppressed, stop_reason, closed, dispatched,
-    control_reason, last_submit_ms, again_of, closed_at, credits_max, approval_id, schedule_id, schedule_wall,
+    control_reason, last_submit_ms, again_of, closed_at, credits_max, approval_id, test, schedule_id, schedule_wall,
     frozen_at,
     {_JSON},
     (SELECT q.local_time FROM quote q WHERE q.tenant_id = bulk.tenant_id AND q.quote_id = bulk.quote_id) AS local_time,

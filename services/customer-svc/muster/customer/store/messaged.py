@@ -33,7 +33,7 @@ FROM (
     SELECT *, coalesce(nullif(last_submit_ms, 0), (extract(epoch FROM created_at) * 1000)::bigint) AS submitted,
         closed OR accepted + unknown + rejected + stopped + suppressed >= recipients AS gone
     FROM bulk
-    WHERE tenant_id = $1 AND bulk_id >= $2 AND (kind = 1 OR message_class = 1) AND recipients IS NOT NULL
+    WHERE tenant_id = $1 AND bulk_id >= $2 AND NOT test AND (kind = 1 OR message_class = 1) AND recipients IS NOT NULL
         AND credits_refused IS NULL
         AND (phase = 'requested' OR (phase IN ('planning', 'needs_confirmation') AND send_by > kit_now()))
 ) b

@@ -282,7 +282,7 @@ WHERE tenant_id = $1 AND HAS(WORDS)HAS
         # allow ordered-locks: all that it locks is about one person, who is gone
         """
 UPDATE bulk b SET text = '(erased)'
-WHERE tenant_id = $1 AND recipients > 1 AND phase = 'requested' AND HAS(text)HAS AND NOT EXISTS (
+WHERE tenant_id = $1 AND (recipients > 1 OR test) AND phase = 'requested' AND HAS(text)HAS AND NOT EXISTS (
     SELECT FROM plan p WHERE p.tenant_id = $1 AND p.bulk_id = b.bulk_id AND p.step <> 'done')
 """,
         # allow ordered-locks: all that it locks is about one person, who is gone
