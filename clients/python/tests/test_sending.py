@@ -2,19 +2,28 @@
 
 import json
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
 
 from muster.client import Connection, Muster
-from muster.client.commands import bulk, main, why
+from muster.client.commands import bulk, checks, main, why
 
 Run = Callable[..., int]
 BULK = "0198f2a0-0000-7000-8000-000000000001"
 SHOWN = {
     "shortest": {"customer_id": 17, "name": "Ana", "country": "AU", "text": "Hi Ana", "parts": 1, "credits": 1},
     "dearest": {"customer_id": 4, "name": "Zoő", "country": "NZ", "text": "Hi Zoő", "parts": 1, "credits": 2},
+}
+CHECK = {"check": "class", "country": "AU", "status": "warning", "message": "An offer?", "source": "Spam Act 2003"}
+SIGNATURE = "ab" * 64
+SIGNED: dict[str, Any] = {
+    **{"class": "marketing", "sender": "Salon", "recipients": 5, "credits": 5, "role": "admin", "confirmed_by": "ada"},
+    **{"quoted_at": "2026-11-28T01:00:00Z", "confirmed_at": "2026-11-28T01:01:00Z"},
+    "checks": [{**CHECK, "recipients": 5}],
+    "overrides": [{"check": "consent", "country": "US", "by": "ada", "reason": "On paper"}],
 }
 
 
@@ -28,6 +37,12 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, str, Any]]:
         if path == "/v1/token":
             return httpx.Response(200, json={"access_token": "t", "expires_in": 900})
         seen.append((request.method, path, body))
+        if path.endswith("/verification"):
+            same = body["signed"] == SIGNED
+            return httpx.Response(200, json={"valid": same, "kept": same})
+        if path.endswith("/checks"):
+            told = {"bulk_id": BULK, "signed": SIGNED, "signature": SIGNATURE, "public_key": "cd" * 32}
+            return httpx.Response(200, json={**told, "how": "", "intact": True, "text": True})
         if path.endswith("/unknown"):
             message = {"seq": 3, "parts": 1, "credits": 2, "submitted_at": "2026-11-26T20:00:00Z"}
             given = {"id": BULK, "answer": "charge", "messages": 1, "credits": 2}
@@ -45,7 +60,7 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, str, Any]]:
 
     for name in ("URL", "CLIENT_ID", "CLIENT_SECRET"):
         monkeypatch.setenv(f"MUSTER_{name}", "http://muster")
-    for module in (bulk, why):
+    for module in (bulk, checks, why):
         monkeypatch.setattr(module, "Muster", muster)
     return seen
 
@@ -193,3 +208,46 @@ def test_why_somebody_got_it_is_told_by_customer_or_by_number(
     assert [one["customer_id"] for one in json.loads(capsys.readouterr().out)["items"]] == [17]
     customers, message = f"/v1/bulk-sms/{BULK}/customers", f"/v1/messages/{BULK}-1"
     assert [path for _, path, _ in asked] == [f"{customers}/17", message, customers, message]
+
+
+def test_checks_that_block_a_send_are_overridden_by_name_with_a_reason(asked: list[tuple[str, str, Any]]) -> None:
+    options = ("--override", "consent:US", "--override", "identity:GB", "--reason", "Signed on paper")
+    assert run("send", "Hello", "--yes", "--no-watch", "--json", *options) == 0
+    [sent] = [body for method, path, body in asked if (method, path) == ("POST", "/v1/bulk-sms")]
+    assert sent["overrides"] == [
+        {"check": "consent", "country": "US", "reason": "Signed on paper"},
+        {"check": "identity", "country": "GB", "reason": "Signed on paper"},
+    ]
+    asked.clear()
+    for wrong in (("--override", "consent:US"), ("--override", "consent", "--reason", "r"), ("--reason", "r")):
+        assert run("send", "Hello", "--yes", *wrong) == 2
+    assert asked == []
+
+
+def test_a_quote_shows_its_checks_and_where_what_is_not_kept_to_is_written(
+    asked: list[tuple[str, str, Any]], capsys: pytest.CaptureFixture[str]
+) -> None:
+    checks.show_checks([{**CHECK, "recipients": 5, "found": ["20% off"]}])
+    shown = capsys.readouterr().out
+    assert all(word in shown for word in ("warning", "An offer?", "Spam Act 2003 (20% off)"))
+
+
+def test_signed_checks_are_shown_saved_and_verified(
+    asked: list[tuple[str, str, Any]], capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    assert run("bulk", "checks", BULK) == 0
+    shown = capsys.readouterr().out
+    assert all(word in shown for word in ("Spam Act 2003", "ada", "On paper", "intact"))
+    assert run("bulk", "checks", BULK, "--json") == 0
+    file = tmp_path / "checks.json"
+    file.write_text(capsys.readouterr().out, encoding="utf-8")
+    asked.clear()
+
+    assert run("bulk", "verify", str(file)) == 0
+    assert asked == [
+        ("POST", f"/v1/bulk-sms/{BULK}/checks/verification", {"signed": SIGNED, "signature": SIGNATURE}),
+    ]
+    file.write_text(file.read_text(encoding="utf-8").replace("ada", "bob"), encoding="utf-8")
+    assert run("bulk", "verify", str(file)) == 1
+    file.write_text("[]", encoding="utf-8")
+    assert run("bulk", "verify", str(file)) == 2

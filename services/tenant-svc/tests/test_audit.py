@@ -8,6 +8,11 @@ import pytest
 
 from muster.events import NIL_TENANT
 from muster.events.v1.audit_pb2 import ActRecorded
+from muster.events.v1.checks_pb2 import (
+    CHECK_STATUS_OVERRIDDEN,
+    CHECK_STATUS_PASSED,
+    BulkSmsChecked,
+)
 from muster.kit.consumer import Poison
 from muster.kit.testing import apply, facts, received, run_twice
 from muster.tenant import handlers
@@ -23,6 +28,28 @@ async def test_an_act_heard_twice_is_kept_once(service: Any, business: Any) -> N
     items = (await service.call(business.token, "GET", "/v1/audit")).json()["items"]
     assert [item["at"] for item in items] == ["2023-11-14T22:13:20.001000Z", "2023-11-14T22:13:20Z"]
     assert items[0]["act"] == "bulk-sms.stopped"
+
+
+async def test_who_overrode_what_a_law_blocks_is_in_the_log_and_a_send_that_passed_is_not(
+    service: Any, business: Any
+) -> None:
+    passed = BulkSmsChecked.Check(check="consent", country="AU", status=CHECK_STATUS_PASSED, recipients=3)
+    overridden = BulkSmsChecked.Check(check="consent", country="US", status=CHECK_STATUS_OVERRIDDEN, recipients=2)
+    said = {"tenant_id": str(business.id), "user_id": "ada", "role": "admin", "confirmed_at_unix_ms": 1_700_000_000_000}
+    messages = [BulkSmsChecked(**said, bulk_id="b1", checks=[passed])]
+    messages.append(BulkSmsChecked(**said, bulk_id="b2", checks=[passed, overridden]))
+    await run_twice(service.db, handlers.on_bulk_sms_checked, *messages)
+    [item] = (await service.call(business.token, "GET", "/v1/audit")).json()["items"]
+    told = (item["act"], item["user_id"], item["role"], item["subject_id"], item["reason"])
+    assert told == ("checks-overridden", "ada", "admin", "b2", "consent (US)")
+    broken = BulkSmsChecked(**{**said, "tenant_id": "nobody"}, checks=[overridden])
+    event = received(messages[1])
+    with pytest.raises(Poison):
+        await apply(
+            service.db,
+            handlers.on_bulk_sms_checked,
+            type(event)(**{name: getattr(event, name) for name in event.__slots__} | {"message": broken}),
+        )
 
 
 async def test_acts_come_in_pages_and_only_the_own_ones(service: Any, operator: str, business: Any) -> None:

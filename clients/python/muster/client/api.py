@@ -232,12 +232,21 @@ class Muster(Operating, Importing, Listing, Templating):
         return cast(shapes.Quote, self.post("/v1/quotes", body))
 
     def send(self, quote_id: str, *, key: str | None = None, **options: Any) -> shapes.Bulk:
-        """Confirm a quote; repeated with the same key it sends once."""
+        """Confirm a quote; repeated with the same key it sends once. options: `send_by`, `partial`, and `overrides` of
+        checks that block it, each with `check`, `country` and `reason`."""
         return cast(shapes.Bulk, self.post("/v1/bulk-sms", {"quote_id": quote_id, **options}, key=key))
 
     def bulk(self, bulk_id: str) -> shapes.Bulk:
         """A send as it stands."""
         return cast(shapes.Bulk, self.get(_send_path(bulk_id)))
+
+    def checks(self, bulk_id: str) -> dict[str, Any]:
+        """What was checked of a send by law before it was confirmed, as it was signed."""
+        return cast(dict[str, Any], self.get(_send_path(bulk_id, "checks")))
+
+    def verify_checks(self, bulk_id: str, copy: Mapping[str, Any]) -> dict[str, Any]:
+        """Whether a copy (`signed`, `signature`) is signed by Muster (`valid`), and kept with its send (`kept`)."""
+        return cast(dict[str, Any], self.post(_send_path(bulk_id, "checks", "verification"), dict(copy)))
 
     def confirm(self, bulk_id: str, credits: int) -> shapes.Bulk:
         """Agree to what a send costs that came to more than its quote."""

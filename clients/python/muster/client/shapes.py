@@ -81,6 +81,7 @@ class Quote(TypedDict):
     shortest: NotRequired[dict[str, Any] | None]
     dearest: NotRequired[dict[str, Any] | None]
     advice: NotRequired[dict[str, Any] | None]
+    checks: NotRequired[list[dict[str, Any]]]
 
 
 class Bulk(TypedDict):

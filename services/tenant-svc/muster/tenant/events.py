@@ -5,6 +5,7 @@ from uuid import UUID
 
 from muster.events import is_sandbox, key_of_tenant
 from muster.events.v1.audit_pb2 import ActRecorded
+from muster.events.v1.checks_pb2 import CHECK_STATUS_OVERRIDDEN, BulkSmsChecked
 from muster.events.v1.suspensions_pb2 import SuspensionChanged
 from muster.events.v1.tenants_pb2 import (
     FAILED_RULE_CHARGE,
@@ -19,6 +20,7 @@ from muster.kit.outbox import Fact
 from muster.tenant.domain import Act, FailedRule, Tenant, UnknownRule
 
 ActHeard = Received[ActRecorded]
+ChecksHeard = Received[BulkSmsChecked]
 SuspensionHeard = Received[SuspensionChanged]
 
 _RULES = {
@@ -89,4 +91,29 @@ def act_of(received: Received[ActRecorded]) -> Act:
         subject_id=message.subject_id,
         service=message.service,
         reason=message.reason,
+    )
+
+
+def override_of(received: ChecksHeard) -> Act | None:
+    """The act of who sent what a law blocked; None where nothing was overridden. Poison where it names no tenant."""
+    message = received.message
+    overridden = [f"{one.check} ({one.country})" for one in message.checks if one.status == CHECK_STATUS_OVERRIDDEN]
+    if not overridden:
+        return None
+    try:
+        at = datetime.fromtimestamp((message.confirmed_at_unix_ms or received.time_unix_ms) / 1000, UTC)
+        tenant_id = UUID(message.tenant_id)
+    except (ValueError, OverflowError, OSError) as error:
+        raise Poison("checks of no tenant or of no time") from error
+    return Act(
+        tenant_id=tenant_id,
+        event_id=received.event_id,
+        at=at,
+        act="checks-overridden",
+        user_id=message.user_id,
+        role=message.role,
+        subject_kind="bulk-sms",
+        subject_id=message.bulk_id,
+        service="customer",
+        reason=", ".join(overridden),
     )

@@ -13,6 +13,13 @@ async def on_act_recorded(tx: Tx, batch: Sequence[events.ActHeard]) -> None:
     await store.add_acts(tx, [events.act_of(received) for received in batch])
 
 
+async def on_bulk_sms_checked(tx: Tx, batch: Sequence[events.ChecksHeard]) -> None:
+    """Who sends what a law blocks is in the audit log, with which; the reason stays with the send."""
+    acts = [act for received in batch if (act := events.override_of(received)) is not None]
+    if acts:
+        await store.add_acts(tx, acts)
+
+
 async def on_suspension_changed(tx: Tx, batch: Sequence[events.SuspensionHeard]) -> None:
     """A tenant that is suspended gets no tokens, and everybody else hears of it. The platform is no tenant."""
     for received in batch:
@@ -35,5 +42,6 @@ async def say_again(tx: Tx, younger_than_s: int) -> int:
 
 HANDLERS: Mapping[str, Handler] = {
     "ActRecorded": on_act_recorded,
+    "BulkSmsChecked": on_bulk_sms_checked,
     "SuspensionChanged": on_suspension_changed,
 }

@@ -48,7 +48,7 @@ async def worker(process: Process[TenantSettings]) -> None:
         log.info("tenants.said_again", tenants=said)
 
     start_relay(process, db, on_lead=say_again)
-    start_consumer(process, db, topics=["audit", "suspensions"], handlers=handlers.HANDLERS)
+    start_consumer(process, db, topics=["audit", "checks", "suspensions"], handlers=handlers.HANDLERS)
     process.ready()
     await process.stopped()
 

@@ -12,6 +12,8 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextC
 from muster.client.api import Connection, Muster
 from muster.client.commands.advice import show_advice, show_examples
 from muster.client.commands.audiences import Exclude, To, audience
+from muster.client.commands.checks import Override, checks, overrides, show_checks, verify
+from muster.client.commands.checks import Reason as Overridden
 from muster.client.commands.output import AsJson, show, show_rows
 from muster.client.commands.texts import text_from_stdin
 from muster.client.shapes import Quote
@@ -42,6 +44,8 @@ Template = Annotated[str | None, typer.Option(help="the newest version of this t
 TemplateVersion = Annotated[int | None, typer.Option(min=1, help="a version of before, of the --template")]
 Yes = Annotated[bool, typer.Option("--yes", "-y", help="send without asking")]
 Watch = Annotated[bool, typer.Option(help="show progress until the send ends")]
+app.command("checks")(checks)
+app.command("verify")(verify)
 ENDED = ("closed", "refused", "needs_confirmation")
 UNDER_WAY = ("sending", "paused", "stopping")
 POLL_S = 0.3
@@ -60,6 +64,8 @@ def send(
     message_class: Class = "marketing",
     send_by: SendBy = None,
     partial: Partial = "nothing",
+    override: Override = None,
+    reason: Overridden = "",
     yes: Yes = False,  # noqa: FBT002
     watch: Watch = True,  # noqa: FBT002
     as_json: AsJson = False,  # noqa: FBT002
@@ -67,9 +73,10 @@ def send(
     """Text all customers who allow it: quote, ask, send, and show the progress; exit 1 if it is not sent."""
     written, pinned = words_of(text, template, template_version)
     whom, options = audience(to, exclude, tag), pinned | _options(local_time, sender, message_class)
+    terms = _terms(partial, send_by) | overrides(override, reason)
     with Muster(Connection.from_environment()) as muster:
         quote = muster.quote(written, whom, **options)
-        _send(muster, quote, _terms(partial, send_by), yes=yes, watch=watch, as_json=as_json)
+        _send(muster, quote, terms, yes=yes, watch=watch, as_json=as_json)
 
 
 def quote(
@@ -91,13 +98,14 @@ def quote(
 
 
 def _show_quote(quote: Quote, *, as_json: bool) -> None:
-    """A quote; for people with what it advises in words and in a table, and not character by character."""
+    """A quote; for people with what is checked and advised in words and in tables, and not character by character."""
     if as_json:
         show(dict(quote), as_json=True)
         return
-    apart = ("dearer", "advice", "shortest", "dearest")
+    apart = ("dearer", "advice", "shortest", "dearest", "checks")
     show({name: value for name, value in quote.items() if name not in apart}, as_json=False)
     show_examples(quote)
+    show_checks(quote.get("checks"))
     show_advice(quote.get("advice"))
 
 
@@ -119,12 +127,12 @@ def _options(local_time: str | None, sender: str | None, message_class: str) -> 
     return {name: value for name, value in asked.items() if value}
 
 
-def _terms(partial: str, send_by: str | None) -> dict[str, str]:
+def _terms(partial: str, send_by: str | None) -> dict[str, Any]:
     """What is said of a send when its quote is confirmed."""
     return {"partial": partial, **({"send_by": send_by} if send_by else {})}
 
 
-def _send(muster: Muster, quote: Quote, terms: dict[str, str], *, yes: bool, watch: bool, as_json: bool) -> None:
+def _send(muster: Muster, quote: Quote, terms: dict[str, Any], *, yes: bool, watch: bool, as_json: bool) -> None:
     """Show a quote, ask, send it and show how it goes; exit 1 if it is not sent."""
     _show_quote(quote, as_json=as_json)
     if not yes and not typer.confirm(f"Send to {quote['recipients']:,} for {quote['credits']:,} credits?", err=True):
@@ -219,13 +227,16 @@ def again(
     failed: Annotated[bool, typer.Option(help="also to those of whom a receipt says that it failed")] = False,  # noqa: FBT002
     send_by: SendBy = None,
     partial: Partial = "nothing",
+    override: Override = None,
+    reason: Overridden = "",
     yes: Yes = False,  # noqa: FBT002
     watch: Watch = True,  # noqa: FBT002
     as_json: AsJson = False,  # noqa: FBT002
 ) -> None:
     """Send a closed send again to those who certainly did not get it: quote, ask, send, and show the progress."""
+    terms = _terms(partial, send_by) | overrides(override, reason)
     with Muster(Connection.from_environment()) as muster:
-        quote, terms = muster.again(bulk_id, failed=failed), _terms(partial, send_by)
+        quote = muster.again(bulk_id, failed=failed)
         _send(muster, quote, terms, yes=yes, watch=watch, as_json=as_json)
 
 

@@ -11,6 +11,7 @@ from pydantic import Field
 
 from muster.customer.api.advice_out import AdviceOut
 from muster.customer.api.audiences import AudienceIn, audience_of
+from muster.customer.api.check_shapes import CheckOut
 from muster.customer.api.common import problem_of, sending_tenant_of, settings_of, usable_sender
 from muster.customer.api.send_out import HoursOut
 from muster.customer.api.when import Wall, wall_text
@@ -104,9 +105,10 @@ class AddedOut(Model):
 
 class QuoteOut(Model):
     """text: as it leaves, with what was added. recipients + the sum of left_out = customers. by_encoding, by_parts,
-    by_country and by_language (of a template in several languages) count recipients. Those of a quote with `again_of`
-    did not get that send. shortest: the message of the fewest parts, then characters; dearest: that of the most
-    credits; null where who would get it has changed while it was quoted, or was erased."""
+    by_country and by_language (of a template in several languages) count recipients. checks: what the laws of
+    their countries ask, and whether the send keeps to it. Those of a quote with `again_of` did not get that send.
+    shortest: the message of the fewest parts, then characters; dearest: that of the most credits; null where who would
+    get it has changed while it was quoted, or was erased."""
 
     id: UUID
     text: str
@@ -131,6 +133,7 @@ class QuoteOut(Model):
     template_id: UUID | None = None
     template_version: int | None = None
     warnings: tuple[WarningOut, ...] = ()
+    checks: tuple[CheckOut, ...] = ()
     hours: HoursOut | None = None
     local_time: str | None = None
     created_at: datetime

@@ -10,6 +10,7 @@ from pydantic import Field
 
 from muster.customer.api.again import under_way
 from muster.customer.api.approvals import approval_needed
+from muster.customer.api.check_shapes import OVERRIDES_MAX, OverrideIn
 from muster.customer.api.common import (
     hours_of,
     problem_of,
@@ -21,26 +22,28 @@ from muster.customer.api.common import (
 from muster.customer.api.send_out import BulkOut, bulk_out
 from muster.customer.api.when import wall_text
 from muster.customer.domain.approvals import Bound, Needed, Subject
+from muster.customer.domain.gate import BLOCKED, Override, judge_overrides
 from muster.customer.domain.hours import judge_local_time
 from muster.customer.domain.notices import changed_since
 from muster.customer.domain.refusal import Refusal
 from muster.customer.domain.sends import Phase, judge_send_by
 from muster.customer.events import MessageClass, MessageKind, Partial
 from muster.customer.handlers.approving import allow
+from muster.customer.handlers.checking import checks_of
 from muster.customer.handlers.requesting import Terms, request_send
 from muster.customer.store import again, bulks, plans, quotes
 from muster.customer.store.hours import hours_of_customers
 from muster.customer.store.quotes import Quote
 from muster.customer.store.reference import Tenant
 from muster.kit import audit, clock
-from muster.kit.auth import ANY_TENANT_ROLE, SENDERS, Caller, Tx, requires, tenant_tx
+from muster.kit.auth import ANY_TENANT_ROLE, SENDERS, Caller, Role, Tx, requires, tenant_tx
 from muster.kit.http import Int, Model, Moment
 from muster.kit.idempotency import Once, idempotent, idempotent_required
 from muster.kit.ids import verify_checked
 from muster.kit.outbox import emit
 from muster.kit.pages import CursorText, Limit, Page, decode_cursor, page_of
 from muster.kit.pg import Record
-from muster.kit.problems import conflict, not_found, unprocessable
+from muster.kit.problems import Problem, conflict, forbidden, not_found, unprocessable
 
 router = APIRouter(prefix="/v1")
 
@@ -51,12 +54,13 @@ KindWord = Literal["bulk", "single", "reminder", "reply"]
 class BulkIn(Model):
     """A quote that is confirmed. partial: where credits are short, send nothing, or to the first whom they cover. text:
     what is meant to be sent, as it was written or as it leaves, if that is to be checked: 422 with the place where the
-    quote says something else."""
+    quote says something else. overrides: checks of the quote that block it, which an admin overrides."""
 
     quote_id: UUID
     text: str | None = None
     send_by: Moment | None = None
     partial: PartialWord = "nothing"
+    overrides: Annotated[tuple[OverrideIn, ...], Field(max_length=OVERRIDES_MAX)] = ()
 
 
 class ConfirmIn(Model):
@@ -73,7 +77,8 @@ async def send(
     tx: Annotated[Tx, tenant_tx],
     once: Annotated[Once, idempotent_required],
 ) -> Response:
-    """Confirm a quote: it is planned, credits are reserved, and then it is sent."""
+    """Confirm a quote: it is planned, credits are reserved, and then it is sent. 409 `checks_blocked` where the law of
+    a recipient's country blocks it and no admin has overridden that, check by check."""
 
     async def make() -> tuple[int, Model]:
         return 202, await _send(request, tx, caller, body)
@@ -177,17 +182,34 @@ async def _send(request: Request, tx: Tx, caller: Caller, body: BulkIn) -> BulkO
     send_by = judge_send_by(now, body.send_by, starts)
     if isinstance(send_by, Refusal):
         raise problem_of(send_by)
+    overrides = _overrides(caller, body, quote)
     partial, key = Partial[body.partial.upper()], settings_of(request).bulk_id_key_bytes
-    terms = Terms(partial, send_by, caller.user_id, quote.credits)
+    terms = Terms(partial, send_by, caller.user_id, caller.role, quote.credits, overrides=overrides)
     bulk_id = await request_send(tx, tenant, key, quote, terms, settings_of(request).limits)
     if isinstance(bulk_id, Needed):
         raise approval_needed(bulk_id)
     if isinstance(bulk_id, Refusal):
-        raise problem_of(bulk_id)
+        raise _refused(bulk_id)
     if quote.audience.again is not None:
         await _send_again(tx, caller.tenant_id, bulk_id, quote)
     await emit(tx, audit.record(caller, "send-requested", "bulk-sms", str(bulk_id)))
     return _out(request, await _bulk(request, tx, caller, bulk_id))
+
+
+def _overrides(caller: Caller, body: BulkIn, quote: Quote) -> list[Override]:
+    overrides = [one.override() for one in body.overrides]
+    if overrides and caller.role is not Role.ADMIN:
+        raise forbidden(f"Checks are overridden by an admin; your role is {caller.role}.", roles=[Role.ADMIN])
+    faults = judge_overrides(checks_of(quote), overrides)
+    if faults:
+        raise problem_of(faults)
+    return overrides
+
+
+def _refused(refusal: Refusal) -> Problem:
+    if refusal.code != BLOCKED:
+        return problem_of(refusal)
+    return conflict(BLOCKED, "The law of a recipient's country blocks it", refusal.message, **refusal.more)
 
 
 async def _send_again(tx: Tx, tenant_id: UUID, bulk_id: UUID, quote: Quote) -> None:

@@ -6,6 +6,7 @@ from datetime import datetime
 from uuid import UUID
 
 from muster.customer import events
+from muster.customer.domain.compliance import consent_missing
 from muster.customer.domain.customers import Mobile, NumberReader
 from muster.customer.domain.hours import Hours
 from muster.customer.domain.limits import NO_LIMITS, Limits, Over, why
@@ -102,7 +103,7 @@ class _Named:
     sender: Sender
     mobile: Mobile
     customer_id: int
-    consents: bool
+    consent: str
     time_zone: str | None = None
 
 
@@ -205,16 +206,14 @@ def _read(ask: Ask, business: _Business, sender: Sender) -> _Named | Refusal:
     mobile = business.reader.read(ask.to or "")
     if isinstance(mobile, NumberRefused):
         return Refusal("to", mobile.code, mobile.message)
-    return _Named(ask, business.tenant, sender, mobile, 0, consents=False)
+    return _Named(ask, business.tenant, sender, mobile, 0, consent="")
 
 
 async def _holders(tx: Tx, named: dict[int, _Named]) -> dict[int, _Named]:
     """Messages to numbers, with the customers behind these."""
     found = await messages.holders(tx, [_by_number(one) for one in named.values()])
     return {
-        place: _Named(
-            one.ask, one.tenant, one.sender, one.mobile, holder.customer_id, holder.consents, holder.time_zone
-        )
+        place: _Named(one.ask, one.tenant, one.sender, one.mobile, holder.customer_id, holder.consent, holder.time_zone)
         for (place, one), holder in zip(named.items(), found, strict=True)
         if holder is not None
     }
@@ -231,7 +230,7 @@ def _customer(ask: Ask, tenant: Tenant, sender: Sender, holder: Holder | None) -
         return No.NO_CUSTOMER
     if holder.mobile is None:
         return Refusal("customer_id", "not_textable", "this customer has no mobile number")
-    return _Named(ask, tenant, sender, holder.mobile, holder.customer_id, holder.consents, holder.time_zone)
+    return _Named(ask, tenant, sender, holder.mobile, holder.customer_id, holder.consent, holder.time_zone)
 
 
 def _by_number(one: _Named) -> ByNumber:
@@ -245,8 +244,9 @@ def _sendable(
     ask = one.ask
     if suppressed:
         return Refusal(ask.to_field, "opted_out", "this number wants no such messages")
-    if ask.marketing and not one.consents and not ask.test:
-        return Refusal(ask.to_field, "no_consent", "marketing needs a customer who consents to it")
+    day = clock.now().date()
+    if ask.marketing and not ask.test and (without := consent_missing(one.consent, one.mobile.country, day)):
+        return Refusal(ask.to_field, "no_consent", without)
     if not one.tenant.sends_to(one.mobile.country):
         return not_allowed(ask.to_field, one.mobile.country)
     text = _noticed(one, link_url) if ask.marketing and not ask.test else ask.text

@@ -1,6 +1,6 @@
 """What a send would cost: an audience judged and priced, whoever asks, a person or a schedule whose time has come."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from functools import partial
@@ -8,6 +8,7 @@ from typing import Any, Final
 
 from muster.customer.domain.advice import CLASSES_MAX, Case, alike
 from muster.customer.domain.audience import ORDER, Audience, Reason, left_out_by_word
+from muster.customer.domain.compliance import Message, check_message
 from muster.customer.domain.hours import Hours, LocalTime, summary
 from muster.customer.domain.limits import NO_LIMITS, Limits, day_over
 from muster.customer.domain.merge_text import MergeText, outside_fields
@@ -78,7 +79,7 @@ async def quote_now(tx: Tx, tenant: Tenant, asked: Asked, valid: timedelta) -> Q
     if isinstance(understood, Refusal):
         return understood
     rules = await rules_of(tx, tenant.tenant_id, understood)
-    counted, waiting = await _counted(tx, tenant, asked, rules)
+    counted, starts = await _counted(tx, tenant, asked, rules)
     renderer, classes = Renderer(asked.text), alike(counted.classes)
     total = price(renderer, classes, asked.tariff)
     if isinstance(total, Refusal):
@@ -88,8 +89,9 @@ async def quote_now(tx: Tx, tenant: Tenant, asked: Asked, valid: timedelta) -> Q
     longer = too_many_parts(max(map(int, total.by_parts)), tenant.parts_max)
     if longer is not None:
         return longer
-    details = _details(asked.text, counted, total) | {"hours": waiting}
-    details["added"] = added
+    waiting = _waiting(asked, counted, starts)
+    details = _details(asked.text, counted, total) | {"hours": waiting, "added": added}
+    details["checks"] = [one.plain() for one in check_message(_message(tenant, asked, counted, starts))]
     details["warnings"] = warnings(asked.sender, total.by_country)
     details["warnings"] += [one.warning for one in unknown]
     details["warnings"] += await _too_many(tx, tenant, total.recipients, asked.limits)
@@ -98,9 +100,9 @@ async def quote_now(tx: Tx, tenant: Tenant, asked: Asked, valid: timedelta) -> Q
     if asked.advised:
         details |= await examples(tx, tenant.tenant_id, asked.text, total, asked.tariff)
     if asked.advised and len(classes) <= CLASSES_MAX:
-        by, starts = partial(noticed_text, tenant, replace(asked, text=written)), (waiting or {}).get("last_starts_at")
+        by, last = partial(noticed_text, tenant, replace(asked, text=written)), (waiting or {}).get("last_starts_at")
         case = Case(asked.text, classes, asked.tariff, renderer, total, added)
-        details["advice"] = await advise(tx, tenant, case, asked.sender.sender, by, starts)
+        details["advice"] = await advise(tx, tenant, case, asked.sender.sender, by, last)
     quote = Quote(
         uuid7(),
         asked.text.text,
@@ -143,20 +145,44 @@ def noticed_text(tenant: Tenant, asked: Asked, sender: str, notices: Notices | N
     ]
 
 
-async def _counted(tx: Tx, tenant: Tenant, asked: Asked, rules: RulesSql) -> tuple[Counted, Mapping[str, Any] | None]:
-    """Who is texted and who is not, where they have hours by these, and who waits for theirs."""
+async def _counted(tx: Tx, tenant: Tenant, asked: Asked, rules: RulesSql) -> tuple[Counted, Sequence[int]]:
+    """Who is texted and who is not, where they have hours by these, and when each class of hours begins."""
     marketing = asked.message_class == MessageClass.MARKETING
     judged = (tx, tenant.tenant_id, asked.judged, asked.text, asked.tariff.reach)
     counted = await audience.count_audience(*judged, marketing=marketing, rules=rules)
     now = int(asked.at.timestamp())
     hours = Hours(tenant.business, now, int(asked.until.timestamp()), marketing, asked.local)
     if not hours.matter(group.country for group in counted.classes):
-        return counted, None
+        return counted, ()
     found = await hours_of_customers(tx, tenant.tenant_id, hours)
     counted = await audience.count_audience(*judged, marketing=marketing, hours=found, rules=rules)
-    starts = [] if found.classes is None else found.classes.starts
-    by_start = [(starts[number], recipients) for number, recipients in counted.by_hours.items() if starts]
-    return counted, summary(now, by_start)
+    return counted, () if found.classes is None else found.classes.starts
+
+
+def _waiting(asked: Asked, counted: Counted, starts: Sequence[int]) -> Mapping[str, Any] | None:
+    by_start = [(starts[hours], recipients) for (_, _, hours), recipients in counted.groups.items() if starts]
+    return summary(int(asked.at.timestamp()), by_start)
+
+
+def _message(tenant: Tenant, asked: Asked, counted: Counted, starts: Sequence[int]) -> Message:
+    """What is to be sent, as it is checked by the laws of its recipients' countries."""
+    now, consents, waiting = asked.at.timestamp(), dict[tuple[str, str], int](), dict[str, tuple[int, int]]()
+    for (country, kind, hours), recipients in counted.groups.items():
+        consents[country, kind] = consents.get((country, kind), 0) + recipients
+        if starts and starts[hours] > now:
+            count, last = waiting.get(country, (0, 0))
+            waiting[country] = count + recipients, max(last, starts[hours])
+    return Message(
+        asked.at.date(),
+        MessageClass(asked.message_class).name.lower(),
+        tenant.name,
+        tuple(outside_fields(variant.text) for variant in asked.text.variants),
+        asked.sender,
+        consents,
+        opted_out=counted.left_out.get(Reason.OPTED_OUT, 0),
+        waiting=waiting,
+        customary=tenant.customary_hours,
+    )
 
 
 async def _missing(tx: Tx, tenant: Tenant, asked: Asked, rules: RulesSql, counted: Counted) -> list[dict[str, Any]]:

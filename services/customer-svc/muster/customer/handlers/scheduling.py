@@ -112,7 +112,9 @@ async def start(
         why = f"{bulk_id.message[:1].upper()}{bulk_id.message[1:]}."
         return Started(Verdict(Outcome.NOT_POSSIBLE, "approval_needed", why), credits=quote.credits)
     if isinstance(bulk_id, Refusal):
-        return Started(Verdict(Outcome.NOT_POSSIBLE, bulk_id.code, f"{bulk_id.message}."), credits=quote.credits)
+        return Started(
+            Verdict(Outcome.NOT_POSSIBLE, bulk_id.code, f"{bulk_id.message.rstrip('.')}."), credits=quote.credits
+        )
     return Started(Verdict(Outcome.STARTED), bulk_id, quote.credits)
 
 
@@ -175,8 +177,11 @@ async def _request(
     tx: Tx, tenant: Tenant, schedule: Schedule, key: bytes, quote: Quote, limits: Limits
 ) -> UUID | Refusal | Needed:
     tenant_id = tenant.tenant_id
-    agreed, bound = schedule.credits_max, bound_to(schedule)
-    terms = Terms(schedule.partial, _send_by(schedule, quote.created_at), schedule.changed_by, agreed, bound)
+    terms = Terms(
+        *(schedule.partial, _send_by(schedule, quote.created_at), schedule.changed_by, schedule.changed_role),
+        *(schedule.credits_max, bound_to(schedule)),
+        schedule_id=schedule.schedule_id,
+    )
     bulk_id = await request_send(tx, tenant, key, quote, terms, limits)
     if not isinstance(bulk_id, UUID):
         return bulk_id

@@ -76,13 +76,14 @@ _ITSELF: Final = "{value}"
 
 @dataclass(frozen=True, slots=True)
 class Counted:
-    """An audience by reason, its recipients by what their text costs, and the snapshot that saw it."""
+    """An audience by reason, its recipients by what their text costs, and the snapshot that saw it. groups: recipients
+    by country, kind of consent ("" where nobody asks for it) and class of hours."""
 
     customers: int
     left_out: dict[Reason, int]
     classes: list[ValueClass]
     snapshot: str
-    by_hours: dict[int, int]
+    groups: dict[tuple[str, str, int], int]
 
 
 async def count_audience(
@@ -97,22 +98,22 @@ async def count_audience(
     rules: RulesSql = NO_RULES,
     archived: bool = False,
 ) -> Counted:
-    """Counts every customer of the audience once. by_hours counts recipients by the class of their hours. archived:
-    those instead who would be in it if they were not in the archive."""
+    """Counts every customer of the audience once. archived: those instead who would be in it if they were not in the
+    archive."""
     asked = _judged(tenant_id, audience, text, reach, marketing, hours, rules, archived)
     told = await counts.judge(tx, tenant_id, asked)
     left_out: dict[Reason, int] = {}
-    by_hours: dict[int, int] = {}
+    groups: dict[tuple[str, str, int], int] = {}
     classes = []
     for verdict, customers, one_of in told.counts:
-        country, *recipient = verdict.split(SEPARATOR, 2)
+        country, *recipient = verdict.split(SEPARATOR, 3)
         if recipient:
-            number, joined = int(recipient[0]), recipient[1]
-            classes.append(ValueClass(country, joined, customers, one_of))
-            by_hours[number] = by_hours.get(number, 0) + customers
+            group = country, recipient[0], int(recipient[1])
+            classes.append(ValueClass(country, recipient[2], customers, one_of))
+            groups[group] = groups.get(group, 0) + customers
         else:
             left_out[Reason(int(country))] = customers
-    return Counted(sum(one for _, one, _ in told.counts), left_out, classes, told.snapshot, by_hours)
+    return Counted(sum(one for _, one, _ in told.counts), left_out, classes, told.snapshot, groups)
 
 
 def _judged(

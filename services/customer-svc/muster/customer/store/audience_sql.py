@@ -137,10 +137,13 @@ _TWICE: Final = """ LEFT JOIN unnest((
     )) AS twice (number) ON twice.number = m.number"""
 SHARING_MAX: Final = 100_000
 """Of more customers who share numbers it is not kept who they are."""
-VERDICT: Final = _REASON.replace("{otherwise}", "concat_ws(E'\\x1f', m.country, {hours}, {joined})")
-# Recipients are grouped by country, hours and merge values, the others by reason, as one word each: so it is worked out
-# once, in the same statement that reads them, and several processes can take part in it. Behind the counts comes who is
-# judged so, those who share a number by number.
+# Of recipients of marketing each has a consent that permits it.
+_RECIPIENT: Final = """concat_ws(E'\\x1f', m.country, CASE WHEN NOT $2 THEN '' WHEN w.kind IN ('express', 'inferred')
+    THEN w.kind ELSE c.consent END, {hours}, {joined})"""
+VERDICT: Final = _REASON.replace("{otherwise}", _RECIPIENT)
+# Recipients are grouped by country, kind of consent, hours and merge values, the others by reason, as one word each: so
+# it is worked out once, in the same statement that reads them, and several processes can take part in it. Behind the
+# counts comes who is judged so, those who share a number by number.
 COUNTED: Final = (
     """
 WITH {messaged}grouped AS MATERIALIZED (

@@ -33,39 +33,40 @@ class ByCustomer(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Holder:
-    """A customer, whether they consent to marketing, and the number they are texted at; None: they have none.
-    time_zone: where they are, if somebody has said it."""
+    """A customer, by which kind of consent they get marketing ("": they do not consent), and the number they are
+    texted at; None: they have none. time_zone: where they are, if somebody has said it."""
 
     customer_id: int
-    consents: bool
+    consent: str
     time_zone: str | None
     mobile: Mobile | None = None
 
 
 # A word on the number itself goes before the one on all of the customer's.
-_CONSENTS: Final = """CASE WHEN o.kind IS NULL THEN c.allow_bulk_sms IS TRUE AND c.consent IN ('express', 'inferred')
-    ELSE o.kind IN ('express', 'inferred') END"""
+_CONSENT: Final = """CASE WHEN o.kind IN ('express', 'inferred') THEN o.kind
+    WHEN o.kind IS NULL AND c.allow_bulk_sms IS TRUE AND c.consent IN ('express', 'inferred') THEN c.consent
+    ELSE '' END"""
 # The oldest customer with the number; for marketing the oldest who consents to it, if anybody does.
 _HOLDERS: Final = """
-SELECT w.place, h.customer_id, h.consents, h.time_zone
+SELECT w.place, h.customer_id, h.consent, h.time_zone
 FROM unnest($1::uuid[], $2::bytea[], $3::boolean[]) WITH ORDINALITY AS w (tenant_id, number_hash, marketing, place)
 CROSS JOIN LATERAL (
-    SELECT customer_id, {consents} AS consents, c.time_zone
+    SELECT customer_id, {consent} AS consent, c.time_zone
     FROM customer_number n JOIN customer c USING (tenant_id, customer_id)
         LEFT JOIN number_consent o USING (tenant_id, customer_id, number_hash)
     WHERE n.tenant_id = w.tenant_id AND n.number_hash = w.number_hash AND c.archived_at IS NULL
-    ORDER BY w.marketing AND {consents} DESC, customer_id LIMIT 1
+    ORDER BY w.marketing AND {consent} <> '' DESC, customer_id LIMIT 1
 ) h
-""".replace("{consents}", _CONSENTS)
+""".replace("{consent}", _CONSENT)
 
 
 async def holders(tx: Tx, wanted: Sequence[ByNumber]) -> list[Holder | None]:
     """The customer behind each number, None where it is nobody's."""
-    return await _each(tx, _HOLDERS, wanted, lambda row: Holder(row["customer_id"], row["consents"], row["time_zone"]))
+    return await _each(tx, _HOLDERS, wanted, lambda row: Holder(row["customer_id"], row["consent"], row["time_zone"]))
 
 
 _CUSTOMERS: Final = """
-SELECT w.place, c.customer_id, {consents} AS consents, c.time_zone, n.number, n.country, n.number_hash
+SELECT w.place, c.customer_id, {consent} AS consent, c.time_zone, n.number, n.country, n.number_hash
 FROM unnest($1::uuid[], $2::bigint[]) WITH ORDINALITY AS w (tenant_id, customer_id, place)
 JOIN customer c USING (tenant_id, customer_id)
 LEFT JOIN LATERAL (
@@ -75,7 +76,7 @@ LEFT JOIN LATERAL (
 LEFT JOIN number_consent o ON o.tenant_id = c.tenant_id AND o.customer_id = c.customer_id
     AND o.number_hash = n.number_hash
 WHERE c.archived_at IS NULL
-""".replace("{consents}", _CONSENTS)
+""".replace("{consent}", _CONSENT)
 
 
 async def customers(tx: Tx, wanted: Sequence[ByCustomer]) -> list[Holder | None]:
@@ -85,7 +86,7 @@ async def customers(tx: Tx, wanted: Sequence[ByCustomer]) -> list[Holder | None]
 
 def _customer(row: Any) -> Holder:
     mobile = Mobile(row["number"], row["country"], row["number_hash"]) if row["number"] is not None else None
-    return Holder(row["customer_id"], row["consents"], row["time_zone"], mobile)
+    return Holder(row["customer_id"], row["consent"], row["time_zone"], mobile)
 
 
 _SUPPRESSED: Final = """

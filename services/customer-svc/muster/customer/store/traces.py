@@ -110,7 +110,7 @@ _BLANK_TEXTS: Final = (
     "UPDATE bulk SET text = '' WHERE tenant_id = $1 AND bulk_id = ANY ($2::uuid[])",
     # allow ordered-locks: these quotes are used
     """
-UPDATE quote SET text = '', others = '{}', details = details - '{shortest,dearest}'::text[]
+UPDATE quote SET text = '', others = '{}', details = details - '{shortest,dearest,checks}'::text[]
 WHERE tenant_id = $1 AND used_by = ANY ($2::uuid[])
 """,
 )
@@ -189,7 +189,7 @@ WHERE tenant_id = $1 AND customer_id = ANY ($2::bigint[]) AND salt IS NOT NULL
 """,
     # allow ordered-locks: all that it locks is about one person, who is gone
     """
-UPDATE quote SET text = '', others = '{}', details = details - '{shortest,dearest}'::text[],
+UPDATE quote SET text = '', others = '{}', details = details - '{shortest,dearest,checks}'::text[],
     expires_at = least(expires_at, kit_now()),
     audience = audience || '{"customer_ids": []}'
 WHERE tenant_id = $1 AND jsonb_typeof(audience -> 'customer_ids') = 'array' AND audience -> 'customer_ids' <> '[]'
@@ -287,7 +287,7 @@ WHERE tenant_id = $1 AND (recipients > 1 OR test) AND phase = 'requested' AND HA
 """,
         # allow ordered-locks: all that it locks is about one person, who is gone
         """
-UPDATE quote SET text = '(erased)', others = '{}', details = details - '{shortest,dearest}'::text[],
+UPDATE quote SET text = '(erased)', others = '{}', details = details - '{shortest,dearest,checks}'::text[],
     expires_at = least(expires_at, kit_now())
 WHERE tenant_id = $1 AND HAS(text || others::text)HAS
 """,
