@@ -7,7 +7,7 @@ from muster.customer import events
 from muster.customer.domain import calendars
 from muster.customer.gatherer import Gatherer
 from muster.customer.handlers import erasing, facts, guarding, messages, undeliverable, withdrawals
-from muster.customer.handlers.audience_changes import Forgetting
+from muster.customer.handlers.audience_changes import Forgetting, forget_how_they_were
 from muster.customer.importer import sweeping
 from muster.customer.importer.applying import Secrets as ImportSecrets
 from muster.customer.importer.engine import Child, Inline
@@ -107,6 +107,15 @@ async def worker(process: Process[CustomerSettings]) -> None:
     process.supervise("erasures", repeat("erasures", settings.erasure_look_s, lambda: erasing.sweep(db), pause_s=0.1))
     process.supervise("calendars", _warm())
     process.supervise("audience-changes", repeat("audience-changes", FORGET_S, Forgetting(db)))
+    process.supervise(
+        "customers-before",
+        repeat(
+            "customers-before",
+            _FORGET_S,
+            lambda: forget_how_they_were(db, settings.customer_quote_valid_h),
+            pause_s=0.1,
+        ),
+    )
     process.supervise("counters", repeat("counters", _FORGET_S, lambda: guarding.forget(db)))
     failures, after_s = (
         settings.customer_undeliverable_after_sends_max,

@@ -145,7 +145,7 @@ async def change_customer(
         before, evidence = store.customer_from(row), evidence_of(row)
         after, given = await read_customer(request, tx, caller, body, before), read_evidence(body, caller, evidence)
         refuse_undoing(body, before, evidence, after, given)
-        joins = _may_be_texted(after) and (not before.allow_bulk_sms or after.mobiles != before.mobiles)
+        joins = _may_be_texted(after) and (not _consents(before) or after.mobiles != before.mobiles)
         await store.put_customer(tx, caller.tenant_id, customer_id, after, given, joins=joins)
         await _stop_withdrawn(tx, caller, body, after, given)
         if {"mobiles", "numbers"} & body.model_fields_set:
@@ -201,6 +201,10 @@ async def _stop_withdrawn(tx: Tx, caller: Caller, body: CustomerIn, after: Custo
 
 def _may_be_texted(customer: Customer) -> bool:
     return bool(customer.allow_bulk_sms and customer.mobiles)
+
+
+def _consents(customer: Customer) -> bool:
+    return bool(customer.allow_bulk_sms) and customer.consent is not Consent.NONE
 
 
 async def _shown(tx: Tx, caller: Caller, customer_id: int) -> CustomerOut:

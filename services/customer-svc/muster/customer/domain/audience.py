@@ -115,6 +115,13 @@ class Audience:
     exclude: Exclude = NOBODY
     named_lists: tuple[tuple[str, UUID], ...] = ()
 
+    @property
+    def chooses(self) -> bool:
+        """Whether it goes by what customers are like, so that a change of one of them may bring them in."""
+        given = (self.tag, self.search, self.tags, self.query, self.saved_search, self.saved_query)
+        exclude = self.exclude
+        return any(given) or any((exclude.tags, exclude.query, exclude.seen_since))
+
 
 def left_out_by_word(counts: Mapping[Reason, int]) -> dict[str, int]:
     """Each reason with its count, zeros too, so that a reader sees what was looked at."""

@@ -11,8 +11,9 @@ from uuid import UUID
 from zoneinfo import ZoneInfo
 
 from muster.customer.domain.audience import Audience, Cap, Reason, Seen, window_start
-from muster.customer.domain.query import Condition, Field, Node, Op, Type
+from muster.customer.domain.query import Condition, Field, Node, Op, Type, lists_in
 from muster.customer.store import messaged
+from muster.customer.store.audience_asked import ASKED, CAME_LATER, ON_LIST_THEN, WERE
 from muster.customer.store.messaged import Window
 from muster.customer.store.query import condition_of
 from muster.kit.pg import Record, Tx
@@ -42,7 +43,7 @@ class RulesSql:
 
     def fragments(self, first: int, *, facts: bool = False) -> tuple[dict[str, str], list[Any]]:
         """The fragments and their arguments, the first of which is number `first`. facts: with the figure that each
-        exclusion goes by, and who is texted at a number that others share."""
+        exclusion goes by, who is texted at a number that others share, and who did not fit when it was quoted."""
         made = _Fragments(first, facts)
         if self.asked is not None:
             made.include(self.asked)
@@ -52,6 +53,8 @@ class RulesSql:
                 made.messaged(self.sends, recent, caps)
         if facts:
             made.keep_facts()
+            if self.asked is not None:
+                made.leave_out_who_came_later(self.asked)
         return made.fragments, made.arguments
 
 
@@ -84,7 +87,7 @@ def _windows(asked: Understood) -> tuple[datetime | None, list[Window]]:
 
 _LISTS: Final = (
     "c.customer_id IN (SELECT l.customer_id FROM customer_list_member l"
-    " WHERE l.tenant_id = $1 AND l.list_id = ANY({lists}))"
+    " WHERE l.tenant_id = $1 AND l.list_id = ANY({lists}){then})"
 )
 _EXCLUDED_LISTS: Final = """
         LEFT JOIN (SELECT l.customer_id, min(array_position({lists}, l.list_id)) AS place FROM customer_list_member l
@@ -97,7 +100,7 @@ FIRST: Final = (
 """Of those who share a number and may be texted, the one who is: the others are told who that is."""
 _CASE: Final = "CASE {cases} END"
 _KEPT_FACT: Final = f", CASE reason WHEN 0 THEN {FIRST} ELSE fact END AS fact"
-_NAMES: Final = ("rules", "listed", "messaged", "ruling", "ruled_out", "rules_join", "fact")
+_NAMES: Final = ("rules", "listed", "messaged", "ruling", "ruled_out", "rules_join", "fact", "came_later")
 
 
 class _Fragments:
@@ -112,20 +115,42 @@ class _Fragments:
         self.arguments.append(value)
         return f"${self._first + len(self.arguments) - 1}::{sql_type}"
 
-    def _condition(self, node: Node, time_zone: ZoneInfo) -> str:
-        made = condition_of(node, self._first + len(self.arguments), time_zone=time_zone)
+    def _condition(self, node: Node, time_zone: ZoneInfo, then: str = "") -> str:
+        made = condition_of(node, self._first + len(self.arguments), time_zone=time_zone, then=then)
         self.arguments += made.arguments
         return made.text
 
     def include(self, asked: Understood) -> None:
         """Who is asked for at all."""
+        self.fragments["rules"] = self._wanted(asked)
+
+    def _wanted(self, asked: Understood, then: str = "") -> str:
         wanted = []
         if asked.audience.lists:
-            wanted.append(_LISTS.format(lists=self._value(list(asked.audience.lists), "uuid[]")))
+            lists = self._value(list(asked.audience.lists), "uuid[]")
+            wanted.append(_LISTS.format(lists=lists, then=then.format(member="l")))
         if asked.audience.tags:
             wanted.append(f"c.tags && {self._value(list(asked.audience.tags), 'text[]')}")
-        wanted += [self._condition(node, asked.time_zone) for node in asked.wanted]
-        self.fragments["rules"] = "".join(f" AND {one}" for one in wanted)
+        wanted += [self._condition(node, asked.time_zone, then) for node in asked.wanted]
+        return "".join(f" AND {one}" for one in wanted)
+
+    def leave_out_who_came_later(self, asked: Understood) -> None:
+        """Who fits now and did not when it was quoted: as they were then, on the lists that they were on then."""
+        audience, exclude, then = asked.audience, asked.audience.exclude, f" AND {ON_LIST_THEN}"
+        lists = bool(audience.lists) or any(map(lists_in, asked.wanted))
+        if not audience.chooses and not lists:
+            return
+        wanted, unwanted = self._wanted(asked, then), []
+        if exclude.tags:
+            unwanted.append(f"c.tags && {self._value(list(exclude.tags), 'text[]')}")
+        if asked.unwanted is not None:
+            unwanted.append(self._condition(asked.unwanted, asked.time_zone, then))
+        if exclude.seen_since is not None:
+            unwanted.append(self._condition(_seen(exclude.seen_since), asked.time_zone))
+        then_asked = f"{ASKED}{wanted}" + "".join(f" AND ({one}) IS NOT TRUE" for one in unwanted)
+        moved = f"(true{wanted}) IS NOT TRUE" if lists else "false"
+        self.fragments["listed"] += WERE
+        self.fragments["came_later"] = CAME_LATER.format(moved=moved, asked=then_asked)
 
     def exclude(self, asked: Understood) -> None:
         """What of a customer takes them out, and the figure it goes by."""

@@ -5,19 +5,10 @@ from typing import Final
 from uuid import UUID
 
 from muster.customer.domain.tally import VERDICTS_MAX
+from muster.customer.store.audience_asked import ASKED
 from muster.customer.store.audience_rules import FIRST
 from muster.customer.store.hours import HoursSql
 from muster.kit.pg import Tx
-
-# Also the search of the list of customers: $1 is the tenant.
-SEARCH: Final = """(c.first_name || ' ' || c.last_name ILIKE {pattern} OR EXISTS (
-    SELECT FROM customer_number f WHERE f.tenant_id = $1 AND f.customer_id = c.customer_id
-        AND f.number::text LIKE {digits}))"""
-
-_AUDIENCE: Final = """
-    ($6::text IS NULL OR c.tags @> ARRAY[$6])
-    AND ($7::bigint[] IS NULL OR c.customer_id = ANY($7))
-    AND ($8::text IS NULL OR {search})""".format(search=SEARCH.format(pattern="$8", digits="coalesce($9::text, '-')"))
 
 # $1 tenant, $2 marketing, $3 countries that can be reached, $4 named ones that cannot, $5 all others can be reached,
 # $6 tag, $7 ids, $8 search pattern, $9 its digits, $10 names of own fields, $11 snapshot of the quote, $12 its time;
@@ -28,7 +19,8 @@ _AUDIENCE: Final = """
 _REASON: Final = """
         -- A word on the number itself goes before the one on all of them: domain/consent.py says the same.
         CASE WHEN coalesce(c.joined_at > $12::timestamptz - interval '1 hour'
-                           AND NOT pg_visible_in_snapshot(c.joined_xid, $11::text::pg_snapshot), false) THEN '1'
+                           AND NOT pg_visible_in_snapshot(c.joined_xid, $11::text::pg_snapshot), false){came_later}
+                 THEN '1'
              WHEN NOT CASE WHEN w.kind IN ('express', 'inferred') THEN true WHEN w.kind = 'none' AND $2 THEN false
                            ELSE c.allow_bulk_sms IS TRUE AND (NOT $2 OR c.consent IN ('express', 'inferred')) END
                  THEN '2'
@@ -43,7 +35,7 @@ _REASON: Final = """
 JUDGED: Final = """
     FROM customer c{listed} {mobile}{numbers}{rules_join} {hours_join}
     WHERE c.tenant_id = $1 AND c.archived_at IS {archived} NULL AND $10::text[] IS NOT NULL AND {audience}{rules}
-""".replace("{audience}", _AUDIENCE)
+""".replace("{audience}", ASKED)
 CHOSEN: Final = (
     """
 WITH {messaged}judged AS (

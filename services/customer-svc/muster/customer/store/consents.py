@@ -52,8 +52,9 @@ _SAY: Final = """
 UPDATE customer SET allow_bulk_sms = $3, consent = $4, consent_at = $5, consent_how = $6, consent_wording = $7,
     consent_given_by = $8, consent_address = $9, consent_source = $10, consent_by = $11, changed_at = kit_now(),
     version = version + 1,
-    joined_at = CASE WHEN $3 AND allow_bulk_sms IS NOT TRUE THEN kit_now() ELSE joined_at END,
-    joined_xid = CASE WHEN $3 AND allow_bulk_sms IS NOT TRUE THEN pg_current_xact_id() ELSE joined_xid END
+    joined_at = CASE WHEN $3 AND (allow_bulk_sms IS NOT TRUE OR consent = 'none') THEN kit_now() ELSE joined_at END,
+    joined_xid = CASE WHEN $3 AND (allow_bulk_sms IS NOT TRUE OR consent = 'none') THEN pg_current_xact_id()
+                      ELSE joined_xid END
 WHERE tenant_id = $1 AND customer_id = $2
 """
 

@@ -19,7 +19,7 @@ import orjson
 from muster.customer.domain.consent import Source, Word
 from muster.customer.domain.customers import Consent, Customer, Mobile, OtherNumber, key_of
 from muster.customer.store.audience import search_patterns
-from muster.customer.store.audience_sql import SEARCH
+from muster.customer.store.audience_asked import SEARCH
 from muster.kit import clock
 from muster.kit.pg import Record, Tx
 from muster.text import Kind

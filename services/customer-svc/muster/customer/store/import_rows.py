@@ -172,6 +172,7 @@ async def rename(tx: Tx, tenant_id: UUID, options: ImportOptions) -> list[int]:
 # The day where the business is; who withdraws does so now.
 _GIVEN = """CASE WHEN i.consent_on IS NULL OR i.consent = 'withdrawn' THEN kit_now() ELSE least(kit_now(),
     i.consent_on::timestamp AT TIME ZONE (SELECT t.time_zone FROM tenant t WHERE t.tenant_id = $1)) END"""
+_JOINS = "i.consents AND i.allow AND (c.allow_bulk_sms IS NOT TRUE OR c.consent = 'none')"
 _APPLY = """
 WITH changed AS (
     -- Those who are known are looked up one by one, in order. Where nothing is known yet of how many customers there
@@ -209,9 +210,8 @@ WITH changed AS (
         consent_address = CASE WHEN i.consents THEN '' ELSE c.consent_address END,
         consent_source = CASE WHEN i.consents THEN 'import' ELSE c.consent_source END,
         changed_at = kit_now(), import_id = $2, version = c.version + 1,
-        joined_at = CASE WHEN i.consents AND i.allow AND c.allow_bulk_sms IS NOT TRUE THEN kit_now() ELSE joined_at END,
-        joined_xid = CASE WHEN i.consents AND i.allow AND c.allow_bulk_sms IS NOT TRUE THEN pg_current_xact_id()
-                          ELSE joined_xid END
+        joined_at = CASE WHEN {joins} THEN kit_now() ELSE joined_at END,
+        joined_xid = CASE WHEN {joins} THEN pg_current_xact_id() ELSE joined_xid END
     FROM changed i WHERE c.tenant_id = $1 AND c.customer_id = i.known
     RETURNING c.customer_id
 ), met AS (
@@ -249,7 +249,7 @@ SELECT (SELECT count(*) FROM inserted) AS created, (SELECT count(*) FROM updated
     (SELECT count(*) FROM met) AS unchanged,
     ARRAY(SELECT n FROM import_row WHERE seen ORDER BY n) AS repeated,
     ARRAY(SELECT n FROM import_row WHERE known IS NULL AND NOT $4 ORDER BY n) AS unknown
-""".replace("{given}", _GIVEN)
+""".replace("{given}", _GIVEN).replace("{joins}", _JOINS)
 _KEEP_KEYS = """
 INSERT INTO customer_import_key (tenant_id, import_id, key, customer_id)
 SELECT $1, $2, i.key, i.id FROM import_row i WHERE i.known IS NULL

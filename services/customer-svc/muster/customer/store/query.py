@@ -25,16 +25,18 @@ class Sql:
     arguments: tuple[Any, ...]
 
 
-def condition_of(node: Node, first: int, *, time_zone: ZoneInfo, each: bool = False) -> Sql:
+def condition_of(node: Node, first: int, *, time_zone: ZoneInfo, each: bool = False, then: str = "") -> Sql:
     """A query as a condition. first: the number of its first parameter. time_zone: in which its days begin. each: few
-    rows are judged, so that numbers are looked up for each of them, and not for all beforehand."""
-    compiler = _Compiler(first, time_zone, each)
+    rows are judged, so that numbers are looked up for each of them, and not for all beforehand. then: what more must
+    hold of a {member} of a list."""
+    compiler = _Compiler(first, time_zone, each, then)
     text = compiler.node(node)
     return Sql(text, tuple(compiler.arguments))
 
 
 class _Compiler:
-    def __init__(self, first: int, time_zone: ZoneInfo, each: bool) -> None:  # noqa: FBT001
+    def __init__(self, first: int, time_zone: ZoneInfo, each: bool, then: str) -> None:  # noqa: FBT001
+        self._then = then.format(member="f")
         self._first = first
         self._time_zone = time_zone
         self._each = each
@@ -103,6 +105,7 @@ class _Compiler:
 
     def _list(self, asked: Condition) -> str:
         on = "SELECT {what} FROM customer_list_member f WHERE f.tenant_id = $1"
+        on += self._then
         if asked.op is Op.BLANK:
             return f"NOT EXISTS ({on.format(what='')} AND f.customer_id = c.customer_id)"
         on += f" AND f.list_id = ({_LIST_ID.format(name=self._value(asked.value, 'text'))})"

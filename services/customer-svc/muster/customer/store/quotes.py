@@ -60,10 +60,10 @@ class Quote:
 _SAVE = """
 INSERT INTO quote (tenant_id, quote_id, text, template_id, template_version, message_class, sender, audience, snapshot,
                    tariff, customers, recipients, parts, credits, details, created_at, created_by, expires_at,
-                   local_time, local_within_min, style, others)
+                   local_time, local_within_min, style, others, chooses)
 VALUES ($1, $2, $3, $4, $5, $6, $7, $8::text::jsonb, $9::text::pg_snapshot, $10::text::jsonb, $11, $12, $13, $14,
         $15::text::jsonb, $16, $17, $18, $19, $20, $21::text::jsonb,
-        $22::text::jsonb)
+        $22::text::jsonb, $23)
 """
 
 
@@ -78,6 +78,7 @@ async def save_quote(tx: Tx, tenant_id: UUID, quote: Quote) -> None:
         *((quote.local.wall, quote.local.within_min) if quote.local else (None, None)),
         _json(quote.style.plain()),
         _json(quote.others),
+        quote.audience.chooses,
     )
 
 
