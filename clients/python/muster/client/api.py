@@ -14,6 +14,7 @@ from typing import Any, Self, cast
 import httpx
 
 from muster.client import shapes
+from muster.client.approving import Approving
 from muster.client.errors import ApiError, NotConnected
 from muster.client.events import read_events
 from muster.client.importing import Importing, Pieces
@@ -65,7 +66,7 @@ class Connection:
 Query = str | int | list[str] | None
 
 
-class Muster(Operating, Importing, Listing, Templating):
+class Muster(Operating, Importing, Listing, Templating, Approving):
     """The API as one caller sees it. Every method raises ApiError where the API refuses; use it as a context."""
 
     def __init__(self, connection: Connection, *, transport: httpx.BaseTransport | None = None) -> None:
@@ -230,6 +231,10 @@ class Muster(Operating, Importing, Listing, Templating):
         written = {} if text is None else {"text": text}
         body = {**written, "audience": audience or {"all": True}, **options}
         return cast(shapes.Quote, self.post("/v1/quotes", body))
+
+    def quoted(self, quote_id: str) -> shapes.Quote:
+        """A quote as it was given, with the balance of now."""
+        return cast(shapes.Quote, self.get(f"/v1/quotes/{segment(quote_id)}"))
 
     def send(self, quote_id: str, *, key: str | None = None, **options: Any) -> shapes.Bulk:
         """Confirm a quote; repeated with the same key it sends once. options: `send_by`, `partial`, and `overrides` of

@@ -9,6 +9,7 @@ import httpx
 import typer
 
 from muster.client.commands import (
+    approvals,
     bulk,
     carrier,
     consents,
@@ -27,6 +28,7 @@ from muster.client.commands import (
     templates,
     tenant,
     texts,
+    trying,
     why,
 )
 from muster.client.errors import ApiError, NotConnected
@@ -53,6 +55,10 @@ app.command("quote")(bulk.quote)
 app.command("send")(bulk.send)
 app.command("why")(why.why)
 app.add_typer(bulk.app, name="bulk")
+app.add_typer(approvals.app, name="approvals")
+app.command("approve")(approvals.approve)
+app.command("refuse")(approvals.refuse)
+app.add_typer(trying.app, name="test")
 app.add_typer(message.app, name="message")
 app.add_typer(schedule.app, name="schedule")
 app.add_typer(money.app, name="credits")

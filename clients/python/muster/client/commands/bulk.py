@@ -56,6 +56,9 @@ def send(
     text: Words = None,
     template: Template = None,
     template_version: TemplateVersion = None,
+    quoted: Annotated[
+        str | None, typer.Option("--quote", help="this quote, by its id, such as one that was approved")
+    ] = None,
     tag: Annotated[str | None, typer.Option(help="only customers with this tag")] = None,
     to: To = None,
     exclude: Exclude = None,
@@ -71,11 +74,14 @@ def send(
     as_json: AsJson = False,  # noqa: FBT002
 ) -> None:
     """Text all customers who allow it: quote, ask, send, and show the progress; exit 1 if it is not sent."""
-    written, pinned = words_of(text, template, template_version)
+    given = (text, template, template_version, tag, to, exclude, local_time, sender)
+    if quoted is not None and any(given):
+        raise typer.BadParameter("a quote says what, to whom, when and by which sender", param_hint="--quote")
+    written, pinned = (None, {}) if quoted else words_of(text, template, template_version)
     whom, options = audience(to, exclude, tag), pinned | _options(local_time, sender, message_class)
     terms = _terms(partial, send_by) | overrides(override, reason)
     with Muster(Connection.from_environment()) as muster:
-        quote = muster.quote(written, whom, **options)
+        quote = muster.quoted(quoted) if quoted else muster.quote(written, whom, **options)
         _send(muster, quote, terms, yes=yes, watch=watch, as_json=as_json)
 
 
