@@ -9,6 +9,7 @@ import pytest
 from gathering import LINK_URL
 
 from muster.customer.domain.approvals import Decision, NotDecided, Rule, State, why_not
+from muster.customer.domain.limits import Limits as SendLimits
 from muster.customer.scheduler import Limits, Scheduler
 from muster.events.v1.approvals_pb2 import APPROVAL_DECISION_APPROVED
 
@@ -252,7 +253,8 @@ async def scheduled(salon: Any, **members: Any) -> dict[str, Any]:
 async def started(salon: Any) -> dict[str, Any]:
     """What becomes of the next start, which is due now."""
     await run(salon, "UPDATE schedule SET next_at = kit_now()")
-    scheduler = Scheduler(salon.db, bytes(32), LINK_URL, Limits(10, 1, 60_000), lambda: None)
+    guard = SendLimits(daily=10)
+    scheduler = Scheduler(salon.db, bytes(32), LINK_URL, Limits(10, 1, 60_000), lambda: None, guard=guard)
     assert await scheduler.turn()
     [schedule] = (await salon.ask("GET", "/v1/schedules")).json()["items"]
     return dict((await salon.ask("GET", f"/v1/schedules/{schedule['id']}")).json()["occurrences"][0])
@@ -264,6 +266,7 @@ async def test_the_approval_of_a_schedule_is_of_its_version_and_ceiling_and_last
     assert (schedule["version"], schedule["approval"]) == (1, "needed")
     first = await started(salon)
     assert (first["outcome"], first["code"], first["credits"]) == ("not_possible", "approval_needed", 3)
+    assert await salon.count("velocity") == 0  # nobody is counted who was not sent anything
     approval = await asked(salon, schedule_id=schedule["id"])
     path = f"/v1/schedules/{schedule['id']}"
     assert (await salon.ask("GET", path)).json()["approval"] == "open"

@@ -49,15 +49,16 @@ async def request_send(
     barred = blocked(checking.checks_of(quote), terms.overrides)
     if barred is not None:
         return barred
-    over = await admit(tx, {0: Wanted(tenant, count=quote.recipients)}, limits)
-    if over:
-        return Refusal("quote_id", *why(over[0], tenant.clean_since, limits_of(tenant, limits)))
     tenant_id, now = tenant.tenant_id, clock.now()
     bulk_id = checked_uuid(key, tenant_id)
     bound, costs = terms.approved or Bound(Subject.QUOTE, quote.quote_id), min(quote.credits, terms.agreed)
+    # Before its recipients are counted: a start that is refused for want of an approval is committed.
     allowed = await allow(tx, tenant_id, bound, bulk_id, costs, quote.recipients)
     if isinstance(allowed, Needed):
         return allowed
+    over = await admit(tx, {0: Wanted(tenant, count=quote.recipients)}, limits)
+    if over:
+        return Refusal("quote_id", *why(over[0], tenant.clean_since, limits_of(tenant, limits)))
     bulk = NewBulk(
         bulk_id,
         MessageKind.BULK,
