@@ -17,7 +17,7 @@ from muster.customer.domain.erasing import Traces
 from muster.customer.domain.sends import Phase
 from muster.customer.events.erasing import PersonForgotten, forgotten_of, person_erased
 from muster.customer.importer.reading import end
-from muster.customer.store import bulks, customers, erasures, imports, merging, plans, test_numbers, traces
+from muster.customer.store import bulks, customers, erasures, imports, merging, numbers_for_tests, plans, traces
 from muster.customer.store import import_files as files
 from muster.events.personal import born_at
 from muster.kit import clock, erasure, metrics, observe
@@ -56,7 +56,7 @@ async def erase(
     erasure_id = uuid7()
     await erasures.add(tx, tenant_id, erasure_id, ids, ground, by, told)
     await customers.remove_customer(tx, tenant_id, customer_id)
-    await test_numbers.forget(tx, tenant_id, hashes)
+    await numbers_for_tests.forget(tx, tenant_id, hashes)
     requests = await traces.requests_of(tx, tenant_id, hashes)
     whole_name = f"{told.first_name} {told.last_name}" if told.names else ""
     await erasure.blank_answers(tx, tenant_id, _in_answers(ids, numbers, requests) | {whole_name} - {""})
@@ -79,7 +79,7 @@ async def erase_number(
     """Say that whoever has a number that is no customer's is erased; the id of the erasure."""
     number_hash, erasure_id = hashed(f"+{number}"), uuid7()
     await erasures.add(tx, tenant_id, erasure_id, (), ground, by, Traces((number,)))
-    await test_numbers.forget(tx, tenant_id, [number_hash])
+    await numbers_for_tests.forget(tx, tenant_id, [number_hash])
     requests = await traces.requests_of(tx, tenant_id, [number_hash])
     await erasure.blank_answers(tx, tenant_id, _in_answers((), {number}, requests))
     await _say(tx, tenant_id, erasure_id, [number_hash], clock.now())

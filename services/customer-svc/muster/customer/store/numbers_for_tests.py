@@ -13,8 +13,6 @@ from muster.kit.pg import Record, Tx
 class TestNumber:
     """A number for tests. user_id: whose own it is; '': the business's."""
 
-    __test__ = False  # pytest takes what begins with Test for its own
-
     test_number_id: UUID
     mobile: Mobile
     name: str

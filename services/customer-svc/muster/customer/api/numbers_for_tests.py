@@ -8,8 +8,8 @@ from fastapi import APIRouter, Request, Response
 from pydantic import Field, StringConstraints
 
 from muster.customer.api.common import e164, reader_of, settings_of, tenant_of
-from muster.customer.store import test_numbers
-from muster.customer.store.test_numbers import TestNumber
+from muster.customer.store import numbers_for_tests
+from muster.customer.store.numbers_for_tests import TestNumber
 from muster.kit import audit
 from muster.kit.auth import SENDERS, Caller, Role, Tx, requires, tenant_tx
 from muster.kit.http import Model
@@ -31,16 +31,12 @@ OnceOnly = Annotated[Once, idempotent]
 class TestNumberIn(Model):
     """A mobile number as people write it, and whose or which it is."""
 
-    __test__ = False
-
     number: Annotated[str, Field(min_length=1, max_length=64)]
     name: Annotated[str, StringConstraints(strip_whitespace=True, max_length=100)] = ""
 
 
 class TestNumberOut(Model):
     """A number for tests. user_id: whose own it is; null: the business's, to which all who send may send tests."""
-
-    __test__ = False
 
     id: UUID
     number: str
@@ -52,8 +48,6 @@ class TestNumberOut(Model):
 
 class TestNumbersOut(Model):
     """The business's numbers for tests, then those of its people."""
-
-    __test__ = False
 
     numbers: list[TestNumberOut]
 
@@ -88,7 +82,7 @@ async def set_own_number(body: TestNumberIn, request: Request, caller: Sender, t
 async def remove_test_number(test_number_id: UUID, caller: Sender, tx: OwnTx) -> Response:
     """Send no more tests to a number: one's own, or as an admin any."""
     only_of = None if caller.role is Role.ADMIN else caller.user_id
-    if not await test_numbers.remove(tx, caller.tenant_id, test_number_id, only_of):
+    if not await numbers_for_tests.remove(tx, caller.tenant_id, test_number_id, only_of):
         raise not_found("test-number")
     await emit(tx, audit.record(caller, "test-number-removed", "test-number", str(test_number_id)))
     return Response(status_code=204)
@@ -99,17 +93,17 @@ async def _kept(request: Request, tx: Tx, caller: Caller, body: TestNumberIn, us
     mobile = reader_of(request, tenant).read(body.number)
     if isinstance(mobile, NumberRefused):
         raise unprocessable("number", mobile.code, mobile.message)
-    if await test_numbers.count_others(tx, caller.tenant_id, user_id) >= most:
+    if await numbers_for_tests.count_others(tx, caller.tenant_id, user_id) >= most:
         detail = f"{most} numbers are kept for tests, which is the limit. Remove one first."
         raise conflict("too_many_test_numbers", "No more numbers can be kept", detail, limit=most)
     one = TestNumber(uuid7(), mobile, body.name, user_id, caller.user_id)
-    await test_numbers.save(tx, caller.tenant_id, one)
+    await numbers_for_tests.save(tx, caller.tenant_id, one)
     await emit(tx, audit.record(caller, "test-number-set", "test-number", str(one.test_number_id)))
     return await _all(tx, caller)
 
 
 async def _all(tx: Tx, caller: Caller) -> TestNumbersOut:
-    return TestNumbersOut(numbers=[_out(row) for row in await test_numbers.all_of(tx, caller.tenant_id)])
+    return TestNumbersOut(numbers=[_out(row) for row in await numbers_for_tests.all_of(tx, caller.tenant_id)])
 
 
 def _out(row: Record) -> TestNumberOut:

@@ -23,7 +23,7 @@ from muster.customer.handlers import trying
 from muster.customer.handlers.asks import Ask, Each, Said, Several, Taken
 from muster.customer.handlers.quoting import Asked
 from muster.customer.handlers.trying import Draft, Rendered
-from muster.customer.store import quotes, reference, test_numbers
+from muster.customer.store import numbers_for_tests, quotes, reference
 from muster.customer.store.reference import Tenant
 from muster.kit import clock, metrics
 from muster.kit.auth import SENDERS, Begin, Caller, Tx, requires, tx_of_tenant
@@ -44,8 +44,6 @@ class TestIn(Model):
     customer_id: for whom it is written, the first of the audience unless said. to: numbers that are kept for tests
     (`/v1/test-numbers`), as people write them; one's own unless said.
     """
-
-    __test__ = False
 
     quote_id: UUID | None = None
     text: str | None = None
@@ -73,8 +71,6 @@ class TestRefusedOut(RefusedOut):
 class TestOut(Model):
     """What was sent, for which customer it was written (null: for anybody), to whom, and what it costs in all. Each
     message as `POST /v1/messages` answers it."""
-
-    __test__ = False
 
     text: str
     customer_id: int | None
@@ -219,7 +215,7 @@ async def _draft_of_quote(request: Request, tx: Tx, tenant: Tenant, quote_id: UU
 async def _numbers(request: Request, tx: Tx, tenant: Tenant, caller: Caller, body: TestIn) -> list[int]:
     """Whom it goes to: numbers that are kept for that, each once."""
     if body.to is None:
-        own = await test_numbers.usable(tx, tenant.tenant_id, caller.user_id, None)
+        own = await numbers_for_tests.usable(tx, tenant.tenant_id, caller.user_id, None)
         if not own:
             raise unprocessable("to", "no_own_number", "say which number is yours: PUT /v1/test-numbers/own")
         return list(own)
@@ -229,7 +225,7 @@ async def _numbers(request: Request, tx: Tx, tenant: Tenant, caller: Caller, bod
         if isinstance(mobile, NumberRefused):
             raise unprocessable(f"to.{index}", mobile.code, mobile.message)
         read.append(mobile.number)
-    usable = await test_numbers.usable(tx, tenant.tenant_id, caller.user_id, read)
+    usable = await numbers_for_tests.usable(tx, tenant.tenant_id, caller.user_id, read)
     for index, number in enumerate(read):
         if number not in usable:
             message = "is not kept for tests: POST /v1/test-numbers, by an admin, or PUT /v1/test-numbers/own"
