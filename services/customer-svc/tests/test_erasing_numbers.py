@@ -50,11 +50,16 @@ async def test_a_text_to_others_that_names_somebody_who_is_erased_says_so_afterw
     open_quote = await salon.quote(about)
     other = await salon.send((await salon.quote("Hi all"))["id"])
     await salon.plan()
+    for text in (f"{NAME} Brandt is here", "Call 0412 000 001", "You are next"):
+        message = await salon.ask("POST", "/v1/messages", {"to": "0412 000 002", "text": text})
+        assert message.status_code == 202, message.text
 
     await erase(salon, ana)
     await forget(salon)
 
     assert [plain((await salon.bulk(one))["text"]) for one in (sent, other)] == ["(erased)", "Hi all"]
+    singles = (await salon.ask("GET", "/v1/bulk-sms?kind=single")).json()["items"]
+    assert [one["text"] for one in singles] == ["You are next", "(erased)", "(erased)"]
     assert await found(salon, NAME) == ["outbox.value"], "what is published says what was sent, for three days"
     late = await salon.ask("POST", "/v1/bulk-sms", {"quote_id": open_quote["id"]}, Idempotency_Key="late")
     assert (late.status_code, late.json()["code"]) == (409, "quote_expired")

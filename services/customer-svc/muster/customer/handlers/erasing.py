@@ -27,6 +27,7 @@ from muster.kit.outbox import emit
 from muster.kit.pg import Database, Record, Tx
 
 _AT_ONCE: Final = 20
+_LOOKED_THROUGH_MS: Final = 300_000
 _UNFINISHED: Final = frozenset(("add_up", "publish"))
 
 log = observe.logger(__name__)
@@ -153,6 +154,8 @@ async def _sweep(tx: Tx, tenant_id: UUID, erasure_id: UUID) -> bool:
         if await traces.blank_frozen(tx, tenant_id, one, ids, hashes) and one["recipients"] == 1:
             alone.add(one["bulk_id"])
     await traces.blank_texts(tx, tenant_id, sorted(alone))
+    # Each single message has a text, and each is looked through.
+    await tx.allow_statements(_LOOKED_THROUGH_MS)
     await traces.blank_rest(tx, tenant_id, ids, sorted(hashes), told)
     await traces.drop_rejected(tx, tenant_id, told)
     await erasures.swept(tx, tenant_id, erasure_id)

@@ -282,8 +282,17 @@ WHERE tenant_id = $1 AND HAS(WORDS)HAS
         # allow ordered-locks: all that it locks is about one person, who is gone
         """
 UPDATE bulk b SET text = '(erased)'
-WHERE tenant_id = $1 AND (recipients > 1 OR test) AND phase = 'requested' AND HAS(text)HAS AND NOT EXISTS (
+WHERE tenant_id = $1 AND phase = 'requested' AND text <> '' AND HAS(text)HAS AND NOT EXISTS (
     SELECT FROM plan p WHERE p.tenant_id = $1 AND p.bulk_id = b.bulk_id AND p.step <> 'done')
+""",
+        # Each single message has its own text here; it is published, and nobody renders it again.
+        # allow ordered-locks: all that it locks is about one person, who is gone
+        """
+UPDATE plan_frozen f SET joined = ARRAY(
+    SELECT CASE WHEN HAS(j.text)HAS THEN '(erased)' ELSE j.text END
+    FROM unnest(f.joined) WITH ORDINALITY AS j (text, place) ORDER BY j.place)
+FROM bulk b WHERE f.tenant_id = $1 AND b.tenant_id = $1 AND b.bulk_id = f.bulk_id AND b.kind <> 1 AND f.reason = 0
+    AND EXISTS (SELECT FROM unnest(f.joined) AS j (text) WHERE HAS(j.text)HAS)
 """,
         # allow ordered-locks: all that it locks is about one person, who is gone
         """
