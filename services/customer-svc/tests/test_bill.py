@@ -145,3 +145,31 @@ async def test_fewer_words_by_rule_are_advised_where_they_save_a_part_and_the_ow
     again = await salon.quote(text)
     assert (again["credits"], again["text"].splitlines()[-1]) == (fewer["credits"], "STOP to end")
     assert "shorter_footer" not in {one["change"] for one in again["advice"]["what_if"]}
+
+
+async def test_an_erased_person_is_in_no_language_of_any_text(salon: Any) -> None:
+    """A template in two languages, one of which names her to everybody; the other is sent to her with her name."""
+    rows = "Anastasia,Brandt,0412000001,yes,de\nBo,Lee,0412000002,yes,fr\nCy,Ng,0412000003,yes,de\n"
+    await salon.load(rows, "first name,last name,mobile,allow bulk sms,language")
+    [ana] = (await salon.ask("GET", "/v1/customers?search=Anastasia")).json()["items"]
+    variants = {"de": "Hallo {first_name}, bis bald", "fr": "Chez Anastasia Brandt, {first_name}"}
+    body = {"name": "visit", "text": "Hi {first_name}", "variants": variants}
+    made = (await salon.ask("POST", "/v1/templates", body)).json()
+    asked = {"template_id": made["id"], "audience": {"all": True}}
+    used, kept = [(await salon.ask("POST", "/v1/quotes", asked, Idempotency_Key=key)).json() for key in "ab"]
+    when = {"repeat": {"frequency": "daily", "times": ["10:00"]}}
+    answer = await salon.ask("POST", "/v1/schedules", {"name": "daily", "when": when, "credits_max": 9, **asked})
+    assert answer.status_code == 201, answer.text
+    bulk_id = await salon.send(used["id"])
+    await salon.plan()
+    before = await salon.bulk(bulk_id)
+
+    await erase(salon, ana["id"])
+    await forget(salon)
+
+    assert await found(salon, "Hallo Anastasia", "412000001") == []
+    # Texts of templates are the business's own words; what is said to others leaves at once, and is kept for 60 hours.
+    assert await found(salon, "Anastasia") == ["outbox.value", "template.others"]
+    assert await salon.bulk(bulk_id) == before
+    shown = (await salon.ask("GET", f"/v1/quotes/{kept['id']}")).json()
+    assert (shown["text"], shown["shortest"], shown["dearest"]) == ("(erased)", None, None)
