@@ -112,13 +112,19 @@ def test_a_customer_is_found_and_given_a_time_zone_or_none(asked: Any, capsys: A
 
 
 def test_the_words_of_marketing_are_shown_and_one_is_changed(asked: list[Any], monkeypatch: pytest.MonkeyPatch) -> None:
-    words = {"identity": "{business}: ", "reply": "Reply STOP to opt out", "by_link": "Opt out: {link}"}
+    words: dict[str, Any] = {"identity": "{business}: ", "reply": "Reply STOP to opt out", "by_link": "Opt out: {link}"}
+    words |= {"languages": {"de": {"reply": "Ende mit STOP"}}}
     changes: list[Any] = []
     monkeypatch.setattr(Muster, "get", lambda *_: words)
     monkeypatch.setattr(Muster, "put", lambda _, path, body: changes.append((path, body)) or body)
     assert run("tenant", "notices") == 0
     assert run("tenant", "notices", "--reply", "STOP to end") == 0
-    assert changes == [("/v1/notices", {**words, "reply": "STOP to end"})]
+    assert run("tenant", "notices", "--by-link", "Ende: {link}", "--language", "de") == 0
+    german = {"de": {"reply": "Ende mit STOP", "by_link": "Ende: {link}"}}
+    assert changes == [
+        ("/v1/notices", {**words, "reply": "STOP to end"}),
+        ("/v1/notices", {**words, "languages": german}),
+    ]
 
 
 @pytest.mark.parametrize("cap", [{"messages": None, "days": None}, {"messages": 4, "days": 30}])

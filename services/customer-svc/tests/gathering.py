@@ -4,6 +4,7 @@ from functools import partial
 from typing import Any
 
 from muster.customer.domain.links import Links
+from muster.customer.domain.notices import WORDS
 from muster.customer.gatherer import Gatherer
 from muster.customer.handlers import messages
 from muster.kit.pg import Database
@@ -16,7 +17,9 @@ LINKS = Links(SECRETS.bulk_id_key)
 
 def plain(text: str) -> str:
     """What was written of a marketing message of the salon, without what it says by rule."""
-    return text.removeprefix("Salon: ").removesuffix("\nReply STOP to opt out")
+    text = text.removeprefix("Salon: ")
+    ends = (f"\n{words.reply}" for words in WORDS.values())
+    return next((text.removesuffix(end) for end in ends if text.endswith(end)), text)
 
 
 def gatherer_of(db: Database, take: Any = messages.take, waiting_max: int = 1_000) -> Gatherer:

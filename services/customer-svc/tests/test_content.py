@@ -16,6 +16,10 @@ from muster.customer.domain.content import has_link, names, offers_way_out, prom
         ("We open at 9. Stop by any time!", False),
         ("Non-stop music tonight", False),
         ("The bus stop has moved", False),
+        ("Zum Abmelden: STOP", True),
+        ("STOP au 36111", True),
+        ("Para darse de baja responda STOP", True),
+        ("Non c'è stop per noi", False),
     ],
 )
 def test_a_way_out_is_recognised_as_people_write_it(text: str, has: bool) -> None:

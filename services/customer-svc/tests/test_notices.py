@@ -6,7 +6,8 @@ import pytest
 
 from muster.customer.domain.links import PLACEHOLDER
 from muster.customer.domain.merge_text import outside_fields
-from muster.customer.domain.notices import Notices, judge_notices, with_notices
+from muster.customer.domain.notices import WORDS, Notices, Wordings, judge_notices, with_notices
+from muster.text import Encoding, count_parts
 
 NUMBER, OPEN = "+61400000000", "https://m.example"
 ROWS = "Ana,S,0412000001,yes\n"
@@ -80,6 +81,59 @@ async def test_a_business_says_it_in_its_own_words(salon: Any) -> None:
         ("reply", "without_way_out"),
     ]
     assert (await salon.ask("GET", "/v1/notices", by="other")).json()["identity"] == "{business}: "
+
+
+def test_words_by_rule_are_of_the_language_of_the_text_and_are_not_said_twice() -> None:
+    words = Wordings("en", Notices(reply="STOP to end"), {"de-CH": Notices(reply="Mit STOP ist Schluss")})
+    said = {tag: words.of(tag).reply for tag in ("", "en-GB", "de", "de-CH", "fr-CA", "pl")}
+    assert said == {
+        "": "STOP to end", "en-GB": "STOP to end", "de": "Abmelden mit STOP", "de-CH": "Mit STOP ist Schluss",
+        "fr-CA": "STOP pour vous désabonner", "pl": "STOP to end",
+    }  # fmt: skip
+    assert Wordings("de").of("").reply == "Abmelden mit STOP"
+    assert Wordings("pl").of("") == Notices()
+    for tag in (*WORDS, "de-CH"):
+        for sender in (NUMBER, "AdasSalon"):
+            once = noticed("xyz", sender, words.of(tag))
+            assert noticed(once, sender, words.of(tag)) == once
+            assert count_parts(once.replace(PLACEHOLDER, "") + "x" * 50)[0] is Encoding.GSM7
+        assert judge_notices(words.of(tag), tag) == []
+
+
+async def test_each_language_of_a_template_has_its_own_words_by_rule_at_the_quoted_price(salon: Any) -> None:
+    header = "first name,mobile,allow bulk sms,language"
+    rows = "Ana,0412000001,yes,en\nBea,0412000002,yes,de-AT\nZoe,0412000003,yes,fr\nEwa,0412000004,yes,pl\n"
+    await salon.load(rows, header)
+    own = {"reply": "STOP to end", "languages": {"pl": {"reply": "STOP konczy", "by_link": "Koniec: {link}"}}}
+    kept = (await salon.ask("PUT", "/v1/notices", own)).json()
+    assert (kept["identity"], kept["languages"]["pl"]["reply"]) == ("{business}: ", "STOP konczy")
+    assert (await salon.ask("GET", "/v1/notices")).json() == kept
+    variants = {"de": "Hallo", "fr": "Salut", "pl": "Hej"}
+    made = (await salon.ask("POST", "/v1/templates", {"name": "n", "text": "Hi", "variants": variants})).json()
+    quote = (await salon.ask("POST", "/v1/quotes", {"template_id": made["id"], "audience": {"all": True}})).json()
+    added = {one["language"]: one["text"] for one in quote["added"] if one["what"] == "way_out"}
+    assert added == {
+        "en": "STOP to end", "de": "Abmelden mit STOP", "fr": "STOP pour vous désabonner", "pl": "STOP konczy",
+    }  # fmt: skip
+    await salon.send(quote["id"])
+    await salon.plan()
+    texts = {text for fact in await salon.said("BulkRecipientsAttached") for text in fact.message.text}
+    assert texts == {f"Salon: {hi}\n{added[tag]}" for tag, hi in {"en": "Hi", **variants}.items()}
+    [requested] = await salon.said("BulkSmsRequested")
+    assert requested.message.credits == quote["credits"]
+
+
+async def test_words_in_a_language_that_would_not_do_are_refused_by_its_name(salon: Any) -> None:
+    words = {"de": {"reply": "Tschüss"}, "de_DE": {}, "DE": {}, "en": {}, "Klingon": {}, "fr": {"by_link": "{link}"}}
+    refused = (await salon.ask("PUT", "/v1/notices", {"languages": words})).json()
+    assert {(one["field"], one["code"]) for one in refused["errors"]} == {
+        ("languages.de.reply", "without_way_out"),
+        ("languages.DE", "repeated_language"),
+        ("languages.en", "repeated_language"),
+        ("languages.Klingon", "no_such_language"),
+        ("languages.fr.by_link", "without_link"),
+    }
+    assert (await salon.ask("GET", "/v1/notices")).json()["changed_by"] is None
 
 
 async def test_what_is_factual_is_sent_as_it_is_written(salon: Any) -> None:

@@ -157,15 +157,22 @@ def notices(
     identity: Annotated[str | None, typer.Option(help="before a text: {business} is the name")] = None,
     reply: Annotated[str | None, typer.Option(help="behind it, where people can reply")] = None,
     by_link: Annotated[str | None, typer.Option(help="behind it, by a name: {link} is each one's own")] = None,
+    language: Annotated[
+        str | None, typer.Option(help="of texts in this language, such as de; of the business's own unless said")
+    ] = None,
     as_json: AsJson = False,  # noqa: FBT002
 ) -> None:
     """What each marketing message says unless its text does; shown as it stands unless something is said."""
     given = {"identity": identity, "reply": reply, "by_link": by_link}
-    changed = {name: text for name, text in given.items() if text is not None}
+    changed: dict[str, Any] = {name: text for name, text in given.items() if text is not None}
     with Muster(Connection.from_environment()) as muster:
         words = muster.get("/v1/notices")
         if changed:
-            words = muster.put("/v1/notices", {name: words[name] for name in given} | changed)
+            kept = {name: words[name] for name in (*given, "languages")}
+            if language is not None:
+                others = kept["languages"]
+                changed = {"languages": {**others, language: {**others.get(language, {}), **changed}}}
+            words = muster.put("/v1/notices", kept | changed)
     show(words, as_json=as_json)
 
 

@@ -15,6 +15,7 @@ from typing import Any, Final
 
 from muster.customer.domain import hours
 from muster.customer.domain.content import has_link, names, offers_way_out, promotions
+from muster.customer.domain.links import has_placeholder
 from muster.customer.domain.senders import Registration, Sender, is_number
 
 ANY_COUNTRY: Final = "*"
@@ -60,7 +61,7 @@ class Message:
     business: its name; texts: in each language, as they leave, without what merge fields say; consents: recipients by
     (country, kind of consent, "" where nobody asked); opted_out: how many of the audience are left out for it; waiting:
     by country, how many wait for their hours and until when the last (unix seconds); customary: the business keeps to
-    hours that are usual.
+    hours that are usual; replies: what it says by rule of how to opt out, in each language.
     """
 
     day: date
@@ -73,6 +74,15 @@ class Message:
     waiting: Mapping[str, tuple[int, int]] = field(default_factory=dict)
     customary: bool = False
     way_out_days: int = WAY_OUT_DAYS
+    replies: tuple[str, ...] = ()
+
+    @property
+    def ways_out(self) -> bool:
+        """Whether each of its texts says how to opt out, in words that are known or the business's own."""
+        return all(
+            offers_way_out(text) or has_placeholder(text) or any(words in text for words in self.replies)
+            for text in self.texts
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -214,7 +224,7 @@ def _way_out(rule: Rule, message: Message, country: str, recipients: int) -> _Ju
     by_number, linked = is_number(message.sender.sender), all(map(has_link, message.texts))
     if not by_number and not linked:
         return rule.breach, f'Nobody can reply to "{message.sender.sender}", and the text has no link to opt out by.'
-    if not all(map(offers_way_out, message.texts)):
+    if not message.ways_out:
         return rule.breach, 'The text does not say how to opt out, such as "Reply STOP to opt out".'
     if linked or not rule.days:
         return None, "The text says how to opt out."

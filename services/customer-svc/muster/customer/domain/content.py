@@ -14,9 +14,14 @@ _WAY_OUT: Final = re.compile(
     # A way is named: to answer with a word, or a word for getting out.
     r"\b(?:reply|txt|text|send|sms|answer|respond)\b.{0,20}?\b(?:stop|end|quit|cancel|optout|out|no|unsub(?:scribe)?)\b"
     r"|\bSTOP\b(?=.{0,10}\b(?:to|2)\b)|\bstop\s*(?:=|to)\s*(?:end|opt|unsub|leave|quit)"
-    r"|\bopt[\s-]?out\b|\bunsub(?:scribe)?\b|\boptout\b",
+    r"|\bopt[\s-]?out\b|\bunsub(?:scribe)?\b|\boptout\b"
+    # In German, French, Italian, Dutch, Spanish and Portuguese.
+    r"|\b(?:abmeld|abbestell|d[eé]sabonn|d[eé]sinscri|disiscri|disdir|afmeld|uitschrij|descadastr)\w*"
+    r"|\b(?:dar(?:se|me|te)?\s+de\s+baja|af\s+te\s+melden|cancelar\s+(?:a\s+)?(?:inscri|subscri|suscri)\w+)"
+    r"|\b(?-i:STOP)\s+(?:para|pour|per|om|zum|au)\b|\b(?:responda|env[ií][ae]|r[eé]pondez|rispondi|antwoord)\s+(?-i:STOP)\b",
     re.IGNORECASE,
 )
+_STOP: Final = re.compile(r"\bSTOP\b")
 _PROMOTION: Final = re.compile(
     r"\b\d{1,3}\s?%(?:\s?off)?|[$£€]\s?\d+(?:[.,]\d+)?\s?off\b"
     r"|\b(?:special\s+offer|offers?|discount(?:s|ed)?|sale|save\s+(?:up\s+to\s+)?[$£€]?\d+|promo(?:tion|code|\s+code)?"
@@ -34,6 +39,11 @@ def has_link(text: str) -> bool:
 def offers_way_out(text: str) -> bool:
     """Whether a text says how to get no more of these."""
     return _WAY_OUT.search(text) is not None
+
+
+def says_stop(text: str) -> bool:
+    """Whether a text names the word that is read as an opt-out in every language."""
+    return _STOP.search(text) is not None
 
 
 def promotions(text: str) -> list[str]:

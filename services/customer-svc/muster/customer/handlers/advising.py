@@ -6,7 +6,7 @@ from typing import Any, Final
 
 from muster.customer.domain.advice import Case, costly, later, other_sender, shorter_footer, what_ifs
 from muster.customer.domain.merge_text import MergeText
-from muster.customer.domain.notices import Notices
+from muster.customer.domain.notices import Wordings
 from muster.customer.domain.pricing import Renderer
 from muster.customer.domain.refusal import Refusal
 from muster.customer.store import reference
@@ -23,18 +23,18 @@ async def advise(
     tenant: Tenant,
     case: Case,
     sender: str,
-    by: Callable[[str, Notices], Worded | Refusal],
+    by: Callable[[str, Wordings], Worded | Refusal],
     last_starts_at: str | None,
 ) -> dict[str, Any]:
     """As it is answered. by: the text as a sender says it in these words by rule; last_starts_at: when the last of them
     may be texted, if somebody has to wait."""
-    found, fewer = what_ifs(case), tenant.notices.shorter
+    found, fewer = what_ifs(case), tenant.wordings.shorter
     said = by(sender, fewer)
     if not isinstance(said, Refusal):
-        shorter = shorter_footer(case, *said, fewer)
+        shorter = shorter_footer(case, *said, fewer.of(fewer.language))
         found += [shorter] if shorter is not None else []
     for other in await reference.other_senders(tx, tenant, sender, _SENDERS_MAX):
-        tariff, said = case.tariff.of(other), by(other, tenant.notices)
+        tariff, said = case.tariff.of(other), by(other, tenant.wordings)
         # Another sender may be for other countries, and so for other people: that is another quote.
         if tariff.reach == case.tariff.reach and not isinstance(said, Refusal):
             priced = other_sender(replace(case, text=said[0], renderer=Renderer(said[0]), tariff=tariff), other)

@@ -283,8 +283,8 @@ def _sendable(
 
 def _noticed(one: _Named, link_url: str) -> str:
     """With what marketing says by rule."""
-    tenant = one.tenant
-    return with_notices(one.ask.text, one.ask.text, tenant.name, one.sender.sender, tenant.notices, link_url).text
+    tenant, words = one.tenant, one.tenant.wordings.of("")
+    return with_notices(one.ask.text, one.ask.text, tenant.name, one.sender.sender, words, link_url).text
 
 
 def _allowed(one: _Named) -> tuple[int, ...] | None:

@@ -12,7 +12,7 @@ from muster.customer.domain.compliance import Message, check_message
 from muster.customer.domain.hours import Hours, LocalTime, summary
 from muster.customer.domain.limits import NO_LIMITS, Limits, day_over
 from muster.customer.domain.merge_text import MergeText, outside_fields
-from muster.customer.domain.notices import Notices, with_notices
+from muster.customer.domain.notices import Wordings, with_notices
 from muster.customer.domain.pricing import Price, Renderer, price, too_many_parts
 from muster.customer.domain.refusal import Refusal
 from muster.customer.domain.senders import Sender, warnings
@@ -126,14 +126,16 @@ async def quote_now(tx: Tx, tenant: Tenant, asked: Asked, valid: timedelta) -> Q
     return quote
 
 
-def noticed_text(tenant: Tenant, asked: Asked, sender: str, notices: Notices | None = None) -> Worded | Refusal:
+def noticed_text(tenant: Tenant, asked: Asked, sender: str, words: Wordings | None = None) -> Worded | Refusal:
     """The text with what marketing by this sender says by rule, in each language, where it does not; what that is.
-    notices: in these words instead of the business's."""
+    words: in these instead of the business's."""
     if asked.message_class != MessageClass.MARKETING:
         return asked.text, ()
-    by = tenant.name, sender, notices or tenant.notices, asked.link_url
-    variants = asked.text.variants
-    noticed = [with_notices(one.text, outside_fields(one.text), *by) for one in variants]
+    by, words, variants = (tenant.name, sender), words or tenant.wordings, asked.text.variants
+    noticed = [
+        with_notices(one.text, outside_fields(one.text), *by, words.of(one.language), asked.link_url)
+        for one in variants
+    ]
     others = {variant.language: one.text for variant, one in zip(variants[1:], noticed[1:], strict=True)}
     text = MergeText.read(noticed[0].text, asked.text.style, others)
     if isinstance(text, Refusal):
@@ -182,6 +184,7 @@ def _message(tenant: Tenant, asked: Asked, counted: Counted, starts: Sequence[in
         opted_out=counted.left_out.get(Reason.OPTED_OUT, 0),
         waiting=waiting,
         customary=tenant.customary_hours,
+        replies=tenant.wordings.replies,
     )
 
 

@@ -7,9 +7,11 @@ from typing import Final
 from uuid import UUID
 
 from muster.customer.domain.hours import Business
-from muster.customer.domain.notices import BY_LINK, IDENTITY, REPLY, Notices
+from muster.customer.domain.locales import language_of
+from muster.customer.domain.notices import Notices, Wordings
 from muster.customer.domain.senders import Registration, Sender, Standing, looked_up, written
 from muster.customer.domain.tariff import Route, Tariff
+from muster.customer.store.notices import others_in
 from muster.events import NIL_TENANT, is_sandbox
 from muster.kit.pg import Record, Tx
 from muster.text import PARTS_MAX
@@ -25,7 +27,7 @@ class Tenant:
     to, "*" for all, none said for its own alone. sender_standing and what follows: of its sender, None before it was
     heard of. clean_since: since when nothing bad was heard of it. set_limits: by an operator, as LIMITS names them.
     parts_max: of how many parts a message of its may be. own_notices: identity, reply and by_link of its `notices`,
-    None for what is said by default."""
+    and these in other languages as JSON; None for what is said by default."""
 
     tenant_id: UUID
     version: int
@@ -62,10 +64,11 @@ class Tenant:
         return dict(zip(LIMITS, self.set_limits, strict=False))
 
     @property
-    def notices(self) -> Notices:
+    def wordings(self) -> Wordings:
         """What its marketing says by rule."""
-        identity, reply, by_link = self.own_notices or (None, None, None)
-        return Notices(identity or IDENTITY, reply or REPLY, by_link or BY_LINK)
+        identity, reply, by_link, others = self.own_notices or (None, None, None, None)
+        own = Notices(identity, reply, by_link) if identity and reply and by_link else None
+        return Wordings(language_of(self.country), own, others_in(others or "{}"))
 
     @property
     def business(self) -> Business:
@@ -124,7 +127,7 @@ SELECT t.tenant_id, t.version, t.name, t.country, t.time_zone, t.sender, t.close
     s.standing AS sender_standing,
     s.registration AS sender_registration, s.reason AS sender_reason,
     t.clean_since, ARRAY[l.range_hourly, l.prefix_hourly, l.plan_range, l.daily] AS set_limits,
-    ARRAY[w.identity, w.reply, w.by_link] AS own_notices
+    ARRAY[w.identity, w.reply, w.by_link, w.others::text] AS own_notices
 FROM tenant t LEFT JOIN sender s ON s.owner_id = t.tenant_id AND s.sender = ltrim(t.sender, '+')
     LEFT JOIN tenant_limit l ON l.tenant_id = t.tenant_id LEFT JOIN notices w ON w.tenant_id = t.tenant_id
 WHERE t.tenant_id = $1
