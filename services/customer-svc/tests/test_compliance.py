@@ -16,6 +16,8 @@ from muster.customer.domain.compliance import (
     rules_of,
 )
 from muster.customer.domain.gate import Override, blocked, judge_overrides
+from muster.customer.domain.merge_text import outside_fields
+from muster.customer.domain.notices import WORDS, with_notices
 from muster.customer.domain.senders import Registration, Sender
 from muster.dispatch.domain.senders import LEASE
 
@@ -73,6 +75,22 @@ def test_a_text_that_lacks_what_it_must_say_is_blocked_where_a_law_is_known(coun
     found = said(message("We have moved", consents=in_country(country)))
     assert (found["identity", country], found["way_out", country]) == (status, status)
     assert (found["consent", country], found["class", country]) == ("passed", "passed")
+
+
+@pytest.mark.parametrize("business", ["Ada's Salon", "★ Salon ★", "★★", "{x} & Co"])
+@pytest.mark.parametrize("sender", [NUMBER, NAME, Sender("AdasSalon")])
+@pytest.mark.parametrize(
+    "text",
+    ["We moved", "", "{first_name|Ada's Salon} is here {x|STOP to end}", "STOP by! {{x}}", "Opt out now", "a.co"],
+)
+def test_what_is_added_to_marketing_by_rule_is_enough_for_every_country(
+    text: str, sender: Sender, business: str
+) -> None:
+    everywhere = {(country, "express"): 1 for country in ("AU", "US", "GB", "NZ", "CA", "CH")}
+    for words in WORDS.values():
+        noticed = with_notices(text, outside_fields(text), business, sender.sender, words, "https://m.example").text
+        given = message(outside_fields(noticed), sender, business=business, consents=everywhere)
+        assert {one.check for one in check_message(given) if one.status is Status.BLOCKED} == set(), noticed
 
 
 def test_a_text_in_several_languages_says_it_in_each() -> None:

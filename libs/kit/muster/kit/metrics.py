@@ -184,6 +184,11 @@ audience_counts_bytes = Gauge(
     "muster_audience_counts_bytes", "About what this process keeps of counted audiences, at most 64 MiB of it."
 )
 
+send_checks = Counter(
+    "muster_send_checks",
+    "Confirmed quotes by what the checks by law came to: passed, overridden (by an admin), or blocked.",
+    ["outcome"],
+)
 ways_out = Counter(
     "muster_ways_out", "Links in messages: taken (a number stopped by it), or unknown (not made by us).", ["outcome"]
 )

@@ -23,6 +23,7 @@ WAY_OUT_DAYS: Final = 30
 """For how long after its last marketing replies to a number still reach the business, also one that gives the number
 up: dispatch-svc leases it for as long."""
 _FOUND_MAX: Final = 5
+_NO_HOURS: Final = "No law that is known here sets hours for messages to this country: the business's own are kept to."
 
 
 class Status(StrEnum):
@@ -115,16 +116,16 @@ class Check:
 
 def check_message(message: Message) -> list[Check]:
     """Each rule that holds on its day, for each country of the recipients, those with most of them first."""
-    by_country: dict[str, int] = {}
-    for (country, _), recipients in message.consents.items():
-        by_country[country] = by_country.get(country, 0) + recipients
-    checks = []
-    for country in sorted(by_country, key=lambda one: (-by_country[one], one)):
-        recipients = by_country[country]
+    by_country: dict[str, dict[str, int]] = {}
+    for (country, kind), recipients in sorted(message.consents.items()):
+        by_country.setdefault(country, {})[kind] = recipients
+    said, checks = _said(message), []
+    for country, kinds in sorted(by_country.items(), key=lambda one: (-sum(one[1].values()), one[0])):
+        case = _Case(message, said, country, kinds, sum(kinds.values()))
         held = [rule for rule in rules_of(country, message.day) if message.message_class in rule.classes]
-        checks += [_judge(rule, message, country, recipients) for rule in held]
+        checks += [_judge(rule, case) for rule in held]
         if message.message_class == "marketing":
-            checks.append(_hours(message, country, recipients))
+            checks.append(_hours(case))
     return checks
 
 
@@ -177,75 +178,106 @@ def rules_in(plain: Iterable[Mapping[str, Any]]) -> tuple[Rule, ...]:
     return tuple(sorted(made, key=lambda rule: rule.since))
 
 
+@dataclass(frozen=True, slots=True)
+class _Said:
+    """What a message says in each of its languages: read once, however many countries it goes to."""
+
+    named: bool
+    named_by_sender: bool
+    linked: bool
+    way_out: bool
+    promotions: tuple[str, ...]
+
+
+def _said(message: Message) -> _Said:
+    texts, factual = message.texts, message.message_class != "marketing"
+    found = [one for text in texts for one in promotions(text)] if factual else []
+    return _Said(
+        all(names(message.business, one) for one in texts),
+        names(message.business, message.sender.sender),
+        all(map(has_link, texts)),
+        message.ways_out,
+        tuple(dict.fromkeys(found)),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _Case:
+    """A message to the recipients of one country, by the kinds of their consent."""
+
+    message: Message
+    said: _Said
+    country: str
+    kinds: Mapping[str, int]
+    recipients: int
+
+    def without(self, accepted: tuple[str, ...]) -> int:
+        """Recipients by another consent than these."""
+        return sum(count for kind, count in self.kinds.items() if kind not in accepted)
+
+
 # A breach and what it is in words; None and words where the rule is kept.
 _Judged = tuple[Status | None, str]
 
 
-def _judge(rule: Rule, message: Message, country: str, recipients: int) -> Check:
-    breach, words = _JUDGES[rule.check](rule, message, country, recipients)
-    found = _promotions(message) if rule.check == "class" and breach else ()
-    about = sum(_without(rule, message, country).values()) if rule.check == "consent" and breach else recipients
+def _judge(rule: Rule, case: _Case) -> Check:
+    breach, words = _JUDGES[rule.check](rule, case)
+    found = case.said.promotions[:_FOUND_MAX] if rule.check == "class" else ()
+    about = case.without(rule.accepts) if rule.check == "consent" and breach else case.recipients
     status = breach or Status.PASSED
-    return Check(rule.check, country, status, words, rule.source, about, rule.absolute, found[:_FOUND_MAX])
+    return Check(rule.check, case.country, status, words, rule.source, about, rule.absolute, found)
 
 
-def _consent(rule: Rule, message: Message, country: str, recipients: int) -> _Judged:
+def _consent(rule: Rule, case: _Case) -> _Judged:
     asked = " or ".join(rule.accepts)
-    kinds = {kind: count for (place, kind), count in sorted(message.consents.items()) if place == country}
-    shown = ", ".join(f"{kind}: {count:,}" for kind, count in kinds.items())
-    if not _without(rule, message, country):
+    shown = ", ".join(f"{kind}: {count:,}" for kind, count in case.kinds.items())
+    if not case.without(rule.accepts):
         return None, f"Everybody has given {asked} consent ({shown})."
     return rule.breach, f"Not everybody has given {asked} consent ({shown})."
 
 
-def _without(rule: Rule, message: Message, country: str) -> dict[str, int]:
-    """Recipients by the kind of their consent, where it is not one that the rule accepts."""
-    return {
-        kind: count
-        for (place, kind), count in message.consents.items()
-        if place == country and kind not in rule.accepts
-    }
+def _opt_out(_: Rule, case: _Case) -> _Judged:
+    out = case.message.opted_out
+    return None, f"Whoever has opted out is left out, whatever anybody decides: {out:,} of the audience."
 
 
-def _identity(rule: Rule, message: Message, country: str, recipients: int) -> _Judged:
-    if not message.business.strip():
+def _identity(rule: Rule, case: _Case) -> _Judged:
+    business = case.message.business
+    if not business.strip():
         return Status.WARNING, "Your business has no name in its settings, which the text could say."
-    if all(names(message.business, one) for one in message.texts):
-        return None, f'The text says that it is from "{message.business}".'
-    if names(message.business, message.sender.sender):
-        registers = [one for one in rules_of(country, message.day) if one.check == "registration"]
-        if any(_registration(one, message, country, recipients)[0] for one in registers):
-            return Status.WARNING, f'Only the sender says "{message.business}", and it may not be shown there.'
-        return None, f'The sender says that it is from "{message.business}".'
-    return rule.breach, f'Neither the text nor the sender says "{message.business}".'
+    if case.said.named:
+        return None, f'The text says that it is from "{business}".'
+    if not case.said.named_by_sender:
+        return rule.breach, f'Neither the text nor the sender says "{business}".'
+    registers = [one for one in rules_of(case.country, case.message.day) if one.check == "registration"]
+    if any(_registration(one, case)[0] for one in registers):
+        return Status.WARNING, f'Only the sender says "{business}", and it may not be shown there.'
+    return None, f'The sender says that it is from "{business}".'
 
 
-def _way_out(rule: Rule, message: Message, country: str, recipients: int) -> _Judged:
-    by_number, linked = is_number(message.sender.sender), all(map(has_link, message.texts))
-    if not by_number and not linked:
-        return rule.breach, f'Nobody can reply to "{message.sender.sender}", and the text has no link to opt out by.'
-    if not message.ways_out:
+def _way_out(rule: Rule, case: _Case) -> _Judged:
+    sender, days = case.message.sender.sender, case.message.way_out_days
+    if not is_number(sender) and not case.said.linked:
+        return rule.breach, f'Nobody can reply to "{sender}", and the text has no link to opt out by.'
+    if not case.said.way_out:
         return rule.breach, 'The text does not say how to opt out, such as "Reply STOP to opt out".'
-    if linked or not rule.days:
+    if case.said.linked or not rule.days:
         return None, "The text says how to opt out."
-    if message.way_out_days < rule.days:
+    if days < rule.days:
         # It works for as long as the business has the number: nobody has broken a law yet.
-        words = f"replies reach you for {message.way_out_days} days after it; the law asks for {rule.days}"
+        words = f"replies reach you for {days} days after it; the law asks for {rule.days}"
         return Status.WARNING, f"The text says how to opt out, but should you give the number up, {words}."
-    return (
-        None,
-        f"The text says how to opt out, and replies are read for {message.way_out_days} days after it at least.",
-    )
+    return None, f"The text says how to opt out, and replies are read for {days} days after it at least."
 
 
-def _contact(rule: Rule, message: Message, country: str, recipients: int) -> _Judged:
-    if all(map(has_link, message.texts)):
+def _contact(rule: Rule, case: _Case) -> _Judged:
+    if case.said.linked:
         return None, "The text has a link: the page behind it must say how and where to reach you."
     return rule.breach, "The text has no link to a page that says how and where to reach you."
 
 
-def _registration(rule: Rule, message: Message, country: str, recipients: int) -> _Judged:
-    sender = message.sender
+def _registration(rule: Rule, case: _Case) -> _Judged:
+    sender = case.message.sender
     if is_number(sender.sender):
         return None, "The sender is a number, and no name that would be registered."
     if not rule.names:
@@ -255,23 +287,15 @@ def _registration(rule: Rule, message: Message, country: str, recipients: int) -
     return rule.breach, f'"{sender.sender}" is not registered: {rule.unregistered}.'
 
 
-def _class(rule: Rule, message: Message, country: str, recipients: int) -> _Judged:
-    if message.message_class == "marketing":
+def _class(rule: Rule, case: _Case) -> _Judged:
+    if case.message.message_class == "marketing":
         return None, "It is marketing, and held to all that is asked of marketing."
-    if not _promotions(message):
+    if not case.said.promotions:
         return None, "It is factual: nothing in the text looks like an offer or a link."
     return rule.breach, "It is said to be factual, and yet the text has what looks like an offer or a link."
 
 
-def _promotions(message: Message) -> tuple[str, ...]:
-    return tuple(dict.fromkeys(one for text in message.texts for one in promotions(text)))
-
-
-def _opt_out(rule: Rule, message: Message, country: str, recipients: int) -> _Judged:
-    return None, f"Whoever has opted out is left out, whatever anybody decides: {message.opted_out:,} of the audience."
-
-
-_JUDGES: Final[Mapping[str, Callable[[Rule, Message, str, int], _Judged]]] = {
+_JUDGES: Final[Mapping[str, Callable[[Rule, _Case], _Judged]]] = {
     "consent": _consent,
     "opt_out": _opt_out,
     "identity": _identity,
@@ -282,11 +306,13 @@ _JUDGES: Final[Mapping[str, Callable[[Rule, Message, str, int], _Judged]]] = {
 }
 
 
-def _hours(message: Message, country: str, recipients: int) -> Check:
+def _hours(case: _Case) -> Check:
     """Who waits: that was decided when the recipients were judged."""
-    rule = hours.rules().get(country) or hours.rules()[hours.ANY_COUNTRY]
-    kept = "the hours of the law" if rule.binding else "the usual hours" if message.customary else "your own hours"
-    count, last = message.waiting.get(country, (0, 0))
+    rule = hours.rules().get(case.country) or hours.rules()[hours.ANY_COUNTRY]
+    customary = case.message.customary
+    kept = "the hours of the law" if rule.binding else "the usual hours" if customary else "your own hours"
+    count, last = case.message.waiting.get(case.country, (0, 0))
     until = f"{datetime.fromtimestamp(last, UTC):%Y-%m-%d %H:%M} UTC"
     words = f"{count:,} wait for {kept}, the last until {until}." if count else f"Nobody has to wait for {kept}."
-    return Check("hours", country, Status.PASSED, words, rule.source, recipients, absolute=rule.binding)
+    source = rule.source if rule.binding or customary else _NO_HOURS
+    return Check("hours", case.country, Status.PASSED, words, source, case.recipients, absolute=rule.binding)

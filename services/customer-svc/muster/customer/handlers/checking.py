@@ -10,6 +10,7 @@ from muster.customer.events.checks import send_checked
 from muster.customer.handlers.signing import Signer
 from muster.customer.store import checks
 from muster.customer.store.quotes import Quote
+from muster.kit import metrics
 from muster.kit.outbox import emit
 from muster.kit.pg import Tx
 
@@ -44,3 +45,4 @@ async def keep(
     await checks.add_checks(tx, tenant_id, bulk_id, signed, signature)
     ids = tenant_id, bulk_id, quote.quote_id
     await emit(tx, send_checked(ids, quote.message_class, made, confirmed, signature))
+    metrics.send_checks.labels("overridden" if overrides else "passed").inc()

@@ -19,7 +19,7 @@ from muster.customer.store import bulks, plans, quotes
 from muster.customer.store.bulks import NewBulk
 from muster.customer.store.quotes import Quote
 from muster.customer.store.reference import Tenant
-from muster.kit import clock
+from muster.kit import clock, metrics
 from muster.kit.ids import checked_uuid
 from muster.kit.outbox import Lane
 from muster.kit.pg import Tx
@@ -48,6 +48,7 @@ async def request_send(
     day, or for one person."""
     barred = blocked(checking.checks_of(quote), terms.overrides)
     if barred is not None:
+        metrics.send_checks.labels("blocked").inc()
         return barred
     tenant_id, now = tenant.tenant_id, clock.now()
     bulk_id = checked_uuid(key, tenant_id)
