@@ -1,11 +1,13 @@
-"""Erasing whoever has a number that no customer has; and texts to others that name somebody who is erased."""
+"""Erasing whoever has a number that no customer has; texts to others, and files, that name somebody who is erased."""
 
 from typing import Any
 
 import pytest
 from gathering import plain
+from importing import importer_of
 from test_consents import OWN, add, say
 from test_erasure import NAME, NUMBER, confirm, erase, forget, found, person
+from test_importer import stands, upload
 
 
 async def test_a_number_that_only_wrote_is_erased_by_itself(salon: Any) -> None:
@@ -63,3 +65,20 @@ async def test_a_text_to_others_that_names_somebody_who_is_erased_says_so_afterw
     assert await found(salon, NAME) == ["outbox.value"], "what is published says what was sent, for three days"
     late = await salon.ask("POST", "/v1/bulk-sms", {"quote_id": open_quote["id"]}, Idempotency_Key="late")
     assert (late.status_code, late.json()["code"]) == (409, "quote_expired")
+
+
+async def test_a_file_whose_import_failed_is_given_up_if_it_holds_the_person_and_waited_for_by_nobody(
+    salon: Any, settings: Any
+) -> None:
+    ana = await person(salon)
+    files = [await upload(salon, f"Mobile\n{number}\n".encode(), settings) for number in ("0412000001", "0412000009")]
+    while await importer_of(salon.db, settings).read_turn():
+        pass
+    async with salon.db.request(salon.tenant_id) as tx:
+        await tx.execute("UPDATE customer_import SET state = 'failed' WHERE tenant_id = $1", salon.tenant_id)
+
+    await erase(salon, ana)
+    await forget(salon)
+
+    assert [(await stands(salon, one))["state"] for one in files] == ["cancelled", "failed"]
+    assert await salon.count("customer_import_block") == 1

@@ -95,7 +95,8 @@ def start(
     rejected: Rejected = None,
     as_json: AsJson = False,  # noqa: FBT002
 ) -> None:
-    """Import a file that was looked at with `import --preview`; what is said of its columns is remembered."""
+    """Import a file that was looked at with `import --preview`, what is said of its columns is remembered; or let an
+    import that failed go on where it was."""
     said = {"mode": mode, "match": match, "list": list_name, "consent": consent, "consent_wording": wording}
     said |= {"consent_source": source, "consent_date": consent_date, "dates": dates}
     body: dict[str, Any] = {name: value for name, value in said.items() if value}
