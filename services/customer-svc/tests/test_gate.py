@@ -135,6 +135,38 @@ async def test_whoever_agreed_in_words_blocks_nothing_and_an_offer_in_what_is_fa
     assert "found" not in (await kept(salon, bulk_id))["signed"]["checks"][0], "it may be a link of one person's"
 
 
+async def test_a_word_on_the_number_goes_before_the_one_on_the_customer_and_the_next_quote_knows_it(
+    world: Any,
+) -> None:
+    audience = {"query": "country is US"}
+
+    async def consent() -> tuple[str, str]:
+        quote = await world.quote("We moved", audience)
+        [found] = [one for one in quote["checks"] if one["check"] == "consent"]
+        return found["status"], found["message"]
+
+    assert await consent() == ("blocked", "Not everybody has given express consent (inferred: 2).")
+    given = """
+        INSERT INTO number_consent SELECT tenant_id, customer_id, number_hash, 'express', kit_now()
+        FROM customer_number WHERE number = $1"""
+    async with world.db.request(world.tenant_id) as tx:
+        await tx.execute(given, 12135550103)
+    assert await consent() == ("blocked", "Not everybody has given express consent (express: 1, inferred: 1).")
+    async with world.db.request(world.tenant_id) as tx:
+        await tx.execute(given, 12125550101)
+    assert await consent() == ("passed", "Everybody has given express consent (express: 2).")
+
+
+async def test_a_quote_of_before_there_were_checks_is_sent_and_signed_without_any(world: Any) -> None:
+    quote = await world.quote("We moved")
+    async with world.db.request(world.tenant_id) as tx:
+        await tx.execute("UPDATE quote SET details = details - 'checks'")
+    taken = await confirm(world, quote)
+    assert taken.status_code == 202, taken.text
+    signed = (await kept(world, taken.json()["id"]))["signed"]
+    assert (signed["checks"], signed["confirmed_by"]) == ([], "ada")
+
+
 async def test_a_start_of_a_schedule_that_the_law_blocks_is_not_made_and_says_why(world: Any) -> None:
     whole, home = await add(world), await add(world, audience={"query": "country is AU"})
     await run(world)
