@@ -1,6 +1,7 @@
 """What makes a send dearer, and what could be done: each figure is what a quote of the changed text says."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -8,10 +9,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from muster.customer.domain.advice import Case, Costly, WhatIf, alike, costly, other_sender, what_ifs
+from muster.customer.domain.advice import Case, Costly, WhatIf, costly, other_sender, what_ifs
+from muster.customer.domain.fields import Kind
 from muster.customer.domain.merge_text import SEPARATOR, MergeText, Style
 from muster.customer.domain.pricing import Price, Renderer, ValueClass, price
 from muster.customer.domain.tariff import Route, Tariff
+from muster.customer.domain.value_classes import Fewer, fewer
 from muster.customer.handlers import facts
 from muster.events import NIL_TENANT
 from muster.events.v1 import platform_pb2
@@ -165,8 +168,10 @@ def classes_for(text: MergeText, drawn: Sequence[ValueClass]) -> list[ValueClass
 def test_every_figure_is_what_a_quote_of_the_changed_text_says(written: str, drawn: Sequence[ValueClass]) -> None:
     text = read(written or "x")
     classes = classes_for(text, drawn)
-    case = case_of(text.text, alike(classes))
-    assert case.total == priced(Renderer(text), classes), "classes that are alike come to the same"
+    few = fewer(text, classes)
+    case = replace(case_of(text.text, few.priced), lettered=few.alike)
+    assert case.total == priced(Renderer(text), classes), "classes of what is priced alike come to the same"
+    assert case.total == priced(Renderer(text), few.alike), "classes that are alike come to the same"
 
     for what in what_ifs(case):
         assert what.recipients == case.total.recipients
@@ -196,12 +201,28 @@ def _replaced(one: Costly) -> bool:
 @pytest.mark.parametrize("value", ["O'Brien", "Mary-Jane", "St. John", "Zoë"])
 def test_names_of_other_letters_are_one_class(value: str) -> None:
     other = value.translate(str.maketrans("OBrienMaryJstJohZ", "abcdefghijklmnopq"))
-    assert len(alike([ValueClass("AU", value, 1), ValueClass("AU", other, 2), ValueClass("NZ", value, 3)])) == 2
+    classes = [ValueClass("AU", value, 1), ValueClass("AU", other, 2), ValueClass("NZ", value, 3)]
+    assert len(fewer(read("{{a}}"), classes).alike) == 2
 
 
-@pytest.mark.parametrize("value", ["2026-11-27", "12.50", "<b>Al</b>", "Zoe\u0301"])
-def test_what_is_written_in_other_ways_stays_as_it_is(value: str) -> None:
-    assert alike([ValueClass("AU", value, 1)]) == [ValueClass("AU", value, 1)]
+@pytest.mark.parametrize("value", ["Zoe\u0301", "a€b", "x😀"])
+def test_what_a_part_could_end_in_stays_as_it_is(value: str) -> None:
+    found = fewer(read("{{a}}"), [ValueClass("AU", value, 1)])
+    assert found == Fewer([ValueClass("AU", value, 1)], [ValueClass("AU", value, 1)])
+
+
+def test_days_and_numbers_are_one_where_they_are_written_as_long() -> None:
+    text = MergeText.read("{a} {b} {a:short}", Style("en", "AU", {"a": Kind.DATE, "b": Kind.NUMBER}))
+    once = MergeText.read("{a} {b}", Style("en", "AU", {"a": Kind.DATE, "b": Kind.NUMBER}))
+    assert isinstance(text, MergeText)
+    assert isinstance(once, MergeText)
+    days, numbers = ("2026-05-01", "2026-06-09", "2026-05-11"), ("1234", "5678", "123")
+    classes = [ValueClass("AU", f"{day}\x1f{number}", 1) for day in days for number in numbers]
+    assert [(one.joined, one.recipients) for one in fewer(once, classes).priced] == [
+        *(("aaaaaaaaaa\x1faaaaa", 4), ("aaaaaaaaaa\x1faaa", 2), ("aaaaaaaaaaa\x1faaaaa", 2)),
+        ("aaaaaaaaaaa\x1faaa", 1),
+    ]
+    assert len(fewer(text, classes).priced) == 6, "a day in two forms is no other day"
 
 
 async def test_a_quote_advises_and_a_quote_of_what_it_advises_comes_to_what_was_said(salon: Any) -> None:

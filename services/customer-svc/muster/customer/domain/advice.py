@@ -1,7 +1,6 @@
 """What makes a send dearer than it need be, and what could be done about it: for the same recipients, each priced as
 the quote prices them. Nothing is estimated, and nothing is changed unasked."""
 
-import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -24,12 +23,13 @@ from muster.text import (
     plain,
     segment,
 )
-from muster.text.alphabet import BASIC_CHARACTERS, EXTENSION_CHARACTERS
+from muster.text.alphabet import EXTENSION_CHARACTERS
 from muster.text.dearer import Reason
 from muster.text.segments import ReferenceBits, units_over
 
 CLASSES_MAX: Final = 2_000
-"""Of more classes nothing is advised: it would take longer than people wait while they type."""
+"""Of more classes it is not looked which of their letters are dear: it would take longer than people wait while they
+type."""
 SHOWN_MAX: Final = 20
 POSITIONS_SHOWN_MAX: Final = 50
 EDITS_MAX: Final = 1_000
@@ -39,13 +39,6 @@ _SHORTER_SHARE: Final = 3
 
 _FIRST: Final = "0"
 """As if joined for the first variant."""
-# Digits, markup, line breaks, marks that are one with the letter before them, and what takes two units or septets.
-_AS_IT_IS: Final = re.compile(
-    f"[0-9<\r\n\u0300-\u036f\U00010000-\U0010ffff{re.escape(''.join(sorted(EXTENSION_CHARACTERS)))}]"
-)
-_PLAINEST: Final = re.escape("".join(sorted(BASIC_CHARACTERS - frozenset("0123456789<\r\n"))))
-_BASIC: Final = re.compile(f"[{_PLAINEST}]*")
-_NOT_BASIC: Final = re.compile(f"[^{_PLAINEST}]")
 _ESCAPED: Final = str.maketrans(dict.fromkeys(EXTENSION_CHARACTERS, ""))
 
 
@@ -100,7 +93,8 @@ class WhatIf:
 @dataclass(frozen=True, slots=True)
 class Case:
     """A text, its recipients by class, and what they come to. renderer: that has rendered it for them. added: what of
-    the text is there by rule, as a quote says it."""
+    the text is there by rule, as a quote says it. lettered: the same recipients by the dear letters in their values,
+    where these are to be told; the classes, unless given."""
 
     text: MergeText
     classes: Sequence[ValueClass]
@@ -108,42 +102,19 @@ class Case:
     renderer: Renderer
     total: Price
     added: Sequence[Mapping[str, str]] = ()
+    lettered: Sequence[ValueClass] | None = None
+
+    @property
+    def by_letters(self) -> Sequence[ValueClass]:
+        """By their dear letters; none of too many."""
+        found = self.classes if self.lettered is None else self.lettered
+        return found if len(found) <= CLASSES_MAX else ()
 
     @property
     def footers(self) -> list[str]:
         """What stands behind each variant by rule."""
         behind = {one["language"]: f"\n{one['text']}" for one in self.added if one["what"] == What.WAY_OUT}
         return [behind.get(variant.language, "") for variant in self.text.variants]
-
-
-def alike(classes: Iterable[ValueClass]) -> list[ValueClass]:
-    """Fewer classes that come to the same, whatever the text: names of as many letters are one, but for what of them is
-    dear. Values with digits may be numbers or days, which are written in many ways, and those with markup lose some of
-    it: they stay."""
-    counts: Counter[tuple[str, str]] = Counter()
-    one_of: dict[tuple[str, str], int] = {}
-    known: dict[str, str] = {}
-    for group in classes:
-        values = group.joined.split(SEPARATOR)
-        for value in values:
-            if value not in known:
-                known[value] = _alike(value)
-        key = group.country, SEPARATOR.join([known[value] for value in values])
-        counts[key] += group.recipients
-        one_of.setdefault(key, group.customer_id)
-    return [ValueClass(*key, recipients, one_of[key]) for key, recipients in counts.items()]
-
-
-def _alike(value: str) -> str:
-    if value != value.strip():
-        return value
-    if _BASIC.fullmatch(value) is not None:
-        return "a" * len(value)
-    dear = sorted(_NOT_BASIC.findall(value))
-    if _AS_IT_IS.search(value) is not None or any(map(str.isspace, dear)):
-        return value
-    # Nothing in it is a pair that a part could end in: where in it its dear characters stand is all the same.
-    return "".join(dear) + "a" * (len(value) - len(dear))
 
 
 def costly(case: Case) -> list[Costly]:
@@ -178,9 +149,14 @@ def _plain_text(case: Case) -> WhatIf | None:
 
 def _no_accents(case: Case, plainly: WhatIf | None) -> WhatIf | None:
     """Where it comes to less than plain characters in the text alone."""
-    if Encoding.UCS2.name not in case.total.by_encoding:
+    if Encoding.UCS2.name not in case.total.by_encoding or not case.by_letters:
         return None
-    found = _cheaper(case, Altered(case.text, plain), "no_accents", "plain characters in the text and names")
+    found = _cheaper(
+        replace(case, classes=case.by_letters),
+        Altered(case.text, plain),
+        "no_accents",
+        "plain characters in the text and names",
+    )
     return None if found is None or (plainly is not None and found.credits >= plainly.credits) else found
 
 
@@ -268,7 +244,7 @@ def _of_values(case: Case) -> list[Costly]:
     UCS-2 by itself, no value makes it so."""
     found: dict[tuple[str, ...], _Paid] = {}
     forced: dict[int, bool] = {}
-    for group in case.classes:
+    for group in case.by_letters:
         destination = case.tariff.destination(group.country)
         rendering = case.renderer.render(group.joined, destination.reference_bits)
         variant = case.text.variant_of(group.joined)

@@ -160,6 +160,22 @@ class MergeText:
         blank = {one.name for step in variant.steps if (one := self._blank(step, values, variant)) is not None}
         return [name for name in variant.required if name in blank]
 
+    @property
+    def ways(self) -> tuple[Any, ...]:
+        """All that it takes to know what its fields say of a value: equal for texts with the same fields."""
+        steps = (tuple(step for step in variant.steps if not isinstance(step, str)) for variant in self.variants)
+        said = tuple(tuple((at, one.name, one.form, kind) for at, one, kind in each) for each in steps)
+        return self.fields, said, tuple(one.language for one in self.variants), self.style.language, self.style.country
+
+    def said(self, variant: int, field: int, value: str) -> str | None:
+        """What a variant says of a value of a field, both by number; None where it says it in several forms. Blank: it
+        says its fallback, or has no such field."""
+        own = self.variants[variant]
+        steps = [step for step in own.steps if not isinstance(step, str) and step[0] == field]
+        if len({one.form for _, one, _ in steps}) > 1:
+            return None
+        return self._value(steps[0][1], steps[0][2], value, own) if steps else ""
+
     def render(self, joined: str) -> str:
         """The text for one customer, whose merge values are joined in the order of `fields`, behind the number of the
         variant where there are several.

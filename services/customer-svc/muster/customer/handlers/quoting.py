@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from functools import partial
 from typing import Any, Final
 
-from muster.customer.domain.advice import CLASSES_MAX, Case, alike
+from muster.customer.domain.advice import Case
 from muster.customer.domain.audience import ORDER, Audience, Reason, left_out_by_word
 from muster.customer.domain.compliance import Message, check_message
 from muster.customer.domain.hours import Hours, LocalTime, summary
@@ -80,8 +80,8 @@ async def quote_now(tx: Tx, tenant: Tenant, asked: Asked, valid: timedelta) -> Q
         return understood
     rules = await rules_of(tx, tenant.tenant_id, understood)
     counted, starts = await _counted(tx, tenant, asked, rules)
-    renderer, classes = Renderer(asked.text), alike(counted.classes)
-    total = price(renderer, classes, asked.tariff)
+    renderer, classes = Renderer(asked.text), counted.fewer(asked.text)
+    total = price(renderer, classes.priced, asked.tariff)
     if isinstance(total, Refusal):
         return total
     if not total.recipients:
@@ -99,9 +99,8 @@ async def quote_now(tx: Tx, tenant: Tenant, asked: Asked, valid: timedelta) -> Q
     details["missing"] = await _missing(tx, tenant, asked, rules, counted)
     if asked.advised:
         details |= await examples(tx, tenant.tenant_id, asked.text, total, asked.tariff)
-    if asked.advised and len(classes) <= CLASSES_MAX:
         by, last = partial(noticed_text, tenant, replace(asked, text=written)), (waiting or {}).get("last_starts_at")
-        case = Case(asked.text, classes, asked.tariff, renderer, total, added)
+        case = Case(asked.text, classes.priced, asked.tariff, renderer, total, added, classes.alike)
         details["advice"] = await advise(tx, tenant, case, asked.sender.sender, by, last)
     quote = Quote(
         uuid7(),

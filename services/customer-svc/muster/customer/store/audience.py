@@ -5,9 +5,10 @@ together in SQL, since there they cost least; the names of own fields are always
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from datetime import datetime
-from typing import Any, Final
+from itertools import islice
+from typing import Any, Final, cast
 from uuid import UUID
 
 from muster.customer.domain.audience import EXCLUDED, Audience, Reason
@@ -15,13 +16,14 @@ from muster.customer.domain.fields import Kind
 from muster.customer.domain.merge_text import SEPARATOR, MergeText
 from muster.customer.domain.pricing import ValueClass
 from muster.customer.domain.tariff import Reach
-from muster.customer.store.audience_counts import Judged, counts
-from muster.customer.store.audience_few import FEW
+from muster.customer.domain.value_classes import Fewer, fewer
+from muster.customer.store.audience_counts import Judged, Told, counts
 from muster.customer.store.audience_rules import NO_RULES, RulesSql
 from muster.customer.store.audience_sql import (
     CHOSEN,
     COUNTED,
     COUNTING,
+    FEW,
     WHOLE_TENANTS,
     Rare,
     numbers_sql,
@@ -29,6 +31,7 @@ from muster.customer.store.audience_sql import (
 )
 from muster.customer.store.hours import AT_ANY_HOUR, HoursSql
 from muster.kit.pg import Record, Tx
+from muster.text.alphabet import BASIC_CHARACTERS
 
 _FROZEN: Final = (
     CHOSEN  # noqa: S608 - as above
@@ -57,12 +60,16 @@ FROM frozen GROUP BY reason, opens
 # A figure is kept of who shares a number (the customer who is texted) and of who is excluded.
 _WITH_FACTS: Final = f"({', '.join(str(int(one)) for one in (Reason.DUPLICATE_NUMBER, *EXCLUDED))})"
 
-# What values cost is told by one of each class; all others stand for themselves. A text of letters and digits costs
-# what as many letters "a" cost: with these grouped, codes and names come to a few classes. A number costs what one of
-# other digits does; a day what one of another year (of four digits) does, or another day of the month with as many
-# digits, unless its weekday is written out. Whether there is a 29th to 31st is the same each year but in February.
+# The basic alphabet without line breaks and what markup begins with, as in brackets of a pattern.
+_LETTERS: Final = "".join(sorted(BASIC_CHARACTERS - frozenset("<\r\n-'"))) + "''-"
+# What values cost is told by one of each class; all others stand for themselves. A text of the basic alphabet costs
+# what as many letters "a" cost: with these grouped, codes, names and addresses come to a few classes. A number costs
+# what one of other digits does; a day what one of another year (of four digits) does, or another day of the month with
+# as many digits, unless its weekday is written out. Whether there is a 29th to 31st is the same each year but in
+# February.
 _REPRESENTATIVES: Final[Mapping[Kind, str]] = {
-    Kind.TEXT: "CASE WHEN {value} ~ '^[A-Za-z0-9]+$' THEN repeat('a', length({value})) ELSE {value} END",
+    Kind.TEXT: f"CASE WHEN {{value}} ~ '^[{_LETTERS}]+$' AND {{value}} = btrim({{value}})"
+    " THEN repeat('a', length({value})) ELSE {value} END",
     Kind.NUMBER: "translate({value}, '023456789', '111111111')",
     Kind.DATE: """CASE WHEN {value} LIKE '____-__-__' AND translate({value}, '0123456789', '') = '--'
             AND left({value}, 1) <> '0' AND right({value}, 6) <> '-02-29'
@@ -84,6 +91,15 @@ class Counted:
     classes: list[ValueClass]
     snapshot: str
     groups: dict[tuple[str, str, int], int]
+    memo: dict[Any, Any] = field(default_factory=dict, compare=False, repr=False)
+
+    def fewer(self, text: MergeText) -> Fewer:
+        """The recipients in fewer classes; for a text whose fields were asked for before it is known."""
+        found = self.memo.get(text.ways)
+        if found is None:
+            self.memo.clear()
+            found = self.memo[text.ways] = fewer(text, self.classes)
+        return cast("Fewer", found)
 
 
 async def count_audience(
@@ -102,6 +118,13 @@ async def count_audience(
     archive."""
     asked = _judged(tenant_id, audience, text, reach, marketing, hours, rules, archived)
     told = await counts.judge(tx, tenant_id, asked)
+    made = told.memo.get(Counted)
+    if made is None:
+        made = told.memo[Counted] = _read(told)
+    return replace(made, snapshot=told.snapshot)
+
+
+def _read(told: Told) -> Counted:
     left_out: dict[Reason, int] = {}
     groups: dict[tuple[str, str, int], int] = {}
     classes = []
@@ -205,12 +228,11 @@ async def freeze_audience(
     )
 
 
+_MISSING: Final = str(int(Reason.MISSING_FIELD))
 _MISSING_ROWS: Final = (
     CHOSEN
     + """
-SELECT c.customer_id, c.first_name, c.last_name, j.joined
-FROM chosen j JOIN customer c ON c.tenant_id = $1 AND c.customer_id = j.customer_id
-WHERE j.reason = 5 ORDER BY c.customer_id LIMIT $13
+SELECT customer_id FROM chosen WHERE reason = 5 ORDER BY customer_id LIMIT $13
 """
 )
 
@@ -227,21 +249,35 @@ async def missing_rows(
     rules: RulesSql = NO_RULES,
 ) -> list[dict[str, Any]]:
     """The first customers that a blank merge field leaves out: id, name and the fields that are blank."""
+    asked = _judged(tenant_id, audience, text, reach, marketing, AT_ANY_HOUR, rules, archived=False)
+    told = await counts.judge(tx, tenant_id, asked)
+    ids: list[int] | None = told.memo.get((missing_rows, limit))
+    if ids is None and told.tally is not None:
+        ids = told.memo[missing_rows, limit] = list(islice(told.tally.of_verdict(_MISSING), limit))
+    if ids is None:
+        ids = await _missing_ids(tx, tenant_id, audience, text, reach, marketing, limit, rules)
+    people = await named_values(tx, tenant_id, text, ids)
+    found = ((one, people[one]["name"], text.missing(people[one]["joined"])) for one in ids if one in people)
+    # Who has changed since they were counted may have all of them.
+    return [{"customer_id": one, "name": name, "fields": fields} for one, name, fields in found if fields]
+
+
+async def _missing_ids(
+    tx: Tx,
+    tenant_id: UUID,
+    audience: Audience,
+    text: MergeText,
+    reach: Reach,
+    marketing: bool,  # noqa: FBT001
+    limit: int,
+    rules: RulesSql,
+) -> list[int]:
     ruled, ruled_by = rules.fragments(15)
     fragments = {**numbers_sql(await rare_of(tx, tenant_id), AT_ANY_HOUR, 15), **ruled}
-    joined = _joined(text, [_value(text, name) for name in text.fields])
-    sql = _MISSING_ROWS.format(missing=_missing(text), joined=joined, abroad="$14", **fragments)
+    sql = _MISSING_ROWS.format(missing=_missing(text), joined="''", abroad="$14", **fragments)
     arguments = _arguments(tenant_id, audience, text, reach, marketing)
     given = (*arguments, None, None, limit, reach.allowed, *ruled_by)
-    rows = await counts.fetch(tx, tenant_id, sql, *given, before=WHOLE_TENANTS)
-    return [
-        {
-            "customer_id": row["customer_id"],
-            "name": f"{row['first_name']} {row['last_name']}".strip(),
-            "fields": text.missing(row["joined"]),
-        }
-        for row in rows
-    ]
+    return [row["customer_id"] for row in await counts.fetch(tx, tenant_id, sql, *given, before=WHOLE_TENANTS)]
 
 
 _NAMED: Final = """

@@ -11,13 +11,14 @@ import hashlib
 from array import array
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from sys import byteorder
 from typing import Any, Final
 from uuid import UUID
 from weakref import WeakValueDictionary
 
 from muster.customer.domain.tally import Full, Tally
+from muster.customer.store.audience_few import rows_of_few
 from muster.kit import clock, metrics
 from muster.kit.pg import Record, Tx
 
@@ -42,7 +43,7 @@ SELECT pg_current_snapshot()::text AS snapshot,
 
 @dataclass(frozen=True, slots=True)
 class Judged:
-    """An audience that is to be judged. few: the statement for those who have changed (FEW of store/audience_few.py),
+    """An audience that is to be judged. few: the statement for those who have changed (FEW of store/audience_sql.py),
     with the snapshot as its last argument; whole: gives the one for all of them (COUNTED); before: statements to be run
     before the one and the other; sends: whether it goes by what was sent."""
 
@@ -56,22 +57,25 @@ class Judged:
 @dataclass(frozen=True, slots=True)
 class Told:
     """How many customers of an audience there are of each verdict that somebody has, with one of those who are texted
-    (else 0), and the snapshot that saw it. tally: who they are, where that is known, as of then or later."""
+    (else 0), and the snapshot that saw it. tally: who they are, where that is known, as of then or later. memo: what is
+    made of the counts, as long as they hold."""
 
     counts: Sequence[tuple[str, int, int]]
     snapshot: str
     tally: Tally | None
+    memo: dict[Any, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
 class _Kept:
-    """Rows of a statement, or what was judged. snapshot: of before it."""
+    """Rows of a statement, what was gathered, or what was judged. snapshot: of before it."""
 
     snapshot: str
     at_s: float
     octets: int
     rows: Sequence[Record] = ()
     told: Told | None = None
+    gathered: frozenset[tuple[Any, ...]] = frozenset()
 
 
 _Key = tuple[UUID, bytes]
@@ -101,6 +105,23 @@ class Counts:
 
         kept = await self._asked(tx, _key(tenant_id, sql, arguments), run, sends="plan_frozen" in sql)
         return kept.rows
+
+    async def gather(self, tx: Tx, tenant_id: UUID, sql: str, *arguments: Any) -> frozenset[tuple[Any, ...]]:
+        """The different rows of a statement that looks at customers one by one, those too that there were before
+        somebody changed: what may be there, where it does no harm that it is not."""
+
+        async def run(tx: Tx, kept: _Kept | None, snapshot: str) -> _Kept:
+            if kept is not None:
+                rows = await tx.fetch(rows_of_few(sql, len(arguments) + 1), *arguments, kept.snapshot)
+                if not rows[0]["whole"]:
+                    metrics.audience_counts.labels("some").inc()
+                    found = kept.gathered.union(more for row in rows if (more := tuple(row)[2:])[0] is not None)
+                    return _gathered(found, rows[0]["snapshot"])
+            metrics.audience_counts.labels("run").inc()
+            return _gathered(frozenset(map(tuple, await tx.fetch(sql, *arguments))), snapshot)
+
+        key = _key(tenant_id, rows_of_few(sql, 0), arguments)
+        return (await self._asked(tx, key, run, sends=False)).gathered
 
     async def judge(self, tx: Tx, tenant_id: UUID, asked: Judged) -> Told:
         """An audience as it is judged now."""
@@ -179,6 +200,10 @@ class Counts:
 
 def _key(tenant_id: UUID, sql: str, arguments: tuple[Any, ...]) -> _Key:
     return tenant_id, hashlib.blake2b(repr((sql, arguments)).encode(), digest_size=16).digest()
+
+
+def _gathered(rows: frozenset[tuple[Any, ...]], snapshot: str) -> _Kept:
+    return _Kept(snapshot, clock.monotonic(), _ROW_OCTETS * (len(rows) + 1), gathered=rows)
 
 
 def _kept(told: Told, snapshot: str) -> _Kept:

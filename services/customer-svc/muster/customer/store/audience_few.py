@@ -6,8 +6,6 @@ there is no second form of a rule that could say something else.
 
 from typing import Final
 
-from muster.customer.store.audience_sql import JUDGED, VERDICT
-
 CHANGED_MAX: Final = 500
 """More customers or numbers that have changed are not looked for one by one."""
 JUDGED_MAX: Final = 2_000
@@ -54,15 +52,18 @@ _OF_NUMBERS: Final = """{table} AS MATERIALIZED (
 _ROWS: Final = "".join(_OF_CUSTOMERS.replace("{table}", one) for one in BY_CUSTOMER) + "".join(
     _OF_NUMBERS.replace("{table}", one) for one in BY_NUMBER
 )
-FEW: Final = (
-    _WHO
-    + _ROWS
-    + """{messaged}verdicts AS MATERIALIZED (
-    SELECT c.customer_id, {verdict} AS verdict, m.number {judged}
+OF_FEW: Final = _WHO + _ROWS
+"""What stands before a statement for these few: `told` says whether all are to be asked again, `affected` who they
+are."""
+_FEW_ROWS: Final = (
+    OF_FEW
+    + """more AS MATERIALIZED ({sql})
+SELECT t.whole, pg_current_snapshot()::text AS snapshot, m.* FROM told t LEFT JOIN more m ON true
+"""
 )
-SELECT t.whole, pg_current_snapshot()::text AS snapshot, a.customer_id, coalesce(v.verdict, '') AS verdict, v.number
-FROM told t LEFT JOIN affected a ON true LEFT JOIN verdicts v USING (customer_id)
-""".replace("{verdict}", VERDICT).replace("{judged}", JUDGED)
-)
-"""Rows: whether all have to be judged again, the snapshot that the statement has, and by customer the verdict (empty:
-not in the audience) and the number."""
+
+
+def rows_of_few(sql: str, seen: int) -> str:
+    """A statement for those few, behind whether all have to be asked again and the snapshot. seen: the number of its
+    last parameter, which is the snapshot since which they have changed."""
+    return _FEW_ROWS.format(seen=f"${seen}", sends="false", sql=sql)

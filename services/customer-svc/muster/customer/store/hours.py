@@ -74,11 +74,11 @@ async def hours_of_customers(tx: Tx, tenant_id: UUID, hours: Hours) -> HoursSql:
     """The hours of the tenant's customers; AT_ANY_HOUR where neither the business nor a country of theirs has any."""
     # Nobody has any, nearly always: to say all prefixes of the world to the server costs as much as a whole small plan.
     ruled = hours.countries
-    if not hours.everybodys and ruled is not None:
-        (row,) = await counts.fetch(tx, tenant_id, _ANY_RULED, tenant_id, ruled)
-        if not row["found"]:
-            return AT_ANY_HOUR
-    found = await zones_of_customers(tx, tenant_id, ruled)
+    some = hours.everybodys or ruled is None
+    if not some and (True,) not in await counts.gather(tx, tenant_id, _ANY_RULED, tenant_id, ruled):
+        return AT_ANY_HOUR
+    # Those of before are among them: an audience is asked for in the same words while somebody types.
+    found = sorted(await counts.gather(tx, tenant_id, _ZONES, *_zoned(tenant_id, ruled)))
     if not found and not hours.everybodys:
         return AT_ANY_HOUR
     return HoursSql(classify(hours, found), ruled)
@@ -86,6 +86,9 @@ async def hours_of_customers(tx: Tx, tenant_id: UUID, hours: Hours) -> HoursSql:
 
 async def zones_of_customers(tx: Tx, tenant_id: UUID, countries: list[str] | None) -> list[tuple[str, str]]:
     """Every (country, zones) of the tenant's customers in these countries (None: in all)."""
-    bounds, names = prefix_zones(None if countries is None else frozenset(countries))
-    rows = await counts.fetch(tx, tenant_id, _ZONES, tenant_id, countries, bounds, names)
+    rows = await counts.fetch(tx, tenant_id, _ZONES, *_zoned(tenant_id, countries))
     return [(row["country"], row["zones"]) for row in rows]
+
+
+def _zoned(tenant_id: UUID, countries: list[str] | None) -> tuple[Any, ...]:
+    return tenant_id, countries, *prefix_zones(None if countries is None else frozenset(countries))
