@@ -151,11 +151,17 @@ def _by_people(work: Callable[[int], Any], people_count: int = PEOPLE) -> None:
 
 
 def typed(system: System, tenant_id: UUID) -> dict[str, Any]:
-    """Twenty people, each of whom types a character every 0.3 s."""
+    """Twenty people, each of whom types a character every 0.3 s; and as many at the same pace who look at a quote that
+    there is, which is the least that an answer takes."""
     took: list[float] = []
     with used(system) as cpu:
         _by_people(lambda who: took.extend(_types(system.api(tenant_id), who)))
-    return _typed(took, cpu)
+    found = _typed(took, cpu)
+    quote_id = system.api(tenant_id).ask("POST", "/v1/quotes", _asked(_TEXT))["id"]
+    looked: list[float] = []
+    _by_people(lambda who: looked.extend(_each_key(system.api(tenant_id), who, "GET", f"/v1/quotes/{quote_id}")))
+    least = spread(looked)
+    return {**found, "looked_at_ms": least, "ratio": {p: round(found["ms"][p] / least[p], 2) for p in least}}
 
 
 def _typed(took: Sequence[float], cpu: dict[str, float]) -> dict[str, Any]:
@@ -169,13 +175,19 @@ def _typed(took: Sequence[float], cpu: dict[str, float]) -> dict[str, Any]:
 def _types(api: Api, who: int) -> list[float]:
     """Seconds from each key to its quote."""
     words = f"{_TEXT}{chr(65 + who)}: {_WORDS}"
+    return _each_key(api, who, "POST", "/v1/quotes", lambda key: _asked(words[: len(_TEXT) + key]))
+
+
+def _each_key(
+    api: Api, who: int, method: str, path: str, body: Callable[[int], dict[str, Any] | None] = lambda _: None
+) -> list[float]:
     chance = random.Random(who)
     began = time.perf_counter() + KEY_S * chance.random()
     took = []
     for key in range(KEYS):
         due = began + KEY_S * key
         time.sleep(max(0.0, due - time.perf_counter()))
-        api.ask("POST", "/v1/quotes", _asked(words[: len(_TEXT) + key]))
+        api.ask(method, path, body(key))
         took.append(time.perf_counter() - due)
     return took
 

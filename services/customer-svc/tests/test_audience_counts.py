@@ -187,7 +187,7 @@ async def test_every_table_that_an_audience_is_counted_by_is_noted(
     await salon.send((await salon.quote("Hi", {"query": "ana"}))["id"])
     await salon.plan()
     read: set[str] = set()
-    judge = Counts.judge
+    judge, gather = Counts.judge, Counts.gather
 
     async def fetch(_: Counts, tx: Tx, __: UUID, sql: str, *arguments: Any, before: str = "") -> Any:
         read.update(re.findall(r"(?:FROM|JOIN)\s+([a-z_]+)", sql))
@@ -197,8 +197,13 @@ async def test_every_table_that_an_audience_is_counted_by_is_noted(
         read.update(re.findall(r"(?:FROM|JOIN)\s+([a-z_]+)", await asked.whole(tx)))
         return await judge(counts, tx, tenant_id, asked)
 
+    async def gathered(counts: Counts, tx: Tx, tenant_id: UUID, sql: str, *arguments: Any) -> Any:
+        read.update(re.findall(r"(?:FROM|JOIN)\s+([a-z_]+)", sql))
+        return await gather(counts, tx, tenant_id, sql, *arguments)
+
     monkeypatch.setattr(Counts, "fetch", fetch)
     monkeypatch.setattr(Counts, "judge", judged)
+    monkeypatch.setattr(Counts, "gather", gathered)
     cap = {"messages": 3, "days": 7}
     exclude = {"tags": ["vip"], "query": "country is NZ or mobile starts 03", "messaged_in_days": 7, "cap": cap}
     await salon.quote("Hi {{first_name}}", {"query": 'not list is "Old"', "exclude": exclude})
