@@ -211,8 +211,9 @@ async def test_after_any_changes_what_is_known_is_what_is_counted_anew_and_what_
         hours = await hours_of_customers(tx, salon.tenant_id, asks.hours) if which == 1 else AT_ANY_HOUR
         found = await asks.count(tx, which, hours)
         # Who counts for long knows of hours that nobody has any more.
-        starts = {hours.classes.starts[number]: n for number, n in found.by_hours.items()} if hours.classes else {}
-        return replace(found, snapshot="", by_hours=starts)
+        starts = hours.classes.starts if hours.classes else []
+        groups = {(*of, starts[at] if starts else at): n for (*of, at), n in found.groups.items()}
+        return replace(found, snapshot="", groups=groups)
 
     async with changing(salon, seed=20261128) as changes:
         for turn in range(30):
