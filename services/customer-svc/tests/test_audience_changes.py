@@ -14,6 +14,7 @@ from zoneinfo import ZoneInfo
 import pytest
 from conftest import Salon
 
+from muster.customer.domain import tally
 from muster.customer.domain.audience import Audience, Exclude, Reason
 from muster.customer.domain.fields import Kind
 from muster.customer.domain.hours import Business, Hours
@@ -298,6 +299,29 @@ async def test_what_was_asked_for_last_is_kept_and_no_more_than_there_is_room_fo
         assert outcomes("run") == before + 1
 
 
+async def test_where_there_is_no_room_for_who_they_are_a_change_is_counted_in_full(
+    asked: Asked, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tally, "VERDICTS_MAX", 2)
+    first, before = await asked.count(), outcomes("run")
+    assert await asked.count() == first
+    assert outcomes("run") == before
+
+    async with asked.asks.salon.db.worker() as tx:
+        await tx.execute(f"DELETE FROM customer WHERE customer_id = {ANYBODY}")
+
+    assert await asked.count() <= first
+    assert outcomes("run") == before + 1
+
+
+def test_customers_whose_ids_are_far_from_each_other_are_not_kept_without_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tally, "PAGES_MAX", 3)
+    found = Tally()
+    found.add_all("2", array("q", [1, 1_000, 100_000]))
+    with pytest.raises(tally.Full):
+        found.judge(10_000_000, "2", None)
+
+
 def _naive(judged: dict[int, tuple[str, int | None]]) -> list[tuple[str, int]]:
     found: dict[str, int] = {}
     first: dict[int, int] = {}
@@ -311,39 +335,39 @@ def _naive(judged: dict[int, tuple[str, int | None]]) -> list[tuple[str, int]]:
     return sorted((word, count) for word, count in found.items() if word)
 
 
-def _counts(tally: Tally, judged: dict[int, tuple[str, int | None]]) -> list[tuple[str, int]]:
+def _counts(found: Tally, judged: dict[int, tuple[str, int | None]]) -> list[tuple[str, int]]:
     """Where somebody is named who is texted, they are."""
-    for word, _, one_of in tally.counts():
+    for word, _, one_of in found.counts():
         number = judged[one_of][1] if one_of else None
         sharing = [one for one, (its, where) in judged.items() if where == number and "\x1f" in its]
         assert one_of == 0 or (judged[one_of][0] == word and (number is None or min(sharing) == one_of))
         assert (one_of > 0) == ("\x1f" in word)
-    return [(word, count) for word, count, _ in tally.counts()]
+    return [(word, count) for word, count, _ in found.counts()]
 
 
 @pytest.mark.parametrize("seed", range(20))
 def test_a_tally_says_what_a_look_at_everybody_says(seed: int) -> None:
     chance = random.Random(seed)
     words: Sequence[str] = ("2", "3", "4", "AU\x1f0\x1faaa", "AU\x1f0\x1faa", "US\x1f1\x1f")
-    tally, judged = Tally(), dict[int, tuple[str, int | None]]()
+    found, judged = Tally(), dict[int, tuple[str, int | None]]()
     ids = chance.sample(range(1, 2_000), 200)
     for word in words:
         alone = [customer_id for customer_id in ids[:150] if chance.random() < 0.2 and customer_id not in judged]
-        tally.add_all(word, array("q", alone))
+        found.add_all(word, array("q", alone))
         judged |= dict.fromkeys(alone, (word, None))
     for number in range(10):
         sharing = [customer_id for customer_id in ids[150:] if customer_id % 10 == number]
         word = chance.choice(words)
-        tally.add_sharing(word, number, sharing)
+        found.add_sharing(word, number, sharing)
         judged |= dict.fromkeys(sharing, (word, number))
-    tally.count_sharing()
-    assert _counts(tally, judged) == _naive(judged)
+    found.count_sharing()
+    assert _counts(found, judged) == _naive(judged)
 
     for _ in range(300):
         customer_id = chance.choice(ids)
         word, number = chance.choice((*words, "")), chance.choice((*range(12), None))
-        tally.judge(customer_id, word, number)
+        found.judge(customer_id, word, number)
         judged[customer_id] = (word, number)
-        assert _counts(tally, judged) == _naive(judged)
+        assert _counts(found, judged) == _naive(judged)
     for word in words:
-        assert list(tally.of_verdict(word)) == sorted(one for one, (its, _) in judged.items() if its == word)
+        assert list(found.of_verdict(word)) == sorted(one for one, (its, _) in judged.items() if its == word)

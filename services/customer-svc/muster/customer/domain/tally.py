@@ -14,6 +14,8 @@ from muster.customer.domain.merge_text import SEPARATOR
 DUPLICATE: Final = str(int(Reason.DUPLICATE_NUMBER))
 VERDICTS_MAX: Final = 20_000
 """Different ones, of one audience."""
+PAGES_MAX: Final = 100_000
+"""Of 128 customers each, or fewer, where ids are far from each other: 44 MB."""
 # 128 customers in a row take 256 octets of verdicts, where ids are as near to each other as after an import.
 _PAGE_BITS: Final = 7
 _PAGE: Final = 1 << _PAGE_BITS
@@ -24,7 +26,7 @@ _NOBODY: Final = array("H", bytes(2 * _PAGE))
 
 
 class Full(Exception):
-    """There are more different verdicts than are kept."""
+    """There are more different verdicts, or ids that are farther from each other, than are kept."""
 
 
 class Tally:
@@ -90,14 +92,13 @@ class Tally:
 
     def add_all(self, word: str, ids: "array[int]") -> None:
         """Judge customers alike who were not judged before and share no number with anybody."""
-        place, pages = self._place(word), self._pages
+        place = self._place(word)
         self._counts[place] += len(ids)
         at, page = -1, _NOBODY
         for customer_id in ids:
             if customer_id >> _PAGE_BITS != at:
                 at = customer_id >> _PAGE_BITS
-                known = pages.get(at)
-                page = pages[at] = array("H", _NOBODY) if known is None else known
+                page = self._page(at)
             page[customer_id & _PAGE - 1] = place
 
     def add_sharing(self, word: str, number: int, ids: Iterable[int]) -> None:
@@ -165,10 +166,15 @@ class Tally:
         return page[customer_id & _PAGE - 1] if page is not None else 0
 
     def _put(self, customer_id: int, place: int) -> None:
-        page = self._pages.get(customer_id >> _PAGE_BITS)
+        self._page(customer_id >> _PAGE_BITS)[customer_id & _PAGE - 1] = place
+
+    def _page(self, at: int) -> "array[int]":
+        page = self._pages.get(at)
         if page is None:
-            page = self._pages[customer_id >> _PAGE_BITS] = array("H", _NOBODY)
-        page[customer_id & _PAGE - 1] = place
+            if len(self._pages) >= PAGES_MAX:
+                raise Full
+            page = self._pages[at] = array("H", _NOBODY)
+        return page
 
     def _place(self, word: str) -> int:
         place = self._places.get(word)

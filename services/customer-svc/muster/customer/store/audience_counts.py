@@ -136,7 +136,10 @@ class Counts:
             if told is not None:
                 return _kept(told, told.snapshot)
             # What was changed between the look and the count is judged again then: it comes to the same.
-            return _kept(await _all(tx, asked), snapshot)
+            told = await _all(tx, asked)
+            made = _kept(told, snapshot)
+            # Better the counts alone than none.
+            return made if made.octets <= self._octets_max else _kept(replace(told, tally=None), snapshot)
 
         found = (await self._asked(tx, key, run, sends=asked.sends)).told
         assert found is not None
@@ -237,7 +240,11 @@ async def _all(tx: Tx, asked: Judged) -> Told:
     detailed = [row for row in rows if row["customers"] is None]
     counts = sorted((row["verdict"], row["customers"], row["oldest"] or 0) for row in counted)
     snapshot = counted[0]["snapshot"] if counted else await tx.fetchval("SELECT pg_current_snapshot()::text")
-    return Told(counts, snapshot, await _tally(counts, detailed) if detailed or not counted else None)
+    try:
+        tally = await _tally(counts, detailed) if detailed or not counted else None
+    except Full:
+        tally = None
+    return Told(counts, snapshot, tally)
 
 
 async def _tally(counts: Sequence[tuple[str, int, int]], rows: Sequence[Record]) -> Tally:
