@@ -28,7 +28,7 @@ FORGET_S: Final = 2 * KEPT_S
 _ROWS_MAX: Final = 5_000
 _OCTETS_MAX: Final = 64 << 20
 _ROW_OCTETS: Final = 500
-_COUNT_OCTETS: Final = 200
+_COUNT_OCTETS: Final = 600
 _TURN_IDS: Final = 16_384
 """So many customers are taken in before others of the process have their turn: about a millisecond."""
 
