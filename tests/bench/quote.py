@@ -31,7 +31,7 @@ TARGETS: Final = {
     "changed_p99_ms": 50,
     "typed_and_changed_p99_ms": 50,
     "plan_s": 45,
-    "plan_memory_last_to_second": 1.1,
+    "memory_last_to_second": 1.1,
     "chunk_share_of_record": 0.8,
 }
 """For a million customers on two cores; memory is flat and chunks are well below what the broker takes."""
@@ -112,20 +112,29 @@ def opened(system: System, tenant_id: UUID) -> dict[str, Any]:
     """The first quote of the audience, and twenty at once of an audience that nobody has asked for yet."""
     with used(system) as cpu:
         first, quoted = system.api(tenant_id).timed("POST", "/v1/quotes", _asked(_TEXT))
-    together = _at_once(system, tenant_id, lambda _: _asked(_TEXT, exclude={"tags": ["wedding"]}))
+    together = _at_once(system, tenant_id, _asked(_TEXT, exclude={"tags": ["wedding"]}))
     return {
         "first_ms": round(first * 1e3),
         "cpu_s": {name: round(s, 2) for name, s in cpu.items()},
-        "twenty_at_once_ms": round(together * 1e3),
+        "twenty_at_once": together,
         **{name: quoted[name] for name in ("customers", "recipients", "left_out")},
     }
 
 
-def _at_once(system: System, tenant_id: UUID, asked: Callable[[int], dict[str, Any]]) -> float:
-    """Seconds until each of PEOPLE has an answer."""
+def _at_once(system: System, tenant_id: UUID, asked: dict[str, Any]) -> dict[str, int]:
+    """Milliseconds until each of PEOPLE has an answer, and how many were told to ask again, as is who waits for a
+    connection for too long."""
+    refused: list[str] = []
+
+    def ask(_: int) -> None:
+        try:
+            system.api(tenant_id).ask("POST", "/v1/quotes", asked)
+        except NotEnded as busy:
+            refused.append(str(busy))
+
     began = time.perf_counter()
-    _by_people(lambda who: system.api(tenant_id).ask("POST", "/v1/quotes", asked(who)))
-    return time.perf_counter() - began
+    _by_people(ask)
+    return {"ms": round((time.perf_counter() - began) * 1e3), "refused": len(refused)}
 
 
 def _by_people(work: Callable[[int], Any], people_count: int = PEOPLE) -> None:
@@ -238,9 +247,13 @@ def _both(system: System, tenant_id: UUID) -> dict[str, Any]:
 
 def advised(system: System, tenant_id: UUID) -> dict[str, Any]:
     """Texts whose fields have many values: the first quote, those after it, and whether they are advised."""
-    api, found = system.api(tenant_id), {}
+    api, found = system.api(tenant_id), dict[str, Any]()
     for name, text in _ADVISED.items():
-        first, quoted = api.timed("POST", "/v1/quotes", _asked(text))
+        try:
+            first, quoted = api.timed("POST", "/v1/quotes", _asked(text))
+        except NotEnded as refused:
+            found[name] = {"refused": str(refused)}  # as a count that takes too long is
+            continue
         again = [api.timed("POST", "/v1/quotes", _asked(f"{text}{'!' * typed}"))[0] for typed in range(10)]
         advice = quoted["advice"]
         found[name] = {
@@ -264,7 +277,14 @@ def planned(system: System, tenant_id: UUID) -> dict[str, Any]:
     """A personal text for everybody, until all of it is said."""
     with Watched(system.processes) as memory:
         found = frozen(system, tenant_id, _TEXT)
-    return {**found, "memory_mb": memory.peak, "memory_quarters_mb": memory.quarters}
+    quarters = memory.quarters
+    flat = round(quarters[-1] / quarters[min(1, len(quarters) - 1)], 3)
+    return {
+        **found,
+        "memory_mb": memory.peak,
+        "memory_quarters_mb": quarters,
+        "memory_last_to_second": flat,
+    }
 
 
 def longest(system: System, tenant_id: UUID) -> dict[str, Any]:
@@ -274,7 +294,7 @@ def longest(system: System, tenant_id: UUID) -> dict[str, Any]:
         field = "{first_name|there}"
         text = f"Bench {field} {letter * (characters - 60)} Reply STOP to opt out"
         api = system.api(tenant_id)
-        asked = {"text": text, "audience": {"query": "tag is wedding and visits at least 30 and suburb is kew"}}
+        asked = {"text": text, "audience": {"query": "tag is wedding and visits at least 38 and suburb is kew"}}
         quoted = api.ask("POST", "/v1/quotes", asked)
         bulk = api.ask("POST", "/v1/bulk-sms", {"quote_id": quoted["id"]}, Idempotency_Key=str(uuid4()))
         row = asyncio.run(_largest(system.admin_dsn, tenant_id, UUID(bulk["id"])))
