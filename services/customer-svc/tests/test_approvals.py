@@ -116,6 +116,7 @@ async def test_a_send_above_the_threshold_says_how_it_is_approved_and_goes_when_
     bulk_id = await salon.send(quote["id"])
     used = (await salon.ask("GET", f"/v1/approvals/{approval}")).json()
     assert (used["state"], used["used_by"]) == ("used", bulk_id)
+    assert (await salon.bulk(bulk_id))["approval_id"] == approval
     acts = [fact.message.act for fact in await salon.said("ActRecorded")]
     [requested] = [fact.message for fact in await salon.said("ApprovalRequested")]
     assert (requested.approval_id, requested.subject_id, requested.credits, requested.recipients, requested.email) == (

@@ -55,7 +55,8 @@ class BulkOut(Model):
     """A send. text: of a template in several languages, the one for all others. What planning has not found yet is as
     quoted; reserved = used + released + held. `again_of`: it is for those who did not get that send; `schedule_id`: it
     is a start of that schedule; `local_time`: what a clock of their own shows before anybody is texted; `test`: to
-    people of the business, to see what customers would get."""
+    people of the business, to see what customers would get; `approval_id`: what let it through, where one person alone
+    might not send it."""
 
     id: UUID
     state: State
@@ -65,6 +66,7 @@ class BulkOut(Model):
     quote_id: UUID | None
     again_of: UUID | None
     schedule_id: UUID | None
+    approval_id: UUID | None
     text: str
     template_id: UUID | None
     template_version: int | None
@@ -107,6 +109,7 @@ def bulk_out(row: Record, unknown_kept_s: float) -> BulkOut:
         quote_id=row["quote_id"],
         again_of=row["again_of"],
         schedule_id=row["schedule_id"],
+        approval_id=row["approval_id"],
         text=row["text"],
         template_id=row["template_id"],
         template_version=row["template_version"],
