@@ -1,6 +1,7 @@
 """A test is what a customer would get, at the number of somebody of the business, for its credits."""
 
 import asyncio
+import time
 from typing import Any
 from uuid import uuid4
 
@@ -15,6 +16,7 @@ from muster.customer.handlers import messages
 from muster.customer.settings import CustomerSettings
 from muster.events.v1.common_pb2 import SUPPRESSION_SCOPE_MARKETING
 from muster.events.v1.replies_pb2 import OptOutReceived
+from muster.kit import clock
 
 OWN = "+61491570156"
 TEXT = "Hi {first_name}, come in"
@@ -107,7 +109,7 @@ async def test_a_number_that_said_stop_is_not_texted_and_no_consent_is_asked_of_
     [chunk] = await chunks(salon)
     stop = OptOutReceived(
         tenant_id=str(salon.tenant_id), inbound_id=str(uuid4()), number_hash=chunk.number_hash[0],
-        scope=SUPPRESSION_SCOPE_MARKETING, opted_out=True, rule="stop", received_at_unix_ms=1_800_000_000_000,
+        scope=SUPPRESSION_SCOPE_MARKETING, opted_out=True, rule="stop", received_at_unix_ms=clock.unix_ms(),
     )  # fmt: skip
     await salon.hear(handlers.on_opt_out_received, stop)
     # Nor by a text that is no marketing: who said STOP was not asking for tests.
@@ -123,13 +125,15 @@ async def test_tests_are_limited_by_the_hour_and_one_that_is_refused_is_told_bes
     await begin(salon)
     await salon.ask("POST", "/v1/test-numbers", {"number": "0491570157", "name": "desk"})
     both = {"to": [OWN, "0491 570 157"], "text": "Open", "class": "factual"}
-    assert (await tried(salon, **both)).json()["credits"] == 2
-    assert (await tried(salon, text="Open", **{"class": "factual"})).status_code == 202
-    some = await tried(salon, **both)
-    assert (some.status_code, some.json()["accepted"], some.json()["refused"]) == (207, 1, 1)
-    assert some.json()["messages"][1]["problem"]["code"] == "too_many_tests"
-    over = await tried(salon, text="Open", **{"class": "factual"})
-    assert (over.status_code, over.json()["code"], "Retry-After" in over.headers) == (429, "too_many_tests", True)
+    half_past = int(clock.now().replace(minute=30).timestamp()) * 10**9  # in one hour, whatever the hour is
+    with clock.replaced(lambda: half_past, time.monotonic):
+        assert (await tried(salon, **both)).json()["credits"] == 2
+        assert (await tried(salon, text="Open", **{"class": "factual"})).status_code == 202
+        some = await tried(salon, **both)
+        assert (some.status_code, some.json()["accepted"], some.json()["refused"]) == (207, 1, 1)
+        assert some.json()["messages"][1]["problem"]["code"] == "too_many_tests"
+        over = await tried(salon, text="Open", **{"class": "factual"})
+        assert (over.status_code, over.json()["code"], "Retry-After" in over.headers) == (429, "too_many_tests", True)
 
 
 async def test_a_test_keeps_nobody_from_the_send_that_it_is_of(salon: Any) -> None:
