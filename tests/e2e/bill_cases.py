@@ -88,6 +88,11 @@ class Case:
         """Whom it is for."""
         return f"bill{self.seed}"
 
+    @property
+    def again(self) -> str:
+        """How it is repeated."""
+        return f"BILL_SENDS=1 BILL_SEED={self.seed} pytest tests/e2e/test_bill.py"
+
     def worded(self, filled: float) -> dict[str, str]:
         """The texts, with so much of what fills them up."""
         return {language: text + filler[: int(len(filler) * filled)] for language, (text, filler) in self.texts.items()}
