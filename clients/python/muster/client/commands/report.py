@@ -16,7 +16,7 @@ def report(
     bulk_id: Annotated[str | None, typer.Option("--bulk", help="one send")] = None,
     status: Annotated[str | None, typer.Option(help="delivered, undelivered, unknown, stopped ...")] = None,
     kind: Annotated[str | None, typer.Option(help="bulk, single, reminder or reply")] = None,
-    number: Annotated[str | None, typer.Option(help="a number in E.164")] = None,
+    number: Annotated[str | None, typer.Option(help="a number, as people type it")] = None,
     limit: Annotated[int, typer.Option(min=1, help="rows at most")] = 100,
     as_json: AsJson = False,  # noqa: FBT002
 ) -> None:
