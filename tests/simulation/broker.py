@@ -8,9 +8,10 @@ import asyncio
 from collections import defaultdict
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cache
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, Final
-from uuid import NAMESPACE_URL, uuid5
+from uuid import NAMESPACE_URL, UUID, uuid5
 from zlib import crc32
 
 from aiokafka import TopicPartition
@@ -141,6 +142,11 @@ class SimProducer:
             raise PublishFailed("not acknowledged")
 
 
+@cache
+def _topic_id(name: str) -> UUID:
+    return uuid5(NAMESPACE_URL, name)
+
+
 async def _close() -> None:
     """Of what aiokafka has inside."""
 
@@ -166,7 +172,7 @@ class Client:
         assert group == ASIDE, "not behind a fetch that waits"
         await asyncio.sleep(0.002)
         known = self.topics()
-        ids = [(0, name, uuid5(NAMESPACE_URL, name)) for name in request._topics if name in known]
+        ids = [(0, name, _topic_id(name)) for name in request._topics if name in known]
         return SimpleNamespace(topics=ids)
 
     async def close(self) -> None:

@@ -5,108 +5,25 @@ statement the seed may let its process wait, freeze or crash; at COMMIT the answ
 """
 
 import asyncio
-from collections import defaultdict
-from collections.abc import Sequence
-from contextlib import suppress
+from collections.abc import Callable, Sequence
+from functools import cache
+from hashlib import sha256
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import asyncpg
 
 from muster.kit.pg import Database
-from muster.kit.testing import role_dsn
 from simulation.backend import Backend
-from simulation.memory import OWN_NAMES, TABLES, Reading
 
 if TYPE_CHECKING:
     from simulation.world import World
 
-SERVICES = ("tenant", "customer", "credit", "dispatch", "reply", "report")
 _STALE_US = 10_000
-_KIT_NOW = """
-CREATE OR REPLACE FUNCTION kit_now() RETURNS timestamptz LANGUAGE sql STABLE PARALLEL SAFE
-AS $$ SELECT current_setting('sim.now')::timestamptz $$
-"""
-_KEPT = ["kit_migration"]
-_FILLED = """
-SELECT c.relname, c.oid FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
-WHERE c.relkind = 'r' AND n.nspname = 'public' AND c.relname <> ALL($1::text[]) AND pg_relation_size(c.oid) > 0
-"""
+_ENDS: Final = ("COMMIT", "ROLLBACK")
 
 
 class Crashed(BaseException):
     """This simulated process is dead: nothing of it goes on."""
-
-
-class Cluster:
-    """The databases of one worker of the simulation, emptied for each seed."""
-
-    def __init__(self, admin_dsn: str, suffix: str) -> None:
-        self._loop = asyncio.SelectorEventLoop()
-        self._dsns = {service: f"{admin_dsn.rsplit('/', 1)[0]}/{service}_{suffix}" for service in SERVICES}
-        self._admins = {service: Backend(self._loop, dsn, -1) for service, dsn in self._dsns.items()}
-        self._brought: dict[str, list[str]] = {}
-        self._free: dict[tuple[str, str], list[Backend]] = defaultdict(list)
-        self._made: dict[tuple[str, str], int] = defaultdict(int)
-        self._seed = ""
-        self.reading: dict[str, Reading] = {}
-        for service, admin in self._admins.items():
-            # Entries of the ledger refuse to be emptied, but for whom triggers are off.
-            admin.call("execute", f"{_KIT_NOW}; SET session_replication_role = replica")
-            self._brought[service] = self._keep(admin)
-            own = [(row["name"], row["writes"]) for row in admin.call("fetch", OWN_NAMES)]
-            self.reading[service] = Reading(own, {row["name"]: row["others"] for row in admin.call("fetch", TABLES)})
-
-    @staticmethod
-    def _keep(admin: Backend) -> list[str]:
-        """Copy what migrations brought, once: it is brought again for each seed. The names of these tables."""
-        if not admin.call("fetchval", "SELECT to_regnamespace('brought')"):
-            admin.call("execute", "CREATE SCHEMA brought")
-            for row in admin.call("fetch", _FILLED, _KEPT):
-                admin.call("execute", f"CREATE TABLE brought.{row['relname']} AS TABLE public.{row['relname']}")
-        rows = admin.call("fetch", "SELECT relname FROM pg_class WHERE relnamespace = 'brought'::regnamespace")
-        return sorted(row["relname"] for row in rows)
-
-    def empty(self, seed: str) -> None:
-        """As migrated, for the next seed."""
-        self._seed = seed
-        for service, admin in self._admins.items():
-            names = [row["relname"] for row in admin.call("fetch", _FILLED, _KEPT)]
-            if names:
-                admin.call("execute", f"TRUNCATE {', '.join(sorted(names))} RESTART IDENTITY CASCADE")
-            for name in self._brought[service]:
-                admin.call("execute", f"INSERT INTO public.{name} OVERRIDING SYSTEM VALUE TABLE brought.{name}")
-        for backends in self._free.values():
-            backends.sort(key=lambda one: -one.number)
-            for backend in backends:
-                backend.renew(seed)
-
-    def take(self, service: str, role: str) -> Backend:
-        """A connection of this role."""
-        free = self._free[service, role]
-        if free:
-            return free.pop()
-        number = self._made[service, role]
-        self._made[service, role] += 1
-        backend = Backend(self._loop, role_dsn(self._dsns[service], f"{service}_{role}"), number)
-        backend.renew(self._seed)
-        return backend
-
-    def give_back(self, service: str, role: str, backend: Backend) -> None:
-        """It is free for others, with nothing open."""
-        backend.forget()
-        self._free[service, role].append(backend)
-
-    def look(self, service: str, query: str, *args: Any) -> list[Any]:
-        """Read behind the roles."""
-        found: list[Any] = self._admins[service].call("fetch", query, *args)
-        return found
-
-    def close(self) -> None:
-        """Close all connections."""
-        for backend in [*self._admins.values(), *(one for free in self._free.values() for one in free)]:
-            with suppress(OSError, asyncpg.PostgresError, asyncpg.InterfaceError):
-                backend.run(backend.real.close(timeout=2))
-        self._loop.close()
 
 
 class _Begun(NamedTuple):
@@ -114,14 +31,13 @@ class _Begun(NamedTuple):
 
     query: str
     at_us: int
-    at_text: str
 
 
 class Connection:
     """What production code takes for an asyncpg connection.
 
     The server hears of a transaction with the first statement whose answer is not known: a poll that finds nothing new
-    costs nothing.
+    costs nothing. A real connection is held for as long as something is open.
     """
 
     def __init__(self, world: "World", service: str, role: str) -> None:
@@ -129,8 +45,10 @@ class Connection:
         self._service = service
         self._role = role
         self._node = world.here()
-        self._backend: Backend | None = world.cluster.take(service, role)
+        self._backend: Backend | None = None
+        self._closed = False
         self._written: set[str] = set()
+        self._looked_only = True
         self._begun: _Begun | None = None
         self._scope = ""  # what the transaction began with: for whom it reads
         self._node.ends.append(self.lose)
@@ -143,11 +61,11 @@ class Connection:
 
     def is_closed(self) -> bool:
         """As asyncpg's."""
-        return self._backend is None
+        return self._closed
 
     def is_in_transaction(self) -> bool:
         """As asyncpg's."""
-        return self._backend is not None and (self._begun is not None or self._backend.real.is_in_transaction())
+        return self._begun is not None or (self._backend is not None and self._backend.is_open)
 
     def terminate(self) -> None:
         """As asyncpg's."""
@@ -155,8 +73,12 @@ class Connection:
 
     def lose(self) -> None:
         """The server ends it: what was open is undone, its locks are free."""
-        backend, self._backend = self._backend, None
+        self._closed, self._begun = True, None
         self._world.connections.pop(self, None)
+        self._give_back()
+
+    def _give_back(self) -> None:
+        backend, self._backend = self._backend, None
         if backend is not None:
             self._world.cluster.give_back(self._service, self._role, backend)
 
@@ -188,51 +110,55 @@ class Connection:
         self, table: str, *, records: Any, columns: Sequence[str] | None = None, timeout: float | None = None
     ) -> Any:
         """As asyncpg's."""
-        backend = await self._before(f"COPY {table}")
-        self._begin(backend)
-        self._written |= self._world.cluster.reading[self._service].writes(f"COPY {table}")
-        answer = backend.call("copy_records_to_table", table, records=list(records), columns=columns)
-        await self._after(f"COPY {table}", answer)
-        return answer
+        return await self._copy(table, lambda: list(records), columns)
 
     async def copy_to_table(
         self, table: str, *, source: Any, columns: Sequence[str] | None = None, timeout: float | None = None
     ) -> Any:
         """As asyncpg's."""
-        backend = await self._before(f"COPY {table}")
-        self._begin(backend)
         named = list(columns or ())
         content = b"".join([piece async for piece in source])
         rows = [line.split("\t") for line in content.decode().splitlines()]
-        records = [tuple(map(_copied, named, row)) for row in rows]
-        answer = backend.call("copy_records_to_table", table, records=records, columns=named)
-        await self._after(f"COPY {table}", answer)
+        return await self._copy(table, lambda: [tuple(map(_copied, named, row)) for row in rows], named)
+
+    async def _copy(self, table: str, records: Callable[[], list[Any]], columns: Sequence[str] | None) -> Any:
+        tag = f"COPY {table}"
+        await self._before(tag)
+        answer = self._call("copy_records_to_table", tag, (table,), records=records(), columns=columns)
+        await self._after(tag, answer)
         return answer
 
     # -- one statement ------------------------------------------------------------------------------------------------
 
     async def _do(self, method: str, query: str, args: tuple[Any, ...]) -> Any:
-        tag = " ".join(query[:80].split())[:48]
-        backend = await self._before(tag)
+        if query.startswith("BEGIN") or (query in _ENDS and self._looked_only):
+            # Nothing has happened before the first statement, and nothing is left of having looked: whatever goes wrong
+            # here goes wrong there.
+            self._check()
+            return self._ask(method, query, args)
+        tag = _tag(query)
+        await self._before(tag)
         if query == "COMMIT" and (loss := self._world.faults.commit(self._node)) is not None:
-            self._lose_commit(backend, committed=loss)
+            self._lose_commit(committed=loss)
         try:
-            answer = self._ask(backend, method, query, args)
+            answer = self._ask(method, query, args)
         except (asyncpg.PostgresError, asyncpg.InterfaceError) as error:
             await self._after(tag, type(error).__name__)
             raise
         await self._after(tag, len(answer) if isinstance(answer, list) else answer if method == "execute" else "")
         return answer
 
-    async def _before(self, tag: str) -> Backend:
+    async def _before(self, tag: str) -> None:
         if self._node.dead:
             raise Crashed
         await self._world.faults.before(self._node, tag)
+        self._check()
+
+    def _check(self) -> None:
         if self._node.dead:
             raise Crashed
-        if self._backend is None:
+        if self._closed:
             raise asyncpg.ConnectionDoesNotExistError("connection was closed in the middle of operation")
-        return self._backend
 
     async def _after(self, tag: str, outcome: object) -> None:
         self._world.trace.add(self._node.name, tag, outcome)
@@ -240,50 +166,78 @@ class Connection:
         if self._node.dead:
             raise Crashed
 
-    def _ask(self, backend: Backend, method: str, query: str, args: tuple[Any, ...]) -> Any:
-        """At most one round trip, or two where the time that SQL sees is too old. What was asked before, of tables to
-        which nobody has written since, is answered as before."""
+    def _ask(self, method: str, query: str, args: tuple[Any, ...]) -> Any:
+        """At most one round trip. What was asked before, of tables to which nobody has written since, is answered as
+        before."""
         self._world.statements += 1
         if query.startswith("BEGIN"):
-            self._begun, self._scope = _Begun(query, self._world.now_us(), self._world.now_text()), query
+            self._begun, self._scope, self._looked_only = _Begun(query, self._world.now_us()), query, True
             return "SET" if ";" in query else "BEGIN"
-        if query in ("COMMIT", "ROLLBACK"):
-            return self._end(backend, query)
+        if query in _ENDS:
+            return self._end(query)
         reading, memory = self._world.cluster.reading[self._service], self._world.memory
         # A transaction sees what it has written itself, and nobody else does.
         key = (self._role, self._scope, method, query, repr(args))
         reads = None if self._written else reading.reads(query)
         if reads is not None and (known := memory.find(self._service, reads, key)) is not None:
             return known[1]
-        self._begin(backend)
-        stale = self._world.now_us() - backend.set_us > _STALE_US
-        if stale and backend.real.is_in_transaction() and not query.startswith("ROLLBACK"):
-            backend.call("execute", self._time(backend))
-        backend.locks = backend.locks or "advisory_lock" in query
-        answer = backend.call(method, query, *args)
+        answer = self._call(method, query, (query, *args))
         if reads is not None:
             memory.keep(self._service, key, answer)
-        self._written |= reading.writes(query, answer)
-        if not backend.real.is_in_transaction() or "COMMIT" in query:
-            self._wrote()
         return answer
 
-    def _begin(self, backend: Backend) -> None:
-        """Let the server hear of the transaction, with the time at which it was begun."""
-        begun, self._begun = self._begun, None
+    def _call(self, method: str, query: str, args: tuple[Any, ...], **options: Any) -> Any:
+        """Ask the server, on a connection that is this one's until nothing of it is open any more."""
+        reading = self._world.cluster.reading[self._service]
+        if self._backend is None:
+            self._backend = self._world.cluster.take(self._service, self._role)
+        backend = self._backend
+        self._tell_first(backend, query)
+        looked_only, self._looked_only = self._looked_only and reading.only_looks(query), False
+        try:
+            answer = backend.call(method, *args, **options)
+            backend.locks = backend.locks or ("advisory_lock" in query and answer is not False)
+            self._written |= reading.writes(query, answer)
+            if not backend.is_open or "COMMIT" in query:
+                self._wrote()
+            self._looked_only = looked_only
+        finally:
+            if not backend.is_open and not backend.locks:
+                self._give_back()
+        return answer
+
+    def _tell_first(self, backend: Backend, query: str) -> None:
+        """The transaction that was begun, the time, and what chance will be."""
+        world, begun = self._world, self._begun
+        self._begun = None
         if begun is not None:
             backend.set_us = begun.at_us
-            backend.call("execute", f"SET sim.now = '{begun.at_text}'; {begun.query}")
+        stale = world.now_us() - backend.set_us > _STALE_US
+        if (begun or stale) and not query.startswith("ROLLBACK"):
+            backend.set_us = world.now_us() if stale else backend.set_us
+            backend.first(f"SET sim.now = '{world.text_of(backend.set_us)}'; ")
+        if begun is not None:
+            backend.first(f"{begun.query}; ")
+        if "random" in query:
+            share = int.from_bytes(sha256(f"{world.seed}/{world.statements}".encode()).digest()[:4]) / 2**32
+            backend.first(f"SELECT setseed({share * 2 - 1}); ")
 
-    def _end(self, backend: Backend, query: str) -> Any:
+    def _end(self, query: str) -> Any:
         """COMMIT or ROLLBACK."""
         begun, self._begun, self._scope = self._begun, None, ""
-        if begun is not None:
+        backend = self._backend
+        if begun is not None or backend is None:
             return query
-        answer = backend.call("execute", query)
+        if self._looked_only:
+            backend.end_later()
+            answer = query
+        else:
+            answer = backend.call("execute", query)
         if query == "COMMIT":
             self._wrote()
         self._written.clear()
+        if not backend.locks:
+            self._give_back()
         return answer
 
     def _wrote(self) -> None:
@@ -291,14 +245,10 @@ class Connection:
             self._world.memory.wrote(self._service, self._written)
             self._written.clear()
 
-    def _time(self, backend: Backend) -> str:
-        backend.set_us = self._world.now_us()
-        return f"SET sim.now = '{self._world.now_text()}'; "
-
-    def _lose_commit(self, backend: Backend, *, committed: bool) -> None:
+    def _lose_commit(self, *, committed: bool) -> None:
         """Nobody hears whether it was committed."""
         if committed:
-            self._ask(backend, "execute", "COMMIT", ())
+            self._ask("execute", "COMMIT", ())
         self._world.trace.add(self._node.name, "COMMIT", "lost, done" if committed else "lost, undone")
         self.lose()
         raise asyncpg.ConnectionDoesNotExistError("connection was closed in the middle of operation")
@@ -367,6 +317,12 @@ class SimDatabase(Database):
         if self.world.faults.refuses_connection(self.world.here()):
             raise OSError("connection refused")
         return Connection(self.world, self.service, "worker")
+
+
+@cache
+def _tag(query: str) -> str:
+    """What the trace calls a statement."""
+    return " ".join(query[:80].split())[:48]
 
 
 _WHOLE: Final = frozenset({"n", "position", "number"})

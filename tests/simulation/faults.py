@@ -10,21 +10,22 @@ if TYPE_CHECKING:
     from simulation.loop import Node
     from simulation.world import World
 
-# Probability of each kind: of processes by statement, of the bus by publication or record, of the carrier by submit or
-# receipt. A seed takes some kinds and leaves others, and is wilder or milder.
+# Probability of each kind: of processes by statement (where a transaction begins, and where one ends that has only
+# looked, nothing goes wrong of its own), of the bus by publication or record, of the carrier by submit or receipt. A
+# seed takes some kinds and leaves others, and is wilder or milder.
 KINDS: Final[Mapping[str, float]] = {
-    "crash before a statement": 0.003,
-    "crash after a statement": 0.003,
-    "crash after a commit": 0.01,
-    "frozen after a commit": 0.015,
-    "commit lost, done": 0.012,
-    "commit lost, undone": 0.012,
-    "connection cut": 0.003,
+    "crash before a statement": 0.0045,
+    "crash after a statement": 0.0045,
+    "crash after a commit": 0.014,
+    "frozen after a commit": 0.02,
+    "commit lost, done": 0.018,
+    "commit lost, undone": 0.018,
+    "connection cut": 0.0045,
     "connection refused": 0.006,
-    "frozen a moment": 0.002,
-    "zombie": 0.0015,
-    "terminated": 0.001,
-    "slow statement": 0.01,
+    "frozen a moment": 0.003,
+    "zombie": 0.0025,
+    "terminated": 0.002,
+    "slow statement": 0.014,
     "crash before publishing": 0.02,
     "crash after publishing": 0.03,
     "published in part": 0.03,

@@ -11,6 +11,8 @@ _READING: Final = ("SELECT", "(SELECT", "WITH")
 _WRITING: Final = r"insert|(?<!for )(?<!no key )update|delete|merge|call|copy|truncate|nextval|setval"
 # Time, chance, settings, locks, and whatever the server knows beside the tables.
 _PASSING: Final = r"advisory|random|now|\w*_timestamp|current_\w+|localtime\w*|for (?:no )?(?:key )?(?:update|share)"
+# Whatever lasts until the end of a transaction, or is another one in each.
+_LASTING: Final = r"advisory|for (?:no )?(?:key )?(?:update|share)|pg_\w*"
 _NOTHING_WRITTEN: Final = {"DELETE 0": "DELETE", "UPDATE 0": "UPDATE"}
 _WORD: Final = re.compile(r"\w+")
 
@@ -39,9 +41,11 @@ class Reading:
         self._anywhere = re.compile(rf"\b(?:{functions})\b", re.IGNORECASE)
         self._writing = re.compile(rf"\b(?:{_WRITING}|{functions})\b", re.IGNORECASE)
         self._passing = re.compile(rf"\b(?:{'|'.join([_PASSING, *names])})\b|\bpg_", re.IGNORECASE)
+        self._lasting = re.compile(rf"\b(?:{_LASTING})\b", re.IGNORECASE)
         self._all = frozenset(tables)
         self._with = {name: _reached(name, tables) for name in tables}
         self._reads: dict[str, frozenset[str] | None] = {}
+        self._looks: dict[str, bool] = {}
         self._writes: dict[str, frozenset[str]] = {}
 
     def reads(self, query: str) -> frozenset[str] | None:
@@ -51,6 +55,13 @@ class Reading:
             plain = query.lstrip().startswith(_READING) and not more
             self._reads[query] = self._named(query) if plain else None
         return self._reads[query]
+
+    def only_looks(self, query: str) -> bool:
+        """Whether nothing is left of it: where all statements of a transaction are so, its end changes nothing."""
+        if query not in self._looks:
+            more = self._writing.search(query) or self._lasting.search(query)
+            self._looks[query] = query.lstrip().startswith(_READING) and not more
+        return self._looks[query]
 
     def writes(self, query: str, answer: object = None) -> frozenset[str]:
         """The tables that a statement may have changed, by what it is and by what came of it."""

@@ -8,10 +8,10 @@ from muster.kit.migrate import migrate
 from muster.kit.testing import PASSWORD
 from muster.local.postgres import Postgres, run_sql
 from muster.local.scratch import scratch
-from simulation.database import SERVICES
+from simulation.cluster import SERVICES
 
 _PREFIX = "muster-sim-"
-# A worker keeps up to some 80: each role of each service, for as many as ever were open at a time; and there are 16.
+# A worker keeps up to some 60: each role of each service, for as many as ever were open at a time; and there are 16.
 _CONNECTIONS_MAX = 2_000
 _SETTINGS = ("autovacuum = off", "checkpoint_timeout = '1h'", "wal_level = minimal")
 

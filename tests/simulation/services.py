@@ -17,7 +17,10 @@ from uuid import UUID
 import muster.credit.main as credit
 import muster.customer.main as customer
 import muster.customer.planner
+import muster.dispatch.handlers.pace
 import muster.dispatch.main as dispatch
+import muster.dispatch.sender
+import muster.dispatch.sender.sandbox
 import muster.kit.consumer.client
 import muster.kit.consumer.loop
 import muster.kit.consumer.watch
@@ -67,6 +70,7 @@ def specs() -> dict[str, Spec]:
         customer_plan_idle_ms=3_000,
         customer_schedule_idle_ms=20_000,
         customer_import_idle_ms=20_000,
+        erasure_look_s=20.0,
     )
     dispatching = DispatchSettings(
         **keys, bulk_id_key=ID_KEY, carrier_port=PORT, carrier_response_timeout_s=RESPONSE_TIMEOUT_S, carrier_window=20,
@@ -74,11 +78,11 @@ def specs() -> dict[str, Spec]:
         dispatch_poll_s_max=3.0, dispatch_watch_s=0.5, dispatch_sweep_s=1.5,
         dispatch_unknown_kept_s=UNKNOWN_KEPT_S, dispatch_account_repeat_s=10.0, dispatch_ids_kept_s=20.0,
         dispatch_receipts_linger_min=3, dispatch_held_s=5.0, dispatch_account_look_s=10.0,
-        carrier_networks="127.0.0.0/8",
+        carrier_networks="127.0.0.0/8", erasure_look_s=20.0, dispatch_waits_look_s=30.0,
     )  # fmt: skip
-    credits = CreditSettings(**base, credit_rate_poll_s=20.0)
-    replies = ReplySettings(**keys, reply_mail_poll_s=15.0, reply_mail_lease_s=20.0)
-    reports = ReportSettings(**base)
+    credits = CreditSettings(**base, credit_rate_poll_s=20.0, credit_charge_poll_s=20.0)
+    replies = ReplySettings(**keys, reply_mail_poll_s=15.0, reply_mail_lease_s=20.0, erasure_look_s=20.0)
+    reports = ReportSettings(**base, erasure_look_s=20.0)
     tenants = TenantSettings(**keys, operator_client_secret="simulated")
     return {
         "tenant.api": Spec("tenant", _tenant_api, tenants),
@@ -96,6 +100,19 @@ def specs() -> dict[str, Spec]:
         "report.worker": Spec("report", _report_worker, reports),
     }
 
+
+# How often that is looked at which a history has not, or which nothing in it waits for: each look costs a history more
+# than what it is about. Where a history is about it, it is as often as in production.
+_SELDOM: Final[tuple[tuple[Any, str, float], ...]] = (
+    (muster.kit.service, "_LETTERS_EVERY_S", 20.0),
+    (muster.kit.relay, "_MEASURE_S", 30.0),
+    (muster.dispatch.sender.sandbox, "_LOOK_S", 15.0),
+    (muster.dispatch.sender, "JUDGE_EVERY_S", 0.5),
+    (muster.dispatch.sender, "EVERY_S", 0.5),
+    (muster.dispatch.sender, "JOIN_EVERY_S", 1.0),
+    (muster.dispatch.handlers.pace, "EVERY_S", 3.0),
+)
+_LOOK_AT_ACCOUNTS_S: Final = 6.0
 
 # Failover in the time of a history, and schedules that start twice in it.
 _SOON: Final = {
@@ -254,6 +271,9 @@ def installed(world: World, chunk_max: int) -> Iterator[None]:
         (customer, "Child", _inline),  # and so does a process
         (os, "urandom", urandom.randbytes),
     ]
+    replacements += _SELDOM
+    if "accounts" not in world.chapters:
+        replacements.append((dispatch, "FAILOVER_S", _LOOK_AT_ACCOUNTS_S))
     with ExitStack() as stack:
         for target, name, value in replacements:
             stack.enter_context(patch.object(target, name, value))

@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass, field
 from itertools import count
 from typing import Any, Final
 
-from simulation.database import Cluster
+from simulation.cluster import Cluster
 from simulation.loop import DYING_S, Stuck
 from simulation.oracles import judge
 from simulation.services import installed, quiet, specs_of

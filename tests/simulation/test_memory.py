@@ -71,6 +71,29 @@ def test_whatever_may_have_changed_counts_as_changed(query: str, answer: object,
     assert READING.writes(query, answer) == written
 
 
+@pytest.mark.parametrize(
+    ("query", "only_looks"),
+    [
+        (POLL, True),
+        ("SELECT count(*) FROM saga WHERE due_at <= kit_now()", True),
+        ("SELECT id FROM queue ORDER BY random()", True),
+        ("SELECT id FROM queue FOR UPDATE SKIP LOCKED", False),
+        ("SELECT id FROM queue FOR NO KEY UPDATE", False),
+        ("SELECT id FROM queue FOR KEY SHARE", False),
+        ("SELECT pg_advisory_xact_lock_shared($1)", False),
+        ("SELECT pg_current_xact_id()", False),
+        ("SELECT nextval('numbers')", False),
+        ("SELECT post($1)", False),
+        ("WITH gone AS (DELETE FROM outbox RETURNING id) SELECT id FROM gone", False),
+        ("UPDATE saga SET state = 'closed'", False),
+        ("SET LOCAL statement_timeout = 120000", False),
+        ("COPY slot", False),
+    ],
+)
+def test_a_transaction_that_took_a_lock_or_wrote_does_not_only_look(query: str, only_looks: bool) -> None:
+    assert READING.only_looks(query) is only_looks
+
+
 def test_an_answer_holds_until_somebody_writes_to_its_tables() -> None:
     memory, asked = Memory(), ("worker", "BEGIN", "fetch", POLL, "(0,)")
     memory.keep("credit", asked, ["row"])

@@ -14,6 +14,8 @@ from simulation.mutants import EXPLORED, FAULTS, _function, finds, seeds_of
 from simulation.run import ALL_KINDS_FROM, Result, databases, run_all, share, workers
 from simulation.worker import Worker
 
+# Nothing here is about how long it takes, and what else runs may have most of the machine.
+pytestmark = pytest.mark.timeout(3_600)
 Places = list[tuple[str, str]]
 
 

@@ -16,10 +16,11 @@ from importlib import import_module
 from typing import IO, Any, Final, cast
 
 from simulation import TESTS
-from simulation.database import Cluster
+from simulation.cluster import Cluster
 from simulation.simulate import simulate
 
 _PROGRAM: Final = ("-m", "tests.simulation.worker")
+_END_LIMIT_S: Final = 300
 
 
 class Worker:
@@ -51,7 +52,7 @@ class Worker:
         assert self._process.stdout is not None
         self._process.stdin.close()
         self._process.stdout.close()
-        self._process.wait(30)
+        self._process.wait(_END_LIMIT_S)
 
 
 def main(admin_dsn: str, suffix: str) -> None:

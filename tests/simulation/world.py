@@ -15,7 +15,8 @@ from muster.kit.process import Process, _end_main, _until_done
 from simulation.broker import SESSION_S, Broker
 from simulation.carrier import Carrier, Taken, Written
 from simulation.chapters import OTHER_ACCOUNT, OTHER_PORT, Hours, Turn, chapters_of
-from simulation.database import Cluster, Connection, Crashed
+from simulation.cluster import Cluster
+from simulation.database import Connection, Crashed
 from simulation.faults import Faults
 from simulation.loop import NODE, Node, SimLoop
 from simulation.memory import Memory
@@ -106,9 +107,10 @@ class World:
         wrong_by_s = self.wrong_by_s if node is not None and node.name == "customer.worker" else 0.0
         return self.now_us() + round(wrong_by_s * 1e6)
 
-    def now_text(self) -> str:
-        """The same as PostgreSQL reads it."""
-        return datetime.fromtimestamp(self.now_us() / 1e6, UTC).isoformat()
+    @staticmethod
+    def text_of(us: int) -> str:
+        """A moment as PostgreSQL reads it."""
+        return datetime.fromtimestamp(us / 1e6, UTC).isoformat()
 
     def here(self) -> Node:
         """The process whose code this is."""
