@@ -20,6 +20,7 @@ from muster.smpp.pdu import (
 )
 
 if TYPE_CHECKING:
+    from simulation.loop import Node
     from simulation.world import World
 
 PORT: Final = 2775
@@ -96,6 +97,13 @@ class Link(asyncio.Protocol):
     def reset(self) -> None:
         """Cut the connection."""
         self._transport.abort()
+
+    @property
+    def client(self) -> "Node":
+        """Whose process is at the other end."""
+        node = self._transport.peer.node
+        assert node is not None
+        return node
 
     def deliver(self, deliver: Deliver) -> None:
         """Bring a receipt or somebody's words; kept until it is answered."""
@@ -199,6 +207,9 @@ class Carrier:
                 self._later(delay, link.write, encode(SubmitResp(submit.sequence, status, carrier_id)))
             if fate == "take and drop":
                 link.reset()
+                return
+            if fate == "take and die":
+                world.crash(link.client)
                 return
 
     def _accept(self, submit: Submit) -> str:

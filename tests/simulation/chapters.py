@@ -58,6 +58,11 @@ def first_seeds_with(chapter: str, count: int) -> list[int]:
     ]
 
 
+def hours_of(turn: Random) -> str:
+    """Which hours a history with the chapter of that name has; see `Hours`."""
+    return turn.choice(("ends", "begins", "recipients"))
+
+
 @dataclass(frozen=True, slots=True)
 class Turn:
     """A minute that begins in the middle of the faults: `at` is when by the clock on the wall, `at_s` by the seed's."""

@@ -21,6 +21,7 @@ from muster.dispatch.store import suppressions
 from muster.dispatch.store.suppressions import Barred
 from muster.smpp import Unknown
 from simulation.chapter_mutants import CHAPTER_FAULTS
+from simulation.faults import favour
 
 
 def _function(owner: Any, name: str, has: str, make: Callable[[Any], Any]) -> None:
@@ -97,12 +98,12 @@ def _a_key_is_taken_again() -> None:
 
 # With a seed that finds each.
 _ONLY_HERE: Final[Mapping[str, tuple[int, Callable[[], object]]]] = {
-    "an intent is not stored": (9, _intent_is_not_stored),
-    "no answer is taken for a no": (4, _no_answer_is_taken_for_a_no),
+    "an intent is not stored": (3, _intent_is_not_stored),
+    "no answer is taken for a no": (5, _no_answer_is_taken_for_a_no),
     "suppressions are not joined": (3, _suppressions_are_not_joined),
     "what was not published is deleted": (4, _what_was_not_published_is_deleted),
-    "an offset is stored before its events": (3, _an_offset_is_stored_before_its_events),
-    "a key is taken again": (11, _a_key_is_taken_again),
+    "an offset is stored before its events": (4, _an_offset_is_stored_before_its_events),
+    "a key is taken again": (1, _a_key_is_taken_again),
 }
 _EVERYWHERE: Final = [fault for fault in EXPLORED if fault.seed]
 
@@ -115,6 +116,12 @@ FAULTS: Final[Mapping[str, Callable[[], object]]] = {
 _FIRST_SEEDS: Final[Mapping[str, int]] = {
     **{name: seed for name, (seed, _) in _ONLY_HERE.items()},
     **{fault.name: fault.seed for fault in _EVERYWHERE},
+}
+# What goes wrong where a fault shows, if that is seldom else.
+_SHOWN_BY: Final[Mapping[str, tuple[str, ...]]] = {
+    "an intent is not stored": ("submit taken, sender dies",),
+    "what an intent covered goes back to the queue": ("submit taken, sender dies",),
+    "a request for credits that was answered is answered anew": ("record delayed",),
 }
 _FOUND_WITHIN_SEEDS: Final = 120
 
@@ -135,5 +142,6 @@ def finds(name: str, wrong: list[str]) -> bool:
 
 
 def apply(name: str) -> None:
-    """Put this fault into the code that this interpreter runs."""
+    """Put this fault into the code that this interpreter runs, where what shows it happens often."""
     FAULTS[name]()
+    favour(_SHOWN_BY.get(name, ()))

@@ -15,7 +15,7 @@ class Transport(asyncio.Transport):
     def __init__(self, world: "World", node: "Node | None", protocol: Any) -> None:
         super().__init__()
         self._world = world
-        self._node = node
+        self.node = node
         self._protocol = protocol
         self._closing = False
         self._last = 0.0
@@ -25,7 +25,7 @@ class Transport(asyncio.Transport):
 
     def write(self, data: Any) -> None:
         """To the other end."""
-        if self._closing or (self._node is not None and self._node.dead):
+        if self._closing or (self.node is not None and self.node.dead):
             return
         self._later(self._peer._receive, bytes(data))
 
@@ -74,7 +74,7 @@ class Transport(asyncio.Transport):
         self._peer._call(self._last, act, *args)
 
     def _call(self, when: float, act: Callable[..., None], *args: object) -> None:
-        context = self._world.context if self._node is None else self._node.context.copy()
+        context = self._world.context if self.node is None else self.node.context.copy()
         self._world.loop.call_at(when, act, *args, context=context)
 
 

@@ -14,7 +14,7 @@ from muster.kit import metrics
 from muster.kit.process import Process, _end_main, _until_done
 from simulation.broker import SESSION_S, Broker
 from simulation.carrier import Carrier, Taken, Written
-from simulation.chapters import OTHER_ACCOUNT, OTHER_PORT, Hours, Turn, chapters_of
+from simulation.chapters import OTHER_ACCOUNT, OTHER_PORT, Hours, Turn, chapters_of, hours_of
 from simulation.cluster import Cluster
 from simulation.database import Connection, Crashed
 from simulation.faults import Faults
@@ -82,7 +82,7 @@ class World:
     def _write_chapters(self, chapters: frozenset[str]) -> None:
         """What this history has besides, and when it begins."""
         rng = self.rng("turn")
-        kind = rng.choice(("ends", "begins", "recipients")) if "hours" in chapters else ""
+        kind = hours_of(rng) if "hours" in chapters else ""
         self.chapters = chapters
         self.turn = Turn.of(rng, kind) if chapters & {"schedule", "hours"} else None
         self.hours = Hours(kind, self.turn) if kind and self.turn else None
