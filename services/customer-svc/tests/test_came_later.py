@@ -102,3 +102,14 @@ async def test_how_customers_were_is_kept_for_quotes_that_choose_and_forgotten_b
     await change(salon, ana, first_name="Anja")
     assert (await salon.ask("DELETE", f"/v1/customers/{ana}")).status_code == 204
     assert await salon.count("customer_was") == 0, "nothing of who is gone stays here"
+
+
+async def test_who_has_another_number_by_a_file_is_left_out_as_by_hand(salon: Any) -> None:
+    by_file, named, by_hand = [
+        await add(salon, f"0412 000 00{n}", allow_bulk_sms=True, own_fields={"member": f"M{n}"}) for n in (1, 2, 3)
+    ]
+    quote = await salon.quote(TEXT)
+    rows = "M1,Ann,0412 000 011\nM2,Bea,0412 000 002\n"
+    await salon.load(rows, "member,first name,mobile", match="field:member")
+    await change(salon, by_hand, mobiles=["0412 000 013"])
+    assert await outcomes(salon, quote, by_file, named, by_hand) == ["joined_later", "", "joined_later"]

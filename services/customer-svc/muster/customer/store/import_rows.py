@@ -119,8 +119,12 @@ CROSS JOIN LATERAL (
 """
 # allow ordered-locks: _RENAMED has locked them
 _RENAME = """
-UPDATE customer c SET first_name = r.first_name, last_name = r.last_name, match_key = r.match_key
-FROM unnest($2::bigint[], $3::text[], $4::text[], $5::bytea[]) AS r (customer_id, first_name, last_name, match_key)
+UPDATE customer c SET first_name = r.first_name, last_name = r.last_name, match_key = r.match_key,
+    -- Nobody was asked for the price of another number.
+    joined_at = CASE WHEN r.renumbered THEN kit_now() ELSE c.joined_at END,
+    joined_xid = CASE WHEN r.renumbered THEN pg_current_xact_id() ELSE c.joined_xid END
+FROM unnest($2::bigint[], $3::text[], $4::text[], $5::bytea[], $6::bool[])
+    AS r (customer_id, first_name, last_name, match_key, renumbered)
 WHERE c.tenant_id = $1 AND c.customer_id = r.customer_id
 """
 # allow ordered-locks: _RENAMED has locked whose they are
@@ -162,7 +166,7 @@ async def rename(tx: Tx, tenant_id: UUID, options: ImportOptions) -> list[int]:
     ]
     ids = [row["customer_id"] for row in found]
     names = [row["first_name"] for row in found], [row["last_name"] for row in found]
-    await tx.execute(_RENAME, tenant_id, ids, *names, keys)
+    await tx.execute(_RENAME, tenant_id, ids, *names, keys, [row["renumbered"] for row in found])
     renumbered = [row["customer_id"] for row in found if row["renumbered"]]
     for sql in _RENUMBER:
         await tx.execute(sql, tenant_id, renumbered)
