@@ -250,9 +250,11 @@ def test_a_send_prints_its_quote_and_its_end_and_exits_1_where_nothing_was_sent(
 ) -> None:
     api.answers["/v1/quotes"] = (201, {"id": "q", "recipients": 3, "credits": 3})
     api.answers["/v1/bulk-sms"] = (202, {"id": "b", "state": "planning"})
-    api.answers["/v1/bulk-sms/b"] = (200, {"id": "b", "state": state, "problem": {"detail": "why it is so"}})
+    told = {"id": "b", "state": state, "credits": 4, "problem": {"detail": "why it is so"}}
+    api.answers["/v1/bulk-sms/b"] = (200, told)
     ran = run("send", "Hi \udcff", "--yes", "--json")
     assert ran.code == code
+    assert ("muster bulk confirm b 4" in ran.err) == (state == "needs_confirmation")
     assert [answer["id"] for answer in ran.answers] == ["q", "b"]
     assert ("POST", "/v1/quotes", {"text": "Hi \udcff", "audience": {"all": True}}) in api.asked
     assert "why it is so" in run("bulk", "show", "b").out
@@ -264,10 +266,16 @@ def test_a_quote_says_what_costs_more_and_what_it_would_come_to_otherwise(run: R
     plain = {"message": "plain characters in the text", "parts": 1956, "credits": 1956, "at": None}
     plain["edits"] = [{"position": 2, "old": "’", "new": "'"}]
     quote = {"id": "q", "recipients": 1956, "credits": 5868, "advice": {"costly": [costly], "what_if": [plain]}}
+    quote["added"] = [{"what": "way_out", "text": "Reply STOP", "language": "en"}]
+    quote["warnings"] = [{"code": "approval_needed", "field": "audience", "message": "A second person approves it."}]
+    quote["hours"] = {"waiting": [{"until": "2026-11-28T13:00:00Z", "recipients": 2}], "waiting_recipients": 2}
     api.answers["/v1/quotes"] = (201, quote)
 
     lines = run("quote", "It’s on").out.splitlines()
     assert [line for line in lines if "costs 3,912 credits" in line and "’ → '" in line]
+    words = {" ".join(line.split()) for line in lines}
+    assert {"added way out (en): Reply STOP", "warnings A second person approves it."} <= words
+    assert "hours waiting until 2026-11-28 13:00:00 UTC, recipients 2, waiting recipients 2" in words
     assert [line for line in lines if "plain characters" in line and "1,956" in line and "3: ’ → '" in line]
     assert run("quote", "It’s on", "--json").answers == [quote]
 

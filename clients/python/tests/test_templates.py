@@ -65,7 +65,10 @@ TEMPLATE = "/v1/templates/01aa"
         (("show", "01aa"), (f"GET {TEMPLATE}", "")),
         (("show", "01aa", "--version", "1"), (f"GET {TEMPLATE}/versions/1", "")),
         (("versions", "01aa"), (f"GET {TEMPLATE}/versions", "")),
-        (("preview", "01aa", "7", "--version", "1"), (f"GET {TEMPLATE}/preview", "customer_id=7&version=1")),
+        (
+            ("preview", "01aa", "7", "--version", "1"),
+            (f"GET {TEMPLATE}/preview", "customer_id=7&version=1&class=marketing"),
+        ),
         (("archive", "01aa"), (f"DELETE {TEMPLATE}", "")),
         (
             ("add", "offer", "Hi", "--category", "news", "--language", "en", "--variant", "de=Ja=ja"),

@@ -54,6 +54,7 @@ async def test_a_quote_says_what_each_country_asks_and_what_blocks_is_refused_un
 
     refused = await confirm(world, quote)
     assert (refused.status_code, refused.json()["code"]) == (409, "checks_blocked")
+    assert "An admin may override it" in refused.json()["detail"]
     assert [(one["check"], one["country"]) for one in refused.json()["checks"]] == [("consent", "US")]
     by_manager = await confirm(world, quote, "manager", overrides=[OVERRIDE])
     assert (by_manager.status_code, by_manager.json()["roles"]) == (403, ["admin"])

@@ -11,7 +11,7 @@ import pytest
 from conftest import EXPRESS
 
 from muster.customer.domain.calendars import named_days
-from muster.customer.domain.hours import Business, Hours, classify, rules, summary
+from muster.customer.domain.hours import Business, Hours, classify, rules, suits_all, summary
 from muster.customer.domain.refusal import Refusal
 from muster.customer.domain.sends import judge_send_by
 from muster.customer.domain.spans import Span
@@ -162,6 +162,19 @@ async def abroad(salon: Any) -> Any:
     )
     await salon.load(ROWS, HEADER, **EXPRESS)
     return salon
+
+
+async def test_the_later_hour_that_is_advised_suits_also_those_who_need_not_wait_now(abroad: Any) -> None:
+    with at(NIGHT - timedelta(hours=3)):  # 23:00 in New York, 20:00 in Los Angeles
+        quote = await abroad.quote("Sale")
+    assert (quote["hours"]["waiting_recipients"], quote["hours"]["last_starts_at"]) == (2, "2026-06-03T12:00:00Z")
+    [later] = [one for one in quote["advice"]["what_if"] if one["change"] == "later"]
+    assert later["at"] == "2026-06-03T15:00:00Z", "at 12:00 it is five in the morning in Los Angeles"
+
+
+def test_where_no_moment_suits_all_none_is_advised() -> None:
+    assert suits_all([[(0, 10), (20, 30)], [(8, 25)], [(21, 40)]]) == "1970-01-01T00:00:21Z"
+    assert suits_all([[(0, 10)], [(10, 20)]]) is None
 
 
 async def test_a_quote_says_how_many_wait_until_when_and_the_plan_gives_each_chunk_its_hours(abroad: Any) -> None:

@@ -114,6 +114,7 @@ def test_days_and_numbers_are_written_as_the_language_does_in_the_country_with_s
         ("{% include 'offer' %}", 0, "merge_syntax", "includes no other text, nor itself"),
         ("{due:tiny}", 0, "merge_syntax", "no form 'tiny'"),
         ("x {owed:short}", 2, "no_such_form", "'owed' is a number"),
+        ("x {pet:short}", 2, "no_such_form", "what it holds is said by PUT /v1/own-fields/pet"),
         ("{first_name:short}", 0, "no_such_form", "'first_name' is a text"),
         ("{a}" * 10_000, 300, "too_many_fields", "100 places"),
     ],

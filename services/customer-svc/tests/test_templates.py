@@ -210,7 +210,8 @@ async def test_what_a_text_costs_and_whom_it_leaves_out_is_the_same_in_sql_and_i
     for one in (await salon.ask("GET", "/v1/customers")).json()["items"]:
         values = {"pet": one["own_fields"].get("pet", ""), "last_name": one["last_name"]}
         joined = text.join(values, one["language"])
-        shown = (await salon.ask("GET", f"/v1/templates/{made['id']}/preview?customer_id={one['id']}")).json()
+        path = f"/v1/templates/{made['id']}/preview?customer_id={one['id']}&class=factual"
+        shown = (await salon.ask("GET", path)).json()
         assert shown["missing"] == text.missing(joined)
         if not shown["missing"]:
             expected[one["mobiles"][0]["number"].removeprefix("+")] = shown["text"]
@@ -223,8 +224,9 @@ async def test_a_text_is_previewed_for_a_customer_before_it_is_kept(salon: Any) 
     await salon.load(PEOPLE, HEADER)
     ids = {one["first_name"]: one["id"] for one in (await salon.ask("GET", "/v1/customers")).json()["items"]}
 
-    async def preview(name: str) -> dict[str, Any]:
-        body = {"text": "Hi {pet}", "variants": {"de": "Na, {first_name}?"}, "customer_id": ids[name]}
+    async def preview(name: str, message_class: str = "factual") -> dict[str, Any]:
+        said = {"variants": {"de": "Na, {first_name}?"}, "customer_id": ids[name], "class": message_class}
+        body = {"text": "Hi {pet}"} | said
         answer = await salon.ask("POST", "/v1/templates/preview", body, by="staff")
         assert answer.status_code == 200, answer.text
         return dict(answer.json())
@@ -234,6 +236,7 @@ async def test_a_text_is_previewed_for_a_customer_before_it_is_kept(salon: Any) 
         "credits": 1,
     }  # fmt: skip
     assert (await preview("Bea"))["text"] == "Na, Bea?"
+    assert (await preview("Bea", "marketing"))["text"] == "Salon: Na, Bea?\nAbmelden mit STOP"
     left_out = await preview("Dee")
     assert (left_out["text"], left_out["missing"], left_out["credits"]) == (None, ["pet"], None)
     body = {"text": "Hi", "customer_id": max(ids.values()) + 1}

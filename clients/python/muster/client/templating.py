@@ -49,9 +49,11 @@ class Templating:
         """Add a version, which says all of it anew; options as of `add_template`."""
         return cast(dict[str, Any], self.put(_path(template_id), {"name": name, "text": text, **options}))
 
-    def preview_template(self: Calls, template_id: str, customer_id: int, version: int | None = None) -> dict[str, Any]:
-        """What a template says to a customer, or which fields they miss."""
-        query = {"customer_id": customer_id, "version": version}
+    def preview_template(
+        self: Calls, template_id: str, customer_id: int, version: int | None = None, message_class: str | None = None
+    ) -> dict[str, Any]:
+        """What a template says to a customer, or which fields they miss. message_class: marketing unless said."""
+        query = {"customer_id": customer_id, "version": version, "class": message_class}
         return cast(dict[str, Any], self.get(_path(template_id, "preview"), **query))
 
     def archive_template(self: Calls, template_id: str) -> None:

@@ -109,7 +109,10 @@ def _show_quote(quote: Quote, *, as_json: bool) -> None:
         show(dict(quote), as_json=True)
         return
     apart = ("dearer", "advice", "shortest", "dearest", "checks")
-    show({name: value for name, value in quote.items() if name not in apart}, as_json=False)
+    rule: Any = quote.get("added", ())
+    said = ((one["what"].replace("_", " "), one["language"], one["text"].strip()) for one in rule)
+    added = "; ".join(f"{what} ({language}): {text}" for what, language, text in said)
+    show({name: value for name, value in quote.items() if name not in apart} | {"added": added}, as_json=False)
     show_examples(quote)
     show_checks(quote.get("checks"))
     show_advice(quote.get("advice"))
@@ -146,8 +149,11 @@ def _send(muster: Muster, quote: Quote, terms: dict[str, Any], *, yes: bool, wat
     bulk = muster.send(quote["id"], **terms)
     if watch:
         follow(muster, bulk["id"], quote["recipients"])
-    ended = muster.bulk(bulk["id"])
-    show(dict(ended), as_json=as_json)
+    ended = dict(muster.bulk(bulk["id"]))
+    show(ended, as_json=as_json)
+    if ended["state"] == "needs_confirmation":
+        how = f"muster bulk confirm {bulk['id']} {ended['credits']}"
+        typer.echo(f"Nothing is sent, and no credits are reserved. To agree to the new sum: {how}", err=True)
     if ended["state"] in ("refused", "needs_confirmation"):
         raise typer.Exit(1)
 

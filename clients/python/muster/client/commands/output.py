@@ -66,8 +66,11 @@ def _words(value: object) -> str:
     if value is None:
         return ""
     if isinstance(value, dict):
-        told = value.get("detail")
-        return str(told) if told else ", ".join(f"{name.replace('_', ' ')} {n}" for name, n in value.items() if n)
+        told = value.get("detail") or value.get("message")
+        each = [(name.replace("_", " "), _words(one)) for name, one in value.items() if one]
+        return str(told) if told else ", ".join(f"{name} {one}" for name, one in each)
+    if isinstance(value, list):
+        return ("; " if any(isinstance(one, dict) for one in value) else ", ").join(map(_words, value))
     if isinstance(value, bool):
         return "yes" if value else "no"
     return f"{value:,}" if isinstance(value, int) else _TIME.sub(r"\1 \2 UTC", str(value))

@@ -219,7 +219,7 @@ def fields(as_json: AsJson = False) -> None:  # noqa: FBT002
 
 def define_field(
     key: Annotated[str, typer.Argument(help="as merge fields write it, such as last_visit")],
-    kind: Annotated[str, typer.Argument(help="text, date or number")],
+    kind: Annotated[str, typer.Argument(help="text, date, number, or free: a text with line breaks")],
     name: Annotated[str | None, typer.Option(help="what people call it; else the key")] = None,
     as_json: AsJson = False,  # noqa: FBT002
 ) -> None:

@@ -6,6 +6,7 @@ from typing import Annotated, Any
 import typer
 
 from muster.client.api import Connection, Muster
+from muster.client.commands.bulk import Class
 from muster.client.commands.output import AsJson, show, show_rows
 from muster.client.commands.texts import text_from_stdin
 
@@ -105,11 +106,12 @@ def preview(
     template: _Id,
     customer: Annotated[int, typer.Argument(help="whose text it is to be")],
     version: _Version = None,
+    message_class: Class = "marketing",
     as_json: AsJson = False,  # noqa: FBT002
 ) -> None:
     """What a template says to a customer, in their language, with its parts; exit 1 if they would be left out."""
     with Muster(Connection.from_environment()) as muster:
-        said = muster.preview_template(template, customer, version)
+        said = muster.preview_template(template, customer, version, message_class)
         show(said, as_json=as_json)
     if said["text"] is None:
         raise typer.Exit(1)

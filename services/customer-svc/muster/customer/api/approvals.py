@@ -245,7 +245,7 @@ async def _send(request: Request, tx: Tx, caller: Caller, body: ApprovalIn, rule
     if bulk is None:
         raise not_found("bulk-sms")
     if bulk["phase"] != Phase.NEEDS_CONFIRMATION:
-        detail = f"Its phase is {bulk['phase']}; a send that needs_confirmation may need an approval too."
+        detail = "Only a send whose state is needs_confirmation may need an approval; before, its quote does."
         raise conflict("nothing_to_confirm", "This send does not wait for a confirmation", detail)
     if bulk["send_by"] <= clock.now():
         raise conflict("too_late", "The time of this send is over", "Nothing of it may be sent after its send_by.")

@@ -4,9 +4,13 @@ from typing import Annotated
 
 from pydantic import Field
 
+from muster.customer.api.common import problem_of
+from muster.customer.api.quotes import ClassWord
 from muster.customer.domain.customers import Customer
 from muster.customer.domain.merge_text import LANGUAGES_MAX, TEXT_CHARACTERS_MAX, MergeText
+from muster.customer.domain.refusal import Refusal
 from muster.customer.domain.tariff import Destination
+from muster.customer.handlers.wording import worded
 from muster.customer.store import customers, reference
 from muster.customer.store.reference import Tenant
 from muster.kit.http import Int, Model
@@ -26,11 +30,13 @@ class TextPreviewIn(Model):
     language: _Language | None = None
     variants: Annotated[dict[_Language, _Text], Field(default_factory=dict, max_length=LANGUAGES_MAX - 1)]
     customer_id: Annotated[Int, Field(ge=1)]
+    message_class: Annotated[ClassWord, Field(alias="class")] = "marketing"
 
 
 class TextPreviewOut(Model):
-    """A text as a customer would get it. text: null where they would be left out for want of `missing`. parts and
-    credits: by the first of their numbers that can be reached; null without one, or without a text."""
+    """A text as a customer would get it, with what marketing says by rule. text: null where they would be left out for
+    want of `missing`. parts and credits: by the first of their numbers that can be reached; null without one, or
+    without a text."""
 
     customer_id: int
     language: str
@@ -41,8 +47,15 @@ class TextPreviewOut(Model):
     credits: int | None = None
 
 
-async def preview_of(tx: Tx, tenant: Tenant, text: MergeText, customer_id: int) -> TextPreviewOut:
-    """What a text says to a customer of the tenant; 404 for nobody, 422 where nobody could be sent that."""
+async def preview_of(
+    tx: Tx, tenant: Tenant, text: MergeText, customer_id: int, message_class: ClassWord, link_url: str
+) -> TextPreviewOut:
+    """What a text says to a customer of the tenant, by its usual sender; 404 for nobody, 422 where nobody could be sent
+    that. link_url: where links in messages begin; zeros stand for the rest."""
+    noticed = worded(tenant, text, tenant.sender, link_url) if message_class == "marketing" else (text, ())
+    if isinstance(noticed, Refusal):
+        raise problem_of(noticed)
+    text = noticed[0]
     row = await customers.customer_of(tx, tenant.tenant_id, customer_id)
     if row is None:
         raise not_found("customer")

@@ -128,7 +128,9 @@ async def confirm(
     async def make() -> tuple[int, Model]:
         bulk = await _bulk(request, tx, caller, bulk_id, lock=True)
         if bulk["phase"] != Phase.NEEDS_CONFIRMATION:
-            detail = f"Its phase is {bulk['phase']}; only one that needs_confirmation can be confirmed."
+            detail = (
+                "Only a send whose state is needs_confirmation can be confirmed; what was agreed to goes on by itself."
+            )
             raise conflict("nothing_to_confirm", "This send does not wait for a confirmation", detail)
         if bulk["send_by"] <= clock.now():
             raise conflict("too_late", "The time of this send is over", "Nothing of it may be sent after its send_by.")
@@ -209,7 +211,9 @@ def _overrides(caller: Caller, body: BulkIn, quote: Quote) -> list[Override]:
 def _refused(refusal: Refusal) -> Problem:
     if refusal.code != BLOCKED:
         return problem_of(refusal)
-    return conflict(BLOCKED, "The law of a recipient's country blocks it", refusal.message, **refusal.more)
+    way = "An admin may override it with a reason (overrides); or leave out who it is about, and quote again."
+    detail = f"{refusal.message} {way}"
+    return conflict(BLOCKED, "The law of a recipient's country blocks it", detail, **refusal.more)
 
 
 async def _send_again(tx: Tx, tenant_id: UUID, bulk_id: UUID, quote: Quote) -> None:

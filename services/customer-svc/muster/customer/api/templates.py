@@ -11,7 +11,7 @@ from pydantic import Field
 
 from muster.customer.api.common import problem_of, settings_of, tenant_of
 from muster.customer.api.previews import TextPreviewIn, TextPreviewOut, preview_of
-from muster.customer.api.quotes import WarningOut
+from muster.customer.api.quotes import ClassWord, WarningOut
 from muster.customer.domain.locales import language_of, read_language
 from muster.customer.domain.merge_text import LANGUAGES_MAX, TEXT_CHARACTERS_MAX, MergeText
 from muster.customer.domain.refusal import Refusal
@@ -154,7 +154,7 @@ async def preview_text(body: TextPreviewIn, request: Request, caller: Reader, tx
     text = await read_written(tx, tenant, body.text, language, others)
     if isinstance(text, Refusal):
         raise problem_of(text)
-    return await preview_of(tx, tenant, text, body.customer_id)
+    return await preview_of(tx, tenant, text, body.customer_id, body.message_class, settings_of(request).link_url)
 
 
 @router.get("/{template_id}")
@@ -203,13 +203,14 @@ async def preview_template(
     tx: OwnTx,
     customer_id: Annotated[int, Query(ge=1, le=_MOST)],
     version: Annotated[int | None, Query(ge=1, le=_MOST, description="the newest unless said")] = None,
+    message_class: Annotated[ClassWord, Query(alias="class")] = "marketing",
 ) -> TextPreviewOut:
     """What a template says to a customer, in their language, with its parts; or what of it they miss."""
     tenant, row = await tenant_of(request, tx, caller.tenant_id), await _version(tx, caller, template_id, version)
     text = await text_of_version(tx, tenant, row)
     if isinstance(text, Refusal):
         raise problem_of(text)
-    return await preview_of(tx, tenant, text, customer_id)
+    return await preview_of(tx, tenant, text, customer_id, message_class, settings_of(request).link_url)
 
 
 @router.put("/{template_id}", response_model=TemplateOut)

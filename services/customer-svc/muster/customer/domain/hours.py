@@ -7,7 +7,7 @@ import json
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
-from functools import cache
+from functools import cache, reduce
 from importlib.resources import files
 from typing import Any, Final
 from zoneinfo import ZoneInfo
@@ -246,6 +246,12 @@ def classify(hours: Hours, found: Collection[tuple[str, str]]) -> Classes:
     every = sorted({spans for spans in (*wanted.values(), other) if spans})
     number = {spans: at for at, spans in enumerate(every)} | {(): -1}
     return Classes(every, {pair: number[spans] for pair, spans in wanted.items()}, number[other])
+
+
+def suits_all(classes: Iterable[Sequence[Span]]) -> str | None:
+    """The first moment at which nobody of these classes has to wait; None where no moment in time suits all."""
+    spans = reduce(common, classes)
+    return _written(spans[0][0]) if spans else None
 
 
 def summary(now: int, by_start: Iterable[tuple[int, int]]) -> dict[str, Any] | None:

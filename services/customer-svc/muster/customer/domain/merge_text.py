@@ -12,6 +12,7 @@ from itertools import chain
 from typing import Any, Final, cast
 
 from muster.customer.domain import locales
+from muster.customer.domain.customers import STANDARD_FIELDS
 from muster.customer.domain.fields import Kind, clean_lines
 from muster.customer.domain.merge_reader import FIELDS_MAX, Field, Pieces, mistake, read_pieces
 from muster.customer.domain.refusal import Refusal
@@ -272,6 +273,8 @@ def _variant(language: str, text: str, named: str, kinds: Mapping[str, Kind]) ->
         kind = kinds.get(one.key, Kind.TEXT)
         if one.form is not None and (kind not in _WITH_FORMS or (kind is Kind.NUMBER and one.form != "plain")):
             why = f"'{one.name}' is a {kind.value}, which has no form '{one.form}'"
+            if one.key not in STANDARD_FIELDS:
+                why += f"; what it holds is said by PUT /v1/own-fields/{one.key}"
             return mistake(text, named, one.position, "no_such_form", why, [f"{{{one.name}}}"])
     required = dict.fromkeys(one.name for one in fields if one.fallback is None)
     return Variant(language, text, pieces, tuple(required))

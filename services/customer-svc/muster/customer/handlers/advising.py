@@ -1,21 +1,19 @@
 """The advice that goes with a quote."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable
 from dataclasses import asdict, replace
 from typing import Any, Final
 
 from muster.customer.domain.advice import Case, costly, later, other_sender, shorter_footer, what_ifs
-from muster.customer.domain.merge_text import MergeText
 from muster.customer.domain.notices import Wordings
 from muster.customer.domain.pricing import Renderer
 from muster.customer.domain.refusal import Refusal
+from muster.customer.handlers.wording import Worded
 from muster.customer.store import reference
 from muster.customer.store.reference import Tenant
 from muster.kit.pg import Tx
 
 _SENDERS_MAX: Final = 5
-Worded = tuple[MergeText, Sequence[Mapping[str, str]]]
-"""A text with what is added to it by rule, and what that is, as a quote says it."""
 
 
 async def advise(
@@ -24,10 +22,10 @@ async def advise(
     case: Case,
     sender: str,
     by: Callable[[str, Wordings], Worded | Refusal],
-    last_starts_at: str | None,
+    later_at: str | None,
 ) -> dict[str, Any]:
-    """As it is answered. by: the text as a sender says it in these words by rule; last_starts_at: when the last of them
-    may be texted, if somebody has to wait."""
+    """As it is answered. by: the text as a sender says it in these words by rule; later_at: when nobody has to wait, if
+    somebody has to now."""
     found, fewer = what_ifs(case), tenant.wordings.shorter
     said = by(sender, fewer)
     if not isinstance(said, Refusal):
@@ -39,6 +37,6 @@ async def advise(
         if tariff.reach == case.tariff.reach and not isinstance(said, Refusal):
             priced = other_sender(replace(case, text=said[0], renderer=Renderer(said[0]), tariff=tariff), other)
             found += [priced] if priced is not None else []
-    if last_starts_at is not None:
-        found.append(later(case.total, last_starts_at))
+    if later_at is not None:
+        found.append(later(case.total, later_at))
     return {"costly": [asdict(one) for one in costly(case)], "what_if": [asdict(one) for one in found]}

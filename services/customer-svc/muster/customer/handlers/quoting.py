@@ -9,21 +9,23 @@ from typing import Any, Final
 from muster.customer.domain.advice import Case
 from muster.customer.domain.audience import ORDER, Audience, Reason, left_out_by_word
 from muster.customer.domain.compliance import Message, check_message
-from muster.customer.domain.hours import Hours, LocalTime, summary
+from muster.customer.domain.hours import Hours, LocalTime, suits_all, summary
 from muster.customer.domain.limits import NO_LIMITS, Limits, day_over
 from muster.customer.domain.merge_text import MergeText, outside_fields
-from muster.customer.domain.notices import Wordings, with_notices
+from muster.customer.domain.notices import Wordings
 from muster.customer.domain.pricing import Price, Renderer, price, too_many_parts
 from muster.customer.domain.refusal import Refusal
 from muster.customer.domain.senders import Sender, warnings
+from muster.customer.domain.spans import Span
 from muster.customer.domain.tariff import Tariff
 from muster.customer.events import MessageClass
-from muster.customer.handlers.advising import Worded, advise
+from muster.customer.handlers.advising import advise
 from muster.customer.handlers.approving import approval_warned
 from muster.customer.handlers.audiences import understand
 from muster.customer.handlers.examples import examples
 from muster.customer.handlers.guarding import left_today, limits_of
 from muster.customer.handlers.texts import Pin, unknown_fields
+from muster.customer.handlers.wording import Worded, worded
 from muster.customer.store import audience, quotes
 from muster.customer.store.audience import Counted
 from muster.customer.store.audience_rules import RulesSql, rules_of
@@ -79,7 +81,7 @@ async def quote_now(tx: Tx, tenant: Tenant, asked: Asked, valid: timedelta) -> Q
     if isinstance(understood, Refusal):
         return understood
     rules = await rules_of(tx, tenant.tenant_id, understood)
-    counted, starts = await _counted(tx, tenant, asked, rules)
+    counted, spans = await _counted(tx, tenant, asked, rules)
     renderer, classes = Renderer(asked.text), counted.fewer(asked.text)
     total = price(renderer, classes.priced, asked.tariff)
     if isinstance(total, Refusal):
@@ -89,9 +91,9 @@ async def quote_now(tx: Tx, tenant: Tenant, asked: Asked, valid: timedelta) -> Q
     longer = too_many_parts(max(map(int, total.by_parts)), tenant.parts_max)
     if longer is not None:
         return longer
-    waiting = _waiting(asked, counted, starts)
+    waiting = _waiting(asked, counted, spans)
     details = _details(asked.text, counted, total) | {"hours": waiting, "added": added}
-    details["checks"] = [one.plain() for one in check_message(_message(tenant, asked, counted, starts))]
+    details["checks"] = [one.plain() for one in check_message(_message(tenant, asked, counted, spans))]
     details["warnings"] = warnings(asked.sender, total.by_country)
     details["warnings"] += [one.warning for one in unknown]
     details["warnings"] += await _too_many(tx, tenant, total.recipients, asked.limits)
@@ -99,9 +101,10 @@ async def quote_now(tx: Tx, tenant: Tenant, asked: Asked, valid: timedelta) -> Q
     details["missing"] = await _missing(tx, tenant, asked, rules, counted)
     if asked.advised:
         details |= await examples(tx, tenant.tenant_id, asked.text, total, asked.tariff)
-        by, last = partial(noticed_text, tenant, replace(asked, text=written)), (waiting or {}).get("last_starts_at")
+        by = partial(noticed_text, tenant, replace(asked, text=written))
+        later_at = suits_all(spans[hours] for _, _, hours in counted.groups) if waiting else None
         case = Case(asked.text, classes.priced, asked.tariff, renderer, total, added, classes.alike)
-        details["advice"] = await advise(tx, tenant, case, asked.sender.sender, by, last)
+        details["advice"] = await advise(tx, tenant, case, asked.sender.sender, by, later_at)
     quote = Quote(
         uuid7(),
         asked.text.text,
@@ -126,28 +129,15 @@ async def quote_now(tx: Tx, tenant: Tenant, asked: Asked, valid: timedelta) -> Q
 
 
 def noticed_text(tenant: Tenant, asked: Asked, sender: str, words: Wordings | None = None) -> Worded | Refusal:
-    """The text with what marketing by this sender says by rule, in each language, where it does not; what that is.
-    words: in these instead of the business's."""
+    """The text with what marketing by this sender says by rule, where it does not; what that is. words: in these
+    instead of the business's."""
     if asked.message_class != MessageClass.MARKETING:
         return asked.text, ()
-    by, words, variants = (tenant.name, sender), words or tenant.wordings, asked.text.variants
-    noticed = [
-        with_notices(one.text, outside_fields(one.text), *by, words.of(one.language), asked.link_url)
-        for one in variants
-    ]
-    others = {variant.language: one.text for variant, one in zip(variants[1:], noticed[1:], strict=True)}
-    text = MergeText.read(noticed[0].text, asked.text.style, others)
-    if isinstance(text, Refusal):
-        return text
-    return text, [
-        {"what": words.what.value, "text": words.text, "language": variant.language}
-        for variant, one in zip(variants, noticed, strict=True)
-        for words in one.added
-    ]
+    return worded(tenant, asked.text, sender, asked.link_url, words)
 
 
-async def _counted(tx: Tx, tenant: Tenant, asked: Asked, rules: RulesSql) -> tuple[Counted, Sequence[int]]:
-    """Who is texted and who is not, where they have hours by these, and when each class of hours begins."""
+async def _counted(tx: Tx, tenant: Tenant, asked: Asked, rules: RulesSql) -> tuple[Counted, Sequence[Sequence[Span]]]:
+    """Who is texted and who is not, where they have hours by these, and the hours of each class of them."""
     marketing = asked.message_class == MessageClass.MARKETING
     judged = (tx, tenant.tenant_id, asked.judged, asked.text, asked.tariff.reach)
     counted = await audience.count_audience(*judged, marketing=marketing, rules=rules)
@@ -157,22 +147,22 @@ async def _counted(tx: Tx, tenant: Tenant, asked: Asked, rules: RulesSql) -> tup
         return counted, ()
     found = await hours_of_customers(tx, tenant.tenant_id, hours)
     counted = await audience.count_audience(*judged, marketing=marketing, hours=found, rules=rules)
-    return counted, () if found.classes is None else found.classes.starts
+    return counted, () if found.classes is None else found.classes.spans
 
 
-def _waiting(asked: Asked, counted: Counted, starts: Sequence[int]) -> Mapping[str, Any] | None:
-    by_start = [(starts[hours], recipients) for (_, _, hours), recipients in counted.groups.items() if starts]
+def _waiting(asked: Asked, counted: Counted, spans: Sequence[Sequence[Span]]) -> Mapping[str, Any] | None:
+    by_start = [(spans[hours][0][0], recipients) for (_, _, hours), recipients in counted.groups.items() if spans]
     return summary(int(asked.at.timestamp()), by_start)
 
 
-def _message(tenant: Tenant, asked: Asked, counted: Counted, starts: Sequence[int]) -> Message:
+def _message(tenant: Tenant, asked: Asked, counted: Counted, spans: Sequence[Sequence[Span]]) -> Message:
     """What is to be sent, as it is checked by the laws of its recipients' countries."""
     now, consents, waiting = asked.at.timestamp(), dict[tuple[str, str], int](), dict[str, tuple[int, int]]()
     for (country, kind, hours), recipients in counted.groups.items():
         consents[country, kind] = consents.get((country, kind), 0) + recipients
-        if starts and starts[hours] > now:
+        if spans and spans[hours][0][0] > now:
             count, last = waiting.get(country, (0, 0))
-            waiting[country] = count + recipients, max(last, starts[hours])
+            waiting[country] = count + recipients, max(last, spans[hours][0][0])
     return Message(
         asked.at.date(),
         MessageClass(asked.message_class).name.lower(),
