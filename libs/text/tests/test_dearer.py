@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from muster.text import Encoding, by_character, dearer_characters, encoding_of
+from muster.text import Encoding, by_character, dearer_characters, encoding_of, forcing_characters
 
 
 @pytest.mark.parametrize(
@@ -48,6 +48,7 @@ def test_an_extension_character_costs_two_septets_and_forces_nothing() -> None:
 @given(st.text(max_size=200))
 def test_a_text_is_ucs2_exactly_when_a_character_is_named_for_it(text: str) -> None:
     forcing = [d for d in dearer_characters(text) if d.reason == "ucs2"]
+    assert list(forcing_characters(text)) == forcing
     assert bool(forcing) == (encoding_of(text) is Encoding.UCS2)
     assert all(text[d.position :].startswith(d.text) for d in forcing)
 

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from muster.customer.domain import advice
 from muster.customer.domain.advice import Case, Costly, WhatIf, costly, other_sender, what_ifs
 from muster.customer.domain.fields import Kind
 from muster.customer.domain.merge_text import SEPARATOR, MergeText, Style
@@ -282,3 +283,22 @@ def test_what_a_translation_is_written_in_is_not_laid_at_the_door_of_its_readers
     [one] = costly(case)
     assert (one.where, one.recipients, one.credits) == ("text", 5, 5)
     assert found(case, "plain_text").credits == case.total.credits - 5
+
+
+def test_of_thousands_of_different_characters_the_first_hundred_are_told() -> None:
+    hundreds = "".join(map(chr, range(0x4E00, 0x4E00 + 300)))
+
+    [one] = costly(case_of(FILLER + hundreds, everybody(2)))
+
+    assert [c.text for c in one.characters] == list(hundreds[:100])
+    assert one.message.startswith("一, 丁, 丂")
+
+
+def test_in_how_many_letters_dear_ones_are_looked_for_is_limited(monkeypatch: pytest.MonkeyPatch) -> None:
+    names = [ValueClass("AU", f"Zoô{'a' * at}", 1) for at in range(10)]
+    written = FILLER + " {{first_name}}"
+    assert [one.where for one in costly(case_of(written, names))] == ["values"]
+
+    monkeypatch.setattr(advice, "LETTERS_MAX", 10 * len(written) - 1)
+
+    assert costly(case_of(written, names)) == []

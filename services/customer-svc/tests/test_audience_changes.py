@@ -327,6 +327,27 @@ def test_customers_whose_ids_are_far_from_each_other_are_not_kept_without_end(mo
         found.judge(10_000_000, "2", None)
 
 
+class _Pages(dict[int, Any]):
+    looks = 0
+
+    def __getitem__(self, page: int) -> Any:
+        self.looks += 1
+        return super().__getitem__(page)
+
+
+def test_when_hundreds_who_were_named_change_the_next_ones_are_found_in_one_pass() -> None:
+    found, words = Tally(), [f"AU\x1f0\x1f{at}" for at in range(300)]
+    for at, word in enumerate(words):
+        found.add_all(word, array("q", [1 + at, 100_000 - at]))
+    assert {one for _, _, one in found.counts()} == set(range(1, 301))
+    for at in range(300):
+        found.judge(1 + at, "2", None)
+    found._pages = pages = _Pages(found._pages)
+
+    assert {one for _, _, one in found.counts()} == {0, *range(100_000 - 299, 100_001)}
+    assert pages.looks <= len(pages)
+
+
 def _naive(judged: dict[int, tuple[str, int | None]]) -> list[tuple[str, int]]:
     found: dict[str, int] = {}
     first: dict[int, int] = {}

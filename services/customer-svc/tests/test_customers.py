@@ -110,6 +110,7 @@ BAD_INPUT: list[tuple[str, str, Any, str, str]] = [
         "repeated_name",
     ),
     ("POST", "/v1/customers", b'{"first_name": "x", "own_fields": {"\\ud800": "b"}}', "own_fields.?", "bad_name"),
+    ("POST", "/v1/customers", {"first_name": "x", "own_fields": {"pe\x00t": "b"}}, "own_fields.pe\x00t", "bad_name"),
     ("POST", "/v1/customers", {"first_name": " ", "allow_bulk_sms": True}, "first_name", "nobody"),
     ("POST", "/v1/customers", {"consent_evidence": {"at": 1}}, "consent_evidence.at", "value_error"),
     ("POST", "/v1/customers", b"{", "body", "malformed_json"),

@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from muster.customer.domain import query_reader
 from muster.customer.domain.fields import Kind
 from muster.customer.domain.query import (
     All,
@@ -178,6 +179,39 @@ def test_any_text_is_a_query_or_refused_at_a_place_within_it(written: str) -> No
     node = read(written)
     if isinstance(node, Refusal):
         assert 1 <= node.more["position"] <= len(written) + 1
+
+
+@pytest.mark.parametrize("words", ["a " * 5_000, "wordy " * 1_600, "ab " * 95 + "pet " * 3_000, "👩\u200d" * 4_000])
+@pytest.mark.parametrize("end", ["", "pet = x", "other = x", "and pet is a"])
+def test_each_of_thousands_of_words_is_looked_at_a_few_times(
+    words: str, end: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looks = 0
+    op_at, named = query_reader._Reader._op_at, query_reader.named
+
+    def looked(reader: Any, at: int) -> Any:
+        nonlocal looks
+        looks += 1
+        return op_at(reader, at)
+
+    def name_looked(fields: Any, asked: str) -> Any:
+        nonlocal looks
+        looks += 1
+        return named(fields, asked)
+
+    monkeypatch.setattr(query_reader._Reader, "_op_at", looked)
+    monkeypatch.setattr(query_reader, "named", name_looked)
+
+    read(words[: 10_000 - len(end)] + end)
+
+    assert looks < 3 * 5_000 + 100 * 64
+
+
+def test_a_field_behind_many_words_is_found_and_they_are_words() -> None:
+    words = " ".join(["word"] * 90)
+    assert read(f"{words} last visit before 2026-05-01 and rex") == All(
+        (*[Word("word")] * 90, cond("last_visit", Op.LESS, date(2026, 5, 1)), Word("rex"))
+    )
 
 
 def test_what_a_query_asks_for_is_known_at_any_depth() -> None:

@@ -4,7 +4,7 @@ Pure: standard library and phonenumbers only, no input or output, no clock.
 """
 
 from muster.text.coding import decode
-from muster.text.dearer import Dearer, DearerGroup, by_character, dearer_characters, plain
+from muster.text.dearer import Dearer, DearerGroup, by_character, dearer_characters, forcing_characters, plain
 from muster.text.faults import Fault, fault_of
 from muster.text.kinds import Kind, OtherNumber, read_any_number, read_asked_number
 from muster.text.national import Shifts
@@ -49,6 +49,7 @@ __all__ = [
     "encode_parts",
     "encoding_of",
     "fault_of",
+    "forcing_characters",
     "is_region",
     "is_textable",
     "mask",

@@ -47,6 +47,8 @@ _REPLACEMENTS: Final = {
 # that what is basic and without marks, nearly all of a text, is passed over in one pass.
 _MARK: Final = "\u0300-\u036f"
 _DEARER: Final = re.compile(f"[^{_MARK}][{_MARK}]+|[{_MARK}]+|[^{re.escape(''.join(sorted(BASIC_CHARACTERS)))}{_MARK}]")
+# The same without those that only take the room of two: a text may be full of these.
+_FORCING: Final = re.compile(f"[^{_MARK}][{_MARK}]+|[{_MARK}]+|[^{re.escape(''.join(sorted(GSM7_CHARACTERS)))}{_MARK}]")
 _CONTROL_NAMES: Final[dict[str, str]] = {
     "\t": "TAB",
     "\v": "LINE TABULATION",
@@ -91,6 +93,11 @@ def dearer_characters(text: str) -> tuple[Dearer, ...]:
     return tuple(Dearer(found.start(), found[0], *_about(found[0])) for found in _DEARER.finditer(text))
 
 
+def forcing_characters(text: str) -> tuple[Dearer, ...]:
+    """Those of them that turn the message into UCS-2."""
+    return tuple(Dearer(found.start(), found[0], *_about(found[0])) for found in _FORCING.finditer(text))
+
+
 def by_character(found: Iterable[Dearer]) -> tuple[DearerGroup, ...]:
     """The same, each character once, in the order in which they first stand."""
     positions: dict[str, list[int]] = {}
@@ -104,17 +111,15 @@ def plain(text: str, *, leave_out: bool = False) -> str:
     left out with `leave_out`."""
     if NOT_GSM7.search(text) is None:
         return text
-    return _DEARER.sub(lambda found: _plain(found[0], leave_out=leave_out), text)
+    return _FORCING.sub(lambda found: _plain(found[0], leave_out=leave_out), text)
 
 
 def _plain(character: str, *, leave_out: bool) -> str:
-    _, reason, replacement = _about(character)
-    if reason == "two_septets":
-        return character
+    _, _, replacement = _about(character)
     return ("" if leave_out else character) if replacement is None else replacement
 
 
-@lru_cache(maxsize=4096)
+@lru_cache(maxsize=32_768)  # more than a text has characters: each is asked about several times
 def _about(character: str) -> tuple[str, Reason, str | None]:
     """Name, reason and replacement."""
     if character in EXTENSION_CHARACTERS:

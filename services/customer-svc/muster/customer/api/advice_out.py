@@ -30,9 +30,10 @@ class CharacterOut(Model):
 
 
 class CostlyOut(Model):
-    """Characters that cost more together: parts and credits are what these recipients would pay less if each were
-    replaced, or left out where nothing says the same. where: in the text itself, or in values of merge fields (which:
-    `fields`). reason: `ucs2`, they turn the message into UCS-2; `two_septets`, each takes the room of two."""
+    """Characters that cost more together, the first 100 of them: parts and credits are what these recipients would pay
+    less if each were replaced, or left out where nothing says the same. where: in the text itself, or in values of
+    merge fields (which: `fields`). reason: `ucs2`, they turn the message into UCS-2; `two_septets`, each takes the room
+    of two."""
 
     where: Literal["text", "values"]
     reason: str

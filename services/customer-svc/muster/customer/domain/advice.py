@@ -18,8 +18,8 @@ from muster.text import (
     TextRefused,
     by_character,
     count_parts,
-    dearer_characters,
     encoding_of,
+    forcing_characters,
     plain,
     segment,
 )
@@ -30,8 +30,12 @@ from muster.text.segments import ReferenceBits, units_over
 CLASSES_MAX: Final = 2_000
 """Of more classes it is not looked which of their letters are dear: it would take longer than people wait while they
 type."""
+LETTERS_MAX: Final = 1_000_000
+"""Nor of more characters of all their messages."""
 SHOWN_MAX: Final = 20
 POSITIONS_SHOWN_MAX: Final = 50
+CHARACTERS_SHOWN_MAX: Final = 100
+"""A text of thousands of different ones would be answered by megabytes about them."""
 EDITS_MAX: Final = 1_000
 _NAMED_MAX: Final = 5
 # A text of which more than a third would have to go is another text.
@@ -56,7 +60,8 @@ class Costly:
     """Characters that cost more, together: parts and credits are what is saved where each is replaced, or left out
     where nothing says the same.
 
-    where: in the text itself, or in the values of merge fields. fields: which. recipients: who pay for them.
+    characters: the first CHARACTERS_SHOWN_MAX of them. where: in the text itself, or in the values of merge fields.
+    fields: which. recipients: who pay for them.
     """
 
     where: Literal["text", "values"]
@@ -108,7 +113,8 @@ class Case:
     def by_letters(self) -> Sequence[ValueClass]:
         """By their dear letters; none of too many."""
         found = self.classes if self.lettered is None else self.lettered
-        return found if len(found) <= CLASSES_MAX else ()
+        letters = len(found) * max(len(variant.text) for variant in self.text.variants)
+        return found if len(found) <= CLASSES_MAX and letters <= LETTERS_MAX else ()
 
     @property
     def footers(self) -> list[str]:
@@ -213,7 +219,8 @@ def _of_text(case: Case, reason: Reason) -> Costly | None:
     parts, credits = case.total.parts - total.parts, case.total.credits - total.credits
     recipients = sum(group.recipients for group in case.classes if case.text.variant_of(group.joined) == 0)
     message = f"{_listed(characters)} {'cost' if len(characters) > 1 else 'costs'} {_credits(credits)}"
-    return Costly("text", reason, characters, (), recipients, parts, credits, message)
+    shown = characters[:CHARACTERS_SHOWN_MAX]
+    return Costly("text", reason, shown, (), recipients, parts, credits, message)
 
 
 def _without(reason: Reason) -> Callable[[str], str]:
@@ -274,7 +281,7 @@ def _parts(text: str, reference_bits: ReferenceBits) -> int:
 
 
 def _forcing(text: str) -> list[DearerGroup]:
-    return [group for group in by_character(dearer_characters(text)) if group.reason == "ucs2"]
+    return list(by_character(forcing_characters(text)))
 
 
 def _fields_with(text: MergeText, joined: str, characters: Iterable[str]) -> list[str]:
@@ -294,7 +301,8 @@ def _costly(characters: tuple[str, ...], paid: _Paid) -> Costly:
     else:
         what = f"{make} {_people(paid.recipients)} cost more: {_credits(paid.credits)}"
     message = f"{_listed(groups)}{where} {what}"
-    return Costly("values", "ucs2", groups, tuple(paid.fields), paid.recipients, paid.parts, paid.credits, message)
+    shown = groups[:CHARACTERS_SHOWN_MAX]
+    return Costly("values", "ucs2", shown, tuple(paid.fields), paid.recipients, paid.parts, paid.credits, message)
 
 
 def _shorter(case: Case) -> WhatIf | None:

@@ -1,6 +1,7 @@
 """A customer: names, mobile numbers, own fields, and what they consented to."""
 
 import hashlib
+import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -23,6 +24,7 @@ NUMBERS_MAX: Final = 20
 TYPED_CHARACTERS_MAX: Final = 64
 TAGS_MAX: Final = 50
 TAG_CHARACTERS_MAX: Final = 100
+_UNSEEN: Final = frozenset({"Cc", "Cs"})
 STANDARD_FIELDS: Final = ("first_name", "last_name", "language")
 _SEPARATOR: Final = "\x1f"  # no stored value can hold it: clean_value takes control characters out
 
@@ -215,7 +217,11 @@ def read_own_fields(given: Mapping[str, str]) -> dict[str, str] | list[Refusal]:
     refusals = []
     for name, value in given.items():
         key = field_key(name)
-        if not key or key in STANDARD_FIELDS:
+        if any(unicodedata.category(c) in _UNSEEN for c in name):
+            # What nobody sees would be left out, and the field be another one than was named.
+            message = "The name of an own field has no control character and no half of a surrogate pair."
+            refusals.append(Refusal(f"own_fields.{name[:64]}", "bad_name", message))
+        elif not key or key in STANDARD_FIELDS:
             message = f"'{name[:64]}' cannot be the name of an own field."
             refusals.append(Refusal(f"own_fields.{name[:64]}", "bad_name", message))
         elif len(value) > VALUE_CHARACTERS_MAX:

@@ -60,6 +60,10 @@ _OPS: Final[tuple[tuple[tuple[str, ...], Op], ...]] = tuple(
         key=lambda each: -len(each[0]),
     )
 )
+_OPS_BY_WORD: Final[Mapping[str, Sequence[tuple[tuple[str, ...], Op]]]] = {
+    first: tuple(one for one in _OPS if one[0][0] == first) for first in {words[0] for words, _ in _OPS}
+}
+_FIELD_WORDS_MAX: Final = 64  # a key has no more characters
 # As customer_fold of the database has it: what is between words, and what is left out of them.
 _BETWEEN_WORDS: Final = str.maketrans(dict.fromkeys("-_.,/", " "))
 _LEFT_OUT: Final = re.compile("['’\u0300-\u036f]")
@@ -162,6 +166,8 @@ class _Reader:
         self._country = country
         self._today = today
         self._at = 0
+        self._end = 0
+        self._named: tuple[int, Field] | None = None
         self._terms = 0
         self.lists: list[WrittenList] = []
 
@@ -232,25 +238,38 @@ class _Reader:
         end = self._words_end()
         if self._op_at(end) is None:
             return self._free()
-        for start in range(self._at, end):
-            field = named(self._fields, " ".join(token.text for token in self._tokens[start:end]))
-            if field is not None:
-                return self._free() if start > self._at else self._condition(field, end)
+        if self._named is None or self._named[0] < self._at:
+            self._named = self._named_before(end)
+        if self._named is not None:
+            start, field = self._named
+            return self._free() if start > self._at else self._condition(field, end)
         words = " ".join(token.text for token in self._tokens[self._at : end])[:64]
         return self._refuse(f"there is no field '{words}'", sorted(self._fields), code="query_unknown_field")
 
+    def _named_before(self, end: int) -> tuple[int, Field] | None:
+        """The field that is named by the words up to an operator, as many of them as there are, and where it begins."""
+        for start in range(max(self._at, end - _FIELD_WORDS_MAX), end):
+            field = named(self._fields, " ".join(token.text for token in self._tokens[start:end]))
+            if field is not None:
+                return start, field
+        return None
+
     def _words_end(self) -> int:
-        """Behind the words from here up to an operator, a sign, or a word that joins."""
+        """Behind the words from here up to an operator, a sign, or a word that joins. It is the same for each of these
+        words, and looked for once."""
+        if self._at < self._end:
+            return self._end
         end = self._at + 1
         while self._tokens[end].kind in {"word", "quoted"} and self._tokens[end].keyword not in _JOINS:
             if self._op_at(end) is not None:
                 break
             end += 1
+        self._end = end
         return end
 
     def _op_at(self, at: int) -> tuple[Op, int] | None:
         """The operator that begins at a token, and where it ends."""
-        for words, op in _OPS:
+        for words, op in _OPS_BY_WORD.get(self._tokens[at].keyword, ()):
             if tuple(token.keyword for token in self._tokens[at : at + len(words)]) == words:
                 return op, at + len(words)
         return None

@@ -56,19 +56,29 @@ class Tally:
     def counts(self) -> list[tuple[str, int, int]]:
         """How many there are of each verdict, by the word, and one of those who are texted, else 0; none of which there
         is nobody."""
+        self._find_shown()
         return sorted(
-            (word, self._counts[at], self._one_of(at)) for at, word in enumerate(self._words) if self._has(at)
+            (word, self._counts[at], self._shown.get(at, 0)) for at, word in enumerate(self._words) if self._has(at)
         )
 
     def _has(self, place: int) -> bool:
         return place > 0 and self._counts[place] > 0
 
-    def _one_of(self, place: int) -> int:
-        if SEPARATOR not in self._words[place]:
-            return 0
-        if place not in self._shown:
-            self._shown[place] = next(filter(self._is_texted, self.of_verdict(self._words[place])))
-        return self._shown[place]
+    def _find_shown(self) -> None:
+        """Find somebody for each verdict whose one is not among them any more, all in one pass: hundreds may be."""
+        missing = {
+            at for at, word in enumerate(self._words) if at not in self._shown and self._has(at) and SEPARATOR in word
+        }
+        for page in sorted(self._pages) if missing else ():
+            verdicts = self._pages[page]
+            if missing.isdisjoint(verdicts):
+                continue
+            for customer_id, place in enumerate(verdicts, page << _PAGE_BITS):
+                if place in missing and self._is_texted(customer_id):
+                    self._shown[place] = customer_id
+                    missing.remove(place)
+            if not missing:
+                return
 
     def _is_texted(self, customer_id: int) -> bool:
         number = self._number_of.get(customer_id)
