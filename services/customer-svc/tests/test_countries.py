@@ -47,6 +47,7 @@ async def test_who_has_no_number_of_an_allowed_country_is_left_out_as_not_allowe
 
     assert quote["by_country"] == by_country
     assert (quote["left_out"]["not_allowed"], quote["left_out"]["not_textable"]) == (not_allowed, not_textable)
+    assert [one["message"][:10] for one in quote["warnings"]] == [f"{not_allowed} left out"] * bool(not_allowed)
     assert quote["left_out"]["no_consent"] == 1, "the first reason counts"
     assert quote["recipients"] + sum(quote["left_out"].values()) == quote["customers"] == 6
     bulk_id = await salon.send(quote["id"])

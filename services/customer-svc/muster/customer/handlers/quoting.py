@@ -96,6 +96,7 @@ async def quote_now(tx: Tx, tenant: Tenant, asked: Asked, valid: timedelta) -> Q
     details["checks"] = [one.plain() for one in check_message(_message(tenant, asked, counted, spans))]
     details["warnings"] = warnings(asked.sender, total.by_country)
     details["warnings"] += [one.warning for one in unknown]
+    details["warnings"] += _abroad(counted)
     details["warnings"] += await _too_many(tx, tenant, total.recipients, asked.limits)
     details["warnings"] += await approval_warned(tx, tenant.tenant_id, total.credits, total.recipients)
     details["missing"] = await _missing(tx, tenant, asked, rules, counted)
@@ -201,6 +202,18 @@ async def _too_many(tx: Tx, tenant: Tenant, recipients: int, limits: Limits) -> 
         return []
     code, message = day_over(today[0], tenant.clean_since, limits_of(tenant, limits))
     return [{"code": code, "field": "audience", "message": f"{message}. {today[1]:,} are left of today's."}]
+
+
+def _abroad(counted: Counted) -> list[dict[str, str]]:
+    """That somebody is where the business does not send to, which it may not know of itself."""
+    left_out = counted.left_out.get(Reason.NOT_ALLOWED, 0)
+    if not left_out:
+        return []
+    message = (
+        f"{left_out:,} left out: in countries that the business does not send to. It says to which it does with"
+        " `countries` of PATCH /v1/tenant (muster tenant set --countries), of those that the operator allows."
+    )
+    return [{"code": "not_allowed", "field": "audience", "message": message}]
 
 
 def _nobody(counted: Counted, asked: Asked, archived: int) -> Refusal:
