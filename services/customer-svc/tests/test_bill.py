@@ -63,14 +63,16 @@ async def changed(salon: Any, customer_id: int, **members: Any) -> None:
 async def test_a_send_of_which_two_people_became_dearer_comes_back_with_the_difference_and_reserves_nothing(
     salon: Any,
 ) -> None:
-    """One has a longer name since the quote, one a number of a country that costs more, by a file. (Rates are those of
-    the quote, whatever they are by now.)"""
+    """Both have a longer name since the quote, by a file, one of them where a part costs more. (Rates are those of the
+    quote, whatever they are by now; who has got another number is left out.)"""
     header, match = "first name,mobile,allow bulk sms,no", "field:no"
-    rows = "Ana,0412000001,yes,1\nMaximiliana,0412000002,yes,2\nBo,+64211234567,yes,3\n"
+    rows = "Ana,0412000001,yes,1\nMaximiliana,0412000002,yes,2\nBo,+64211234567,yes,3\nCy,0412000004,yes,4\n"
     await salon.load(rows, header, match=match)
     quote = await salon.quote("Hi {first_name}, we moved")
-    assert (quote["recipients"], quote["credits"]) == (3, 4)
-    await salon.load(f"Ana,+64211234568,yes,1\n{'M' * 140},0412000002,yes,2\n", header, match=match)
+    assert (quote["recipients"], quote["credits"]) == (4, 5)
+    long = "M" * 140
+    changed = f"{long},0412000002,yes,2\n{long},+64211234567,yes,3\nCy,0412000005,yes,4\n"
+    await salon.load(changed, header, match=match)
 
     bulk_id = await salon.send(quote["id"])
     await salon.plan()
@@ -78,15 +80,16 @@ async def test_a_send_of_which_two_people_became_dearer_comes_back_with_the_diff
     bulk = await salon.bulk(bulk_id)
     problem = {name: bulk["problem"][name] for name in ("code", "quoted", "credits", "difference")}
     assert (bulk["state"], bulk["credits_reserved"]) == ("needs_confirmation", None)
-    assert problem == {"code": "costs_more", "quoted": 4, "credits": 6, "difference": 2}
+    assert problem == {"code": "costs_more", "quoted": 5, "credits": 7, "difference": 2}
+    assert bulk["left_out"]["joined_later"] == 1
     assert await salon.said("BulkSmsRequested", "BulkRecipientsAttached") == []
-    assert (await salon.ask("POST", f"/v1/bulk-sms/{bulk_id}/confirm", {"credits": 6})).status_code == 202
+    assert (await salon.ask("POST", f"/v1/bulk-sms/{bulk_id}/confirm", {"credits": 7})).status_code == 202
     await salon.plan()
     [requested] = await salon.said("BulkSmsRequested")
     chunks = [one.message for one in await salon.said("BulkRecipientsAttached")]
     prices = {number: price for one in chunks for number, price in zip(one.number, one.price, strict=True)}
-    assert requested.message.credits == 6
-    assert prices == {64211234568: 2, 61412000002: 2, 64211234567: 2}
+    assert requested.message.credits == 7
+    assert prices == {61412000001: 1, 61412000002: 2, 64211234567: 4}
 
 
 async def test_a_send_that_came_to_less_than_its_quote_is_billed_as_less(salon: Any) -> None:
