@@ -84,21 +84,30 @@ class Allowed:
 
 @dataclass(frozen=True, slots=True)
 class Needed:
-    """Why something is not sent: nobody has approved so much of it."""
+    """Why something is not sent: nobody has approved so much of it. asked: where the newest request for it is, if there
+    is one."""
 
     bound: Bound
     credits: int
     recipients: int
     rule: Rule
+    asked: State | None = None
 
     @property
     def message(self) -> str:
         """For whom it was refused, and what to do."""
+        field = FIELDS[self.bound.subject]
+        how = _HOW.get(self.asked, f"Ask for it with POST /v1/approvals and this {field}, or with muster approvals ask")
         return (
             f"it goes to {self.recipients:,} recipients for {self.credits:,} credits; above {self.rule.words} a second "
-            f"person approves. Ask for it with POST /v1/approvals and this {FIELDS[self.bound.subject]}, or with "
-            "muster approvals ask"
+            f"person approves. {how}"
         )
+
+
+_HOW: Final[dict[State | None, str]] = {
+    State.OPEN: "That was asked for, and waits for a decision: muster approvals shows it",
+    State.REFUSED: "That was refused: make another quote, or change the schedule, and ask for that",
+}
 
 
 FIELDS: Final = {Subject.QUOTE: "quote_id", Subject.SEND: "bulk_id", Subject.SCHEDULE: "schedule_id"}

@@ -24,7 +24,8 @@ async def allow(
     allowed = await store.use(tx, tenant_id, bound, bulk_id, credits)
     if allowed is None:
         metrics.approvals.labels("needed").inc()
-        return Needed(bound, credits, recipients, rule)
+        last = await store.last_of(tx, tenant_id, bound)
+        return Needed(bound, credits, recipients, rule, State(last["state"]) if last else None)
     return allowed
 
 
