@@ -13,7 +13,7 @@ TENANT = "018f4d7e-0000-7000-8000-00000000a001"
 SENDER = {
     "tenant_id": TENANT, "sender": "Salon", "kind": "name", "standing": "active", "until": None,
     "registration": "unregistered", "receives_replies": False, "reason": "",
-    "warnings": [{"code": "shown_unverified", "message": "…"}],
+    "warnings": [{"code": "shown_unverified", "message": "shown as Unverified"}],
 }  # fmt: skip
 
 
@@ -59,7 +59,7 @@ def test_a_command_asks_the_api_for_what_it_says(monkeypatch: pytest.MonkeyPatch
     ran = CliRunner().invoke(command.app, words)
 
     assert (ran.exit_code, said) == (0, [asked]), ran.output
-    assert "shown_unverified" in ran.output
+    assert "Unverified" in ran.output
 
 
 def test_the_command_knows_every_standing_and_registration() -> None:
