@@ -59,7 +59,7 @@ def test_a_command_asks_the_api_for_what_it_says(monkeypatch: pytest.MonkeyPatch
     ran = CliRunner().invoke(command.app, words)
 
     assert (ran.exit_code, said) == (0, [asked]), ran.output
-    assert "Unverified" in ran.output
+    assert ("shown_unverified" if words[0] == "list" else "shown as Unverified") in ran.output
 
 
 def test_the_command_knows_every_standing_and_registration() -> None:
