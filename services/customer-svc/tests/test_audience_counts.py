@@ -1,10 +1,11 @@
 """What was counted of an audience is known again exactly as long as nothing has changed."""
 
+import asyncio
 import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
-from uuid import UUID
+from uuid import UUID, uuid4
 
 import asyncpg
 import pytest
@@ -226,3 +227,28 @@ async def test_with_what_is_excluded_by_days_a_second_quote_counts_nobody_again(
 
     assert (await salon.bulk(sent))["recipients"] == 1
     assert await recipients(salon, audience) == 1
+
+
+async def test_who_waits_for_a_count_leaves_connections_to_other_businesses(
+    salon: Salon, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await salon.load(ROWS)
+    begun, go, judge = asyncio.Semaphore(0), asyncio.Event(), Counts.judge
+
+    async def slow(counts: Counts, tx: Tx, tenant_id: UUID, asked: Judged) -> Any:
+        begun.release()
+        await go.wait()
+        return await judge(counts, tx, tenant_id, asked)
+
+    monkeypatch.setattr(Counts, "judge", slow)
+    body = {"text": "Hi", "audience": {"all": True}}
+    typing = [asyncio.create_task(salon.ask("POST", "/v1/quotes", body)) for _ in range(20)]
+    for _ in range(4):
+        await begun.acquire()
+
+    others = await asyncio.gather(*(salon.ask("GET", f"/v1/quotes/{uuid4()}", by="other") for _ in range(20)))
+
+    assert {answer.status_code for answer in others} == {404}
+    assert not any(task.done() for task in typing)
+    go.set()
+    assert {answer.status_code for answer in await asyncio.gather(*typing)} == {201}

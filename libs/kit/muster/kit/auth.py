@@ -8,11 +8,13 @@ For example, a route for those who may send:
 `caller` comes from the token alone; `tx` is the caller's tenant's.
 """
 
+import asyncio
 from collections.abc import AsyncIterator, Callable
-from contextlib import AbstractAsyncContextManager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
 from typing import Annotated, Any, Final, TypeVar, cast
 from uuid import UUID
+from weakref import WeakValueDictionary
 
 from fastapi import Depends, FastAPI, Request
 from fastapi.dependencies.models import Dependant
@@ -41,6 +43,8 @@ __all__ = [
     "public",
     "requires",
     "route_roles",
+    "slow_tenant_tx",
+    "slow_turn",
     "tenant_tx",
     "tx_of_tenant",
 ]
@@ -122,6 +126,28 @@ async def _tenant_tx(request: Request, caller: Annotated[Caller, Depends(_authen
 # The scope makes the transaction end before the answer leaves: "201" is never said of what was not committed.
 tenant_tx: Any = Depends(_tenant_tx, scope="function")
 """The transaction of the request, under the caller's tenant: `tx: Annotated[Tx, tenant_tx]`."""
+
+
+_slow: Final[WeakValueDictionary[UUID, asyncio.Semaphore]] = WeakValueDictionary()
+
+
+@asynccontextmanager
+async def slow_turn(request: Request, tenant_id: UUID) -> AsyncIterator[None]:
+    """A turn of a tenant at what may take long, to be had before a connection: those of one tenant have half of them at
+    most, and other tenants do not wait with them."""
+    most = max(1, request.app.state.settings.app_pool_max // 2)
+    async with _slow.setdefault(tenant_id, asyncio.Semaphore(most)):
+        yield
+
+
+async def _slow_tenant_tx(request: Request, caller: Annotated[Caller, Depends(_authenticated)]) -> AsyncIterator[Tx]:
+    db: Database = request.app.state.db
+    async with slow_turn(request, caller.tenant_id), db.request(caller.tenant_id) as tx:
+        yield tx
+
+
+slow_tenant_tx: Any = Depends(_slow_tenant_tx, scope="function")
+"""As `tenant_tx`, for routes that may take long, such as those that count an audience."""
 
 
 async def _tx_of_tenant(request: Request, caller: Annotated[Caller, Depends(_authenticated)]) -> Begin:

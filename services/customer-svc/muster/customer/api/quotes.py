@@ -26,7 +26,7 @@ from muster.customer.store import quotes, reference, templates
 from muster.customer.store.quotes import Quote
 from muster.customer.store.reference import Tenant
 from muster.kit import clock
-from muster.kit.auth import SENDERS, Caller, Tx, requires, tenant_tx
+from muster.kit.auth import SENDERS, Caller, Tx, requires, slow_tenant_tx, tenant_tx
 from muster.kit.http import Int, Model
 from muster.kit.idempotency import Once, idempotent
 from muster.kit.problems import conflict, not_found, unprocessable
@@ -147,7 +147,7 @@ async def quote(
     body: QuoteIn,
     request: Request,
     caller: Annotated[Caller, requires(*SENDERS)],
-    tx: Annotated[Tx, tenant_tx],
+    tx: Annotated[Tx, slow_tenant_tx],
     once: Annotated[Once, idempotent],
 ) -> Response:
     """Quote a send. What is confirmed by `POST /v1/bulk-sms` within a day costs this and no more."""

@@ -26,7 +26,7 @@ from muster.customer.handlers.trying import Draft, Rendered
 from muster.customer.store import numbers_for_tests, quotes, reference
 from muster.customer.store.reference import Tenant
 from muster.kit import clock, metrics
-from muster.kit.auth import SENDERS, Begin, Caller, Tx, requires, tx_of_tenant
+from muster.kit.auth import SENDERS, Begin, Caller, Tx, requires, slow_turn, tx_of_tenant
 from muster.kit.http import Int, Model
 from muster.kit.idempotency import Claim, Once, Stored, idempotent, replay, stored_answers
 from muster.kit.problems import conflict, not_found, unprocessable
@@ -131,7 +131,7 @@ async def send_test(
     messages. It costs its credits. Nobody's consent is asked, but a number that said STOP is not texted; it is sent at
     any hour, and counts for no limit of how often customers are texted."""
     claim = _claim(caller, once, body)
-    async with begin(caller.tenant_id) as tx:
+    async with slow_turn(request, caller.tenant_id), begin(caller.tenant_id) as tx:
         if claim is not None and (known := await stored_answers(tx, [claim])):
             return replay(known[claim.identity], claim.digest)
         tenant = await sending_tenant_of(request, tx, caller.tenant_id)
