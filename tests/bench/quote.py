@@ -293,8 +293,8 @@ def longest(system: System, tenant_id: UUID) -> dict[str, Any]:
     """The largest record of recipients whose texts are as long as they may be, of the letters that take most room."""
     found = {}
     for name, letter, characters in (("gsm7", "é", 153 * 255), ("ucs2", "字", 67 * 255)):
-        # A text of their own for each, and not by a name: one with a letter that GSM does not have would need more parts
-        # than there may be.
+        # A text of their own for each, and not by a name: one with a letter that GSM does not have would need more
+        # parts than there may be.
         field = "{customer_no|there}"
         text = f"Bench {field} {letter * (characters - 60)} Reply STOP to opt out"
         api = system.api(tenant_id)
