@@ -177,6 +177,10 @@ class Once:
         await tx.execute(_STORE, *identity, status, sealer.seal(answer) if sealer else answer)
         return _response(status, answer)
 
+    def claim(self, tenant_id: UUID, body: BaseModel) -> Claim | None:
+        """For a request that is answered among others (`store_answers`); None where it has no key."""
+        return None if self.key is None else Claim(tenant_id, self.route, self.key, self._digest(body))
+
     async def _replay(self, tx: Tx, identity: tuple[UUID, str, str], digest: bytes, sealer: Sealer | None) -> Response:
         row = await tx.fetchrow(_FIND, *identity)
         assert row is not None, "a claimed key is there"

@@ -75,11 +75,7 @@ def act_of(received: Received[ActRecorded]) -> Act:
     message = received.message
     if not message.act:
         raise Poison("an act without a name")
-    try:
-        at = datetime.fromtimestamp((message.at_unix_ms or received.time_unix_ms) / 1000, UTC)
-        tenant_id = UUID(message.tenant_id)
-    except (ValueError, OverflowError, OSError) as error:
-        raise Poison("an act of no tenant or of no time") from error
+    tenant_id, at = _whose_and_when(message.tenant_id, message.at_unix_ms or received.time_unix_ms, "an act")
     return Act(
         tenant_id=tenant_id,
         event_id=received.event_id,
@@ -100,11 +96,8 @@ def override_of(received: ChecksHeard) -> Act | None:
     overridden = [f"{one.check} ({one.country})" for one in message.checks if one.status == CHECK_STATUS_OVERRIDDEN]
     if not overridden:
         return None
-    try:
-        at = datetime.fromtimestamp((message.confirmed_at_unix_ms or received.time_unix_ms) / 1000, UTC)
-        tenant_id = UUID(message.tenant_id)
-    except (ValueError, OverflowError, OSError) as error:
-        raise Poison("checks of no tenant or of no time") from error
+    at_unix_ms = message.confirmed_at_unix_ms or received.time_unix_ms
+    tenant_id, at = _whose_and_when(message.tenant_id, at_unix_ms, "checks")
     return Act(
         tenant_id=tenant_id,
         event_id=received.event_id,
@@ -117,3 +110,10 @@ def override_of(received: ChecksHeard) -> Act | None:
         service="customer",
         reason=", ".join(overridden),
     )
+
+
+def _whose_and_when(tenant_id: str, at_unix_ms: int, what: str) -> tuple[UUID, datetime]:
+    try:
+        return UUID(tenant_id), datetime.fromtimestamp(at_unix_ms / 1000, UTC)
+    except (ValueError, OverflowError, OSError) as error:
+        raise Poison(f"{what} of no tenant or of no time") from error

@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from hashlib import sha256
 from typing import Annotated, Any
 from uuid import UUID
 
@@ -28,7 +27,7 @@ from muster.customer.store.reference import Tenant
 from muster.kit import clock, metrics
 from muster.kit.auth import SENDERS, Begin, Caller, Tx, requires, slow_turn, tx_of_tenant
 from muster.kit.http import Int, Model
-from muster.kit.idempotency import Claim, Once, Stored, idempotent, replay, stored_answers
+from muster.kit.idempotency import Once, Stored, idempotent, replay, stored_answers
 from muster.kit.problems import conflict, not_found, unprocessable
 from muster.text import NumberRefused
 
@@ -130,7 +129,7 @@ async def send_test(
     """Send a test to oneself, or to numbers of the business: the text as a customer gets it, by the road of single
     messages. It costs its credits. Nobody's consent is asked, but a number that said STOP is not texted; it is sent at
     any hour, and counts for no limit of how often customers are texted."""
-    claim = _claim(caller, once, body)
+    claim = once.claim(caller.tenant_id, body)
     async with slow_turn(request, caller.tenant_id), begin(caller.tenant_id) as tx:
         if claim is not None and (known := await stored_answers(tx, [claim])):
             return replay(known[claim.identity], claim.digest)
@@ -161,13 +160,6 @@ async def send_test(
 def _ask(caller: Caller, number: int, text: str, draft: Draft) -> Ask:
     kind = MessageKind.SINGLE
     return Ask(caller, e164(number), 0, text, draft.marketing, kind, None, None, draft.sender, test=True)
-
-
-def _claim(caller: Caller, once: Once, body: TestIn) -> Claim | None:
-    if once.key is None:
-        return None
-    digest = sha256(once.target + b"\n" + body.model_dump_json().encode("utf-8", "surrogatepass")).digest()
-    return Claim(caller.tenant_id, once.route, once.key, digest)
 
 
 async def _draft(request: Request, tx: Tx, tenant: Tenant, caller: Caller, body: TestIn) -> Draft:
