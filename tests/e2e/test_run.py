@@ -15,7 +15,8 @@ EMBEDDED = {"kafka", "postgres", "caddy", "carrier", "mail"}
 def test_run_json_names_what_outside_programs_need_and_each_of_it_works(world: World) -> None:
     run = world.run
     processes = {f"{service}.{role}.0" for service in SERVICES for role in ("api", "worker")} | {
-        f"dispatch.sender.{number}" for number in (0, 1)
+        "console.api.1",
+        *(f"dispatch.sender.{number}" for number in (0, 1)),
     }
     assert set(run["processes"]) == processes | EMBEDDED
     assert all(psutil.pid_exists(pid) for pid in run["processes"].values())
@@ -23,6 +24,8 @@ def test_run_json_names_what_outside_programs_need_and_each_of_it_works(world: W
     for name, url in run["metrics"].items():
         assert "python_info" in world.http.get(url).raise_for_status().text, name
     (tenant,) = run["tenants"]
+    page = world.http.get(run["url"], follow_redirects=True)
+    assert (page.status_code, page.headers["content-type"]) == (200, "text/html; charset=utf-8")
     with Muster(Connection(run["url"], tenant["client_id"], tenant["client_secret"])) as admin:
         settings = admin.get("/v1/tenant")
         assert {member: settings[member] for member in ("id", "name", "country")} == {

@@ -11,7 +11,7 @@ from muster.local import caddy
 from muster.local.ports import free_port
 from muster.local.probes import http_ok
 from muster.local.process import spawn, stop
-from muster.local.routes import ROUTES, SERVICES, owner
+from muster.local.routes import PAGES, ROUTES, SERVICES, owner
 
 ID = "01931f5e-7b1c-7000-8000-000000000001"
 OWNERS = {
@@ -76,11 +76,10 @@ NOBODYS = (
     "/v1/customersx",
     "/v1/ops",
     "/v1/ops/other/laws",
-    "/metrics",
-    "/health/ready",
+    "/.well-known/security.txt",
     "/o/",
-    "/v2/token",
 )
+FOR_PEOPLE = ("/", "/sign-in", "/metrics", "/health/ready", "/v2/token", "/v1x", "/customers/7")
 
 
 @pytest.mark.parametrize(("path", "service"), OWNERS.items())
@@ -119,7 +118,7 @@ class Upstream(http.server.BaseHTTPRequestHandler):
 @pytest.fixture(scope="module")
 def proxy(tmp_path_factory):
     folder, servers = tmp_path_factory.mktemp("caddy"), []
-    for service in SERVICES:
+    for service in (*SERVICES, PAGES):
         server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Upstream)
         server.service = service
         threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True).start()
@@ -127,7 +126,7 @@ def proxy(tmp_path_factory):
     port = free_port()
     upstreams = {server.service: server.server_address[1] for server in servers}
     process = spawn(caddy.command(folder, port, upstreams), folder / "caddy.log")
-    while http_ok(port, "/")() is not None:
+    while http_ok(port, "/robots.txt")() is not None:
         time.sleep(0.02)
     yield port
     stop(process, caddy.command(folder, port, upstreams).stop_signal, 5)
@@ -156,6 +155,12 @@ def test_caddy_answers_an_unknown_path_with_a_problem_document(proxy, path):
     status, media_type, body = ask(proxy, "GET", path)
     assert (status, media_type) == (404, "application/problem+json")
     assert json.loads(body)["status"] == 404
+
+
+@pytest.mark.parametrize("path", FOR_PEOPLE)
+def test_caddy_passes_all_that_is_not_the_api_s_to_the_pages(proxy, path):
+    assert json.loads(ask(proxy, "GET", path)[2]) == [PAGES, path]
+    assert owner(path) is None
 
 
 def test_a_body_above_one_mebibyte_is_refused_except_for_an_import(proxy):

@@ -1,13 +1,14 @@
 """Caddy in front of everything: one public URL, each path to its owner by the table in `routes`."""
 
 import json
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from muster.local.process import Command
 from muster.local.programs import program
-from muster.local.routes import ROUTES
+from muster.local.routes import API, PAGES, ROUTES
 
 _BODY_BYTES_MAX = 1 << 20
 _IMPORT_BYTES_MAX = 512 << 20  # what customer-svc reads of a file of customers
@@ -19,10 +20,8 @@ _READ_S = 5 * 3_600
 _IDLE_MAX = 256
 _RESTART_S = 3  # how long a request waits for an owner that is being restarted
 
-_PAGE = """<!doctype html><html lang="en"><meta charset="utf-8"><title>Muster</title>
-<h1>Muster</h1><p>One SMS to all your customers, to the last credit.</p>
-<p>The API is under <code>/v1</code>; a token comes from <code>POST /v1/token</code>.</p></html>
-"""
+# Answered by Caddy alone: who asks whether it serves asks for this.
+_ROBOTS = "User-agent: *\nDisallow: /\n"
 
 _PROBLEMS = {
     404: ("not_found", "There is nothing at this address"),
@@ -36,11 +35,12 @@ _PROBLEMS = {
 def config(port: int, upstreams: Mapping[str, int]) -> dict[str, Any]:
     """Caddy's configuration: listening on 127.0.0.1:`port`, each service at its port of `upstreams`."""
     routes = [
-        _route("^/$", {"handler": "static_response", "headers": _content("text/html; charset=utf-8"), "body": _PAGE}),
+        _route("^/robots.txt$", {"handler": "static_response", "headers": _content("text/plain"), "body": _ROBOTS}),
         {**_route(_IMPORTS, _body_limit(_IMPORT_BYTES_MAX)), "terminal": False, "group": "limit"},
         {"handle": [_body_limit(_BODY_BYTES_MAX)], "group": "limit"},
         *(_route(route.regex, _proxy(upstreams[route.service])) for route in ROUTES if route.service in upstreams),
-        {"handle": [_problem(404)]},
+        _route(f"^({'|'.join(map(re.escape, API))})(/.*)?$", _problem(404)),
+        {"handle": [_proxy(upstreams[PAGES]) if PAGES in upstreams else _problem(404)]},
     ]
     errors = [
         {"match": [{"expression": f"{{http.error.status_code}} == {status}"}], "handle": [_problem(status)]}

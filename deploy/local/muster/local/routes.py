@@ -7,6 +7,11 @@ import re
 from dataclasses import dataclass
 
 SERVICES = ("tenant", "customer", "credit", "dispatch", "reply", "report")
+"""Those with a database and events."""
+PAGES = "console"
+"""Who answers people: every path that is not the API's."""
+API = ("/v1", "/.well-known", "/o")
+"""Below these a path that nobody owns is answered as a machine expects: with a problem document."""
 
 
 @dataclass(frozen=True)

@@ -17,7 +17,7 @@ from muster.local.postgres import Postgres, check_given
 from muster.local.probes import http_ok
 from muster.local.process import PAYMENT_TOKEN, Command
 from muster.local.programs import module
-from muster.local.routes import SERVICES
+from muster.local.routes import PAGES, SERVICES
 from muster.local.supervisor import Part, Stage, Supervisor
 from muster.local.var import Lock, Ports, Secrets, write_json
 
@@ -133,6 +133,9 @@ class Stack:
         services = [self._service(service, role) for service in self._services for role in ROLES[service]]
         if "dispatch" in self._services:
             services += [self._service("dispatch", "sender", number) for number in range(1, self._senders)]
+        if self._services:
+            apis[PAGES] = self._ports[f"{PAGES}.api.1.http"]
+            services.append(self._console())
         await self.supervisor.start(*services, self._caddy(apis))
         if self._with_tenant:
             await seed.ensure_tenant(self.run, self.var, self._secrets)
@@ -196,7 +199,7 @@ class Stack:
     def _caddy(self, apis: Mapping[str, int]) -> Part:
         port = self._ports["caddy"]
         command = caddy.command(self.var / "caddy", port, apis)
-        return Part("caddy", lambda: command, http_ok(port, "/"), Stage.EDGE)
+        return Part("caddy", lambda: command, http_ok(port, "/robots.txt"), Stage.EDGE)
 
     def _service(self, service: str, role: str, number: int = 0) -> Part:
         name = f"{service}.{role}.{number}"
@@ -205,6 +208,22 @@ class Stack:
         if role == "api":
             env["MUSTER_HTTP_PORT"] = str(self._ports[f"{name}.http"])
         argv = module(f"muster.{service}.main", role)
+        return Part(name, lambda: Command(argv, env | self._armed.pop(name, {})), http_ok(metrics, "/health/ready"))
+
+    def _console(self) -> Part:
+        """The pages, which know no more than where the API is."""
+        name = f"{PAGES}.api.1"
+        metrics = self._ports[f"{name}.metrics"]
+        env = {
+            "PYTHONUNBUFFERED": "1",
+            "MALLOC_ARENA_MAX": "2",
+            "MUSTER_BASE_URL": self._url,
+            "MUSTER_HTTP_HOST": HOST,
+            "MUSTER_HTTP_PORT": str(self._ports[f"{name}.http"]),
+            "MUSTER_METRICS_PORT": str(metrics),
+            **self._env,
+        }
+        argv = module(f"muster.{PAGES}.main", "api")
         return Part(name, lambda: Command(argv, env | self._armed.pop(name, {})), http_ok(metrics, "/health/ready"))
 
     async def _prepare_stores(self) -> None:
@@ -334,7 +353,7 @@ class Stack:
             metrics={
                 name: f"http://{HOST}:{self._ports[f'{name}.metrics']}/metrics"
                 for name in pids
-                if name.split(".")[0] in SERVICES
+                if name.split(".")[0] in (*SERVICES, PAGES)
             },
             processes=pids,
         )

@@ -84,12 +84,18 @@ def problem_response(problem: Problem) -> Response:
 
 class Edge:
     """The middleware. Settings: body, time and number of requests in flight. `straight`: what answers some requests
-    without the rest of the application, by method and path (kit/direct.py)."""
+    without the rest of the application, by method and path (kit/direct.py). `say`: how a problem is written, where the
+    application did not come to that."""
 
     def __init__(
-        self, app: ASGIApp, settings: HttpSettings, straight: Mapping[tuple[str, str], ASGIApp] | None = None
+        self,
+        app: ASGIApp,
+        settings: HttpSettings,
+        straight: Mapping[tuple[str, str], ASGIApp] | None = None,
+        say: Callable[[Problem], Response] = problem_response,
     ) -> None:
         self._app = app
+        self._say = say
         self._straight = straight or {}
         self._settings = settings
         self._in_flight = 0
@@ -116,7 +122,7 @@ class Edge:
         if self._in_flight > self._settings.http_in_flight_max:
             metrics.http_overloaded.inc()
             problem = unavailable("overloaded", "Too many requests are being answered.")
-            await problem_response(problem)(scope, receive, send)
+            await self._say(problem)(scope, receive, send)
             return
         try:
             try:
@@ -137,7 +143,7 @@ class Edge:
         if state.status:
             # An answer had begun: only a broken connection tells the client that it is not whole.
             raise ConnectionAbortedError("the answer had begun")
-        await problem_response(problem)(scope, receive, send)
+        await self._say(problem)(scope, receive, send)
 
 
 def _counted(state: Exchange, receive: Receive) -> Receive:

@@ -263,3 +263,14 @@ report_lost_offsets = Counter(
     "Offsets that the log dropped before they were applied: their sends must be said again; must be 0.",
     ["topic"],
 )
+
+# --- Console ---
+console_api_calls = Counter(
+    "muster_console_api_calls", "Calls of the API by pages: answered, refused, failed or unreachable.", ["outcome"]
+)
+console_api_seconds = Histogram(
+    "muster_console_api_seconds",
+    "Time that the API took to answer a page.",
+    buckets=(0.005, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2.5, 10),
+)
+console_forms_refused = Counter("muster_console_forms_refused", "Forms that were not acted on, by reason.", ["reason"])

@@ -19,10 +19,10 @@ from typing import TYPE_CHECKING, Any, Generic, NoReturn, TypeVar
 import uvloop
 
 from muster.kit import failpoint, health, metrics, observe
-from muster.kit.settings import ServiceSettings
+from muster.kit.settings import ProcessSettings
 
 if TYPE_CHECKING:
-    from fastapi import FastAPI
+    from starlette.types import ASGIApp
 
 log = observe.logger(__name__)
 
@@ -35,7 +35,7 @@ _GARBAGE_YOUNG_MAX, _GARBAGE_OLDER_MAX = 20_000, 20
 _SIGNALS = (signal.SIGTERM, signal.SIGINT)
 
 Stop = Callable[[], Awaitable[object]]
-S = TypeVar("S", bound=ServiceSettings)
+S = TypeVar("S", bound=ProcessSettings)
 
 
 class Process(Generic[S]):
@@ -251,7 +251,7 @@ def _give_up() -> None:
     os._exit(1)
 
 
-def serve_http(process: Process[Any], app: "FastAPI", settings: ServiceSettings) -> int:
+def serve_http(process: Process[Any], app: "ASGIApp", settings: ProcessSettings) -> int:
     """Serve `app` by uvicorn as a supervised part; returns the port. OSError where the port is taken.
 
     Stopping finishes the requests in flight, for at most `http_stop_s_max`.

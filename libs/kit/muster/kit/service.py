@@ -4,21 +4,19 @@ if __name__ == "__main__":
     main("credit", CreditSettings, api=api, worker=worker)
 """
 
-import sys
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import timedelta
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
-from pydantic import ValidationError
-
 from muster.kit import observe
 from muster.kit.migrate import migrate as apply_migrations
 from muster.kit.migrate import password_of
 from muster.kit.pg import Database
-from muster.kit.process import Process, run, serve_http
+from muster.kit.process import Process, serve_http
+from muster.kit.program import run_program
 from muster.kit.repeat import repeat
-from muster.kit.settings import ServiceSettings, load, secret
+from muster.kit.settings import ServiceSettings, secret
 
 if TYPE_CHECKING:
     from fastapi import APIRouter
@@ -35,24 +33,8 @@ S = TypeVar("S", bound=ServiceSettings)
 
 
 def main(service: str, settings: type[S], **commands: Callable[[Process[S]], Awaitable[None]]) -> NoReturn:
-    """Run the command that the first argument names: one of these, or `migrate`.
-
-    Exit code 2 for any other, and where a setting is wrong; standard error says which.
-    """
-    observe.name_service(service)
-    known: Mapping[str, Callable[[Process[S]], Awaitable[None]]] = {"migrate": migrate, **commands}
-    command = known.get(sys.argv[1]) if len(sys.argv) == 2 else None
-    if command is None:
-        sys.stderr.write(f"usage: python -m muster.{service}.main {'|'.join(sorted(known))}\n")
-        sys.exit(2)
-    try:
-        loaded = load(settings)
-    except ValidationError as error:
-        for one in error.errors(include_input=False):
-            name = "".join(f"MUSTER_{part}: ".upper() for part in one["loc"][:1])
-            sys.stderr.write(f"{name}{one['msg']}\n")
-        sys.exit(2)
-    run(command, loaded)
+    """Run the command that the first argument names: one of these, or `migrate`. See run_program."""
+    run_program(service, settings, {"migrate": migrate, **commands})
 
 
 async def migrate(process: Process[Any]) -> None:

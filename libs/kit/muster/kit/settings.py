@@ -30,7 +30,27 @@ class HttpSettings(BaseSettings):
     http_stop_s_max: int = Field(default=10, ge=1)
 
 
-class ServiceSettings(HttpSettings):
+class ProcessSettings(HttpSettings):
+    """What every process reads, also one that has neither a database nor Kafka."""
+
+    metrics_host: str = "127.0.0.1"
+    metrics_port: int = Field(default=9000, ge=0, le=65535)
+    log_level: Literal["debug", "info", "warning", "error"] = "info"
+    stop_s_max: float = Field(default=30.0, gt=0, le=30.0)
+    alive_s_max: float = Field(default=10.0, gt=0, description="the loop must have turned within this time")
+
+    base_url: str = "http://127.0.0.1:8000"
+
+    failpoint: str = Field(default="", description="<point>:exit, :stop or :sleep=<s>; in development alone")
+
+    @model_validator(mode="after")
+    def _no_failpoint_in_production(self) -> Self:
+        if self.failpoint and self.environment == "production":
+            raise ValueError("a failpoint is armed in production")
+        return self
+
+
+class ServiceSettings(ProcessSettings):
     """What every process of every service reads."""
 
     kafka: str = "127.0.0.1:9092"
@@ -53,13 +73,6 @@ class ServiceSettings(HttpSettings):
     lock_timeout_ms: int = Field(default=5_000, ge=1)
     idle_in_transaction_timeout_ms: int = Field(default=30_000, ge=1)
 
-    metrics_host: str = "127.0.0.1"
-    metrics_port: int = Field(default=9000, ge=0, le=65535)
-    log_level: Literal["debug", "info", "warning", "error"] = "info"
-    stop_s_max: float = Field(default=30.0, gt=0, le=30.0)
-    alive_s_max: float = Field(default=10.0, gt=0, description="the loop must have turned within this time")
-
-    base_url: str = "http://127.0.0.1:8000"
     jwks_url: str = "http://127.0.0.1:8000/.well-known/jwks.json"
     jwks_bytes_max: int = Field(default=65_536, ge=1)
     jwks_timeout_s: float = Field(default=3.0, gt=0)
@@ -76,14 +89,6 @@ class ServiceSettings(HttpSettings):
     laws_watch_s: float = Field(
         default=60.0, ge=1, le=86_400, description="a worker checks its laws for the metrics this often"
     )
-
-    failpoint: str = Field(default="", description="<point>:exit, :stop or :sleep=<s>; in development alone")
-
-    @model_validator(mode="after")
-    def _no_failpoint_in_production(self) -> Self:
-        if self.failpoint and self.environment == "production":
-            raise ValueError("a failpoint is armed in production")
-        return self
 
 
 _Settings = TypeVar("_Settings", bound=BaseSettings)

@@ -1,0 +1,117 @@
+"""The public API as pages use it: a call is a coroutine that returns the answer's JSON or raises ApiProblem."""
+
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from typing import Any
+
+import httpx
+
+from muster.kit import clock, metrics, observe
+from muster.kit.outbox import traceparent
+
+log = observe.logger(__name__)
+
+Json = dict[str, Any]
+_JSON = "application/json"
+
+
+class ApiProblem(Exception):
+    """What the API refused, or that it did not answer: its problem document (RFC 9457).
+
+    errors: [{"field", "code", "message"}] of a 422; retry_after_s: when it may be tried again, 0 where nobody said.
+    """
+
+    def __init__(self, status: int, document: Mapping[str, Any], retry_after_s: int = 0) -> None:
+        super().__init__(f"{status} {document.get('code', '')}")
+        self.status = status
+        self.document = document
+        self.retry_after_s = retry_after_s
+
+    @property
+    def code(self) -> str:
+        return str(self.document.get("code", ""))
+
+    @property
+    def title(self) -> str:
+        return str(self.document.get("title", ""))
+
+    @property
+    def detail(self) -> str:
+        return str(self.document.get("detail") or "")
+
+    @property
+    def errors(self) -> list[Json]:
+        found = self.document.get("errors")
+        return [one for one in found if isinstance(one, dict)] if isinstance(found, list) else []
+
+
+class Api:
+    """The API as one person calls it; without a token as anybody does."""
+
+    def __init__(self, http: httpx.AsyncClient, token: str = "") -> None:
+        self._http = http
+        self._headers = {"Authorization": f"Bearer {token}"} if token else {}
+
+    async def get(self, path: str, **query: Any) -> Json:
+        """GET `path`; parts of the query that are None are left out."""
+        return await self.call("GET", path, query=query)
+
+    async def post(self, path: str, body: Mapping[str, Any] | None = None, *, key: str = "") -> Json:
+        """POST `body`; `key` is the Idempotency-Key. {} where the answer has no body."""
+        return await self.call("POST", path, body=body, key=key)
+
+    async def call(
+        self,
+        method: str,
+        path: str,
+        *,
+        body: Mapping[str, Any] | None = None,
+        query: Mapping[str, Any] | None = None,
+        key: str = "",
+        form: Mapping[str, str] | None = None,
+    ) -> Json:
+        """Any method. `form` is sent as a form, `body` as JSON. An answer that is a list is {"items": it}."""
+        asked = {name: value for name, value in (query or {}).items() if value is not None}
+        headers = {**self._headers, "Accept": _JSON, **({"Idempotency-Key": key} if key else {}), **_trace()}
+        begun = clock.monotonic()
+        try:
+            answer = await self._http.request(method, path, params=asked, json=body, data=form, headers=headers)
+        except httpx.HTTPError as error:
+            metrics.console_api_calls.labels("unreachable").inc()
+            log.warning("console.api_unreachable", method=method, exc_info=error)
+            raise ApiProblem(503, {"code": "unreachable"}) from error
+        metrics.console_api_seconds.observe(clock.monotonic() - begun)
+        return _content(answer)
+
+    @asynccontextmanager
+    async def stream(self, path: str) -> AsyncIterator[AsyncIterator[str]]:
+        """The lines of a stream of events. ApiProblem where it is refused or breaks off."""
+        headers = {**self._headers, "Accept": "text/event-stream", **_trace()}
+        try:
+            async with self._http.stream("GET", path, headers=headers) as answer:
+                if answer.is_error:
+                    await answer.aread()
+                    _content(answer)
+                yield answer.aiter_lines()
+        except httpx.HTTPError as error:
+            raise ApiProblem(503, {"code": "unreachable"}) from error
+
+
+def _trace() -> dict[str, str]:
+    parent = traceparent.get()
+    return {"traceparent": parent} if parent else {}
+
+
+def _content(answer: httpx.Response) -> Json:
+    try:
+        found = answer.json() if answer.content else {}
+    except ValueError:
+        found = None
+    if answer.is_success and found is not None:
+        metrics.console_api_calls.labels("answered").inc()
+        return found if isinstance(found, dict) else {"items": found}
+    status = answer.status_code if answer.is_error else 502
+    metrics.console_api_calls.labels("failed" if status >= 500 else "refused").inc()
+    wait = answer.headers.get("Retry-After", "")
+    document = found if isinstance(found, dict) else {"code": "unreadable"}
+    raise ApiProblem(status, document, int(wait) if wait.isascii() and wait.isdigit() else 0)

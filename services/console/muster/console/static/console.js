@@ -1,0 +1,24 @@
+"use strict";
+// What every page does. Drafts belong to whoever is signed in; another one finds none of them.
+(() => {
+  const OURS = "muster.draft.";
+  const owner = document.body.dataset.owner;
+  const forget = (keep) => {
+    for (const key of Object.keys(localStorage)) if (key.startsWith(OURS) && key !== keep) localStorage.removeItem(key);
+  };
+  if (owner) forget(OURS + owner);
+  document.querySelector("[data-sign-out]")?.addEventListener("submit", () => forget(""));
+  document.querySelector("[data-focus]")?.focus();
+  // A second click on a form that is on its way does nothing; what it does is safe to repeat all the same.
+  document.addEventListener("submit", (event) => {
+    const form = event.target;
+    if (form.dataset.sent) { event.preventDefault(); return; }
+    if (event.defaultPrevented || form.hasAttribute("hx-post")) return;
+    form.dataset.sent = "yes";
+    event.submitter?.setAttribute("aria-busy", "true");
+  });
+  window.addEventListener("pageshow", () => {
+    for (const form of document.forms) delete form.dataset.sent;
+    for (const one of document.querySelectorAll("[aria-busy]")) one.removeAttribute("aria-busy");
+  });
+})();

@@ -1,0 +1,79 @@
+"""What keeps pages from being used by others."""
+
+import re
+
+import pytest
+
+from muster.console import guard, pages
+
+SIGN_IN = {"email": "ann@demo.example", "password": "correct horse battery"}
+FORMS = sorted({(route.path, method) for one in pages.ALL for route in one.routes for method in route.methods or ()})
+
+
+async def signed_in(browser, token):
+    page = await browser.get("/sign-in")
+    return await browser.post("/sign-in", data={**SIGN_IN, "csrf": token(page)})
+
+
+async def test_who_signs_in_gets_a_cookie_that_no_script_and_no_other_site_can_use(browser, token):
+    answer = await signed_in(browser, token)
+    assert (answer.status_code, answer.headers["location"]) == (303, "/")
+    cookie = next(one for one in answer.headers.get_list("set-cookie") if "muster_session" in one).lower()
+    assert "__host-" in cookie
+    assert all(word in cookie for word in ("httponly", "secure", "samesite=lax", "path=/"))
+    assert (await browser.get("/", follow_redirects=False)).status_code == 200
+
+
+async def test_every_answer_forbids_inline_scripts_and_frames(browser, member):
+    for path in ("/", "/sign-in", "/no-such-page", "/assets/none.js"):
+        answer = await browser.get(path)
+        policy = answer.headers["content-security-policy"]
+        assert "default-src 'none'" in policy
+        assert "unsafe" not in policy
+        assert "frame-ancestors 'none'" in policy
+        assert not re.search(r"<script(?! src=)|<style|\sstyle=|\son\w+=", answer.text)
+
+
+@pytest.mark.parametrize(("path", "method"), [one for one in FORMS if one[1] == "POST"])
+async def test_no_form_does_anything_without_the_token_of_its_browser(member, api, path, method):
+    answer = await member.request(method, path.replace("{", "").replace("}", ""), data={"csrf": "0" * 64})
+    assert answer.status_code == 403
+    assert {(one.method, one.url.path) for one in api.calls} <= {("POST", "/v1/token"), ("GET", "/v1/me")}
+
+
+@pytest.mark.parametrize(
+    "headers", [{"Origin": "https://evil.example"}, {"Origin": "null"}, {"Sec-Fetch-Site": "cross-site"}]
+)
+async def test_a_form_that_another_site_sends_is_refused_even_with_the_token(member, token, headers):
+    data = {"csrf": token(await member.get("/")), "email": "ann@demo.example"}
+    assert (await member.post("/forgot", data=data, headers=headers)).status_code == 403
+
+
+async def test_a_session_that_ended_keeps_what_was_entered(member, api, token):
+    csrf = token(await member.get("/"))
+    api.is_open = False
+    shared = member._transport.app.state.house.sessions
+    shared.forget("s" * 43)
+    answer = await member.get("/")
+    assert (answer.status_code, answer.headers["location"]) == (303, "/sign-in")
+    assert csrf == guard.form_token("s" * 43)
+
+
+@pytest.mark.parametrize("given", ["//evil.example", "https://evil.example", "/\\evil", "javascript:1", "", "/a\nb"])
+def test_signing_in_leads_to_no_other_site(given):
+    assert guard.own_path(given) == "/"
+
+
+async def test_names_of_the_api_are_text_and_never_markup(member, api):
+    api.answers["GET /v1/credits"] = (200, {"available": 5, "reserved": 0, "owed": 0})
+    hostile = {
+        "id": "1",
+        "state": "sending",
+        "text": "<img src=x onerror=alert(1)>",
+        "recipients": 2,
+        "created_at": "2026-11-28T00:00:00Z",
+    }
+    api.answers["GET /v1/bulk-sms"] = (200, {"items": [hostile], "next_cursor": None})
+    answer = await member.get("/")
+    assert "<img" not in answer.text
+    assert "&lt;img" in answer.text
