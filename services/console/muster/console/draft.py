@@ -1,0 +1,63 @@
+"""A message as it is being written: what the form of a new message holds, and what the API is asked with it."""
+
+import re
+from dataclasses import dataclass, fields
+
+from muster.console.client import Json
+from muster.console.visit import Visit
+
+WHOM = ("all", "query", "saved", "list", "tag")
+_SEVERAL = ("not_lists",)
+
+
+@dataclass(frozen=True)
+class Draft:
+    """The fields of the form, as they were entered."""
+
+    text: str = ""
+    message_class: str = "marketing"
+    sender: str = ""
+    whom: str = "all"
+    query: str = ""
+    saved: str = ""
+    list_name: str = ""
+    tag: str = ""
+    not_days: str = ""
+    not_tags: str = ""
+    not_lists: tuple[str, ...] = ()
+    template: str = ""
+
+    @classmethod
+    def of(cls, visit: Visit) -> "Draft":
+        """Of a posted form. A browser sends line ends as CR LF, which would be counted twice."""
+        given = {one.name: visit.text(one.name) for one in fields(cls) if one.name not in _SEVERAL}
+        given["text"] = given["text"].replace("\r\n", "\n")
+        known = {name: value for name, value in given.items() if value}
+        if known.get("whom") not in WHOM:
+            known.pop("whom", None)
+        return cls(**known, not_lists=tuple(visit.texts("not_lists")))
+
+    def as_fields(self) -> list[tuple[str, str]]:
+        """The fields again, for forms that lead back here."""
+        one = [(field.name, getattr(self, field.name)) for field in fields(self) if field.name not in _SEVERAL]
+        return [(name, value) for name, value in one if value] + [("not_lists", name) for name in self.not_lists]
+
+    def audience(self) -> Json:
+        """The audience as the API takes it."""
+        named = {"query": self.query, "saved_search": self.saved, "list": self.list_name, "tag": self.tag}
+        member = {"saved": "saved_search"}.get(self.whom, self.whom)
+        found: Json = {"all": True} if self.whom == "all" else {member: named[member].strip()}
+        tags = [one.strip() for one in re.split(r"[,\n]", self.not_tags) if one.strip()]
+        exclude: Json = {"lists": [*self.not_lists], "tags": tags}
+        if self.not_days.strip():
+            days = self.not_days.strip()
+            exclude["messaged_in_days"] = int(days) if days.isascii() and days.isdigit() else days
+        exclude = {name: value for name, value in exclude.items() if value}
+        return {**found, **({"exclude": exclude} if exclude else {})}
+
+    def asked(self, templates: list[Json]) -> Json:
+        """What a quote is asked with. A template that was not changed is asked by its id: it has other languages."""
+        used = next((one for one in templates if one["id"] == self.template and one["text"] == self.text), None)
+        what = {"template_id": used["id"], "template_version": used["version"]} if used else {"text": self.text}
+        sender = {"sender": self.sender} if self.sender else {}
+        return {**what, **sender, "class": self.message_class, "audience": self.audience()}

@@ -1,0 +1,131 @@
+"""Messages that were sent: the list, and one of them live, with pause, resume and Stop."""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator
+
+from starlette.responses import Response, StreamingResponse
+
+from muster.console.client import ApiProblem, Json
+from muster.console.nav import SENDERS, TENANT
+from muster.console.pages.home import RUNNING
+from muster.console.routing import Pages
+from muster.console.visit import Visit
+
+pages = Pages()
+
+_PAGE = 25
+_REASON = "in the console"
+_CONTROLS = {
+    "planning": ("stop",),
+    "needs_confirmation": ("stop",),
+    "waiting": ("pause", "stop"),
+    "sending": ("pause", "stop"),
+    "paused": ("resume", "stop"),
+}
+
+
+@pages.get("/sends", TENANT)
+async def sends(visit: Visit) -> Response:
+    found = await visit.api.get("/v1/bulk-sms", limit=_PAGE, cursor=visit.request.query_params.get("cursor"))
+    return visit.page("sends.html", sends=found["items"], cursor=found["next_cursor"])
+
+
+@pages.get("/sends/{id}", TENANT)
+async def one(visit: Visit) -> Response:
+    return await _show(visit, "", await visit.api.get(_path(visit)))
+
+
+@pages.get("/sends/{id}/live", TENANT)
+async def live(visit: Visit) -> Response:
+    """A stream of events: `numbers`, as a piece of the page; `sample` for the chart; `end` where nothing changes more.
+
+    It ends by itself after a while, and the browser asks again, with a session that still holds.
+    """
+    send = await visit.api.get(_path(visit))
+    return StreamingResponse(_events(visit, send), media_type="text/event-stream")
+
+
+@pages.post("/sends/{id}/{act}", SENDERS)
+async def control(visit: Visit) -> Response:
+    act = visit.path["act"]
+    if act == "confirm":
+        given = visit.text("credits")
+        body: Json = {"credits": int(given)} if given.isascii() and given.isdigit() else {}
+    elif act in ("stop", "pause", "resume"):
+        body = {"reason": _REASON}
+    else:
+        raise ApiProblem(404, {"code": "not_found"})
+    try:
+        told = await visit.api.post(f"{_path(visit)}/{act}", body)
+    except ApiProblem as problem:
+        if problem.status not in (409, 422):
+            raise
+        return await _show(visit, problem.detail or problem.title, await visit.api.get(_path(visit)))
+    return await _show(visit, _told(visit, act, told), await visit.api.get(_path(visit)), told=told)
+
+
+async def _show(visit: Visit, notice: str, send: Json, *, told: Json | None = None) -> Response:
+    state = (told or {}).get("state") if told and "counts" in told else send["state"]
+    send = {**send, "state": state or send["state"]}
+    return visit.page("send.html", notice=notice, **_numbers(send, await _progress(visit)), may=_may(visit, send))
+
+
+def _may(visit: Visit, send: Json) -> tuple[str, ...]:
+    return _CONTROLS.get(send["state"], ()) if visit.who.role in SENDERS else ()
+
+
+def _numbers(send: Json, progress: Json | None) -> Json:
+    """What the figures of a send are drawn from; `progress` is None until the report has heard of it."""
+    total = (progress or {}).get("recipients") or send["recipients"] or 0
+    done = total - progress["left"] if progress else 0
+    return {"send": send, "progress": progress, "total": total, "done": done, "is_running": send["state"] in RUNNING}
+
+
+async def _progress(visit: Visit) -> Json | None:
+    try:
+        return await visit.api.get(f"{_path(visit)}/progress")
+    except ApiProblem as problem:
+        if problem.status == 404:
+            return None
+        raise
+
+
+async def _events(visit: Visit, send: Json) -> AsyncIterator[str]:
+    yield "retry: 2000\n\n"
+    try:
+        async with asyncio.timeout(visit.house.settings.console_live_s_max):
+            async with visit.api.stream(f"{_path(visit)}/progress") as lines:
+                name = ""
+                async for line in lines:
+                    if line.startswith("event: "):
+                        name = line.removeprefix("event: ")
+                    elif line.startswith("data: ") and name in ("progress", "end"):
+                        progress = json.loads(line.removeprefix("data: "))
+                        yield _event(visit, {**send, "state": progress["state"]}, progress, is_end=name == "end")
+    except TimeoutError:
+        return
+    except ApiProblem:
+        # It may not be known yet, or a part is being restarted: the browser asks again.
+        return
+
+
+def _event(visit: Visit, send: Json, progress: Json, *, is_end: bool) -> str:
+    html = visit.render("send_numbers.html", **_numbers(send, progress))
+    sample = {"state": progress["state"], "sent": progress["sent"], "delivered": progress["delivered"]}
+    event = {"html": html, "end": is_end, **sample}
+    return f"event: {'end' if is_end else 'numbers'}\ndata: {json.dumps(event)}\n\n"
+
+
+def _told(visit: Visit, act: str, told: Json) -> str:
+    if act != "stop" or "counts" not in told:
+        return visit.t(f"send.told_{act}")
+    counts, credits = told["counts"], told["credits"]
+    if told["state"] == "stopping" and (counts["submitting"] or counts["queued"]):
+        return visit.t("send.told_stopping")
+    gone = counts["accepted"] + counts["unknown"]
+    return visit.t("send.told_stopped", n=gone, kept=counts["stopped"], released=credits["released"])
+
+
+def _path(visit: Visit) -> str:
+    return f"/v1/bulk-sms/{visit.path['id']}"

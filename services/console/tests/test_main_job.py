@@ -1,0 +1,171 @@
+"""Write, check, send, stop: nothing is sent twice and nothing that was written is lost."""
+
+import importlib.util
+import json
+from pathlib import Path
+
+import pytest
+
+from muster.console.quoted import cut, marked
+
+_spec = importlib.util.spec_from_file_location("console_fakes", Path(__file__).with_name("fakes.py"))
+fakes = importlib.util.module_from_spec(_spec)
+_spec.loader.exec_module(fakes)
+
+DRAFT = {"text": "Hi {first_name},\r\nit’s on", "whom": "list", "list_name": "Regulars", "not_days": "7", "do": "check"}
+CHECK = f"/check/{fakes.QUOTE_ID}"
+SEND = f"/sends/{fakes.SEND_ID}"
+
+
+@pytest.fixture
+def busy(api):
+    """An API with a quote and a send of it."""
+    api.answers |= {
+        "POST /v1/quotes": (201, fakes.quote()),
+        f"GET /v1/quotes/{fakes.QUOTE_ID}": (200, fakes.quote()),
+        "POST /v1/bulk-sms": (202, fakes.send()),
+        "GET /v1/bulk-sms": (200, {"items": [fakes.send()], "next_cursor": None}),
+        f"GET /v1/bulk-sms/{fakes.SEND_ID}": (200, fakes.send()),
+        f"GET /v1/bulk-sms/{fakes.SEND_ID}/progress": (200, fakes.progress()),
+        "GET /v1/test-numbers": (200, {"numbers": []}),
+        "GET /v1/approvals": (200, {"items": []}),
+        "GET /v1/lists": (200, {"items": [{"name": "Regulars"}, {"name": "Staff"}]}),
+    }
+    return api
+
+
+async def post(browser, token, path, **fields):
+    return await browser.post(path, data={**fields, "csrf": token(await browser.get("/compose"))})
+
+
+async def test_the_form_asks_for_the_quote_that_it_shows_and_counts_no_line_end_twice(member, busy, token):
+    answer = await post(member, token, "/compose", **DRAFT)
+    asked = json.loads(busy.asked("POST /v1/quotes")[0].content)
+    assert asked == {
+        "text": "Hi {first_name},\nit’s on",
+        "class": "marketing",
+        "audience": {"list": "Regulars", "exclude": {"messaged_in_days": 7}},
+    }
+    assert answer.status_code == 200
+    assert "Send to 412 people" in answer.text
+    assert "<mark>’</mark>" in answer.text
+    assert "save 412 credits" in answer.text
+
+
+async def test_figures_appear_as_one_types_and_before_anything_is_written(member, busy, token):
+    answer = await post(member, token, "/compose/figures", text="", whom="all")
+    assert json.loads(busy.asked("POST /v1/quotes")[0].content)["audience"] == {"all": True}
+    assert ">412<" in answer.text
+    assert "credits are left after" not in answer.text
+    assert "do not allow Bulk SMS" in answer.text
+
+
+async def test_a_field_that_is_wrong_is_named_and_what_was_written_stays(member, busy, token):
+    errors = [{"field": "audience.list", "code": "unknown_list", "message": "there is no list of this name"}]
+    busy.answers["POST /v1/quotes"] = (422, {"code": "unknown_list", "errors": errors})
+    answer = await post(member, token, "/compose", **DRAFT)
+    assert answer.status_code == 422
+    assert 'href="#list_name">there is no list of this name' in answer.text
+    assert "it’s on" in answer.text
+
+
+async def test_what_is_dear_is_replaced_by_one_button_also_without_scripts(member, busy, token):
+    answer = await post(member, token, "/compose", **{**DRAFT, "do": "plain"})
+    assert "it&#39;s on" in answer.text
+
+
+async def test_two_clicks_send_once_and_both_show_the_same_send(member, busy, token):
+    first = await post(member, token, f"{CHECK}/send")
+    again = await post(member, token, f"{CHECK}/send")
+    keys = {one.headers["Idempotency-Key"] for one in busy.asked("POST /v1/bulk-sms")}
+    assert len(keys) == 1
+    assert first.headers["location"] == again.headers["location"] == SEND
+
+
+async def test_the_page_of_before_leads_to_the_send_that_it_became(member, busy, token):
+    csrf = token(await member.get("/compose"))
+    used = fakes.quote(used_by=fakes.SEND_ID)
+    busy.answers[f"GET /v1/quotes/{fakes.QUOTE_ID}"] = (200, used)
+    busy.answers["POST /v1/bulk-sms"] = (409, {"code": "quote_used", "detail": "used"})
+    for answer in (
+        await member.get(CHECK),
+        await member.post(f"{CHECK}/send", data={"csrf": csrf, "partial": "first_n"}),
+    ):
+        assert (answer.status_code, answer.headers["location"]) == (303, SEND)
+
+
+async def test_what_the_law_blocks_has_no_send_button_but_for_an_admin_with_a_reason(member, busy, token):
+    check = {
+        "check": "consent",
+        "country": "US",
+        "status": "blocked",
+        "absolute": False,
+        "message": "no",
+        "source": "TCPA",
+        "found": [],
+    }
+    busy.answers[f"GET /v1/quotes/{fakes.QUOTE_ID}"] = (200, fakes.quote(checks=[check]))
+    assert 'name="override.consent.US"' in (await member.get(CHECK)).text
+    await post(member, token, f"{CHECK}/send", **{"override.consent.US": "signed forms"})
+    sent = json.loads(busy.asked("POST /v1/bulk-sms")[0].content)
+    assert sent["overrides"] == [{"check": "consent", "country": "US", "reason": "signed forms"}]
+    busy.role = "manager"
+    member._transport.app.state.house.sessions.forget("s" * 43)
+    assert "data-send" not in (await member.get(CHECK)).text
+
+
+async def test_staff_browse_and_do_not_send(member, busy, token):
+    csrf = token(await member.get("/compose"))
+    busy.role = "staff"
+    member._transport.app.state.house.sessions.forget("s" * 43)
+    assert (await member.get("/compose")).status_code == 403
+    assert (await member.post(f"{CHECK}/send", data={"csrf": csrf})).status_code == 403
+    page = await member.get(SEND)
+    assert page.status_code == 200
+    assert f"{SEND}/stop" not in page.text
+    assert not busy.asked("POST /v1/bulk-sms")
+
+
+async def test_stop_tells_exact_counts_and_what_came_back(member, busy, token):
+    counts = {
+        "accepted": 150,
+        "unknown": 0,
+        "stopped": 262,
+        "submitting": 0,
+        "queued": 0,
+        "rejected": 0,
+        "suppressed": 0,
+    }
+    told = {"state": "closed", "counts": counts, "credits": {"released": 524, "used": 300, "held": 0, "reserved": 824}}
+    busy.answers[f"POST /v1/bulk-sms/{fakes.SEND_ID}/stop"] = (200, told)
+    answer = await post(member, token, f"{SEND}/stop")
+    assert "Stopped. 150 had left, 262 were kept back, 524 credits came back." in answer.text
+
+
+async def test_what_became_dearer_is_sent_only_for_the_sum_that_is_shown(member, busy, token):
+    dearer = fakes.send(state="needs_confirmation", credits=900, problem={"title": "dearer", "code": "dearer"})
+    busy.answers[f"GET /v1/bulk-sms/{fakes.SEND_ID}"] = (200, dearer)
+    assert "Send for 900 credits" in (await member.get(SEND)).text
+    busy.answers[f"POST /v1/bulk-sms/{fakes.SEND_ID}/confirm"] = (202, fakes.send())
+    await post(member, token, f"{SEND}/confirm", credits="900")
+    assert json.loads(busy.asked(f"POST /v1/bulk-sms/{fakes.SEND_ID}/confirm")[0].content) == {"credits": 900}
+
+
+async def test_a_form_sent_after_the_session_ended_is_found_again_after_signing_in(member, busy, token):
+    csrf = token(await member.get("/compose"))
+    busy.is_open = False
+    member._transport.app.state.house.sessions.forget("s" * 43)
+    page = await member.post("/compose", data={**DRAFT, "csrf": csrf})
+    assert page.status_code == 401
+    assert 'name="carried.text"' in page.text
+    busy.is_open = True
+    fields = {"email": "a@b.example", "password": "p", "next": "/compose", "carried.text": DRAFT["text"], "csrf": csrf}
+    on = await member.post("/sign-in", data=fields)
+    assert (on.status_code, 'action="/compose"' in on.text, "it’s on" in on.text) == (200, True, True)
+    assert not busy.asked("POST /v1/quotes")
+
+
+@pytest.mark.parametrize("text", ["a" * 160, "a" * 307, "]" * 153, "😀" * 67, "Héllo’" * 40])
+def test_a_phone_shows_all_of_a_text_part_by_part(text):
+    assert "".join(cut(text)) == text
+    assert "".join(run for run, _ in marked(text, frozenset("’]"))) == text
