@@ -23,7 +23,11 @@ class Entry:
         return path == self.path or (self.path != "/" and path.startswith(f"{self.path}/"))
 
 
-ENTRIES = (Entry("/", "home", ANYONE),)
+ENTRIES = (
+    Entry("/", "home", ANYONE),
+    Entry("/compose", "compose", SENDERS),
+    Entry("/sends", "sends", TENANT),
+)
 
 
 def entries_for(role: str) -> tuple[Entry, ...]:

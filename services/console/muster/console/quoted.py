@@ -8,7 +8,7 @@ from muster.text import Encoding, TextRefused, segment
 _EXTENSION = frozenset("^{}\\[~]|€\f")
 
 
-def shown(quote: Json, *, is_empty: bool = False) -> dict[str, Any]:
+def shown(quote: Json, *, is_empty: bool = False, is_bill: bool = False) -> dict[str, Any]:
     """What the figures of a quote are drawn from. `phones`: examples as a phone shows them, by part, marked."""
     dear = frozenset(one["text"] for one in quote["dearer"])
     examples = [one for one in (quote.get("shortest"), quote.get("dearest")) if one]
@@ -19,6 +19,7 @@ def shown(quote: Json, *, is_empty: bool = False) -> dict[str, Any]:
     return {
         "quote": quote,
         "is_empty": is_empty,
+        "is_bill": is_bill,
         "phones": phones,
         "costly": [] if is_empty else advice.get("costly", []),
         "plain": next((one for one in advice.get("what_if", []) if one["change"] == "plain_text"), None),

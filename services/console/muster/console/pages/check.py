@@ -94,7 +94,7 @@ async def show(visit: Visit, quote: Json, draft: Draft, *, errors: Errors | None
         approval=approval,
         own_number=own,
         test_key=secrets.token_urlsafe(16),
-        **shown(quote),
+        **shown(quote, is_bill=True),
     )
 
 

@@ -43,6 +43,7 @@ async def home(visit: Visit) -> Response:
         _or_none(api.get("/v1/suppressions/requests", state="waiting", limit=_REPLIES)),
         _or_none(api.get("/v1/approvals", state="open", limit=_REPLIES)),
     )
+    known = {route.path for route in visit.request.app.routes}
     running = [one for one in _items(sends) if one["state"] in RUNNING]
     tasks = [*_of_sends(running), *_of_people(visit, approvals, unclear, requests), *_of_credits(credits, wallet)]
     return visit.page(
@@ -54,6 +55,8 @@ async def home(visit: Visit) -> Response:
         replies=replies,
         today=[one for one in _items(replies) if _is_today(visit, one["at"])],
         more_today=len(_items(replies)) == _REPLIES and _is_today(visit, _items(replies)[-1]["at"]),
+        # Where a page for it is still to come, it is told all the same.
+        leads=lambda path: path.partition("?")[0] in known or path.startswith("/sends/"),
         tasks=sorted(tasks, key=lambda one: not one.is_urgent),
         may_send=visit.who.role in SENDERS,
     )
