@@ -22,7 +22,7 @@ PROOF := $(wildcard tests/exploration tests/simulation)
 STACKS := $(wildcard deploy tests/chaos tests/e2e)
 
 .DEFAULT_GOAL := help
-.PHONY: setup demo run test test-parts test-stacks test-proof lint proto bench sim chaos chart clean help lock
+.PHONY: setup demo run browser screenshots test test-parts test-stacks test-proof lint proto bench sim chaos chart clean help lock
 
 setup: $(STAMPS)/packages $(STAMPS)/pages $(STAMPS)/proto $(STAMPS)/kafka ## install all that Muster needs into .venv
 
@@ -32,7 +32,7 @@ demo: setup ## run the main job from import to report, and check each figure aga
 run: setup ## run Muster and leave it running; Ctrl-C ends it, its data stays
 	@$(BIN)/python -m muster.local run --end-with-parent
 
-test: lint ## run all linters and all tests
+test: lint $(STAMPS)/chromium ## run all linters and all tests
 	@$(MAKE) --no-print-directory -j3 test-parts test-stacks test-proof
 
 # Side by side they keep two cores busy: most of the tests and stacks wait for processes, the proof computes. The tests go
@@ -72,6 +72,12 @@ sim: setup ## simulate whole histories with faults, by seed (SEEDS=100, FIRST=1,
 chaos: setup ## break the running system on purpose and check the laws (ROW="1 5", FULL=1)
 	@$(BIN)/python -m tests.chaos.run
 
+browser: setup $(STAMPS)/chromium ## use the pages in a browser
+	@$(BIN)/pytest services/console/tests/browser
+
+screenshots: setup $(STAMPS)/chromium ## make the pictures of docs/screenshots
+	@SCREENSHOTS=docs/screenshots $(BIN)/pytest services/console/tests/browser -k picture
+
 chart: setup ## check the Helm chart
 	@echo "make chart: comes with a later issue; nothing was run" >&2; exit 2
 
@@ -107,6 +113,9 @@ $(STAMPS)/packages: $(OWN) $(STAMPS)/lock
 
 $(STAMPS)/pages: services/console/package-lock.json services/console/package.json $(STAMPS)/lock
 	@$(BIN)/python deploy/local/bootstrap.py pages && touch $@
+
+$(STAMPS)/chromium: deploy/local/bootstrap.py $(STAMPS)/lock
+	@$(BIN)/python deploy/local/bootstrap.py chromium && touch $@
 
 $(STAMPS)/proto: $(PROTO) libs/events/generate.py $(STAMPS)/lock
 	@$(BIN)/python libs/events/generate.py && touch $@

@@ -1,4 +1,4 @@
-"""Makes the virtual environment: `python3 deploy/local/bootstrap.py venv|lock|packages|pages`, called by `make setup`.
+"""Makes the virtual environment, step by step, called by `make setup`: `python3 deploy/local/bootstrap.py STEP`.
 
 Needs nothing but Python 3.11 with venv and a package index, the one that pip is configured for. A script beside the
 package, since it runs before anything is installed; run from the root of the repository.
@@ -61,6 +61,16 @@ def install_pages() -> None:
     run(npm, "ci", "--silent", "--prefix", str(PAGES), env={**os.environ, "PATH": path})
 
 
+def install_chromium() -> None:
+    """A browser for tests: the machine's, else of the distribution where we may install it, else of playwright."""
+    if shutil.which("chromium") is not None:
+        return
+    if os.geteuid() == 0 and shutil.which("apt-get") is not None:
+        run("apt-get", "install", "--yes", "--quiet", "--no-install-recommends", "chromium")
+        return
+    run(str(PYTHON), "-m", "playwright", "install", "chromium")
+
+
 def uv(*arguments: str) -> None:
     """Run uv on the environment, with the index that pip is configured for."""
     listed = subprocess.run(
@@ -83,4 +93,10 @@ def run(*argv: str, env: dict[str, str] | None = None) -> None:
 
 
 if __name__ == "__main__":
-    {"venv": make_venv, "lock": install_lock, "packages": install_packages, "pages": install_pages}[sys.argv[1]]()
+    {
+        "venv": make_venv,
+        "lock": install_lock,
+        "packages": install_packages,
+        "pages": install_pages,
+        "chromium": install_chromium,
+    }[sys.argv[1]]()

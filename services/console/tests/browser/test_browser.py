@@ -1,0 +1,142 @@
+"""The pages in a real browser: by keyboard, at each width, for everyone."""
+
+import json
+import os
+from pathlib import Path
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+
+WIDTHS = (320, 375, 768, 1440)
+NAMES = ("sign-in", "home", "compose", "check", "send", "sends", "nothing")
+TEXT = "Hi {first_name}, it’s the last day of our sale"
+
+
+def path_of(site, name: str) -> str:
+    paths = {"home": "/", "check": site.check, "send": site.send, "nothing": "/no-such-page"}
+    return paths.get(name, f"/{name}")
+
+
+def show(page, site, name: str) -> None:
+    page.goto(path_of(site, name))
+    if name == "compose":
+        page.fill("#text", TEXT)
+        page.wait_for_selector("#figures .phone")
+
+
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_a_page_suits_everyone_at_each_width(site, open_page, name, scheme):
+    page = open_page(1440, scheme, signed_in=name != "sign-in")
+    refused = []
+    page.on("console", lambda message: refused.append(message.text) if "Content Security" in message.text else None)
+    show(page, site, name)
+    for width in WIDTHS:
+        page.set_viewport_size({"width": width, "height": 900})
+        assert page.evaluate("document.documentElement.scrollWidth") <= width, f"{name} scrolls sideways at {width}"
+        cut = page.evaluate(
+            "[...document.querySelectorAll('main a, main button, main input, main h1')].filter(one => {"
+            " const box = one.getBoundingClientRect();"
+            " return box.width && box.right > innerWidth + 1 && !one.closest('.default'); }).map(one => one.outerHTML)"
+        )
+        assert cut == []
+    for width in (375, 1440):
+        page.set_viewport_size({"width": width, "height": 900})
+        assert Axe().run(page).response["violations"] == []
+    assert refused == []
+
+
+def test_the_main_job_by_keyboard_alone(site, open_page):
+    page = open_page()
+    page.goto("/compose")
+    page.keyboard.press("Tab")
+    page.keyboard.press("Enter")  # skips to the content
+    for _ in range(40):
+        page.keyboard.press("Tab")
+        if page.evaluate("document.activeElement.id") == "text":
+            break
+    page.keyboard.type("It is on")
+    page.wait_for_selector("#figures .phone")
+    for _ in range(40):
+        page.keyboard.press("Tab")
+        if page.evaluate("document.activeElement.value") == "check":
+            break
+    page.keyboard.press("Enter")
+    page.wait_for_selector("[data-send]")
+    for _ in range(40):
+        if page.evaluate("'send' in document.activeElement.dataset"):
+            break
+        page.keyboard.press("Tab")
+    page.keyboard.press("Enter")
+    page.wait_for_url(f"**{site.send}")
+    (sent,) = site.api.asked("POST /v1/bulk-sms")
+    assert sent.headers["Idempotency-Key"]
+
+
+def test_dear_characters_are_replaced_by_one_click(site, open_page):
+    page = open_page()
+    show(page, site, "compose")
+    page.click("[data-plain]")
+    assert page.input_value("#text") == TEXT.replace("’", "'")
+
+
+def test_a_draft_survives_a_closed_page_and_is_gone_after_signing_out(site, open_page):
+    page = open_page()
+    show(page, site, "compose")
+    page.check("input[name=whom][value=list]")
+    page.goto("/")
+    page.goto("/compose")
+    assert page.input_value("#text") == TEXT
+    assert page.is_checked("input[name=whom][value=list]")
+    page.click("[data-sign-out] button")
+    page.wait_for_url("**/sign-in")
+    assert page.evaluate("localStorage.length") == 0
+
+
+def test_a_session_that_ends_while_composing_loses_nothing(site, open_page):
+    page = open_page()
+    show(page, site, "compose")
+    page.context.clear_cookies()
+    page.fill("#text", TEXT + "!")
+    page.click("#figures a[href*='/sign-in']")
+    page.fill("#email", "ann@demo.example")
+    page.fill("#password", "correct horse battery")
+    page.click("main button.main")
+    page.wait_for_url("**/compose")
+    assert page.input_value("#text") == TEXT + "!"
+
+
+def test_the_main_job_without_scripts(site, open_page):
+    page = open_page(375, scripts=False)
+    page.goto("/compose")
+    page.fill("#text", TEXT)
+    page.click("main button.main")
+    assert "412" in page.inner_text("aside")
+    page.click("button[value=edit]")
+    assert page.input_value("#text") == TEXT
+    page.click("main button.main")
+    page.click("[data-send]")
+    page.wait_for_url(f"**{site.send}")
+    assert page.locator("button.stop").is_visible()
+
+
+def test_a_double_click_sends_once(site, open_page):
+    page = open_page()
+    page.goto(site.check)
+    page.dblclick("[data-send]")
+    page.wait_for_url(f"**{site.send}")
+    assert len({one.headers["Idempotency-Key"] for one in site.api.asked("POST /v1/bulk-sms")}) == 1
+    assert {json.loads(one.content)["quote_id"] for one in site.api.asked("POST /v1/bulk-sms")} == {site.check[7:]}
+
+
+@pytest.mark.skipif("SCREENSHOTS" not in os.environ, reason="`make screenshots` makes them")
+@pytest.mark.parametrize("width", WIDTHS[1:])
+def test_a_picture_of_each_page(site, open_page, width):
+    folder = Path(os.environ["SCREENSHOTS"])
+    folder.mkdir(exist_ok=True)
+    for name, scheme in [("home", "light"), ("compose", "light"), ("check", "light"), ("send", "dark")]:
+        page = open_page(width, scheme)
+        show(page, site, name)
+        picture = page.screenshot(type="jpeg", quality=55)
+        assert len(picture) < 60_000
+        (folder / f"{name}-{width}.jpg").write_bytes(picture)
