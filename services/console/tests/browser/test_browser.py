@@ -137,6 +137,6 @@ def test_a_picture_of_each_page(site, open_page, width):
     for name, scheme in [("home", "light"), ("compose", "light"), ("check", "light"), ("send", "dark")]:
         page = open_page(width, scheme)
         show(page, site, name)
-        picture = page.screenshot(type="jpeg", quality=55)
-        assert len(picture) < 60_000
+        pictures = (page.screenshot(type="jpeg", quality=quality) for quality in (60, 50, 40, 30))
+        picture = next(one for one in pictures if len(one) < 60_000)
         (folder / f"{name}-{width}.jpg").write_bytes(picture)
