@@ -17,7 +17,9 @@ class ConsoleSettings(ProcessSettings):
         default=_BESIDE_PACKAGE_JSON, description="the folder into which npm has put the libraries of package.json"
     )
     console_api_timeout_s: float = Field(default=20.0, gt=0, le=120)
-    console_api_connections_max: int = Field(default=200, ge=1)
+    # Each page that shows a send live holds a request, and a connection to the API, for as long as it is open.
+    http_in_flight_max: int = Field(default=2_000, ge=1)
+    console_api_connections_max: int = Field(default=2_000, ge=1)
     console_sessions_max: int = Field(default=10_000, ge=1, description="sessions whose access tokens are kept")
     console_form_fields_max: int = Field(default=300, ge=10)
     console_live_s_max: float = Field(

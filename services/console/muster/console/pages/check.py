@@ -22,6 +22,12 @@ async def check(visit: Visit) -> Response:
     return await show(visit, await _quote(visit), Draft())
 
 
+@pages.get("/check/{quote}/{act}", SENDERS)
+async def back(visit: Visit) -> Response:
+    """The address that an act has left in the browser, opened anew."""
+    return visit.go(f"/check/{visit.path['quote']}")
+
+
 @pages.post("/check/{quote}/send", SENDERS)
 async def send(visit: Visit) -> Response:
     """Send, once: the key belongs to the quote, so that a second click, tab or page of before finds the same send."""

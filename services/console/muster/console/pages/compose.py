@@ -52,7 +52,7 @@ async def check(visit: Visit) -> Response:
     if not draft.text.strip():
         return await _form(visit, draft, [("text", visit.t("compose.text_needed"))])
     try:
-        quote = await visit.api.post("/v1/quotes", draft.asked(await _templates(visit)))
+        quote = await visit.api.post("/v1/quotes", await _asked(visit, draft))
     except ApiProblem as problem:
         if problem.status not in (400, 404, 409, 422):
             raise
@@ -67,7 +67,7 @@ async def figures(visit: Visit) -> Response:
     is_empty = not draft.text.strip()
     asked = replace(draft, text=_NOTHING_YET) if is_empty else draft
     try:
-        quote = await visit.api.post("/v1/quotes", asked.asked(await _templates(visit)))
+        quote = await visit.api.post("/v1/quotes", await _asked(visit, asked))
     except ApiProblem as problem:
         if problem.status not in (400, 404, 409, 422):
             raise
@@ -101,6 +101,11 @@ async def _choices(visit: Visit) -> dict[str, list[Json]]:
         _items(visit.api.get("/v1/own-fields")),
     )
     return {"templates": templates, "lists": lists, "searches": searches, "senders": senders, "own_fields": own}
+
+
+async def _asked(visit: Visit, draft: Draft) -> Json:
+    """What a quote is asked with; templates are looked at only where one was chosen."""
+    return draft.asked(await _templates(visit) if draft.template else [])
 
 
 async def _templates(visit: Visit) -> list[Json]:

@@ -89,9 +89,11 @@ def _of_credits(credits: Json | None, wallet: Json | None) -> list[Task]:
         return []
     if credits["owed"]:
         return [Task("owed", "/credits", {"n": credits["owed"]}, is_urgent=True)]
+    if not credits["available"]:
+        return [Task("none_left", "/credits", {}, is_urgent=True)]
     limit = (wallet or {}).get("alert_below")
-    is_low = credits["available"] < limit if limit is not None else credits["available"] == 0
-    return [Task("low", "/credits", {"n": credits["available"]}, is_urgent=credits["available"] == 0)] if is_low else []
+    is_low = limit is not None and credits["available"] < limit
+    return [Task("low", "/credits", {"n": credits["available"]})] if is_low else []
 
 
 def _is_today(visit: Visit, at: str) -> bool:

@@ -46,6 +46,12 @@ async def live(visit: Visit) -> Response:
     return StreamingResponse(_events(visit, send), media_type="text/event-stream")
 
 
+@pages.get("/sends/{id}/{act}", TENANT)
+async def back(visit: Visit) -> Response:
+    """The address that an act has left in the browser, opened anew."""
+    return visit.go(f"/sends/{visit.path['id']}")
+
+
 @pages.post("/sends/{id}/{act}", SENDERS)
 async def control(visit: Visit) -> Response:
     act = visit.path["act"]
@@ -78,7 +84,7 @@ def _may(visit: Visit, send: Json) -> tuple[str, ...]:
 def _numbers(send: Json, progress: Json | None) -> Json:
     """What the figures of a send are drawn from; `progress` is None until the report has heard of it."""
     total = (progress or {}).get("recipients") or send["recipients"] or 0
-    done = total - progress["left"] if progress else 0
+    done = sum(progress[name] for name in ("sent", "held", "rejected")) if progress else 0
     return {"send": send, "progress": progress, "total": total, "done": done, "is_running": send["state"] in RUNNING}
 
 
