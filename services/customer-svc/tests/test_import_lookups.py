@@ -1,4 +1,4 @@
-"""What a block of an import costs does not grow with how many customers the business has."""
+"""What a block of an import costs, and a page after it, does not grow with how many customers the business has."""
 
 from typing import Any
 from uuid import UUID
@@ -10,7 +10,7 @@ from gathering import SECRETS
 from muster.customer.domain.customers import NumberReader
 from muster.customer.domain.import_options import ImportOptions, Mode
 from muster.customer.importer.blocks import Plan, parse, today_at_most
-from muster.customer.store import import_members, import_rows
+from muster.customer.store import customers, import_members, import_rows
 from muster.kit.ids import uuid7
 
 CUSTOMERS = 20_000
@@ -92,6 +92,18 @@ async def test_a_block_reads_no_more_for_each_row_than_its_own_lookups(salon: An
     for match in ("number", "field:no"):
         found[f"upload by {match}"] = await read_for(salon, ImportOptions(Mode.UPLOAD, match), file_of(0, 9))
     assert {what: read / ROWS for what, read in found.items() if read > READ_FOR_A_ROW_MAX * ROWS} == {}
+
+
+async def test_a_page_of_customers_that_were_just_imported_reads_those_on_it_alone(salon: Any) -> None:
+    await behind(salon, *_GROW, tenant_id=salon.other_id)
+    await behind(salon, *_GROW)
+    async with salon.db.request(salon.tenant_id) as tx:
+        before = await tx.fetchval(_READ)
+        everybody = {"search": None, "tag": None, "allow_bulk_sms": None}
+        page = await customers.page_of_customers(tx, salon.tenant_id, after=0, limit=10, **everybody)
+        read = await tx.fetchval(_READ) - before
+    assert [row["customer_id"] for row in page] == [1_000_001 + n for n in range(10)]
+    assert read <= 10 * READ_FOR_A_ROW_MAX
 
 
 async def test_the_fold_of_a_name_is_a_part_of_the_statement_and_no_query_of_its_own(salon: Any) -> None:
