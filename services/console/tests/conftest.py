@@ -34,6 +34,7 @@ class FakeApi:
         self.calls: list[httpx.Request] = []
         self.role = "admin"
         self.is_open = True
+        self.streams: dict[str, str] = {}
         self.answers: dict[str, Answer | Callable[[httpx.Request], Answer]] = {
             "POST /v1/sessions": (201, OPENED),
             "DELETE /v1/sessions/current": (204, None),
@@ -42,6 +43,8 @@ class FakeApi:
     def __call__(self, request: httpx.Request) -> httpx.Response:
         self.calls.append(request)
         name = f"{request.method} {request.url.path}"
+        if name in self.streams and request.headers["accept"] == "text/event-stream":
+            return httpx.Response(200, text=self.streams[name], headers={"Content-Type": "text/event-stream"})
         if name == "POST /v1/token":
             known = self.is_open and f"refresh_token={SESSION}".encode() in request.content
             found: Answer = (200, {"access_token": "t", "expires_in": 60}) if known else (401, {"code": "unauthorized"})

@@ -147,6 +147,7 @@ async def test_stop_tells_exact_counts_and_what_came_back(member, busy, token):
 async def test_what_became_dearer_is_sent_only_for_the_sum_that_is_shown(member, busy, token):
     dearer = fakes.send(state="needs_confirmation", credits=900, problem={"title": "dearer", "code": "dearer"})
     busy.answers[f"GET /v1/bulk-sms/{fakes.SEND_ID}"] = (200, dearer)
+    busy.answers[f"GET /v1/bulk-sms/{fakes.SEND_ID}/progress"] = (200, fakes.progress(state="waiting"))
     assert "Send for 900 credits" in (await member.get(SEND)).text
     busy.answers[f"POST /v1/bulk-sms/{fakes.SEND_ID}/confirm"] = (202, fakes.send())
     await post(member, token, f"{SEND}/confirm", credits="900")
@@ -171,3 +172,20 @@ async def test_a_form_sent_after_the_session_ended_is_found_again_after_signing_
 def test_a_phone_shows_all_of_a_text_part_by_part(text):
     assert "".join(cut(text)) == text
     assert "".join(run for run, _ in marked(text, frozenset("’]"))) == text
+
+
+async def test_a_send_comes_live_as_pieces_of_the_page(member, busy):
+    event = json.dumps(fakes.progress(state="paused", sent=151))
+    busy.streams = {f"GET /v1/bulk-sms/{fakes.SEND_ID}/progress": f"id: 1\nevent: progress\ndata: {event}\n\n"}
+    answer = await member.get(f"{SEND}/live")
+    assert answer.headers["content-type"].startswith("text/event-stream")
+    told = json.loads(answer.text.split("event: numbers\ndata: ")[1].split("\n")[0])
+    assert (told["state"], told["sent"], told["end"]) == ("paused", 151, False)
+    assert "<dd>151</dd>" in told["html"]
+
+
+async def test_a_send_of_which_the_report_has_not_heard_is_shown_with_its_state(member, busy):
+    busy.answers[f"GET /v1/bulk-sms/{fakes.SEND_ID}"] = (200, fakes.send(state="planning"))
+    busy.answers[f"GET /v1/bulk-sms/{fakes.SEND_ID}/progress"] = (404, {"code": "not_found"})
+    assert "Being prepared" in (await member.get(SEND)).text
+    assert 'event: state\ndata: {"state": "planning"}' in (await member.get(f"{SEND}/live")).text

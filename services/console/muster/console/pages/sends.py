@@ -72,9 +72,18 @@ async def control(visit: Visit) -> Response:
 
 
 async def _show(visit: Visit, notice: str, send: Json, *, told: Json | None = None) -> Response:
-    state = (told or {}).get("state") if told and "counts" in told else send["state"]
-    send = {**send, "state": state or send["state"]}
-    return visit.page("send.html", notice=notice, **_numbers(send, await _progress(visit)), may=_may(visit, send))
+    progress = await _progress(visit)
+    # What answered the act knows it before the report has heard of it.
+    state = told["state"] if told and "counts" in told else _state(send, progress)
+    send = {**send, "state": state}
+    return visit.page("send.html", notice=notice, **_numbers(send, progress), may=_may(visit, send))
+
+
+def _state(send: Json, progress: Json | None) -> str:
+    """One state for the page and for what comes live: the report's, once it knows more than that there is a send."""
+    if progress is None or progress["state"] in ("planning", "waiting"):
+        return str(send["state"])
+    return str(progress["state"])
 
 
 def _may(visit: Visit, send: Json) -> tuple[str, ...]:
@@ -108,17 +117,18 @@ async def _events(visit: Visit, send: Json) -> AsyncIterator[str]:
                         name = line.removeprefix("event: ")
                     elif line.startswith("data: ") and name in ("progress", "end"):
                         progress = json.loads(line.removeprefix("data: "))
-                        yield _event(visit, {**send, "state": progress["state"]}, progress, is_end=name == "end")
+                        yield _event(visit, send, progress, is_end=name == "end")
     except TimeoutError:
         return
     except ApiProblem:
-        # It may not be known yet, or a part is being restarted: the browser asks again.
-        return
+        # It may not be known to the report yet, or a part is being restarted: the browser asks again.
+        yield f"event: state\ndata: {json.dumps({'state': send['state']})}\n\n"
 
 
 def _event(visit: Visit, send: Json, progress: Json, *, is_end: bool) -> str:
+    send = {**send, "state": _state(send, progress)}
     html = visit.render("send_numbers.html", **_numbers(send, progress))
-    sample = {"state": progress["state"], "sent": progress["sent"], "delivered": progress["delivered"]}
+    sample = {"state": send["state"], "sent": progress["sent"], "delivered": progress["delivered"]}
     event = {"html": html, "end": is_end, **sample}
     return f"event: {'end' if is_end else 'numbers'}\ndata: {json.dumps(event)}\n\n"
 
