@@ -39,15 +39,17 @@ async def post(browser, token, path, **fields):
 
 
 async def test_the_form_asks_for_the_quote_that_it_shows_and_counts_no_line_end_twice(member, busy, token):
-    answer = await post(member, token, "/compose", **DRAFT)
+    csrf = token(await member.get("/compose"))
+    answer = await member.post("/compose", data={**DRAFT, "csrf": csrf}, follow_redirects=True)
     asked = json.loads(busy.asked("POST /v1/quotes")[0].content)
     assert asked == {
         "text": "Hi {first_name},\nit’s on",
         "class": "marketing",
         "audience": {"list": "Regulars", "exclude": {"messaged_in_days": 7}},
     }
-    assert answer.status_code == 200
+    assert (answer.status_code, answer.url.path) == (200, CHECK)
     assert "Send to 412 people" in answer.text
+    assert 'name="list_name" value="Regulars"' in answer.text
     assert "<mark>’</mark>" in answer.text
     # A button that changes the text would be one of the form that sends.
     assert 'value="plain"' not in answer.text

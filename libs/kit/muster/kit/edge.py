@@ -27,6 +27,7 @@ _KEY = "muster.edge"
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 _TRACEPARENT = re.compile(r"00-(?!0{32})([0-9a-f]{32})-(?!0{16})[0-9a-f]{16}-([0-9a-f]{2})")
 _SLOW_S = 2.0
+_STREAM = b"text/event-stream"
 # What a route may say otherwise.
 _HEADERS = ((b"cache-control", b"no-store"), (b"x-content-type-options", b"nosniff"))
 _WRITES = frozenset({"POST", "PUT", "PATCH", "DELETE"})
@@ -47,6 +48,7 @@ class Exchange:
         self.body_bytes_max = settings.http_body_bytes_max
         self.timeout: asyncio.Timeout | None = None
         self.status = 0
+        self.is_stream = False
         self.declared_bytes = _content_length(self.header(b"content-length") or "")
         self._received = 0
 
@@ -167,6 +169,7 @@ def _headed(state: Exchange, send: Send, scope: Scope) -> Send:
                 state.timeout.reschedule(None)  # a stream may take as long as its reader likes
             headers = [*message.get("headers", ()), (b"x-request-id", state.request_id.encode())]
             given = {name for name, _ in headers}
+            state.is_stream = any(name == b"content-type" and value.startswith(_STREAM) for name, value in headers)
             headers += [one for one in _HEADERS if one[0] not in given]
             message = {**message, "headers": headers}
         await send(message)
@@ -179,7 +182,8 @@ def _measure(state: Exchange, scope: Scope, seconds: float) -> None:
     count, observe_s = _counters(method if method in _METHODS else "other", route, state.status)
     count()
     observe_s(seconds)
-    if state.status >= 500 or seconds > _SLOW_S:
+    # Events go on for as long as their reader likes.
+    if state.status >= 500 or (seconds > _SLOW_S and not state.is_stream):
         log.warning("http.slow_or_failed", method=method, route=route, status=state.status, took_ms=int(seconds * 1e3))
 
 

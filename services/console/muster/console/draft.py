@@ -2,9 +2,12 @@
 
 import re
 from dataclasses import dataclass, fields
+from typing import TYPE_CHECKING
 
 from muster.console.client import Json
-from muster.console.visit import Visit
+
+if TYPE_CHECKING:
+    from muster.console.visit import Visit
 
 WHOM = ("all", "query", "saved", "list", "tag")
 _SEVERAL = ("not_lists",)
@@ -28,7 +31,7 @@ class Draft:
     template: str = ""
 
     @classmethod
-    def of(cls, visit: Visit) -> "Draft":
+    def of(cls, visit: "Visit") -> "Draft":
         """Of a posted form. A browser sends line ends as CR LF, which would be counted twice."""
         given = {one.name: visit.text(one.name) for one in fields(cls) if one.name not in _SEVERAL}
         given["text"] = given["text"].replace("\r\n", "\n")

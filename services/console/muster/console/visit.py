@@ -13,6 +13,7 @@ from starlette.responses import HTMLResponse, RedirectResponse, Response
 from muster.console import guard
 from muster.console.assets import Assets
 from muster.console.client import Api
+from muster.console.drafts import Drafts
 from muster.console.formats import Formats, formats
 from muster.console.nav import entries_for
 from muster.console.sessions import Access, Member, Sessions
@@ -29,6 +30,7 @@ class House:
     sessions: Sessions
     assets: Assets
     cookies: guard.Cookies
+    drafts: Drafts = field(default_factory=Drafts)
     templates: Environment = field(
         default_factory=lambda: Environment(
             loader=PackageLoader("muster.console"),

@@ -19,7 +19,7 @@ Errors = list[tuple[str, str]]
 
 @pages.get("/check/{quote}", SENDERS)
 async def check(visit: Visit) -> Response:
-    return await show(visit, await _quote(visit), Draft())
+    return await show(visit, await _quote(visit))
 
 
 @pages.get("/check/{quote}/{act}", SENDERS)
@@ -43,14 +43,14 @@ async def send(visit: Visit) -> Response:
         quote = await _quote(visit)
         if quote.get("used_by"):
             return visit.go(f"/sends/{quote['used_by']}")
-        return await show(visit, quote, Draft.of(visit), errors=[("", _why(visit, problem))])
+        return await show(visit, quote, errors=[("", _why(visit, problem))])
     return visit.go(f"/sends/{sent['id']}")
 
 
 @pages.post("/check/{quote}/test", SENDERS)
 async def test(visit: Visit) -> Response:
     """The message to one's own phone."""
-    quote, draft = await _quote(visit), Draft.of(visit)
+    quote = await _quote(visit)
     number = visit.text("own_number").strip()
     try:
         if number:
@@ -59,29 +59,29 @@ async def test(visit: Visit) -> Response:
     except ApiProblem as problem:
         if problem.status not in (404, 409, 422, 429):
             raise
-        return await show(visit, quote, draft, errors=[("own_number", _why(visit, problem))])
+        return await show(visit, quote, errors=[("own_number", _why(visit, problem))])
     if told["accepted"]:
-        return await show(visit, quote, draft, notice=visit.t("check.test_sent", n=told["credits"]))
+        return await show(visit, quote, notice=visit.t("check.test_sent", n=told["credits"]))
     refused = told["messages"][0]["problem"]
     message = str(refused.get("detail") or refused.get("title", ""))
-    return await show(visit, quote, draft, errors=[("own_number", message)])
+    return await show(visit, quote, errors=[("own_number", message)])
 
 
 @pages.post("/check/{quote}/approval", SENDERS)
 async def ask(visit: Visit) -> Response:
     """Ask a second person."""
-    quote, draft = await _quote(visit), Draft.of(visit)
+    quote = await _quote(visit)
     try:
         await visit.api.post("/v1/approvals", {"quote_id": quote["id"], "note": visit.text("note").strip()})
     except ApiProblem as problem:
         if problem.status not in (409, 422):
             raise
-        return await show(visit, quote, draft, errors=[("note", _why(visit, problem))])
-    return await show(visit, quote, draft, notice=visit.t("check.asked"))
+        return await show(visit, quote, errors=[("note", _why(visit, problem))])
+    return await show(visit, quote, notice=visit.t("check.asked"))
 
 
-async def show(visit: Visit, quote: Json, draft: Draft, *, errors: Errors | None = None, notice: str = "") -> Response:
-    """The page of a quote. `draft`: the form that it came of, so that one can go back to it."""
+async def show(visit: Visit, quote: Json, *, errors: Errors | None = None, notice: str = "") -> Response:
+    """The page of a quote; one that was used leads to its send."""
     if quote.get("used_by"):
         return visit.go(f"/sends/{quote['used_by']}")
     own, approval = await asyncio.gather(_own_number(visit), _approval(visit, quote))
@@ -91,7 +91,7 @@ async def show(visit: Visit, quote: Json, draft: Draft, *, errors: Errors | None
         status=422 if errors else 200,
         errors=errors or [],
         notice=notice,
-        draft=draft,
+        draft=visit.house.drafts.of(visit.who.user_id, quote["id"]) or _rebuilt(quote),
         blocked=blocked,
         warned=[one for one in quote["checks"] if one["status"] == "warning"],
         warnings=[one for one in quote.get("warnings", []) if one["code"] != "approval_needed"],
@@ -106,6 +106,14 @@ async def show(visit: Visit, quote: Json, draft: Draft, *, errors: Errors | None
 
 async def _quote(visit: Visit) -> Json:
     return await visit.api.get(f"/v1/quotes/{visit.path['quote']}")
+
+
+def _rebuilt(quote: Json) -> Draft:
+    """What can be told of the form by its quote: the text, without what was added by rule."""
+    text = str(quote["text"])
+    for one in quote["added"]:
+        text = text.replace(one["text"], "", 1)
+    return Draft(text=text.strip())
 
 
 async def _own_number(visit: Visit) -> str:

@@ -9,7 +9,6 @@ from starlette.responses import Response
 from muster.console.client import ApiProblem, Json
 from muster.console.draft import Draft
 from muster.console.nav import SENDERS
-from muster.console.pages.check import show as show_check
 from muster.console.quoted import shown
 from muster.console.routing import Pages
 from muster.console.visit import Visit
@@ -57,7 +56,8 @@ async def check(visit: Visit) -> Response:
         if problem.status not in (400, 404, 409, 422):
             raise
         return await _form(visit, draft, _errors(problem))
-    return await show_check(visit, quote, draft)
+    visit.house.drafts.keep(visit.who.user_id, quote["id"], draft)
+    return visit.go(f"/check/{quote['id']}")
 
 
 @pages.post("/compose/figures", SENDERS)

@@ -1,13 +1,16 @@
 "use strict";
 // A send live: its numbers as they come, and what was sent and delivered as two lines.
 (() => {
+  const AGAIN_MS = 5000;
   const card = document.querySelector("[data-live]");
   const place = document.getElementById("chart");
   if (!window.EventSource) return;
   // Counts alone, for as long as the tab is open: the line goes on where the page is loaded anew.
   const kept = "muster.chart." + card.dataset.id;
-  const data = JSON.parse(sessionStorage.getItem(kept) || "null") || [[Date.parse(card.dataset.began) / 1000], [0], [0]];
+  const data = JSON.parse(sessionStorage.getItem(kept) || "null") || [[0], [0], [0]];
   const css = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
+  const began = Date.parse(card.dataset.began) / 1000;
+  const elapsed = (_, values) => values.map((s) => Math.floor(s / 60) + ":" + String(Math.floor(s % 60)).padStart(2, "0"));
   const axis = () => ({ stroke: css("--muted"), grid: { stroke: css("--line"), width: 1 }, ticks: { show: false } });
   let chart;
   const draw = () => {
@@ -15,31 +18,43 @@
     if (data[0].length < 2) return;
     chart = new uPlot({
       width: place.clientWidth, height: 200, legend: { show: false }, cursor: { show: false },
-      axes: [axis(), { ...axis(), size: 60 }],
-      series: [{}, { label: card.dataset.sent, stroke: css("--accent"), width: 2 },
-        { label: card.dataset.delivered, stroke: css("--good"), width: 2, dash: [6, 4] }],
+      scales: { x: { time: false } },
+      axes: [{ ...axis(), values: elapsed }, { ...axis(), size: 60 }],
+      series: [{}, { stroke: css("--muted"), width: 2, dash: [6, 4], points: { show: false } },
+        { stroke: css("--accent"), width: 2, points: { show: false } }],
     }, data, place);
+    document.querySelector(".legend").hidden = false;
   };
   draw();
-  if (!card.dataset.live) return;
-  const source = new EventSource(card.dataset.live);
-  const told = (event) => {
-    const now = JSON.parse(event.data);
-    document.getElementById("numbers").innerHTML = now.html;
-    data[0].push(Date.now() / 1000); data[1].push(now.sent); data[2].push(now.delivered);
+  let source;
+  // When all is over, replies still come: it is asked again now and then, while somebody looks.
+  const listen = () => {
+    if (document.hidden) { setTimeout(listen, AGAIN_MS); return; }
+    source = new EventSource(card.dataset.live);
+    source.addEventListener("numbers", told);
+    source.addEventListener("end", told);
+    source.addEventListener("state", (event) => anew(JSON.parse(event.data).state));
+  };
+  const sample = (now) => {
+    const isKnown = now.sent === data[1].at(-1) && now.delivered === data[2].at(-1);
+    if (isKnown || (card.dataset.state === "closed" && data[0].length < 2)) return;
+    data[0].push(Math.max(0, Date.now() / 1000 - began)); data[1].push(now.sent); data[2].push(now.delivered);
     if (data[0].length > 2000) for (const one of data) one.splice(1, 1);
     sessionStorage.setItem(kept, JSON.stringify(data));
     draw();
+  };
+  const told = (event) => {
+    const now = JSON.parse(event.data);
+    document.getElementById("numbers").innerHTML = now.html;
+    sample(now);
     anew(now.state);
-    if (now.end) source.close();
+    if (now.end) { source.close(); setTimeout(listen, AGAIN_MS); }
   };
   // Another state has other controls: the page anew, unless it says what came of an act, or somebody is about to press
   // one of them.
   const anew = (state) => {
     if (state !== card.dataset.state && !document.querySelector(".notice.good") && !card.querySelector("form :focus")) location.reload();
   };
-  source.addEventListener("state", (event) => anew(JSON.parse(event.data).state));
-  source.addEventListener("numbers", told);
-  source.addEventListener("end", told);
+  listen();
   window.addEventListener("resize", () => chart?.setSize({ width: place.clientWidth, height: 200 }));
 })();
