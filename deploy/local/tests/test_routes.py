@@ -103,7 +103,8 @@ class Upstream(http.server.BaseHTTPRequestHandler):
         left = int(self.headers.get("Content-Length", 0))
         while left > 0:
             left -= len(self.rfile.read(min(left, 65_536)))
-        body = json.dumps([self.server.service, self.path]).encode()
+        told = [self.server.service, self.path]
+        body = json.dumps(self.headers.get_all("X-Forwarded-For") if "from" in self.path else told).encode()
         self.send_response(200)
         self.send_header("Content-Length", str(len(body)))
         self.end_headers()
@@ -161,6 +162,18 @@ def test_caddy_answers_an_unknown_path_with_a_problem_document(proxy, path):
 def test_caddy_passes_all_that_is_not_the_api_s_to_the_pages(proxy, path):
     assert json.loads(ask(proxy, "GET", path)[2]) == [PAGES, path]
     assert owner(path) is None
+
+
+def test_an_owner_is_told_the_one_address_for_which_the_console_calls(proxy):
+    connection = http.client.HTTPConnection("127.0.0.1", proxy, timeout=60)
+    for given, told in (
+        ("203.0.113.7", "203.0.113.7"),
+        ("198.51.100.9, 203.0.113.7", "203.0.113.7"),
+        ("", "127.0.0.1"),
+    ):
+        connection.request("GET", "/v1/users?from", headers={"X-Forwarded-For": given} if given else {})
+        assert json.loads(connection.getresponse().read()) == [told]
+    connection.close()
 
 
 def test_a_body_above_one_mebibyte_is_refused_except_for_an_import(proxy):

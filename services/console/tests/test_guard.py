@@ -77,3 +77,11 @@ async def test_names_of_the_api_are_text_and_never_markup(member, api):
     answer = await member.get("/")
     assert "<img" not in answer.text
     assert "&lt;img" in answer.text
+
+
+async def test_the_api_is_told_from_where_a_browser_comes_and_not_from_where_the_console_does(browser, api, token):
+    page = await browser.get("/sign-in")
+    headers = {"X-Forwarded-For": "198.51.100.9, 203.0.113.7", "User-Agent": "A browser"}
+    await browser.post("/sign-in", data={**SIGN_IN, "csrf": token(page)}, headers=headers)
+    (asked,) = api.asked("POST /v1/sessions")
+    assert (asked.headers["x-forwarded-for"], asked.headers["user-agent"]) == ("203.0.113.7", "A browser")

@@ -104,5 +104,33 @@ def test_every_entry_that_a_page_names_is_there_and_every_entry_is_used():
     named = set(re.findall(r'\bt\("([a-z_]+\.[a-z_]+)"[,)]', text))
     assert named <= set(strings.entries()), named - set(strings.entries())
     # Those whose names are put together: t("state." ~ state), t(f"errors.{kind}").
-    made = ("nav.", "state.", "errors.", "link.", "home.", "sign_in.", "reason.", "check.", "compose.", "send.")
+    made = (
+        "nav.",
+        "state.",
+        "errors.",
+        "link.",
+        "home.",
+        "sign_in.",
+        "reason.",
+        "check.",
+        "compose.",
+        "send.",
+        "approvals.",
+    )
     assert {key for key in strings.entries() if not key.startswith(made)} <= named
+
+
+async def test_a_second_person_sees_what_they_approve_and_nobody_approves_their_own(member, api, token):
+    shown = {"credits": 900, "recipients": 450, "note": "", "expires_at": "2099-11-28T00:00:00Z", "schedule_id": None}
+    others = {**shown, "id": "a1", "text": "It is on", "asked_by": "u2", "made_by": "u2"}
+    own = {**shown, "id": "a2", "text": "Mine", "asked_by": "u1", "made_by": "u1"}
+    api.answers["GET /v1/approvals"] = (200, {"items": [others, own]})
+    api.answers |= {f"GET /v1/approvals/{one['id']}": (200, one) for one in (others, own)}
+    page = await member.get("/approvals")
+    assert "900 credits to 450 recipients" in page.text
+    assert 'action="/approvals/a1/approve"' in page.text
+    assert 'action="/approvals/a2/approve"' not in page.text
+    refused = await member.post("/approvals/a1/refuse", data={"csrf": token(page), "reason": " "})
+    assert (refused.status_code, 'href="#reason-a1"' in refused.text) == (422, True)
+    api.answers["POST /v1/approvals/a1/approve"] = (200, others)
+    assert "Approved." in (await member.post("/approvals/a1/approve", data={"csrf": token(page)})).text

@@ -18,6 +18,7 @@ _NANOSECONDS = 1_000_000_000
 # its owner gives up after half a minute.
 _READ_S = 5 * 3_600
 _IDLE_MAX = 256
+_OURS = ["127.0.0.0/8", "::1/128"]  # from where the console calls
 _RESTART_S = 3  # how long a request waits for an owner that is being restarted
 
 # Answered by Caddy alone: who asks whether it serves asks for this.
@@ -53,6 +54,9 @@ def config(port: int, upstreams: Mapping[str, int]) -> dict[str, Any]:
         "read_timeout": _READ_S * _NANOSECONDS,
         "idle_timeout": 120 * _NANOSECONDS,  # and no write timeout: server-sent events stay open
         "max_header_bytes": 32 << 10,
+        # The console says for whom it calls; whoever else comes is taken by the address that he comes from.
+        "trusted_proxies": {"source": "static", "ranges": _OURS},
+        "trusted_proxies_strict": 1,
         "routes": routes,
         "errors": {"routes": errors},
     }
@@ -84,6 +88,8 @@ def _proxy(port: int) -> dict[str, Any]:
     return {
         "handler": "reverse_proxy",
         "upstreams": [{"dial": f"127.0.0.1:{port}"}],
+        # One address: whose the request is.
+        "headers": {"request": {"set": {"X-Forwarded-For": ["{http.vars.client_ip}"]}}},
         # As many idle connections as requests that an owner answers at once: Caddy keeps 32, and would make one anew
         # for nearly every request of a hundred clients. Nothing is asked for in gzip, which no owner speaks.
         "transport": {

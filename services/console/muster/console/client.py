@@ -48,9 +48,10 @@ class ApiProblem(Exception):
 class Api:
     """The API as one person calls it; without a token as anybody does."""
 
-    def __init__(self, http: httpx.AsyncClient, token: str = "") -> None:
+    def __init__(self, http: httpx.AsyncClient, token: str = "", origin: Mapping[str, str] | None = None) -> None:
+        """origin: headers that say from where somebody calls."""
         self._http = http
-        self._headers = {"Authorization": f"Bearer {token}"} if token else {}
+        self._headers = {**(origin or {}), **({"Authorization": f"Bearer {token}"} if token else {})}
 
     async def get(self, path: str, **query: Any) -> Json:
         """GET `path`; parts of the query that are None are left out."""

@@ -100,6 +100,17 @@ def is_own_origin(headers: Mapping[str, str]) -> bool:
     return origin is None or urlsplit(origin).netloc == headers.get("host")
 
 
+def origin(request: Request) -> dict[str, str]:
+    """From where a browser comes, for the API: there guesses are counted by address, and sessions are listed by both.
+
+    The last address of X-Forwarded-For is what the gateway before us saw.
+    """
+    hops = [hop.strip() for hop in request.headers.get("x-forwarded-for", "").split(",") if hop.strip()]
+    address = hops[-1] if hops else request.client.host if request.client else ""
+    agent = "".join(c for c in request.headers.get("user-agent", "") if c.isascii() and c.isprintable())
+    return {"X-Forwarded-For": address, "User-Agent": agent[:300] or "unknown"} if address.isascii() else {}
+
+
 def own_path(given: str) -> str:
     """Where to go after signing in: a path of ours, "/" for whatever else was asked for."""
     is_plain = given.startswith("/") and not given.startswith("//") and "\\" not in given

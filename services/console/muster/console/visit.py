@@ -53,7 +53,7 @@ class Visit:
         self.request = request
         self.house = house
         self.form = form
-        self.api = Api(house.http, access.token if access else "")
+        self.api = Api(house.http, access.token if access else "", guard.origin(request))
         self.member = access.who if access else None
         member = self.member
         accepted = request.headers.get("accept-language", "")

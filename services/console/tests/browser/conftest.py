@@ -41,6 +41,19 @@ WARNING = {
 }
 
 
+WAITING = {
+    "id": "a1",
+    "text": fakes.TEXT,
+    "credits": 900,
+    "recipients": 450,
+    "note": "For the weekend",
+    "asked_by": "u2",
+    "made_by": "u2",
+    "schedule_id": None,
+    "expires_at": "2099-11-28T00:00:00Z",
+}
+
+
 class Site:
     """Where the console is, its API, and what identifies the quote and the send that it knows."""
 
@@ -63,7 +76,8 @@ class Site:
             f"GET {SEND}": (200, plain),
             f"GET {SEND}/progress": (200, fakes.progress()),
             "GET /v1/test-numbers": (200, {"numbers": []}),
-            "GET /v1/approvals": (200, {"items": []}),
+            "GET /v1/approvals": (200, {"items": [WAITING]}),
+            "GET /v1/approvals/a1": (200, WAITING),
             "GET /v1/lists": (200, {"items": [{"name": "Regulars"}, {"name": "Staff"}]}),
             "GET /v1/own-fields": (200, {"items": [{"key": "last_visit", "name": "Last visit"}]}),
             "GET /v1/credits": (200, {"available": 18_240, "reserved": 824, "owed": 0}),

@@ -8,7 +8,7 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 
 WIDTHS = (320, 375, 768, 1440)
-NAMES = ("sign-in", "home", "compose", "check", "send", "sends", "nothing")
+NAMES = ("sign-in", "home", "compose", "check", "send", "sends", "approvals", "nothing")
 TEXT = "Hi {first_name}, it’s the last day of our sale"
 
 
