@@ -76,7 +76,8 @@ ORDER BY 1
 """
 SAID_TO_BE_GLOBAL = {
     "credit": ["unique payment_of_one_tenant"],  # a payment that is told of two tenants is refused
-    "tenant": ["unique api_key_client_id"],  # who asks for a token has not said yet whose it is
+    # who asks for a token, signs in or takes a link has not said yet whose it is
+    "tenant": ["unique api_key_client_id", "unique link_token", "unique session_token"],
 }
 OWNED = """
 SELECT s.objid::text FROM pg_shdepend s JOIN pg_roles r ON r.oid = s.refobjid
@@ -120,6 +121,9 @@ def test_nothing_is_public_but_tokens_the_keys_that_verify_them_and_what_is_sign
     public = {route for route, roles in ROLES.items() if roles == PUBLIC}
     assert public == {
         ("POST", "/v1/token"),
+        ("POST", "/v1/sessions"),
+        ("POST", "/v1/links/look"),  # whom it is for is known by the link's secret
+        ("POST", "/v1/links/use"),  # likewise
         ("GET", "/.well-known/jwks.json"),
         ("POST", "/v1/credits/payments/webhook"),  # who calls is known by a signature
         ("POST", "/v1/receipts/{carrier}"),  # likewise

@@ -13,6 +13,7 @@ from muster.kit.auth import Verifier
 from muster.kit.pg import Database
 from muster.kit.testing import app_of
 from muster.tenant.api import ROUTERS
+from muster.tenant.api.hashing import Hasher
 from muster.tenant.api.keyring import Keyring
 from muster.tenant.main import put_operators
 from muster.tenant.settings import TenantSettings
@@ -38,6 +39,7 @@ class Service:
     keyring: Keyring
     settings: TenantSettings
     http: httpx.AsyncClient
+    verifier: Verifier
 
     async def token(self, credentials: dict[str, Any]) -> str:
         """A token for an API key."""
@@ -79,10 +81,13 @@ async def service(service_database: Callable[..., Awaitable[Database]]) -> Async
     keyring = Keyring(settings)
     await keyring.refresh(db)
     verifier = Verifier.of(settings, fetch=keyring.fetch)
-    app = app_of("tenant", ROUTERS, {"db": db, "settings": settings, "keyring": keyring, "verifier": verifier})
+    # Of no strength: what is tested is not how long a hash takes.
+    hasher = Hasher(settings.model_copy(update={"tenant_hash_rounds": 1, "tenant_hash_memory_kib": 8}))
+    state = {"db": db, "settings": settings, "keyring": keyring, "verifier": verifier, "hasher": hasher}
+    app = app_of("tenant", ROUTERS, state)
     transport = httpx.ASGITransport(app=app)
     async with httpx.AsyncClient(transport=transport, base_url="http://muster") as http:
-        yield Service(app, db, keyring, settings, http)
+        yield Service(app, db, keyring, settings, http, verifier)
 
 
 @pytest.fixture

@@ -28,6 +28,13 @@ ROUTES = [
     ("GET", "/v1/api-keys", {"admin", "operator"}, None),
     ("DELETE", "/v1/api-keys/{id}", {"admin", "operator"}, None),
     ("GET", "/v1/audit", {"admin", "operator"}, None),
+    ("GET", "/v1/sessions", {"admin", "manager", "staff", "operator"}, None),
+    ("DELETE", "/v1/sessions/{id}", {"admin", "manager", "staff", "operator"}, None),
+    ("GET", "/v1/me", {"admin", "manager", "staff", "operator"}, None),
+    ("PATCH", "/v1/me", {"admin", "manager", "staff", "operator"}, {"name": "x"}),
+    ("PUT", "/v1/me/password", {"admin", "manager", "staff", "operator"}, {"new_password": "x"}),
+    ("POST", "/v1/users/{id}/link", {"admin", "operator"}, None),
+    ("POST", "/v1/tenants/{id}/first-admin", {"operator"}, None),
     ("GET", "/v1/ops/tenant/laws", {"operator"}, None),
     ("GET", "/v1/ops/tenant/dead-letters", {"operator"}, None),
     ("GET", "/v1/ops/tenant/dead-letters/{id}", {"operator"}, None),
@@ -48,6 +55,9 @@ def test_each_route_names_its_roles_or_is_public(service: Any) -> None:
     found = route_roles(service.app)
     assert {route for route, roles in found.items() if roles == PUBLIC} == {
         ("POST", "/v1/token"),
+        ("POST", "/v1/sessions"),
+        ("POST", "/v1/links/look"),
+        ("POST", "/v1/links/use"),
         ("GET", "/.well-known/jwks.json"),
     }
     assert {

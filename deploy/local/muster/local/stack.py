@@ -138,7 +138,7 @@ class Stack:
             services.append(self._console())
         await self.supervisor.start(*services, self._caddy(apis))
         if self._with_tenant:
-            await seed.ensure_tenant(self.run, self.var, self._secrets)
+            await seed.ensure_people(self.run, self.var, self._secrets)
         self._is_up = True
         self._write_run()
 

@@ -14,6 +14,7 @@ from typing import Any
 
 import httpx
 
+from muster.local import seed
 from muster.local.process import Command, PartError, die_with_parent, spawn, stop
 from muster.local.programs import module
 from muster.local.stack import Stack
@@ -89,7 +90,7 @@ async def _start_and_use(
 
 async def leave_running(stack: Stack, stopping: asyncio.Event) -> int:
     """Print where everything is and wait."""
-    say(welcome(stack.run, stack.var))
+    say(welcome(stack.run, stack.var, seed.read(stack.var).get("first_admin_url")))
     await stopping.wait()
     return 0
 
@@ -112,14 +113,17 @@ def demo_script(var: Path) -> int:
     return code
 
 
-def welcome(content: dict[str, Any], var: Path) -> str:
-    """What a user needs to begin."""
+def welcome(content: dict[str, Any], var: Path, first_admin_url: str | None) -> str:
+    """What a user needs to begin. `first_admin_url` is None once somebody has taken it."""
     lines = [f"  Muster    {content['url']}", f"  e-mail    {content['mail_url']}"]
     lines += [f"  carrier   {content['carrier']['control_url']}/stats"]
     lines += [
         f"  tenant    {tenant['name']}, id {tenant['id']}, client_id {tenant['client_id']}"
         for tenant in content["tenants"]
     ]
+    if first_admin_url:
+        lines.append(f"  begin     {first_admin_url}  (once: it makes you an admin of {content['tenants'][0]['name']})")
+    lines += [f"  sign in   {user['email']}, {user['role']}" for user in content["users"]]
     lines += [f"  secrets   {var / 'run.json'}", f"  logs      {var / 'log'}", "Ctrl-C ends it."]
     return "\n".join(lines)
 

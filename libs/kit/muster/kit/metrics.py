@@ -24,6 +24,13 @@ http_overloaded = Counter("muster_http_overloaded", "Requests refused with 503 b
 tokens_refused = Counter("muster_tokens_refused", "Tokens answered with 401, by reason.", ["reason"])
 jwks_refreshes = Counter("muster_jwks_refreshes", "Requests for the issuer's keys, by outcome.", ["outcome"])
 
+# --- Sign-in (tenant-svc api) ---
+sign_ins = Counter(
+    "muster_sign_ins",
+    "Sessions asked for: opened by password, invitation, reset or first_admin; wrong, or slowed after wrong ones.",
+    ["outcome"],
+)
+
 # --- Idempotency (kit.idempotency) ---
 idempotent_replays = Counter("muster_idempotent_replays", "Writes answered from a stored answer.")
 idempotency_conflicts = Counter("muster_idempotency_conflicts", "Keys refused because they came with another body.")

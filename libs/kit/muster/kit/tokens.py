@@ -1,6 +1,6 @@
 """Access tokens: JWT signed by EdDSA (Ed25519), checked with the issuer's JWKS. No framework in here.
 
-Claims: iss, aud, sub (user id), tenant (UUID), role, key (client id), iat, exp, jti.
+Claims: iss, aud, sub (user id), tenant (UUID), role, key (client id), session (its id), iat, exp, jti.
 """
 
 import asyncio
@@ -46,7 +46,8 @@ class Role(StrEnum):
 class Caller:
     """Who calls: from the token alone. `key_id` is the client id of the API key, "" where there is none; `expires_s`
     is when the token does, in seconds since 1970, for answers that last longer than a request; `country` that of the
-    business, by which its people write numbers, "" where the token does not say."""
+    business, by which its people write numbers, "" where the token does not say; `session_id` is the session that a
+    person signed in by, "" for an API key."""
 
     tenant_id: UUID
     user_id: str
@@ -54,6 +55,7 @@ class Caller:
     key_id: str
     expires_s: int = field(default=_NEVER_S, compare=False)
     country: str = field(default="", compare=False)
+    session_id: str = field(default="", compare=False)
 
 
 class TokenRefused(Exception):
@@ -227,11 +229,11 @@ def _kid(token: str) -> str:
 
 def _caller(claims: Mapping[str, Any]) -> Caller:
     try:
-        key_id, country = claims.get("key", ""), claims.get("country", "")
-        if not isinstance(key_id, str) or not isinstance(country, str):
+        key_id, country, session = (claims.get(name, "") for name in ("key", "country", "session"))
+        if not all(isinstance(text, str) for text in (key_id, country, session)):
             raise TokenRefused("claims")
         role = Role(claims["role"])
-        return Caller(UUID(claims["tenant"]), claims["sub"], role, key_id, claims["exp"], country)
+        return Caller(UUID(claims["tenant"]), claims["sub"], role, key_id, claims["exp"], country, session)
     except (ValueError, AttributeError, TypeError) as error:
         raise TokenRefused("claims") from error
 

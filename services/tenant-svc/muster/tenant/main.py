@@ -1,20 +1,27 @@
 """`python -m muster.tenant.main api|worker|migrate`: the only file that builds things."""
 
+from datetime import timedelta
 from hashlib import sha256
 from uuid import NAMESPACE_URL, uuid5
 
 from muster.events import NIL_TENANT
-from muster.kit import observe
+from muster.kit import clock, observe
 from muster.kit.pg import Database
 from muster.kit.process import Process
-from muster.kit.repeat import until_done
+from muster.kit.repeat import repeat, until_done
 from muster.kit.service import connect, main, serve_api, start_consumer, start_relay
 from muster.kit.service import migrate as apply_migrations
 from muster.kit.settings import secret
 from muster.tenant import store
 from muster.tenant.settings import TenantSettings
+from muster.tenant.store import sign_in
 
 log = observe.logger(__name__)
+
+# Sessions, links and guesses that are over: kept for who asks what happened.
+_OVER_KEPT = timedelta(days=30)
+_FORGET_EVERY_S = 3_600
+_FORGET_AT_ONCE = 10_000
 
 _OPERATOR = uuid5(NAMESPACE_URL, "urn:muster:operator")
 _OPERATOR_KEY = uuid5(NAMESPACE_URL, "urn:muster:operator:key")
@@ -24,12 +31,13 @@ async def api(process: Process[TenantSettings]) -> None:
     """Serve the API. Ready once the signing keys are known."""
     from muster.kit.auth import Verifier
     from muster.tenant.api import ROUTERS
+    from muster.tenant.api.hashing import Hasher
     from muster.tenant.api.keyring import Keyring
 
     db = await connect(process)
     keyring = Keyring(process.settings)
     verifier = Verifier.of(process.settings, fetch=keyring.fetch)
-    serve_api(process, db, ROUTERS, keyring=keyring, verifier=verifier)
+    serve_api(process, db, ROUTERS, keyring=keyring, verifier=verifier, hasher=Hasher(process.settings))
     await until_done("keyring.read", lambda: keyring.refresh(db))
     process.supervise("keyring", keyring.run(db))
     process.ready()
@@ -47,6 +55,11 @@ async def worker(process: Process[TenantSettings]) -> None:
             said = await handlers.say_again(tx, process.settings.tenant_said_again_s)
         log.info("tenants.said_again", tenants=said)
 
+    async def forget() -> None:
+        async with db.worker() as tx:
+            await sign_in.forget(tx, clock.now() - _OVER_KEPT, _FORGET_AT_ONCE)
+
+    process.supervise("sign_in.forget", repeat("sign_in.forget", _FORGET_EVERY_S, forget))
     start_relay(process, db, on_lead=say_again)
     start_consumer(process, db, topics=["audit", "checks", "suspensions"], handlers=handlers.HANDLERS)
     process.ready()
@@ -76,7 +89,8 @@ async def put_operators(db: Database, settings: TenantSettings) -> None:
     async with db.request(NIL_TENANT) as tx:
         for user_id, key_id, client_id, client_secret in named:
             hashed = sha256(client_secret.encode()).digest()
-            await store.put_operator(tx, NIL_TENANT, user_id, key_id, client_id, hashed)
+            email = settings.operator_email.lower() if user_id == _OPERATOR else None
+            await store.put_operator(tx, NIL_TENANT, user_id, key_id, client_id, hashed, email)
         await store.end_operators(tx, NIL_TENANT, [user_id for user_id, *_ in named])
 
 

@@ -1,6 +1,7 @@
 """What tenant-svc reads from its environment, and its limits."""
 
 import re
+from datetime import timedelta
 
 from pydantic import Field, SecretStr, field_validator
 
@@ -14,6 +15,9 @@ class TenantSettings(ServiceSettings):
 
     operator_client_id: str = Field(default="operator", min_length=1, max_length=100)
     operator_client_secret: SecretStr = SecretStr("")
+    operator_email: str = Field(
+        default="operator@muster.example", max_length=254, description="by which the first operator signs in"
+    )
     operators: SecretStr = Field(
         default=SecretStr(""),
         description="more operators, client_id:secret of 20 characters or more, by spaces: what needs a second person",
@@ -29,6 +33,20 @@ class TenantSettings(ServiceSettings):
     )
     tenant_keyring_poll_s: float = Field(default=30.0, gt=0, description="how often each replica looks for new keys")
     tenant_said_again_s: int = Field(default=3_600, ge=0, description="settings this young are said again at start")
+    tenant_session_token_s: int = Field(default=60, ge=10, le=300, description="life of a session's access token")
+    tenant_session_d: int = Field(default=14, ge=1, le=90, description="a session ends after this, used or not")
+    tenant_session_idle_h: int = Field(default=12, ge=1, description="a session ends where it was not used for this")
+    tenant_invitation_d: int = Field(default=7, ge=1, le=30, description="life of an invitation")
+    tenant_reset_min: int = Field(default=60, ge=5, le=1_440, description="life of a link for a new password")
+    tenant_hash_rounds: int = Field(default=2, ge=1, description="passes of Argon2id")
+    tenant_hash_memory_kib: int = Field(default=19_456, ge=8, description="memory of one Argon2id hash")
+    tenant_hashes_at_once: int = Field(default=2, ge=1, description="password hashes being computed at a time")
+    tenant_proxies: int = Field(
+        default=1,
+        ge=1,
+        le=5,
+        description="proxies of ours before the API: who called is the address that the outermost of them saw",
+    )
     tenant_api_keys_max: int = Field(default=100, ge=1, description="live API keys of one tenant")
     tenant_users_max: int = Field(default=10_000, ge=1)
 
@@ -46,6 +64,21 @@ class TenantSettings(ServiceSettings):
     def more_operators(self) -> dict[str, str]:
         """Client id -> secret of the operators besides the first."""
         return dict(one.split(":", 1) for one in self.operators.get_secret_value().split())
+
+    @property
+    def session_life(self) -> timedelta:
+        """When a session ends, used or not."""
+        return timedelta(days=self.tenant_session_d)
+
+    @property
+    def session_idle(self) -> timedelta:
+        """When a session ends that is not used."""
+        return timedelta(hours=self.tenant_session_idle_h)
+
+    @property
+    def invitation_life(self) -> timedelta:
+        """How long an invitation can be taken."""
+        return timedelta(days=self.tenant_invitation_d)
 
     @property
     def seal_secret(self) -> bytes:

@@ -1,12 +1,15 @@
-"""The HTTP edge of tenant-svc: tokens and their keys, tenants, users, API keys, the audit log."""
+"""The HTTP edge of tenant-svc: signing in, tokens and their keys, tenants, users, API keys, the audit log."""
 
 from muster.kit.ops import ops_router
-from muster.tenant.api import audit, keys, tenants, tokens, users
+from muster.tenant.api import audit, keys, links, me, sessions, tenants, tokens, users
 from muster.tenant.api.laws import laws
 from muster.tenant.handlers import HANDLERS
 
 ROUTERS = (
     tokens.router,
+    sessions.router,
+    links.router,
+    me.router,
     tenants.router,
     users.router,
     keys.router,

@@ -81,8 +81,8 @@ class Keyring:
             except RETRIABLE as error:
                 log.warning("keyring.refresh_failed", exc_info=error)
 
-    def sign(self, caller: Caller) -> str:
-        """A token for `caller`, valid for `tenant_token_s`; NoSigningKey."""
+    def sign(self, caller: Caller, life_s: int) -> str:
+        """A token for `caller`, valid for `life_s`; NoSigningKey."""
         key = domain.signer(self._keys, clock.now(), self._lead)
         if key is None or key.private_key is None:
             raise NoSigningKey
@@ -95,8 +95,9 @@ class Keyring:
             "role": caller.role.value,
             "key": caller.key_id,
             "country": caller.country,
+            "session": caller.session_id,
             "iat": now_s,
-            "exp": now_s + self._settings.tenant_token_s,
+            "exp": now_s + life_s,
             "jti": str(uuid7()),
         }
         private_key = Ed25519PrivateKey.from_private_bytes(key.private_key)

@@ -1,4 +1,4 @@
-"""POST /v1/token (RFC 6749, client credentials) and the JWKS that its tokens are checked with."""
+"""POST /v1/token (RFC 6749: by an API key, or by a session) and the JWKS that its tokens are checked with."""
 
 import base64
 import binascii
@@ -18,13 +18,17 @@ from muster.kit.pg import Tx
 from muster.kit.problems import Problem, unavailable
 from muster.tenant import domain, store
 from muster.tenant.api.keyring import Keyring, NoSigningKey
+from muster.tenant.api.opening import digest, sign
 from muster.tenant.domain import Credential
+from muster.tenant.domain.sign_in import SEEN_STEP, Account, Session, is_open
 from muster.tenant.settings import TenantSettings
+from muster.tenant.store import sign_in
 
 router = APIRouter()
 
-_GRANT = "client_credentials"
-_FIELDS = ("grant_type", "client_id", "client_secret")
+_BY_KEY = "client_credentials"
+_BY_SESSION = "refresh_token"
+_FIELDS = ("grant_type", "client_id", "client_secret", "refresh_token")
 _FIELD_CHARS_MAX = 256
 _BODY_BYTES_MAX = 8_192
 _JWKS_MAX_AGE_S = 60
@@ -40,11 +44,17 @@ class Token(Model):
     expires_in: int
 
 
-class Asked(NamedTuple):
+class ByKey(NamedTuple):
     """A client's credentials, as they came."""
 
     client_id: str
     client_secret: str
+
+
+class BySession(NamedTuple):
+    """The token of a session, as it came."""
+
+    refresh_token: str
 
 
 _SCHEMA: dict[str, Any] = {
@@ -65,8 +75,36 @@ _BODY: dict[str, Any] = {
 @router.post("/v1/token", dependencies=[allow(body_bytes_max=_BODY_BYTES_MAX)], openapi_extra=_BODY)
 @public
 async def issue_token(request: Request) -> Token:
-    """Exchange an API key for a token. Credentials by JSON, by form, or by HTTP Basic."""
+    """Exchange an API key for a token, or the token of a session (`refresh_token`) for one that lives a minute.
+    Credentials by JSON, by form, or by HTTP Basic."""
     asked = _asked(request, await request.body())
+    return await (_of_session(request, asked) if isinstance(asked, BySession) else _of_key(request, asked))
+
+
+async def _of_session(request: Request, asked: BySession) -> Token:
+    desk: Desk = request.app.state.desk
+    settings: TenantSettings = request.app.state.settings
+
+    async def look_up(tx: Tx) -> tuple[Session, Account] | None:
+        now = clock.now()
+        session = await sign_in.session_of(tx, digest(asked.refresh_token))
+        if session is None or not is_open(session, now, settings.session_idle):
+            return None
+        if now - session.seen_at > SEEN_STEP:
+            await sign_in.note_seen(tx, session.tenant_id, session.session_id)
+        account = await sign_in.account(tx, session.tenant_id, session.user_id)
+        return (session, account) if account else None
+
+    found = await desk.ask(look_up)
+    if found is None:
+        raise Problem(400, "invalid_grant", "The session has ended", "Sign in again.", error="invalid_grant")
+    session, account = found
+    if account.suspended:
+        raise suspended()
+    return Token(access_token=sign(request, account, session), expires_in=settings.tenant_session_token_s)
+
+
+async def _of_key(request: Request, asked: ByKey) -> Token:
     desk: Desk = request.app.state.desk
     keyring: Keyring = request.app.state.keyring
     settings: TenantSettings = request.app.state.settings
@@ -81,7 +119,7 @@ async def issue_token(request: Request) -> Token:
     if credential is None or not _holds(credential, asked.client_secret):
         raise _refused()
     if credential.tenant_suspended:
-        raise _suspended()
+        raise suspended()
     caller = Caller(
         credential.tenant_id,
         str(credential.user_id),
@@ -90,7 +128,7 @@ async def issue_token(request: Request) -> Token:
         country=credential.country,
     )
     try:
-        return Token(access_token=keyring.sign(caller), expires_in=settings.tenant_token_s)
+        return Token(access_token=keyring.sign(caller, settings.tenant_token_s), expires_in=settings.tenant_token_s)
     except NoSigningKey as error:
         raise unavailable("keys_unavailable", "The signing keys were not read yet.") from error
 
@@ -113,11 +151,15 @@ def _holds(credential: Credential | None, client_secret: str) -> bool:
     return is_right and credential is not None and domain.may_have_token(credential, clock.now())
 
 
-def _asked(request: Request, body: bytes) -> Asked:
+def _asked(request: Request, body: bytes) -> ByKey | BySession:
     fields = _fields(request.headers.get("content-type", ""), body)
     unknown = sorted(fields.keys() - set(_FIELDS) - {"scope"})
     if unknown:
         raise _invalid("invalid_request", "is not a field that is known here", unknown[0])
+    if fields.get("grant_type") == _BY_SESSION:
+        if not fields.get("refresh_token"):
+            raise _invalid("invalid_request", "is needed", "refresh_token")
+        return BySession(fields["refresh_token"])
     by_header = _by_basic(request.headers.get("authorization", ""))
     if by_header and fields.get("client_secret"):
         raise _invalid("invalid_request", "credentials came twice: by header and by body", "client_secret")
@@ -125,11 +167,11 @@ def _asked(request: Request, body: bytes) -> Asked:
     for name, value in (("grant_type", fields.get("grant_type", "")), ("client_id", client_id)):
         if not value:
             raise _invalid("invalid_request", "is needed", name)
-    if fields["grant_type"] != _GRANT:
-        raise _invalid("unsupported_grant_type", f"must be {_GRANT}", "grant_type")
+    if fields["grant_type"] != _BY_KEY:
+        raise _invalid("unsupported_grant_type", f"must be {_BY_KEY} or {_BY_SESSION}", "grant_type")
     if max(len(client_id), len(client_secret)) > _FIELD_CHARS_MAX or "\x00" in client_id:
         raise _refused()
-    return Asked(client_id, client_secret)
+    return ByKey(client_id, client_secret)
 
 
 def _fields(content_type: str, body: bytes) -> dict[str, str]:
@@ -154,7 +196,7 @@ def _fields(content_type: str, body: bytes) -> dict[str, str]:
     return fields
 
 
-def _by_basic(header: str) -> Asked | None:
+def _by_basic(header: str) -> ByKey | None:
     scheme, _, encoded = header.partition(" ")
     if scheme.lower() != "basic":
         return None
@@ -164,7 +206,7 @@ def _by_basic(header: str) -> Asked | None:
         raise _refused() from error
     if not colon:
         raise _refused()
-    return Asked(unquote(client_id), unquote(client_secret))
+    return ByKey(unquote(client_id), unquote(client_secret))
 
 
 def _unread() -> Problem:
@@ -178,7 +220,7 @@ def _refused() -> Problem:
     return problem.with_headers({"WWW-Authenticate": 'Basic realm="muster"'})
 
 
-def _suspended() -> Problem:
+def suspended() -> Problem:
     """Said to those alone whose secret holds."""
     detail = "The operator has suspended this business: it gets no tokens, and nothing is sent for it."
     return Problem(403, "tenant_suspended", "This business is suspended", detail, error="unauthorized_client")

@@ -240,8 +240,8 @@ async def note_use(tx: Tx, tenant_id: UUID, key_id: UUID) -> None:
 
 
 _PUT_OPERATOR = """
-INSERT INTO member (tenant_id, user_id, name, role) VALUES ($1, $2, $3, 'operator')
-ON CONFLICT (tenant_id, user_id) DO UPDATE SET active = true
+INSERT INTO member (tenant_id, user_id, name, role, email) VALUES ($1, $2, $3, 'operator', $4)
+ON CONFLICT (tenant_id, user_id) DO UPDATE SET active = true, email = $4
 """
 
 _PUT_OPERATOR_KEY = """
@@ -251,9 +251,11 @@ ON CONFLICT (tenant_id, key_id) DO UPDATE SET client_id = $4, secret_hash = $5, 
 """
 
 
-async def put_operator(tx: Tx, tenant_id: UUID, user_id: UUID, key_id: UUID, client_id: str, secret: bytes) -> None:
+async def put_operator(
+    tx: Tx, tenant_id: UUID, user_id: UUID, key_id: UUID, client_id: str, secret: bytes, email: str | None
+) -> None:
     """An operator and the API key of the environment, made or brought up to date."""
-    await tx.execute(_PUT_OPERATOR, tenant_id, user_id, client_id)
+    await tx.execute(_PUT_OPERATOR, tenant_id, user_id, client_id, email)
     await tx.execute(_PUT_OPERATOR_KEY, tenant_id, key_id, user_id, client_id, secret)
 
 

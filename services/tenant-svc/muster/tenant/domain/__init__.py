@@ -185,7 +185,7 @@ class SigningKey:
 def check_settings(settings: Settings) -> list[Wrong]:
     """What is wrong with these settings; [] if nothing is."""
     found = (
-        _check_name(settings.name),
+        check_name(settings.name),
         _check_country(settings.country),
         _check_time_zone(settings.time_zone),
         _check_sender(settings.sender),
@@ -218,7 +218,7 @@ def check_parent(
 
 def check_member(name: str, email: str | None, role: str) -> list[Wrong]:
     """What is wrong with a user of a tenant; [] if nothing is."""
-    found = [_check_name(name), check_email("email", email) if email is not None else None]
+    found = [check_name(name), check_email("email", email) if email is not None else None]
     if role not in TENANT_ROLES:
         found.append(Wrong("role", "role_not_known", f"must be one of {', '.join(TENANT_ROLES)}"))
     return [wrong for wrong in found if wrong]
@@ -269,7 +269,8 @@ def retired(keys: Sequence[SigningKey], now: datetime, trust: timedelta) -> list
     return [key.kid for key in keys if signing and key.created_at < max(signing)]
 
 
-def _check_name(name: str) -> Wrong | None:
+def check_name(name: str) -> Wrong | None:
+    """Why this cannot be the name of a tenant or a user."""
     if not clean_value(name) or len(name) > NAME_CHARS_MAX or _UNPRINTABLE.search(name):
         return Wrong("name", "name_not_valid", f"must be 1 to {NAME_CHARS_MAX} characters without line breaks")
     return None

@@ -1,0 +1,215 @@
+"""Single-use links: an invitation, a new password, the first admin of a business. Looking at one uses nothing up."""
+
+import secrets
+from datetime import datetime, timedelta
+from typing import Annotated
+from uuid import UUID
+
+from fastapi import APIRouter, Request
+from pydantic import Field
+
+from muster.kit import audit, clock
+from muster.kit.auth import Begin, Caller, Role, public, requires, tx_of_tenant
+from muster.kit.desk import Desk
+from muster.kit.http import Model, allow
+from muster.kit.ids import uuid7
+from muster.kit.outbox import emit
+from muster.kit.pg import Database, Tx
+from muster.kit.problems import Problem, conflict, not_found, unprocessable
+from muster.tenant import store as tenants
+from muster.tenant.api.hashing import Hasher
+from muster.tenant.api.opening import Business, Email, Opened, Password, caller_of, digest, open_session
+from muster.tenant.api.tokens import suspended
+from muster.tenant.api.wrong import refuse
+from muster.tenant.domain import check_member
+from muster.tenant.domain.sign_in import Link, LinkKind
+from muster.tenant.settings import TenantSettings
+from muster.tenant.store import sign_in as store
+
+router = APIRouter(prefix="/v1")
+
+_TOKEN_BYTES = 32
+_BODY_BYTES_MAX = 16_384
+_PAGES = {LinkKind.INVITATION: "join", LinkKind.FIRST_ADMIN: "join", LinkKind.RESET: "reset"}
+
+Token = Annotated[str, Field(max_length=200)]
+Manager = Annotated[Caller, requires(Role.ADMIN, Role.OPERATOR)]
+
+
+class Look(Model):
+    """A link's token."""
+
+    token: Token
+
+
+class Use(Model):
+    """What whoever takes a link says: a password; the first admin of a business their address and name too."""
+
+    token: Token
+    password: Password
+    email: Email = ""
+    name: Annotated[str, Field(max_length=1_000)] = ""
+
+
+class LinkOut(Model):
+    """What a link is for. `email` is null and `name` empty where who takes it becomes a new user; `tenant` is null for
+    an operator's."""
+
+    kind: LinkKind
+    email: str | None
+    name: str
+    tenant: Business | None
+    expires_at: datetime
+
+
+class LinkMade(Model):
+    """A link to hand over by another way than e-mail. Its token is not stored and never shown again."""
+
+    token: str
+    url: str
+    expires_at: datetime
+
+
+@router.post("/links/look", dependencies=[allow(body_bytes_max=_BODY_BYTES_MAX)])
+@public
+async def look_at_link(request: Request, body: Look) -> LinkOut:
+    """What a link is for. Problem 404 `link_unknown`, 410 `link_used` or `link_expired`."""
+    link = await _find(request, body.token)
+    tenant = Business(id=link.tenant_id, name=link.tenant_name, country=link.country, time_zone=link.time_zone)
+    return LinkOut(
+        kind=link.kind,
+        email=link.email or None,
+        name=link.name,
+        tenant=tenant if link.tenant_name else None,
+        expires_at=link.expires_at,
+    )
+
+
+@router.post("/links/use", status_code=201, dependencies=[allow(body_bytes_max=_BODY_BYTES_MAX)])
+@public
+async def use_link(request: Request, body: Use) -> Opened:
+    """Take a link: the password is set, who was signed in as this user is signed out, a session begins. Of two at once
+    one succeeds; the other's problem is 410."""
+    link = await _find(request, body.token)
+    email, name = _who(link, body)
+    hasher: Hasher = request.app.state.hasher
+    wrong = await hasher.check(body.password, (email, name, link.tenant_name))
+    refuse([wrong] if wrong else [])
+    hashed = await hasher.hash(body.password)
+    db: Database = request.app.state.db
+    async with db.request(link.tenant_id) as tx:
+        return await _take(request, tx, link, email, name, hashed)
+
+
+@router.post("/users/{user_id}/link", status_code=201)
+async def make_invitation(
+    request: Request,
+    user_id: UUID,
+    caller: Manager,
+    begin: Annotated[Begin, tx_of_tenant],
+    tenant_id: UUID | None = None,
+) -> LinkMade:
+    """A link for a user without a password, to hand over by another way than e-mail. It ends one made before."""
+    tenant_id = tenant_id or caller.tenant_id
+    async with begin(tenant_id) as tx:
+        await tenants.lock_tenant(tx, tenant_id)
+        account = await store.account(tx, tenant_id, user_id)
+        if account is None or account.email is None:
+            raise not_found("user")
+        if account.hash is not None:
+            raise conflict("has_password", "This user has a password", "Who forgot it asks for a new one by e-mail.")
+        made = await new_link(request, tx, tenant_id, LinkKind.INVITATION, user_id)
+        await emit(tx, audit.record(caller, "user.invited", "user", str(user_id), "by hand", tenant_id=tenant_id))
+    return made
+
+
+@router.post("/tenants/{tenant_id}/first-admin", status_code=201)
+async def make_first_admin(
+    request: Request,
+    tenant_id: UUID,
+    caller: Annotated[Caller, requires(Role.OPERATOR)],
+    begin: Annotated[Begin, tx_of_tenant],
+) -> LinkMade:
+    """A link by which whoever takes it becomes an admin of the business. It ends one made before."""
+    async with begin(tenant_id) as tx:
+        if await tenants.lock_tenant(tx, tenant_id) is None:
+            raise not_found("tenant")
+        made = await new_link(request, tx, tenant_id, LinkKind.FIRST_ADMIN, None)
+        act = audit.record(caller, "tenant.first_admin_invited", "tenant", str(tenant_id), tenant_id=tenant_id)
+        await emit(tx, act)
+    return made
+
+
+async def new_link(request: Request, tx: Tx, tenant_id: UUID, kind: LinkKind, user_id: UUID | None) -> LinkMade:
+    """A new link in place of one before; in a transaction that holds the tenant's lock, or the user's."""
+    settings: TenantSettings = request.app.state.settings
+    life = timedelta(minutes=settings.tenant_reset_min) if kind is LinkKind.RESET else settings.invitation_life
+    token, expires_at = secrets.token_urlsafe(_TOKEN_BYTES), clock.now() + life
+    await store.add_link(tx, tenant_id, uuid7(), kind, user_id, digest(token), expires_at)
+    url = f"{settings.base_url.rstrip('/')}/{_PAGES[kind]}/{token}"
+    return LinkMade(token=token, url=url, expires_at=expires_at)
+
+
+async def _find(request: Request, token: str) -> Link:
+    desk: Desk = request.app.state.desk
+    link = await desk.ask(lambda tx: store.find_link(tx, digest(token)))
+    if link is None:
+        detail = "It may be cut off, or a newer one was sent: open the newest e-mail, or ask for another link."
+        raise Problem(404, "link_unknown", "This link is not known", detail)
+    if link.used_at is not None:
+        raise _used()
+    if clock.now() >= link.expires_at:
+        detail = "Ask an admin for another invitation, or for a new password where you have an account."
+        raise Problem(410, "link_expired", "This link has expired", detail)
+    return link
+
+
+def _who(link: Link, body: Use) -> tuple[str, str]:
+    """(e-mail, name) of the user; Problem 422 where a new one does not say, or a known one says another address."""
+    email, name = body.email.strip().lower(), body.name.strip() or link.name
+    if link.user_id is not None:
+        if email and email != link.email:
+            raise unprocessable("email", "not_this_address", "is not the address that the link was sent to")
+        email = link.email
+    refuse(check_member(name, email, Role.ADMIN))
+    return email, name
+
+
+async def _take(request: Request, tx: Tx, link: Link, email: str, name: str, hashed: str) -> Opened:
+    if not await store.use_link(tx, link.tenant_id, link.link_id):
+        raise _used()
+    user_id = link.user_id
+    if user_id is None:
+        user_id = await _first_admin(request, tx, link, email, name)
+    elif not await store.lock_active(tx, link.tenant_id, user_id):
+        raise _used()
+    await store.put_password(tx, link.tenant_id, user_id, hashed)
+    await store.end_sessions(tx, link.tenant_id, user_id)
+    account = await store.account(tx, link.tenant_id, user_id)
+    if account is None:
+        raise _used()
+    if account.suspended:
+        raise suspended()
+    if name != account.name:
+        await tenants.save_member(tx, link.tenant_id, user_id, name, account.role, active=True)
+        account = await store.account(tx, link.tenant_id, user_id) or account
+    act = "password.reset" if link.kind is LinkKind.RESET else "user.joined"
+    await emit(tx, audit.record(caller_of(account, None), act, "user", str(user_id), link.kind))
+    return await open_session(request, tx, account, link.kind)
+
+
+async def _first_admin(request: Request, tx: Tx, link: Link, email: str, name: str) -> UUID:
+    settings: TenantSettings = request.app.state.settings
+    await tenants.lock_tenant(tx, link.tenant_id)
+    users, _ = await tenants.count_members(tx, link.tenant_id)
+    if users >= settings.tenant_users_max:
+        raise conflict("too_many_users", "The tenant has too many users", limit=settings.tenant_users_max)
+    member = await tenants.add_member(tx, link.tenant_id, uuid7(), email, name, Role.ADMIN)
+    if member is None:
+        raise conflict("email_taken", "The tenant has a user with this address", "Give another one.", field="email")
+    return member.user_id
+
+
+def _used() -> Problem:
+    detail = "It works once. Sign in with the password that was set by it, or ask for a new one."
+    return Problem(410, "link_used", "This link was used already", detail)
