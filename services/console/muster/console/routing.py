@@ -138,7 +138,7 @@ def sign_in_first(visit: Visit) -> Response:
     path = visit.request.url.path
     if visit.is_fragment:
         return visit.page("session_fragment.html")
-    if visit.request.method == "GET":
+    if visit.request.method != "POST":
         return visit.go("/sign-in" if path == "/" else f"/sign-in?next={quote(path)}")
     return visit.page(
         "sign_in.html", status=401, goes_to=path, carried=carried(visit), errors=[], ended=True, email="", tenants=[]

@@ -106,6 +106,19 @@ def test_a_session_that_ends_while_composing_loses_nothing(site, open_page):
     assert page.input_value("#text") == TEXT + "!"
 
 
+def test_who_hears_the_page_is_told_the_figures_once_they_stand_still(site, open_page):
+    page = open_page()
+    show(page, site, "compose")
+    page.wait_for_selector("#told:has-text('412 recipients 824 credits')", state="attached")
+
+
+def test_a_session_that_ends_while_watching_a_send_leads_to_signing_in(site, open_page):
+    page = open_page()
+    page.goto(site.send)
+    page.context.clear_cookies()
+    page.wait_for_url("**/sign-in?next=/sends/*")
+
+
 def test_the_main_job_without_scripts(site, open_page):
     page = open_page(375, scripts=False)
     page.goto("/compose")

@@ -55,7 +55,7 @@ async def check(visit: Visit) -> Response:
     except ApiProblem as problem:
         if problem.status not in (400, 404, 409, 422):
             raise
-        return await _form(visit, draft, _errors(problem))
+        return await _form(visit, draft, _errors(visit, problem))
     visit.house.drafts.keep(visit.who.user_id, quote["id"], draft)
     return visit.go(f"/check/{quote['id']}")
 
@@ -71,7 +71,7 @@ async def figures(visit: Visit) -> Response:
     except ApiProblem as problem:
         if problem.status not in (400, 404, 409, 422):
             raise
-        return visit.page("compose_figures.html", quote=None, errors=_errors(problem))
+        return visit.page("compose_figures.html", quote=None, errors=_errors(visit, problem))
     return visit.page("compose_figures.html", errors=[], **shown(quote, is_empty=is_empty))
 
 
@@ -121,11 +121,13 @@ async def _items(asked: Awaitable[Json]) -> list[Json]:
         return []
 
 
-def _errors(problem: ApiProblem) -> Errors:
+def _errors(visit: Visit, problem: ApiProblem) -> Errors:
     """Each error at the field of the form that it is about."""
     found = []
     for one in problem.errors:
-        field = str(one.get("field", ""))
-        whom = next((name for path, name in _FIELDS.items() if field.startswith(path)), field)
-        found.append((whom if whom in ("text", *_FIELDS.values()) else "", str(one.get("message", ""))))
+        field, message = str(one.get("field", "")), str(one.get("message", ""))
+        name = next((name for path, name in _FIELDS.items() if field.startswith(path)), field)
+        if field == "audience":
+            message = visit.t("compose.audience_wrong", message=message)
+        found.append((name if name in ("text", *_FIELDS.values()) else "", message))
     return found or [("", problem.detail or problem.title)]

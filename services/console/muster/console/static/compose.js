@@ -33,5 +33,15 @@
     text.focus();
     changed();
   });
+  // Said once one has stopped typing, and only what has changed.
+  let telling;
+  document.addEventListener("htmx:afterSwap", () => {
+    clearTimeout(telling);
+    telling = setTimeout(() => {
+      const told = document.getElementById("told");
+      const now = document.querySelector("#figures .figures, #figures .notice")?.textContent.replace(/\s+/g, " ").trim() ?? "";
+      if (told.textContent !== now) told.textContent = now;
+    }, 1200);
+  });
   window.addEventListener("load", () => window.htmx && htmx.trigger(form, "figures"));
 })();

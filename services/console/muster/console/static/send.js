@@ -34,6 +34,15 @@
     source.addEventListener("numbers", told);
     source.addEventListener("end", told);
     source.addEventListener("state", (event) => anew(JSON.parse(event.data).state));
+    source.addEventListener("error", closed);
+  };
+  const own = "/sends/" + card.dataset.id;
+  // It is taken up again by itself, unless what came was no stream: the session has ended, or something is away.
+  const closed = async () => {
+    if (source.readyState !== EventSource.CLOSED) return;
+    const page = await fetch(own, { method: "HEAD", redirect: "manual" }).catch(() => null);
+    if (page?.type === "opaqueredirect") location.replace(own);
+    else setTimeout(listen, AGAIN_MS);
   };
   const sample = (now) => {
     const isKnown = now.sent === data[1].at(-1) && now.delivered === data[2].at(-1);
@@ -53,7 +62,7 @@
   // Another state has other controls: the page anew, unless it says what came of an act, or somebody is about to press
   // one of them.
   const anew = (state) => {
-    if (state !== card.dataset.state && !document.querySelector(".notice.good") && !card.querySelector("form :focus")) location.reload();
+    if (state !== card.dataset.state && !document.querySelector(".notice.good") && !card.querySelector("form :focus")) location.replace(own);
   };
   listen();
   window.addEventListener("resize", () => chart?.setSize({ width: place.clientWidth, height: 200 }));
