@@ -57,6 +57,7 @@ lint: setup ## run all linters
 	@echo "own linters" && $(BIN)/python tests/architecture/lint
 	@echo "buf lint" && $(BIN)/buf lint proto
 	@echo "buf breaking" && $(BIN)/buf breaking proto --against proto-baseline
+	@echo "hadolint" && $(BIN)/hadolint deploy/docker/Dockerfile
 	@echo "squawk" && $(BIN)/squawk $(MIGRATIONS)
 
 proto: setup ## make the Python code of the events from proto/, and lint the schemas

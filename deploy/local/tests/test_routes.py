@@ -186,12 +186,12 @@ def test_a_body_above_one_mebibyte_is_refused_except_for_an_import(proxy):
 
 
 def test_a_file_is_given_up_by_who_reads_it_and_not_by_the_proxy_before():
-    read_ns = caddy.config(80, {})["apps"]["http"]["servers"]["muster"]["read_timeout"]
+    read_ns = caddy.config("127.0.0.1:80", {})["apps"]["http"]["servers"]["muster"]["read_timeout"]
     assert read_ns > CustomerSettings().customer_import_upload_s_max * 1_000_000_000
 
 
 def test_caddy_has_no_admin_port_and_no_certificates():
-    config = caddy.config(80, {})
+    config = caddy.config("127.0.0.1:80", {})
     assert config["admin"]["disabled"] is True
     assert config["apps"]["http"]["servers"]["muster"]["automatic_https"] == {"disable": True}
     assert config["apps"]["http"]["servers"]["muster"]["listen"] == ["127.0.0.1:80"]

@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +18,7 @@ _NANOSECONDS = 1_000_000_000
 # its owner gives up after half a minute.
 _READ_S = 5 * 3_600
 _IDLE_MAX = 256
-_OURS = ["127.0.0.0/8", "::1/128"]  # from where the console calls
+_OURS = ("127.0.0.0/8", "::1/128")
 _RESTART_S = 3  # how long a request waits for an owner that is being restarted
 
 # Answered by Caddy alone: who asks whether it serves asks for this.
@@ -33,8 +33,12 @@ _PROBLEMS = {
 }
 
 
-def config(port: int, upstreams: Mapping[str, int]) -> dict[str, Any]:
-    """Caddy's configuration: listening on 127.0.0.1:`port`, each service at its port of `upstreams`."""
+def config(listen: str, upstreams: Mapping[str, str], *, trusted: Sequence[str] = _OURS) -> dict[str, Any]:
+    """Caddy's configuration, on a laptop, in containers and in a cluster alike.
+
+    `listen` is host:port, each service answers at its host:port of `upstreams`. `trusted` are the networks from which
+    a request may say for whom it calls: that of the console, and of a proxy before this one.
+    """
     routes = [
         _route("^/robots.txt$", {"handler": "static_response", "headers": _content("text/plain"), "body": _ROBOTS}),
         {**_route(_IMPORTS, _body_limit(_IMPORT_BYTES_MAX)), "terminal": False, "group": "limit"},
@@ -48,14 +52,14 @@ def config(port: int, upstreams: Mapping[str, int]) -> dict[str, Any]:
         for status in _PROBLEMS
     ]
     server = {
-        "listen": [f"127.0.0.1:{port}"],
+        "listen": [listen],
         "automatic_https": {"disable": True},
         "read_header_timeout": 10 * _NANOSECONDS,
         "read_timeout": _READ_S * _NANOSECONDS,
         "idle_timeout": 120 * _NANOSECONDS,  # and no write timeout: server-sent events stay open
         "max_header_bytes": 32 << 10,
         # The console says for whom it calls; whoever else comes is taken by the address that he comes from.
-        "trusted_proxies": {"source": "static", "ranges": _OURS},
+        "trusted_proxies": {"source": "static", "ranges": list(trusted)},
         "trusted_proxies_strict": 1,
         "routes": routes,
         "errors": {"routes": errors},
@@ -71,7 +75,8 @@ def command(directory: Path, port: int, upstreams: Mapping[str, int]) -> Command
     """How to start Caddy, with its configuration and all that it writes in `directory`."""
     directory.mkdir(parents=True, exist_ok=True)
     file = directory / "caddy.json"
-    file.write_text(json.dumps(config(port, upstreams), indent=1))
+    owners = {service: f"127.0.0.1:{at}" for service, at in upstreams.items()}
+    file.write_text(json.dumps(config(f"127.0.0.1:{port}", owners), indent=1))
     folder = str(directory.resolve())
     return Command(
         (program("caddy"), "run", "--config", str(file)),
@@ -84,10 +89,10 @@ def _route(regex: str, handler: Mapping[str, Any]) -> dict[str, Any]:
     return {"match": [{"path_regexp": {"pattern": regex}}], "handle": [handler], "terminal": True}
 
 
-def _proxy(port: int) -> dict[str, Any]:
+def _proxy(address: str) -> dict[str, Any]:
     return {
         "handler": "reverse_proxy",
-        "upstreams": [{"dial": f"127.0.0.1:{port}"}],
+        "upstreams": [{"dial": address}],
         # One address: whose the request is.
         "headers": {"request": {"set": {"X-Forwarded-For": ["{http.vars.client_ip}"]}}},
         # As many idle connections as requests that an owner answers at once: Caddy keeps 32, and would make one anew
