@@ -11,14 +11,12 @@ from muster.reply.domain import (
     Attribution,
     Inbound,
     Known,
-    Mailed,
     Reply,
     Scope,
     Sent,
     Tenant,
     Verdict,
     attribute,
-    pause_s,
     read,
 )
 
@@ -132,18 +130,6 @@ def test_what_a_person_wrote_before_the_erasure_is_neither_forwarded_nor_answere
 
     assert (gone.erased, gone.forward_to, gone.answer, gone.verdict) == (True, None, None, Verdict.OPT_OUT)
     assert (later.erased, later.forward_to) == (False, "desk@rosa.example")
-
-
-def test_a_letter_that_is_put_off_is_tried_for_three_days_with_growing_pauses() -> None:
-    young, old = timedelta(hours=71), timedelta(hours=72)
-
-    assert [pause_s(attempts, young, Mailed.LATER) for attempts in (1, 2, 3, 12, 5_000)] == [5, 10, 20, 3_600, 3_600]
-    assert pause_s(12, old, Mailed.LATER) is None
-    assert pause_s(1, young, Mailed.REFUSED) is None
-
-
-def test_a_relay_that_is_away_is_looked_for_each_minute() -> None:
-    assert [pause_s(attempts, timedelta(), Mailed.NO_RELAY) for attempts in (1, 4, 5, 5_000)] == [5, 40, 60, 60]
 
 
 def by_sender(number: int, sender: str, *, ago: timedelta) -> Sent:

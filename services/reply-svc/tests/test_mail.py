@@ -18,11 +18,12 @@ from hypothesis import strategies as st
 from muster.events.v1.recipients_pb2 import SmsReceived
 from muster.events.v1.tenants_pb2 import TenantChanged
 from muster.kit import clock
+from muster.kit.mail import HeaderRefused, Postman, Postmark, Relay
 from muster.kit.pg import Database
 from muster.kit.testing import apply, eventually
 from muster.reply import handlers
 from muster.reply.domain import Forward, Line, Verdict
-from muster.reply.mail import HeaderRefused, Postman, Postmark, Relay, compose, replies, reply_address
+from muster.reply.mail import compose, replies, reply_address
 from muster.reply.store import emails
 
 MARK = Postmark("replies@muster.example", bytes(32))

@@ -22,11 +22,12 @@ from muster.events.v1.credits_pb2 import AutomaticTopUpFailed, CreditsLow
 from muster.events.v1.schedules_pb2 import ScheduledStartDecided
 from muster.events.v1.tenants_pb2 import TenantChanged
 from muster.kit.consumer import Poison
+from muster.kit.mail import HeaderRefused, Postman, Postmark, Relay
 from muster.kit.pg import Database
 from muster.kit.testing import apply, run_twice
 from muster.reply import handlers
 from muster.reply.domain import Notice, NoticeKind
-from muster.reply.mail import HeaderRefused, Postman, Postmark, Relay, about_credits, compose_notice
+from muster.reply.mail import about_credits, compose_notice
 from muster.reply.store import emails, notices
 
 MARK = Postmark("replies@muster.example", bytes(32))

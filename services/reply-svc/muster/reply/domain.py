@@ -285,32 +285,3 @@ def addressed(notice: Notice, tenant: Tenant) -> Notice | None:
     """The letter with the tenant's address on it, where it has none; None where there is nobody to tell."""
     recipient = notice.recipient or tenant.reception_email
     return replace(notice, recipient=recipient) if recipient and not tenant.closed else None
-
-
-class Mailed(StrEnum):
-    """What became of an attempt to send an e-mail."""
-
-    SENT = "sent"
-    REFUSED = "refused"
-    LATER = "later"
-    NO_RELAY = "no relay"
-
-
-TRIED_FOR: Final = timedelta(days=3)
-"""How long a letter is tried, as mail relays do themselves."""
-_PAUSE_MIN_S: Final = 5.0
-_PAUSE_MAX_S: Final = 3_600.0
-_DOUBLINGS_MAX: Final = 10
-_NO_RELAY_PAUSE_S_MAX: Final = 60.0
-
-
-def pause_s(attempts: int, age: timedelta, mailed: Mailed) -> float | None:
-    """Seconds until a letter of this age is tried again after so many attempts; None: never again.
-
-    A relay that is away is looked for each minute, since it is away for all; one that puts a letter off gets it later
-    and later.
-    """
-    if mailed not in (Mailed.LATER, Mailed.NO_RELAY) or age >= TRIED_FOR:
-        return None
-    pause = min(_PAUSE_MIN_S * (1 << min(attempts - 1, _DOUBLINGS_MAX)), _PAUSE_MAX_S)
-    return min(pause, _NO_RELAY_PAUSE_S_MAX) if mailed is Mailed.NO_RELAY else pause

@@ -2,15 +2,15 @@
 
 from collections.abc import Sequence
 
+from muster.kit.mail import Bag, P, Postman, Postmark
+from muster.kit.mail import Relay as MailRelay
 from muster.kit.pg import Database
 from muster.kit.process import Process
 from muster.kit.repeat import repeat
 from muster.kit.service import api_of, connect, main, start_consumer, start_forgetting, start_relay
 from muster.kit.settings import secret
 from muster.reply import events, handlers
-from muster.reply.mail import Postman, Postmark, about_credits, replies
-from muster.reply.mail import Relay as MailRelay
-from muster.reply.mail.bag import Bag, P
+from muster.reply.mail import about_credits, replies
 from muster.reply.settings import ReplySettings
 from muster.reply.store import inbox, sent
 

@@ -1,18 +1,6 @@
-"""Replies to receptions by e-mail: what the letters say, and the task that sends them."""
+"""E-mails to receptions: what the letters say, and the queues that they are sent from."""
 
 from muster.reply.mail.bag import about_credits, replies
-from muster.reply.mail.letter import HeaderRefused, Letter, Postmark, compose, compose_notice, reply_address
-from muster.reply.mail.postman import Postman, Relay
+from muster.reply.mail.letter import compose, compose_notice, reply_address
 
-__all__ = [
-    "HeaderRefused",
-    "Letter",
-    "Postman",
-    "Postmark",
-    "Relay",
-    "about_credits",
-    "compose",
-    "compose_notice",
-    "replies",
-    "reply_address",
-]
+__all__ = ["about_credits", "compose", "compose_notice", "replies", "reply_address"]

@@ -1,19 +1,16 @@
 """An e-mail to a reception. Its headers are ours: none holds a word that a customer wrote, or a tenant."""
 
 import re
-from dataclasses import dataclass
 from datetime import datetime, timedelta
-from email.message import EmailMessage
-from email.policy import SMTP
 from email.utils import format_datetime
 from hashlib import blake2b
 from typing import Final
 from uuid import UUID
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
+from muster.kit.mail import Letter, Postmark, letter
 from muster.reply.domain import Forward, Line, Notice, NoticeKind, Verdict
 
-_ADDRESS: Final = re.compile(r"[A-Za-z0-9.!#$%&'*+/?^_`{|}~-]{1,64}@[A-Za-z0-9](?:[A-Za-z0-9.-]{0,251}[A-Za-z0-9])?")
 _NUMBER: Final = re.compile(r"\+?\d{1,20}")
 _MARKS: Final = {
     Verdict.ORDINARY: "",
@@ -41,35 +38,9 @@ _SUBJECTS: Final = {
 }
 
 
-class HeaderRefused(Exception):
-    """A value that must not stand in a header; says which header, not the value."""
-
-
-@dataclass(frozen=True, slots=True)
-class Postmark:
-    """What all letters share: the sender's address, whose domain names them, and the key of the reply tokens."""
-
-    sender: str
-    key: bytes
-
-    @property
-    def domain(self) -> str:
-        """The domain of the sender."""
-        return self.sender.rpartition("@")[2]
-
-
-@dataclass(frozen=True, slots=True)
-class Letter:
-    """An e-mail ready for SMTP: the envelope's addresses and the bytes."""
-
-    sender: str
-    recipient: str
-    content: bytes
-
-
 def compose(forward: Forward, mark: Postmark) -> Letter:
     """The letter for a reply, the same at each attempt; HeaderRefused where an address is not one."""
-    return _letter(forward.recipient, _headers(forward, mark), _body(forward), mark)
+    return letter(forward.recipient, _headers(forward, mark), _body(forward), mark)
 
 
 def compose_notice(notice: Notice, mark: Postmark) -> Letter:
@@ -82,20 +53,7 @@ def compose_notice(notice: Notice, mark: Postmark) -> Letter:
         "Message-ID": f"<{notice.letter_id.hex}@{mark.domain}>",
         "Auto-Submitted": "auto-generated",
     }
-    return _letter(notice.recipient, headers, _notice_body(notice), mark)
-
-
-def _letter(recipient: str, headers: dict[str, str], body: str, mark: Postmark) -> Letter:
-    if not _ADDRESS.fullmatch(recipient):
-        raise HeaderRefused("To")
-    message = EmailMessage(policy=SMTP)
-    for name, value in headers.items():
-        # An encoded word can decode to a line break and so to more headers: none, and no control characters.
-        if not (value.isascii() and value.isprintable()) or "=?" in value:
-            raise HeaderRefused(name)
-        message[name] = value
-    message.set_content(body, cte="base64")
-    return Letter(mark.sender, recipient, message.as_bytes())
+    return letter(notice.recipient, headers, _notice_body(notice), mark)
 
 
 def _headers(forward: Forward, mark: Postmark) -> dict[str, str]:

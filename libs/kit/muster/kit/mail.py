@@ -1,26 +1,139 @@
-"""The task that sends e-mails to receptions: leases what is due, sends it, and notes what became of it.
+"""E-mail: letters of plain text whose headers are ours, and the task that sends what is queued.
 
 At least once: a crash between the relay's answer and the note sends a letter again, with the same Message-ID.
 """
 
 import asyncio
+import re
 from collections import deque
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
-from typing import Final, Generic
+from datetime import datetime, timedelta
+from email.message import EmailMessage
+from email.policy import SMTP as SMTP_POLICY
+from enum import StrEnum
+from typing import Final, Generic, Protocol, TypeVar
+from uuid import UUID
 
 from aiosmtplib import SMTP
 from aiosmtplib.errors import SMTPException, SMTPRecipientsRefused, SMTPResponseException
 
 from muster.kit import clock, metrics, observe
-from muster.kit.pg import RETRIABLE, Database
-from muster.reply.domain import Mailed, pause_s
-from muster.reply.mail.bag import Bag, P
-from muster.reply.mail.letter import HeaderRefused, Postmark
-from muster.reply.store import emails
+from muster.kit.pg import RETRIABLE, Database, Tx
 
 log = observe.logger(__name__)
 
 _PERMANENT: Final = 500
+_ADDRESS: Final = re.compile(r"[A-Za-z0-9.!#$%&'*+/?^_`{|}~-]{1,64}@[A-Za-z0-9](?:[A-Za-z0-9.-]{0,251}[A-Za-z0-9])?")
+
+
+class Mailed(StrEnum):
+    """What became of an attempt to send an e-mail."""
+
+    SENT = "sent"
+    REFUSED = "refused"
+    LATER = "later"
+    NO_RELAY = "no relay"
+
+
+TRIED_FOR: Final = timedelta(days=3)
+"""How long a letter is tried, as mail relays do themselves."""
+_PAUSE_MIN_S: Final = 5.0
+_PAUSE_MAX_S: Final = 3_600.0
+_DOUBLINGS_MAX: Final = 10
+_NO_RELAY_PAUSE_S_MAX: Final = 60.0
+
+
+def pause_s(attempts: int, age: timedelta, mailed: Mailed) -> float | None:
+    """Seconds until a letter of this age is tried again after so many attempts; None: never again.
+
+    A relay that is away is looked for each minute, since it is away for all; one that puts a letter off gets it later
+    and later.
+    """
+    if mailed not in (Mailed.LATER, Mailed.NO_RELAY) or age >= TRIED_FOR:
+        return None
+    pause = min(_PAUSE_MIN_S * (1 << min(attempts - 1, _DOUBLINGS_MAX)), _PAUSE_MAX_S)
+    return min(pause, _NO_RELAY_PAUSE_S_MAX) if mailed is Mailed.NO_RELAY else pause
+
+
+class HeaderRefused(Exception):
+    """A value that must not stand in a header; says which header, not the value."""
+
+
+@dataclass(frozen=True, slots=True)
+class Postmark:
+    """What all letters share: the sender's address, whose domain names them, and the key of the reply tokens."""
+
+    sender: str
+    key: bytes
+
+    @property
+    def domain(self) -> str:
+        """The domain of the sender."""
+        return self.sender.rpartition("@")[2]
+
+
+@dataclass(frozen=True, slots=True)
+class Letter:
+    """An e-mail ready for SMTP: the envelope's addresses and the bytes."""
+
+    sender: str
+    recipient: str
+    content: bytes
+
+
+def letter(recipient: str, headers: Mapping[str, str], body: str, mark: Postmark) -> Letter:
+    """A letter of these headers, which are plain text; HeaderRefused where one is not, or the address is not one."""
+    if not _ADDRESS.fullmatch(recipient):
+        raise HeaderRefused("To")
+    message = EmailMessage(policy=SMTP_POLICY)
+    for name, value in headers.items():
+        # An encoded word can decode to a line break and so to more headers: none, and no control characters.
+        if not (value.isascii() and value.isprintable()) or "=?" in value:
+            raise HeaderRefused(name)
+        message[name] = value
+    message.set_content(body, cte="base64")
+    return Letter(mark.sender, recipient, message.as_bytes())
+
+
+class Post(Protocol):
+    """A letter to be sent, whatever it is about."""
+
+    @property
+    def tenant_id(self) -> UUID:
+        """Whose reception gets it."""
+        ...
+
+    @property
+    def letter_id(self) -> UUID:
+        """What names it, once for each thing that it is about."""
+        ...
+
+    @property
+    def attempts(self) -> int:
+        """How often it was tried, this time included."""
+        ...
+
+    @property
+    def since(self) -> datetime:
+        """When what it is about happened."""
+        ...
+
+
+P = TypeVar("P", bound=Post)
+
+
+@dataclass(frozen=True, slots=True)
+class Bag(Generic[P]):
+    """A queue of letters of one kind: where they are leased, how they are written, where it is noted what became of
+    them, and how many wait. `tell` adds to a letter what it says besides."""
+
+    lease: Callable[[Tx, int, float], Awaitable[list[P]]]
+    tell: Callable[[Tx, P], Awaitable[P]]
+    compose: Callable[[P, Postmark], Letter]
+    end: Callable[[Tx, UUID, UUID, int, str, str], Awaitable[None]]
+    postpone: Callable[[Tx, UUID, UUID, int, float, str], Awaitable[None]]
+    pending: Callable[[Tx], Awaitable[int]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,7 +216,7 @@ class Postman(Generic[P]):
         async with self._db.worker() as tx:
             leased = await self._bag.lease(tx, self._at_once, self._lease_s)
             posts = deque([await self._bag.tell(tx, post) for post in leased])
-            metrics.emails_pending.set(await emails.pending(tx))
+            metrics.emails_pending.set(await self._bag.pending(tx))
         if posts:
             await self._deliver(posts)
         return len(leased)
