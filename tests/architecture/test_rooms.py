@@ -18,6 +18,7 @@ OTHERS = {
     "customer-svc": {"gatherer", "importer", "planner", "scheduler"},
     "report-svc": {"stream"},
     "reply-svc": {"mail"},
+    "tenant-svc": {"mail"},
 }
 LIBRARIES = {"text", "events", "kit", "laws", "smpp"}
 

@@ -122,6 +122,7 @@ def test_nothing_is_public_but_tokens_the_keys_that_verify_them_and_what_is_sign
     assert public == {
         ("POST", "/v1/token"),
         ("POST", "/v1/sessions"),
+        ("POST", "/v1/password-resets"),
         ("POST", "/v1/links/look"),  # whom it is for is known by the link's secret
         ("POST", "/v1/links/use"),  # likewise
         ("GET", "/.well-known/jwks.json"),

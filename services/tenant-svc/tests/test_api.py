@@ -33,6 +33,7 @@ ROUTES = [
     ("GET", "/v1/me", {"admin", "manager", "staff", "operator"}, None),
     ("PATCH", "/v1/me", {"admin", "manager", "staff", "operator"}, {"name": "x"}),
     ("PUT", "/v1/me/password", {"admin", "manager", "staff", "operator"}, {"new_password": "x"}),
+    ("POST", "/v1/users/{id}/invitation", {"admin", "operator"}, None),
     ("POST", "/v1/users/{id}/link", {"admin", "operator"}, None),
     ("POST", "/v1/tenants/{id}/first-admin", {"operator"}, None),
     ("GET", "/v1/ops/tenant/laws", {"operator"}, None),
@@ -56,6 +57,7 @@ def test_each_route_names_its_roles_or_is_public(service: Any) -> None:
     assert {route for route, roles in found.items() if roles == PUBLIC} == {
         ("POST", "/v1/token"),
         ("POST", "/v1/sessions"),
+        ("POST", "/v1/password-resets"),
         ("POST", "/v1/links/look"),
         ("POST", "/v1/links/use"),
         ("GET", "/.well-known/jwks.json"),

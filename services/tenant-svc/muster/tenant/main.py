@@ -14,7 +14,7 @@ from muster.kit.service import migrate as apply_migrations
 from muster.kit.settings import secret
 from muster.tenant import store
 from muster.tenant.settings import TenantSettings
-from muster.tenant.store import sign_in
+from muster.tenant.store import letters, sign_in
 
 log = observe.logger(__name__)
 
@@ -46,7 +46,7 @@ async def api(process: Process[TenantSettings]) -> None:
 
 async def worker(process: Process[TenantSettings]) -> None:
     """Keep the audit log, hear of suspensions, and publish what the API says."""
-    from muster.tenant import handlers
+    from muster.tenant import handlers, mail
 
     db = await connect(process)
 
@@ -58,7 +58,18 @@ async def worker(process: Process[TenantSettings]) -> None:
     async def forget() -> None:
         async with db.worker() as tx:
             await sign_in.forget(tx, clock.now() - _OVER_KEPT, _FORGET_AT_ONCE)
+            await letters.forget(tx, clock.now() - _OVER_KEPT, _FORGET_AT_ONCE)
 
+    postman = mail.postman(db, process.settings)
+    process.supervise("mail", postman.run())
+    process.on_stop(postman.stop)
+
+    async def answer_asked() -> bool:
+        answered = await mail.answer_asked(db, process.settings)
+        postman.wake()
+        return answered
+
+    process.supervise("resets", repeat("resets", process.settings.tenant_mail_poll_s, answer_asked))
     process.supervise("sign_in.forget", repeat("sign_in.forget", _FORGET_EVERY_S, forget))
     start_relay(process, db, on_lead=say_again)
     start_consumer(process, db, topics=["audit", "checks", "suspensions"], handlers=handlers.HANDLERS)

@@ -3,18 +3,13 @@
 import asyncio
 import base64
 import json
-import os
 from collections.abc import Mapping
 from datetime import timedelta
 from hashlib import sha256
 from typing import Any, NoReturn
 
 import jwt
-from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-from cryptography.hazmat.primitives.ciphers.aead import AESGCM
-from cryptography.hazmat.primitives.hashes import SHA256
-from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 from muster.kit import clock, observe
 from muster.kit.ids import uuid7
@@ -23,32 +18,12 @@ from muster.kit.tokens import ALGORITHM, Caller
 from muster.tenant import domain, store
 from muster.tenant.domain import SigningKey
 from muster.tenant.settings import TenantSettings
+from muster.tenant.store.seal import Seal
 
 log = observe.logger(__name__)
 
-_NONCE_BYTES = 12
 # Beyond the life of a token: clocks of verifiers, and replicas that look at the database only now and then.
 _MARGIN = timedelta(hours=1)
-
-
-class Seal:
-    """AES-256-GCM by a key that the database does not hold."""
-
-    def __init__(self, secret: bytes) -> None:
-        derived = HKDF(SHA256(), 32, salt=None, info=b"muster.tenant.seal").derive(secret)
-        self._cipher = AESGCM(derived)
-
-    def seal(self, plain: bytes) -> bytes:
-        """nonce and ciphertext."""
-        nonce = os.urandom(_NONCE_BYTES)
-        return nonce + self._cipher.encrypt(nonce, plain, None)
-
-    def open(self, sealed: bytes) -> bytes | None:
-        """What was sealed; None where another key sealed it."""
-        try:
-            return self._cipher.decrypt(sealed[:_NONCE_BYTES], sealed[_NONCE_BYTES:], None)
-        except InvalidTag:
-            return None
 
 
 class NoSigningKey(Exception):

@@ -1,6 +1,5 @@
 """Single-use links: an invitation, a new password, the first admin of a business. Looking at one uses nothing up."""
 
-import secrets
 from datetime import datetime, timedelta
 from typing import Annotated
 from uuid import UUID
@@ -16,21 +15,24 @@ from muster.kit.ids import uuid7
 from muster.kit.outbox import emit
 from muster.kit.pg import Database, Tx
 from muster.kit.problems import Problem, conflict, not_found, unprocessable
+from muster.tenant import mail
 from muster.tenant import store as tenants
+from muster.tenant.api.guessing import count_visit
 from muster.tenant.api.hashing import Hasher
-from muster.tenant.api.opening import Business, Email, Opened, Password, caller_of, digest, open_session
+from muster.tenant.api.keyring import Keyring
+from muster.tenant.api.opening import Business, Email, Opened, Password, caller_of, open_session
 from muster.tenant.api.tokens import suspended
 from muster.tenant.api.wrong import refuse
-from muster.tenant.domain import check_member
-from muster.tenant.domain.sign_in import Link, LinkKind
+from muster.tenant.domain import check_email, check_member
+from muster.tenant.domain.letters import RESET_PAUSE, LetterKind
+from muster.tenant.domain.sign_in import Account, Link, LinkKind, digest
 from muster.tenant.settings import TenantSettings
+from muster.tenant.store import letters
 from muster.tenant.store import sign_in as store
 
 router = APIRouter(prefix="/v1")
 
-_TOKEN_BYTES = 32
 _BODY_BYTES_MAX = 16_384
-_PAGES = {LinkKind.INVITATION: "join", LinkKind.FIRST_ADMIN: "join", LinkKind.RESET: "reset"}
 
 Token = Annotated[str, Field(max_length=200)]
 Manager = Annotated[Caller, requires(Role.ADMIN, Role.OPERATOR)]
@@ -68,6 +70,18 @@ class LinkMade(Model):
     token: str
     url: str
     expires_at: datetime
+
+
+class Ask(Model):
+    """Whose password is to be set anew."""
+
+    email: Email
+
+
+class Sent(Model):
+    """Where a letter goes, if it is anybody's address."""
+
+    email: str
 
 
 @router.post("/links/look", dependencies=[allow(body_bytes_max=_BODY_BYTES_MAX)])
@@ -113,12 +127,8 @@ async def make_invitation(
     tenant_id = tenant_id or caller.tenant_id
     async with begin(tenant_id) as tx:
         await tenants.lock_tenant(tx, tenant_id)
-        account = await store.account(tx, tenant_id, user_id)
-        if account is None or account.email is None:
-            raise not_found("user")
-        if account.hash is not None:
-            raise conflict("has_password", "This user has a password", "Who forgot it asks for a new one by e-mail.")
-        made = await new_link(request, tx, tenant_id, LinkKind.INVITATION, user_id)
+        await _without_password(tx, tenant_id, user_id)
+        made = await _made(request, tx, tenant_id, LinkKind.INVITATION, user_id)
         await emit(tx, audit.record(caller, "user.invited", "user", str(user_id), "by hand", tenant_id=tenant_id))
     return made
 
@@ -134,20 +144,63 @@ async def make_first_admin(
     async with begin(tenant_id) as tx:
         if await tenants.lock_tenant(tx, tenant_id) is None:
             raise not_found("tenant")
-        made = await new_link(request, tx, tenant_id, LinkKind.FIRST_ADMIN, None)
+        made = await _made(request, tx, tenant_id, LinkKind.FIRST_ADMIN, None)
         act = audit.record(caller, "tenant.first_admin_invited", "tenant", str(tenant_id), tenant_id=tenant_id)
         await emit(tx, act)
     return made
 
 
-async def new_link(request: Request, tx: Tx, tenant_id: UUID, kind: LinkKind, user_id: UUID | None) -> LinkMade:
-    """A new link in place of one before; in a transaction that holds the tenant's lock, or the user's."""
+@router.post("/users/{user_id}/invitation", status_code=202)
+async def invite_again(
+    request: Request,
+    user_id: UUID,
+    caller: Manager,
+    begin: Annotated[Begin, tx_of_tenant],
+    tenant_id: UUID | None = None,
+) -> Sent:
+    """Send a user without a password an invitation by e-mail, which ends one sent before. Once a minute at most."""
+    tenant_id = tenant_id or caller.tenant_id
     settings: TenantSettings = request.app.state.settings
-    life = timedelta(minutes=settings.tenant_reset_min) if kind is LinkKind.RESET else settings.invitation_life
-    token, expires_at = secrets.token_urlsafe(_TOKEN_BYTES), clock.now() + life
-    await store.add_link(tx, tenant_id, uuid7(), kind, user_id, digest(token), expires_at)
-    url = f"{settings.base_url.rstrip('/')}/{_PAGES[kind]}/{token}"
-    return LinkMade(token=token, url=url, expires_at=expires_at)
+    keyring: Keyring = request.app.state.keyring
+    async with begin(tenant_id) as tx:
+        await tenants.lock_tenant(tx, tenant_id)
+        account = await _without_password(tx, tenant_id, user_id)
+        now = clock.now()
+        last_at, _ = await letters.sent_of_late(tx, tenant_id, user_id, LetterKind.INVITATION, now - timedelta(days=1))
+        if last_at is not None and now - last_at < RESET_PAUSE:
+            problem = Problem(429, "sent_just_now", "An invitation was sent just now", "Wait a minute.")
+            raise problem.with_headers({"Retry-After": str(int(RESET_PAUSE.total_seconds()))})
+        await mail.send_link(tx, settings, keyring.seal, tenant_id, user_id, LinkKind.INVITATION)
+        await emit(tx, audit.record(caller, "user.invited", "user", str(user_id), "by e-mail", tenant_id=tenant_id))
+    return Sent(email=account.email or "")
+
+
+@router.post("/password-resets", status_code=202, dependencies=[allow(body_bytes_max=_BODY_BYTES_MAX)])
+@public
+async def ask_for_password(request: Request, body: Ask) -> Sent:
+    """Send a link for a new password to this address, if it is a user's; the answer does not say. Once a minute, five
+    times a day."""
+    email = body.email.strip().lower()
+    refuse([wrong for wrong in [check_email("email", email)] if wrong])
+    desk: Desk = request.app.state.desk
+    await count_visit(request)
+    await desk.ask(lambda tx: letters.ask_reset(tx, uuid7(), email))
+    return Sent(email=email)
+
+
+async def _without_password(tx: Tx, tenant_id: UUID, user_id: UUID) -> Account:
+    account = await store.account(tx, tenant_id, user_id)
+    if account is None or account.email is None:
+        raise not_found("user")
+    if account.hash is not None:
+        raise conflict("has_password", "This user has a password", "Who forgot it asks for a new one by e-mail.")
+    return account
+
+
+async def _made(request: Request, tx: Tx, tenant_id: UUID, kind: LinkKind, user_id: UUID | None) -> LinkMade:
+    settings: TenantSettings = request.app.state.settings
+    token, expires_at = await mail.new_link(tx, settings, tenant_id, kind, user_id)
+    return LinkMade(token=token, url=f"{settings.base_url.rstrip('/')}/join/{token}", expires_at=expires_at)
 
 
 async def _find(request: Request, token: str) -> Link:
@@ -194,6 +247,8 @@ async def _take(request: Request, tx: Tx, link: Link, email: str, name: str, has
         await tenants.save_member(tx, link.tenant_id, user_id, name, account.role, active=True)
         account = await store.account(tx, link.tenant_id, user_id) or account
     act = "password.reset" if link.kind is LinkKind.RESET else "user.joined"
+    if link.kind is LinkKind.RESET:
+        await mail.tell_of_change(tx, link.tenant_id, user_id)
     await emit(tx, audit.record(caller_of(account, None), act, "user", str(user_id), link.kind))
     return await open_session(request, tx, account, link.kind)
 

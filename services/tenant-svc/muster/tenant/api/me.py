@@ -18,6 +18,7 @@ from muster.tenant.api.opening import Business, Password, Person, business, pers
 from muster.tenant.api.wrong import refuse
 from muster.tenant.domain import check_name
 from muster.tenant.domain.sign_in import Account
+from muster.tenant.mail import tell_of_change
 from muster.tenant.store import sign_in as store
 
 router = APIRouter(prefix="/v1")
@@ -90,6 +91,8 @@ async def change_password(request: Request, body: PasswordChange, caller: Anybod
         await store.put_password(tx, caller.tenant_id, before.user_id, hashed)
         current = UUID(caller.session_id) if caller.session_id else None
         await store.end_sessions(tx, caller.tenant_id, before.user_id, current)
+        if before.hash is not None:
+            await tell_of_change(tx, caller.tenant_id, before.user_id)
         await emit(tx, audit.record(caller, "password.changed", "user", caller.user_id))
 
 

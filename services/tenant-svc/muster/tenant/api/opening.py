@@ -2,7 +2,6 @@
 
 import secrets
 from datetime import datetime
-from hashlib import sha256
 from typing import Annotated, NamedTuple
 from uuid import UUID
 
@@ -17,7 +16,7 @@ from muster.kit.outbox import emit
 from muster.kit.pg import Tx
 from muster.kit.problems import unavailable
 from muster.tenant.api.keyring import Keyring, NoSigningKey
-from muster.tenant.domain.sign_in import Account, Session
+from muster.tenant.domain.sign_in import Account, Session, digest
 from muster.tenant.settings import TenantSettings
 from muster.tenant.store import sign_in as store
 
@@ -109,11 +108,6 @@ async def open_session(request: Request, tx: Tx, account: Account, how: str) -> 
         user=person(account),
         tenant=business(account),
     )
-
-
-def digest(token: str) -> bytes:
-    """What is stored of a token."""
-    return sha256(token.encode("utf-8", "surrogatepass")).digest()
 
 
 def sign(request: Request, account: Account, session: Session) -> str:

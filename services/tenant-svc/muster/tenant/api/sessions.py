@@ -1,9 +1,7 @@
 """Signing in by e-mail and password, and where one is signed in."""
 
 from datetime import datetime
-from hashlib import sha256
-from hmac import new as hmac
-from typing import Annotated, NoReturn
+from typing import Annotated
 from uuid import UUID
 
 from fastapi import APIRouter, Request
@@ -15,10 +13,11 @@ from muster.kit.http import Model, allow
 from muster.kit.outbox import emit
 from muster.kit.pg import Database, Tx
 from muster.kit.problems import Problem, conflict, forbidden, not_found
+from muster.tenant.api.guessing import count_guess, forgive
 from muster.tenant.api.hashing import Hasher
-from muster.tenant.api.opening import Email, Opened, Password, open_session, place
+from muster.tenant.api.opening import Email, Opened, Password, open_session
 from muster.tenant.api.tokens import suspended
-from muster.tenant.domain.sign_in import FREE_GUESSES, FREE_GUESSES_OF_PLACE, Account, Guesses, Session, guessed
+from muster.tenant.domain.sign_in import Account, Session
 from muster.tenant.settings import TenantSettings
 from muster.tenant.store import sign_in as store
 
@@ -65,13 +64,13 @@ async def sign_in(request: Request, body: SignIn) -> Opened:
     """Sign in. Problem 401 `wrong_credentials`, 409 `choose_tenant` with those that it may be, 429 `too_many_attempts`
     with Retry-After where a password was guessed too often."""
     email = body.email.strip().lower()
-    subjects = await _count_guess(request, email)
+    subjects = await count_guess(request, email)
     matching = await _matching(request, email, body)
     if not matching:
         metrics.sign_ins.labels("wrong").inc()
         raise _wrong()
     desk: Desk = request.app.state.desk
-    await desk.ask(lambda tx: _forgive(tx, subjects))
+    await desk.ask(lambda tx: forgive(tx, subjects))
     if len(matching) > 1:
         tenants = [{"id": str(one.tenant_id), "name": one.tenant_name} for one in matching]
         raise conflict("choose_tenant", "This address is a user of several businesses", "Say which.", tenants=tenants)
@@ -130,56 +129,6 @@ async def _matching(request: Request, email: str, body: SignIn) -> list[Account]
     if not found:
         await hasher.holds(None, body.password)
     return [one for one in found if await hasher.holds(one.hash, body.password)]
-
-
-async def _count_guess(request: Request, email: str) -> list[bytes]:
-    """Count a guess before it is compared, so that a hundred at once are a hundred; what it counts against.
-
-    Who comes from where somebody of this address was signed in before has a count of their own: strangers who guess
-    do not keep them out.
-    """
-    settings: TenantSettings = request.app.state.settings
-    desk: Desk = request.app.state.desk
-    address = place(request).address
-    now = clock.now()
-
-    async def count(tx: Tx) -> tuple[list[bytes], int]:
-        known = await store.is_known_place(tx, email, address, now - settings.session_life)
-        who = f"{email}\n{address}" if known else email
-        limits = {
-            _subject(settings, "place", address): FREE_GUESSES_OF_PLACE,
-            _subject(settings, "who", who): FREE_GUESSES,
-        }
-        counted: dict[bytes, Guesses] = {}
-        for subject, free in sorted(limits.items()):
-            after = guessed(await store.lock_guesses(tx, subject, now), now, free)
-            if not isinstance(after, Guesses):
-                return [], max(1, -int(-after.total_seconds() // 1))
-            counted[subject] = after
-        for subject, guesses in counted.items():
-            await store.put_guesses(tx, subject, guesses)
-        return list(counted), 0
-
-    subjects, wait_s = await desk.ask(count)
-    if wait_s:
-        _slow_down(wait_s)
-    return subjects
-
-
-def _slow_down(wait_s: int) -> NoReturn:
-    metrics.sign_ins.labels("slowed").inc()
-    detail = f"Wrong passwords were tried too often. Try again in {wait_s} s, or ask for a new password by e-mail."
-    problem = Problem(429, "too_many_attempts", "Too many attempts", detail, retry_after_s=wait_s)
-    raise problem.with_headers({"Retry-After": str(wait_s)})
-
-
-async def _forgive(tx: Tx, subjects: list[bytes]) -> None:
-    for subject in sorted(subjects):
-        await store.forgive(tx, subject)
-
-
-def _subject(settings: TenantSettings, kind: str, value: str) -> bytes:
-    return hmac(settings.seal_secret, f"guesses\n{kind}\n{value}".encode("utf-8", "surrogatepass"), sha256).digest()
 
 
 def _own_or_admin(caller: Caller, user_id: UUID) -> None:

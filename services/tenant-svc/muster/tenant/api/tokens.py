@@ -18,9 +18,9 @@ from muster.kit.pg import Tx
 from muster.kit.problems import Problem, unavailable
 from muster.tenant import domain, store
 from muster.tenant.api.keyring import Keyring, NoSigningKey
-from muster.tenant.api.opening import digest, sign
+from muster.tenant.api.opening import sign
 from muster.tenant.domain import Credential
-from muster.tenant.domain.sign_in import SEEN_STEP, Account, Session, is_open
+from muster.tenant.domain.sign_in import SEEN_STEP, Account, Session, digest, is_open
 from muster.tenant.settings import TenantSettings
 from muster.tenant.store import sign_in
 

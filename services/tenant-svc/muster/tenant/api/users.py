@@ -17,8 +17,11 @@ from muster.kit.pages import CursorText, Limit, Page, decode_cursor, page_of
 from muster.kit.pg import Tx
 from muster.kit.problems import conflict, not_found
 from muster.tenant import domain, store
+from muster.tenant.api.keyring import Keyring
 from muster.tenant.api.wrong import refuse
 from muster.tenant.domain import Member
+from muster.tenant.domain.sign_in import LinkKind
+from muster.tenant.mail import send_link
 from muster.tenant.settings import TenantSettings
 
 router = APIRouter(prefix="/v1")
@@ -64,15 +67,17 @@ async def create_user(
     begin: Annotated[Begin, tx_of_tenant],
     once: Annotated[Once, idempotent],
 ) -> Response:
-    """Make a user. No password yet: users act by API keys."""
+    """Make a user, who is invited by e-mail to choose a password."""
     email = body.email.lower()
     refuse(domain.check_member(body.name, email, body.role))
     settings: TenantSettings = request.app.state.settings
+    keyring: Keyring = request.app.state.keyring
     tenant_id = body.tenant_id or caller.tenant_id
     async with begin(tenant_id) as tx:
 
         async def make() -> tuple[int, UserOut]:
             member = await new_member(tx, caller, tenant_id, email, body.name, body.role, settings.tenant_users_max)
+            await send_link(tx, settings, keyring.seal, tenant_id, member.user_id, LinkKind.INVITATION)
             return 201, _out(member)
 
         return await once.answer(tx, caller, body, make, tenant_id=tenant_id)

@@ -5,6 +5,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
+from hashlib import sha256
 from typing import Final
 from uuid import UUID
 
@@ -127,6 +128,11 @@ def guessed(before: Guesses | None, now: datetime, free: int) -> Guesses | timed
         return before.next_at - now
     failures = before.failures + 1
     return Guesses(failures, now, now + timedelta(seconds=pause_s(failures, free)))
+
+
+def digest(token: str) -> bytes:
+    """What is stored of a token of 256 random bits: its SHA-256."""
+    return sha256(token.encode("utf-8", "surrogatepass")).digest()
 
 
 def is_open(session: Session, now: datetime, idle: timedelta) -> bool:
