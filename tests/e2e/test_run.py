@@ -31,12 +31,15 @@ def test_run_json_names_what_outside_programs_need_and_each_of_it_works(world: W
         assert {member: settings[member] for member in ("id", "name", "country")} == {
             member: tenant[member] for member in ("id", "name", "country")
         }
-        users = [
-            {"tenant": tenant["id"], "email": user["email"], "password": None, "role": user["role"]}
-            for user in admin.pages("/v1/users")
-        ]
-    assert run["users"] == users
-    assert {user["role"] for user in users} == {"admin", "manager", "staff"}
+        users = {(tenant["id"], user["email"], user["role"]) for user in admin.pages("/v1/users")}
+    *people, operator = run["users"]
+    assert {(user["tenant"], user["email"], user["role"]) for user in people} == users
+    assert {user["role"] for user in people} == {"admin", "manager", "staff"}
+    assert (operator["tenant"], operator["role"]) == (None, "operator")
+    for user in run["users"]:
+        credentials = {"email": user["email"], "password": user["password"]}
+        opened = world.http.post(f"{run['url']}/v1/sessions", json=credentials).raise_for_status().json()
+        assert (opened["user"]["role"], (opened["tenant"] or {"id": None})["id"]) == (user["role"], user["tenant"])
 
 
 def test_a_send_goes_on_when_both_stores_are_killed_and_nobody_gets_it_twice(world: World) -> None:

@@ -109,7 +109,7 @@ def test_two_folders_run_side_by_side(running, var):
     second = Started(var)
     assert not {*running.run["processes"].values()} & {*second.run["processes"].values()}
     assert second.end(signal.SIGINT) == 0
-    with urllib.request.urlopen(running.run["url"], timeout=60) as answer:
+    with urllib.request.urlopen(running.run["url"] + "/robots.txt", timeout=60) as answer:
         assert answer.status == 200
 
 
@@ -124,8 +124,8 @@ def test_run_json_says_where_everything_is_and_only_its_owner_may_read_it(runnin
     assert set(run["processes"]) == PARTS
     assert {process.pid for process in running.below} >= set(run["processes"].values())
     assert (running.var / "run.json").stat().st_mode & 0o777 == 0o600
-    with urllib.request.urlopen(run["url"], timeout=60) as answer:
-        assert b"Muster" in answer.read()
+    with urllib.request.urlopen(run["url"] + "/robots.txt", timeout=60) as answer:
+        assert b"Disallow" in answer.read()
     with urllib.request.urlopen(run["mail_url"], timeout=60) as answer:
         assert json.load(answer) == []
 

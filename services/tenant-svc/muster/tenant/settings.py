@@ -49,12 +49,6 @@ class TenantSettings(ServiceSettings):
     tenant_hash_rounds: int = Field(default=2, ge=1, description="passes of Argon2id")
     tenant_hash_memory_kib: int = Field(default=19_456, ge=8, description="memory of one Argon2id hash")
     tenant_hashes_at_once: int = Field(default=2, ge=1, description="password hashes being computed at a time")
-    tenant_proxies: int = Field(
-        default=1,
-        ge=1,
-        le=5,
-        description="proxies of ours before the API: who called is the address that the outermost of them saw",
-    )
     tenant_api_keys_max: int = Field(default=100, ge=1, description="live API keys of one tenant")
     tenant_users_max: int = Field(default=10_000, ge=1)
 

@@ -74,11 +74,10 @@ class Place(NamedTuple):
 
 
 def place(request: Request) -> Place:
-    """The address that the outermost of our proxies saw: whatever stands before it, anybody may have written."""
-    settings: TenantSettings = request.app.state.settings
+    """The address that the gateway says; what stands before it in the header anybody may have written."""
     hops = [hop.strip() for hop in request.headers.get("x-forwarded-for", "").split(",") if hop.strip()]
     direct = request.client.host if request.client else ""
-    address = hops[-min(settings.tenant_proxies, len(hops))] if hops else direct
+    address = hops[-1] if hops else direct
     user_agent = "".join(c for c in request.headers.get("user-agent", "") if c.isprintable())
     return Place(address[:_ADDRESS_CHARS_MAX], user_agent[:_USER_AGENT_CHARS_MAX])
 
