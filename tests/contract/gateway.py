@@ -1,4 +1,4 @@
-"""Makes deploy/docker/gateway.json, Caddy's configuration in containers: `python tests/contract/gateway.py`."""
+"""Makes Caddy's configuration for compose and chart: `python tests/contract/gateway.py`."""
 
 import json
 from pathlib import Path
@@ -10,6 +10,7 @@ from muster.local.routes import PAGES, SERVICES
 
 ROOT = Path(__file__).resolve().parents[2]
 FILE = ROOT / "deploy" / "docker" / "gateway.json"
+CHART_FILE = ROOT / "deploy" / "helm" / "muster" / "files" / "gateway.json"
 COMPOSE = ROOT / "deploy" / "compose.yaml"
 PORT = 8080
 
@@ -25,3 +26,4 @@ def text() -> str:
 
 if __name__ == "__main__":
     FILE.write_text(text(), encoding="utf-8")
+    CHART_FILE.write_text(text(), encoding="utf-8")

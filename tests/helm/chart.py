@@ -1,0 +1,96 @@
+"""The chart as it is rendered, and who may call whom by its network policies."""
+
+import re
+from collections.abc import Iterator, Mapping
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import yaml
+from helm_python import Chart
+
+ROOT = Path(__file__).resolve().parents[2]
+CHART = ROOT / "deploy" / "helm" / "muster"
+SETS = ("small", "production")
+Object = dict[str, Any]
+
+
+def values(name: str) -> dict[str, Any]:
+    """A committed set of values, to be changed at will."""
+    loaded: dict[str, Any] = yaml.safe_load((Path(__file__).with_name(f"{name}.yaml")).read_text(encoding="utf-8"))
+    return loaded
+
+
+def render(given: Mapping[str, Any]) -> list[Object]:
+    """All objects; helm_python.HelmError says what it refuses."""
+    files = Chart.load(CHART).render(dict(given), name="muster", namespace="muster")
+    return [one for text in files.values() for one in yaml.safe_load_all(text) if one]
+
+
+@cache
+def rendered(name: str) -> list[Object]:
+    """The objects of a committed set; not to be changed."""
+    return render(values(name))
+
+
+def pods(objects: list[Object]) -> dict[str, Object]:
+    """Name of what runs -> its pod template."""
+    return {one["metadata"]["name"]: one["spec"]["template"] for one in objects if one["kind"] in ("Deployment", "Job")}
+
+
+def containers(objects: list[Object]) -> Iterator[tuple[str, Object]]:
+    """Each container with the name of what runs it."""
+    for name, pod in pods(objects).items():
+        for container in pod["spec"]["containers"] + pod["spec"].get("initContainers", []):
+            yield name, container
+
+
+def selects(selector: Mapping[str, Any], labels: Mapping[str, str]) -> bool:
+    """Whether a label selector takes a pod; KeyError for an operator that no policy of ours uses."""
+    return all(labels.get(key) == value for key, value in selector.get("matchLabels", {}).items()) and all(
+        {"NotIn": labels.get(one["key"]) not in one["values"]}[one["operator"]]
+        for one in selector.get("matchExpressions", [])
+    )
+
+
+def allows(objects: list[Object], source: Mapping[str, str], target: Mapping[str, str], port: int) -> bool:
+    """Whether a pod with these labels may call one with those at a TCP port, both in the namespace of the chart."""
+    policies = [one["spec"] for one in objects if one["kind"] == "NetworkPolicy"]
+    return _passes(policies, "Egress", source, target, port) and _passes(policies, "Ingress", target, source, port)
+
+
+def _passes(policies: list[Object], way: str, pod: Mapping[str, str], other: Mapping[str, str], port: int) -> bool:
+    mine = [one for one in policies if way in one["policyTypes"] and selects(one["podSelector"], pod)]
+    peers = "to" if way == "Egress" else "from"
+    rules = [rule for one in mine for rule in one.get(way.lower()) or []]
+    return not mine or any(
+        any(one["port"] == port and one.get("protocol") == "TCP" for one in rule["ports"])
+        and any("podSelector" in peer and selects(peer["podSelector"], other) for peer in rule[peers])
+        for rule in rules
+    )
+
+
+def commented(text: str) -> list[tuple[str, str, str]]:
+    """(path, default, meaning) of each value that has a comment before it, in the order of values.yaml."""
+    found, path, comment = [], [], ""
+    for line in text.splitlines():
+        if match := re.match(r"( *)# (.+)", line):
+            comment = f"{comment} {match[2]}".strip()
+        elif match := re.match(r"( *)(\w+):(.*)", line):
+            path = [*path[: len(match[1]) // 2], match[2]]
+            if comment or match[3]:
+                found.append((".".join(path), match[3].strip(), comment))
+            comment = ""
+        else:
+            comment = ""
+    return found
+
+
+def table(text: str) -> str:
+    """The table of docs/helm.md, from the comments of values.yaml."""
+    rows = [f"| `{path}` | {f'`{default}`' if default else ''} | {says} |" for path, default, says in commented(text)]
+    return "\n".join(("| value | default | meaning |", "|---|---|---|", *rows)) + "\n"
+
+
+if __name__ == "__main__":
+    print(table((CHART / "values.yaml").read_text(encoding="utf-8")), end="")

@@ -1,0 +1,214 @@
+"""The chart: valid for Kubernetes, without privilege, told what its services read, closed but for the design."""
+
+import json
+import runpy
+from importlib import import_module
+from pathlib import Path
+
+import helm_python
+import kubernetes_validate
+import pytest
+import yaml
+from helm.chart import CHART, ROOT, SETS, allows, commented, containers, pods, render, rendered, table, values
+
+from muster.local.routes import PAGES, SERVICES
+from muster.local.stack import ROLES
+
+KUBERNETES = ("1.30.0", "1.37.0")
+DOCKERFILE = (ROOT / "deploy" / "docker" / "Dockerfile").read_text(encoding="utf-8")
+VALUES = (CHART / "values.yaml").read_text(encoding="utf-8")
+SECRETS = {"database_app", "database_worker", "hash_key", "bulk_id_key", "operator_client_secret", "carrier_password"}
+PROCESSES = {f"{one}-{role}": one for one in SERVICES for role in ROLES[one]} | {f"{PAGES}-api": PAGES}
+STORES = [name for name, service in PROCESSES.items() if service != PAGES]
+
+
+def fields_of(service):
+    module = import_module(f"muster.{service}.settings")
+    return getattr(module, f"{service.capitalize()}Settings").model_fields
+
+
+@pytest.mark.parametrize("name", SETS)
+@pytest.mark.parametrize("version", KUBERNETES)
+def test_every_object_is_one_that_kubernetes_takes(name, version):
+    for one in rendered(name):
+        kubernetes_validate.validate(one, version, strict=True)
+
+
+def test_a_kind_that_nobody_knows_is_no_valid_object():
+    with pytest.raises(kubernetes_validate.SchemaNotFoundError):
+        kubernetes_validate.validate({"apiVersion": "muster.example/v1", "kind": "Sms"}, KUBERNETES[-1], strict=True)
+
+
+@pytest.mark.parametrize("name", SETS)
+def test_every_process_of_a_laptop_runs_in_a_cluster_too_and_no_other(name):
+    jobs = {"topics", *(f"{service}-migrate" for service in SERVICES)}
+    assert set(pods(rendered(name))) == {*PROCESSES, *jobs, "gateway"}
+
+
+@pytest.mark.parametrize("name", SETS)
+def test_nothing_runs_with_privileges(name):
+    for pod in pods(rendered(name)).values():
+        spec = pod["spec"]
+        assert spec["automountServiceAccountToken"] is False
+        assert spec["securityContext"]["runAsNonRoot"] is True
+        assert spec["securityContext"]["seccompProfile"] == {"type": "RuntimeDefault"}
+        assert not {"hostNetwork", "hostPID", "hostIPC"} & set(spec)
+        assert all(
+            set(volume) <= {"name", "emptyDir", "secret", "projected", "configMap"}
+            for volume in spec.get("volumes", [])
+        )
+    for runs, container in containers(rendered(name)):
+        # Caddy's file carries this capability, and does not start where it may not be had.
+        capabilities = {"drop": ["ALL"]} | ({"add": ["NET_BIND_SERVICE"]} if runs == "gateway" else {})
+        assert container["securityContext"] == {
+            "allowPrivilegeEscalation": False,
+            "readOnlyRootFilesystem": True,
+            "capabilities": capabilities,
+        }
+
+
+@pytest.mark.parametrize("name", SETS)
+def test_every_container_has_limits_and_every_one_that_stays_has_probes_and_time_to_end(name):
+    objects = rendered(name)
+    for runs, container in containers(objects):
+        assert set(container["resources"]["requests"]) == {"cpu", "memory"}
+        assert "memory" in container["resources"]["limits"]
+        if runs in PROCESSES:
+            probes = {
+                kind: container[f"{kind}Probe"]["httpGet"]["path"] for kind in ("startup", "liveness", "readiness")
+            }
+            assert probes == {"startup": "/health/live", "liveness": "/health/live", "readiness": "/health/ready"}
+            ends_s = pods(objects)[runs]["spec"]["terminationGracePeriodSeconds"]
+            assert ends_s > fields_of(PROCESSES[runs])["stop_s_max"].default + 5
+
+
+@pytest.mark.parametrize("name", SETS)
+def test_no_image_is_the_latest_and_a_digest_stands_for_the_tag(name):
+    images = {runs: container["image"] for runs, container in containers(rendered(name))}
+    assert all(":" in image.rpartition("/")[2] and not image.endswith(":latest") for image in images.values())
+    digests = values(name)["global"]["image"].get("digests", {})
+    for service, digest in digests.items():
+        assert images[f"{service}-api"] == f"registry.example/muster/{service}@{digest}"
+    assert images["tenant-api"] == "registry.example/muster/tenant:1.0.0"
+
+
+@pytest.mark.parametrize("process", PROCESSES)
+def test_a_process_is_told_its_settings_and_no_other_and_its_secrets_by_reference_alone(process):
+    [container] = [one for runs, one in containers(rendered("small")) if runs == process]
+    fields = fields_of(PROCESSES[process])
+    told = {one["name"] for one in container["env"]} - {"MUSTER_SECRETS_DIR"}  # read by muster.kit.settings.load
+    assert told - {f"MUSTER_{field}".upper() for field in fields} == set()
+    in_image = {field for field in fields if f"MUSTER_{field}=".upper() in DOCKERFILE}
+    local = {field for field, one in fields.items() if "127.0.0.1" in str(one.default)}
+    assert {f"MUSTER_{field}".upper() for field in local - in_image} - told == set()
+    assert not told & {f"MUSTER_{field}".upper() for field in SECRETS}
+
+
+def test_the_documentation_names_the_secret_variables_of_each_service():
+    text = (ROOT / "docs" / "helm.md").read_text(encoding="utf-8")
+    for service in SERVICES:
+        names = [f"`MUSTER_{field}`".upper() for field in sorted(SECRETS & set(fields_of(service)))]
+        assert f"| `{service}.existingSecret` | {', '.join(names)} |" in text
+
+
+def test_pods_call_each_other_where_the_design_draws_an_arrow_and_nowhere_else():
+    objects = rendered("small")
+    labels = {runs: pod["metadata"]["labels"] for runs, pod in pods(objects).items() if runs in {*PROCESSES, "gateway"}}
+    seen = {
+        (source, target, port)
+        for source in labels
+        for target in labels
+        for port in (8000, 8080, 9000)
+        if allows(objects, labels[source], labels[target], port)
+    }
+    pages = {(f"{PAGES}-api", "gateway", 8080)}
+    requests = {("gateway", f"{service}-api", 8000) for service in (*SERVICES, PAGES)}
+    keys = {(f"{service}-api", "tenant-api", 8000) for service in SERVICES}
+    assert seen == pages | requests | keys
+
+
+@pytest.mark.parametrize(
+    ("app", "port", "callers"),
+    [
+        ("kafka", 9092, {*STORES, "topics", *(f"{one}-migrate" for one in SERVICES)}),
+        ("postgres", 5432, {*STORES, "topics", *(f"{one}-migrate" for one in SERVICES)}),
+        ("mail", 587, {"reply-api", "reply-worker", "reply-migrate"}),
+        ("anything", 443, set()),
+    ],
+)
+def test_what_is_outside_is_called_by_those_that_need_it_alone(app, port, callers):
+    objects = rendered("small")
+    seen = {
+        runs for runs, pod in pods(objects).items() if allows(objects, pod["metadata"]["labels"], {"app": app}, port)
+    }
+    assert seen == callers
+
+
+def test_addresses_outside_the_cluster_are_open_to_whom_they_are_given():
+    policies = {
+        one["metadata"]["name"]: one["spec"] for one in rendered("production") if one["kind"] == "NetworkPolicy"
+    }
+    blocks = {
+        name: {peer["ipBlock"]["cidr"] for rule in one.get("egress") or [] for peer in rule["to"] if "ipBlock" in peer}
+        for name, one in policies.items()
+    }
+    stores = {"198.51.100.0/28", "198.51.100.16/28"}
+    assert {name: found for name, found in blocks.items() if found} == {
+        **dict.fromkeys(SERVICES, stores),
+        "dispatch": stores | {"203.0.113.0/24"},
+    }
+
+
+def test_the_gateway_has_the_table_of_routes_and_trusts_whom_the_values_name():
+    [config] = [json.loads(one["data"]["gateway.json"]) for one in rendered("small") if one["kind"] == "ConfigMap"]
+    made = json.loads(runpy.run_path(str(Path(__file__).parents[1] / "contract" / "gateway.py"))["text"]())
+    assert json.loads((CHART / "files" / "gateway.json").read_text(encoding="utf-8")) == made
+    made["apps"]["http"]["servers"]["muster"]["trusted_proxies"]["ranges"] = ["10.0.0.0/8"]
+    assert config == made
+
+
+def test_what_runs_more_than_once_is_never_evicted_all_at_once():
+    budgets = {one["metadata"]["name"] for one in rendered("production") if one["kind"] == "PodDisruptionBudget"}
+    assert budgets == {*PROCESSES, "gateway"}
+
+
+def test_migrations_and_topics_run_before_the_code_and_migrations_alone_have_the_administrator_s_address():
+    jobs = [one for one in rendered("small") if one["kind"] == "Job"]
+    assert {one["metadata"]["annotations"]["helm.sh/hook"] for one in jobs} == {"pre-install,pre-upgrade"}
+    with_it = {runs for runs, pod in pods(rendered("small")).items() if "muster-migrate" in json.dumps(pod)}
+    assert with_it == {f"{service}-migrate" for service in SERVICES}
+
+
+WRONG = {
+    "a name that nobody knows": (["credit", "replica"], 3, "additional properties 'replica' not allowed"),
+    "a process that the service has not": (["credit", "processes", "sender"], {}, "'sender' not allowed"),
+    "no secret": (["credit", "existingSecret"], "", "/credit/existingSecret"),
+    "the latest tag": (["global", "image", "tag"], "latest", "/global/image/tag"),
+    "no broker that network policies could open": (
+        ["global", "network", "kafka", "to"],
+        [],
+        "/global/network/kafka/to",
+    ),
+    "pages without TLS": (["global", "baseUrl"], "http://sms.example", "/global/baseUrl"),
+    "a variable that is not Muster's": (["credit", "env"], {"KAFKA": "x"}, "/credit/env"),
+    "a carrier without host": (["dispatch", "env", "MUSTER_CARRIER_HOST"], "", "MUSTER_CARRIER_HOST"),
+    "replicas as text": (["credit", "processes", "api", "replicas"], "3", "/credit/processes/api/replicas"),
+}
+
+
+@pytest.mark.parametrize(("path", "value", "says"), WRONG.values(), ids=WRONG)
+def test_wrong_values_are_refused_by_name(path, value, says):
+    given = values("small")
+    below = given
+    for key in path[:-1]:
+        below = below[key]
+    below[path[-1]] = value
+    with pytest.raises(helm_python.HelmError) as refused:
+        render(given)
+    assert says in str(refused.value)
+
+
+def test_every_value_has_a_meaning_and_stands_so_in_the_documentation():
+    assert [path for path, _, says in commented(VALUES) if not says] == []
+    assert table(VALUES) in (ROOT / "docs" / "helm.md").read_text(encoding="utf-8"), "python tests/helm/chart.py"
+    assert {path.partition(".")[0] for path, _, _ in commented(VALUES)} == set(yaml.safe_load(VALUES))
