@@ -12,7 +12,7 @@ from pathlib import Path
 
 COMPOSE = Path(__file__).resolve().parents[1] / "compose.yaml"
 FILE = COMPOSE.parent / ".env"
-GIVEN_BY_OTHERS = re.compile(r"^MUSTER_(CARRIER|SMTP|REPLY)_|^MUSTER_SMTP$")
+GIVEN_BY_OTHERS = re.compile(r"^MUSTER_(CARRIER|SMTP|REPLY|TENANT_MAIL)_|^MUSTER_SMTP$")
 
 
 def required(compose: str) -> list[str]:

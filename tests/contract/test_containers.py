@@ -161,6 +161,7 @@ def test_secrets_are_made_up_once_for_their_owner_alone_and_what_others_give_is_
         "MUSTER_CARRIER_PASSWORD",
         "MUSTER_CARRIER_SYSTEM_ID",
         "MUSTER_REPLY_MAIL_FROM",
+        "MUSTER_TENANT_MAIL_FROM",
     ]
     first = file.read_text(encoding="utf-8")
     assert stat.S_IMODE(file.stat().st_mode) == 0o600

@@ -132,7 +132,7 @@ def test_pods_call_each_other_where_the_design_draws_an_arrow_and_nowhere_else()
     [
         ("kafka", 9092, {*STORES, "topics", *(f"{one}-migrate" for one in SERVICES)}),
         ("postgres", 5432, {*STORES, "topics", *(f"{one}-migrate" for one in SERVICES)}),
-        ("mail", 587, {"reply-api", "reply-worker", "reply-migrate"}),
+        ("mail", 587, {f"{one}-{role}" for one in ("reply", "tenant") for role in ("api", "worker", "migrate")}),
         ("anything", 443, set()),
     ],
 )
