@@ -15,7 +15,7 @@ from imports import contents, damage
 
 from muster.customer.api import import_taking
 from muster.customer.handlers import facts as handlers
-from muster.customer.importer import sweeping
+from muster.customer.importer import applying, sweeping
 from muster.customer.importer.engine import Child
 from muster.customer.store import import_files, imports
 from muster.kit.auth import Caller, Role
@@ -360,3 +360,33 @@ async def test_too_many_imports_at_once_are_refused_by_name(salon: Any, settings
     await upload(salon, b"Mobile\n0412000001\n", settings)
     answer = await salon.ask("POST", "/v1/customers/imports", b"Mobile\n1\n", Content_Type="text/csv")
     assert (answer.status_code, answer.json()["code"], answer.json()["limit"]) == (409, "too_many_imports", 1)
+
+
+async def test_who_asks_after_a_large_import_is_planned_for_what_is_there_also_if_the_planner_could_not_be_told(
+    salon: Any, settings: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def expected() -> int:
+        connection = await asyncpg.connect(salon.admin_dsn)
+        try:
+            return await connection.fetchval("SELECT reltuples::bigint FROM pg_class WHERE relname = 'customer'")
+        finally:
+            await connection.close()
+
+    async def somebody_is_at_it(_: Any) -> None:
+        raise asyncpg.LockNotAvailableError
+
+    monkeypatch.setattr(applying, "_ROWS_TO_TELL", 50)
+    await upload(salon, damage.file_of(seed=7, count=40, share=0), settings)
+    await finish(importer_of(salon.db, settings))
+    few = await expected()
+    with monkeypatch.context() as patched:
+        patched.setattr(imports, "refresh_statistics", somebody_is_at_it)
+        made = await upload(salon, damage.file_of(seed=8, count=60, share=0), settings)
+        await finish(importer_of(salon.db, settings))
+    untold = await expected()
+    await upload(salon, damage.file_of(seed=9, count=120, share=0), settings)
+    await finish(importer_of(salon.db, settings))
+    ended = await salon.ask("GET", f"/v1/customers/imports/{made['id']}")
+    assert ended.json()["state"] == "done"
+    assert (few, untold) == (-1, -1)
+    assert await expected() >= 120

@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Final
 from uuid import UUID
 
+import asyncpg
 import orjson
 
 from muster.customer.domain.customers import NumberReader
@@ -26,10 +27,15 @@ from muster.customer.store import fields, import_members, import_rows, imports, 
 from muster.customer.store import import_files as files
 from muster.customer.store.imports import Counts
 from muster.events import is_sandbox
-from muster.kit import metrics
-from muster.kit.pg import Database, Record, Tx
+from muster.kit import metrics, observe
+from muster.kit.pg import RETRIABLE, Database, Record, Tx
 
 _REPAIRS_MAX: Final = 200
+# Fewer change no plan that matters: autovacuum comes by soon enough.
+_ROWS_TO_TELL: Final = 20_000
+_NOT_NOW: Final[tuple[type[Exception], ...]] = (*RETRIABLE, asyncpg.LockNotAvailableError, asyncpg.QueryCanceledError)
+
+log = observe.logger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +78,8 @@ class Applying:
         read = await self._take(of, max(1, job["next_block"])) if job["next_block"] else None
         if read is not None and read.parsed is not None:
             self._look_ahead(of, read)
+        if read is not None and read.parsed is None and job["rows"] >= _ROWS_TO_TELL:
+            await self._tell_planner()
         async with self._db.request(tenant_id) as tx:
             await tx.allow_statements(self._timeout_ms)
             locked = await imports.take_applying(tx, *of)
@@ -84,6 +92,15 @@ class Applying:
             else:
                 await _apply(tx, of, locked, read, read.parsed)
         return True
+
+    async def _tell_planner(self) -> None:
+        """Before a large import has ended: the first count after it is planned for what is there. No import fails for
+        want of it: autovacuum comes by later."""
+        try:
+            async with self._db.worker() as tx:
+                await imports.refresh_statistics(tx)
+        except _NOT_NOW as error:
+            log.warning("import.statistics_stay_old", exc_info=error)
 
     async def stop(self) -> None:
         """Drop what was read ahead."""

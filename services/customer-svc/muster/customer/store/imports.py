@@ -87,6 +87,14 @@ async def lock_import(tx: Tx, tenant_id: UUID, import_id: UUID) -> Record | None
     return await tx.fetchrow(_LOCKED, tenant_id, import_id)
 
 
+_REFRESH_STATISTICS = "ANALYZE customer, customer_number, customer_other_number, customer_list_member"
+
+
+async def refresh_statistics(tx: Tx) -> None:
+    """Tell the planner what the tables that an import fills hold now, as the worker: a second for millions of rows."""
+    await tx.execute(_REFRESH_STATISTICS)
+
+
 _TURN = "SELECT pg_try_advisory_xact_lock(hashtextextended('import/' || $1::uuid::text, 0))"
 
 
