@@ -13,13 +13,14 @@ from typing import Any, Self, cast
 
 import httpx
 
-from muster.client import shapes
+from muster.client import profiles, shapes
 from muster.client.approving import Approving
 from muster.client.errors import ApiError, NotConnected
 from muster.client.events import read_events
 from muster.client.importing import Importing, Pieces
 from muster.client.listing import Listing
 from muster.client.operating import Operating, encodable, segment
+from muster.client.profiles import Profile
 from muster.client.templating import Templating
 
 TIMEOUT_S = 30.0
@@ -34,14 +35,20 @@ class Connection:
     """Where Muster is and as whom to speak to it."""
 
     url: str
-    client_id: str
-    client_secret: str
+    client_id: str = ""
+    client_secret: str = ""
+    session_token: str = ""
+
+    @classmethod
+    def of(cls, profile: Profile) -> Self:
+        """As somebody who has signed in."""
+        return cls(profile.url, profile.client_id, profile.client_secret, profile.session_token)
 
     @classmethod
     def from_environment(cls, *, operator: bool = False, second: bool = False) -> Self:
-        """`MUSTER_URL`, `MUSTER_CLIENT_ID`, `MUSTER_CLIENT_SECRET`, else `run.json` of a local Muster.
-
-        There it is its first tenant, its operator, or its second operator, who confirms what one alone may not.
+        """`MUSTER_URL`, `MUSTER_CLIENT_ID`, `MUSTER_CLIENT_SECRET`; else the profile `MUSTER_PROFILE`; else, where
+        `MUSTER_VAR` does not say which local Muster is meant, the profile of the last `muster login`; else `run.json`
+        of a local Muster: its first tenant, its operator, or its second operator, who confirms what one alone may not.
 
         NotConnected says what is missing.
         """
@@ -49,6 +56,10 @@ class Connection:
         given = [os.environ.get(name, "") for name in names]
         if all(given):
             return cls(*given)
+        if name := profiles.chosen_name():
+            return cls.of(profiles.named(name))
+        if not os.environ.get("MUSTER_VAR") and not second and (found := profiles.current(operator=operator)):
+            return cls.of(found)
         path = Path(os.environ.get("MUSTER_VAR") or "var") / "run.json"
         try:
             run = json.loads(path.read_text(encoding="utf-8"))
@@ -57,7 +68,7 @@ class Connection:
             who = run["second_operator"] if second else run["operator"] if operator else run["tenants"][0]
             return cls(given[0] or run["url"], given[1] or who["client_id"], given[2] or who["client_secret"])
         except FileNotFoundError as error:
-            missing = f"set {', '.join(names)}, or run Muster here (`make run` writes {path})"
+            missing = f"`muster login`, or set {', '.join(names)}, or run Muster here (`make run` writes {path})"
             raise NotConnected(missing) from error
         except (OSError, ValueError, KeyError, TypeError, IndexError) as error:
             raise NotConnected(f"{path} is not what `make run` writes ({type(error).__name__}: {error})") from error
@@ -181,11 +192,7 @@ class Muster(Operating, Importing, Listing, Templating, Approving):
 
     def _fresh_token(self) -> str:
         if time.monotonic() >= self._token_until:
-            asked = {
-                "grant_type": "client_credentials",
-                "client_id": encodable(self._connection.client_id),
-                "client_secret": encodable(self._connection.client_secret),
-            }
+            asked = _grant(self._connection)
             token = cast(shapes.Token, self._answer(self._tried("POST", "/v1/token", json=asked)))
             self._token = token["access_token"]
             self._token_until = time.monotonic() + token["expires_in"] - TOKEN_MARGIN_S
@@ -356,6 +363,14 @@ class Muster(Operating, Importing, Listing, Templating, Approving):
     def report(self, **filters: str | int | None) -> Iterator[shapes.ReportRow]:
         """Rows of the SMS Detail Report."""
         return cast(Iterator[shapes.ReportRow], self.pages("/v1/reports/sms", **filters))
+
+
+def _grant(connection: Connection) -> dict[str, str]:
+    """What a token is asked for with."""
+    if connection.session_token:
+        return {"grant_type": "refresh_token", "refresh_token": encodable(connection.session_token)}
+    client_id, client_secret = encodable(connection.client_id), encodable(connection.client_secret)
+    return {"grant_type": "client_credentials", "client_id": client_id, "client_secret": client_secret}
 
 
 def _params(query: Mapping[str, Query]) -> httpx.QueryParams:

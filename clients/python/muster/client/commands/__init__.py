@@ -3,11 +3,12 @@
 import os
 import sys
 from collections.abc import Sequence
-from typing import NoReturn
+from typing import Annotated, NoReturn
 
 import httpx
 import typer
 
+from muster.client import profiles
 from muster.client.commands import (
     approvals,
     bulk,
@@ -25,6 +26,7 @@ from muster.client.commands import (
     route,
     schedule,
     sender,
+    signing,
     templates,
     tenant,
     texts,
@@ -34,6 +36,9 @@ from muster.client.commands import (
 from muster.client.errors import ApiError, NotConnected
 
 app = typer.Typer(name="muster", no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
+app.command("login")(signing.login)
+app.command("logout")(signing.logout)
+app.command("whoami")(signing.whoami)
 app.command("parts")(texts.parts)
 app.command("number")(texts.number)
 app.add_typer(texts.replies, name="reply")
@@ -72,8 +77,13 @@ app.add_typer(ops.app, name="ops")
 
 
 @app.callback()
-def describe() -> None:
+def describe(
+    context: typer.Context,
+    profile: Annotated[str | None, typer.Option(help="as whom to speak, by the name of a `muster login`")] = None,
+) -> None:
     """One SMS to all the customers of a business, to the last credit."""
+    if profile:
+        context.with_resource(profiles.chosen(profile))
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

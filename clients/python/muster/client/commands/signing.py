@@ -1,0 +1,128 @@
+"""`muster login`, `logout` and `whoami`: as whom the command speaks, kept by name."""
+
+import sys
+from typing import Annotated, Any
+
+import httpx
+import typer
+
+from muster.client import profiles
+from muster.client.api import Connection, Muster
+from muster.client.commands.output import AsJson, show
+from muster.client.errors import ApiError, NotConnected
+from muster.client.profiles import Profile
+
+_TIMEOUT_S = 30.0
+
+Url = Annotated[str | None, typer.Option(envvar="MUSTER_URL", help="where Muster is, such as https://muster.example")]
+Email = Annotated[str | None, typer.Option(help="sign in by this e-mail address; asked for unless said")]
+ApiKey = Annotated[str | None, typer.Option("--api-key", help="or by the API key with this client id")]
+FromStdin = Annotated[
+    bool, typer.Option("--password-stdin", help="read the password, or the key's secret, from standard input")
+]
+Business = Annotated[
+    str | None, typer.Option("--tenant", help="the business, where the address is a user's of several")
+]
+
+
+def login(
+    url: Url = None,
+    email: Email = None,
+    api_key: ApiKey = None,
+    tenant: Business = None,
+    password_stdin: FromStdin = False,  # noqa: FBT002
+    as_json: AsJson = False,  # noqa: FBT002
+) -> None:
+    """Sign in by e-mail address and password, or by an API key, and be that from now on, under the name of --profile.
+
+    Example: muster login --url https://muster.example --email kim@salon.example
+    """
+    if email and api_key:
+        raise typer.BadParameter("give an address or an API key", param_hint="--api-key")
+    name = _name()
+    address = url or _known_url(name) or typer.prompt("Address of Muster", err=True)
+    if api_key:
+        profile = Profile(
+            address, "", api_key, client_id=api_key, client_secret=_secret("Secret", stdin=password_stdin)
+        )
+    else:
+        email = email or typer.prompt("E-mail address", err=True)
+        password = _secret("Password", stdin=password_stdin)
+        profile = _open_session(address, {"email": email, "password": password, "tenant_id": tenant})
+    with Muster(Connection.of(profile)) as muster:
+        me = muster.get("/v1/me")
+    who = me["user"]["email"] or me["user"]["name"]
+    profiles.keep(
+        name,
+        Profile(profile.url, me["role"], who, profile.client_id, profile.client_secret, profile.session_token),
+    )
+    _show(name, address, me, as_json=as_json)
+
+
+def logout(as_json: AsJson = False) -> None:  # noqa: FBT002
+    """End the session of the profile, and forget the profile."""
+    name = _name()
+    profile = profiles.named(name)
+    if profile.session_token:
+        try:
+            with Muster(Connection.of(profile)) as muster:
+                muster.delete("/v1/sessions/current")
+        except ApiError as refused:  # over already, which is what was wanted
+            if refused.status not in (400, 401):
+                raise
+    profiles.forget(name)
+    show({"profile": name, "signed_out": True}, as_json=as_json)
+
+
+def whoami(as_json: AsJson = False) -> None:  # noqa: FBT002
+    """As whom the command speaks: user, role and business."""
+    connection = Connection.from_environment()
+    with Muster(connection) as muster:
+        _show(profiles.chosen_name(), connection.url, muster.get("/v1/me"), as_json=as_json)
+
+
+def _show(profile: str, url: str, me: dict[str, Any], *, as_json: bool) -> None:
+    business = me["tenant"] or {}
+    told = {"user": me["user"]["email"] or me["user"]["name"], "role": me["role"], "business": business.get("name", "")}
+    show({**told, "tenant_id": business.get("id", ""), "url": url, "profile": profile}, as_json=as_json)
+
+
+def _name() -> str:
+    return profiles.chosen_name() or profiles.current_name()
+
+
+def _known_url(name: str) -> str:
+    return profiles.named(name).url if name in profiles.names() else ""
+
+
+def _secret(what: str, *, stdin: bool) -> str:
+    """What was typed, unseen; from standard input without its final newline."""
+    if stdin:
+        return sys.stdin.readline().rstrip("\n")
+    return str(typer.prompt(what, hide_input=True, err=True))
+
+
+def _open_session(url: str, asked: dict[str, str | None]) -> Profile:
+    """A session; where the address is a user's of several businesses, the user chooses one."""
+    body = {name: value for name, value in asked.items() if value}
+    try:
+        answer = httpx.post(f"{url.rstrip('/')}/v1/sessions", json=body, timeout=_TIMEOUT_S)
+        content = answer.json()
+    except (httpx.InvalidURL, httpx.UnsupportedProtocol) as error:
+        raise NotConnected(f"{url!r} is not the address of a server: {error}") from error
+    except ValueError as error:
+        raise NotConnected(f"{url} does not answer as Muster does: HTTP {answer.status_code}") from error
+    if answer.status_code == httpx.codes.CONFLICT and content.get("code") == "choose_tenant":
+        return _open_session(url, {**asked, "tenant_id": _chosen(content["tenants"])})
+    if not answer.is_success:
+        raise ApiError(answer.status_code, content)
+    return Profile(url, "", str(asked["email"]), session_token=content["session_token"])
+
+
+def _chosen(tenants: list[dict[str, str]]) -> str:
+    for place, tenant in enumerate(tenants, 1):
+        typer.echo(f"{place}  {tenant['name']}  {tenant['id']}", err=True)
+    number: int = typer.prompt("Which business", type=int, err=True)
+    if not 0 < number <= len(tenants):
+        raise typer.BadParameter(f"must be 1 to {len(tenants)}", param_hint="business")
+    return tenants[number - 1]["id"]
