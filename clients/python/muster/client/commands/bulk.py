@@ -52,8 +52,10 @@ POLL_S = 0.3
 COLUMNS = ("id", "state", "recipients", "credits_reserved", "credits_used", "credits_released", "created_at")
 
 
+@app.command("send")
 def send(
     text: Words = None,
+    named: Annotated[str | None, typer.Option("--text", help="the text, as an option")] = None,
     template: Template = None,
     template_version: TemplateVersion = None,
     quoted: Annotated[
@@ -73,7 +75,14 @@ def send(
     watch: Watch = True,  # noqa: FBT002
     as_json: AsJson = False,  # noqa: FBT002
 ) -> None:
-    """Text all customers who allow it: quote, ask, send, and show the progress; exit 1 if it is not sent."""
+    """Text all customers who allow it: quote, ask, send, and show the progress; exit 1 if it is not sent. Ctrl-C ends
+    the watching: the send goes on, and `muster bulk stop` stops it.
+
+    Example: muster bulk send --to all --text "Hi {first_name|there}, we open on Monday" --watch
+    """
+    if text is not None and named is not None:
+        raise typer.BadParameter("give the text once", param_hint="--text")
+    text = named if text is None else text
     given = (text, template, template_version, tag, to, exclude, local_time, sender)
     if quoted is not None and any(given):
         raise typer.BadParameter("a quote says what, to whom, when and by which sender", param_hint="--quote")
@@ -148,7 +157,11 @@ def _send(muster: Muster, quote: Quote, terms: dict[str, Any], *, yes: bool, wat
         raise typer.Exit(1)
     bulk = muster.send(quote["id"], **terms)
     if watch:
-        follow(muster, bulk["id"], quote["recipients"])
+        try:
+            follow(muster, bulk["id"], quote["recipients"])
+        except KeyboardInterrupt:
+            typer.echo(f"It goes on. To stop it: muster bulk stop {bulk['id']}", err=True)
+            raise typer.Exit(130) from None
     ended = dict(muster.bulk(bulk["id"]))
     show(ended, as_json=as_json)
     if ended["state"] == "needs_confirmation":
