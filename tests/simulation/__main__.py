@@ -4,7 +4,7 @@ import argparse
 import os
 import sys
 
-from simulation.database import Cluster
+from simulation.cluster import Cluster
 from simulation.server import make_databases, server
 from simulation.simulate import simulate
 

@@ -1,6 +1,8 @@
 """Level 2 of the proof: the real services under seeded faults, replayed exactly, and faults that must be found."""
 
 import os
+import subprocess
+import sys
 from collections.abc import Iterator
 from contextlib import closing
 from random import Random
@@ -71,6 +73,11 @@ def test_each_deliberate_fault_in_the_real_code_is_found(places: Places) -> None
     with workers(places) as hunting:
         share(list(FAULTS), hunting, hunt)
     assert sorted(FAULTS) == sorted(found)
+
+
+def test_one_seed_can_be_looked_at_again() -> None:
+    command = [sys.executable, "-m", "tests.simulation", "--help"]
+    assert "--seed" in subprocess.run(command, capture_output=True, text=True, check=True, timeout=120).stdout
 
 
 @pytest.mark.parametrize("clause", ["text that is not there", "tenant_id"], ids=["gone", "there more than once"])
