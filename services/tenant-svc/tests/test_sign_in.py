@@ -10,6 +10,7 @@ from uuid import UUID, uuid4
 import pytest
 
 from muster.kit import clock
+from muster.tenant import store as tenants
 from muster.tenant.api.hashing import Hasher
 from muster.tenant.domain import sign_in as domain
 from muster.tenant.store import sign_in as store
@@ -186,6 +187,19 @@ async def test_who_is_shut_out_gets_no_token_by_any_session_and_cannot_sign_in(
     user = await join(business)
     await service.call(business.token, "PATCH", f"/v1/users/{user.id}", json={"active": False})
     assert (await renew(service, user.session)).status_code == 400
+    assert (await enter(service, user.credentials)).status_code == 401
+
+
+async def test_who_takes_another_name_while_being_shut_out_stays_shut_out(
+    service: Any, business: Any, join: Join
+) -> None:
+    user = await join(business)
+    async with service.db.request(business.id) as tx:
+        await tenants.lock_tenant(tx, business.id)
+        renaming = asyncio.create_task(service.call(user.token, "PATCH", "/v1/me", json={"name": "Lee"}))
+        await asyncio.sleep(0.2)
+        await tenants.save_member(tx, business.id, UUID(user.id), "Kim", "staff", active=False)
+    assert (await renaming).status_code == 404
     assert (await enter(service, user.credentials)).status_code == 401
 
 

@@ -62,6 +62,8 @@ async def rename_me(request: Request, body: MeChange, caller: Anybody) -> Me:
     refuse([wrong for wrong in [check_name(body.name)] if wrong])
     db: Database = request.app.state.db
     async with db.request(caller.tenant_id) as tx:
+        # Under the tenant's lock, as who changes users: whoever is shut out just now stays so.
+        await tenants.lock_tenant(tx, caller.tenant_id)
         before = await _account(tx, caller)
         await tenants.save_member(tx, caller.tenant_id, before.user_id, body.name, before.role, active=True)
         if before.name != body.name:
@@ -85,7 +87,7 @@ async def change_password(request: Request, body: PasswordChange, caller: Anybod
         raise unprocessable("new_password", wrong.code, wrong.message)
     hashed = await hasher.hash(body.new_password)
     async with db.request(caller.tenant_id) as tx:
-        await store.lock_active(tx, caller.tenant_id, before.user_id)
+        await tenants.lock_tenant(tx, caller.tenant_id)
         if (await _account(tx, caller)).hash != before.hash:
             raise unprocessable("current_password", "wrong_password", "is not the present password any more")
         await store.put_password(tx, caller.tenant_id, before.user_id, hashed)
