@@ -5,10 +5,10 @@ import re
 import pytest
 from contract.openapi import app_of
 
-from muster.kit.auth import route_roles
+from muster.kit.auth import route_permissions
 from muster.local.routes import ROUTES, SERVICES, owner
 
-PATHS = sorted({(service, path) for service in SERVICES for _, path in route_roles(app_of(service))})
+PATHS = sorted({(service, path) for service in SERVICES for _, path in route_permissions(app_of(service))})
 AHEAD = {
     # Names that stay, of parts that come with later issues; an entry goes from here when its first path is served.
     "/v1/webhooks/**",

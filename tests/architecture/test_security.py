@@ -11,7 +11,7 @@ import pytest
 import yaml
 from contract.openapi import app_of
 
-from muster.kit.auth import PUBLIC, SENDERS, Role, route_roles
+from muster.kit.auth import PUBLIC, Permission, Role, route_permissions
 from muster.kit.migrate import migrate
 from muster.kit.pg import unprotected_tables
 from muster.kit.testing import PASSWORD, role_dsn
@@ -19,7 +19,13 @@ from muster.local.routes import SERVICES
 
 TABLES = yaml.safe_load(Path(__file__).with_name("worker_tables.yaml").read_text(encoding="utf-8"))
 COLUMNS = yaml.safe_load(Path(__file__).with_name("personal_columns.yaml").read_text(encoding="utf-8"))
-ROLES = {route: roles for service in SERVICES for route, roles in route_roles(app_of(service)).items()}
+PERMISSIONS = {
+    route: permission for service in SERVICES for route, permission in route_permissions(app_of(service)).items()
+}
+ROLES = {
+    route: permission.roles if isinstance(permission, Permission) else permission
+    for route, permission in PERMISSIONS.items()
+}
 SENDING = {
     ("POST", "/v1/quotes"),
     ("POST", "/v1/bulk-sms"),
@@ -113,8 +119,13 @@ async def catalog(databases):
         yield connect
 
 
-def test_every_route_is_for_some_roles_or_said_to_be_public():
-    assert [route for route, roles in ROLES.items() if not roles] == []
+def test_every_route_has_one_permission_or_is_said_to_be_public():
+    assert [route for route, permission in PERMISSIONS.items() if permission is None] == []
+
+
+def test_every_permission_is_that_of_a_route():
+    within_a_route = {Permission.OVERRIDE_CHECKS}
+    assert set(Permission) - set(PERMISSIONS.values()) == within_a_route
 
 
 def test_nothing_is_public_but_tokens_the_keys_that_verify_them_and_what_is_signed():
@@ -136,7 +147,7 @@ def test_nothing_is_public_but_tokens_the_keys_that_verify_them_and_what_is_sign
 
 @pytest.mark.parametrize("route", sorted(SENDING), ids=" ".join)
 def test_only_admins_and_managers_send_and_control_sends(route):
-    assert ROLES[route] == {Role.ADMIN, Role.MANAGER} == set(SENDERS)
+    assert ROLES[route] == {Role.ADMIN, Role.MANAGER}
 
 
 def test_every_other_write_to_sends_and_messages_is_in_that_list_too():

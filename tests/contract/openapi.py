@@ -7,6 +7,7 @@ from typing import Any
 
 from fastapi import FastAPI
 
+from muster.kit.auth import Permission, route_permissions
 from muster.kit.http import create_app
 from muster.local.routes import SERVICES
 
@@ -24,16 +25,20 @@ def app_of(service: str) -> FastAPI:
 
 def joined() -> dict[str, Any]:
     """One document of all services. Each operation is tagged with its service, which also begins its operationId."""
-    documents = {service: app_of(service).openapi() for service in SERVICES}
+    apps = {service: app_of(service) for service in SERVICES}
+    documents = {service: app.openapi() for service, app in apps.items()}
     names = _names({service: document["components"]["schemas"] for service, document in documents.items()})
     paths: dict[str, Any] = {}
     components: dict[str, dict[str, Any]] = {}
     for service, document in documents.items():
         renamed = _renamed(document, names[service])
+        permissions = route_permissions(apps[service])
         for kind, members in renamed["components"].items():
             components.setdefault(kind, {}).update(members)
         for path, item in renamed["paths"].items():
-            paths.setdefault(path, {}).update({verb: _owned(one, service) for verb, one in item.items()})
+            paths.setdefault(path, {}).update(
+                {verb: _owned(one, service, permissions[verb.upper(), path]) for verb, one in item.items()}
+            )
     return {
         "openapi": documents[SERVICES[0]]["openapi"],
         "info": {"title": "Muster", "version": "1", "description": _DESCRIPTION},
@@ -83,8 +88,9 @@ def _renamed(document: dict[str, Any], names: dict[str, str]) -> dict[str, Any]:
     return changed
 
 
-def _owned(operation: dict[str, Any], service: str) -> dict[str, Any]:
-    return {**operation, "tags": [service], "operationId": f"{service}_{operation['operationId']}"}
+def _owned(operation: dict[str, Any], service: str, permission: Permission | str | None) -> dict[str, Any]:
+    owned = {**operation, "tags": [service], "operationId": f"{service}_{operation['operationId']}"}
+    return {**owned, "x-permission": permission.key} if isinstance(permission, Permission) else owned
 
 
 if __name__ == "__main__":

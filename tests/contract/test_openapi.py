@@ -4,12 +4,15 @@ import json
 import re
 from collections import Counter
 
-from contract import openapi
+from contract import openapi, roles
 
-from muster.kit.auth import PUBLIC, route_roles
+from muster.kit.auth import PUBLIC, Permission, route_permissions
 from muster.local.routes import SERVICES
 
 DOCUMENT = openapi.joined()
+PERMISSIONS = {
+    route: found for service in SERVICES for route, found in route_permissions(openapi.app_of(service)).items()
+}
 OPERATIONS = [
     (verb.upper(), path, operation) for path, item in DOCUMENT["paths"].items() for verb, operation in item.items()
 ]
@@ -21,7 +24,7 @@ def test_the_committed_document_is_what_the_code_says():
 
 
 def test_every_route_of_every_service_is_in_the_document_once():
-    served = Counter(route for service in SERVICES for route in route_roles(openapi.app_of(service)))
+    served = Counter(route for service in SERVICES for route in route_permissions(openapi.app_of(service)))
     assert served == Counter((verb, path) for verb, path, _ in OPERATIONS)
 
 
@@ -37,9 +40,15 @@ def test_every_reference_leads_to_a_schema_and_every_schema_is_referred_to():
 
 
 def test_every_operation_but_the_public_ones_asks_for_a_token():
-    roles = {route: found for service in SERVICES for route, found in route_roles(openapi.app_of(service)).items()}
     open_ones = {(verb, path) for verb, path, operation in OPERATIONS if not operation.get("security")}
-    assert open_ones == {route for route, found in roles.items() if found == PUBLIC}
+    assert open_ones == {route for route, found in PERMISSIONS.items() if found == PUBLIC}
+
+
+def test_every_other_operation_names_its_permission():
+    named = {(verb, path): operation.get("x-permission") for verb, path, operation in OPERATIONS}
+    assert named == {
+        route: found.key if isinstance(found, Permission) else None for route, found in PERMISSIONS.items()
+    }
 
 
 def test_every_operation_says_what_its_errors_look_like():
@@ -49,3 +58,8 @@ def test_every_operation_says_what_its_errors_look_like():
         if "application/problem+json" not in operation["responses"].get("default", {}).get("content", {})
     ]
     assert silent == []
+
+
+def test_the_page_of_roles_is_what_the_code_says():
+    committed = roles.FILE.read_text(encoding="utf-8")
+    assert committed == roles.text(), "python tests/contract/roles.py makes it anew"

@@ -7,13 +7,10 @@ from uuid import uuid4
 import pytest
 from gathering import plain
 
-from muster.customer.api import ROUTERS
 from muster.customer.handlers import facts as handlers
 from muster.events import NIL_TENANT
 from muster.events.v1.platform_pb2 import RatesChanged, RouteChanged, SenderChanged
 from muster.events.v1.tenants_pb2 import TenantChanged
-from muster.kit.auth import route_roles
-from muster.kit.http import create_app
 from muster.kit.pg import unprotected_tables
 
 ANA = {
@@ -237,12 +234,6 @@ async def test_a_tenant_that_is_not_heard_of_yet_is_asked_to_try_again(salon: An
     answer = await salon.ask("POST", "/v1/customers", ANA, by="stranger")
     assert (answer.status_code, answer.json()["code"]) == (503, "tenant_not_heard_of")
     assert answer.headers["Retry-After"]
-
-
-def test_every_route_says_who_may() -> None:
-    roles = route_roles(create_app("customer", routers=ROUTERS, state={}))
-    assert roles
-    assert [route for route, allowed in roles.items() if allowed is None] == []
 
 
 async def test_every_table_of_tenants_is_protected(salon: Any) -> None:

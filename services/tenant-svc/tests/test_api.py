@@ -7,7 +7,7 @@ from uuid import UUID, uuid4
 
 import pytest
 
-from muster.kit.auth import PUBLIC, Role, route_roles
+from muster.kit.auth import PUBLIC, Permission, Role, route_permissions
 from muster.kit.testing import facts
 
 NewBusiness = Callable[..., Awaitable[Any]]
@@ -33,6 +33,7 @@ ROUTES = [
     ("GET", "/v1/me", {"admin", "manager", "staff", "operator"}, None),
     ("PATCH", "/v1/me", {"admin", "manager", "staff", "operator"}, {"name": "x"}),
     ("PUT", "/v1/me/password", {"admin", "manager", "staff", "operator"}, {"new_password": "x"}),
+    ("GET", "/v1/roles", {"admin", "manager", "staff", "operator"}, None),
     ("POST", "/v1/users/{id}/invitation", {"admin", "operator"}, None),
     ("POST", "/v1/users/{id}/link", {"admin", "operator"}, None),
     ("POST", "/v1/tenants/{id}/first-admin", {"operator"}, None),
@@ -53,8 +54,8 @@ async def token_of(service: Any, business: Any, role: str) -> str:
 
 def test_each_route_names_its_roles_or_is_public(service: Any) -> None:
     table = {(method, path): frozenset(roles) for method, path, roles, _ in ROUTES}
-    found = route_roles(service.app)
-    assert {route for route, roles in found.items() if roles == PUBLIC} == {
+    found = route_permissions(service.app)
+    assert {route for route, permission in found.items() if permission == PUBLIC} == {
         ("POST", "/v1/token"),
         ("POST", "/v1/sessions"),
         ("POST", "/v1/password-resets"),
@@ -63,9 +64,9 @@ def test_each_route_names_its_roles_or_is_public(service: Any) -> None:
         ("GET", "/.well-known/jwks.json"),
     }
     assert {
-        (method, re.sub(r"{\w+}", "{id}", path)): frozenset(map(str, roles))
-        for (method, path), roles in found.items()
-        if roles != PUBLIC
+        (method, re.sub(r"{\w+}", "{id}", path)): frozenset(map(str, permission.roles))
+        for (method, path), permission in found.items()
+        if isinstance(permission, Permission)
     } == table
 
 
@@ -78,6 +79,15 @@ async def test_every_role_is_held_to_its_routes(service: Any, operator: str, bus
         for role in sorted(set(Role) - {Role(role) for role in roles}):
             answer = await service.call(tokens[role], method, path, json=body)
             assert (answer.status_code, answer.json()["code"]) == (403, "forbidden"), (method, path, role)
+
+
+async def test_the_table_of_roles_is_what_the_code_goes_by(service: Any, business: Any) -> None:
+    told = (await service.call(business.token, "GET", "/v1/roles")).json()
+    assert told["roles"] == ["operator", "admin", "manager", "staff"]
+    assert {one["name"]: set(one["roles"]) for one in told["permissions"]} == {
+        one.key: set(map(str, one.roles)) for one in Permission
+    }
+    assert next(one["says"] for one in told["permissions"] if one["name"] == "send") == Permission.SEND.says
 
 
 async def test_a_tenant_is_made_told_and_recorded(service: Any, operator: str, salon: dict[str, Any]) -> None:

@@ -1,5 +1,6 @@
 """The audit log: what is heard is kept, once, for good, and shown to whom it concerns."""
 
+from datetime import datetime
 from typing import Any
 from uuid import uuid4
 
@@ -64,6 +65,26 @@ async def test_acts_come_in_pages_and_only_the_own_ones(service: Any, operator: 
     of_tenant = await service.call(operator, "GET", f"/v1/audit?tenant_id={business.id}&limit=500")
     assert {item["id"] for item in of_tenant.json()["items"]} == set(seen)
     assert len((await service.call(operator, "GET", "/v1/audit")).json()["items"]) == 1
+
+
+async def test_acts_are_found_by_who_did_what_to_what_and_when(service: Any, business: Any) -> None:
+    began, hour = 1_700_000_000_000, 3_600_000
+    unlike = [{"user_id": "ann"}, {"act": "thrown"}, {"subject_id": "other"}]
+    told = [act(business.id, began + place * hour, **one) for place, one in enumerate(unlike)]
+    await apply(service.db, handlers.on_act_recorded, *told)
+
+    async def found(query: str) -> list[int]:
+        items = (await service.call(business.token, "GET", f"/v1/audit?{query}")).json()["items"]
+        moments = [datetime.fromisoformat(item["at"]).timestamp() * 1_000 for item in items]
+        return sorted(int(at - began) // hour for at in moments)
+
+    assert await found("user_id=ann") == [0]
+    assert await found("act=thrown") == [1]
+    assert await found("subject_id=other") == [2]
+    assert await found("from=2023-11-14T23:00:00Z&to=2023-11-15T00:00:00Z") == [1]
+    assert await found("user_id=ann&act=thrown") == []
+    backwards = await service.call(business.token, "GET", "/v1/audit?from=2023-11-15T00:00:00Z&to=2023-11-14T00:00:00Z")
+    assert (backwards.status_code, backwards.json()["errors"][0]["field"]) == (422, "to")
 
 
 async def test_nobody_can_change_or_delete_an_act(service: Any, business: Any) -> None:

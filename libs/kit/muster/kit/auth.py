@@ -1,9 +1,9 @@
-"""Who may call what: every route either names its roles with `requires`, or is `public`, and a test sees which.
+"""Who may call what: every route either names its permission with `requires`, or is `public`, and a test sees which.
 
 For example, a route for those who may send:
 
     @router.post("/v1/quotes")
-    async def quote(body: Ask, caller: Annotated[Caller, requires(*SENDERS)], tx: Annotated[Tx, tenant_tx]): ...
+    async def quote(body: Ask, caller: Annotated[Caller, requires(Permission.SEND)], tx: Annotated[Tx, tenant_tx]): ...
 
 `caller` comes from the token alone; `tx` is the caller's tenant's.
 """
@@ -23,34 +23,32 @@ from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 
 from muster.kit import metrics, observe
 from muster.kit.edge import exchange
+from muster.kit.permissions import Permission
 from muster.kit.pg import Database, Tx
 from muster.kit.problems import forbidden, not_found, unauthorized, unavailable
 from muster.kit.query import refuse_unknown
 from muster.kit.tokens import Caller, Fetch, Keys, KeysUnavailable, Role, TokenRefused, Verifier
 
 __all__ = [
-    "ANY_TENANT_ROLE",
     "PUBLIC",
-    "SENDERS",
     "Begin",
     "Caller",
     "Fetch",
     "Keys",
+    "Permission",
     "Role",
     "TokenRefused",
     "Tx",
     "Verifier",
     "public",
     "requires",
-    "route_roles",
+    "route_permissions",
     "slow_tenant_tx",
     "slow_turn",
     "tenant_tx",
     "tx_of_tenant",
 ]
 
-ANY_TENANT_ROLE: Final = (Role.ADMIN, Role.MANAGER, Role.STAFF)
-SENDERS: Final = (Role.ADMIN, Role.MANAGER)
 PUBLIC: Final = "public"
 
 _bearer = HTTPBearer(auto_error=False, bearerFormat="JWT", scheme_name="token", description="from POST /v1/token")
@@ -84,16 +82,20 @@ async def _verified(request: Request, token: str | None) -> Caller:
 
 @dataclass(frozen=True)
 class Guard:
-    """The dependency that lets some roles pass, who then hear what they ask for in vain: a filter of which nobody knows
-    would give more than was asked for. Seen by `route_roles`."""
+    """The dependency that lets those pass who have a permission, who then hear what they ask for in vain: a filter of
+    which nobody knows would give more than was asked for. Seen by `route_permissions`."""
 
-    roles: frozenset[Role]
+    permission: Permission
 
     async def __call__(self, request: Request, caller: Annotated[Caller, Depends(_authenticated)]) -> Caller:
         """The caller; 401 without a valid token, 403 with another role, 422 for a query parameter that is not known."""
-        if caller.role not in self.roles:
-            allowed = sorted(self.roles)
-            raise forbidden(f"This needs the role {' or '.join(allowed)}; yours is {caller.role}.", roles=allowed)
+        if caller.role not in self.permission.roles:
+            allowed = sorted(self.permission.roles)
+            raise forbidden(
+                f"This needs the role {' or '.join(allowed)}; yours is {caller.role}.",
+                roles=allowed,
+                permission=self.permission.key,
+            )
         if request.scope["query_string"]:
             refuse_unknown(request)
         return caller
@@ -104,11 +106,9 @@ class Guard:
         return await self(request, await _verified(request, token if token and scheme.lower() == "bearer" else None))
 
 
-def requires(*roles: Role) -> Any:
-    """A dependency that gives the Caller to routes for `roles`: `caller: Annotated[Caller, requires(Role.ADMIN)]`."""
-    if not roles:
-        raise ValueError("a route is for at least one role")
-    return Depends(Guard(frozenset(roles)))
+def requires(permission: Permission) -> Any:
+    """A dependency that gives the Caller to routes: `caller: Annotated[Caller, requires(Permission.SEND)]`."""
+    return Depends(Guard(permission))
 
 
 def public(endpoint: F) -> F:
@@ -165,25 +165,25 @@ tx_of_tenant: Any = Depends(_tx_of_tenant)
 """For operator routes on a named tenant: `begin: Annotated[Begin, tx_of_tenant]`, `async with begin(tenant) as tx:`."""
 
 
-def route_roles(app: FastAPI) -> dict[tuple[str, str], frozenset[Role] | str | None]:
-    """(method, path as it is documented) -> its roles, PUBLIC, or None for a route that nobody thought about."""
-    found: dict[tuple[str, str], frozenset[Role] | str | None] = {}
+def route_permissions(app: FastAPI) -> dict[tuple[str, str], Permission | str | None]:
+    """(method, path as it is documented) -> its permission, PUBLIC, or None for a route that nobody thought about."""
+    found: dict[tuple[str, str], Permission | str | None] = {}
     for context in iter_route_contexts(app.routes):
-        roles = _roles(context)
+        permission = _permission(context)
         for method in sorted(context.methods or ()):
-            found[method, (context.path or "").replace(":path}", "}")] = roles
+            found[method, (context.path or "").replace(":path}", "}")] = permission
     return found
 
 
-def _roles(context: Any) -> frozenset[Role] | str | None:
+def _permission(context: Any) -> Permission | str | None:
     guards = _guards(cast(Dependant | None, getattr(context, "dependant", None)))
     if getattr(context.endpoint, _PUBLIC_MARK, False):
         return PUBLIC if not guards else None
-    return frozenset.intersection(*guards) if guards else None
+    return guards[0] if len(guards) == 1 else None
 
 
-def _guards(dependant: Dependant | None) -> list[frozenset[Role]]:
+def _guards(dependant: Dependant | None) -> list[Permission]:
     if dependant is None:
         return []
-    own = [dependant.call.roles] if isinstance(dependant.call, Guard) else []
-    return own + [roles for inner in dependant.dependencies for roles in _guards(inner)]
+    own = [dependant.call.permission] if isinstance(dependant.call, Guard) else []
+    return own + [permission for inner in dependant.dependencies for permission in _guards(inner)]

@@ -3,9 +3,9 @@
     router = APIRouter(prefix="/v1", route_class=DirectRoute)
 
     @router.post("/messages", status_code=202, response_model=MessageOut, openapi_extra=documented(MessageIn))
-    async def send_message(request: Request, caller: Annotated[Caller, requires(*SENDERS)]) -> Response: ...
+    async def send_message(request: Request, caller: Annotated[Caller, requires(Permission.SEND)]) -> Response: ...
 
-The endpoint reads the body itself and gives a Response; its roles hold, and are seen by `route_roles`, as anywhere.
+The endpoint reads the body itself and gives a Response; its permission holds, and is seen, as anywhere.
 Where its path has no parameters the edge calls it straight away (`straight`): what lies between them in FastAPI costs
 twice what such a route does.
 """

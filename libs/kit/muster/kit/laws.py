@@ -7,14 +7,13 @@ from uuid import UUID
 
 from fastapi import APIRouter, Request
 
-from muster.kit.auth import Caller, requires
+from muster.kit.auth import Caller, Permission, requires
 from muster.kit.desk import Desk
 from muster.kit.http import Model
 from muster.kit.law_watch import note
 from muster.kit.pages import CursorText, Limit, Page, decode_cursor, encode_cursor, page_of
 from muster.kit.pg import Tx
 from muster.kit.problems import unprocessable
-from muster.kit.tokens import Role
 from muster.laws.report import Message
 from muster.laws.result import LawResult
 
@@ -43,7 +42,7 @@ def laws_router(service: str, check: Law, sums: Sums = _no_sums) -> APIRouter:
         return {"laws": [result.document() for result in results], **await sums(tx)}
 
     @router.get(f"/v1/ops/{service}/laws", name=f"{service}_laws", summary="How far the laws hold here")
-    async def laws(request: Request, _: Annotated[Caller, requires(Role.OPERATOR)]) -> dict[str, Any]:
+    async def laws(request: Request, _: Annotated[Caller, requires(Permission.RUN_PLATFORM)]) -> dict[str, Any]:
         desk: Desk = request.app.state.desk
         return await desk.ask(work)
 
@@ -57,7 +56,7 @@ def sums_router(service: str, shape: type[Model], find: Find) -> APIRouter:
     @router.get("/bulks", response_model=cast(Any, Page)[shape])
     async def read_bulks(
         request: Request,
-        _: Annotated[Caller, requires(Role.OPERATOR)],
+        _: Annotated[Caller, requires(Permission.RUN_PLATFORM)],
         limit: Limit = 50,
         cursor: CursorText = None,
     ) -> Page[Model]:
@@ -94,7 +93,7 @@ def messages_router(service: str, find: Messages) -> APIRouter:
     @router.get("/messages")
     async def read_messages(
         request: Request,
-        _: Annotated[Caller, requires(Role.OPERATOR)],
+        _: Annotated[Caller, requires(Permission.RUN_PLATFORM)],
         tenant_id: UUID,
         bulk_id: UUID,
         cursor: CursorText = None,

@@ -14,7 +14,7 @@ from pydantic import Field, StringConstraints
 
 from muster.events import TYPES
 from muster.kit import audit
-from muster.kit.auth import Caller, requires, tenant_tx
+from muster.kit.auth import Caller, Permission, requires, tenant_tx
 from muster.kit.consumer import halts, letters
 from muster.kit.consumer.apply import is_poison
 from muster.kit.consumer.received import Handler
@@ -26,7 +26,6 @@ from muster.kit.outbox import emit
 from muster.kit.pages import CursorText, Limit, Page, decode_cursor, page_of
 from muster.kit.pg import Record, Tx
 from muster.kit.problems import Problem, conflict, not_found
-from muster.kit.tokens import Role
 
 if TYPE_CHECKING:
     pass
@@ -126,7 +125,7 @@ def ops_router(service: str, handlers: Handlers, places: Places = halts.places) 
 
 
 def _add_letters(router: APIRouter, handlers: Handlers) -> None:
-    operator = requires(Role.OPERATOR)
+    operator = requires(Permission.RUN_PLATFORM)
 
     @router.get("/dead-letters", summary="Records that could not be applied")
     async def read_dead_letters(
@@ -191,7 +190,7 @@ def _add_letters(router: APIRouter, handlers: Handlers) -> None:
 
 
 def _add_consumers(router: APIRouter, service: str, places: Places) -> None:
-    operator = requires(Role.OPERATOR)
+    operator = requires(Permission.RUN_PLATFORM)
 
     @router.get("/consumers", summary="How far each consumer has read, and what is halted")
     async def read_consumers(

@@ -13,7 +13,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 from starlette.responses import Response
 
-from muster.kit.auth import SENDERS, Caller, Verifier, requires
+from muster.kit.auth import Caller, Permission, Verifier, requires
 from muster.kit.direct import DirectRoute, body_of, straight
 from muster.kit.problems import Problem
 from muster.kit.settings import HttpSettings, ServiceSettings
@@ -44,7 +44,7 @@ def routers() -> tuple[APIRouter, APIRouter]:
     for router in (direct, plain):
 
         @router.post("/acts")
-        async def take(request: Request, caller: Annotated[Caller, requires(*SENDERS)]) -> Response:
+        async def take(request: Request, caller: Annotated[Caller, requires(Permission.SEND)]) -> Response:
             return await act(request, caller)
 
     return direct, plain
@@ -137,7 +137,7 @@ async def test_a_direct_route_whose_path_has_a_parameter_goes_the_long_way(clien
     router = APIRouter(prefix="/v1", route_class=DirectRoute)
 
     @router.get("/acts/{act_id}")
-    async def read(request: Request, caller: Annotated[Caller, requires(*SENDERS)]) -> Response:
+    async def read(request: Request, caller: Annotated[Caller, requires(Permission.SEND)]) -> Response:
         return Response(request.path_params["act_id"])
 
     verifier = Verifier.of(ServiceSettings(), fetch=issuer.fetch)

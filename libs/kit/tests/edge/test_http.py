@@ -12,7 +12,7 @@ import pytest
 from fastapi import APIRouter, Depends, Query, Request
 from pydantic import Field
 
-from muster.kit.auth import PUBLIC, Caller, Role, Verifier, public, requires, route_roles
+from muster.kit.auth import PUBLIC, Caller, Permission, Verifier, public, requires, route_permissions
 from muster.kit.forms import Form
 from muster.kit.http import Flag, Int, Model, Moment, allow, create_app
 from muster.kit.pages import CursorText, Limit, decode_cursor, encode_cursor
@@ -40,6 +40,9 @@ class Body(Model):
     at: Moment | None = None
     currency: Annotated[str, Form("[A-Z]{3}", "must be three capital letters, such as AUD")] = "AUD"
     named: Annotated[dict[str, Int], Field(default_factory=dict)]
+
+
+Admin = Annotated[Caller, requires(Permission.CHANGE_SETTINGS)]
 
 
 def routes(error: Exception | None = None) -> APIRouter:
@@ -72,13 +75,11 @@ def routes(error: Exception | None = None) -> APIRouter:
         return decode_cursor(cursor, {"n": int}) if cursor else {"limit": limit}
 
     @router.get("/admins")
-    async def admins(caller: Annotated[Caller, requires(Role.ADMIN)]) -> str:
+    async def admins(caller: Admin) -> str:
         return caller.user_id
 
     @router.get("/births")
-    async def births(
-        caller: Annotated[Caller, requires(Role.ADMIN)], some: Annotated[Some, Depends()], limit: Limit = 50
-    ) -> str:
+    async def births(caller: Admin, some: Annotated[Some, Depends()], limit: Limit = 50) -> str:
         return f"{some.since} {limit}"
 
     return router
@@ -374,16 +375,15 @@ async def test_while_no_keys_were_ever_had_the_answer_is_503(client_of: ClientOf
     problem_of(answer, 503, "keys_unavailable")
 
 
-def test_each_route_tells_its_roles_and_a_forgotten_one_is_seen() -> None:
+def test_each_route_tells_its_permission_and_a_forgotten_one_is_seen() -> None:
     router = routes()
 
     @router.get("/forgotten")
     async def forgotten() -> None: ...
 
-    outer = APIRouter(prefix="/v1")
-    outer.include_router(router)
-    found = route_roles(create_app("kit", routers=[outer], state={}))
-    assert found["GET", "/v1/admins"] == frozenset({Role.ADMIN})
+    (outer := APIRouter(prefix="/v1")).include_router(router)
+    found = route_permissions(create_app("kit", routers=[outer], state={}))
+    assert found["GET", "/v1/admins"] == Permission.CHANGE_SETTINGS
     assert found["GET", "/v1/pages"] == PUBLIC
     assert found["GET", "/v1/forgotten"] is None
 

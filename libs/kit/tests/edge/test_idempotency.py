@@ -10,14 +10,14 @@ import httpx
 import pytest
 from fastapi import APIRouter, Response
 
-from muster.kit.auth import ANY_TENANT_ROLE, Caller, Tx, Verifier, requires, tenant_tx
+from muster.kit.auth import Caller, Permission, Tx, Verifier, requires, tenant_tx
 from muster.kit.http import Model
 from muster.kit.idempotency import Once, _forget, idempotent, idempotent_required
 from muster.kit.pg import Database
 from muster.kit.problems import conflict
 from muster.kit.settings import ServiceSettings
 
-Member = Annotated[Caller, requires(*ANY_TENANT_ROLE)]
+Member = Annotated[Caller, requires(Permission.KEEP_CUSTOMERS)]
 
 
 class Thing(Model):

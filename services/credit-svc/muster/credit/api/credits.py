@@ -5,7 +5,7 @@ from typing import Annotated
 from fastapi import APIRouter
 
 from muster.credit.store import ledger
-from muster.kit.auth import ANY_TENANT_ROLE, Caller, Tx, requires, tenant_tx
+from muster.kit.auth import Caller, Permission, Tx, requires, tenant_tx
 from muster.kit.http import Model
 
 router = APIRouter(prefix="/v1/credits", tags=["credits"])
@@ -25,7 +25,7 @@ class BalanceOut(Model):
 
 @router.get("")
 async def read_balance(
-    caller: Annotated[Caller, requires(*ANY_TENANT_ROLE)], tx: Annotated[Tx, tenant_tx]
+    caller: Annotated[Caller, requires(Permission.READ_CREDITS)], tx: Annotated[Tx, tenant_tx]
 ) -> BalanceOut:
     """The credits of the caller's business."""
     account = await ledger.balance(tx, caller.tenant_id)

@@ -16,7 +16,7 @@ from muster.credit.handlers import money
 from muster.credit.settings import CreditSettings
 from muster.credit.store import payments as store
 from muster.kit import audit, clock, metrics
-from muster.kit.auth import ANY_TENANT_ROLE, Caller, Role, Tx, public, requires, tenant_tx
+from muster.kit.auth import Caller, Permission, Tx, public, requires, tenant_tx
 from muster.kit.desk import Desk
 from muster.kit.forms import Form
 from muster.kit.http import Model, Moment, allow
@@ -145,7 +145,7 @@ class ReceivedOut(Model):
 
 @router.get("/prices")
 async def read_prices(
-    _: Annotated[Caller, requires(*ANY_TENANT_ROLE, Role.OPERATOR)], tx: Annotated[Tx, tenant_tx]
+    _: Annotated[Caller, requires(Permission.READ_PRICES)], tx: Annotated[Tx, tenant_tx]
 ) -> Page[PriceOut]:
     """The whole price table by currency and time, past and to come; all on one page."""
     return Page(items=[_price(one) for one in await store.prices(tx)])
@@ -154,7 +154,7 @@ async def read_prices(
 @router.post("/prices", status_code=201, response_model=PriceOut)
 async def add_price(
     body: PriceIn,
-    caller: Annotated[Caller, requires(Role.OPERATOR)],
+    caller: Annotated[Caller, requires(Permission.SELL_CREDITS)],
     tx: Annotated[Tx, tenant_tx],
     once: Annotated[Once, idempotent],
 ) -> Response:

@@ -9,7 +9,7 @@ from pydantic import AfterValidator, Field
 from muster.credit.domain.rates import ANY_COUNTRY, Rate
 from muster.credit.store import rates as store
 from muster.kit import audit, clock
-from muster.kit.auth import ANY_TENANT_ROLE, Caller, Role, Tx, requires, tenant_tx
+from muster.kit.auth import Caller, Permission, Tx, requires, tenant_tx
 from muster.kit.http import Int, Model, Moment
 from muster.kit.idempotency import Once, idempotent
 from muster.kit.outbox import emit
@@ -50,7 +50,7 @@ class RateIn(Model):
 
 @router.get("")
 async def read_rates(
-    _: Annotated[Caller, requires(*ANY_TENANT_ROLE, Role.OPERATOR)],
+    _: Annotated[Caller, requires(Permission.READ_PRICES)],
     tx: Annotated[Tx, tenant_tx],
     coming: Annotated[bool, Query(description="also the rates that are still to begin")] = False,  # noqa: FBT002
 ) -> Page[RateOut]:
@@ -62,7 +62,7 @@ async def read_rates(
 @router.put("", response_model=RateOut)
 async def put_rate(
     body: RateIn,
-    caller: Annotated[Caller, requires(Role.OPERATOR)],
+    caller: Annotated[Caller, requires(Permission.SELL_CREDITS)],
     tx: Annotated[Tx, tenant_tx],
     once: Annotated[Once, idempotent],
 ) -> Response:

@@ -14,7 +14,7 @@ from fastapi.responses import StreamingResponse
 from muster.credit.domain.account import Kind
 from muster.credit.store import statement
 from muster.credit.store.statement import Wanted
-from muster.kit.auth import ANY_TENANT_ROLE, Begin, Caller, requires, tx_of_tenant
+from muster.kit.auth import Begin, Caller, Permission, requires, tx_of_tenant
 from muster.kit.http import Model, Moment
 from muster.kit.pages import CursorText, Limit, Page, decode_cursor, page_of
 from muster.kit.problems import unprocessable
@@ -59,7 +59,7 @@ _AS_FILES: dict[int | str, dict[str, Any]] = {
 @router.get("/statement", response_model=Page[EntryOut], responses=_AS_FILES)
 async def read_statement(
     request: Request,
-    caller: Annotated[Caller, requires(*ANY_TENANT_ROLE)],
+    caller: Annotated[Caller, requires(Permission.READ_CREDITS)],
     begin: Annotated[Begin, tx_of_tenant],
     kind: Annotated[list[Kind] | None, Query(max_length=20, description="of these kinds alone")] = None,
     bulk_id: UUID | None = None,

@@ -15,7 +15,7 @@ from muster.credit.handlers import approving
 from muster.credit.settings import CreditSettings
 from muster.credit.store import approvals, ledger
 from muster.kit import audit, clock
-from muster.kit.auth import Begin, Caller, Role, Tx, requires, tx_of_tenant
+from muster.kit.auth import Begin, Caller, Permission, Tx, requires, tx_of_tenant
 from muster.kit.desk import Desk
 from muster.kit.http import Model
 from muster.kit.idempotency import Once, idempotent
@@ -94,7 +94,7 @@ class WaitingOut(Model):
 async def top_up(
     request: Request,
     body: TopUpIn,
-    caller: Annotated[Caller, requires(Role.OPERATOR)],
+    caller: Annotated[Caller, requires(Permission.SELL_CREDITS)],
     begin: Annotated[Begin, tx_of_tenant],
     once: Annotated[Once, idempotent],
 ) -> Response:
@@ -126,7 +126,7 @@ async def top_up(
 @router.get("/top-ups")
 async def list_top_ups(
     request: Request,
-    _: Annotated[Caller, requires(Role.OPERATOR)],
+    _: Annotated[Caller, requires(Permission.SELL_CREDITS)],
     tenant_id: UUID | None = None,
     state: State | None = None,
     limit: Limit = 50,
@@ -148,7 +148,7 @@ async def list_top_ups(
 async def confirm_top_up(
     top_up_id: Annotated[UUID, Path()],
     body: ConfirmationIn,
-    caller: Annotated[Caller, requires(Role.OPERATOR)],
+    caller: Annotated[Caller, requires(Permission.SELL_CREDITS)],
     begin: Annotated[Begin, tx_of_tenant],
     once: Annotated[Once, idempotent],
 ) -> Response:
@@ -171,7 +171,7 @@ async def confirm_top_up(
 async def reject_top_up(
     top_up_id: Annotated[UUID, Path()],
     body: RejectionIn,
-    caller: Annotated[Caller, requires(Role.OPERATOR)],
+    caller: Annotated[Caller, requires(Permission.SELL_CREDITS)],
     begin: Annotated[Begin, tx_of_tenant],
     once: Annotated[Once, idempotent],
 ) -> Response:
@@ -192,7 +192,7 @@ async def reject_top_up(
 async def reverse_top_up(
     top_up_id: Annotated[UUID, Path()],
     body: ReversalIn,
-    caller: Annotated[Caller, requires(Role.OPERATOR)],
+    caller: Annotated[Caller, requires(Permission.SELL_CREDITS)],
     begin: Annotated[Begin, tx_of_tenant],
     once: Annotated[Once, idempotent],
 ) -> Response:

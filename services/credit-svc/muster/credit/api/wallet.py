@@ -15,7 +15,7 @@ from muster.credit.handlers import moving
 from muster.credit.settings import CreditSettings
 from muster.credit.store import ledger, payments, transfers, watch
 from muster.kit import audit, clock
-from muster.kit.auth import ANY_TENANT_ROLE, Caller, Role, Tx, requires, tenant_tx
+from muster.kit.auth import Caller, Permission, Role, Tx, requires, tenant_tx
 from muster.kit.desk import Desk
 from muster.kit.http import Model
 from muster.kit.idempotency import Once, idempotent, idempotent_required
@@ -93,7 +93,9 @@ class TransferOut(Model):
 
 
 @router.get("/settings")
-async def read_wallet(caller: Annotated[Caller, requires(*ANY_TENANT_ROLE)], tx: Annotated[Tx, tenant_tx]) -> WalletOut:
+async def read_wallet(
+    caller: Annotated[Caller, requires(Permission.READ_SETTINGS)], tx: Annotated[Tx, tenant_tx]
+) -> WalletOut:
     """The caller's business's caps, alert and automatic top-ups."""
     return await _wallet(tx, await ledger.balance(tx, caller.tenant_id))
 
@@ -102,7 +104,7 @@ async def read_wallet(caller: Annotated[Caller, requires(*ANY_TENANT_ROLE)], tx:
 async def change_wallet(
     request: Request,
     body: WalletChange,
-    caller: Annotated[Caller, requires(Role.ADMIN)],
+    caller: Annotated[Caller, requires(Permission.CHANGE_SETTINGS)],
     tx: Annotated[Tx, tenant_tx],
     once: Annotated[Once, idempotent],
 ) -> Response:
@@ -124,7 +126,7 @@ async def change_wallet(
 
 @router.get("/charges")
 async def list_charges(
-    caller: Annotated[Caller, requires(*ANY_TENANT_ROLE)], tx: Annotated[Tx, tenant_tx]
+    caller: Annotated[Caller, requires(Permission.READ_CREDITS)], tx: Annotated[Tx, tenant_tx]
 ) -> Page[ChargeOut]:
     """The newest automatic top-ups, at most a hundred, and what became of them."""
     rows = await watch.charges(tx, caller.tenant_id, _CHARGES_SHOWN)
@@ -135,7 +137,7 @@ async def list_charges(
 async def transfer_credits(
     request: Request,
     body: TransferIn,
-    caller: Annotated[Caller, requires(Role.ADMIN, Role.OPERATOR)],
+    caller: Annotated[Caller, requires(Permission.TRANSFER_CREDITS)],
     once: Annotated[Once, idempotent_required],
 ) -> TransferOut:
     """Move credits between a reseller's account and a sub-account, both at once, once for each Idempotency-Key."""

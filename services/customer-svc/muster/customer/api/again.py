@@ -18,7 +18,7 @@ from muster.customer.handlers.quoting import Asked
 from muster.customer.handlers.texts import text_of_quote
 from muster.customer.store import again, bulks, quotes, reference
 from muster.kit import clock
-from muster.kit.auth import SENDERS, Caller, Tx, requires, slow_tenant_tx
+from muster.kit.auth import Caller, Permission, Tx, requires, slow_tenant_tx
 from muster.kit.http import Flag, Model
 from muster.kit.idempotency import Once, idempotent
 from muster.kit.ids import verify_checked
@@ -41,7 +41,7 @@ class AgainIn(Model):
 async def send_again(
     bulk_id: UUID,
     request: Request,
-    caller: Annotated[Caller, requires(*SENDERS)],
+    caller: Annotated[Caller, requires(Permission.SEND)],
     tx: Annotated[Tx, slow_tenant_tx],
     once: Annotated[Once, idempotent],
     body: AgainIn | None = None,

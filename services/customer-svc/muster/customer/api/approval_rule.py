@@ -9,7 +9,7 @@ from pydantic import Field
 from muster.customer.domain.approvals import Rule
 from muster.customer.store import approvals
 from muster.kit import audit
-from muster.kit.auth import ANY_TENANT_ROLE, Caller, Role, Tx, requires, tenant_tx
+from muster.kit.auth import Caller, Permission, Tx, requires, tenant_tx
 from muster.kit.http import Int, Model
 from muster.kit.idempotency import Once, idempotent
 from muster.kit.outbox import emit
@@ -47,7 +47,7 @@ class RuleOut(Model):
 
 @router.get("")
 async def get_approval_rule(
-    caller: Annotated[Caller, requires(*ANY_TENANT_ROLE)], tx: Annotated[Tx, tenant_tx]
+    caller: Annotated[Caller, requires(Permission.READ_SETTINGS)], tx: Annotated[Tx, tenant_tx]
 ) -> RuleOut:
     """From how much on the business asks a second person; never unless it says so."""
     return await _rule(tx, caller)
@@ -56,7 +56,7 @@ async def get_approval_rule(
 @router.put("", response_model=RuleOut)
 async def set_approval_rule(
     body: RuleIn,
-    caller: Annotated[Caller, requires(Role.ADMIN)],
+    caller: Annotated[Caller, requires(Permission.CHANGE_SETTINGS)],
     tx: Annotated[Tx, tenant_tx],
     once: Annotated[Once, idempotent],
 ) -> Response:

@@ -27,7 +27,7 @@ from muster.customer.settings import CustomerSettings
 from muster.customer.store import approvals, bulks, quotes, schedules
 from muster.customer.store.approvals import Asked
 from muster.kit import clock
-from muster.kit.auth import SENDERS, Caller, Tx, requires, tenant_tx
+from muster.kit.auth import Caller, Permission, Tx, requires, tenant_tx
 from muster.kit.http import Model
 from muster.kit.idempotency import Once, idempotent
 from muster.kit.ids import uuid7, verify_checked
@@ -38,7 +38,7 @@ from muster.kit.problems import Problem, conflict, not_found, unprocessable
 router = APIRouter(prefix="/v1/approvals")
 
 StateWord = Literal["open", "approved", "refused", "withdrawn", "expired", "void", "used"]
-Sender = Annotated[Caller, requires(*SENDERS)]
+Sender = Annotated[Caller, requires(Permission.SEND)]
 OwnTx = Annotated[Tx, tenant_tx]
 OnceOnly = Annotated[Once, idempotent]
 _Words = Annotated[str, StringConstraints(strip_whitespace=True, max_length=NOTE_CHARACTERS_MAX)]

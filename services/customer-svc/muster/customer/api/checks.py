@@ -11,7 +11,7 @@ from muster.customer.domain.gate import HOW_TO_VERIFY, octets_of, text_digest
 from muster.customer.handlers.checking import texts_of
 from muster.customer.handlers.signing import Signer
 from muster.customer.store import checks, quotes
-from muster.kit.auth import ANY_TENANT_ROLE, Caller, Tx, requires, tenant_tx
+from muster.kit.auth import Caller, Permission, Tx, requires, tenant_tx
 from muster.kit.ids import verify_checked
 from muster.kit.problems import not_found
 
@@ -24,7 +24,7 @@ _ERASED = ("", "(erased)")
 async def get_checks(
     bulk_id: UUID,
     request: Request,
-    caller: Annotated[Caller, requires(*ANY_TENANT_ROLE)],
+    caller: Annotated[Caller, requires(Permission.READ_SENDS)],
     tx: Annotated[Tx, tenant_tx],
 ) -> SignedChecksOut:
     """The signed list of a send. Single messages and answers have none."""
@@ -51,7 +51,7 @@ async def verify_checks(
     bulk_id: UUID,
     body: SignedChecksIn,
     request: Request,
-    caller: Annotated[Caller, requires(*ANY_TENANT_ROLE)],
+    caller: Annotated[Caller, requires(Permission.READ_SENDS)],
     tx: Annotated[Tx, tenant_tx],
 ) -> VerifiedOut:
     """Whether a copy of a signed list is what we signed, and what is kept with this send."""

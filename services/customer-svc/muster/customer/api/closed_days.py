@@ -11,7 +11,7 @@ from muster.customer.api.when import Calendar
 from muster.customer.domain.calendars import named_days
 from muster.customer.domain.wall_clock import wall_of
 from muster.kit import clock
-from muster.kit.auth import ANY_TENANT_ROLE, Caller, Tx, requires, tenant_tx
+from muster.kit.auth import Caller, Permission, Tx, requires, tenant_tx
 from muster.kit.http import Model
 from muster.kit.problems import unprocessable
 
@@ -39,7 +39,7 @@ class ClosedDaysOut(Model):
 @router.get("")
 async def closed_days(
     request: Request,
-    caller: Annotated[Caller, requires(*ANY_TENANT_ROLE)],
+    caller: Annotated[Caller, requires(Permission.READ_SETTINGS)],
     tx: Annotated[Tx, tenant_tx],
     first: Annotated[date | None, Query(alias="from", description="today unless said")] = None,
     last: Annotated[date | None, Query(alias="until", description="the last day; a year later unless said")] = None,

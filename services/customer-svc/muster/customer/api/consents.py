@@ -20,7 +20,7 @@ from muster.customer.handlers import consents as handlers
 from muster.customer.store import consents as store
 from muster.customer.store import customers
 from muster.kit import audit
-from muster.kit.auth import ANY_TENANT_ROLE, Caller, Tx, requires, tenant_tx
+from muster.kit.auth import Caller, Permission, Tx, requires, tenant_tx
 from muster.kit.http import Model
 from muster.kit.idempotency import Once, idempotent
 from muster.kit.outbox import emit
@@ -70,7 +70,7 @@ class RecordedOut(ConsentOut):
 @router.get("")
 async def list_consents(
     customer_id: CustomerId,
-    caller: Annotated[Caller, requires(*ANY_TENANT_ROLE)],
+    caller: Annotated[Caller, requires(Permission.READ_CUSTOMERS)],
     tx: Annotated[Tx, tenant_tx],
     limit: Limit = 50,
     cursor: CursorText = None,
@@ -88,7 +88,7 @@ async def record_consent(
     customer_id: CustomerId,
     body: ConsentIn,
     request: Request,
-    caller: Annotated[Caller, requires(*ANY_TENANT_ROLE)],
+    caller: Annotated[Caller, requires(Permission.KEEP_CUSTOMERS)],
     tx: Annotated[Tx, tenant_tx],
     once: Annotated[Once, idempotent],
 ) -> Response:
@@ -135,7 +135,7 @@ async def record_consent(
 async def consent_evidence(
     customer_id: CustomerId,
     request: Request,
-    caller: Annotated[Caller, requires(*ANY_TENANT_ROLE)],
+    caller: Annotated[Caller, requires(Permission.READ_CUSTOMERS)],
     tx: Annotated[Tx, tenant_tx],
 ) -> Response:
     """All that is kept on the consent of one customer, as a file: JSON, or by `Accept` CSV or a text to print. It holds

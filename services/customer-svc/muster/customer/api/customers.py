@@ -24,7 +24,7 @@ from muster.customer.store import undeliverable
 from muster.customer.store.customers import Evidence
 from muster.customer.store.finding import find
 from muster.kit import audit
-from muster.kit.auth import ANY_TENANT_ROLE, SENDERS, Caller, Tx, requires, tenant_tx
+from muster.kit.auth import Caller, Permission, Tx, requires, tenant_tx
 from muster.kit.http import Model
 from muster.kit.idempotency import Once, idempotent
 from muster.kit.outbox import emit
@@ -45,7 +45,7 @@ IfMatch = Annotated[
 async def add_customer(
     body: CustomerIn,
     request: Request,
-    caller: Annotated[Caller, requires(*ANY_TENANT_ROLE)],
+    caller: Annotated[Caller, requires(Permission.KEEP_CUSTOMERS)],
     tx: Annotated[Tx, tenant_tx],
     once: Annotated[Once, idempotent],
 ) -> Response:
@@ -65,7 +65,7 @@ async def add_customer(
 @router.get("")
 async def list_customers(
     request: Request,
-    caller: Annotated[Caller, requires(*ANY_TENANT_ROLE)],
+    caller: Annotated[Caller, requires(Permission.READ_CUSTOMERS)],
     tx: Annotated[Tx, tenant_tx],
     limit: Limit = 50,
     cursor: CursorText = None,
@@ -101,7 +101,7 @@ async def list_customers(
 async def get_customer(
     customer_id: CustomerId,
     response: Response,
-    caller: Annotated[Caller, requires(*ANY_TENANT_ROLE)],
+    caller: Annotated[Caller, requires(Permission.READ_CUSTOMERS)],
     tx: Annotated[Tx, tenant_tx],
 ) -> CustomerOut:
     """One customer, archived or not; the ETag is for the If-Match of a change."""
@@ -113,7 +113,7 @@ async def get_customer(
 @router.get("/{customer_id}/changes")
 async def list_changes(
     customer_id: CustomerId,
-    caller: Annotated[Caller, requires(*ANY_TENANT_ROLE)],
+    caller: Annotated[Caller, requires(Permission.READ_CUSTOMERS)],
     tx: Annotated[Tx, tenant_tx],
     limit: Limit = 50,
     cursor: CursorText = None,
@@ -130,7 +130,7 @@ async def change_customer(
     customer_id: CustomerId,
     body: CustomerIn,
     request: Request,
-    caller: Annotated[Caller, requires(*ANY_TENANT_ROLE)],
+    caller: Annotated[Caller, requires(Permission.KEEP_CUSTOMERS)],
     tx: Annotated[Tx, tenant_tx],
     once: Annotated[Once, idempotent],
     if_match: IfMatch = None,
@@ -158,7 +158,9 @@ async def change_customer(
 
 @router.delete("/{customer_id}", status_code=204)
 async def remove_customer(
-    customer_id: CustomerId, caller: Annotated[Caller, requires(*SENDERS)], tx: Annotated[Tx, tenant_tx]
+    customer_id: CustomerId,
+    caller: Annotated[Caller, requires(Permission.MERGE_CUSTOMERS)],
+    tx: Annotated[Tx, tenant_tx],
 ) -> Response:
     """Remove a customer; an opt-out of their numbers stays, and so does what they were sent and wrote. To have a person
     forgotten everywhere, POST .../erasure, which does so for one who was removed before, too."""

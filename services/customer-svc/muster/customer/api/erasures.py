@@ -15,7 +15,7 @@ from muster.customer.handlers import erasing
 from muster.customer.store import customers
 from muster.customer.store import erasures as store
 from muster.kit import audit
-from muster.kit.auth import SENDERS, Caller, Tx, requires, tenant_tx
+from muster.kit.auth import Caller, Permission, Tx, requires, tenant_tx
 from muster.kit.http import Model
 from muster.kit.idempotency import Once, idempotent
 from muster.kit.outbox import emit
@@ -70,7 +70,7 @@ async def erase_customer(
     customer_id: CustomerId,
     body: ErasureIn,
     request: Request,
-    caller: Annotated[Caller, requires(*SENDERS)],
+    caller: Annotated[Caller, requires(Permission.ERASE_CUSTOMERS)],
     tx: Annotated[Tx, tenant_tx],
     once: Annotated[Once, idempotent],
 ) -> Response:
@@ -102,7 +102,7 @@ async def erase_customer(
 async def erase_number(
     body: NumberErasureIn,
     request: Request,
-    caller: Annotated[Caller, requires(*SENDERS)],
+    caller: Annotated[Caller, requires(Permission.ERASE_CUSTOMERS)],
     tx: Annotated[Tx, tenant_tx],
     once: Annotated[Once, idempotent],
 ) -> Response:
@@ -131,7 +131,7 @@ async def erase_number(
 
 @router.get("/erasures")
 async def list_erasures(
-    caller: Annotated[Caller, requires(*SENDERS)],
+    caller: Annotated[Caller, requires(Permission.ERASE_CUSTOMERS)],
     tx: Annotated[Tx, tenant_tx],
     limit: Limit = 50,
     cursor: CursorText = None,
@@ -146,7 +146,7 @@ async def list_erasures(
 
 @router.get("/erasures/{erasure_id}")
 async def get_erasure(
-    erasure_id: UUID, caller: Annotated[Caller, requires(*SENDERS)], tx: Annotated[Tx, tenant_tx]
+    erasure_id: UUID, caller: Annotated[Caller, requires(Permission.ERASE_CUSTOMERS)], tx: Annotated[Tx, tenant_tx]
 ) -> ErasureOut:
     """One erasure, and which services have confirmed it."""
     return await _found(tx, caller, erasure_id)

@@ -14,7 +14,7 @@ from muster.customer.domain.refusal import Refusal
 from muster.customer.store import fields, finding, lists, searches
 from muster.customer.store.finding import Search
 from muster.kit import audit, clock
-from muster.kit.auth import ANY_TENANT_ROLE, Caller, Tx, requires, tenant_tx
+from muster.kit.auth import Caller, Permission, Tx, requires, tenant_tx
 from muster.kit.http import Model
 from muster.kit.idempotency import Once, idempotent
 from muster.kit.outbox import emit
@@ -58,7 +58,7 @@ class SearchOut(Model):
 @router.get("/customers/count")
 async def count_customers(
     request: Request,
-    caller: Annotated[Caller, requires(*ANY_TENANT_ROLE)],
+    caller: Annotated[Caller, requires(Permission.READ_CUSTOMERS)],
     tx: Annotated[Tx, tenant_tx],
     query: QueryText = None,
     saved: Saved = None,
@@ -72,7 +72,7 @@ async def count_customers(
 
 @router.get("/searches")
 async def list_searches(
-    caller: Annotated[Caller, requires(*ANY_TENANT_ROLE)],
+    caller: Annotated[Caller, requires(Permission.READ_CUSTOMERS)],
     tx: Annotated[Tx, tenant_tx],
     limit: Limit = 50,
     cursor: CursorText = None,
@@ -85,7 +85,7 @@ async def list_searches(
 
 @router.get("/searches/{name:path}")
 async def get_search(
-    name: SearchName, caller: Annotated[Caller, requires(*ANY_TENANT_ROLE)], tx: Annotated[Tx, tenant_tx]
+    name: SearchName, caller: Annotated[Caller, requires(Permission.READ_CUSTOMERS)], tx: Annotated[Tx, tenant_tx]
 ) -> SearchOut:
     """One saved search."""
     return _out(await _saved(tx, caller, name))
@@ -96,7 +96,7 @@ async def save_search(
     name: SearchName,
     body: SearchIn,
     request: Request,
-    caller: Annotated[Caller, requires(*ANY_TENANT_ROLE)],
+    caller: Annotated[Caller, requires(Permission.KEEP_CUSTOMERS)],
     tx: Annotated[Tx, tenant_tx],
     once: Annotated[Once, idempotent],
 ) -> Response:
@@ -118,7 +118,7 @@ async def save_search(
 
 @router.delete("/searches/{name:path}", status_code=204)
 async def forget_search(
-    name: SearchName, caller: Annotated[Caller, requires(*ANY_TENANT_ROLE)], tx: Annotated[Tx, tenant_tx]
+    name: SearchName, caller: Annotated[Caller, requires(Permission.KEEP_CUSTOMERS)], tx: Annotated[Tx, tenant_tx]
 ) -> Response:
     """Forget a saved search; the customers stay."""
     if not await searches.forget_search(tx, caller.tenant_id, name):

@@ -9,7 +9,7 @@ from muster.customer.api.audiences import CapIn
 from muster.customer.domain.audience import Cap
 from muster.customer.store import messaged
 from muster.kit import audit
-from muster.kit.auth import ANY_TENANT_ROLE, SENDERS, Caller, Tx, requires, tenant_tx
+from muster.kit.auth import Caller, Permission, Tx, requires, tenant_tx
 from muster.kit.http import Model
 from muster.kit.idempotency import Once, idempotent
 from muster.kit.outbox import emit
@@ -28,7 +28,7 @@ class CapOut(Model):
 
 @router.get("")
 async def get_frequency_cap(
-    caller: Annotated[Caller, requires(*ANY_TENANT_ROLE)], tx: Annotated[Tx, tenant_tx]
+    caller: Annotated[Caller, requires(Permission.READ_SETTINGS)], tx: Annotated[Tx, tenant_tx]
 ) -> CapOut:
     """The cap of the business; there is none unless it says so."""
     return await _cap(tx, caller)
@@ -37,7 +37,7 @@ async def get_frequency_cap(
 @router.put("", response_model=CapOut)
 async def set_frequency_cap(
     body: CapIn,
-    caller: Annotated[Caller, requires(*SENDERS)],
+    caller: Annotated[Caller, requires(Permission.SET_SENDING_RULES)],
     tx: Annotated[Tx, tenant_tx],
     once: Annotated[Once, idempotent],
 ) -> Response:
@@ -54,7 +54,9 @@ async def set_frequency_cap(
 
 
 @router.delete("", status_code=204)
-async def forget_frequency_cap(caller: Annotated[Caller, requires(*SENDERS)], tx: Annotated[Tx, tenant_tx]) -> Response:
+async def forget_frequency_cap(
+    caller: Annotated[Caller, requires(Permission.SET_SENDING_RULES)], tx: Annotated[Tx, tenant_tx]
+) -> Response:
     """Let marketing sends go to numbers however often they were texted."""
     await messaged.set_cap(tx, caller.tenant_id, None, caller.user_id)
     await emit(tx, audit.record(caller, "frequency-cap-removed", "rule", "frequency-cap"))

@@ -13,7 +13,7 @@ from fastapi.responses import StreamingResponse
 from muster.customer.api.import_shapes import ErrorOut, error_out
 from muster.customer.domain.import_columns import COLUMN_HEADER, REASON_HEADER, ROW_HEADER
 from muster.customer.store import imports
-from muster.kit.auth import ANY_TENANT_ROLE, Begin, Caller, requires, tx_of_tenant
+from muster.kit.auth import Begin, Caller, Permission, requires, tx_of_tenant
 from muster.kit.pages import CursorText, Limit, Page, decode_cursor, page_of
 from muster.kit.problems import not_found
 
@@ -27,7 +27,7 @@ _SIGNS = "=+-@\t\r"
 async def import_errors(
     import_id: UUID,
     request: Request,
-    caller: Annotated[Caller, requires(*ANY_TENANT_ROLE)],
+    caller: Annotated[Caller, requires(Permission.READ_CUSTOMERS)],
     begin: Annotated[Begin, tx_of_tenant],
     limit: Limit = 50,
     cursor: CursorText = None,
@@ -46,7 +46,9 @@ async def import_errors(
 
 @router.get("/{import_id}/rejected")
 async def rejected_rows(
-    import_id: UUID, caller: Annotated[Caller, requires(*ANY_TENANT_ROLE)], begin: Annotated[Begin, tx_of_tenant]
+    import_id: UUID,
+    caller: Annotated[Caller, requires(Permission.READ_CUSTOMERS)],
+    begin: Annotated[Begin, tx_of_tenant],
 ) -> Response:
     """The rows that were left out, as the file has them, as CSV with three more columns: the row, the column and the
     reason. Correct it and import it again as it is."""

@@ -34,7 +34,7 @@ from muster.customer.importer.previewing import preview
 from muster.customer.importer.reading import end, remember
 from muster.customer.store import imports
 from muster.kit import audit
-from muster.kit.auth import ANY_TENANT_ROLE, Begin, Caller, Tx, requires, tenant_tx, tx_of_tenant
+from muster.kit.auth import Begin, Caller, Permission, Tx, requires, tenant_tx, tx_of_tenant
 from muster.kit.idempotency import Once, idempotent
 from muster.kit.outbox import emit
 from muster.kit.pages import CursorText, Limit, Page, decode_cursor, page_of
@@ -53,7 +53,7 @@ router = APIRouter(prefix="/v1/customers/imports")
 )
 async def import_customers(
     request: Request,
-    caller: Annotated[Caller, requires(*ANY_TENANT_ROLE)],
+    caller: Annotated[Caller, requires(Permission.KEEP_CUSTOMERS)],
     begin: Annotated[Begin, tx_of_tenant],
     once: Annotated[Once, idempotent],
     mode: ModeText = "add_and_update",
@@ -103,7 +103,7 @@ async def _answer(begin: Begin, caller: Caller, import_id: UUID, answer: Respons
 
 @router.get("")
 async def list_imports(
-    caller: Annotated[Caller, requires(*ANY_TENANT_ROLE)],
+    caller: Annotated[Caller, requires(Permission.READ_CUSTOMERS)],
     tx: Annotated[Tx, tenant_tx],
     limit: Limit = 50,
     cursor: CursorText = None,
@@ -116,7 +116,7 @@ async def list_imports(
 
 @router.get("/{import_id}")
 async def get_import(
-    import_id: UUID, caller: Annotated[Caller, requires(*ANY_TENANT_ROLE)], tx: Annotated[Tx, tenant_tx]
+    import_id: UUID, caller: Annotated[Caller, requires(Permission.READ_CUSTOMERS)], tx: Annotated[Tx, tenant_tx]
 ) -> ImportOut:
     """How far an import is, and its figures."""
     return import_out(await _found(tx, caller, import_id))
@@ -126,7 +126,7 @@ async def get_import(
 async def preview_import(
     import_id: UUID,
     request: Request,
-    caller: Annotated[Caller, requires(*ANY_TENANT_ROLE)],
+    caller: Annotated[Caller, requires(Permission.READ_CUSTOMERS)],
     tx: Annotated[Tx, tenant_tx],
     mapping: MappingText = "",
 ) -> PreviewOut:
@@ -149,7 +149,10 @@ async def preview_import(
 
 @router.post("/{import_id}/start", status_code=202)
 async def start_import(
-    import_id: UUID, body: StartIn, caller: Annotated[Caller, requires(*ANY_TENANT_ROLE)], tx: Annotated[Tx, tenant_tx]
+    import_id: UUID,
+    body: StartIn,
+    caller: Annotated[Caller, requires(Permission.KEEP_CUSTOMERS)],
+    tx: Annotated[Tx, tenant_tx],
 ) -> ImportOut:
     """Import a file that was looked at. What its columns are said to hold is remembered for files with its header.
 
@@ -186,7 +189,7 @@ async def _go_on(tx: Tx, caller: Caller, import_id: UUID, body: StartIn) -> Impo
 
 @router.post("/{import_id}/cancel")
 async def cancel_import(
-    import_id: UUID, caller: Annotated[Caller, requires(*ANY_TENANT_ROLE)], tx: Annotated[Tx, tenant_tx]
+    import_id: UUID, caller: Annotated[Caller, requires(Permission.KEEP_CUSTOMERS)], tx: Annotated[Tx, tenant_tx]
 ) -> ImportOut:
     """End an import. Rows that have been taken in stay, and are counted; the rest is not."""
     row = await _locked(tx, caller, import_id)

@@ -6,7 +6,7 @@ from uuid import UUID
 from fastapi import APIRouter, Query, Request
 
 from muster.customer.store import plans
-from muster.kit.auth import Caller, Role, requires
+from muster.kit.auth import Caller, Permission, requires
 from muster.kit.desk import Desk
 from muster.kit.http import Model
 from muster.kit.laws import laws_router
@@ -61,7 +61,7 @@ class SaidOut(Model):
 @router.get("/v1/ops/customer/bulks")
 async def said(
     request: Request,
-    _: Annotated[Caller, requires(Role.OPERATOR)],
+    _: Annotated[Caller, requires(Permission.RUN_PLATFORM)],
     limit: Annotated[int, Query(ge=1, le=_LIMIT_MAX)] = 1_000,
     cursor: CursorText = None,
 ) -> Page[SaidOut]:

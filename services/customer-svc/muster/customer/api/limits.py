@@ -13,7 +13,7 @@ from muster.customer.handlers.guarding import left_today, limits_of
 from muster.customer.store import limits, reference
 from muster.customer.store.limits import Own
 from muster.kit import audit
-from muster.kit.auth import Begin, Caller, Role, Tx, requires, tx_of_tenant
+from muster.kit.auth import Begin, Caller, Permission, Tx, requires, tx_of_tenant
 from muster.kit.http import Int, Model
 from muster.kit.idempotency import Once, idempotent
 from muster.kit.outbox import emit
@@ -25,7 +25,7 @@ _BUSIEST = 10
 # As much as its column holds.
 _LIMIT_MAX = 2**31 - 1
 
-Operator = Annotated[Caller, requires(Role.OPERATOR)]
+Operator = Annotated[Caller, requires(Permission.RUN_TENANTS)]
 Limit = Annotated[Int, Field(ge=0, le=_LIMIT_MAX)]
 
 

@@ -17,7 +17,7 @@ from muster.customer.domain.lists import NAME_CHARACTERS_MAX, read_name
 from muster.customer.domain.refusal import Refusal
 from muster.customer.importer.blocks import packed_options
 from muster.customer.store import imports, lists
-from muster.kit.auth import ANY_TENANT_ROLE, Begin, Caller, Tx, requires, tenant_tx, tx_of_tenant
+from muster.kit.auth import Begin, Caller, Permission, Tx, requires, tenant_tx, tx_of_tenant
 from muster.kit.http import Model
 from muster.kit.idempotency import Once, idempotent
 from muster.kit.pages import CursorText, Limit, Page, decode_cursor, page_of
@@ -67,7 +67,7 @@ class UploadOut(Model):
 )
 async def upload_list(
     request: Request,
-    caller: Annotated[Caller, requires(*ANY_TENANT_ROLE)],
+    caller: Annotated[Caller, requires(Permission.KEEP_CUSTOMERS)],
     begin: Annotated[Begin, tx_of_tenant],
     once: Annotated[Once, idempotent],
     name: Annotated[str, Query(min_length=1, max_length=2 * NAME_CHARACTERS_MAX, description="of the list")],
@@ -114,7 +114,7 @@ async def upload_list(
 
 @router.get("")
 async def list_uploads(
-    caller: Annotated[Caller, requires(*ANY_TENANT_ROLE)],
+    caller: Annotated[Caller, requires(Permission.READ_CUSTOMERS)],
     tx: Annotated[Tx, tenant_tx],
     limit: Limit = 50,
     cursor: CursorText = None,
@@ -127,7 +127,7 @@ async def list_uploads(
 
 @router.get("/{upload_id}")
 async def get_upload(
-    upload_id: UUID, caller: Annotated[Caller, requires(*ANY_TENANT_ROLE)], tx: Annotated[Tx, tenant_tx]
+    upload_id: UUID, caller: Annotated[Caller, requires(Permission.READ_CUSTOMERS)], tx: Annotated[Tx, tenant_tx]
 ) -> UploadOut:
     """How far an upload is, and its figures."""
     return _out(await _found(tx, caller, upload_id))

@@ -28,7 +28,7 @@ from muster.customer.handlers import lists as handlers
 from muster.customer.store import customers, lists
 from muster.customer.store.query import Sql
 from muster.kit import audit
-from muster.kit.auth import ANY_TENANT_ROLE, Caller, Tx, requires, tenant_tx
+from muster.kit.auth import Caller, Permission, Tx, requires, tenant_tx
 from muster.kit.http import Model, allow
 from muster.kit.idempotency import Once, idempotent
 from muster.kit.ids import uuid7
@@ -51,7 +51,7 @@ IfMatch = Annotated[
 
 @router.get("")
 async def list_lists(
-    caller: Annotated[Caller, requires(*ANY_TENANT_ROLE)],
+    caller: Annotated[Caller, requires(Permission.READ_CUSTOMERS)],
     tx: Annotated[Tx, tenant_tx],
     limit: Limit = 50,
     cursor: CursorText = None,
@@ -73,7 +73,7 @@ async def list_lists(
 async def make_list(
     body: ListIn,
     request: Request,
-    caller: Annotated[Caller, requires(*ANY_TENANT_ROLE)],
+    caller: Annotated[Caller, requires(Permission.KEEP_CUSTOMERS)],
     tx: Annotated[Tx, tenant_tx],
     once: Annotated[Once, idempotent],
 ) -> Response:
@@ -97,7 +97,7 @@ async def make_list(
 @router.get("/{list_id}/members")
 async def list_members(
     list_id: UUID,
-    caller: Annotated[Caller, requires(*ANY_TENANT_ROLE)],
+    caller: Annotated[Caller, requires(Permission.READ_CUSTOMERS)],
     tx: Annotated[Tx, tenant_tx],
     limit: Limit = 50,
     cursor: CursorText = None,
@@ -115,7 +115,7 @@ async def add_members(
     list_id: UUID,
     body: MembersIn,
     request: Request,
-    caller: Annotated[Caller, requires(*ANY_TENANT_ROLE)],
+    caller: Annotated[Caller, requires(Permission.KEEP_CUSTOMERS)],
     tx: Annotated[Tx, tenant_tx],
     once: Annotated[Once, idempotent],
 ) -> Response:
@@ -132,7 +132,7 @@ async def remove_members(
     list_id: UUID,
     body: MembersIn,
     request: Request,
-    caller: Annotated[Caller, requires(*ANY_TENANT_ROLE)],
+    caller: Annotated[Caller, requires(Permission.KEEP_CUSTOMERS)],
     tx: Annotated[Tx, tenant_tx],
     once: Annotated[Once, idempotent],
 ) -> Response:
@@ -148,7 +148,7 @@ async def remove_members(
 async def get_list(
     list: ListRef,
     response: Response,
-    caller: Annotated[Caller, requires(*ANY_TENANT_ROLE)],
+    caller: Annotated[Caller, requires(Permission.READ_CUSTOMERS)],
     tx: Annotated[Tx, tenant_tx],
 ) -> ListOut:
     """A list by its id or its name; the ETag is for the If-Match of a change."""
@@ -162,7 +162,7 @@ async def rename_list(
     list: ListRef,
     body: ListNameIn,
     request: Request,
-    caller: Annotated[Caller, requires(*ANY_TENANT_ROLE)],
+    caller: Annotated[Caller, requires(Permission.KEEP_CUSTOMERS)],
     tx: Annotated[Tx, tenant_tx],
     once: Annotated[Once, idempotent],
     if_match: IfMatch = None,
@@ -188,7 +188,10 @@ async def rename_list(
 
 @router.delete("/{list:path}", status_code=204)
 async def remove_list(
-    list: ListRef, request: Request, caller: Annotated[Caller, requires(*ANY_TENANT_ROLE)], tx: Annotated[Tx, tenant_tx]
+    list: ListRef,
+    request: Request,
+    caller: Annotated[Caller, requires(Permission.KEEP_CUSTOMERS)],
+    tx: Annotated[Tx, tenant_tx],
 ) -> Response:
     """Forget a list; the customers stay. 409 while a saved search or a schedule asks for it, with which ones."""
     row = await _locked(tx, caller, list)

@@ -16,7 +16,7 @@ from muster.customer.handlers import consents
 from muster.customer.store import customers as store
 from muster.customer.store import merging
 from muster.customer.store.customers import Evidence
-from muster.kit.auth import ANY_TENANT_ROLE, SENDERS, Caller, Tx, requires, tenant_tx
+from muster.kit.auth import Caller, Permission, Tx, requires, tenant_tx
 from muster.kit.http import Int, Model
 from muster.kit.idempotency import Once, idempotent
 from muster.kit.pg import Record
@@ -34,7 +34,7 @@ class MergeIn(Model):
 @router.post("/{customer_id}/archive", response_model=CustomerOut)
 async def archive_customer(
     customer_id: CustomerId,
-    caller: Annotated[Caller, requires(*ANY_TENANT_ROLE)],
+    caller: Annotated[Caller, requires(Permission.KEEP_CUSTOMERS)],
     tx: Annotated[Tx, tenant_tx],
     once: Annotated[Once, idempotent],
     if_match: IfMatch = None,
@@ -55,7 +55,7 @@ async def archive_customer(
 @router.post("/{customer_id}/unarchive", response_model=CustomerOut)
 async def unarchive_customer(
     customer_id: CustomerId,
-    caller: Annotated[Caller, requires(*ANY_TENANT_ROLE)],
+    caller: Annotated[Caller, requires(Permission.KEEP_CUSTOMERS)],
     tx: Annotated[Tx, tenant_tx],
     once: Annotated[Once, idempotent],
     if_match: IfMatch = None,
@@ -76,7 +76,7 @@ async def unarchive_customer(
 async def merge_customer(
     customer_id: CustomerId,
     body: MergeIn,
-    caller: Annotated[Caller, requires(*SENDERS)],
+    caller: Annotated[Caller, requires(Permission.MERGE_CUSTOMERS)],
     tx: Annotated[Tx, tenant_tx],
     once: Annotated[Once, idempotent],
     if_match: IfMatch = None,

@@ -27,7 +27,7 @@ from muster.customer.events import MessageKind
 from muster.customer.gatherer import CHARACTERS_MAX, Gatherer
 from muster.customer.handlers.asks import Answer, Ask, Asked, Each, Limited, No, Said, Several, Suspended, Taken, Why
 from muster.kit import clock
-from muster.kit.auth import SENDERS, Caller, requires
+from muster.kit.auth import Caller, Permission, requires
 from muster.kit.direct import DirectRoute, body_of, documented
 from muster.kit.edge import exchange
 from muster.kit.idempotency import Claim, Stored, check_key, replay
@@ -45,7 +45,7 @@ _OF_EACH: Final[dict[int | str, dict[str, Any]]] = {
 
 
 @router.post("/messages", status_code=202, responses=_OF_EACH, openapi_extra=documented(MessageIn, MessagesIn))
-async def send_message(request: Request, caller: Annotated[Caller, requires(*SENDERS)]) -> Response:
+async def send_message(request: Request, caller: Annotated[Caller, requires(Permission.SEND)]) -> Response:
     """Send one message, or up to 100 of `messages`. `send_by`: when it is too late to send it; a day from now by
     default, at most 30.
 

@@ -15,7 +15,7 @@ from muster.customer.domain.notices import Notices, Wordings, judge_notices
 from muster.customer.domain.refusal import Refusal
 from muster.customer.store import notices as store
 from muster.kit import audit
-from muster.kit.auth import ANY_TENANT_ROLE, SENDERS, Caller, Tx, requires, tenant_tx
+from muster.kit.auth import Caller, Permission, Tx, requires, tenant_tx
 from muster.kit.http import Model
 from muster.kit.idempotency import Once, idempotent
 from muster.kit.outbox import emit
@@ -62,7 +62,7 @@ class NoticesOut(WordsOut):
 
 @router.get("")
 async def get_notices(
-    request: Request, caller: Annotated[Caller, requires(*ANY_TENANT_ROLE)], tx: Annotated[Tx, tenant_tx]
+    request: Request, caller: Annotated[Caller, requires(Permission.READ_SETTINGS)], tx: Annotated[Tx, tenant_tx]
 ) -> NoticesOut:
     """The words of the business."""
     return await _notices(request, tx, caller)
@@ -72,7 +72,7 @@ async def get_notices(
 async def set_notices(
     body: NoticesIn,
     request: Request,
-    caller: Annotated[Caller, requires(*SENDERS)],
+    caller: Annotated[Caller, requires(Permission.SET_SENDING_RULES)],
     tx: Annotated[Tx, tenant_tx],
     once: Annotated[Once, idempotent],
 ) -> Response:

@@ -11,7 +11,7 @@ from muster.customer.api.common import e164, reader_of, settings_of, tenant_of
 from muster.customer.store import numbers_for_tests
 from muster.customer.store.numbers_for_tests import TestNumber
 from muster.kit import audit
-from muster.kit.auth import SENDERS, Caller, Role, Tx, requires, tenant_tx
+from muster.kit.auth import Caller, Permission, Role, Tx, requires, tenant_tx
 from muster.kit.http import Model
 from muster.kit.idempotency import Once, idempotent
 from muster.kit.ids import uuid7
@@ -22,8 +22,8 @@ from muster.text import NumberRefused
 
 router = APIRouter(prefix="/v1/test-numbers")
 
-Sender = Annotated[Caller, requires(*SENDERS)]
-Admin = Annotated[Caller, requires(Role.ADMIN)]
+Sender = Annotated[Caller, requires(Permission.SEND)]
+Admin = Annotated[Caller, requires(Permission.CHANGE_SETTINGS)]
 OwnTx = Annotated[Tx, tenant_tx]
 OnceOnly = Annotated[Once, idempotent]
 

@@ -11,7 +11,7 @@ from muster.customer.domain.fields import DEFINED_MAX, Kind
 from muster.customer.domain.query import asked_as
 from muster.customer.store import fields as store
 from muster.kit import audit
-from muster.kit.auth import ANY_TENANT_ROLE, SENDERS, Caller, Tx, requires, tenant_tx
+from muster.kit.auth import Caller, Permission, Tx, requires, tenant_tx
 from muster.kit.http import Model
 from muster.kit.idempotency import Once, idempotent
 from muster.kit.outbox import emit
@@ -48,7 +48,7 @@ class FieldOut(Model):
 
 @router.get("")
 async def list_own_fields(
-    caller: Annotated[Caller, requires(*ANY_TENANT_ROLE)], tx: Annotated[Tx, tenant_tx]
+    caller: Annotated[Caller, requires(Permission.READ_CUSTOMERS)], tx: Annotated[Tx, tenant_tx]
 ) -> Page[FieldOut]:
     """Every field that was defined, by key."""
     return Page[FieldOut](items=_shown(await store.defined_fields(tx, caller.tenant_id)))
@@ -58,7 +58,7 @@ async def list_own_fields(
 async def define_own_field(
     field: Key,
     body: FieldIn,
-    caller: Annotated[Caller, requires(*SENDERS)],
+    caller: Annotated[Caller, requires(Permission.MERGE_CUSTOMERS)],
     tx: Annotated[Tx, tenant_tx],
     once: Annotated[Once, idempotent],
 ) -> Response:
@@ -88,7 +88,7 @@ async def define_own_field(
 
 @router.delete("/{field}", status_code=204)
 async def forget_own_field(
-    field: Key, caller: Annotated[Caller, requires(*SENDERS)], tx: Annotated[Tx, tenant_tx]
+    field: Key, caller: Annotated[Caller, requires(Permission.MERGE_CUSTOMERS)], tx: Annotated[Tx, tenant_tx]
 ) -> Response:
     """Forget a definition; the values stay with the customers, as texts."""
     if not await store.forget_field(tx, caller.tenant_id, field):

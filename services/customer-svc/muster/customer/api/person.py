@@ -19,7 +19,7 @@ from muster.customer.domain.merge_text import SEPARATOR
 from muster.customer.events import MessageKind
 from muster.customer.store import customers, lists, persons
 from muster.kit import audit
-from muster.kit.auth import SENDERS, Caller, Tx, requires, tenant_tx
+from muster.kit.auth import Caller, Permission, Tx, requires, tenant_tx
 from muster.kit.outbox import emit
 from muster.kit.pg import Record
 
@@ -37,7 +37,7 @@ _ELSEWHERE: Final = (
 async def export_person(
     customer_id: CustomerId,
     request: Request,
-    caller: Annotated[Caller, requires(*SENDERS)],
+    caller: Annotated[Caller, requires(Permission.ERASE_CUSTOMERS)],
     tx: Annotated[Tx, tenant_tx],
 ) -> Response:
     """All that is held here on one person: as JSON, or with `Accept: text/csv` as rows of section, entry, field and

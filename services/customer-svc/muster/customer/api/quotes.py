@@ -26,7 +26,7 @@ from muster.customer.store import quotes, reference, templates
 from muster.customer.store.quotes import Quote
 from muster.customer.store.reference import Tenant
 from muster.kit import clock
-from muster.kit.auth import SENDERS, Caller, Tx, requires, slow_tenant_tx, tenant_tx
+from muster.kit.auth import Caller, Permission, Tx, requires, slow_tenant_tx, tenant_tx
 from muster.kit.http import Int, Model
 from muster.kit.idempotency import Once, idempotent
 from muster.kit.problems import conflict, not_found, unprocessable
@@ -146,7 +146,7 @@ class QuoteOut(Model):
 async def quote(
     body: QuoteIn,
     request: Request,
-    caller: Annotated[Caller, requires(*SENDERS)],
+    caller: Annotated[Caller, requires(Permission.SEND)],
     tx: Annotated[Tx, slow_tenant_tx],
     once: Annotated[Once, idempotent],
 ) -> Response:
@@ -160,7 +160,7 @@ async def quote(
 
 @router.get("/{quote_id}")
 async def get_quote(
-    quote_id: UUID, caller: Annotated[Caller, requires(*SENDERS)], tx: Annotated[Tx, tenant_tx]
+    quote_id: UUID, caller: Annotated[Caller, requires(Permission.SEND)], tx: Annotated[Tx, tenant_tx]
 ) -> QuoteOut:
     """A quote as it was given, with the balance of now."""
     found = await quotes.quote_of(tx, caller.tenant_id, quote_id)

@@ -38,7 +38,7 @@ from muster.customer.handlers.scheduling import Started, following, tell
 from muster.customer.store import schedules
 from muster.customer.store.schedules import Schedule
 from muster.kit import audit, clock
-from muster.kit.auth import ANY_TENANT_ROLE, SENDERS, Caller, Tx, requires, tenant_tx
+from muster.kit.auth import Caller, Permission, Tx, requires, tenant_tx
 from muster.kit.http import Model
 from muster.kit.idempotency import Once, idempotent
 from muster.kit.outbox import emit
@@ -48,8 +48,8 @@ from muster.kit.problems import conflict, not_found
 router = APIRouter(prefix="/v1/schedules")
 
 _SHOWN = 10
-Sender = Annotated[Caller, requires(*SENDERS)]
-Reader = Annotated[Caller, requires(*ANY_TENANT_ROLE)]
+Sender = Annotated[Caller, requires(Permission.SEND)]
+Reader = Annotated[Caller, requires(Permission.READ_SENDS)]
 OwnTx = Annotated[Tx, tenant_tx]
 OnceOnly = Annotated[Once, idempotent]
 

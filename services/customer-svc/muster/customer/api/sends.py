@@ -36,7 +36,7 @@ from muster.customer.store.hours import hours_of_customers
 from muster.customer.store.quotes import Quote
 from muster.customer.store.reference import Tenant
 from muster.kit import audit, clock
-from muster.kit.auth import ANY_TENANT_ROLE, SENDERS, Caller, Role, Tx, requires, tenant_tx
+from muster.kit.auth import Caller, Permission, Tx, requires, tenant_tx
 from muster.kit.http import Int, Model, Moment
 from muster.kit.idempotency import Once, idempotent, idempotent_required
 from muster.kit.ids import verify_checked
@@ -73,7 +73,7 @@ class ConfirmIn(Model):
 async def send(
     body: BulkIn,
     request: Request,
-    caller: Annotated[Caller, requires(*SENDERS)],
+    caller: Annotated[Caller, requires(Permission.SEND)],
     tx: Annotated[Tx, tenant_tx],
     once: Annotated[Once, idempotent_required],
 ) -> Response:
@@ -89,7 +89,7 @@ async def send(
 @router.get("/bulk-sms")
 async def list_sends(
     request: Request,
-    caller: Annotated[Caller, requires(*ANY_TENANT_ROLE)],
+    caller: Annotated[Caller, requires(Permission.READ_SENDS)],
     tx: Annotated[Tx, tenant_tx],
     limit: Limit = 50,
     cursor: CursorText = None,
@@ -107,7 +107,7 @@ async def list_sends(
 async def get_send(
     bulk_id: UUID,
     request: Request,
-    caller: Annotated[Caller, requires(*ANY_TENANT_ROLE)],
+    caller: Annotated[Caller, requires(Permission.READ_SENDS)],
     tx: Annotated[Tx, tenant_tx],
 ) -> BulkOut:
     """A send as it stands."""
@@ -119,7 +119,7 @@ async def confirm(
     bulk_id: UUID,
     body: ConfirmIn,
     request: Request,
-    caller: Annotated[Caller, requires(*SENDERS)],
+    caller: Annotated[Caller, requires(Permission.SEND)],
     tx: Annotated[Tx, tenant_tx],
     once: Annotated[Once, idempotent],
 ) -> Response:
@@ -200,8 +200,9 @@ async def _send(request: Request, tx: Tx, caller: Caller, body: BulkIn) -> BulkO
 
 def _overrides(caller: Caller, body: BulkIn, quote: Quote) -> list[Override]:
     overrides = [one.override() for one in body.overrides]
-    if overrides and caller.role is not Role.ADMIN:
-        raise forbidden(f"Checks are overridden by an admin; your role is {caller.role}.", roles=[Role.ADMIN])
+    if overrides and caller.role not in Permission.OVERRIDE_CHECKS.roles:
+        allowed = sorted(Permission.OVERRIDE_CHECKS.roles)
+        raise forbidden(f"Checks are overridden by an admin; your role is {caller.role}.", roles=allowed)
     faults = judge_overrides(checks_of(quote), overrides)
     if faults:
         raise problem_of(faults)

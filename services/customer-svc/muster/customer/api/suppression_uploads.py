@@ -13,7 +13,7 @@ from muster.customer.domain.refusal import Refusal
 from muster.customer.domain.suppression import Scope, Wish
 from muster.customer.handlers import consents as handlers
 from muster.kit import audit
-from muster.kit.auth import SENDERS, Begin, Caller, requires, tx_of_tenant
+from muster.kit.auth import Begin, Caller, Permission, requires, tx_of_tenant
 from muster.kit.http import Model, allow
 from muster.kit.idempotency import Once, idempotent
 from muster.kit.outbox import emit
@@ -65,7 +65,7 @@ class UploadOut(Model):
 )
 async def upload_suppressions(
     request: Request,
-    caller: Annotated[Caller, requires(*SENDERS)],
+    caller: Annotated[Caller, requires(Permission.SET_OPT_OUTS)],
     begin: Annotated[Begin, tx_of_tenant],
     once: Annotated[Once, idempotent],
     scope: Annotated[ScopeWord, Query()] = "all",

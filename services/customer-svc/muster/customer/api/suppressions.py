@@ -16,7 +16,7 @@ from muster.customer.domain.suppression import Scope, Wish
 from muster.customer.handlers import consents as handlers
 from muster.customer.store import suppressions as store
 from muster.kit import audit, clock
-from muster.kit.auth import ANY_TENANT_ROLE, SENDERS, Caller, Tx, requires, tenant_tx
+from muster.kit.auth import Caller, Permission, Tx, requires, tenant_tx
 from muster.kit.forms import Form
 from muster.kit.http import Model, Moment
 from muster.kit.idempotency import Once, idempotent
@@ -91,7 +91,7 @@ class LiftIn(EvidenceIn):
 @router.get("")
 async def list_suppressions(
     request: Request,
-    caller: Annotated[Caller, requires(*ANY_TENANT_ROLE)],
+    caller: Annotated[Caller, requires(Permission.READ_CUSTOMERS)],
     tx: Annotated[Tx, tenant_tx],
     limit: Limit = 50,
     cursor: CursorText = None,
@@ -108,7 +108,7 @@ async def list_suppressions(
 async def add_suppression(
     body: SuppressionIn,
     request: Request,
-    caller: Annotated[Caller, requires(*ANY_TENANT_ROLE)],
+    caller: Annotated[Caller, requires(Permission.KEEP_OPT_OUTS)],
     tx: Annotated[Tx, tenant_tx],
     once: Annotated[Once, idempotent],
 ) -> Response:
@@ -140,7 +140,7 @@ async def add_suppression(
 @router.get("/{suppression_id}")
 async def get_suppression(
     suppression_id: HashText,
-    caller: Annotated[Caller, requires(*ANY_TENANT_ROLE)],
+    caller: Annotated[Caller, requires(Permission.READ_CUSTOMERS)],
     tx: Annotated[Tx, tenant_tx],
     limit: Limit = 50,
     cursor: CursorText = None,
@@ -157,7 +157,7 @@ async def get_suppression(
 async def lift_suppression(
     suppression_id: HashText,
     body: LiftIn,
-    caller: Annotated[Caller, requires(*ANY_TENANT_ROLE)],
+    caller: Annotated[Caller, requires(Permission.KEEP_OPT_OUTS)],
     tx: Annotated[Tx, tenant_tx],
     once: Annotated[Once, idempotent],
 ) -> Response:
@@ -182,7 +182,7 @@ async def lift_suppression(
 @router.delete("/{suppression_id}", status_code=204)
 async def correct_suppression(
     suppression_id: HashText,
-    caller: Annotated[Caller, requires(*SENDERS)],
+    caller: Annotated[Caller, requires(Permission.SET_OPT_OUTS)],
     tx: Annotated[Tx, tenant_tx],
     reason: Annotated[str, Query(min_length=1, max_length=500, description="what the mistake was")],
 ) -> Response:

@@ -27,7 +27,7 @@ from muster.customer.store import templates
 from muster.customer.store.reference import Tenant
 from muster.customer.store.templates import NewVersion, Uses
 from muster.kit import audit
-from muster.kit.auth import ANY_TENANT_ROLE, Caller, Tx, requires, tenant_tx
+from muster.kit.auth import Caller, Permission, Tx, requires, tenant_tx
 from muster.kit.http import Model
 from muster.kit.idempotency import Once, idempotent
 from muster.kit.ids import uuid7
@@ -39,7 +39,7 @@ from muster.text.merge import clean_value
 
 router = APIRouter(prefix="/v1/templates")
 
-Reader = Annotated[Caller, requires(*ANY_TENANT_ROLE)]
+Reader = Annotated[Caller, requires(Permission.WRITE_TEMPLATES)]
 OwnTx = Annotated[Tx, tenant_tx]
 OnceOnly = Annotated[Once, idempotent]
 _Language = Annotated[str, Field(max_length=35, description="a tag such as de or pt-BR")]

@@ -25,7 +25,7 @@ from muster.customer.handlers.trying import Draft, Rendered
 from muster.customer.store import numbers_for_tests, quotes, reference
 from muster.customer.store.reference import Tenant
 from muster.kit import clock, metrics
-from muster.kit.auth import SENDERS, Begin, Caller, Tx, requires, slow_turn, tx_of_tenant
+from muster.kit.auth import Begin, Caller, Permission, Tx, requires, slow_turn, tx_of_tenant
 from muster.kit.http import Int, Model
 from muster.kit.idempotency import Once, Stored, idempotent, replay, stored_answers
 from muster.kit.problems import conflict, not_found, unprocessable
@@ -122,7 +122,7 @@ class _Try:
 async def send_test(
     body: TestIn,
     request: Request,
-    caller: Annotated[Caller, requires(*SENDERS)],
+    caller: Annotated[Caller, requires(Permission.SEND)],
     begin: Annotated[Begin, tx_of_tenant],
     once: Annotated[Once, idempotent],
 ) -> Response:

@@ -9,7 +9,7 @@ from pydantic import Field
 from muster.customer.api.common import e164, settings_of
 from muster.customer.store import undeliverable as store
 from muster.kit import audit
-from muster.kit.auth import ANY_TENANT_ROLE, SENDERS, Caller, Tx, requires, tenant_tx
+from muster.kit.auth import Caller, Permission, Tx, requires, tenant_tx
 from muster.kit.forms import Form
 from muster.kit.http import Int, Model
 from muster.kit.idempotency import Once, idempotent
@@ -47,7 +47,7 @@ class Rule(Model):
 
 @router.get("")
 async def list_undeliverable(
-    caller: Annotated[Caller, requires(*ANY_TENANT_ROLE)],
+    caller: Annotated[Caller, requires(Permission.READ_CUSTOMERS)],
     tx: Annotated[Tx, tenant_tx],
     limit: Limit = 50,
     cursor: CursorText = None,
@@ -60,7 +60,7 @@ async def list_undeliverable(
 
 @router.get("/rule")
 async def get_rule(
-    request: Request, caller: Annotated[Caller, requires(*ANY_TENANT_ROLE)], tx: Annotated[Tx, tenant_tx]
+    request: Request, caller: Annotated[Caller, requires(Permission.READ_SETTINGS)], tx: Annotated[Tx, tenant_tx]
 ) -> Rule:
     """After how many failures a number is left out."""
     own = await store.rule_of(tx, caller.tenant_id)
@@ -70,7 +70,7 @@ async def get_rule(
 @router.put("/rule", response_model=Rule)
 async def set_rule(
     body: Rule,
-    caller: Annotated[Caller, requires(*SENDERS)],
+    caller: Annotated[Caller, requires(Permission.SET_OPT_OUTS)],
     tx: Annotated[Tx, tenant_tx],
     once: Annotated[Once, idempotent],
 ) -> Response:
@@ -86,7 +86,7 @@ async def set_rule(
 
 @router.delete("/{number_id}", status_code=204)
 async def forget_failures(
-    number_id: HashText, caller: Annotated[Caller, requires(*ANY_TENANT_ROLE)], tx: Annotated[Tx, tenant_tx]
+    number_id: HashText, caller: Annotated[Caller, requires(Permission.KEEP_OPT_OUTS)], tx: Annotated[Tx, tenant_tx]
 ) -> Response:
     """The number is alive: text it again, and count anew."""
     if not await store.forget(tx, [(caller.tenant_id, bytes.fromhex(number_id))]):

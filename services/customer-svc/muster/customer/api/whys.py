@@ -20,7 +20,7 @@ from muster.customer.events import MessageClass, MessageKind
 from muster.customer.handlers.texts import text_of_quote
 from muster.customer.store import bulks, customers, lists, merging, quotes, whys
 from muster.customer.store.quotes import Quote
-from muster.kit.auth import ANY_TENANT_ROLE, Caller, Tx, requires, tenant_tx
+from muster.kit.auth import Caller, Permission, Tx, requires, tenant_tx
 from muster.kit.http import Model
 from muster.kit.ids import verify_checked
 from muster.kit.pages import CursorText, Limit, Page, decode_cursor, page_of
@@ -121,7 +121,7 @@ async def why(
     bulk_id: UUID,
     customer_id: CustomerId,
     request: Request,
-    caller: Annotated[Caller, requires(*ANY_TENANT_ROLE)],
+    caller: Annotated[Caller, requires(Permission.READ_SENDS)],
     tx: Annotated[Tx, tenant_tx],
 ) -> WhyOut:
     """Why a customer got a send, or did not."""
@@ -138,7 +138,7 @@ async def why(
 async def why_number(
     bulk_id: UUID,
     request: Request,
-    caller: Annotated[Caller, requires(*ANY_TENANT_ROLE)],
+    caller: Annotated[Caller, requires(Permission.READ_SENDS)],
     tx: Annotated[Tx, tenant_tx],
     number: Annotated[str, Query(min_length=1, max_length=64, description="as people write it")],
 ) -> WhysOut:
@@ -159,7 +159,7 @@ async def why_number(
 @router.get("/customers/{customer_id}/messages")
 async def messages_of(
     customer_id: CustomerId,
-    caller: Annotated[Caller, requires(*ANY_TENANT_ROLE)],
+    caller: Annotated[Caller, requires(Permission.READ_SENDS)],
     tx: Annotated[Tx, tenant_tx],
     limit: Limit = 50,
     cursor: CursorText = None,

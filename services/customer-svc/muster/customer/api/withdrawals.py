@@ -19,7 +19,7 @@ from muster.customer.handlers.withdrawals import deadline
 from muster.customer.store import withdrawals as store
 from muster.customer.store.reference import Tenant
 from muster.kit import audit, clock
-from muster.kit.auth import ANY_TENANT_ROLE, SENDERS, Caller, Tx, requires, tenant_tx
+from muster.kit.auth import Caller, Permission, Tx, requires, tenant_tx
 from muster.kit.http import Int, Model, Moment
 from muster.kit.idempotency import Once, idempotent
 from muster.kit.ids import uuid7
@@ -84,7 +84,7 @@ class DismissIn(Model):
 async def add_request(
     body: RequestIn,
     request: Request,
-    caller: Annotated[Caller, requires(*ANY_TENANT_ROLE)],
+    caller: Annotated[Caller, requires(Permission.KEEP_OPT_OUTS)],
     tx: Annotated[Tx, tenant_tx],
     once: Annotated[Once, idempotent],
 ) -> Response:
@@ -110,7 +110,7 @@ async def add_request(
 @router.get("")
 async def list_requests(
     request: Request,
-    caller: Annotated[Caller, requires(*ANY_TENANT_ROLE)],
+    caller: Annotated[Caller, requires(Permission.READ_CUSTOMERS)],
     tx: Annotated[Tx, tenant_tx],
     limit: Limit = 50,
     cursor: CursorText = None,
@@ -131,7 +131,7 @@ async def apply_request(
     request_id: UUID,
     body: ApplyIn,
     request: Request,
-    caller: Annotated[Caller, requires(*ANY_TENANT_ROLE)],
+    caller: Annotated[Caller, requires(Permission.KEEP_OPT_OUTS)],
     tx: Annotated[Tx, tenant_tx],
     once: Annotated[Once, idempotent],
 ) -> Response:
@@ -155,7 +155,7 @@ async def dismiss_request(
     request_id: UUID,
     body: DismissIn,
     request: Request,
-    caller: Annotated[Caller, requires(*SENDERS)],
+    caller: Annotated[Caller, requires(Permission.SET_OPT_OUTS)],
     tx: Annotated[Tx, tenant_tx],
     once: Annotated[Once, idempotent],
 ) -> Response:

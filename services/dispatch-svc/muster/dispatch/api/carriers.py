@@ -29,7 +29,7 @@ from muster.dispatch.settings import DispatchSettings
 from muster.dispatch.store import carriers, routes, trials
 from muster.dispatch.store.carriers import Row
 from muster.kit import audit
-from muster.kit.auth import Caller, Role, Tx, requires, tenant_tx
+from muster.kit.auth import Caller, Permission, Tx, requires, tenant_tx
 from muster.kit.idempotency import Once, idempotent
 from muster.kit.ids import uuid7
 from muster.kit.outbox import emit
@@ -39,7 +39,7 @@ from muster.text import Number, TextRefused, read_number, split
 
 router = APIRouter(prefix="/v1/carriers", tags=["carriers"])
 
-Operator = Annotated[Caller, requires(Role.OPERATOR)]
+Operator = Annotated[Caller, requires(Permission.RUN_CARRIERS)]
 # A sender speaks every second; what it said last is of no use after some that were missed.
 _FRESH_S: Final = 10.0
 _RESOLVE_S: Final = 3.0

@@ -16,7 +16,7 @@ from muster.dispatch.settings import DispatchSettings
 from muster.dispatch.store import endings, sagas
 from muster.dispatch.store.sagas import SagaKey
 from muster.kit import audit, clock
-from muster.kit.auth import SENDERS, Begin, Caller, requires, tx_of_tenant
+from muster.kit.auth import Begin, Caller, Permission, requires, tx_of_tenant
 from muster.kit.http import Model
 from muster.kit.idempotency import Once, idempotent
 from muster.kit.ids import verify_checked
@@ -77,7 +77,7 @@ class ControlOut(Model):
 async def stop(
     request: Request,
     bulk_id: UUID,
-    caller: Annotated[Caller, requires(*SENDERS)],
+    caller: Annotated[Caller, requires(Permission.SEND)],
     begin: Annotated[Begin, tx_of_tenant],
     once: Annotated[Once, idempotent],
     body: ControlIn | None = None,
@@ -90,7 +90,7 @@ async def stop(
 async def pause(
     request: Request,
     bulk_id: UUID,
-    caller: Annotated[Caller, requires(*SENDERS)],
+    caller: Annotated[Caller, requires(Permission.SEND)],
     begin: Annotated[Begin, tx_of_tenant],
     once: Annotated[Once, idempotent],
     body: ControlIn | None = None,
@@ -103,7 +103,7 @@ async def pause(
 async def resume(
     request: Request,
     bulk_id: UUID,
-    caller: Annotated[Caller, requires(*SENDERS)],
+    caller: Annotated[Caller, requires(Permission.SEND)],
     begin: Annotated[Begin, tx_of_tenant],
     once: Annotated[Once, idempotent],
     body: ControlIn | None = None,

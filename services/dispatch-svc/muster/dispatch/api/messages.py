@@ -12,7 +12,7 @@ from muster.dispatch.handlers.stopping import stop_message
 from muster.dispatch.settings import DispatchSettings
 from muster.dispatch.store.sagas import SagaKey
 from muster.kit import audit
-from muster.kit.auth import SENDERS, Caller, Tx, requires, tenant_tx
+from muster.kit.auth import Caller, Permission, Tx, requires, tenant_tx
 from muster.kit.desk import Desk
 from muster.kit.http import Model
 from muster.kit.idempotency import Once, idempotent
@@ -38,7 +38,7 @@ class StoppedOut(Model):
 async def stop_one(
     request: Request,
     message_id: Annotated[str, Path(max_length=60, description="as POST /v1/messages answered it")],
-    caller: Annotated[Caller, requires(*SENDERS)],
+    caller: Annotated[Caller, requires(Permission.SEND)],
     tx: Annotated[Tx, tenant_tx],
     once: Annotated[Once, idempotent],
     body: ControlIn | None = None,

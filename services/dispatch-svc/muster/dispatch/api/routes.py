@@ -15,7 +15,7 @@ from muster.dispatch.settings import DispatchSettings
 from muster.dispatch.store import routes
 from muster.dispatch.store.routes import Stored
 from muster.kit import audit
-from muster.kit.auth import Caller, Role, Tx, requires, tenant_tx
+from muster.kit.auth import Caller, Permission, Tx, requires, tenant_tx
 from muster.kit.forms import Form
 from muster.kit.http import Flag, Int, Model
 from muster.kit.idempotency import Once, idempotent
@@ -26,7 +26,7 @@ from muster.text import Number, country_of, is_region, read_number
 
 router = APIRouter(prefix="/v1/routes", tags=["routes"])
 
-Operator = Annotated[Caller, requires(Role.OPERATOR)]
+Operator = Annotated[Caller, requires(Permission.RUN_CARRIERS)]
 
 
 def _a_country(given: str) -> str:

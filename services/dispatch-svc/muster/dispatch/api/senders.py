@@ -25,7 +25,7 @@ from muster.dispatch.store import senders, suspensions
 from muster.dispatch.store.senders import Asked
 from muster.events import NIL_TENANT, is_sandbox
 from muster.kit import audit, clock
-from muster.kit.auth import ANY_TENANT_ROLE, Caller, Role, Tx, requires, tenant_tx
+from muster.kit.auth import Caller, Permission, Role, Tx, requires, tenant_tx
 from muster.kit.desk import Desk
 from muster.kit.http import Flag, Model
 from muster.kit.idempotency import Once, idempotent
@@ -35,7 +35,7 @@ from muster.kit.problems import conflict, not_found, unprocessable
 
 router = APIRouter(prefix="/v1/senders", tags=["senders"])
 
-Operator = Annotated[Caller, requires(Role.OPERATOR)]
+Operator = Annotated[Caller, requires(Permission.RUN_CARRIERS)]
 _WRITTEN: Final = 16
 Written = Annotated[str, StringConstraints(min_length=1, max_length=_WRITTEN)]
 Why = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=200)]
@@ -94,7 +94,7 @@ class SenderOut(Model):
 
 @router.get("")
 async def read_senders(
-    caller: Annotated[Caller, requires(Role.OPERATOR, *ANY_TENANT_ROLE)],
+    caller: Annotated[Caller, requires(Permission.READ_SENDERS)],
     tx: Annotated[Tx, tenant_tx],
     limit: Limit = 50,
     cursor: CursorText = None,

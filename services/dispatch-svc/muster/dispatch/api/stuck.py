@@ -15,7 +15,7 @@ from muster.dispatch.store import sagas
 from muster.dispatch.store.sagas import SagaKey
 from muster.events import NIL_TENANT
 from muster.kit import audit, clock
-from muster.kit.auth import Begin, Caller, Role, Tx, requires, tx_of_tenant
+from muster.kit.auth import Begin, Caller, Permission, Tx, requires, tx_of_tenant
 from muster.kit.desk import Desk
 from muster.kit.http import Model
 from muster.kit.idempotency import Once, idempotent
@@ -80,7 +80,7 @@ class ResolutionOut(Model):
 @router.get("/stuck")
 async def read_stuck(
     request: Request,
-    _: Annotated[Caller, requires(Role.OPERATOR)],
+    _: Annotated[Caller, requires(Permission.RUN_PLATFORM)],
     limit: Limit = 50,
     cursor: CursorText = None,
     waits_for: Annotated[WaitWord | None, Query(description="only these")] = None,
@@ -127,7 +127,7 @@ async def resolve(
     tenant_id: UUID,
     bulk_id: UUID,
     body: ResolutionIn,
-    caller: Annotated[Caller, requires(Role.OPERATOR)],
+    caller: Annotated[Caller, requires(Permission.RUN_PLATFORM)],
     begin: Annotated[Begin, tx_of_tenant],
     once: Annotated[Once, idempotent],
 ) -> Response:

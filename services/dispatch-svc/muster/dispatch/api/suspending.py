@@ -15,7 +15,7 @@ from muster.dispatch.store import suspensions
 from muster.dispatch.store.suspensions import Suspension
 from muster.events import NIL_TENANT
 from muster.kit import audit, clock
-from muster.kit.auth import Begin, Caller, Role, Tx, requires, tenant_tx, tx_of_tenant
+from muster.kit.auth import Begin, Caller, Permission, Tx, requires, tenant_tx, tx_of_tenant
 from muster.kit.desk import Desk
 from muster.kit.http import Model
 from muster.kit.idempotency import Once, idempotent
@@ -69,7 +69,7 @@ async def suspend(
     request: Request,
     tenant_id: UUID,
     body: SuspensionIn,
-    caller: Annotated[Caller, requires(Role.OPERATOR)],
+    caller: Annotated[Caller, requires(Permission.RUN_TENANTS)],
     begin: Annotated[Begin, tx_of_tenant],
     once: Annotated[Once, idempotent],
 ) -> Response:
@@ -87,7 +87,7 @@ async def reinstate(
     request: Request,
     tenant_id: UUID,
     body: SuspensionIn,
-    caller: Annotated[Caller, requires(Role.OPERATOR)],
+    caller: Annotated[Caller, requires(Permission.RUN_TENANTS)],
     begin: Annotated[Begin, tx_of_tenant],
     once: Annotated[Once, idempotent],
 ) -> Response:
@@ -100,7 +100,7 @@ async def reinstate(
 async def stop_platform(
     request: Request,
     body: SuspensionIn,
-    caller: Annotated[Caller, requires(Role.OPERATOR)],
+    caller: Annotated[Caller, requires(Permission.RUN_PLATFORM)],
     begin: Annotated[Begin, tx_of_tenant],
     once: Annotated[Once, idempotent],
 ) -> Response:
@@ -117,7 +117,7 @@ async def stop_platform(
 async def start_platform(
     request: Request,
     body: SuspensionIn,
-    caller: Annotated[Caller, requires(Role.OPERATOR)],
+    caller: Annotated[Caller, requires(Permission.RUN_PLATFORM)],
     begin: Annotated[Begin, tx_of_tenant],
     once: Annotated[Once, idempotent],
 ) -> Response:
@@ -127,7 +127,9 @@ async def start_platform(
 
 
 @router.get("/platform")
-async def read_platform(_: Annotated[Caller, requires(Role.OPERATOR)], tx: Annotated[Tx, tenant_tx]) -> PlatformOut:
+async def read_platform(
+    _: Annotated[Caller, requires(Permission.RUN_PLATFORM)], tx: Annotated[Tx, tenant_tx]
+) -> PlatformOut:
     """Whether the platform is stopped, since when and why."""
     return _platform(await suspensions.find(tx, NIL_TENANT))
 
@@ -135,7 +137,7 @@ async def read_platform(_: Annotated[Caller, requires(Role.OPERATOR)], tx: Annot
 @router.get("/suspensions")
 async def read_suspensions(
     request: Request,
-    _: Annotated[Caller, requires(Role.OPERATOR)],
+    _: Annotated[Caller, requires(Permission.RUN_TENANTS)],
     limit: Limit = 50,
     cursor: CursorText = None,
 ) -> Page[SuspensionOut]:

@@ -13,7 +13,7 @@ from muster.dispatch.settings import DispatchSettings
 from muster.dispatch.store import refunds
 from muster.dispatch.store.refunds import UnknownChunk
 from muster.kit import audit
-from muster.kit.auth import ANY_TENANT_ROLE, SENDERS, Caller, Tx, requires, tenant_tx
+from muster.kit.auth import Caller, Permission, Tx, requires, tenant_tx
 from muster.kit.http import Model
 from muster.kit.idempotency import Once, idempotent
 from muster.kit.ids import verify_checked
@@ -75,7 +75,7 @@ class _Place(NamedTuple):
 async def read_unknown(
     request: Request,
     bulk_id: UUID,
-    caller: Annotated[Caller, requires(*ANY_TENANT_ROLE)],
+    caller: Annotated[Caller, requires(Permission.READ_SENDS)],
     tx: Annotated[Tx, tenant_tx],
     limit: Limit = 50,
     cursor: CursorText = None,
@@ -107,7 +107,7 @@ async def answer_unknown(
     request: Request,
     bulk_id: UUID,
     body: AnswerIn,
-    caller: Annotated[Caller, requires(*SENDERS)],
+    caller: Annotated[Caller, requires(Permission.SEND)],
     tx: Annotated[Tx, tenant_tx],
     once: Annotated[Once, idempotent],
 ) -> Response:

@@ -9,7 +9,7 @@ from uuid import UUID
 from fastapi import APIRouter, Query, Request, Response
 
 from muster.kit import audit, clock
-from muster.kit.auth import ANY_TENANT_ROLE, Caller, Tx, requires, tenant_tx
+from muster.kit.auth import Caller, Permission, Tx, requires, tenant_tx
 from muster.kit.http import Model
 from muster.kit.idempotency import Once, idempotent
 from muster.kit.outbox import emit
@@ -77,7 +77,7 @@ class VerdictIn(Model):
 @router.get("/replies")
 async def read_replies(
     request: Request,
-    caller: Annotated[Caller, requires(*ANY_TENANT_ROLE)],
+    caller: Annotated[Caller, requires(Permission.READ_REPLIES)],
     tx: Annotated[Tx, tenant_tx],
     verdict: Annotated[Verdict | None, Query(description="only those that were read as this")] = None,
     bulk_id: Annotated[UUID | None, Query(description="only those that answer this send")] = None,
@@ -105,7 +105,7 @@ async def read_replies(
 
 @router.get("/replies/{reply_id}")
 async def read_reply(
-    reply_id: UUID, caller: Annotated[Caller, requires(*ANY_TENANT_ROLE)], tx: Annotated[Tx, tenant_tx]
+    reply_id: UUID, caller: Annotated[Caller, requires(Permission.READ_REPLIES)], tx: Annotated[Tx, tenant_tx]
 ) -> ReplyOut:
     """One reply."""
     row = await inbox.reply(tx, caller.tenant_id, reply_id)
@@ -118,7 +118,7 @@ async def read_reply(
 async def decide_reply(
     reply_id: UUID,
     body: VerdictIn,
-    caller: Annotated[Caller, requires(*ANY_TENANT_ROLE)],
+    caller: Annotated[Caller, requires(Permission.ANSWER_REPLIES)],
     tx: Annotated[Tx, tenant_tx],
     once: Annotated[Once, idempotent],
 ) -> Response:
@@ -142,7 +142,7 @@ async def decide_reply(
 @router.get("/conversations")
 async def read_conversation(
     request: Request,
-    caller: Annotated[Caller, requires(*ANY_TENANT_ROLE)],
+    caller: Annotated[Caller, requires(Permission.READ_REPLIES)],
     tx: Annotated[Tx, tenant_tx],
     number: Annotated[str, Query(max_length=64, description="E.164, or as it is written in the tenant's country")],
     limit: Limit = 50,

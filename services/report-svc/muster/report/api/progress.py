@@ -12,7 +12,7 @@ from fastapi.responses import StreamingResponse
 from starlette.types import Receive, Scope, Send
 
 from muster.kit import clock, observe
-from muster.kit.auth import ANY_TENANT_ROLE, Begin, Caller, Tx, requires, tx_of_tenant
+from muster.kit.auth import Begin, Caller, Permission, Tx, requires, tx_of_tenant
 from muster.kit.http import Model
 from muster.kit.ids import verify_checked
 from muster.kit.problems import not_found
@@ -128,7 +128,7 @@ class EventStream(StreamingResponse):
 async def read_progress(
     bulk_id: UUID,
     request: Request,
-    caller: Annotated[Caller, requires(*ANY_TENANT_ROLE)],
+    caller: Annotated[Caller, requires(Permission.READ_SENDS)],
     begin: Annotated[Begin, tx_of_tenant],
     last_event_id: Annotated[str, Header(max_length=64)] = "",
 ) -> Any:

@@ -8,7 +8,7 @@ from uuid import UUID
 
 from fastapi import APIRouter, Query
 
-from muster.kit.auth import ANY_TENANT_ROLE, Caller, Tx, requires, tenant_tx
+from muster.kit.auth import Caller, Permission, Tx, requires, tenant_tx
 from muster.kit.http import Model
 from muster.kit.pages import CursorText, Limit, Page, decode_cursor, encode_cursor
 from muster.kit.problems import not_found, unprocessable
@@ -62,7 +62,7 @@ class RowOut(Model):
 
 @router.get("/reports/sms")
 async def read_report(
-    caller: Annotated[Caller, requires(*ANY_TENANT_ROLE)],
+    caller: Annotated[Caller, requires(Permission.READ_SENDS)],
     tx: Annotated[Tx, tenant_tx],
     kind: Kind | None = None,
     since: Annotated[datetime | None, Query(alias="from")] = None,
@@ -104,7 +104,7 @@ async def read_report(
 
 @router.get("/messages/{message_id}")
 async def read_message(
-    message_id: str, caller: Annotated[Caller, requires(*ANY_TENANT_ROLE)], tx: Annotated[Tx, tenant_tx]
+    message_id: str, caller: Annotated[Caller, requires(Permission.READ_SENDS)], tx: Annotated[Tx, tenant_tx]
 ) -> RowOut:
     """One message; its id is that of its send, a dash, and its place in it. `parts` is 0 while it is queued."""
     named = _MESSAGE_ID.fullmatch(message_id)

@@ -4,13 +4,14 @@ from datetime import datetime
 from typing import Annotated
 from uuid import UUID
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Query
 
-from muster.kit.auth import Begin, Caller, Role, requires, tx_of_tenant
-from muster.kit.http import Model
+from muster.kit.auth import Begin, Caller, Permission, requires, tx_of_tenant
+from muster.kit.http import Model, Moment
 from muster.kit.pages import CursorText, Limit, Page, decode_cursor, page_of
+from muster.kit.problems import unprocessable
 from muster.tenant import store
-from muster.tenant.domain import Act
+from muster.tenant.domain import Act, Asked
 
 router = APIRouter(prefix="/v1")
 
@@ -31,16 +32,24 @@ class ActOut(Model):
 
 @router.get("/audit")
 async def list_acts(
-    caller: Annotated[Caller, requires(Role.ADMIN, Role.OPERATOR)],
+    caller: Annotated[Caller, requires(Permission.READ_AUDIT)],
     begin: Annotated[Begin, tx_of_tenant],
     tenant_id: UUID | None = None,
+    user_id: Annotated[str | None, Query(max_length=64, description="by this user alone")] = None,
+    act: Annotated[str | None, Query(max_length=64, description="of this kind alone")] = None,
+    subject_id: Annotated[str | None, Query(max_length=200, description="on this alone: the id of a send …")] = None,
+    since: Annotated[Moment | None, Query(alias="from", description="no earlier than this")] = None,
+    until: Annotated[Moment | None, Query(alias="to", description="earlier than this")] = None,
     limit: Limit = 50,
     cursor: CursorText = None,
 ) -> Page[ActOut]:
     """What was done in the tenant; the operator may name one."""
+    if since and until and since >= until:
+        raise unprocessable("to", "not_after_from", "is not after `from`")
     tenant_id = tenant_id or caller.tenant_id
+    asked = Asked(user_id, act, subject_id, since, until)
     async with begin(tenant_id) as tx:
-        found = await store.acts(tx, tenant_id, _position(cursor), limit + 1)
+        found = await store.acts(tx, tenant_id, _position(cursor), limit + 1, asked)
     return page_of(found, limit, _out, lambda act: {"at": act.at, "id": act.event_id})
 
 

@@ -10,7 +10,7 @@ from fastapi import APIRouter, Request, Response
 from pydantic import Field
 
 from muster.kit import audit, clock
-from muster.kit.auth import Begin, Caller, Role, requires, tx_of_tenant
+from muster.kit.auth import Begin, Caller, Permission, Role, requires, tx_of_tenant
 from muster.kit.http import Model, Moment
 from muster.kit.idempotency import Once, idempotent
 from muster.kit.ids import uuid7
@@ -30,7 +30,7 @@ router = APIRouter(prefix="/v1")
 _SECRET_BYTES = 32
 
 Text = Annotated[str, Field(max_length=1_000)]
-Manager = Annotated[Caller, requires(Role.ADMIN, Role.OPERATOR)]
+Manager = Annotated[Caller, requires(Permission.MANAGE_KEYS)]
 
 
 class KeyIn(Model):

@@ -8,7 +8,7 @@ from fastapi import APIRouter, Request
 from pydantic import Field
 
 from muster.kit import audit, clock
-from muster.kit.auth import Begin, Caller, Role, public, requires, tx_of_tenant
+from muster.kit.auth import Begin, Caller, Permission, Role, public, requires, tx_of_tenant
 from muster.kit.desk import Desk
 from muster.kit.http import Model, allow
 from muster.kit.ids import uuid7
@@ -35,7 +35,7 @@ router = APIRouter(prefix="/v1")
 _BODY_BYTES_MAX = 16_384
 
 Token = Annotated[str, Field(max_length=200)]
-Manager = Annotated[Caller, requires(Role.ADMIN, Role.OPERATOR)]
+Manager = Annotated[Caller, requires(Permission.MANAGE_TEAM)]
 
 
 class Look(Model):
@@ -137,7 +137,7 @@ async def make_invitation(
 async def make_first_admin(
     request: Request,
     tenant_id: UUID,
-    caller: Annotated[Caller, requires(Role.OPERATOR)],
+    caller: Annotated[Caller, requires(Permission.RUN_TENANTS)],
     begin: Annotated[Begin, tx_of_tenant],
 ) -> LinkMade:
     """A link by which whoever takes it becomes an admin of the business. It ends one made before."""

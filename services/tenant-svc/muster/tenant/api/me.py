@@ -7,7 +7,7 @@ from fastapi import APIRouter, Request
 from pydantic import Field
 
 from muster.kit import audit
-from muster.kit.auth import ANY_TENANT_ROLE, Caller, Role, requires
+from muster.kit.auth import Caller, Permission, requires
 from muster.kit.http import Model
 from muster.kit.outbox import emit
 from muster.kit.pg import Database, Tx
@@ -23,7 +23,7 @@ from muster.tenant.store import sign_in as store
 
 router = APIRouter(prefix="/v1")
 
-Anybody = Annotated[Caller, requires(*ANY_TENANT_ROLE, Role.OPERATOR)]
+Anybody = Annotated[Caller, requires(Permission.OWN_ACCOUNT)]
 
 
 class Me(Model):

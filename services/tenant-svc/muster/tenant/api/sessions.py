@@ -7,7 +7,7 @@ from uuid import UUID
 from fastapi import APIRouter, Request
 
 from muster.kit import audit, clock, metrics
-from muster.kit.auth import ANY_TENANT_ROLE, Caller, Role, public, requires, tenant_tx
+from muster.kit.auth import Caller, Permission, Role, public, requires, tenant_tx
 from muster.kit.desk import Desk
 from muster.kit.http import Model, allow
 from muster.kit.outbox import emit
@@ -29,7 +29,7 @@ _SESSIONS_SHOWN_MAX = 200
 _BODY_BYTES_MAX = 16_384
 _CURRENT = "current"
 
-Anybody = Annotated[Caller, requires(*ANY_TENANT_ROLE, Role.OPERATOR)]
+Anybody = Annotated[Caller, requires(Permission.OWN_ACCOUNT)]
 
 
 class SignIn(Model):

@@ -10,7 +10,7 @@ from pydantic import AfterValidator, Field, model_validator
 
 from muster.events import is_sandbox
 from muster.kit import audit, clock
-from muster.kit.auth import ANY_TENANT_ROLE, Begin, Caller, Role, requires, tenant_tx, tx_of_tenant
+from muster.kit.auth import Begin, Caller, Permission, requires, tenant_tx, tx_of_tenant
 from muster.kit.desk import Desk
 from muster.kit.forms import Form
 from muster.kit.http import Flag, Int, Model
@@ -178,7 +178,7 @@ class TenantOut(Model):
 @router.post("/tenants", status_code=201, response_model=TenantOut)
 async def create_tenant(
     body: TenantIn,
-    caller: Annotated[Caller, requires(Role.OPERATOR)],
+    caller: Annotated[Caller, requires(Permission.RUN_TENANTS)],
     begin: Annotated[Begin, tx_of_tenant],
     once: Annotated[Once, idempotent],
 ) -> Response:
@@ -206,7 +206,7 @@ async def create_tenant(
 @router.get("/tenants")
 async def list_tenants(
     request: Request,
-    _: Annotated[Caller, requires(Role.OPERATOR)],
+    _: Annotated[Caller, requires(Permission.RUN_TENANTS)],
     limit: Limit = 50,
     cursor: CursorText = None,
 ) -> Page[TenantOut]:
@@ -223,7 +223,7 @@ async def list_tenants(
 
 @router.get("/tenants/{tenant_id}")
 async def read_tenant(
-    tenant_id: UUID, _: Annotated[Caller, requires(Role.OPERATOR)], begin: Annotated[Begin, tx_of_tenant]
+    tenant_id: UUID, _: Annotated[Caller, requires(Permission.RUN_TENANTS)], begin: Annotated[Begin, tx_of_tenant]
 ) -> TenantOut:
     """One tenant."""
     async with begin(tenant_id) as tx:
@@ -234,7 +234,7 @@ async def read_tenant(
 async def change_tenant(
     tenant_id: UUID,
     body: TenantChange,
-    caller: Annotated[Caller, requires(Role.OPERATOR)],
+    caller: Annotated[Caller, requires(Permission.RUN_TENANTS)],
     begin: Annotated[Begin, tx_of_tenant],
     once: Annotated[Once, idempotent],
 ) -> Response:
@@ -251,7 +251,7 @@ async def change_tenant(
 
 @router.get("/tenant")
 async def read_own_tenant(
-    caller: Annotated[Caller, requires(*ANY_TENANT_ROLE)], tx: Annotated[Tx, tenant_tx]
+    caller: Annotated[Caller, requires(Permission.READ_SETTINGS)], tx: Annotated[Tx, tenant_tx]
 ) -> TenantOut:
     """The caller's own tenant."""
     return _out(await _found(tx, caller.tenant_id))
@@ -260,7 +260,7 @@ async def read_own_tenant(
 @router.patch("/tenant", response_model=TenantOut)
 async def change_own_tenant(
     body: SettingsChange,
-    caller: Annotated[Caller, requires(Role.ADMIN)],
+    caller: Annotated[Caller, requires(Permission.CHANGE_SETTINGS)],
     tx: Annotated[Tx, tenant_tx],
     once: Annotated[Once, idempotent],
 ) -> Response:

@@ -8,7 +8,7 @@ from fastapi import APIRouter, Request, Response
 from pydantic import Field
 
 from muster.kit import audit
-from muster.kit.auth import Begin, Caller, Role, requires, tx_of_tenant
+from muster.kit.auth import Begin, Caller, Permission, Role, requires, tx_of_tenant
 from muster.kit.http import Flag, Model
 from muster.kit.idempotency import Once, idempotent
 from muster.kit.ids import uuid7
@@ -27,7 +27,7 @@ from muster.tenant.settings import TenantSettings
 router = APIRouter(prefix="/v1")
 
 Text = Annotated[str, Field(max_length=1_000)]
-Manager = Annotated[Caller, requires(Role.ADMIN, Role.OPERATOR)]
+Manager = Annotated[Caller, requires(Permission.MANAGE_TEAM)]
 
 
 class UserIn(Model):

@@ -145,6 +145,17 @@ class Act:
 
 
 @dataclass(frozen=True, slots=True)
+class Asked:
+    """Which acts: by whom, of what kind, on what, not before and before when. None: whichever."""
+
+    user_id: str | None = None
+    act: str | None = None
+    subject_id: str | None = None
+    since: datetime | None = None
+    until: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Wrong:
     """Why a field cannot be what was given."""
 

@@ -9,7 +9,18 @@ from uuid import UUID
 
 from muster.kit.pg import Record, Tx
 from muster.laws.system import Reference
-from muster.tenant.domain import Act, ApiKey, Credential, FailedRule, Member, Settings, SigningKey, Tenant, UnknownRule
+from muster.tenant.domain import (
+    Act,
+    ApiKey,
+    Asked,
+    Credential,
+    FailedRule,
+    Member,
+    Settings,
+    SigningKey,
+    Tenant,
+    UnknownRule,
+)
 
 _SETTINGS = (
     "name, country, time_zone, sender, allow_sms_replies, reception_email, quiet_from_minute, quiet_to_minute, "
@@ -285,14 +296,17 @@ async def add_acts(tx: Tx, acts: Sequence[Act]) -> None:
 _ACTS = """
 SELECT tenant_id, event_id, at, act, user_id, role, subject_kind, subject_id, service, reason FROM act
 WHERE tenant_id = $1 AND ($2::timestamptz IS NULL OR (at, event_id) < ($2, $3::uuid))
+    AND ($5::text IS NULL OR user_id = $5) AND ($6::text IS NULL OR act = $6) AND ($7::text IS NULL OR subject_id = $7)
+    AND ($8::timestamptz IS NULL OR at >= $8) AND ($9::timestamptz IS NULL OR at < $9)
 ORDER BY at DESC, event_id DESC LIMIT $4
 """
 
 
-async def acts(tx: Tx, tenant_id: UUID, before: tuple[datetime, UUID] | None, limit: int) -> list[Act]:
-    """Acts of the tenant, the newest first."""
+async def acts(tx: Tx, tenant_id: UUID, before: tuple[datetime, UUID] | None, limit: int, asked: Asked) -> list[Act]:
+    """Acts of the tenant that fit, the newest first."""
     at, event_id = before or (None, None)
-    return [Act(**dict(row)) for row in await tx.fetch(_ACTS, tenant_id, at, event_id, limit)]
+    rows = await tx.fetch(_ACTS, tenant_id, at, event_id, limit, *astuple(asked))
+    return [Act(**dict(row)) for row in rows]
 
 
 # One number for all replicas: who makes or forgets a signing key holds it.
