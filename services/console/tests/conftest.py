@@ -1,4 +1,7 @@
+import importlib.util
 from collections.abc import Callable
+from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import httpx
@@ -58,6 +61,15 @@ class FakeApi:
 
     def asked(self, name: str) -> list[httpx.Request]:
         return [one for one in self.calls if f"{one.method} {one.url.path}" == name]
+
+
+@pytest.fixture(scope="session")
+def said() -> ModuleType:
+    """What the API says, by example: the file beside us."""
+    spec = importlib.util.spec_from_file_location("console_said", Path(__file__).with_name("fakes.py"))
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
 
 
 @pytest.fixture

@@ -76,3 +76,67 @@ def progress(**other):
         "pace": {"finish_at": "2099-11-28T00:00:00Z", "finished_at": None, "why": None},
         **other,
     }
+
+
+REPLY_ID = "01931f5e-7b1c-7000-8000-00000000000c"
+
+
+def reply(**other):
+    return {
+        "id": REPLY_ID,
+        "at": "2026-11-28T00:00:00Z",
+        "number": "+61412345678",
+        "text": "See you at ten, thanks!",
+        "verdict": "ordinary",
+        "rule": "",
+        "doubtful": False,
+        "erased": False,
+        "bulk_id": SEND_ID,
+        "message_id": None,
+        "email": None,
+        **other,
+    }
+
+
+def entry(version, **other):
+    return {
+        "id": str(version),
+        "account_version": version,
+        "at": "2026-11-28T00:00:00Z",
+        "kind": "post",
+        "bulk_id": SEND_ID,
+        "credits": 2,
+        "available_after": 1_000 - 2 * version,
+        "reserved_after": 0,
+        "consumed_after": 2 * version,
+        "owed_after": 0,
+        "reason": "",
+        "reference": "",
+        **other,
+    }
+
+
+TENANT_SETTINGS = {
+    "name": "Demo Salon",
+    "country": "AU",
+    "time_zone": "Australia/Sydney",
+    "sender": "+61400000000",
+    "allow_sms_replies": True,
+    "reception_email": "front@demo.example",
+    "quiet_hours": {"from": "20:00", "to": "08:00"},
+    "customary_hours": True,
+    "parts_max": 6,
+    "failed_rule": "charge",
+    "unknown_rule": "ask",
+}
+SETTINGS = {
+    "GET /v1/tenant": (200, TENANT_SETTINGS),
+    "GET /v1/notices": (200, {"identity": "{business}", "reply": "Reply STOP", "by_link": "{link}", "languages": {}}),
+    "GET /v1/frequency-cap": (200, {"days": None, "messages": None}),
+    "GET /v1/approval-rule": (200, {"credits_above": 500, "recipients_above": None, "email": ""}),
+    "GET /v1/credits/settings": (
+        200,
+        {"alert_below": 100, "daily_cap": None, "monthly_cap": None, "used_today": 5, "used_this_month": 9},
+    ),
+}
+CREDITS = {"granted": 2_000, "owed": 0, "available": 1_000, "reserved": 200, "consumed": 800, "conservation": 0}

@@ -97,6 +97,20 @@ class Api:
         except httpx.HTTPError as error:
             raise ApiProblem(503, {"code": "unreachable"}) from error
 
+    async def file(self, path: str, accept: str, **query: Any) -> httpx.Response:
+        """The answer of a GET with its content still to come: whoever asks hands it on and closes it."""
+        asked = {name: value for name, value in query.items() if value is not None}
+        headers = {**self._headers, "Accept": accept, **_trace()}
+        request = self._http.build_request("GET", path, params=asked, headers=headers)
+        try:
+            answer = await self._http.send(request, stream=True)
+            if answer.is_error:
+                await answer.aread()
+                _content(answer)
+        except httpx.HTTPError as error:
+            raise ApiProblem(503, {"code": "unreachable"}) from error
+        return answer
+
 
 def _trace() -> dict[str, str]:
     parent = traceparent.get()

@@ -1,12 +1,16 @@
 """What a role finds in the menu, in this order."""
 
+from collections.abc import Iterable
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 
-SENDERS = frozenset({"admin", "manager"})
+from muster.kit.permissions import Permission
+
+SENDERS = Permission.SEND.roles
 """Who may send."""
-TENANT = frozenset({"admin", "manager", "staff"})
+TENANT = Permission.READ_SENDS.roles
 """Everybody of a business."""
-OPERATOR = frozenset({"operator"})
+OPERATOR = Permission.RUN_PLATFORM.roles
 ANYONE = TENANT | OPERATOR
 
 
@@ -16,7 +20,7 @@ class Entry:
 
     path: str
     name: str
-    roles: frozenset[str]
+    roles: AbstractSet[str]
 
     def is_current(self, path: str) -> bool:
         """Whether a path is this page or one below it."""
@@ -27,9 +31,26 @@ ENTRIES = (
     Entry("/", "home", ANYONE),
     Entry("/compose", "compose", SENDERS),
     Entry("/sends", "sends", TENANT),
+    Entry("/approvals", "approvals", SENDERS),
+    Entry("/replies", "replies", TENANT),
+    Entry("/credits", "credits", TENANT),
+    Entry("/operator/tenants", "tenants", OPERATOR),
+    Entry("/operator/carriers", "carriers", OPERATOR),
+    Entry("/operator/laws", "laws", OPERATOR),
+    Entry("/operator/dead-letters", "letters", OPERATOR),
+    Entry("/settings", "settings", ANYONE),
 )
+SETTINGS = (
+    Entry("/settings", "settings", TENANT),
+    Entry("/settings/me", "me", ANYONE),
+    Entry("/settings/team", "team", Permission.MANAGE_TEAM.roles),
+    Entry("/settings/keys", "keys", Permission.MANAGE_KEYS.roles),
+    Entry("/settings/audit", "audit", Permission.READ_AUDIT.roles),
+    Entry("/settings/roles", "roles", ANYONE),
+)
+"""The pages of the settings: `settings.tab_<name>` of the strings."""
 
 
-def entries_for(role: str) -> tuple[Entry, ...]:
+def entries_for(role: str, entries: Iterable[Entry] = ENTRIES) -> tuple[Entry, ...]:
     """The menu of a role."""
-    return tuple(one for one in ENTRIES if role in one.roles)
+    return tuple(one for one in entries if role in one.roles)

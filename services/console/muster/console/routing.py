@@ -1,7 +1,7 @@
 """How a request comes to its page: who may, whether a form is ours, and what is said where something goes wrong."""
 
 from collections.abc import Callable, Iterable
-from urllib.parse import quote
+from urllib.parse import quote, urlsplit
 
 from starlette.datastructures import FormData
 from starlette.exceptions import HTTPException
@@ -137,7 +137,7 @@ def sign_in_first(visit: Visit) -> Response:
     """The session has ended, or there was none: sign in, and go on with what was being done."""
     path = visit.request.url.path
     if visit.is_fragment:
-        return visit.page("session_fragment.html")
+        return _session_over(visit)
     if visit.request.method != "POST":
         return visit.go("/sign-in" if path == "/" else f"/sign-in?next={quote(path)}")
     return visit.page(
@@ -145,10 +145,16 @@ def sign_in_first(visit: Visit) -> Response:
     )
 
 
+def _session_over(visit: Visit) -> Response:
+    """In place of a piece of a page: sign in, and come back to that page."""
+    page = urlsplit(visit.request.headers.get("hx-current-url", "")).path
+    return visit.page("session_fragment.html", goes_to=page if page.startswith("/") else "/")
+
+
 def _once_more(visit: Visit) -> Response:
     """A form of another session of this browser, or an old one: nothing was done, and it can be sent again."""
     if visit.is_fragment:
-        return visit.page("session_fragment.html")
+        return _session_over(visit)
     return visit.page("once_more.html", status=403, goes_to=visit.request.url.path, carried=carried(visit), fresh=False)
 
 

@@ -1,21 +1,23 @@
 """One request to a page, and how it is answered."""
 
+import secrets
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 import httpx
 from jinja2 import Environment, PackageLoader, StrictUndefined
+from starlette.background import BackgroundTask
 from starlette.datastructures import FormData
 from starlette.requests import Request
-from starlette.responses import HTMLResponse, RedirectResponse, Response
+from starlette.responses import HTMLResponse, RedirectResponse, Response, StreamingResponse
 
 from muster.console import guard
 from muster.console.assets import Assets
-from muster.console.client import Api
+from muster.console.client import Api, ApiProblem
 from muster.console.drafts import Drafts
 from muster.console.formats import Formats, formats
-from muster.console.nav import entries_for
+from muster.console.nav import SETTINGS, entries_for
 from muster.console.sessions import Access, Member, Sessions
 from muster.console.settings import ConsoleSettings
 from muster.console.strings import Text, has, text_of
@@ -95,18 +97,50 @@ class Visit:
 
     def render(self, template: str, **values: Any) -> str:
         """The text of a template."""
+        role = self.member.role if self.member else ""
         given = {
             "visit": self,
             "t": self.t,
             "f": self.f,
             "says": has,
             "who": self.member,
-            "nav": entries_for(self.member.role if self.member else ""),
+            "nav": entries_for(role),
+            "tabs": entries_for(role, SETTINGS),
             "here": self.request.url.path,
             "csrf": guard.form_token(self.bound),
             "asset": self.house.assets.path,
         }
         return self.house.templates.get_template(template).render(given | values)
+
+    def wrong(self, problem: ApiProblem, *fields: str) -> list[tuple[str, str]]:
+        """What the API refused, each error at the field of the form that it is about, or at none ("") of `fields`."""
+        found = []
+        for one in problem.errors:
+            name, message = str(one.get("field", "")), str(one.get("message", ""))
+            field = next((field for field in fields if name == field or name.startswith(f"{field}.")), "")
+            found.append((field, message if field or not name else f"{name}: {message}"))
+        return found or [("", problem.detail or problem.title or self.t("errors.refused_title"))]
+
+    def why(self, problem: ApiProblem) -> str:
+        """What the API refused, in one line."""
+        return "; ".join(message for _, message in self.wrong(problem))
+
+    @staticmethod
+    def new_key() -> str:
+        """An Idempotency-Key for a form that is shown now: however often it is sent, it does what it does once."""
+        return secrets.token_urlsafe(16)
+
+    def asked(self, name: str) -> str | None:
+        """A value of the query; None where it is not there, or empty."""
+        return self.request.query_params.get(name) or None
+
+    async def file(self, path: str, accept: str, name: str, **query: Any) -> Response:
+        """A file of the API, handed on as it comes, however large it is."""
+        answer = await self.api.file(path, accept, **query)
+        headers = {"Content-Disposition": f'attachment; filename="{name}"', "Cache-Control": "no-store"}
+        kind = answer.headers.get("Content-Type", accept)
+        ended = BackgroundTask(answer.aclose)
+        return StreamingResponse(answer.aiter_bytes(), headers=headers, media_type=kind, background=ended)
 
     def go(self, path: str) -> Response:
         """Lead the browser on after an act."""

@@ -82,7 +82,7 @@ class Site:
             "GET /v1/own-fields": (200, {"items": [{"key": "last_visit", "name": "Last visit"}]}),
             "GET /v1/credits": (200, {"available": 18_240, "reserved": 824, "owed": 0}),
             "GET /v1/credits/settings": (200, {"alert_below": 20_000}),
-            "GET /v1/replies": (200, {"items": [{"at": now, "text": "See you at ten, thanks!"}]}),
+            "GET /v1/replies": (200, {"items": [fakes.reply(at=now)]}),
             "GET /v1/suppressions/requests": (200, {"items": [{"days_left": 1}]}),
         }
 

@@ -1,5 +1,30 @@
 """The pages, a file for each; `ALL` is where they are known."""
 
-from muster.console.pages import approvals, check, compose, home, links, sends, sign_in
+from muster.console.pages import (
+    approvals,
+    audit,
+    check,
+    compose,
+    credits,
+    home,
+    keys,
+    links,
+    me,
+    operator,
+    replies,
+    roles,
+    sends,
+    settings,
+    sign_in,
+    team,
+    tenants,
+)
 
-ALL = (approvals.pages, home.pages, sign_in.pages, links.pages, compose.pages, check.pages, sends.pages)
+ALL = tuple(
+    one.pages
+    for one in (
+        *(home, sign_in, links, compose, check, sends, approvals, replies, credits),
+        *(settings, me, team, keys, audit, roles),
+        *(tenants, operator),
+    )
+)

@@ -1,7 +1,6 @@
 """The check before a send: the exact bill, what blocks and what warns, a test, a second person, Send."""
 
 import asyncio
-import secrets
 
 from starlette.responses import Response
 
@@ -43,7 +42,7 @@ async def send(visit: Visit) -> Response:
         quote = await _quote(visit)
         if quote.get("used_by"):
             return visit.go(f"/sends/{quote['used_by']}")
-        return await show(visit, quote, errors=[("", _why(visit, problem))])
+        return await show(visit, quote, errors=[("", visit.why(problem))])
     return visit.go(f"/sends/{sent['id']}")
 
 
@@ -59,7 +58,7 @@ async def test(visit: Visit) -> Response:
     except ApiProblem as problem:
         if problem.status not in (404, 409, 422, 429):
             raise
-        return await show(visit, quote, errors=[("own_number", _why(visit, problem))])
+        return await show(visit, quote, errors=[("own_number", visit.why(problem))])
     if told["accepted"]:
         return await show(visit, quote, notice=visit.t("check.test_sent", n=told["credits"]))
     refused = told["messages"][0]["problem"]
@@ -76,7 +75,7 @@ async def ask(visit: Visit) -> Response:
     except ApiProblem as problem:
         if problem.status not in (409, 422):
             raise
-        return await show(visit, quote, errors=[("note", _why(visit, problem))])
+        return await show(visit, quote, errors=[("note", visit.why(problem))])
     return await show(visit, quote, notice=visit.t("check.asked"))
 
 
@@ -99,7 +98,7 @@ async def show(visit: Visit, quote: Json, *, errors: Errors | None = None, notic
         short=max(0, -quote["balance_after"]),
         approval=approval,
         own_number=own,
-        test_key=secrets.token_urlsafe(16),
+        test_key=visit.new_key(),
         **shown(quote, is_bill=True),
     )
 
@@ -142,9 +141,3 @@ def _overrides(visit: Visit) -> list[Json]:
             _, check_, country = name.split(".", 2)
             found.append({"check": check_, "country": country, "reason": reason.strip()})
     return found
-
-
-def _why(visit: Visit, problem: ApiProblem) -> str:
-    if problem.errors:
-        return "; ".join(str(one.get("message", "")) for one in problem.errors)
-    return problem.detail or problem.title or visit.t("errors.refused_title")
