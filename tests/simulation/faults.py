@@ -45,7 +45,7 @@ KINDS: Final[Mapping[str, float]] = {
     "receipt twice": 0.1,
     "receipt early": 0.1,
     "receipt late": 0.1,
-    "crash at a start of a schedule": 0.8,
+    "crash at a start of a schedule": 2.5,
 }
 _FAVOURED_TIMES: Final = 5.0
 _favoured: frozenset[str] = frozenset()
