@@ -25,7 +25,7 @@ def test_each_role_is_let_in_where_the_table_says_so_and_nowhere_else(world: Wor
     business = world.business(credits=0)
     key = {role: {"tenant_id": business.id, "name": role, "role": role} for role in ("admin", "manager", "staff")}
     keys = {role: world.operator.post("/v1/api-keys", asked) for role, asked in key.items()}
-    tokens = {role: token(world, key) for role, key in {**keys, "operator": world.run["operator"]}.items()}
+    tokens = {role: token_of(world, key) for role, key in {**keys, "operator": world.run["operator"]}.items()}
     table = {one["name"]: one["roles"] for one in business.ask.get("/v1/roles")["permissions"]}
     assert {permission for _, _, permission in ROUTES if permission} <= table.keys()
 
@@ -43,7 +43,7 @@ def test_each_role_is_let_in_where_the_table_says_so_and_nowhere_else(world: Wor
     assert wrong == []
 
 
-def token(world: World, key: dict[str, str]) -> str:
+def token_of(world: World, key: dict[str, str]) -> str:
     asked = {name: key[name] for name in ("client_id", "client_secret")} | {"grant_type": "client_credentials"}
     return world.http.post(world.run["url"] + "/v1/token", json=asked).raise_for_status().json()["access_token"]
 

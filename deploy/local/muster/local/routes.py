@@ -40,6 +40,7 @@ ROUTES = (
     Route("/v1/sessions/**", "tenant"),
     Route("/v1/links/**", "tenant"),
     Route("/v1/me/**", "tenant"),
+    Route("/v1/roles", "tenant"),
     Route("/v1/password-resets", "tenant"),
     # One bulk SMS is served by three: who controls the carrier, who has a row for each SMS, who took the request.
     Route("/v1/bulk-sms/{id}/stop", "dispatch"),
