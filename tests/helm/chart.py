@@ -1,18 +1,29 @@
-"""The chart as it is rendered, and who may call whom by its network policies."""
+"""The chart as it is rendered, whether it is valid, and who may call whom by its network policies."""
 
+import json
 import re
 from collections.abc import Iterator, Mapping
 from functools import cache
 from pathlib import Path
 from typing import Any
 
+import jsonschema
+import kubernetes_validate
 import yaml
 from helm_python import Chart
+from referencing import Registry, Resource
 
 ROOT = Path(__file__).resolve().parents[2]
 CHART = ROOT / "deploy" / "helm" / "muster"
 SETS = ("small", "production")
+KUBERNETES = ("1.30.0", "1.37.0")
 Object = dict[str, Any]
+
+# Schemas of kinds that are not of Kubernetes itself: strict, and of the fields alone that the chart uses.
+CUSTOM = {
+    path.name: json.loads(path.read_text(encoding="utf-8")) for path in Path(__file__).with_name("crds").glob("*.json")
+}
+_SCHEMAS: Registry[Any] = Registry().with_resources((name, Resource.opaque(schema)) for name, schema in CUSTOM.items())
 
 
 def values(name: str) -> dict[str, Any]:
@@ -31,6 +42,16 @@ def render(given: Mapping[str, Any]) -> list[Object]:
 def rendered(name: str) -> list[Object]:
     """The objects of a committed set; not to be changed."""
     return render(values(name))
+
+
+def valid(one: Object, version: str = KUBERNETES[-1]) -> None:
+    """Nothing where Kubernetes or the operator of its kind takes an object; else ValidationError, or
+    SchemaNotFoundError for a kind that nobody knows."""
+    schema = CUSTOM.get(f"{one['kind']}.json")
+    if schema is not None and schema["properties"]["apiVersion"]["const"] == one["apiVersion"]:
+        jsonschema.Draft202012Validator(schema, registry=_SCHEMAS).validate(one)
+    else:
+        kubernetes_validate.validate(one, version, strict=True)
 
 
 def pods(objects: list[Object]) -> dict[str, Object]:
