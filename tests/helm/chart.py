@@ -7,10 +7,10 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-import jsonschema
-import kubernetes_validate
 import yaml
 from helm_python import Chart
+from jsonschema import Draft202012Validator
+from kubernetes_validate.utils import schema_contents
 from referencing import Registry, Resource
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -46,12 +46,29 @@ def rendered(name: str) -> list[Object]:
 
 def valid(one: Object, version: str = KUBERNETES[-1]) -> None:
     """Nothing where Kubernetes or the operator of its kind takes an object; else ValidationError, or
-    SchemaNotFoundError for a kind that nobody knows."""
-    schema = CUSTOM.get(f"{one['kind']}.json")
-    if schema is not None and schema["properties"]["apiVersion"]["const"] == one["apiVersion"]:
-        jsonschema.Draft202012Validator(schema, registry=_SCHEMAS).validate(one)
-    else:
-        kubernetes_validate.validate(one, version, strict=True)
+    FileNotFoundError for a kind that nobody knows."""
+    _validator(one["kind"], one["apiVersion"], version).validate(one)
+
+
+@cache
+def _validator(kind: str, api_version: str, version: str) -> Draft202012Validator:
+    """As kubernetes_validate.validate makes one, strict; that reads all schemas again for each object."""
+    schema = CUSTOM.get(f"{kind}.json")
+    if schema is not None and schema["properties"]["apiVersion"]["const"] == api_version:
+        return Draft202012Validator(schema, registry=_SCHEMAS)
+    group, _, number = api_version.rpartition("/")
+    name = "-".join((kind.lower(), *filter(None, (group.partition(".")[0], number))))
+    schema = schema_contents(f"{_folder(version)}/{name}.json", version)
+    return Draft202012Validator(schema, registry=Resource.from_contents(schema) @ _definitions(version))
+
+
+@cache
+def _definitions(version: str) -> Registry[Any]:
+    return Resource.from_contents(schema_contents(f"{_folder(version)}/_definitions.json", version)) @ Registry()
+
+
+def _folder(version: str) -> str:
+    return f"kubernetes-json-schema/v{version}-local-strict"
 
 
 def pods(objects: list[Object]) -> dict[str, Object]:

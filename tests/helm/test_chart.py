@@ -6,7 +6,7 @@ from importlib import import_module
 from pathlib import Path
 
 import helm_python
-import kubernetes_validate
+import jsonschema
 import pytest
 import yaml
 from helm.chart import (
@@ -47,9 +47,18 @@ def test_every_object_is_one_that_kubernetes_takes(name, version):
         valid(one, version)
 
 
+@pytest.mark.parametrize("version", KUBERNETES)
+def test_a_field_that_kubernetes_does_not_know_is_refused(version):
+    [one] = [one for one in rendered("small") if one["metadata"]["name"] == "credit-api" and one["kind"] == "Service"]
+    with pytest.raises(jsonschema.ValidationError, match="'protocols' was unexpected"):
+        valid(one | {"spec": {"ports": [{"port": 8000, "protocols": "TCP"}]}}, version)
+
+
 def test_a_kind_that_nobody_knows_is_no_valid_object():
-    with pytest.raises(kubernetes_validate.SchemaNotFoundError):
+    with pytest.raises(FileNotFoundError):
         valid({"apiVersion": "muster.example/v1", "kind": "Sms"})
+    with pytest.raises(FileNotFoundError):
+        valid({"apiVersion": "apps/v2", "kind": "Deployment"})
 
 
 @pytest.mark.parametrize("name", SETS)
