@@ -23,7 +23,7 @@ LABELS = {
 }  # fmt: skip
 UNITS = {
     "ms", "s", "min", "h", "d", "days", "bytes", "bits", "rows", "chunks", "parts", "max", "shown", "generation",
-    "port", "backlog", "second", "once", "window", "kib", "rounds",
+    "port", "backlog", "second", "once", "window", "kib", "rounds", "ratio",
 }  # fmt: skip
 FIELDS = {
     name: field

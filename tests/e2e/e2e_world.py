@@ -17,6 +17,7 @@ import httpx
 import pytest
 
 from muster.client import ApiError, Connection, Muster
+from muster.local.collector import Collector, collecting
 from muster.local.scratch import scratch
 
 POLL_S = 0.1
@@ -30,12 +31,14 @@ _SENDERS = iter(range(80_000_000, 89_000_000))
 class Running:
     """`python -m muster.local run` and what it wrote to run.json."""
 
-    def __init__(self, var: Path) -> None:
+    def __init__(self, var: Path, collector: Collector) -> None:
+        """`collector`: who gets the traces of all of its processes."""
         self.var = var
+        self.collector = collector
         self._path = var / "run.json"
         command = [sys.executable, "-m", "muster.local", "run"]
         with (var / "run.log").open("w") as log:
-            env = {**os.environ, "MUSTER_VAR": str(var)}
+            env = {**os.environ, "MUSTER_VAR": str(var), "MUSTER_OTLP_URL": collector.url}
             self._starter = subprocess.Popen(command, env=env, stdout=log, stderr=subprocess.STDOUT)
         eventually(self._is_up, 240)
 
@@ -187,8 +190,8 @@ def eventually(seen: Callable[[], Any], wait_s: float = WAIT_S, told: Callable[[
 @pytest.fixture(scope="session")
 def stack() -> Iterator["Running"]:
     """Every process of the product, as `make run` starts them, in a folder of its own."""
-    with scratch("muster-e2e-") as folder:
-        running = Running(folder)
+    with scratch("muster-e2e-") as folder, collecting() as collector:
+        running = Running(folder, collector)
         yield running
         running.stop()
 

@@ -155,6 +155,7 @@ def test_pods_call_each_other_where_the_design_draws_an_arrow_and_nowhere_else()
         ("kafka", 9092, {*STORES, "topics", *(f"{one}-migrate" for one in SERVICES)}),
         ("postgres", 5432, {*STORES, "topics", *(f"{one}-migrate" for one in SERVICES)}),
         ("mail", 587, {f"{one}-{role}" for one in ("reply", "tenant") for role in ("api", "worker", "migrate")}),
+        ("collector", 4318, {*PROCESSES, "topics", *(f"{one}-migrate" for one in SERVICES)}),
         ("anything", 443, set()),
     ],
 )
@@ -211,6 +212,7 @@ WRONG = {
         [],
         "/global/network/kafka/to",
     ),
+    "a collector that network policies do not open": (["global", "traces", "to"], [], "/global/traces/to"),
     "pages without TLS": (["global", "baseUrl"], "http://sms.example", "/global/baseUrl"),
     "a variable that is not Muster's": (["credit", "env"], {"KAFKA": "x"}, "/credit/env"),
     "a carrier without host": (["dispatch", "env", "MUSTER_CARRIER_HOST"], "", "MUSTER_CARRIER_HOST"),

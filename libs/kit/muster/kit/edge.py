@@ -16,16 +16,15 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from muster.kit import clock, failpoint, metrics, observe
-from muster.kit.outbox import traceparent
+from muster.kit import clock, failpoint, metrics, observe, spans, trace
 from muster.kit.problems import MEDIA_TYPE, Problem, unavailable
 from muster.kit.settings import HttpSettings
+from muster.kit.spans import Kind, Of
 
 log = observe.logger(__name__)
 
 _KEY = "muster.edge"
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
-_TRACEPARENT = re.compile(r"00-(?!0{32})([0-9a-f]{32})-(?!0{16})[0-9a-f]{16}-([0-9a-f]{2})")
 _SLOW_S = 2.0
 _STREAM = b"text/event-stream"
 # What a route may say otherwise.
@@ -44,7 +43,9 @@ class Exchange:
         noise = os.urandom(36).hex()
         given = self.header(b"x-request-id") or ""
         self.request_id = given if _REQUEST_ID.fullmatch(given) else noise[:24]
-        self.traceparent = _child_of(self.header(b"traceparent"), noise[24:])
+        method = _method(scope)
+        parent = spans.first(self.header(b"traceparent"), noise[24:])
+        self.span = spans.begin(method, Kind.SERVER, parent=parent, about={Of.METHOD: method})
         self.body_bytes_max = settings.http_body_bytes_max
         self.timeout: asyncio.Timeout | None = None
         self.status = 0
@@ -109,7 +110,7 @@ class Edge:
         state = Exchange(scope, self._settings)
         scope[_KEY] = state
         observe.about(request_id=state.request_id)
-        traceparent.set(state.traceparent)
+        trace.enter(state.span.traceparent)
         started = clock.monotonic()
         self._in_flight += 1
         metrics.http_in_flight.inc()
@@ -167,7 +168,11 @@ def _headed(state: Exchange, send: Send, scope: Scope) -> Send:
                 failpoint.hit("http.before_answer")
             if state.timeout is not None and not state.timeout.expired():
                 state.timeout.reschedule(None)  # a stream may take as long as its reader likes
-            headers = [*message.get("headers", ()), (b"x-request-id", state.request_id.encode())]
+            ids = (
+                (b"x-request-id", state.request_id.encode()),
+                (b"x-trace-id", trace.trace_id(state.span.traceparent).encode()),
+            )
+            headers = [*message.get("headers", ()), *ids]
             given = {name for name, _ in headers}
             state.is_stream = any(name == b"content-type" and value.startswith(_STREAM) for name, value in headers)
             headers += [one for one in _HEADERS if one[0] not in given]
@@ -178,10 +183,13 @@ def _headed(state: Exchange, send: Send, scope: Scope) -> Send:
 
 
 def _measure(state: Exchange, scope: Scope, seconds: float) -> None:
-    method, route = scope["method"], _route(scope)
-    count, observe_s = _counters(method if method in _METHODS else "other", route, state.status)
+    method, route = _method(scope), _route(scope)
+    count, observe_s = _counters(method, route, state.status)
     count()
     observe_s(seconds)
+    state.span.name(f"{method} {route}")
+    state.span.note({Of.ROUTE: route, Of.STATUS: state.status})
+    state.span.end(str(state.status) if state.status >= 500 or not state.status else None)
     # Events go on for as long as their reader likes.
     if state.status >= 500 or (seconds > _SLOW_S and not state.is_stream):
         log.warning("http.slow_or_failed", method=method, route=route, status=state.status, took_ms=int(seconds * 1e3))
@@ -191,6 +199,10 @@ def _measure(state: Exchange, scope: Scope, seconds: float) -> None:
 def _counters(method: str, route: str, status: int) -> tuple[Callable[[], None], Callable[[float], None]]:
     """How to count an answer and its seconds. To look a metric up by its labels costs more than to count."""
     return metrics.http_requests.labels(method, route, status).inc, metrics.http_seconds.labels(route).observe
+
+
+def _method(scope: Scope) -> str:
+    return scope["method"] if scope["method"] in _METHODS else "other"
 
 
 def _route(scope: Scope) -> str:
@@ -206,12 +218,6 @@ def matched_route(scope: Scope) -> Any:
 def route_template(scope: Scope) -> str:
     """The path template of the matched route ("/v1/users/{user_id}"), "" where there is none."""
     return str(getattr(matched_route(scope), "path", "") or "")
-
-
-def _child_of(parent: str | None, noise: str) -> str:
-    match = _TRACEPARENT.fullmatch(parent) if parent else None
-    trace, flags = (match.group(1), match.group(2)) if match else (noise[:32], "01")
-    return f"00-{trace}-{noise[32:]}-{flags}"
 
 
 def _content_length(text: str) -> int:

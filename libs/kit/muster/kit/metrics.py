@@ -20,6 +20,14 @@ http_seconds = Histogram(
 http_in_flight = Gauge("muster_http_in_flight", "Requests being answered now.")
 http_overloaded = Counter("muster_http_overloaded", "Requests refused with 503 because too many were in flight.")
 
+# --- Traces (kit.otlp) ---
+spans_exported = Counter("muster_spans_exported", "Spans that the collector of traces took.")
+spans_dropped = Counter(
+    "muster_spans_dropped",
+    "Spans that are lost: the queue was full, or the collector did not take them in time or at all.",
+    ["reason"],
+)
+
 # --- Tokens (kit.auth) ---
 tokens_refused = Counter("muster_tokens_refused", "Tokens answered with 401, by reason.", ["reason"])
 jwks_refreshes = Counter("muster_jwks_refreshes", "Requests for the issuer's keys, by outcome.", ["outcome"])

@@ -17,7 +17,7 @@ from typing import Any, TextIO, cast
 
 import structlog
 
-from muster.kit import clock
+from muster.kit import clock, trace
 
 _UUID = r"[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{12}"
 # International with separators; national with a leading zero and separators; any run of eight digits or more.
@@ -120,7 +120,8 @@ def _masked(value: Any) -> Any:
 
 
 def _add_about(_logger: Any, _method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
-    return {**_about.get(), **event}
+    found = trace.trace_id(trace.current())
+    return {**_about.get(), **({"trace_id": found} if found else {}), **event}
 
 
 def _add_service(_logger: Any, _method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:

@@ -2,7 +2,6 @@
 
 import json
 from collections.abc import Mapping
-from contextvars import ContextVar
 from dataclasses import dataclass
 from enum import IntEnum
 from typing import Any
@@ -11,23 +10,20 @@ from uuid import UUID
 from google.protobuf.message import Message
 
 from muster.events import topic_of
-from muster.kit import clock
+from muster.kit import clock, trace
 from muster.kit.ids import parse_uuid, uuid7
 from muster.kit.pg import Tx, array
 
 RECORD_BYTES_MAX = 2 * 1024 * 1024
 """Of key and value of one record. Topics take batches of twice that."""
 
-traceparent: ContextVar[str] = ContextVar("traceparent", default="")
-"""The W3C trace context of what this task is doing; it travels with each fact."""
-
 _INSERT = """
 INSERT INTO outbox (lane, event_id, tenant_id, topic, key, value, type, time_unix_ms, subject, correlation, causation,
                     traceparent)
-SELECT lane, event_id, tenant_id, topic, key, value, type, $12, subject, correlation, causation, $11
+SELECT lane, event_id, tenant_id, topic, key, value, type, $12, subject, correlation, causation, traceparent
 FROM unnest($1::text::smallint[], $2::text::uuid[], $3::text::uuid[], $4::text[], $5::bytea[], $6::bytea[],
-            $7::text[], $8::text[], $9::text[], $10::text[]) WITH ORDINALITY
-    AS f (lane, event_id, tenant_id, topic, key, value, type, subject, correlation, causation, n)
+            $7::text[], $8::text[], $9::text[], $10::text[], $11::text[]) WITH ORDINALITY
+    AS f (lane, event_id, tenant_id, topic, key, value, type, subject, correlation, causation, traceparent, n)
 ORDER BY n
 """
 
@@ -54,7 +50,8 @@ class Oversize(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Fact:
-    """What happened, to be told: a protobuf message of the catalog with its `tenant_id`, and the key of its topic."""
+    """What happened, to be told: a protobuf message of the catalog with its `tenant_id`, and the key of its topic.
+    `traceparent`: the trace context that it belongs to, where that is not the one of what this task does."""
 
     message: Message
     key: bytes
@@ -63,6 +60,7 @@ class Fact:
     lane: Lane = Lane.SMALL
     subject: str = ""
     topic: str | None = None
+    traceparent: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +85,7 @@ async def emit(tx: Tx, *facts: Fact) -> None:
         return
     lanes, event_ids, tenant_ids, *others = zip(*map(_row, facts), strict=True)
     columns = (array(lanes), array(event_ids), array(tenant_ids), *map(list, others))
-    await tx.execute(_INSERT, *columns, traceparent.get(), clock.unix_ms())
+    await tx.execute(_INSERT, *columns, clock.unix_ms())
 
 
 async def emit_raw(tx: Tx, record: Raw) -> None:
@@ -111,7 +109,7 @@ def _row(fact: Fact) -> tuple[Any, ...]:
         raise ValueError(f"{event_type} has no tenant_id")
     return (
         *(int(fact.lane), uuid7(), parse_uuid(tenant_id), topic, fact.key, value, event_type),
-        *(fact.subject, fact.correlation, fact.causation),
+        *(fact.subject, fact.correlation, fact.causation, fact.traceparent or trace.of(fact.correlation)),
     )
 
 

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, Generic, NoReturn, TypeVar
 
 import uvloop
 
-from muster.kit import failpoint, health, metrics, observe
+from muster.kit import failpoint, health, metrics, observe, spans
 from muster.kit.settings import ProcessSettings
 
 if TYPE_CHECKING:
@@ -171,6 +171,7 @@ def run(main: Callable[[Process[S]], Awaitable[None]], settings: S) -> NoReturn:
     """Run `main` on uvloop until it returns or the process is told to stop, then leave the process."""
     observe.configure(settings.log_level)
     failpoint.arm(settings.failpoint)
+    spans.start(settings, main.__name__)
     collect_seldom()
     code = asyncio.Runner(loop_factory=uvloop.new_event_loop).run(_run(main, settings))
     # All that is ours has ended in order. The interpreter, and the close of a loop, would wait for tasks and threads
@@ -210,6 +211,7 @@ async def _run(main: Callable[[Process[S]], Awaitable[None]], settings: S) -> in
     watchdog.start()
     await _end_main(process, task)
     await process.close()
+    await asyncio.to_thread(spans.stop)
     watchdog.cancel()
     log.info("process.stopped", failed=process.failed)
     return 1 if process.failed else 0

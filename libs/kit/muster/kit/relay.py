@@ -8,18 +8,20 @@ A crash between acknowledgement and delete publishes the same events again, with
 import asyncio
 import json
 from collections import Counter
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 import asyncpg
 import structlog
 
-from muster.kit import clock, failpoint, metrics
+from muster.kit import clock, failpoint, metrics, spans
 from muster.kit.clock import rfc3339
 from muster.kit.closing import cancelled
 from muster.kit.outbox import Lane
 from muster.kit.pg import RETRIABLE, Database, Record
 from muster.kit.producer import Producer, PublishFailed, WireRecord
+from muster.kit.spans import Kind, Of
 
 if TYPE_CHECKING:
     Connection = asyncpg.Connection[Record]
@@ -161,7 +163,16 @@ class Relay:
 
     async def _publish(self, connection: "Connection", lane: Lane, rows: Sequence[Record], source: str) -> None:
         failpoint.hit("relay.before_send")
-        publishing = asyncio.ensure_future(self._producer.publish([to_wire(row, source) for row in rows]))
+        with _publishing(rows) as contexts:
+            await self._send(connection, lane, [to_wire(*pair, source) for pair in zip(rows, contexts, strict=True)])
+        failpoint.hit("relay.after_ack")
+        await connection.execute(_DELETE, int(lane), [row["id"] for row in rows])
+        for topic, n in Counter(row["topic"] for row in rows).items():
+            metrics.outbox_published.labels(topic=topic).inc(n)
+
+    async def _send(self, connection: "Connection", lane: Lane, records: Sequence[WireRecord]) -> None:
+        """Until all are acknowledged."""
+        publishing = asyncio.ensure_future(self._producer.publish(records))
         try:
             # A broker that hangs is just when somebody looks at what waits.
             while not (await asyncio.wait((publishing,), timeout=_MEASURE_S))[0]:
@@ -169,10 +180,6 @@ class Relay:
             publishing.result()
         finally:
             await cancelled((publishing,))
-        failpoint.hit("relay.after_ack")
-        await connection.execute(_DELETE, int(lane), [row["id"] for row in rows])
-        for topic, n in Counter(row["topic"] for row in rows).items():
-            metrics.outbox_published.labels(topic=topic).inc(n)
 
     async def _sleep(self, lane: Lane, seconds: float, *, wakeful: bool = True) -> None:
         """Until the time is over or somebody wakes or stops us."""
@@ -188,7 +195,24 @@ def _is_small(rows: Sequence[Record]) -> bool:
     return len(rows) < ROWS_MAX and sum(len(row["value"]) for row in rows) < BYTES_MAX // 2
 
 
-def to_wire(row: Record, source: str) -> WireRecord:
+@contextmanager
+def _publishing(rows: Sequence[Record]) -> Iterator[list[str]]:
+    """A step for each fact, from when it was stored until all are acknowledged; the contexts that they travel with."""
+    made = [
+        spans.begin(
+            f"say {row['type']}",
+            Kind.PRODUCER,
+            parent=row["traceparent"],
+            about={Of.EVENT: row["type"], Of.TOPIC: row["topic"]},
+            at_ms=row["time_unix_ms"],
+        )
+        for row in rows
+    ]
+    with spans.ending(made):
+        yield [step.traceparent for step in made]
+
+
+def to_wire(row: Record, traceparent: str, source: str) -> WireRecord:
     """A row of the outbox as a record: bare protobuf with CloudEvents binary headers."""
     headers = [
         _SPEC_VERSION,
@@ -198,8 +222,10 @@ def to_wire(row: Record, source: str) -> WireRecord:
         ("ce_time", rfc3339(row["time_unix_ms"]).encode()),
         ("tenant", str(row["tenant_id"]).encode()),
     ]
-    optional = (("ce_subject", "subject"), ("correlation",) * 2, ("causation",) * 2, ("traceparent",) * 2)
+    optional = (("ce_subject", "subject"), ("correlation",) * 2, ("causation",) * 2)
     headers += [(header, row[column].encode()) for header, column in optional if row[column]]
+    if traceparent:
+        headers.append(("traceparent", traceparent.encode()))
     if row["headers"]:
         headers += [(name, value.encode()) for name, value in json.loads(row["headers"]).items()]
     return WireRecord(row["topic"], row["key"], row["value"], headers)

@@ -39,9 +39,20 @@ class ProcessSettings(HttpSettings):
     stop_s_max: float = Field(default=30.0, gt=0, le=30.0)
     alive_s_max: float = Field(default=10.0, gt=0, description="the loop must have turned within this time")
 
+    otlp_url: str = Field(default="", description="where spans go: http(s)://host:4318/v1/traces; empty: nowhere")
+    otlp_timeout_s: float = Field(default=5.0, gt=0, le=30)
+    otlp_spans_max: int = Field(default=8_192, ge=1, description="how many wait for the collector; more are dropped")
+    trace_ratio: float = Field(default=1.0, ge=0, le=1, description="the share of traces that are recorded")
+
     base_url: str = "http://127.0.0.1:8000"
 
     failpoint: str = Field(default="", description="<point>:exit, :stop or :sleep=<s>; in development alone")
+
+    @model_validator(mode="after")
+    def _spans_go_to_an_address(self) -> Self:
+        if self.otlp_url and not self.otlp_url.startswith(("http://", "https://")):
+            raise ValueError("MUSTER_OTLP_URL must be like http://collector:4318/v1/traces")
+        return self
 
     @model_validator(mode="after")
     def _no_failpoint_in_production(self) -> Self:

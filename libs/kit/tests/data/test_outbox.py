@@ -5,8 +5,9 @@ import asyncpg
 import pytest
 
 from muster.events import NIL_TENANT
+from muster.kit import trace
 from muster.kit.inbox import first_time, forget
-from muster.kit.outbox import Fact, Lane, Oversize, emit, traceparent
+from muster.kit.outbox import Fact, Lane, Oversize, emit
 from muster.kit.pg import Database
 from muster.kit.testing import apply, facts, received, run_twice
 
@@ -14,11 +15,10 @@ from .log import TENANT, fact, hear, heard, requested
 
 
 async def test_facts_keep_their_order_lane_and_trace(db: Database) -> None:
-    token = traceparent.set("00-aa-bb-01")
-    async with db.request(TENANT) as tx:
-        await emit(tx, fact(1, "t"), fact(2, "t", lane=Lane.LARGE), fact(3, "t"))
-        await emit(tx)
-    traceparent.reset(token)
+    with trace.follow({"": "00-aa-bb-01"}):
+        async with db.request(TENANT) as tx:
+            await emit(tx, fact(1, "t"), fact(2, "t", lane=Lane.LARGE), fact(3, "t"))
+            await emit(tx)
 
     async with db.worker() as tx:
         stored = await facts(tx)

@@ -27,6 +27,7 @@ ERRORS: dict[str, Exception] = {
     "late": TimeoutError(),
 }
 Client = Callable[..., httpx.AsyncClient]
+TRACE = f"00-{1:032x}-{1:016x}-00"
 
 
 async def act(request: Request, caller: Caller) -> Response:
@@ -67,7 +68,7 @@ def both(client_of: Client, issuer: Any) -> list[httpx.AsyncClient]:
 async def test_whatever_happens_is_answered_word_for_word_as_by_any_other_route(
     both: list[httpx.AsyncClient], issuer: Any, content: bytes, status: int
 ) -> None:
-    headers = {"Authorization": f"Bearer {issuer.token()}", "X-Request-Id": "one"}
+    headers = {"Authorization": f"Bearer {issuer.token()}", "X-Request-Id": "one", "traceparent": TRACE}
 
     direct, plain = [await client.post("/v1/acts", content=content, headers=headers) for client in both]
 
@@ -97,7 +98,7 @@ async def test_a_body_that_breaks_off_is_none(before: list[Any]) -> None:
 async def test_of_a_header_that_comes_twice_the_first_one_counts(both: list[httpx.AsyncClient], issuer: Any) -> None:
     token, other = issuer.token(), issuer.token(role="staff")
     twice = [("Authorization", f"Bearer {token}"), ("Authorization", f"Bearer {other}")]
-    ids = [("X-Request-Id", "one"), ("X-Request-Id", "two")]
+    ids = [("X-Request-Id", "one"), ("X-Request-Id", "two"), ("traceparent", TRACE)]
 
     direct, plain = [await client.post("/v1/acts", content=b"a", headers=[*twice, *ids]) for client in both]
 
@@ -109,7 +110,9 @@ async def test_of_a_header_that_comes_twice_the_first_one_counts(both: list[http
 async def test_who_may_not_call_is_refused_as_by_any_other_route(
     both: list[httpx.AsyncClient], issuer: Any, who: dict[str, Any]
 ) -> None:
-    headers = {"X-Request-Id": "one"} | ({"Authorization": f"Bearer {issuer.token(**who)}"} if who else {})
+    headers = {"X-Request-Id": "one", "traceparent": TRACE} | (
+        {"Authorization": f"Bearer {issuer.token(**who)}"} if who else {}
+    )
 
     direct, plain = [await client.post("/v1/acts", content=b"a", headers=headers) for client in both]
 

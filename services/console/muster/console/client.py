@@ -6,8 +6,7 @@ from typing import Any
 
 import httpx
 
-from muster.kit import clock, metrics, observe
-from muster.kit.outbox import traceparent
+from muster.kit import clock, metrics, observe, trace
 
 log = observe.logger(__name__)
 
@@ -113,7 +112,7 @@ class Api:
 
 
 def _trace() -> dict[str, str]:
-    parent = traceparent.get()
+    parent = trace.current()
     return {"traceparent": parent} if parent else {}
 
 

@@ -58,9 +58,10 @@ from muster.customer.store.plans import Plan
 from muster.customer.store.quotes import Quote
 from muster.customer.store.reference import Tenant
 from muster.events import is_sandbox
-from muster.kit import clock, observe
+from muster.kit import clock, observe, spans
 from muster.kit.outbox import Lane, emit
 from muster.kit.pg import RETRIABLE, Database, Record, Tx
+from muster.kit.spans import Of
 from muster.text import TextRefused
 
 log = observe.logger(__name__)
@@ -179,11 +180,10 @@ class Planner:
         await plans.save_plan(tx, plan)
 
     async def _step(self, tx: Tx, plan: Plan, bulk: Record, quote: Quote) -> Plan:
-        if plan.step == "freeze":
-            return await self._freeze(tx, plan, bulk, quote)
-        if plan.step == "add_up":
-            return await self._add_up(tx, plan, bulk, quote)
-        return await self._publish(tx, plan, bulk, quote)
+        made = {"freeze": self._freeze, "add_up": self._add_up}.get(plan.step, self._publish)
+        about = {Of.BULK: str(plan.bulk_id), Of.STEP: plan.step}
+        with spans.span(f"plan {plan.step}", parent=bulk["traceparent"], about=about):
+            return await made(tx, plan, bulk, quote)
 
     async def _freeze(self, tx: Tx, plan: Plan, bulk: Record, quote: Quote) -> Plan:
         tenant = await reference.tenant_of(tx, plan.tenant_id)

@@ -21,7 +21,7 @@ from muster.customer.handlers import scheduling
 from muster.customer.handlers.scheduling import Started
 from muster.customer.store import schedules
 from muster.customer.store.schedules import Schedule
-from muster.kit import clock, metrics, observe
+from muster.kit import clock, metrics, observe, spans
 from muster.kit.pg import RETRIABLE, Database, Tx
 
 log = observe.logger(__name__)
@@ -111,7 +111,8 @@ class Scheduler:
     async def _guarded(self, tenant_id: UUID, schedule_id: UUID) -> bool:
         """One start; where a defect of ours stands against it that is said, and it keeps nobody else waiting."""
         try:
-            return await self._start(tenant_id, schedule_id, self._decide)
+            with spans.span("start schedule", parent=spans.new()):
+                return await self._start(tenant_id, schedule_id, self._decide)
         except RETRIABLE:
             raise
         except Exception:

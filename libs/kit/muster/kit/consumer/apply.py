@@ -6,23 +6,20 @@ and smaller batches. A bug ends the process.
 
 import asyncio
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import groupby, islice
-from typing import Any
 
 import asyncpg
 import structlog
 from aiokafka import ConsumerRecord
 
-from muster.kit import failpoint, metrics
+from muster.kit import failpoint, metrics, spans
 from muster.kit.consumer.decode import decode, event_id_of, headers_of, type_of
 from muster.kit.consumer.halts import HaltKind, halt
 from muster.kit.consumer.letters import park, reason_of
 from muster.kit.consumer.offsets import Partition, advance, was_advanced
-from muster.kit.consumer.received import Handler, Poison, Received
-from muster.kit.outbox import traceparent
+from muster.kit.consumer.received import Handler, Poison
 from muster.kit.pg import RETRIABLE, Database, Tx
 
 _RETRY_MIN_S, _RETRY_MAX_S = 0.1, 5.0
@@ -208,7 +205,7 @@ class Applier:
         applied = []
         for event_type, run in groupby(wanted, key=lambda pair: pair[0]):
             events = [decode(record) for _, record in run]
-            with _trace_of(events):
+            with spans.hearing(self._group, events):
                 await self._handlers[event_type](tx, events)
             applied.append(event_type)
         return applied
@@ -238,14 +235,3 @@ def is_poison(error: Exception) -> bool:
 
 def _type(record: ConsumerRecord) -> str:
     return type_of(headers_of(record))
-
-
-@contextmanager
-def _trace_of(events: Sequence[Received[Any]]) -> Iterator[None]:
-    """What a handler emits belongs to the trace of what it heard, where that is one trace."""
-    traces = {event.traceparent for event in events}
-    token = traceparent.set(traces.pop() if len(traces) == 1 else "")
-    try:
-        yield
-    finally:
-        traceparent.reset(token)

@@ -20,6 +20,7 @@ from muster.customer.domain.sends import (
     too_many_failed,
 )
 from muster.customer.events import MessageClass, MessageKind, Partial
+from muster.kit import trace
 from muster.kit.http import Model
 from muster.kit.pg import Record
 
@@ -56,7 +57,7 @@ class BulkOut(Model):
     quoted; reserved = used + released + held. `again_of`: it is for those who did not get that send; `schedule_id`: it
     is a start of that schedule; `local_time`: what a clock of their own shows before anybody is texted; `test`: to
     people of the business, to see what customers would get; `approval_id`: what let it through, where one person alone
-    might not send it."""
+    might not send it; `trace_id`: by which logs and traces of all services are searched for it."""
 
     id: UUID
     state: State
@@ -92,6 +93,7 @@ class BulkOut(Model):
     send_by: datetime
     created_at: datetime
     created_by: str
+    trace_id: str | None
 
 
 def bulk_out(row: Record, unknown_kept_s: float) -> BulkOut:
@@ -135,6 +137,7 @@ def bulk_out(row: Record, unknown_kept_s: float) -> BulkOut:
         send_by=row["send_by"],
         created_at=row["created_at"],
         created_by=row["created_by"],
+        trace_id=trace.trace_id(row["traceparent"]) or None,
     )
 
 

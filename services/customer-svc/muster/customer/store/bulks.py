@@ -10,6 +10,7 @@ import orjson
 
 from muster.customer.domain.approvals import Allowed
 from muster.customer.domain.audience import Cap
+from muster.kit import trace
 from muster.kit.pg import Record, Tx
 
 
@@ -46,8 +47,9 @@ class Total:
 
 _ADD = """
 INSERT INTO bulk (tenant_id, bulk_id, kind, message_class, lane, quote_id, answer_id, sender, text, partial, send_by,
-                  reference_base, created_at, created_by, credits_confirmed, phase, credits_allowed, approval_id)
-VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, 'planning', $16, $17)
+                  reference_base, created_at, created_by, credits_confirmed, traceparent, phase, credits_allowed,
+                  approval_id)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, 'planning', $17, $18)
 """
 
 
@@ -76,10 +78,10 @@ async def set_schedule(tx: Tx, tenant_id: UUID, bulk_id: UUID, schedule_id: UUID
 
 _ADD_PLANNED = """
 INSERT INTO bulk (tenant_id, bulk_id, kind, message_class, lane, quote_id, answer_id, sender, text, partial, send_by,
-                  reference_base, created_at, created_by, credits_confirmed, phase, left_out, customers, recipients,
-                  chunks, parts, credits)
-VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, 'requested', '{}', $16, $16, $17,
-        $18, $19)
+                  reference_base, created_at, created_by, credits_confirmed, traceparent, phase, left_out, customers,
+                  recipients, chunks, parts, credits)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, 'requested', '{}', $17, $17, $18,
+        $19, $20)
 """
 
 
@@ -91,16 +93,17 @@ async def add_planned(tx: Tx, tenant_id: UUID, bulk: NewBulk, total: Total) -> N
 
 _ADD_ALL_PLANNED = """
 INSERT INTO bulk (tenant_id, bulk_id, kind, message_class, lane, quote_id, answer_id, sender, text, partial, send_by,
-                  reference_base, created_at, created_by, credits_confirmed, phase, left_out, customers, recipients,
-                  chunks, parts, credits, test)
+                  reference_base, created_at, created_by, credits_confirmed, traceparent, phase, left_out, customers,
+                  recipients, chunks, parts, credits, test)
 SELECT tenant_id, bulk_id, kind, message_class, lane, quote_id, answer_id, sender, text, partial, send_by,
-    reference_base, created_at, created_by, credits_confirmed, 'requested', '{}', recipients, recipients, chunks, parts,
-    credits, test
+    reference_base, created_at, created_by, credits_confirmed, traceparent, 'requested', '{}', recipients, recipients,
+    chunks, parts, credits, test
 FROM unnest($1::uuid[], $2::uuid[], $3::smallint[], $4::smallint[], $5::smallint[], $6::uuid[], $7::text[], $8::text[],
     $9::text[], $10::smallint[], $11::timestamptz[], $12::bigint[], $13::timestamptz[], $14::text[], $15::bigint[],
-    $16::bigint[], $17::bigint[], $18::bigint[], $19::bigint[], $20::boolean[])
+    $16::text[], $17::bigint[], $18::bigint[], $19::bigint[], $20::bigint[], $21::boolean[])
     AS n (tenant_id, bulk_id, kind, message_class, lane, quote_id, answer_id, sender, text, partial, send_by,
-        reference_base, created_at, created_by, credits_confirmed, recipients, chunks, parts, credits, test)
+        reference_base, created_at, created_by, credits_confirmed, traceparent, recipients, chunks, parts,
+        credits, test)
 ORDER BY tenant_id, bulk_id
 """
 
@@ -127,6 +130,7 @@ def _columns(bulk: NewBulk) -> tuple[Any, ...]:
             bulk.text,
         ),
         *(bulk.partial, bulk.send_by, bulk.reference_base, bulk.created_at, bulk.created_by, bulk.credits_confirmed),
+        trace.of(str(bulk.bulk_id)),
     )
 
 
@@ -140,7 +144,7 @@ SELECT tenant_id, bulk_id, kind, message_class, lane, quote_id, answer_id, sende
     credits_reserved, control_version, control, account_version, credits_used, credits_released, credits_held,
     credits_refunded, accepted, unknown, rejected, stopped, suppressed, stop_reason, closed, dispatched,
     control_reason, last_submit_ms, again_of, closed_at, credits_max, approval_id, test, schedule_id, schedule_wall,
-    frozen_at,
+    frozen_at, traceparent,
     {_JSON},
     (SELECT q.local_time FROM quote q WHERE q.tenant_id = bulk.tenant_id AND q.quote_id = bulk.quote_id) AS local_time,
     (SELECT q.template_id FROM quote q WHERE q.tenant_id = bulk.tenant_id AND q.quote_id = bulk.quote_id)

@@ -72,7 +72,7 @@ class ChunkKey:
 
 @dataclass(frozen=True, slots=True)
 class ChunkFacts:
-    """What all messages of a chunk share, as it is said of each."""
+    """What all messages of a chunk share, as it is said of each; and the trace that it belongs to."""
 
     country: str
     account: str
@@ -80,6 +80,7 @@ class ChunkFacts:
     kind: int
     sender: str
     lane: int
+    traceparent: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -207,6 +208,7 @@ def dispatched(
             key=key_of_bulk(key.bulk_id),
             correlation=str(key.bulk_id),
             lane=outbox_lane(about.lane),
+            traceparent=about.traceparent,
         )
         for reason, group in by_reason.items()
     ]
@@ -253,7 +255,9 @@ def accepted_of(word: Word) -> int:
     return common_pb2.ACCEPTED_UNKNOWN if word.left is Slot.UNKNOWN else common_pb2.ACCEPTED_NO
 
 
-def status_changed(key: ChunkKey, lane: int, version: int, said: Iterable[tuple[int, Receipt, str, int]]) -> Fact:
+def status_changed(
+    key: ChunkKey, lane: int, version: int, said: Iterable[tuple[int, Receipt, str, int]], traceparent: str = ""
+) -> Fact:
     """SmsStatusChanged of one chunk: (seq, receipt, carrier's error, time it was done) of each message."""
     seq, receipt, error, done_at = zip(*said, strict=True)
     return Fact(
@@ -270,6 +274,7 @@ def status_changed(key: ChunkKey, lane: int, version: int, said: Iterable[tuple[
         key=key_of_bulk(key.bulk_id),
         correlation=str(key.bulk_id),
         lane=outbox_lane(lane),
+        traceparent=traceparent,
     )
 
 

@@ -17,10 +17,11 @@ from muster.dispatch.domain.saga import (
 )
 from muster.dispatch.store import sagas
 from muster.dispatch.store.sagas import SagaKey
-from muster.kit import clock, metrics, observe
+from muster.kit import clock, metrics, observe, spans, trace
 from muster.kit.outbox import Fact as Said
 from muster.kit.outbox import emit
 from muster.kit.pg import Tx
+from muster.kit.spans import Of
 
 log = observe.logger(__name__)
 
@@ -43,7 +44,7 @@ async def advance_locked(
 ) -> dict[SagaKey, Bulk]:
     """The same for sagas that are locked already. `by_operator`: of the platform, not by a person of the tenant's;
     `reason`: another code of why."""
-    after: dict[SagaKey, Bulk] = dict(before)
+    after, began_ms = dict(before), clock.unix_ms()
     effects: list[tuple[SagaKey, Effect, Bulk]] = []
     to_sum = []
     for key, new in facts.items():
@@ -56,7 +57,17 @@ async def advance_locked(
             _advance_all(after, key, (Summed(tally),), effects)
     await sagas.save(tx, {key: bulk for key, bulk in after.items() if bulk != before[key]})
     await emit(tx, *_said(effects, user_id, "operator" if by_operator else reason))
+    _trace(before, after, began_ms)
     return after
+
+
+def _trace(before: Mapping[SagaKey, Bulk], after: Mapping[SagaKey, Bulk], began_ms: int) -> None:
+    """A step of the trace for each send that has come on."""
+    for key, bulk in after.items():
+        if bulk.state is not before[key].state:
+            bulk_id = str(key.bulk_id)
+            about = {Of.BULK: bulk_id, Of.BEFORE: before[key].state.value, Of.AFTER: bulk.state.value}
+            spans.begin(f"saga {bulk.state.value}", parent=trace.of(bulk_id), about=about, at_ms=began_ms).end()
 
 
 def _advance_all(

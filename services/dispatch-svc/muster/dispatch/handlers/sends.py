@@ -17,7 +17,7 @@ from muster.dispatch.store.chunks import NewChunk
 from muster.dispatch.store.sagas import SagaKey, from_unix_ms
 from muster.events import is_sandbox
 from muster.events.personal import PERSONAL_TYPES, born_at
-from muster.kit import clock, erasure
+from muster.kit import clock, erasure, trace
 from muster.kit.consumer.received import Poison, Received
 from muster.kit.pg import Tx
 
@@ -87,6 +87,7 @@ def _new_chunk(attached: BulkRecipientsAttached, table: Table) -> NewChunk:
             kind=attached.kind,
             sender=attached.sender,
             lane=attached.lane,
+            traceparent=trace.of(attached.bulk_id),
         ),
         route=way.route,
         due_at=from_unix_ms(attached.due_at_unix_ms) or now,

@@ -37,6 +37,7 @@ class ReceiptHome:
             "seq",
             "single",
             "starts",
+            "traceparent",
             "used_at",
             "whole",
         ),
@@ -47,6 +48,7 @@ class ReceiptHome:
         # Of the claim that was first written from; None where that was before this process began.
         self.control_version: int | None = None
         self.lane = home.about.lane
+        self.traceparent = home.about.traceparent
         self.seq = home.recipients.seq
         self.hashes = home.recipients.hashes
         self.parts = home.recipients.parts

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from typing import Final, NamedTuple
 
@@ -21,10 +21,11 @@ from muster.dispatch.sender.shared import Shared
 from muster.dispatch.store import queue, refunds
 from muster.dispatch.store import receipts as store
 from muster.dispatch.store.receipts import UnknownPart, WaitingReceipt
-from muster.kit import clock, metrics, observe
+from muster.kit import clock, metrics, observe, spans
 from muster.kit.outbox import Fact, emit
 from muster.kit.pg import RETRIABLE, Tx
 from muster.kit.settings import secret
+from muster.kit.spans import Kind, Of
 from muster.smpp import (
     Deliver,
     Delivered,
@@ -210,15 +211,17 @@ class Deliveries:
         news = [(home, *_applied(home, said)) for home, said in found.items()]
         news = [one for one in news if one[1] != one[0].receipts]
         account = self._shared.account.name
-        async with self._shared.db.worker() as tx:
-            if news:
-                mine = await store.save(tx, [(home.key, receipts, home.said + 1) for home, receipts, _ in news])
-                if len(mine) < len(news):
-                    self._give_up()
-                await refunds.add_due(tx, [home.key for home, after, _ in news if _fails_more(home, after)])
-                await emit(tx, *_facts(news))
-            await store.keep_waiting(tx, account, waiting)
-            await store.drop_waiting(tx, account, joined)
+        parents = {home.key: home.traceparent for home, _, _ in news}
+        with spans.steps("hear receipts", Kind.CONSUMER, parents, {Of.ACCOUNT: account}) as following:
+            async with self._shared.db.worker() as tx:
+                if news:
+                    mine = await store.save(tx, [(home.key, receipts, home.said + 1) for home, receipts, _ in news])
+                    if len(mine) < len(news):
+                        self._give_up()
+                    await refunds.add_due(tx, [home.key for home, after, _ in news if _fails_more(home, after)])
+                    await emit(tx, *_facts(news, following))
+                await store.keep_waiting(tx, account, waiting)
+                await store.drop_waiting(tx, account, joined)
         for home, receipts, _ in news:
             if home.control_version is not None:
                 self._shared.judge.received(home.key, home.control_version, home.receipts, receipts)
@@ -378,5 +381,9 @@ def _fails_more(home: ReceiptHome, after: bytes) -> bool:
     return domain.failures(after) > domain.failures(home.receipts)
 
 
-def _facts(news: Sequence[tuple[ReceiptHome, bytes, list[Said]]]) -> list[Fact]:
-    return [events.status_changed(home.key, home.lane, home.said + 1, said) for home, _, said in news if said]
+def _facts(news: Sequence[tuple[ReceiptHome, bytes, list[Said]]], following: Mapping[ChunkKey, str]) -> list[Fact]:
+    return [
+        events.status_changed(home.key, home.lane, home.said + 1, said, following[home.key])
+        for home, _, said in news
+        if said
+    ]

@@ -20,6 +20,7 @@ from muster.dispatch.store.queue import Claimed, Intent, Standing
 from muster.events.personal import born_at
 from muster.kit import clock, metrics, observe
 from muster.kit.pg import RETRIABLE, Tx
+from muster.kit.spans import Of
 from muster.smpp import Accepted, NotSent, Outcome
 
 log = observe.logger(__name__)
@@ -261,6 +262,7 @@ class Feeder:
         job.in_flight += written
         job.submitted = job.submitted or bool(written)
         metrics.submits.inc(written)
+        job.span.happened("submit", {Of.PARTS: written})
         self._shared.rate.spend(written, clock.monotonic())
         if job.changed and job.dirty_at is None:
             job.dirty_at = clock.monotonic()

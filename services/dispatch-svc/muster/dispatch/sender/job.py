@@ -11,7 +11,8 @@ from muster.dispatch.handlers.outcomes import Change
 from muster.dispatch.store.chunks import Home
 from muster.dispatch.store.queue import Claimed
 from muster.dispatch.store.suppressions import Barred
-from muster.kit import clock
+from muster.kit import clock, spans
+from muster.kit.spans import About, Kind, Of, Span
 from muster.smpp import Accepted, NotSent, Outcome, Rejected, Unknown
 
 # ESME_RINVMSGLEN: what is said of a text whose parts are not those that were paid for.
@@ -63,6 +64,7 @@ class Job:
         "resend",
         "since",
         "slots",
+        "span",
         "stored",
         "submitted",
         "texts",
@@ -72,6 +74,7 @@ class Job:
 
     def __init__(self, claimed: Claimed) -> None:
         self.claimed = claimed
+        self.span = _span(claimed)
         self.recipients: Recipients = read_recipients(claimed.plain)
         parts = self.recipients.parts
         self.slots = bytearray(claimed.slots)
@@ -110,7 +113,8 @@ class Job:
         claimed = self.claimed
         return Home(
             key=claimed.key.chunk,
-            about=claimed.about,
+            # What is said of it, and later of its receipts, follows from this lease.
+            about=replace(claimed.about, traceparent=self.span.traceparent),
             recipients=self.recipients,
             slots=claimed.slots,
             said=claimed.said,
@@ -372,6 +376,18 @@ class Job:
     def unknowns(self) -> list[int]:
         """Slots of which nobody knows whether the carrier took them."""
         return [slot for slot, state in enumerate(self.slots) if state == Slot.UNKNOWN]
+
+
+def _span(claimed: Claimed) -> Span:
+    key, about = claimed.key, claimed.about
+    said: About = {
+        Of.BULK: str(key.chunk.bulk_id),
+        Of.CHUNK: key.chunk.chunk,
+        Of.ATTEMPT: key.attempt,
+        Of.ACCOUNT: about.account,
+        Of.PARTS: len(claimed.slots),
+    }
+    return spans.begin("dispatch chunk", Kind.CLIENT, parent=about.traceparent, about=said)
 
 
 def _starts(parts: bytes) -> list[int]:

@@ -17,7 +17,7 @@ from muster.dispatch.sender.resolver import Resolver
 from muster.dispatch.sender.shared import Shared, wait
 from muster.dispatch.store import queue, resends
 from muster.dispatch.store.queue import Release, Retry
-from muster.kit import clock, metrics, observe
+from muster.kit import clock, metrics, observe, trace
 from muster.kit.pg import RETRIABLE, Tx
 
 log = observe.logger(__name__)
@@ -82,6 +82,7 @@ class Recorder:
                 job.dirty_at = clock.monotonic() if job.changed else None
             for job in ended:
                 del shared.jobs[job.claimed.key.chunk]
+                job.span.end()
             for job in jobs:
                 if job not in kept:
                     self._lost(job)
@@ -123,7 +124,8 @@ class Recorder:
                 retries.append(self._retry(job))
         await queue.release(tx, releases)
         await queue.add_retries(tx, retries)
-        await outcomes.tell_sagas(tx, [change for _, change in ended])
+        with trace.follow({str(job.claimed.key.chunk.bulk_id): job.span.traceparent for job, _ in ended}):
+            await outcomes.tell_sagas(tx, [change for _, change in ended])
 
     def _retry(self, job: Job) -> Retry:
         """What was certainly not sent is an attempt of its own, later: sooner for a busy carrier than for a hold. So is
@@ -148,6 +150,7 @@ class Recorder:
             self._shared.leave(job, "lost")
             return
         del self._shared.jobs[job.claimed.key.chunk]
+        job.span.end("lease lost")
         for slot, (old, new) in enumerate(zip(job.stored, job.slots, strict=True)):
             if old != new and new in _KNOWN:
                 self._resolver.add(job.claimed.key.chunk, slot, _KNOWN[Slot(new)], job.carrier_ids[slot])

@@ -36,14 +36,15 @@ WITH n AS (
     SELECT *, allowed::tstzmultirange AS hours, least(send_by, upper(allowed::tstzmultirange)) AS until
     FROM unnest($1::uuid[], $2::uuid[], $3::int[], $4::smallint[], $5::smallint[], $6::smallint[], $7::text[],
         $8::text[], $9::text[], $10::text[], $11::timestamptz[], $12::timestamptz[], $13::int[], $14::smallint[],
-        $15::bigint[], $16::bytea[], $17::bytea[], $18::bigint[], $19::bytea[], $20::bytea[], $21::text[])
+        $15::bigint[], $16::bytea[], $17::bytea[], $18::bigint[], $19::bytea[], $20::bytea[], $21::text[], $22::text[])
     AS n(tenant_id, bulk_id, chunk, lane, message_class, kind, route, account, country, sender, due_at, send_by,
-        reference_base, reference_bits, upto, parts, slots, credits, plain, personal, allowed)
+        reference_base, reference_bits, upto, parts, slots, credits, plain, personal, allowed, traceparent)
 ), added AS (
     INSERT INTO chunk (tenant_id, bulk_id, chunk, lane, message_class, kind, route, account, country, sender, send_by,
-        reference_base, reference_bits, recipients, upto, parts, slots, open_credits, open)
+        reference_base, reference_bits, recipients, upto, parts, slots, open_credits, open, traceparent)
     SELECT tenant_id, bulk_id, chunk, lane, message_class, kind, route, account, country, sender, until,
-        reference_base, reference_bits, octet_length(parts), upto, parts, slots, credits, octet_length(parts)
+        reference_base, reference_bits, octet_length(parts), upto, parts, slots, credits, octet_length(parts),
+        traceparent
     FROM n ORDER BY tenant_id, bulk_id, chunk
     ON CONFLICT DO NOTHING
     RETURNING tenant_id, bulk_id, chunk
@@ -71,7 +72,7 @@ def _new_row(new: NewChunk) -> tuple[Any, ...]:
         *(key.tenant_id, key.bulk_id, key.chunk, about.lane, about.message_class, about.kind, new.route),
         *(about.account, about.country, about.sender, new.due_at, new.send_by, new.reference_base),
         *(new.reference_bits, recipients.uptos[-1], recipients.parts, bytes(sum(recipients.parts))),
-        *(sum(recipients.prices), new.plain, new.personal, new.allowed),
+        *(sum(recipients.prices), new.plain, new.personal, new.allowed, about.traceparent),
     )
 
 
@@ -94,7 +95,7 @@ class Home:
 
 HOME_COLUMNS: Final = """
 c.tenant_id, c.bulk_id, c.chunk, c.lane, c.message_class, c.kind, c.account, c.country, c.sender, c.slots, c.said,
-c.done_at, c.carrier_ids, c.receipts, c.receipts_said, c.submitted_at, c.again, b.plain
+c.done_at, c.carrier_ids, c.receipts, c.receipts_said, c.submitted_at, c.again, c.traceparent, b.plain
 """
 
 _LOCK: Final = f"""
@@ -140,6 +141,7 @@ def about_of(row: Record) -> ChunkFacts:
         kind=row["kind"],
         sender=row["sender"],
         lane=row["lane"],
+        traceparent=row["traceparent"],
     )
 
 

@@ -126,9 +126,9 @@ WITH a AS (
         t.suppression_counter, t.why, a.reserved, a.control_version,
         least(t.send_by, (SELECT upper(w) FROM unnest(t.allowed) w WHERE w @> kit_now())) AS valid_until
 )
-SELECT l.*, c.lane, c.message_class, c.kind, c.account, c.country, c.sender, c.upto, c.reference_base, c.reference_bits,
-    c.slots, c.said, c.carrier_ids, c.receipts, c.receipts_said, c.created_at, c.again, b.plain, b.personal,
-    coalesce(k.counter, 0) AS counter
+SELECT l.*, c.lane, c.message_class, c.kind, c.account, c.country, c.sender, c.traceparent, c.upto, c.reference_base,
+    c.reference_bits, c.slots, c.said, c.carrier_ids, c.receipts, c.receipts_said, c.created_at, c.again, b.plain,
+    b.personal, coalesce(k.counter, 0) AS counter
 FROM leased l JOIN chunk c USING (tenant_id, bulk_id, chunk) JOIN chunk_body b USING (tenant_id, bulk_id, chunk)
     LEFT JOIN tenant_counter k USING (tenant_id)
 ORDER BY l.tenant_id, l.bulk_id, l.chunk

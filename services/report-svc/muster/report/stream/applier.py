@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from itertools import groupby
 from typing import Any, Final, NamedTuple
 
-from muster.kit import metrics, observe
+from muster.kit import metrics, observe, spans
 from muster.kit.consumer import PoisonLimit, decode, halts
 from muster.kit.consumer.apply import PoisonGauge, is_poison
 from muster.kit.consumer.decode import headers_of, type_of
@@ -98,8 +98,9 @@ async def _handle(tx: Tx, records: Sequence[Record]) -> None:
     """Runs of one type, in order. Types of no interest are skipped."""
     for event_type, run in groupby(records, key=_type):
         if event_type in HANDLERS:
-            with metrics.consumer_batch_seconds.labels(group=GROUP).time():
-                await HANDLERS[event_type](tx, [decode(record) for record in run])
+            events = [decode(record) for record in run]
+            with metrics.consumer_batch_seconds.labels(group=GROUP).time(), spans.hearing(GROUP, events):
+                await HANDLERS[event_type](tx, events)
 
 
 async def _cover(tx: Tx, records: Sequence[Record]) -> None:

@@ -39,6 +39,10 @@ securityContext:
 {{- else }}
 - {name: MUSTER_API_URL, value: "http://gateway:8080"}
 {{- end }}
+{{- with .Values.global.traces.url }}
+- {name: MUSTER_OTLP_URL, value: {{ . | quote }}}
+- {name: MUSTER_TRACE_RATIO, value: {{ $.Values.global.traces.ratio | quote }}}
+{{- end }}
 {{- range $name, $value := .Values.env }}
 - {name: {{ $name }}, value: {{ $value | quote }}}
 {{- end }}
