@@ -56,12 +56,15 @@ def send(**other):
         "credits_used": 300,
         "created_at": "2026-11-28T00:00:00Z",
         "problem": None,
+        "customers": 500,
+        "left_out": {"no_consent": 80, "opted_out": 8, "duplicate_number": 0},
         **other,
     }
 
 
 def progress(**other):
-    counts = dict.fromkeys(("failed", "held", "stopped", "suppressed", "rejected", "opt_outs"), 0)
+    names = ("failed", "held", "stopped", "suppressed", "rejected", "opt_outs", "undelivered", "expired", "unknown")
+    counts = dict.fromkeys((*names, "accepted", "queued", "submitting"), 0)
     return {
         **counts,
         "id": SEND_ID,
@@ -72,7 +75,7 @@ def progress(**other):
         "left": 262,
         "replies": 3,
         "closed": False,
-        "credits": {"used": 300, "held": 0, "released": 0, "reserved": 824},
+        "credits": {"used": 300, "held": 0, "released": 0, "reserved": 824, "refunded": 0},
         "pace": {"finish_at": "2099-11-28T00:00:00Z", "finished_at": None, "why": None},
         **other,
     }
@@ -94,6 +97,31 @@ def reply(**other):
         "bulk_id": SEND_ID,
         "message_id": None,
         "email": None,
+        **other,
+    }
+
+
+def message(seq, **other):
+    """A row of the report."""
+    return {
+        "id": f"{SEND_ID}-{seq}",
+        "bulk_id": SEND_ID,
+        "seq": seq,
+        "kind": "bulk",
+        "message_class": "marketing",
+        "sent_at": "2026-11-28T00:00:01Z",
+        "status_at": "2026-11-28T00:00:03Z",
+        "number": f"+6141234{seq:04}",
+        "text": TEXT,
+        "customer_id": str(seq),
+        "erased": False,
+        "parts": 2,
+        "credits": 2,
+        "status": "delivered",
+        "carrier_status": "",
+        "country": "AU",
+        "sender": "+61400000000",
+        "replies": [],
         **other,
     }
 

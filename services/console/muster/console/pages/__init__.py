@@ -1,6 +1,7 @@
 """The pages, a file for each; `ALL` is where they are known."""
 
 from muster.console.pages import (
+    afterwards,
     approvals,
     audit,
     check,
@@ -12,6 +13,7 @@ from muster.console.pages import (
     me,
     operator,
     replies,
+    report,
     roles,
     sends,
     settings,
@@ -23,7 +25,7 @@ from muster.console.pages import (
 ALL = tuple(
     one.pages
     for one in (
-        *(home, sign_in, links, compose, check, sends, approvals, replies, credits),
+        *(home, sign_in, links, compose, check, report, afterwards, sends, approvals, replies, credits),
         *(settings, me, team, keys, audit, roles),
         *(tenants, operator),
     )

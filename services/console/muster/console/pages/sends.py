@@ -14,6 +14,8 @@ from muster.console.visit import Visit
 
 pages = Pages()
 
+Errors = list[tuple[str, str]]
+
 _PAGE = 25
 _REASON = "in the console"
 _CONTROLS = {
@@ -33,7 +35,7 @@ async def sends(visit: Visit) -> Response:
 
 @pages.get("/sends/{id}", TENANT)
 async def one(visit: Visit) -> Response:
-    return await _show(visit, "", await visit.api.get(_path(visit)))
+    return await show(visit)
 
 
 @pages.get("/sends/{id}/live", TENANT)
@@ -42,7 +44,7 @@ async def live(visit: Visit) -> Response:
 
     It ends by itself after a while, and the browser asks again, with a session that still holds.
     """
-    send = await visit.api.get(_path(visit))
+    send = await visit.api.get(path_of(visit))
     return StreamingResponse(_events(visit, send), media_type="text/event-stream")
 
 
@@ -63,20 +65,42 @@ async def control(visit: Visit) -> Response:
     else:
         raise ApiProblem(404, {"code": "not_found"})
     try:
-        told = await visit.api.post(f"{_path(visit)}/{act}", body)
+        told = await visit.api.post(f"{path_of(visit)}/{act}", body)
     except ApiProblem as problem:
         if problem.status not in (409, 422):
             raise
-        return await _show(visit, problem.detail or problem.title, await visit.api.get(_path(visit)))
-    return await _show(visit, _told(visit, act, told), await visit.api.get(_path(visit)), told=told)
+        return await show(visit, problem.detail or problem.title)
+    return await show(visit, _told(visit, act, told), told=told)
 
 
-async def _show(visit: Visit, notice: str, send: Json, *, told: Json | None = None) -> Response:
-    progress = await _progress(visit)
+async def show(
+    visit: Visit,
+    notice: str = "",
+    *,
+    told: Json | None = None,
+    errors: Errors | None = None,
+    number: str = "",
+    whys: list[Json] | None = None,
+) -> Response:
+    """The page of a send. told: what an act was answered; whys: why those who have `number` are in it or out of it."""
+    send, progress, unknown = await asyncio.gather(visit.api.get(path_of(visit)), _progress(visit), _unknown(visit))
     # What answered the act knows it before the report has heard of it.
     state = told["state"] if told and "counts" in told else _state(send, progress)
     send = {**send, "state": state}
-    return visit.page("send.html", notice=notice, **_numbers(send, progress), may=_may(visit, send))
+    return visit.page(
+        "send.html",
+        status=422 if errors else 200,
+        notice=notice,
+        errors=errors or [],
+        number=number,
+        whys=whys,
+        unknown=unknown,
+        missed=_missed(visit, send, progress),
+        key=visit.new_key(),
+        may_send=visit.who.role in SENDERS,
+        may=_may(visit, send),
+        **_numbers(send, progress),
+    )
 
 
 def _state(send: Json, progress: Json | None) -> str:
@@ -97,9 +121,29 @@ def _numbers(send: Json, progress: Json | None) -> Json:
     return {"send": send, "progress": progress, "total": total, "done": done, "is_running": send["state"] in RUNNING}
 
 
+def _missed(visit: Visit, send: Json, progress: Json | None) -> tuple[int, int] | None:
+    """Of a send that is over: how many certainly did not get it, and of how many a receipt says that they did not."""
+    if progress is None or send["state"] != "closed" or visit.who.role not in SENDERS:
+        return None
+    unsent = progress["rejected"] + progress["stopped"]
+    failed = progress["failed"] - progress["rejected"]
+    return (unsent, failed) if unsent + failed else None
+
+
+async def _unknown(visit: Visit) -> Json | None:
+    """What nobody knows of the send, where there is any."""
+    try:
+        found = await visit.api.get(f"{path_of(visit)}/unknown", limit=1)
+    except ApiProblem as problem:
+        if problem.status == 401:
+            raise
+        return None
+    return found if found["messages"] else None
+
+
 async def _progress(visit: Visit) -> Json | None:
     try:
-        return await visit.api.get(f"{_path(visit)}/progress")
+        return await visit.api.get(f"{path_of(visit)}/progress")
     except ApiProblem as problem:
         if problem.status == 404:
             return None
@@ -110,7 +154,7 @@ async def _events(visit: Visit, send: Json) -> AsyncIterator[str]:
     yield "retry: 2000\n\n"
     try:
         async with asyncio.timeout(visit.house.settings.console_live_s_max):
-            async with visit.api.stream(f"{_path(visit)}/progress") as lines:
+            async with visit.api.stream(f"{path_of(visit)}/progress") as lines:
                 name = ""
                 async for line in lines:
                     if line.startswith("event: "):
@@ -143,5 +187,6 @@ def _told(visit: Visit, act: str, told: Json) -> str:
     return visit.t("send.told_stopped", n=gone, kept=counts["stopped"], released=credits["released"])
 
 
-def _path(visit: Visit) -> str:
+def path_of(visit: Visit) -> str:
+    """The send that a page is about, in the API."""
     return f"/v1/bulk-sms/{visit.path['id']}"

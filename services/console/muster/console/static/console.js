@@ -13,7 +13,8 @@
   document.addEventListener("submit", (event) => {
     const form = event.target;
     if (form.dataset.sent) { event.preventDefault(); return; }
-    if (event.defaultPrevented || form.hasAttribute("hx-post")) return;
+    // A file leaves the page as it is.
+    if (event.defaultPrevented || form.hasAttribute("hx-post") || event.submitter?.hasAttribute("data-file")) return;
     form.dataset.sent = "yes";
     event.submitter?.setAttribute("aria-busy", "true");
   });

@@ -62,7 +62,7 @@
   // Another state has other controls: the page anew, unless it says what came of an act, or somebody is about to press
   // one of them.
   const anew = (state) => {
-    if (state !== card.dataset.state && !document.querySelector(".notice.good") && !card.querySelector("form :focus")) location.replace(own);
+    if (state !== card.dataset.state && !document.querySelector("[data-focus]") && !document.querySelector("main form :focus")) location.replace(own);
   };
   listen();
   window.addEventListener("resize", () => chart?.setSize({ width: place.clientWidth, height: 200 }));

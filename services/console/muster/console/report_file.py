@@ -1,0 +1,74 @@
+"""The messages of a report as a CSV, page by page of the API: as much memory for a million as for a hundred."""
+
+import asyncio
+import csv
+import io
+from collections.abc import AsyncIterator, Iterable
+from datetime import datetime
+from typing import Any, Final
+
+from muster.console.client import Api, ApiProblem, Json
+from muster.console.visit import Visit
+
+PAGE: Final = 500
+"""Messages of one page; the most that the API gives at once."""
+
+COLUMNS: Final = (
+    *("id", "number", "text", "status", "sent_at", "status_at", "parts", "credits", "country", "sender"),
+    *("carrier_status", "customer_id", "erased", "replies"),
+)
+_TRIES: Final = 5
+_WAIT_S_MAX: Final = 30
+# Spreadsheets take a file without it for one of an old code page, and show names and quotes wrongly.
+_MARK: Final = "\ufeff"
+_FORMULA: Final = "=+-@\t\r\n"
+
+
+async def lines(visit: Visit, asked: dict[str, Any], first: Json) -> AsyncIterator[str]:
+    """The file, beginning with the page that is there already. Where it cannot be finished it breaks off, so that a
+    browser says that the download has failed."""
+    yield _MARK + ",".join(COLUMNS) + "\r\n"
+    page = first
+    while True:
+        yield _csv([_cell(value) for value in _row(visit, one)] for one in page["items"])
+        if not page.get("next_cursor"):
+            return
+        page = await _next(visit, {**asked, "cursor": page["next_cursor"]})
+
+
+async def _next(visit: Visit, asked: dict[str, Any]) -> Json:
+    """A further page, with a token that still holds; what is away for a moment is asked again."""
+    for tried in range(1, _TRIES + 1):
+        try:
+            access = await visit.house.sessions.enter(visit.house.cookies.session(visit.request))
+            return await Api(visit.house.http, access.token if access else "").get("/v1/reports/sms", **asked)
+        except ApiProblem as problem:
+            if tried == _TRIES or (problem.status != 429 and problem.status < 500):
+                raise
+            await asyncio.sleep(min(max(1, problem.retry_after_s), _WAIT_S_MAX))
+    raise AssertionError("the last try returns or raises")
+
+
+def _row(visit: Visit, message: Json) -> Iterable[object]:
+    replies = " | ".join(one["text"] or "" for one in message["replies"])
+    at = {name: _moment(visit, message[name]) for name in ("sent_at", "status_at")}
+    values = {**message, **at, "replies": replies, "erased": "yes" if message["erased"] else ""}
+    return (values[name] for name in COLUMNS)
+
+
+def _moment(visit: Visit, value: str | None) -> str:
+    """As a clock of the business shows it, to the second, with its offset."""
+    return datetime.fromisoformat(value).astimezone(visit.f.zone).isoformat(timespec="seconds") if value else ""
+
+
+def _cell(value: object) -> object:
+    """What people wrote is no formula, whatever a spreadsheet makes of it; a number keeps its plus."""
+    if isinstance(value, str) and value[:1] in _FORMULA and value and not value[1:].isdigit():
+        return f"'{value}"
+    return "" if value is None else value
+
+
+def _csv(rows: Iterable[list[object]]) -> str:
+    text = io.StringIO(newline="")
+    csv.writer(text).writerows(rows)
+    return text.getvalue()
