@@ -164,6 +164,15 @@ async def test_asking_again_and_again_sends_one_letter_a_minute_and_five_a_day(
     assert sent == domain.RESETS_A_DAY_MAX
 
 
+async def test_who_asks_for_too_many_links_is_told_to_wait_and_nothing_of_passwords(service: Any) -> None:
+    here = {"X-Forwarded-For": "203.0.113.9"}
+    while (answer := await service.http.post("/v1/password-resets", json={"email": KIM}, headers=here)).is_success:
+        pass
+    assert (answer.status_code, answer.json()["code"]) == (429, "too_many_attempts")
+    told = f"This was asked for too often from where you are. Try again in {answer.headers['retry-after']} s."
+    assert answer.json()["detail"] == told
+
+
 async def test_of_several_workers_at_once_one_answers_who_asked(service: Any, business: Any) -> None:
     await new_user(service, business)
     for _ in range(6):

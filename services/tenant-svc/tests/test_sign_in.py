@@ -240,6 +240,26 @@ async def test_a_changed_password_signs_out_everybody_else_and_needs_the_present
     assert (await enter(service, {**user.credentials, "password": OTHER})).status_code == 201
 
 
+async def test_who_guesses_the_present_password_waits_as_at_a_sign_in_and_the_right_one_ends_that(
+    service: Any, business: Any, join: Join, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    user = await join(business)
+
+    async def change(password: str) -> Any:
+        body = {"current_password": password, "new_password": OTHER}
+        return await service.call(user.token, "PUT", "/v1/me/password", json=body)
+
+    codes = [(await change("not this one at all")).status_code for _ in range(7)]
+    assert codes == [422] * 6 + [429]
+    slowed = await change(PASSWORD)
+    assert (slowed.status_code, slowed.json()["code"]) == (429, "too_many_attempts")
+    assert "Wrong passwords were tried too often" in slowed.json()["detail"]
+    later = clock.now() + timedelta(seconds=5)
+    monkeypatch.setattr(clock, "now", lambda: later)
+    assert (await change(PASSWORD)).status_code == 204
+    assert [(await change("not this one at all")).status_code for _ in range(5)] == [422] * 5
+
+
 @pytest.mark.parametrize(
     ("password", "code"),
     [

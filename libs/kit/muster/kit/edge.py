@@ -79,6 +79,13 @@ def exchange(request: Request) -> Exchange:
     return found
 
 
+def address_of(request: Request) -> str:
+    """Where a request comes from: the last address of X-Forwarded-For, which the gateway before us has seen. What
+    stands before it anybody may have written."""
+    hops = [hop.strip() for hop in request.headers.get("x-forwarded-for", "").split(",") if hop.strip()]
+    return hops[-1] if hops else request.client.host if request.client else ""
+
+
 def problem_response(problem: Problem) -> Response:
     """The answer for a problem; "?" stands for half of a surrogate pair in the name of a field: no UTF-8 holds it."""
     content = json.dumps(problem.document(), ensure_ascii=False, separators=(",", ":")).encode(errors="replace")

@@ -10,6 +10,8 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from muster.kit.edge import address_of
+
 _CSP = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; font-src 'self'; connect-src 'self';"
     " form-action 'self'; frame-ancestors 'none'; base-uri 'none'"
@@ -101,12 +103,8 @@ def is_own_origin(headers: Mapping[str, str]) -> bool:
 
 
 def origin(request: Request) -> dict[str, str]:
-    """From where a browser comes, for the API: there guesses are counted by address, and sessions are listed by both.
-
-    The last address of X-Forwarded-For is what the gateway before us saw.
-    """
-    hops = [hop.strip() for hop in request.headers.get("x-forwarded-for", "").split(",") if hop.strip()]
-    address = hops[-1] if hops else request.client.host if request.client else ""
+    """From where a browser comes, for the API: there guesses are counted by address, and sessions list both."""
+    address = address_of(request)
     agent = "".join(c for c in request.headers.get("user-agent", "") if c.isascii() and c.isprintable())
     return {"X-Forwarded-For": address, "User-Agent": agent[:300] or "unknown"} if address.isascii() else {}
 

@@ -17,6 +17,9 @@ from muster.tenant.domain.sign_in import FREE_GUESSES, FREE_GUESSES_OF_PLACE, Gu
 from muster.tenant.settings import TenantSettings
 from muster.tenant.store import sign_in as store
 
+_GUESSED = "Wrong passwords were tried too often. Try again in {} s, or ask for a new password by e-mail."
+_ASKED = "This was asked for too often from where you are. Try again in {} s."
+
 
 async def count_guess(request: Request, email: str) -> list[bytes]:
     """Count a guess before it is compared, so that a hundred at once are a hundred; what it counts against.
@@ -36,17 +39,19 @@ async def count_guess(request: Request, email: str) -> list[bytes]:
 
 
 async def count_visit(request: Request) -> None:
-    """Count what anybody may ask for without a password against where they are; Problem 429."""
+    """Count what anybody may ask for without a password against where they are; Problem 429 `too_many_attempts`."""
     settings: TenantSettings = request.app.state.settings
     address = place(request).address
 
     async def limits(_: Tx) -> dict[bytes, int]:
         return {_place(settings, address): FREE_GUESSES_OF_PLACE}
 
-    await _count(request, limits)
+    await _count(request, limits, _ASKED)
 
 
-async def _count(request: Request, limits: Callable[[Tx], Awaitable[dict[bytes, int]]]) -> list[bytes]:
+async def _count(
+    request: Request, limits: Callable[[Tx], Awaitable[dict[bytes, int]]], why: str = _GUESSED
+) -> list[bytes]:
     desk: Desk = request.app.state.desk
     now = clock.now()
 
@@ -63,7 +68,7 @@ async def _count(request: Request, limits: Callable[[Tx], Awaitable[dict[bytes, 
 
     subjects, wait_s = await desk.ask(count)
     if wait_s:
-        _slow_down(wait_s)
+        _slow_down(why, wait_s)
     return subjects
 
 
@@ -71,10 +76,9 @@ def _place(settings: TenantSettings, address: str) -> bytes:
     return _subject(settings, "place", address)
 
 
-def _slow_down(wait_s: int) -> NoReturn:
+def _slow_down(why: str, wait_s: int) -> NoReturn:
     metrics.sign_ins.labels("slowed").inc()
-    detail = f"Wrong passwords were tried too often. Try again in {wait_s} s, or ask for a new password by e-mail."
-    problem = Problem(429, "too_many_attempts", "Too many attempts", detail, retry_after_s=wait_s)
+    problem = Problem(429, "too_many_attempts", "Too many attempts", why.format(wait_s), retry_after_s=wait_s)
     raise problem.with_headers({"Retry-After": str(wait_s)})
 
 

@@ -8,11 +8,13 @@ from pydantic import Field
 
 from muster.kit import audit
 from muster.kit.auth import Caller, Permission, requires
+from muster.kit.desk import Desk
 from muster.kit.http import Model
 from muster.kit.outbox import emit
 from muster.kit.pg import Database, Tx
 from muster.kit.problems import not_found, unprocessable
 from muster.tenant import store as tenants
+from muster.tenant.api.guessing import count_guess, forgive
 from muster.tenant.api.hashing import Hasher
 from muster.tenant.api.opening import Business, Password, Person, business, person
 from muster.tenant.api.wrong import refuse
@@ -73,15 +75,20 @@ async def rename_me(request: Request, body: MeChange, caller: Anybody) -> Me:
 
 @router.put("/me/password", status_code=204)
 async def change_password(request: Request, body: PasswordChange, caller: Anybody) -> None:
-    """Set another password; whoever else is signed in as this user is signed out."""
+    """Set another password; whoever else is signed in as this user is signed out. Problem 429 `too_many_attempts` with
+    Retry-After where the present one was guessed too often, here or at a sign-in."""
     db: Database = request.app.state.db
     hasher: Hasher = request.app.state.hasher
     async with db.request(caller.tenant_id) as tx:
         before = await _account(tx, caller)
     if before.email is None:
         raise unprocessable("new_password", "no_email", "is of no use to a user without an e-mail address")
-    if before.hash is not None and not await hasher.holds(before.hash, body.current_password):
-        raise unprocessable("current_password", "wrong_password", "is not the present password")
+    if before.hash is not None:
+        subjects = await count_guess(request, before.email)
+        if not await hasher.holds(before.hash, body.current_password):
+            raise unprocessable("current_password", "wrong_password", "is not the present password")
+        desk: Desk = request.app.state.desk
+        await desk.ask(lambda tx: forgive(tx, subjects))
     wrong = await hasher.check(body.new_password, (before.email, before.name, before.tenant_name))
     if wrong is not None:
         raise unprocessable("new_password", wrong.code, wrong.message)

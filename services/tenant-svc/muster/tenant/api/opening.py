@@ -10,6 +10,7 @@ from pydantic import Field
 
 from muster.kit import audit, clock, metrics
 from muster.kit.auth import Caller, Role
+from muster.kit.edge import address_of
 from muster.kit.http import Model
 from muster.kit.ids import uuid7
 from muster.kit.outbox import emit
@@ -74,12 +75,9 @@ class Place(NamedTuple):
 
 
 def place(request: Request) -> Place:
-    """The address that the gateway says; what stands before it in the header anybody may have written."""
-    hops = [hop.strip() for hop in request.headers.get("x-forwarded-for", "").split(",") if hop.strip()]
-    direct = request.client.host if request.client else ""
-    address = hops[-1] if hops else direct
+    """The place of a request."""
     user_agent = "".join(c for c in request.headers.get("user-agent", "") if c.isprintable())
-    return Place(address[:_ADDRESS_CHARS_MAX], user_agent[:_USER_AGENT_CHARS_MAX])
+    return Place(address_of(request)[:_ADDRESS_CHARS_MAX], user_agent[:_USER_AGENT_CHARS_MAX])
 
 
 async def open_session(request: Request, tx: Tx, account: Account, how: str) -> Opened:
