@@ -168,3 +168,110 @@ SETTINGS = {
     ),
 }
 CREDITS = {"granted": 2_000, "owed": 0, "available": 1_000, "reserved": 200, "consumed": 800, "conservation": 0}
+CUSTOMER = {
+    "id": 7,
+    "first_name": "Ann",
+    "last_name": "Lee",
+    "numbers": [
+        {"number": "+61412345678", "typed": "0412 345 678", "country": "AU", "kind": "mobile", "textable": True},
+        {"number": "+61390000000", "typed": "(03) 9000 0000", "country": "AU", "kind": "landline", "textable": False},
+    ],
+    "mobiles": [{"number": "+61412345678", "country": "AU"}],
+    "tags": ["vip"],
+    "own_fields": {"last_visit": "2026-05-01"},
+    "language": "en",
+    "time_zone": "",
+    "consent": "express",
+    "allow_bulk_sms": True,
+    "opted_out": False,
+    "archived_at": None,
+    "merged_into": None,
+    "version": 3,
+}
+CONSENT = {
+    "kind": "express",
+    "number": None,
+    "wording": "Text me about offers",
+    "how": "at the counter",
+    "recorded_at": "2026-05-01T00:00:00Z",
+}
+CUSTOMERS = {
+    "GET /v1/customers": (200, {"items": [CUSTOMER], "next_cursor": "c2"}),
+    "GET /v1/customers/count": (200, {"count": 1_204, "exact": False}),
+    "GET /v1/lists": (200, {"items": [{"name": "Regulars", "customers": 80}]}),
+    "GET /v1/searches": (200, {"items": [{"name": "Colour", "query": "tag is colour"}]}),
+    "GET /v1/own-fields": (200, {"items": [{"key": "last_visit", "name": "Last visit", "kind": "date"}]}),
+    "GET /v1/customers/7": (200, CUSTOMER),
+    "GET /v1/customers/7/consents": (200, {"items": [CONSENT]}),
+    "GET /v1/customers/7/messages": (200, {"items": []}),
+    "GET /v1/customers/7/changes": (200, {"items": []}),
+    "GET /v1/replies": (200, {"items": []}),
+}
+IMPORT_ID = "01931f5e-7b1c-7000-8000-00000000000e"
+
+
+def imported(state, **other):
+    return {
+        "id": IMPORT_ID,
+        "state": state,
+        "file_name": "people.csv",
+        "created_at": "2026-11-28T00:00:00Z",
+        "bytes": 1_000,
+        "bytes_read": 400,
+        "rows": 10,
+        "rows_total": 40,
+        "imported": 38,
+        "created": 30,
+        "updated": 8,
+        "unchanged": 0,
+        "rejected": 2,
+        "listed": 0,
+        "list": "",
+        "mode": "add_and_update",
+        "problem": None,
+        "repairs": [],
+        **other,
+    }
+
+
+PREVIEW = {
+    "kind": "CSV",
+    "encoding": "UTF-8",
+    "separator": ",",
+    "sheet": "",
+    "rows_total": 40,
+    "columns": [{"header": "Name", "holds": "full_name"}, {"header": "Handy", "holds": "handy"}],
+    "rows": [{"row": 1, "cells": ["Ann Lee", "0412 345 678"]}],
+    "errors": [],
+    "repairs": [{"column": "Handy", "code": "zero", "count": 3, "first_row": 2, "message": "A leading zero was lost."}],
+    "problem": {"field": "file", "code": "no_mobile_column", "message": "No column is named Mobile."},
+}
+IMPORTS = {
+    "GET /v1/customers/imports": (200, {"items": [imported("done")]}),
+    f"GET /v1/customers/imports/{IMPORT_ID}": (200, imported("preview", rejected=0)),
+    f"GET /v1/customers/imports/{IMPORT_ID}/preview": (200, PREVIEW),
+    f"GET /v1/customers/imports/{IMPORT_ID}/errors": (
+        200,
+        {"items": [{"row": 3, "column": "Handy", "code": "not_a_number", "message": "This is no number."}]},
+    ),
+}
+OPT_OUT_ID = "0" * 34
+OPT_OUTS = {
+    "GET /v1/suppressions": (
+        200,
+        {
+            "items": [
+                {
+                    "id": OPT_OUT_ID,
+                    "number": "+61412345678",
+                    "source": "reply",
+                    "scope": "marketing",
+                    "reason": "",
+                    "changed_at": "2026-11-28T00:00:00Z",
+                }
+            ]
+        },
+    ),
+    "GET /v1/suppressions/requests": (200, {"items": []}),
+    "GET /v1/suppressions/undeliverable": (200, {"items": []}),
+}

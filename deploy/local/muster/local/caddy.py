@@ -12,7 +12,7 @@ from muster.local.routes import API, PAGES, ROUTES
 
 _BODY_BYTES_MAX = 1 << 20
 _IMPORT_BYTES_MAX = 512 << 20  # what customer-svc reads of a file of customers
-_IMPORTS = "^/v1/customers/imports$"
+_IMPORTS = "^(/v1/customers/imports|/customers/import)$"
 _NANOSECONDS = 1_000_000_000
 # A file over a slow line takes hours, and customer-svc says how slow it may be and how many. Whatever else comes slowly
 # its owner gives up after half a minute.

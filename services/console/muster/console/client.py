@@ -1,6 +1,6 @@
 """The public API as pages use it: a call is a coroutine that returns the answer's JSON or raises ApiProblem."""
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -12,6 +12,7 @@ log = observe.logger(__name__)
 
 Json = dict[str, Any]
 _JSON = "application/json"
+_BINARY = "application/octet-stream"
 
 
 class ApiProblem(Exception):
@@ -69,13 +70,18 @@ class Api:
         query: Mapping[str, Any] | None = None,
         key: str = "",
         form: Mapping[str, str] | None = None,
+        if_match: str = "",
+        listed: Sequence[Any] | None = None,
     ) -> Json:
-        """Any method. `form` is sent as a form, `body` as JSON. An answer that is a list is {"items": it}."""
+        """Any method. `form` is sent as a form, `body` or `listed` as JSON; `if_match`: the version that was seen, 412
+        where it is not that any more. An answer that is a list is {"items": it}."""
         asked = {name: value for name, value in (query or {}).items() if value is not None}
         headers = {**self._headers, "Accept": _JSON, **({"Idempotency-Key": key} if key else {}), **_trace()}
+        headers |= {"If-Match": f'"{if_match}"'} if if_match else {}
         begun = clock.monotonic()
+        sent = body if listed is None else list(listed)
         try:
-            answer = await self._http.request(method, path, params=asked, json=body, data=form, headers=headers)
+            answer = await self._http.request(method, path, params=asked, json=sent, data=form, headers=headers)
         except httpx.HTTPError as error:
             metrics.console_api_calls.labels("unreachable").inc()
             log.warning("console.api_unreachable", method=method, exc_info=error)
@@ -95,6 +101,17 @@ class Api:
                 yield answer.aiter_lines()
         except httpx.HTTPError as error:
             raise ApiProblem(503, {"code": "unreachable"}) from error
+
+    async def upload(self, path: str, file: AsyncIterator[bytes], *, timeout_s: float, key: str, **query: Any) -> Json:
+        """POST a file as it comes."""
+        headers = {**self._headers, "Accept": _JSON, "Content-Type": _BINARY, "Prefer": "respond-async", **_trace()}
+        try:
+            answer = await self._http.post(
+                path, params=query, content=file, headers=headers | {"Idempotency-Key": key}, timeout=timeout_s
+            )
+        except httpx.HTTPError as error:
+            raise ApiProblem(503, {"code": "unreachable"}) from error
+        return _content(answer)
 
     async def file(self, path: str, accept: str, **query: Any) -> httpx.Response:
         """The answer of a GET with its content still to come: whoever asks hands it on and closes it."""

@@ -33,6 +33,7 @@ ENTRIES = (
     Entry("/sends", "sends", TENANT),
     Entry("/approvals", "approvals", SENDERS),
     Entry("/replies", "replies", TENANT),
+    Entry("/customers", "customers", TENANT),
     Entry("/credits", "credits", TENANT),
     Entry("/operator/tenants", "tenants", OPERATOR),
     Entry("/operator/carriers", "carriers", OPERATOR),

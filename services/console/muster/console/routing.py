@@ -43,27 +43,44 @@ class Pages:
         """A page that shows something."""
         return self._add("GET", path, roles, reads_form=False)
 
-    def post(
-        self, path: str, roles: Iterable[str] = ANYONE, *, body_bytes_max: int | None = None
-    ) -> Callable[[Handler], Handler]:
-        """A form. It has carried the token of this browser when the handler is called. `body_bytes_max`: for files."""
-        return self._add("POST", path, roles, reads_form=True, body_bytes_max=body_bytes_max)
+    def post(self, path: str, roles: Iterable[str] = ANYONE) -> Callable[[Handler], Handler]:
+        """A form. It has carried the token of this browser when the handler is called."""
+        return self._add("POST", path, roles, reads_form=True)
+
+    def upload(self, path: str, roles: Iterable[str]) -> Callable[[Handler], Handler]:
+        """A form with a file, which nobody may begin to send who is not signed in."""
+        return self._add("POST", path, roles, reads_form=True, has_file=True)
 
     def _add(
-        self, method: str, path: str, roles: Iterable[str], *, reads_form: bool, body_bytes_max: int | None = None
+        self, method: str, path: str, roles: Iterable[str], *, reads_form: bool, has_file: bool = False
     ) -> Callable[[Handler], Handler]:
         allowed = frozenset(roles)
 
         def added(handler: Handler) -> Handler:
             async def endpoint(request: Request) -> Response:
-                if body_bytes_max is not None:
-                    exchange(request).allow(body_bytes_max=body_bytes_max)
+                if has_file and (refused := await _before_a_file(request, allowed)) is not None:
+                    return refused
                 return await _answer(request, handler, allowed, reads_form=reads_form)
 
             self.routes.append(PageRoute(path, endpoint, methods=[method], name=f"{method} {path}"))
             return handler
 
         return added
+
+
+async def _before_a_file(request: Request, allowed: frozenset[str]) -> Response | None:
+    """What is answered without having read the file; None where it may come, within the limits of files."""
+    house: House = request.app.state.house
+    visit = Visit(request, house, await _known(request, house), FormData())
+    if visit.member is None:
+        return visit.go(f"/sign-in?next={quote(request.url.path)}")
+    if visit.member.role not in allowed:
+        return error_page(visit, 403, "forbidden")
+    if not guard.is_own_origin(request.headers):
+        return error_page(visit, 403, "foreign")
+    settings = house.settings
+    exchange(request).allow(body_bytes_max=settings.console_upload_bytes_max, timeout_s=settings.console_upload_s_max)
+    return None
 
 
 async def _answer(request: Request, handler: Handler, allowed: frozenset[str], *, reads_form: bool) -> Response:
@@ -87,6 +104,8 @@ async def _answer(request: Request, handler: Handler, allowed: frozenset[str], *
         return await handler(visit)
     except ApiProblem as problem:
         return await _on_problem(request, house, form, problem, is_public=not allowed)
+    finally:
+        await form.close()
 
 
 async def _form(request: Request, house: House) -> FormData:

@@ -22,6 +22,12 @@ class ConsoleSettings(ProcessSettings):
     console_api_connections_max: int = Field(default=2_000, ge=1)
     console_sessions_max: int = Field(default=10_000, ge=1, description="sessions whose access tokens are kept")
     console_form_fields_max: int = Field(default=300, ge=10)
+    console_upload_bytes_max: int = Field(
+        default=512 << 20,
+        ge=1 << 10,
+        description="a file of customers, which lies in the folder of temporary files meanwhile",
+    )
+    console_upload_s_max: float = Field(default=3_600.0, gt=0, description="until it is handed on")
     console_live_s_max: float = Field(
         default=50.0, ge=1, description="a page that shows a send live asks again after this, with a fresh token"
     )

@@ -7,11 +7,15 @@ from muster.console.pages import (
     check,
     compose,
     credits,
+    customer,
+    customers,
     home,
+    imports,
     keys,
     links,
     me,
     operator,
+    opt_outs,
     replies,
     report,
     roles,
@@ -26,6 +30,7 @@ ALL = tuple(
     one.pages
     for one in (
         *(home, sign_in, links, compose, check, report, afterwards, sends, approvals, replies, credits),
+        *(customers, imports, opt_outs, customer),
         *(settings, me, team, keys, audit, roles),
         *(tenants, operator),
     )
