@@ -4,7 +4,7 @@ import json
 import re
 from collections import Counter
 
-from contract import openapi, roles
+from contract import acts, openapi, roles
 
 from muster.kit.auth import PUBLIC, Permission, route_permissions
 from muster.local.routes import SERVICES
@@ -63,3 +63,8 @@ def test_every_operation_says_what_its_errors_look_like():
 def test_the_page_of_roles_is_what_the_code_says():
     committed = roles.FILE.read_text(encoding="utf-8")
     assert committed == roles.text(), "python tests/contract/roles.py makes it anew"
+
+
+def test_the_page_of_acts_is_what_the_code_says():
+    committed = acts.FILE.read_text(encoding="utf-8")
+    assert committed == acts.text(), "python tests/contract/acts.py makes it anew"

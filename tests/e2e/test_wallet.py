@@ -47,7 +47,7 @@ def test_a_large_top_up_is_granted_by_two_people(world: World) -> None:
 
     assert (refused.value.status, granted["available"]) == (403, LARGE)
     acts = [(one["act"], one["user_id"]) for one in eventually(lambda: _acts(business, 2))]
-    assert [act for act, _ in acts] == ["confirm-top-up", "ask-top-up"]
+    assert [act for act, _ in acts] == ["top-up.confirmed", "top-up.asked"]
     assert acts[0][1] != acts[1][1]
 
 

@@ -73,7 +73,7 @@ async def test_a_top_up_is_granted_once_per_key_and_answered_the_same(http: http
     assert second.headers["Idempotent-Replayed"] == "true"
     async with db.worker() as tx:
         assert len(await facts(tx, "CreditsToppedUp")) == 1
-        assert [fact.message.act for fact in await facts(tx, "ActRecorded")] == ["top-up"]
+        assert [fact.message.act for fact in await facts(tx, "ActRecorded")] == ["top-up.granted"]
 
 
 async def test_a_top_up_is_granted_once_also_when_its_stored_answer_is_forgotten(

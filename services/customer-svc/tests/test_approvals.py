@@ -125,7 +125,7 @@ async def test_a_send_above_the_threshold_says_how_it_is_approved_and_goes_when_
     )  # fmt: skip
     [decided] = [fact.message for fact in await salon.said("ApprovalDecided")]
     assert (decided.approval_id, decided.decision, decided.decided_by) == (approval, APPROVAL_DECISION_APPROVED, "mia")
-    assert [act for act in acts if "approval" in act] == ["approval-rule-set", "approval-asked", "approval-approved"]
+    assert [act for act in acts if "approval" in act] == ["rule.approval-set", "approval.asked", "approval.approved"]
 
 
 async def test_an_approval_is_of_the_quote_that_was_asked_for_and_of_no_other(salon: Any) -> None:

@@ -177,7 +177,7 @@ async def test_asked_again_it_is_the_same_erasure_and_nobody_else_may_ask(salon:
     assert [one["id"] for one in listed] == [first["id"]]
     assert (await salon.ask("GET", "/v1/erasures?state=done")).json()["items"] == []
     assert (await salon.ask("GET", f"/v1/erasures/{first['id']}", by="other")).status_code == 404
-    acts = [one.message for one in await salon.said("ActRecorded") if one.message.act == "person-erased"]
+    acts = [one.message for one in await salon.said("ActRecorded") if one.message.act == "customer.erased"]
     assert [(one.subject_id, one.reason) for one in acts] == [(str(ana), "asked")]
 
 

@@ -194,5 +194,5 @@ async def test_an_upload_is_its_businesss_own_and_no_import_is_one(salon: Any, p
     assert (await salon.ask("GET", f"{PATH}/{done['id']}", by="other")).status_code == 404
     loaded = await salon.load("Ole,S,0412000008,yes\n")
     assert (await salon.ask("GET", f"{PATH}/{loaded['id']}")).status_code == 404
-    [act] = [one.message for one in await salon.said("ActRecorded") if one.message.act == "list-uploaded"]
+    [act] = [one.message for one in await salon.said("ActRecorded") if one.message.act == "import.list-uploaded"]
     assert act.subject_id == done["id"]

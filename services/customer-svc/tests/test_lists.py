@@ -46,7 +46,7 @@ async def test_a_list_is_made_found_by_name_or_id_and_forgotten_while_its_custom
     await make(salon, "a/b", ana)
     assert (await salon.ask("DELETE", "/v1/lists/a%2Fb")).status_code == 204
     acts = [fact.message.act for fact in await salon.said("ActRecorded") if fact.message.subject_kind == "list"]
-    assert acts == ["list-made", "list-members-added", "list-removed"] * 2
+    assert acts == ["list.made", "list.members-added", "list.removed"] * 2
 
 
 async def test_a_name_is_one_listing_whatever_its_capitals(salon: Any) -> None:

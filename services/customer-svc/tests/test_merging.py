@@ -95,7 +95,7 @@ async def test_who_is_archived_is_neither_texted_nor_found_until_taken_back(salo
     await salon.plan()
     assert (await salon.bulk(bulk["id"]))["left_out"]["joined_later"] == 1
     acts = [fact.message.act for fact in await salon.said("ActRecorded")]
-    assert (acts.count("customer-archived"), acts.count("customer-unarchived")) == (1, 1)
+    assert (acts.count("customer.archived"), acts.count("customer.unarchived")) == (1, 1)
 
 
 async def test_an_audience_of_nobody_but_the_archive_says_so(salon: Any) -> None:

@@ -112,7 +112,7 @@ async def test_who_changed_what_is_remembered_without_values(salon: Any) -> None
     assert rest["items"][0]["fields"] == ["numbers"]
     assert (await salon.ask("GET", f"{path}/changes", by="other")).status_code == 404
     acts = [fact.message.act for fact in await salon.said("ActRecorded")]
-    assert acts == ["customer-added", "customer-changed", "customer-changed"]
+    assert acts == ["customer.added", "customer.changed", "customer.changed"]
 
 
 async def test_an_own_field_takes_values_of_its_kind_alone(salon: Any) -> None:

@@ -50,7 +50,7 @@ async def test_the_file_has_all_that_is_held_here_and_nobody_else_s(salon: Any) 
     assert cells["consents", "2", "kind"] == "withdrawn"
     assert cells["sends", "1", "values.1"] == "Ana"
     acts = [fact.message.act for fact in await salon.said("ActRecorded")]
-    assert acts.count("person-exported") == 3
+    assert acts.count("customer.exported") == 3
 
 
 async def test_who_is_left_out_of_a_send_reads_why(salon: Any) -> None:

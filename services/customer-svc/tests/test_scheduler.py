@@ -85,7 +85,7 @@ async def test_what_is_due_is_quoted_planned_and_asks_for_credits_as_any_send_do
     [told] = await salon.said("ScheduledStartDecided")
     assert (told.message.outcome, told.message.bulk_id, told.message.detail) == (STARTED, bulk["id"], "")
     acts = {said.message.act: said.message for said in await salon.said("ActRecorded")}
-    assert (acts["send-requested"].user_id, acts["send-requested"].reason) == ("ada", f"schedule {schedule_id}")
+    assert (acts["bulk-sms.requested"].user_id, acts["bulk-sms.requested"].reason) == ("ada", f"schedule {schedule_id}")
 
 
 async def test_the_audience_is_that_of_the_start_and_the_text_that_of_the_schedule(salon: Any) -> None:

@@ -52,7 +52,7 @@ async def test_a_schedule_is_kept_as_it_was_given_with_its_next_start(salon: Any
     [listed] = (await salon.ask("GET", "/v1/schedules")).json()["items"]
     assert listed | {"approval": "not_needed"} == made
     [said] = await salon.said("ActRecorded")
-    assert (said.message.act, said.message.subject_id, said.message.user_id) == ("schedule-added", made["id"], "ada")
+    assert (said.message.act, said.message.subject_id, said.message.user_id) == ("schedule.added", made["id"], "ada")
 
 
 async def test_the_same_key_keeps_one_schedule_and_only_those_who_may_send_keep_any(salon: Any) -> None:
@@ -193,7 +193,7 @@ async def test_an_archived_schedule_is_kept_for_its_history_and_does_not_change(
     [kept] = (await salon.ask("GET", "/v1/schedules?state=archived")).json()["items"]
     assert (kept["id"], kept["next"]) == (made["id"], None)
     acts = [said.message.act for said in await salon.said("ActRecorded")]
-    assert acts == ["schedule-added", "schedule-archived"]
+    assert acts == ["schedule.added", "schedule.archived"]
 
 
 async def test_no_more_schedules_are_kept_than_the_limit_allows(salon: Any, settings: Any, app: Any) -> None:

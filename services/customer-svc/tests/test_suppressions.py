@@ -81,7 +81,7 @@ async def test_a_person_suppresses_and_the_persons_own_later_word_lifts(salon: A
     assert (await salon.ask("POST", f"{path}/lift", LIFT)).status_code == 404
     assert [fact.message.suppressed for fact in await salon.said("SuppressionChanged")] == [True, False]
     acts = [fact.message.act for fact in await salon.said("ActRecorded")]
-    assert acts == ["number-suppressed", "suppression-lifted"]
+    assert acts == ["suppression.added", "suppression.lifted"]
     history = (await salon.ask("GET", path)).json()["items"]
     assert [(v["suppressed"], v["source"], v["recorded_by"]) for v in history] == [
         (True, "person", "ada"),

@@ -49,7 +49,7 @@ async def test_a_template_is_changed_by_new_versions_and_each_is_kept(salon: Any
     assert rest == [first]
     assert (first["text"], first["created_by"], newer.json()["created_by"]) == (made["text"], "ada", "sam")
     said = [fact.message for fact in await salon.said("ActRecorded")]
-    assert [(one.act, one.reason) for one in said] == [("template-saved", "version 1"), ("template-saved", "version 2")]
+    assert [(one.act, one.reason) for one in said] == [("template.saved", "version 1"), ("template.saved", "version 2")]
     for where in (path, f"{path}/versions", f"{path}/versions/1", f"{path}/preview?customer_id=1"):
         assert (await salon.ask("GET", where, by="other")).status_code == 404
     assert (await salon.ask("GET", f"{path}/versions/3")).status_code == 404

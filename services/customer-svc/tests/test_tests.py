@@ -70,7 +70,7 @@ async def test_a_test_of_a_quote_is_the_message_of_its_first_customer_at_one_s_o
     shown = await salon.bulk(message["bulk_id"])
     assert (shown["test"], shown["kind"], shown["credits"]) == (True, "single", 1)
     acts = [fact.message.act for fact in await salon.said("ActRecorded")]
-    assert ("test-requested" in acts, "message-requested" in acts) == (True, False)
+    assert ("bulk-sms.test-requested" in acts, "bulk-sms.message-requested" in acts) == (True, False)
 
 
 async def test_another_customer_may_be_chosen_and_a_text_tried_that_was_never_quoted(salon: Any) -> None:

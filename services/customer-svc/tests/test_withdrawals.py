@@ -104,7 +104,7 @@ async def test_one_is_applied_to_a_number_that_nobody_has_or_dismissed_with_a_re
     gone = (await salon.ask("POST", path, {"reason": "a joke"})).json()
     assert (gone["state"], gone["reason"], gone["suppressions"]) == ("dismissed", "a joke", [])
     acts = [fact.message.act for fact in await salon.said("ActRecorded")]
-    assert acts == ["withdrawal-recorded"] * 2 + ["withdrawal-applied", "withdrawal-dismissed"]
+    assert acts == ["withdrawal.recorded"] * 2 + ["withdrawal.applied", "withdrawal.dismissed"]
 
 
 @pytest.mark.parametrize(

@@ -52,7 +52,7 @@ async def test_an_account_is_made_read_listed_and_changed_and_its_password_stays
         rows = await tx.fetch("SELECT c.*, i.answer FROM carrier c, idempotency i")
         said = await facts(tx, "ActRecorded")
         stored = [await carriers.read(tx, "west")]
-    assert [one.message.act for one in said] == ["create", "change", "create"]
+    assert [one.message.act for one in said] == ["carrier.created", "carrier.changed", "carrier.created"]
     for told in (json.dumps([made, changed, read]), repr(stored), repr(rows), repr(said)):
         assert "'muster'" not in told.replace("'system_id': 'muster'", "")
         assert '"password"' not in told
@@ -65,7 +65,7 @@ async def test_a_change_to_what_is_already_so_changes_nothing(db: Database, op: 
 
     assert [(one.status_code, one.json()) for one in answers] == [(200, made)] * 4
     async with db.worker() as tx:
-        assert [one.message.act for one in await facts(tx, "ActRecorded")] == ["create"]
+        assert [one.message.act for one in await facts(tx, "ActRecorded")] == ["carrier.created"]
 
 
 async def test_a_repeated_request_makes_one_account_and_another_with_its_key_is_refused(op: Operator) -> None:

@@ -90,7 +90,7 @@ async def test_a_stop_in_the_middle_answers_exact_counts_and_gives_the_unsent_cr
     [said] = await world.said(db, "BulkSmsControlled")
     assert (said.control_version, said.user_id) == (1, "mia")
     [act] = await world.said(db, "ActRecorded")
-    assert (act.act, act.subject_id) == ("stop", str(send.bulk_id))
+    assert (act.act, act.subject_id) == ("bulk-sms.stopped", str(send.bulk_id))
     totals = await world.said(db, "BulkSmsAccounted")
     assert [one.version for one in totals] == list(range(1, len(totals) + 1))
     assert all(one.used + one.released + one.held == 1_000 for one in totals)

@@ -257,7 +257,7 @@ async def test_who_is_asked_sees_what_is_unknown_and_their_answer_settles_it(
     row = await world.saga(db, send)
     assert (row["state"], row["used"], row["released"], row["held"]) == ("closed", used, 60 - used, 0)
     assert (await ask(http, send)).json()["answer"] == answer
-    acts = [act for act in await world.said(db, "ActRecorded") if act.act == f"unknown.{answer}"]
+    acts = [act for act in await world.said(db, "ActRecorded") if act.act == f"bulk-sms.unknown-{answer}d"]
     assert [(act.subject_id, act.user_id) for act in acts] == [(str(send.bulk_id), "mia")]
     other = "release" if answer == "charge" else "charge"
     refused = await say(http, send, other)

@@ -84,7 +84,12 @@ async def test_a_route_is_made_read_listed_changed_and_deleted_and_all_of_it_is_
     assert again["version"] > 3, "what was heard of the old one must not hide it"
     async with db.worker() as tx:
         acts = [one.message for one in await facts(tx, "ActRecorded")]
-    assert [one.act for one in acts if one.subject_kind == "route"] == ["create", "change", "delete", "create"]
+    assert [one.act for one in acts if one.subject_kind == "route"] == [
+        "route.created",
+        "route.changed",
+        "route.deleted",
+        "route.created",
+    ]
 
 
 @pytest.mark.parametrize(

@@ -275,7 +275,7 @@ async def test_what_an_operator_takes_away_settings_do_not_bring_back(db: Databa
     assert (taken.json()["standing"], again.status_code, again.json()["code"]) == ("leased", 409, "not_active")
     assert await standing(db, A) == ("free", "fraud")
     acts = [(one.act, one.subject_id, one.reason) for one in await world.said(db, "ActRecorded")]
-    assert acts == [("release", f"{A}/{NUMBER[1:]}", "fraud")]
+    assert acts == [("sender.released", f"{A}/{NUMBER[1:]}", "fraud")]
 
 
 async def test_a_registration_is_kept_said_and_shown(db: Database, http: httpx.AsyncClient) -> None:

@@ -61,7 +61,7 @@ async def test_only_the_message_that_is_stopped_stays_and_its_credits_come_back(
     assert f"61411{1:06}" not in {number.lstrip("+") for number in carrier.stats.by_destination}
     assert await world.money(db, send) == (10, 8, 2, 0)
     acts = [(one.act, one.subject_id) for one in await world.said(db, "ActRecorded")]
-    assert acts == [("stop", f"{send.bulk_id}-2")] * 2
+    assert acts == [("message.stopped", f"{send.bulk_id}-2")] * 2
     await world.assert_laws(db)
 
 

@@ -83,7 +83,7 @@ async def test_a_parked_send_is_listed_told_to_the_user_and_let_go_on_with_a_rea
     assert await stuck(http) == []
     [act] = await world.said(db, "ActRecorded")
     assert (act.tenant_id, act.act, act.reason) == (
-        str(TENANT), "resolution.unpark", "credit-svc was asked: the reservation stands",
+        str(TENANT), "bulk-sms.unparked", "credit-svc was asked: the reservation stands",
     )  # fmt: skip
     assert (await world.said(db, "BulkSmsControlled"))[-1].reason == "operator"
     again = await resolve(http, send, "unpark")

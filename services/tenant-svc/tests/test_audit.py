@@ -42,7 +42,7 @@ async def test_who_overrode_what_a_law_blocks_is_in_the_log_and_a_send_that_pass
     await run_twice(service.db, handlers.on_bulk_sms_checked, *messages)
     [item] = (await service.call(business.token, "GET", "/v1/audit")).json()["items"]
     told = (item["act"], item["user_id"], item["role"], item["subject_id"], item["reason"])
-    assert told == ("checks-overridden", "ada", "admin", "b2", "consent (US)")
+    assert told == ("bulk-sms.checks-overridden", "ada", "admin", "b2", "consent (US)")
     broken = BulkSmsChecked(**{**said, "tenant_id": "nobody"}, checks=[overridden])
     event = received(messages[1])
     with pytest.raises(Poison):
@@ -69,7 +69,7 @@ async def test_acts_come_in_pages_and_only_the_own_ones(service: Any, operator: 
 
 async def test_acts_are_found_by_who_did_what_to_what_and_when(service: Any, business: Any) -> None:
     began, hour = 1_700_000_000_000, 3_600_000
-    unlike = [{"user_id": "ann"}, {"act": "thrown"}, {"subject_id": "other"}]
+    unlike = [{"user_id": "ann"}, {"act": "customer.added"}, {"subject_id": "other"}]
     told = [act(business.id, began + place * hour, **one) for place, one in enumerate(unlike)]
     await apply(service.db, handlers.on_act_recorded, *told)
 
@@ -79,10 +79,10 @@ async def test_acts_are_found_by_who_did_what_to_what_and_when(service: Any, bus
         return sorted(int(at - began) // hour for at in moments)
 
     assert await found("user_id=ann") == [0]
-    assert await found("act=thrown") == [1]
+    assert await found("act=customer.added") == [1]
     assert await found("subject_id=other") == [2]
     assert await found("from=2023-11-14T23:00:00Z&to=2023-11-15T00:00:00Z") == [1]
-    assert await found("user_id=ann&act=thrown") == []
+    assert await found("user_id=ann&act=customer.added") == []
     backwards = await service.call(business.token, "GET", "/v1/audit?from=2023-11-15T00:00:00Z&to=2023-11-14T00:00:00Z")
     assert (backwards.status_code, backwards.json()["errors"][0]["field"]) == (422, "to")
 

@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING
 
 from muster.events.v1.audit_pb2 import ActRecorded
 from muster.kit import clock, observe
+from muster.kit.acts import Act
 from muster.kit.outbox import Fact
 
 if TYPE_CHECKING:
@@ -14,8 +15,7 @@ if TYPE_CHECKING:
 
 def record(
     caller: "Caller",
-    act: str,
-    subject_kind: str,
+    act: Act,
     subject_id: str,
     reason: str = "",
     *,
@@ -28,13 +28,13 @@ def record(
     tenant = str(tenant_id or caller.tenant_id)
     message = ActRecorded(
         tenant_id=tenant,
-        act=act,
+        act=act.value,
         user_id=caller.user_id,
         role=caller.role,
-        subject_kind=subject_kind,
+        subject_kind=act.kind,
         subject_id=subject_id,
         service=observe.service(),
         reason=reason,
         at_unix_ms=clock.unix_ms(),
     )
-    return Fact(message, key=tenant.encode(), subject=f"{subject_kind}/{subject_id}")
+    return Fact(message, key=tenant.encode(), subject=f"{act.kind}/{subject_id}")

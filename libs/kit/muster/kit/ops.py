@@ -6,7 +6,7 @@ resumed. Nothing here shows a number or a text: a letter is told by its type, it
 
 from collections.abc import Callable, Mapping
 from datetime import datetime
-from typing import TYPE_CHECKING, Annotated, Any, Literal, Protocol
+from typing import Annotated, Any, Final, Literal, Protocol
 from uuid import UUID
 
 from fastapi import APIRouter, Path, Query, Request, Response
@@ -14,6 +14,7 @@ from pydantic import Field, StringConstraints
 
 from muster.events import TYPES
 from muster.kit import audit
+from muster.kit.acts import Act
 from muster.kit.auth import Caller, Permission, requires, tenant_tx
 from muster.kit.consumer import halts, letters
 from muster.kit.consumer.apply import is_poison
@@ -27,9 +28,6 @@ from muster.kit.pages import CursorText, Limit, Page, decode_cursor, page_of
 from muster.kit.pg import Record, Tx
 from muster.kit.problems import Problem, conflict, not_found
 
-if TYPE_CHECKING:
-    pass
-
 Reason = Annotated[str, StringConstraints(min_length=1, max_length=200, strip_whitespace=True)]
 _TopicName = Annotated[
     str,
@@ -38,6 +36,7 @@ _TopicName = Annotated[
 Name = Annotated[_TopicName, Query(max_length=249)]
 State = Literal["waiting", "replayed", "dropped"]
 Answer = tuple[int, Model | dict[str, Any]]
+_ACTS: Final = {"replayed": Act.LETTER_REPLAYED, "dropped": Act.LETTER_DROPPED}
 Handlers = Callable[[Any], Mapping[str, Handler]]
 """The handlers of a service by its settings: what its consumers apply, and what a replay applies again."""
 
@@ -234,7 +233,7 @@ async def _replay(tx: Tx, letter_id: UUID, handlers: Mapping[str, Handler], call
             raise
         reason = letters.reason_of(error)
         await letters.failed_again(tx, row, reason)
-        await _record(tx, row, "still-poison", caller, why)
+        await _record(tx, row, Act.LETTER_STILL_POISON, caller, why)
         refused = conflict("still_poison", "It still cannot be applied", reason, attempts=row["attempts"] + 1)
         return 409, refused.document()
     await _decided(tx, row, "replayed", caller, why)
@@ -260,12 +259,11 @@ async def _to_decide(tx: Tx, letter_id: UUID, wanted: str) -> Record:
 
 async def _decided(tx: Tx, row: Record, state: str, caller: Caller, why: str) -> None:
     await letters.decide(tx, row, state, caller.user_id, why)
-    await _record(tx, row, state, caller, why)
+    await _record(tx, row, _ACTS[state], caller, why)
 
 
-async def _record(tx: Tx, row: Record, what: str, caller: Caller, why: str) -> None:
-    act = f"dead-letter.{what}"
-    await emit(tx, audit.record(caller, act, "dead-letter", str(row["id"]), why, tenant_id=row["tenant_id"]))
+async def _record(tx: Tx, row: Record, act: Act, caller: Caller, why: str) -> None:
+    await emit(tx, audit.record(caller, act, str(row["id"]), why, tenant_id=row["tenant_id"]))
 
 
 async def _again(tx: Tx, letter_id: UUID) -> Record:
@@ -283,8 +281,8 @@ async def _resume(tx: Tx, group: str, caller: Caller, body: ResumeIn) -> Answer:
     for one in found:
         await halts.resume(tx, group, body.topic, one)
     where = f"{group}/{body.topic}" + ("" if body.partition is None else f"/{body.partition}")
-    act = "consumer.loss-accepted" if body.accept_loss else "consumer.resumed"
-    await emit(tx, audit.record(caller, act, "consumer", where, body.reason))
+    act = Act.LOSS_ACCEPTED if body.accept_loss else Act.CONSUMER_RESUMED
+    await emit(tx, audit.record(caller, act, where, body.reason))
     return 200, ResumedOut(topic=body.topic, partitions=[one.partition for one in found])
 
 

@@ -51,7 +51,7 @@ async def test_above_the_limit_nothing_is_granted_before_a_second_operator_confi
     assert (await world.account(world.tenant)).version == 0
     confirmed = await decide(world, "op2", answer.json()["id"])
     assert (confirmed.status_code, confirmed.json()["credits"], confirmed.json()["available"]) == (201, 1_001, 1_001)
-    assert await acts(world) == [("ask-top-up", "op"), ("confirm-top-up", "op2")]
+    assert await acts(world) == [("top-up.asked", "op"), ("top-up.confirmed", "op2")]
     line = (await world.ask("staff", "GET", "/statement")).json()["items"][0]
     assert (line["reason"], line["reference"]) == ("year", "INV 1")
 
@@ -86,7 +86,7 @@ async def test_two_confirmations_at_once_grant_once_and_answer_the_same(world: W
     assert {answer.status_code for answer in answers} == {201}
     assert len({answer.text for answer in answers}) == 1
     assert await world.entries(world.tenant) == [("top_up", 1_001)]
-    assert await acts(world) == [("ask-top-up", "op"), ("confirm-top-up", "op2")]
+    assert await acts(world) == [("top-up.asked", "op"), ("top-up.confirmed", "op2")]
     await world.check()
 
 

@@ -38,7 +38,7 @@ async def test_both_sides_and_the_act_are_said_in_one_transaction(world: World) 
         said = [(f.tenant_id, f.message.credits, f.message.available) for f in (await facts(tx, "CreditsToppedUp"))[1:]]
         acts = [(f.tenant_id, f.message.act) for f in await facts(tx, "ActRecorded")]
     assert said == [(world.tenant, -60, 40), (world.shop, 60, 60)]
-    assert acts[-1] == (world.tenant, "transfer")
+    assert acts[-1] == (world.tenant, "transfer.made")
 
 
 async def test_a_sub_account_gives_back_and_does_not_take(world: World) -> None:

@@ -15,9 +15,10 @@ from muster.events.v1.tenants_pb2 import (
     UNKNOWN_RULE_RELEASE,
     TenantChanged,
 )
+from muster.kit.acts import Act
 from muster.kit.consumer import Poison, Received
 from muster.kit.outbox import Fact
-from muster.tenant.domain import Act, FailedRule, Tenant, UnknownRule
+from muster.tenant.domain import Entry, FailedRule, Tenant, UnknownRule
 
 ActHeard = Received[ActRecorded]
 ChecksHeard = Received[BulkSmsChecked]
@@ -70,13 +71,13 @@ def tenant_of(received: SuspensionHeard) -> UUID:
         raise Poison("a suspension of no tenant") from error
 
 
-def act_of(received: Received[ActRecorded]) -> Act:
+def act_of(received: Received[ActRecorded]) -> Entry:
     """An act of the audit log; Poison where it names no tenant or no act."""
     message = received.message
     if not message.act:
         raise Poison("an act without a name")
     tenant_id, at = _whose_and_when(message.tenant_id, message.at_unix_ms or received.time_unix_ms, "an act")
-    return Act(
+    return Entry(
         tenant_id=tenant_id,
         event_id=received.event_id,
         at=at,
@@ -90,7 +91,7 @@ def act_of(received: Received[ActRecorded]) -> Act:
     )
 
 
-def override_of(received: ChecksHeard) -> Act | None:
+def override_of(received: ChecksHeard) -> Entry | None:
     """The act of who sent what a law blocked; None where nothing was overridden. Poison where it names no tenant."""
     message = received.message
     overridden = [f"{one.check} ({one.country})" for one in message.checks if one.status == CHECK_STATUS_OVERRIDDEN]
@@ -98,14 +99,14 @@ def override_of(received: ChecksHeard) -> Act | None:
         return None
     at_unix_ms = message.confirmed_at_unix_ms or received.time_unix_ms
     tenant_id, at = _whose_and_when(message.tenant_id, at_unix_ms, "checks")
-    return Act(
+    return Entry(
         tenant_id=tenant_id,
         event_id=received.event_id,
         at=at,
-        act="checks-overridden",
+        act=Act.CHECKS_OVERRIDDEN.value,
         user_id=message.user_id,
         role=message.role,
-        subject_kind="bulk-sms",
+        subject_kind=Act.CHECKS_OVERRIDDEN.kind,
         subject_id=message.bulk_id,
         service="customer",
         reason=", ".join(overridden),

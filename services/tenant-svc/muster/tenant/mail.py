@@ -7,6 +7,7 @@ from email.utils import format_datetime
 from uuid import UUID
 
 from muster.kit import audit, clock
+from muster.kit.acts import Act
 from muster.kit.auth import Caller, Role
 from muster.kit.ids import uuid7
 from muster.kit.mail import Bag, Letter, Postman, Postmark, Relay, letter
@@ -110,4 +111,4 @@ async def _answer(tx: Tx, settings: TenantSettings, seal: Seal, users: Sequence[
         if may_reset(last_at, in_a_day, now):
             await send_link(tx, settings, seal, tenant_id, user_id, LinkKind.RESET)
             nobody = Caller(tenant_id, "", Role.STAFF, "")
-            await emit(tx, audit.record(nobody, "password.reset_asked", "user", str(user_id)))
+            await emit(tx, audit.record(nobody, Act.PASSWORD_RESET_ASKED, str(user_id)))

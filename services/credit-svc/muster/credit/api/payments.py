@@ -16,6 +16,7 @@ from muster.credit.handlers import money
 from muster.credit.settings import CreditSettings
 from muster.credit.store import payments as store
 from muster.kit import audit, clock, metrics
+from muster.kit.acts import Act
 from muster.kit.auth import Caller, Permission, Tx, public, requires, tenant_tx
 from muster.kit.desk import Desk
 from muster.kit.forms import Form
@@ -165,7 +166,7 @@ async def add_price(
         price = await store.add_price(tx, body.currency, body.valid_from, *told)
         if price is None:
             return 201, _price(await _set_before(tx, body))
-        await emit(tx, audit.record(caller, "set", "price", f"{price.currency}/{price.valid_from:%Y-%m-%dT%H:%M:%SZ}"))
+        await emit(tx, audit.record(caller, Act.PRICE_SET, f"{price.currency}/{price.valid_from:%Y-%m-%dT%H:%M:%SZ}"))
         return 201, _price(price)
 
     return await once.answer(tx, caller, body, make)

@@ -9,6 +9,7 @@ from pydantic import AfterValidator, Field
 from muster.credit.domain.rates import ANY_COUNTRY, Rate
 from muster.credit.store import rates as store
 from muster.kit import audit, clock
+from muster.kit.acts import Act
 from muster.kit.auth import Caller, Permission, Tx, requires, tenant_tx
 from muster.kit.http import Int, Model, Moment
 from muster.kit.idempotency import Once, idempotent
@@ -75,7 +76,7 @@ async def put_rate(
         if body.valid_from is not None and body.valid_from < clock.now():
             raise unprocessable("valid_from", "in_the_past", "is in the past; without it a rate is valid from now on")
         rate = await store.add_rate(tx, body.country, body.credits_per_part, body.valid_from, caller.user_id)
-        await emit(tx, audit.record(caller, "set", "rate", f"{rate.country}/{rate.version}"))
+        await emit(tx, audit.record(caller, Act.RATE_SET, f"{rate.country}/{rate.version}"))
         return 200, _out(rate)
 
     return await once.answer(tx, caller, body, make)

@@ -15,6 +15,7 @@ from muster.credit.handlers import approving
 from muster.credit.settings import CreditSettings
 from muster.credit.store import approvals, ledger
 from muster.kit import audit, clock
+from muster.kit.acts import Act
 from muster.kit.auth import Begin, Caller, Permission, Tx, requires, tx_of_tenant
 from muster.kit.desk import Desk
 from muster.kit.http import Model
@@ -115,9 +116,9 @@ async def top_up(
             if isinstance(done, GrantRefused):
                 _refuse(done)
             if isinstance(done, Granted):
-                await emit(tx, _act(caller, "top-up", body.tenant_id, top_up_id))
+                await emit(tx, _act(caller, Act.TOP_UP_GRANTED, body.tenant_id, top_up_id))
                 return 201, _granted(done, done.available)
-            await emit(tx, _act(caller, "ask-top-up", body.tenant_id, top_up_id))
+            await emit(tx, _act(caller, Act.TOP_UP_ASKED, body.tenant_id, top_up_id))
             return 202, _as_asked(done)
 
         return await once.answer(tx, caller, body, make, tenant_id=body.tenant_id)
@@ -156,7 +157,7 @@ async def confirm_top_up(
     async with begin(body.tenant_id) as tx:
 
         async def make() -> tuple[int, TopUpOut]:
-            act = _act(caller, "confirm-top-up", body.tenant_id, top_up_id)
+            act = _act(caller, Act.TOP_UP_CONFIRMED, body.tenant_id, top_up_id)
             done = await approving.confirm(tx, body.tenant_id, top_up_id, caller.user_id, act)
             if isinstance(done, NotDecided):
                 _not_decided(done)
@@ -179,7 +180,7 @@ async def reject_top_up(
     async with begin(body.tenant_id) as tx:
 
         async def make() -> tuple[int, WaitingOut]:
-            act = _act(caller, "reject-top-up", body.tenant_id, top_up_id, body.reason)
+            act = _act(caller, Act.TOP_UP_REJECTED, body.tenant_id, top_up_id, body.reason)
             done = await approving.reject(tx, body.tenant_id, top_up_id, caller.user_id, body.reason, act)
             if isinstance(done, NotDecided):
                 _not_decided(done)
@@ -203,14 +204,14 @@ async def reverse_top_up(
             done = await handlers.reverse_top_up(tx, body.tenant_id, top_up_id, body.reason, caller.user_id)
             if isinstance(done, GrantRefused):
                 _refuse(done)
-            await emit(tx, _act(caller, "reverse", body.tenant_id, top_up_id))
+            await emit(tx, _act(caller, Act.TOP_UP_REVERSED, body.tenant_id, top_up_id))
             return 201, _granted(done, done.reversed_available or 0)
 
         return await once.answer(tx, caller, body, make, tenant_id=body.tenant_id)
 
 
-def _act(caller: Caller, act: str, tenant_id: UUID, top_up_id: UUID, reason: str = "") -> Fact:
-    return audit.record(caller, act, "top-up", str(top_up_id), reason, tenant_id=tenant_id)
+def _act(caller: Caller, act: Act, tenant_id: UUID, top_up_id: UUID, reason: str = "") -> Fact:
+    return audit.record(caller, act, str(top_up_id), reason, tenant_id=tenant_id)
 
 
 async def _until_known(begin: Begin, tenant_id: UUID, settings: CreditSettings) -> None:

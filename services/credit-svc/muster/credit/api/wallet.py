@@ -15,6 +15,7 @@ from muster.credit.handlers import moving
 from muster.credit.settings import CreditSettings
 from muster.credit.store import ledger, payments, transfers, watch
 from muster.kit import audit, clock
+from muster.kit.acts import Act
 from muster.kit.auth import Caller, Permission, Role, Tx, requires, tenant_tx
 from muster.kit.desk import Desk
 from muster.kit.http import Model
@@ -118,7 +119,7 @@ async def change_wallet(
         if account.closed:
             raise conflict("account_closed", "The account is closed", "Nothing is changed in it.")
         await _change(tx, account, body, has_provider=bool(settings.credit_payment_url))
-        await emit(tx, audit.record(caller, "change", "wallet", str(caller.tenant_id)))
+        await emit(tx, audit.record(caller, Act.WALLET_CHANGED, str(caller.tenant_id)))
         return 200, await _wallet(tx, await ledger.balance(tx, caller.tenant_id))
 
     return await once.answer(tx, caller, body, make)
@@ -144,7 +145,7 @@ async def transfer_credits(
     transfer_id = uuid5(caller.tenant_id, f"transfer/{once.key}")
     told = (body.from_tenant_id, body.to_tenant_id, body.credits, body.reason, caller.user_id)
     wanted = Transfer(caller.tenant_id, transfer_id, *told)
-    act = audit.record(caller, "transfer", "transfer", str(transfer_id), tenant_id=body.from_tenant_id)
+    act = audit.record(caller, Act.CREDITS_TRANSFERRED, str(transfer_id), tenant_id=body.from_tenant_id)
     by_operator = caller.role is Role.OPERATOR
     desk: Desk = request.app.state.desk
     done = await desk.ask(lambda tx: moving.transfer(tx, wanted, act, by_operator=by_operator))

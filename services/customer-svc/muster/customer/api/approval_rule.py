@@ -9,6 +9,7 @@ from pydantic import Field
 from muster.customer.domain.approvals import Rule
 from muster.customer.store import approvals
 from muster.kit import audit
+from muster.kit.acts import Act
 from muster.kit.auth import Caller, Permission, Tx, requires, tenant_tx
 from muster.kit.http import Int, Model
 from muster.kit.idempotency import Once, idempotent
@@ -66,7 +67,7 @@ async def set_approval_rule(
         rule = Rule(body.credits_above, body.recipients_above)
         await approvals.set_rule(tx, caller.tenant_id, rule, body.email, caller.user_id)
         said = f"above {rule.words}" if rule.words else "never"
-        await emit(tx, audit.record(caller, "approval-rule-set", "rule", "approval", said))
+        await emit(tx, audit.record(caller, Act.APPROVAL_RULE_SET, "approval", said))
         return 200, await _rule(tx, caller)
 
     return await once.answer(tx, caller, body, make)

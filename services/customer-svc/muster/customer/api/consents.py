@@ -20,6 +20,7 @@ from muster.customer.handlers import consents as handlers
 from muster.customer.store import consents as store
 from muster.customer.store import customers
 from muster.kit import audit
+from muster.kit.acts import Act
 from muster.kit.auth import Caller, Permission, Tx, requires, tenant_tx
 from muster.kit.http import Model
 from muster.kit.idempotency import Once, idempotent
@@ -119,7 +120,7 @@ async def record_consent(
             raise problem_of(recorded)
         if recorded is None:
             raise unprocessable("number", "not_theirs", "this customer has no such number")
-        await emit(tx, audit.record(caller, "consent-recorded", "customer", str(customer_id), body.kind))
+        await emit(tx, audit.record(caller, Act.CONSENT_RECORDED, str(customer_id), body.kind))
         versions = await store.last_version(tx, caller.tenant_id, customer_id)
         return 201, RecordedOut(
             **_out(versions).model_dump(),
@@ -142,7 +143,7 @@ async def consent_evidence(
     the words with their chain of hashes, whether none is missing, those on customers who were merged into this one, and
     what was said of the numbers."""
     _, evidence = await evidence_of(request, tx, caller, customer_id)
-    await emit(tx, audit.record(caller, "consent-evidence-exported", "customer", str(customer_id)))
+    await emit(tx, audit.record(caller, Act.CONSENT_EXPORTED, str(customer_id)))
     made = format_of(request.headers.get("accept", ""))
     headers = {"Content-Disposition": f'attachment; filename="consent-{customer_id}.{made.suffix}"'}
     return Response(made.render(evidence), media_type=made.media_type, headers=headers)

@@ -24,6 +24,7 @@ from muster.customer.store import undeliverable
 from muster.customer.store.customers import Evidence
 from muster.customer.store.finding import find
 from muster.kit import audit
+from muster.kit.acts import Act
 from muster.kit.auth import Caller, Permission, Tx, requires, tenant_tx
 from muster.kit.http import Model
 from muster.kit.idempotency import Once, idempotent
@@ -56,7 +57,7 @@ async def add_customer(
         evidence = read_evidence(body, caller, Evidence(None, "", "", ""))
         customer_id = await store.add_customer(tx, caller.tenant_id, customer, evidence)
         await _stop_withdrawn(tx, caller, body, customer, evidence)
-        await emit(tx, audit.record(caller, "customer-added", "customer", str(customer_id)))
+        await emit(tx, audit.record(caller, Act.CUSTOMER_ADDED, str(customer_id)))
         return 201, await _shown(tx, caller, customer_id)
 
     return with_etag(await once.answer(tx, caller, body, make))
@@ -150,7 +151,7 @@ async def change_customer(
         await _stop_withdrawn(tx, caller, body, after, given)
         if {"mobiles", "numbers"} & body.model_fields_set:
             await undeliverable.forget(tx, [(caller.tenant_id, mobile.number_hash) for mobile in after.mobiles])
-        await kept(tx, caller, customer_id, changed_fields(before, after, (evidence, given)), "customer-changed")
+        await kept(tx, caller, customer_id, changed_fields(before, after, (evidence, given)), Act.CUSTOMER_CHANGED)
         return 200, await _shown(tx, caller, customer_id)
 
     return with_etag(await once.answer(tx, caller, body, make))
@@ -166,7 +167,7 @@ async def remove_customer(
     forgotten everywhere, POST .../erasure, which does so for one who was removed before, too."""
     if not await store.remove_customer(tx, caller.tenant_id, customer_id):
         raise not_found("customer")
-    await emit(tx, audit.record(caller, "customer-removed", "customer", str(customer_id)))
+    await emit(tx, audit.record(caller, Act.CUSTOMER_REMOVED, str(customer_id)))
     return Response(status_code=204)
 
 
@@ -180,10 +181,10 @@ async def locked(tx: Tx, caller: Caller, customer_id: int, if_match: str | None)
     return row
 
 
-async def kept(tx: Tx, caller: Caller, customer_id: int, fields: list[str], act: str) -> None:
+async def kept(tx: Tx, caller: Caller, customer_id: int, fields: list[str], act: Act) -> None:
     """Remember and tell the audit log what was changed."""
     await store.keep_change(tx, caller.tenant_id, customer_id, fields, caller.user_id)
-    await emit(tx, audit.record(caller, act, "customer", str(customer_id)))
+    await emit(tx, audit.record(caller, act, str(customer_id)))
 
 
 def with_etag(answer: Response) -> Response:

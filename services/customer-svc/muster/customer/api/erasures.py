@@ -15,6 +15,7 @@ from muster.customer.handlers import erasing
 from muster.customer.store import customers
 from muster.customer.store import erasures as store
 from muster.kit import audit
+from muster.kit.acts import Act
 from muster.kit.auth import Caller, Permission, Tx, requires, tenant_tx
 from muster.kit.http import Model
 from muster.kit.idempotency import Once, idempotent
@@ -92,7 +93,7 @@ async def erase_customer(
         erasure_id = await erasing.erase(tx, caller.tenant_id, customer_id, body.ground, caller.user_id, reader.hash)
         if erasure_id is None:
             raise not_found("customer")
-        await emit(tx, audit.record(caller, "person-erased", "customer", str(customer_id), body.ground))
+        await emit(tx, audit.record(caller, Act.CUSTOMER_ERASED, str(customer_id), body.ground))
         return 202, await _found(tx, caller, erasure_id)
 
     return await once.answer(tx, caller, body, make)
@@ -123,7 +124,7 @@ async def erase_number(
             raise conflict("number_of_customers", "Customers have this number", told, customer_ids=holders)
         given = (read.number, body.ground, caller.user_id, reader.hash)
         erasure_id = await erasing.erase_number(tx, caller.tenant_id, *given)
-        await emit(tx, audit.record(caller, "number-erased", "erasure", str(erasure_id), body.ground))
+        await emit(tx, audit.record(caller, Act.NUMBER_ERASED, str(erasure_id), body.ground))
         return 202, await _found(tx, caller, erasure_id)
 
     return await once.answer(tx, caller, body, make)

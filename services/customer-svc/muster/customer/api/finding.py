@@ -14,6 +14,7 @@ from muster.customer.domain.refusal import Refusal
 from muster.customer.store import fields, finding, lists, searches
 from muster.customer.store.finding import Search
 from muster.kit import audit, clock
+from muster.kit.acts import Act
 from muster.kit.auth import Caller, Permission, Tx, requires, tenant_tx
 from muster.kit.http import Model
 from muster.kit.idempotency import Once, idempotent
@@ -110,7 +111,7 @@ async def save_search(
         if await searches.others_saved(tx, caller.tenant_id, name) >= searches_max:
             raise unprocessable("name", "too_many", f"at most {searches_max} searches can be saved")
         await searches.save_search(tx, caller.tenant_id, name, body.query, caller.user_id)
-        await emit(tx, audit.record(caller, "search-saved", "search", name))
+        await emit(tx, audit.record(caller, Act.SEARCH_SAVED, name))
         return 200, _out(await _saved(tx, caller, name))
 
     return await once.answer(tx, caller, body, make)
@@ -123,7 +124,7 @@ async def forget_search(
     """Forget a saved search; the customers stay."""
     if not await searches.forget_search(tx, caller.tenant_id, name):
         raise not_found("search")
-    await emit(tx, audit.record(caller, "search-forgotten", "search", name))
+    await emit(tx, audit.record(caller, Act.SEARCH_FORGOTTEN, name))
     return Response(status_code=204)
 
 

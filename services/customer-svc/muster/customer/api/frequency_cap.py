@@ -9,6 +9,7 @@ from muster.customer.api.audiences import CapIn
 from muster.customer.domain.audience import Cap
 from muster.customer.store import messaged
 from muster.kit import audit
+from muster.kit.acts import Act
 from muster.kit.auth import Caller, Permission, Tx, requires, tenant_tx
 from muster.kit.http import Model
 from muster.kit.idempotency import Once, idempotent
@@ -47,7 +48,7 @@ async def set_frequency_cap(
     async def make() -> tuple[int, Model]:
         await messaged.set_cap(tx, caller.tenant_id, Cap(body.messages, body.days), caller.user_id)
         said = f"{body.messages} in {body.days} days"
-        await emit(tx, audit.record(caller, "frequency-cap-set", "rule", "frequency-cap", said))
+        await emit(tx, audit.record(caller, Act.FREQUENCY_CAP_SET, "frequency-cap", said))
         return 200, await _cap(tx, caller)
 
     return await once.answer(tx, caller, body, make)
@@ -59,7 +60,7 @@ async def forget_frequency_cap(
 ) -> Response:
     """Let marketing sends go to numbers however often they were texted."""
     await messaged.set_cap(tx, caller.tenant_id, None, caller.user_id)
-    await emit(tx, audit.record(caller, "frequency-cap-removed", "rule", "frequency-cap"))
+    await emit(tx, audit.record(caller, Act.FREQUENCY_CAP_REMOVED, "frequency-cap"))
     return Response(status_code=204)
 
 

@@ -14,6 +14,7 @@ from muster.customer.api.import_upload import Pace, receive
 from muster.customer.importer.turns import Importer
 from muster.customer.store import imports
 from muster.kit import audit
+from muster.kit.acts import Act
 from muster.kit.auth import Begin, Caller, Tx
 from muster.kit.http import Model, exchange
 from muster.kit.idempotency import Once
@@ -54,7 +55,7 @@ class Taking:
     waits for its end unless it is small, and what is looked at before it is taken, which raises a Problem."""
 
     file_name: str
-    act: str
+    act: Act
     preview: bool
     at_once: bool
     check: Callable[[Tx], Awaitable[None]] | None = None
@@ -109,7 +110,7 @@ async def _take(
                 await file.check(tx)
             if not await imports.uploaded(tx, caller.tenant_id, import_id, stored, preview=file.preview):
                 raise conflict("import_given_up", "This upload was given up", "It took too long, or was cancelled.")
-            await emit(tx, audit.record(caller, file.act, "import", str(import_id)))
+            await emit(tx, audit.record(caller, file.act, str(import_id)))
             return 202, Taken(id=import_id)
 
         return await once.answer(tx, caller, digest, make)

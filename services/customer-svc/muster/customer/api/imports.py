@@ -34,6 +34,7 @@ from muster.customer.importer.previewing import preview
 from muster.customer.importer.reading import end, remember
 from muster.customer.store import imports
 from muster.kit import audit
+from muster.kit.acts import Act
 from muster.kit.auth import Begin, Caller, Permission, Tx, requires, tenant_tx, tx_of_tenant
 from muster.kit.idempotency import Once, idempotent
 from muster.kit.outbox import emit
@@ -83,7 +84,7 @@ async def import_customers(
     if isinstance(options, Refusal):
         raise problem_of(options)
     stored = {**packed_options(options), "encoding": encoding, "separator": separator}
-    file = Taking(file_name, "customers-imported", preview=preview, at_once=asynchronous(prefer))
+    file = Taking(file_name, Act.IMPORT_UPLOADED, preview=preview, at_once=asynchronous(prefer))
     taken, answer = await take_file(request, caller, begin, once, stored, file)
     return await _answer(begin, caller, taken, answer)
 
@@ -175,7 +176,7 @@ async def start_import(
     if options.mapping:
         await remember(tx, caller.tenant_id, header, options.mapping)
     await imports.start(tx, caller.tenant_id, import_id, packed_options(options))
-    await emit(tx, audit.record(caller, "import-started", "import", str(import_id)))
+    await emit(tx, audit.record(caller, Act.IMPORT_STARTED, str(import_id)))
     return import_out(await _found(tx, caller, import_id))
 
 
@@ -183,7 +184,7 @@ async def _go_on(tx: Tx, caller: Caller, import_id: UUID, body: StartIn) -> Impo
     if body != StartIn():
         raise conflict("import_begun", "This import was begun", "It can only go on as it was: say nothing more of it.")
     await imports.go_on(tx, caller.tenant_id, import_id)
-    await emit(tx, audit.record(caller, "import-started", "import", str(import_id)))
+    await emit(tx, audit.record(caller, Act.IMPORT_STARTED, str(import_id)))
     return import_out(await _found(tx, caller, import_id))
 
 
@@ -197,7 +198,7 @@ async def cancel_import(
         raise conflict("import_done", "This import is done", "There is nothing of it left to cancel.")
     if row["state"] not in imports.ENDED:
         await end(tx, caller.tenant_id, import_id, imports.CANCELLED)
-        await emit(tx, audit.record(caller, "import-cancelled", "import", str(import_id)))
+        await emit(tx, audit.record(caller, Act.IMPORT_CANCELLED, str(import_id)))
     return import_out(await _found(tx, caller, import_id))
 
 

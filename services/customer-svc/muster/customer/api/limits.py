@@ -13,6 +13,7 @@ from muster.customer.handlers.guarding import left_today, limits_of
 from muster.customer.store import limits, reference
 from muster.customer.store.limits import Own
 from muster.kit import audit
+from muster.kit.acts import Act
 from muster.kit.auth import Begin, Caller, Permission, Tx, requires, tx_of_tenant
 from muster.kit.http import Int, Model
 from muster.kit.idempotency import Once, idempotent
@@ -104,7 +105,7 @@ async def set_limits(
                 raise not_found("tenant")
             given = body.model_dump(exclude={"reason"})
             await limits.set_own(tx, tenant_id, Own(**given, reason=body.reason, user_id=caller.user_id))
-            act = audit.record(caller, "tenant.limited", "tenant", str(tenant_id), body.reason, tenant_id=tenant_id)
+            act = audit.record(caller, Act.TENANT_LIMITED, str(tenant_id), body.reason, tenant_id=tenant_id)
             await emit(tx, act)
             return 200, await _read(request, tx, tenant_id)
 

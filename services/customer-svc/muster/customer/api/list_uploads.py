@@ -17,6 +17,7 @@ from muster.customer.domain.lists import NAME_CHARACTERS_MAX, read_name
 from muster.customer.domain.refusal import Refusal
 from muster.customer.importer.blocks import packed_options
 from muster.customer.store import imports, lists
+from muster.kit.acts import Act
 from muster.kit.auth import Begin, Caller, Permission, Tx, requires, tenant_tx, tx_of_tenant
 from muster.kit.http import Model
 from muster.kit.idempotency import Once, idempotent
@@ -99,7 +100,7 @@ async def upload_list(
         await _refuse_taken(tx, caller, list_name, most)
 
     stored = {**packed_options(options), "encoding": encoding, "separator": separator}
-    file = Taking(file_name, "list-uploaded", preview=False, at_once=asynchronous(prefer), check=check)
+    file = Taking(file_name, Act.LIST_UPLOADED, preview=False, at_once=asynchronous(prefer), check=check)
     taken, answer = await take_file(request, caller, begin, once, stored, file)
     async with begin(caller.tenant_id) as tx:
         row = await _found(tx, caller, taken)

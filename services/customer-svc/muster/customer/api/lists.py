@@ -28,6 +28,7 @@ from muster.customer.handlers import lists as handlers
 from muster.customer.store import customers, lists
 from muster.customer.store.query import Sql
 from muster.kit import audit
+from muster.kit.acts import Act
 from muster.kit.auth import Caller, Permission, Tx, requires, tenant_tx
 from muster.kit.http import Model, allow
 from muster.kit.idempotency import Once, idempotent
@@ -88,7 +89,7 @@ async def make_list(
         list_id = found["list_id"] if found is not None else await _made(request, tx, caller, name)
         if body.customer_ids is not None:
             ids = MembersIn(customer_ids=body.customer_ids)
-            await _change(request, tx, caller, list_id, ids, "list-members-added")
+            await _change(request, tx, caller, list_id, ids, Act.LIST_MEMBERS_ADDED)
         return 200 if found is not None else 201, list_out(await _of(tx, caller, list_id))
 
     return with_etag(await once.answer(tx, caller, body, make))
@@ -122,7 +123,7 @@ async def add_members(
     """Put customers on a list; those on it already stay once."""
 
     async def make() -> tuple[int, Model]:
-        return 200, await _change(request, tx, caller, list_id, body, "list-members-added")
+        return 200, await _change(request, tx, caller, list_id, body, Act.LIST_MEMBERS_ADDED)
 
     return await once.answer(tx, caller, body, make)
 
@@ -139,7 +140,7 @@ async def remove_members(
     """Take customers off a list; those who are not on it change nothing."""
 
     async def make() -> tuple[int, Model]:
-        return 200, await _change(request, tx, caller, list_id, body, "list-members-removed")
+        return 200, await _change(request, tx, caller, list_id, body, Act.LIST_MEMBERS_REMOVED)
 
     return await once.answer(tx, caller, body, make)
 
@@ -180,7 +181,7 @@ async def rename_list(
         if name != row["name"]:
             tenant = await tenant_of(request, tx, caller.tenant_id)
             await handlers.rename(tx, tenant, row["list_id"], name, caller.user_id)
-            await emit(tx, audit.record(caller, "list-renamed", "list", str(row["list_id"])))
+            await emit(tx, audit.record(caller, Act.LIST_RENAMED, str(row["list_id"])))
         return 200, list_out(await _of(tx, caller, row["list_id"]))
 
     return with_etag(await once.answer(tx, caller, body, make))
@@ -199,7 +200,7 @@ async def remove_list(
     if uses:
         raise _in_use(uses)
     await lists.remove_list(tx, caller.tenant_id, row["list_id"])
-    await emit(tx, audit.record(caller, "list-removed", "list", str(row["list_id"])))
+    await emit(tx, audit.record(caller, Act.LIST_REMOVED, str(row["list_id"])))
     return Response(status_code=204)
 
 
@@ -212,18 +213,18 @@ async def _made(request: Request, tx: Tx, caller: Caller, name: str) -> UUID:
         # Somebody has made it this moment.
         found = await lists.list_named(tx, caller.tenant_id, name)
         raise list_exists(found) if found is not None else not_found("list")
-    await emit(tx, audit.record(caller, "list-made", "list", str(list_id)))
+    await emit(tx, audit.record(caller, Act.LIST_MADE, str(list_id)))
     return list_id
 
 
-_BY_IDS: Final = {"list-members-added": lists.add_members, "list-members-removed": lists.remove_members}
-_BY_QUERY: Final[dict[str, Callable[[Tx, UUID, UUID, Sql], Awaitable[int]]]] = {
-    "list-members-added": lists.add_found,
-    "list-members-removed": lists.remove_found,
+_BY_IDS: Final = {Act.LIST_MEMBERS_ADDED: lists.add_members, Act.LIST_MEMBERS_REMOVED: lists.remove_members}
+_BY_QUERY: Final[dict[Act, Callable[[Tx, UUID, UUID, Sql], Awaitable[int]]]] = {
+    Act.LIST_MEMBERS_ADDED: lists.add_found,
+    Act.LIST_MEMBERS_REMOVED: lists.remove_found,
 }
 
 
-async def _change(request: Request, tx: Tx, caller: Caller, list_id: UUID, body: MembersIn, act: str) -> MembersOut:
+async def _change(request: Request, tx: Tx, caller: Caller, list_id: UUID, body: MembersIn, act: Act) -> MembersOut:
     """Put those on the list or take them off it, as the act has it."""
     settings = settings_of(request)
     await _locked(tx, caller, str(list_id))
@@ -235,10 +236,10 @@ async def _change(request: Request, tx: Tx, caller: Caller, list_id: UUID, body:
         changed = await _BY_QUERY[act](tx, caller.tenant_id, list_id, search.condition)
     if changed:
         await lists.touch(tx, caller.tenant_id, list_id, caller.user_id)
-        await emit(tx, audit.record(caller, act, "list", str(list_id)))
+        await emit(tx, audit.record(caller, act, str(list_id)))
     on_it = (await _of(tx, caller, list_id))["customers"]
     most = settings.customer_list_members_max
-    if act == "list-members-added" and on_it > most:
+    if act is Act.LIST_MEMBERS_ADDED and on_it > most:
         raise unprocessable("customer_ids", "too_many", f"at most {most} customers are on a list", limit=most)
     return MembersOut(changed=changed, customers=on_it)
 

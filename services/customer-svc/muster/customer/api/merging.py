@@ -16,6 +16,7 @@ from muster.customer.handlers import consents
 from muster.customer.store import customers as store
 from muster.customer.store import merging
 from muster.customer.store.customers import Evidence
+from muster.kit.acts import Act
 from muster.kit.auth import Caller, Permission, Tx, requires, tenant_tx
 from muster.kit.http import Int, Model
 from muster.kit.idempotency import Once, idempotent
@@ -46,7 +47,7 @@ async def archive_customer(
         row = await locked(tx, caller, customer_id, if_match)
         if row["archived_at"] is None:
             await merging.archive(tx, caller.tenant_id, customer_id)
-            await kept(tx, caller, customer_id, ["archived_at"], "customer-archived")
+            await kept(tx, caller, customer_id, ["archived_at"], Act.CUSTOMER_ARCHIVED)
         return 200, await _shown(tx, caller, customer_id)
 
     return with_etag(await once.answer(tx, caller, None, make))
@@ -66,7 +67,7 @@ async def unarchive_customer(
         row = await locked(tx, caller, customer_id, if_match)
         if row["archived_at"] is not None:
             await merging.unarchive(tx, caller.tenant_id, customer_id)
-            await kept(tx, caller, customer_id, ["archived_at"], "customer-unarchived")
+            await kept(tx, caller, customer_id, ["archived_at"], Act.CUSTOMER_UNARCHIVED)
         return 200, await _shown(tx, caller, customer_id)
 
     return with_etag(await once.answer(tx, caller, None, make))
@@ -123,8 +124,8 @@ async def _merge(tx: Tx, caller: Caller, row: Record, gone_row: Record) -> None:
     await merging.move(tx, caller.tenant_id, gone_id, kept_id)
     await _stop(tx, caller, before, gone, after, told)
     fields = changed_fields(before, after, (evidence, told))
-    await kept(tx, caller, kept_id, [*fields, f"merged:{gone_id}"], "customer-merged")
-    await kept(tx, caller, gone_id, ["numbers", "archived_at", "merged_into"], "customer-merged-away")
+    await kept(tx, caller, kept_id, [*fields, f"merged:{gone_id}"], Act.CUSTOMER_MERGED)
+    await kept(tx, caller, gone_id, ["numbers", "archived_at", "merged_into"], Act.CUSTOMER_MERGED_AWAY)
 
 
 async def _stop(tx: Tx, caller: Caller, before: Customer, gone: Customer, after: Customer, evidence: Evidence) -> None:

@@ -15,6 +15,7 @@ from muster.customer.domain.notices import Notices, Wordings, judge_notices
 from muster.customer.domain.refusal import Refusal
 from muster.customer.store import notices as store
 from muster.kit import audit
+from muster.kit.acts import Act
 from muster.kit.auth import Caller, Permission, Tx, requires, tenant_tx
 from muster.kit.http import Model
 from muster.kit.idempotency import Once, idempotent
@@ -82,7 +83,7 @@ async def set_notices(
         tenant = await tenant_of(request, tx, caller.tenant_id)
         own, others = _read(body, language_of(tenant.country))
         await store.save_notices(tx, caller.tenant_id, own, others, caller.user_id)
-        await emit(tx, audit.record(caller, "notices-set", "rule", "notices"))
+        await emit(tx, audit.record(caller, Act.NOTICES_SET, "notices"))
         return 200, await _notices(request, tx, caller)
 
     return await once.answer(tx, caller, body, make)

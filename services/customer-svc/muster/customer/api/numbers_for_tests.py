@@ -11,6 +11,7 @@ from muster.customer.api.common import e164, reader_of, settings_of, tenant_of
 from muster.customer.store import numbers_for_tests
 from muster.customer.store.numbers_for_tests import TestNumber
 from muster.kit import audit
+from muster.kit.acts import Act
 from muster.kit.auth import Caller, Permission, Role, Tx, requires, tenant_tx
 from muster.kit.http import Model
 from muster.kit.idempotency import Once, idempotent
@@ -84,7 +85,7 @@ async def remove_test_number(test_number_id: UUID, caller: Sender, tx: OwnTx) ->
     only_of = None if caller.role is Role.ADMIN else caller.user_id
     if not await numbers_for_tests.remove(tx, caller.tenant_id, test_number_id, only_of):
         raise not_found("test-number")
-    await emit(tx, audit.record(caller, "test-number-removed", "test-number", str(test_number_id)))
+    await emit(tx, audit.record(caller, Act.TEST_NUMBER_REMOVED, str(test_number_id)))
     return Response(status_code=204)
 
 
@@ -98,7 +99,7 @@ async def _kept(request: Request, tx: Tx, caller: Caller, body: TestNumberIn, us
         raise conflict("too_many_test_numbers", "No more numbers can be kept", detail, limit=most)
     one = TestNumber(uuid7(), mobile, body.name, user_id, caller.user_id)
     await numbers_for_tests.save(tx, caller.tenant_id, one)
-    await emit(tx, audit.record(caller, "test-number-set", "test-number", str(one.test_number_id)))
+    await emit(tx, audit.record(caller, Act.TEST_NUMBER_SET, str(one.test_number_id)))
     return await _all(tx, caller)
 
 

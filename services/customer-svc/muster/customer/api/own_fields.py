@@ -11,6 +11,7 @@ from muster.customer.domain.fields import DEFINED_MAX, Kind
 from muster.customer.domain.query import asked_as
 from muster.customer.store import fields as store
 from muster.kit import audit
+from muster.kit.acts import Act
 from muster.kit.auth import Caller, Permission, Tx, requires, tenant_tx
 from muster.kit.http import Model
 from muster.kit.idempotency import Once, idempotent
@@ -79,7 +80,7 @@ async def define_own_field(
             detail = f"Customer {unfit[0]} has a value of it that is no {body.kind.value}. Change or blank it first."
             raise conflict("values_do_not_fit", "Some customers have other values", detail, customer_ids=unfit)
         await store.define_field(tx, caller.tenant_id, field, name, body.kind, caller.user_id)
-        await emit(tx, audit.record(caller, "own-field-defined", "own-field", field))
+        await emit(tx, audit.record(caller, Act.OWN_FIELD_DEFINED, field))
         shown = _shown(await store.defined_fields(tx, caller.tenant_id))
         return 200, next(one for one in shown if one.key == field)
 
@@ -93,7 +94,7 @@ async def forget_own_field(
     """Forget a definition; the values stay with the customers, as texts."""
     if not await store.forget_field(tx, caller.tenant_id, field):
         raise not_found("own-field")
-    await emit(tx, audit.record(caller, "own-field-forgotten", "own-field", field))
+    await emit(tx, audit.record(caller, Act.OWN_FIELD_FORGOTTEN, field))
     return Response(status_code=204)
 
 

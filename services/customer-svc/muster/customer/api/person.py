@@ -19,6 +19,7 @@ from muster.customer.domain.merge_text import SEPARATOR
 from muster.customer.events import MessageKind
 from muster.customer.store import customers, lists, persons
 from muster.kit import audit
+from muster.kit.acts import Act
 from muster.kit.auth import Caller, Permission, Tx, requires, tenant_tx
 from muster.kit.outbox import emit
 from muster.kit.pg import Record
@@ -46,7 +47,7 @@ async def export_person(
     into them. At most 10,000 entries of each kind."""
     row, evidence = await evidence_of(request, tx, caller, customer_id)
     document = await _document(tx, row, evidence)
-    await emit(tx, audit.record(caller, "person-exported", "customer", str(customer_id)))
+    await emit(tx, audit.record(caller, Act.CUSTOMER_EXPORTED, str(customer_id)))
     return _file(document, customer_id, as_csv="text/csv" in request.headers.get("accept", ""))
 
 

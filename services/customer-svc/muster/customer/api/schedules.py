@@ -38,6 +38,7 @@ from muster.customer.handlers.scheduling import Started, following, tell
 from muster.customer.store import schedules
 from muster.customer.store.schedules import Schedule
 from muster.kit import audit, clock
+from muster.kit.acts import Act
 from muster.kit.auth import Caller, Permission, Tx, requires, tenant_tx
 from muster.kit.http import Model
 from muster.kit.idempotency import Once, idempotent
@@ -60,7 +61,7 @@ async def add_schedule(body: ScheduleIn, request: Request, caller: Sender, tx: O
 
     async def make() -> tuple[int, Model]:
         schedule = await made(request, tx, caller, body)
-        return 201, await _save(tx, caller, schedule, "schedule-added")
+        return 201, await _save(tx, caller, schedule, Act.SCHEDULE_ADDED)
 
     return await once.answer(tx, caller, body, make)
 
@@ -122,7 +123,7 @@ async def change_schedule(
 
     async def make() -> tuple[int, Model]:
         schedule = await changed(request, tx, caller, await locked(tx, caller, schedule_id), body)
-        return 200, await _save(tx, caller, schedule, "schedule-changed")
+        return 200, await _save(tx, caller, schedule, Act.SCHEDULE_CHANGED)
 
     return await once.answer(tx, caller, body, make)
 
@@ -136,7 +137,7 @@ async def pause_schedule(schedule_id: UUID, caller: Sender, tx: OwnTx, once: Onc
         if schedule.state is State.ENDED:
             raise not_active(schedule)
         paused = replace(schedule, state=State.PAUSED, next_wall=None, next_at=None)
-        return 200, await _save(tx, caller, paused, "schedule-paused")
+        return 200, await _save(tx, caller, paused, Act.SCHEDULE_PAUSED)
 
     return await once.answer(tx, caller, None, make)
 
@@ -149,7 +150,7 @@ async def resume_schedule(schedule_id: UUID, caller: Sender, tx: OwnTx, once: On
         schedule = await locked(tx, caller, schedule_id)
         if schedule.state is not State.ACTIVE:
             schedule = await activated(tx, caller, schedule)
-        return 200, await _save(tx, caller, schedule, "schedule-resumed")
+        return 200, await _save(tx, caller, schedule, Act.SCHEDULE_RESUMED)
 
     return await once.answer(tx, caller, None, make)
 
@@ -171,7 +172,7 @@ async def skip_next(schedule_id: UUID, body: SkipIn, caller: Sender, tx: OwnTx, 
         await tell(tx, caller.tenant_id, schedule, Started(verdict), now)
         start = await following(tx, caller.tenant_id, schedule, zone_kept(schedule), now)
         await schedules.set_next(tx, caller.tenant_id, schedule_id, start, TZ_VERSION)
-        await emit(tx, audit.record(caller, "schedule-start-skipped", "schedule", str(schedule_id), wall))
+        await emit(tx, audit.record(caller, Act.SCHEDULE_START_SKIPPED, str(schedule_id), wall))
         return 200, await get_schedule(schedule_id, caller, tx)
 
     return await once.answer(tx, caller, body, make)
@@ -185,14 +186,14 @@ async def archive_schedule(schedule_id: UUID, caller: Sender, tx: OwnTx) -> Resp
         raise not_found("schedule")
     if schedule.state is not State.ARCHIVED:
         archived = replace(schedule, state=State.ARCHIVED, next_wall=None, next_at=None)
-        await _save(tx, caller, archived, "schedule-archived")
+        await _save(tx, caller, archived, Act.SCHEDULE_ARCHIVED)
     return Response(status_code=204)
 
 
-async def _save(tx: Tx, caller: Caller, schedule: Schedule, act: str) -> ScheduleOut:
+async def _save(tx: Tx, caller: Caller, schedule: Schedule, act: Act) -> ScheduleOut:
     """Store what was made of a schedule; as it stands then."""
     await schedules.save(tx, caller.tenant_id, schedule)
-    await emit(tx, audit.record(caller, act, "schedule", str(schedule.schedule_id)))
+    await emit(tx, audit.record(caller, act, str(schedule.schedule_id)))
     return await _shown(tx, caller, schedule)
 
 

@@ -36,6 +36,7 @@ from muster.customer.store.hours import hours_of_customers
 from muster.customer.store.quotes import Quote
 from muster.customer.store.reference import Tenant
 from muster.kit import audit, clock
+from muster.kit.acts import Act
 from muster.kit.auth import Caller, Permission, Tx, requires, tenant_tx
 from muster.kit.http import Int, Model, Moment
 from muster.kit.idempotency import Once, idempotent, idempotent_required
@@ -145,7 +146,7 @@ async def confirm(
             raise approval_needed(allowed)
         await bulks.confirm_credits(tx, caller.tenant_id, bulk_id, body.credits, allowed)
         await plans.restart_plan(tx, caller.tenant_id, bulk_id, "add_up")
-        await emit(tx, audit.record(caller, "send-confirmed", "bulk-sms", str(bulk_id)))
+        await emit(tx, audit.record(caller, Act.BULK_CONFIRMED, str(bulk_id)))
         return 202, _out(request, await _bulk(request, tx, caller, bulk_id))
 
     return await once.answer(tx, caller, body, make)
@@ -194,7 +195,7 @@ async def _send(request: Request, tx: Tx, caller: Caller, body: BulkIn) -> BulkO
         raise _refused(bulk_id)
     if quote.audience.again is not None:
         await _send_again(tx, caller.tenant_id, bulk_id, quote)
-    await emit(tx, audit.record(caller, "send-requested", "bulk-sms", str(bulk_id)))
+    await emit(tx, audit.record(caller, Act.BULK_REQUESTED, str(bulk_id)))
     return _out(request, await _bulk(request, tx, caller, bulk_id))
 
 

@@ -13,6 +13,7 @@ from muster.customer.domain.refusal import Refusal
 from muster.customer.domain.suppression import Scope, Wish
 from muster.customer.handlers import consents as handlers
 from muster.kit import audit
+from muster.kit.acts import Act
 from muster.kit.auth import Begin, Caller, Permission, requires, tx_of_tenant
 from muster.kit.http import Model, allow
 from muster.kit.idempotency import Once, idempotent
@@ -96,7 +97,8 @@ async def upload_suppressions(
                 by=caller.user_id,
             )
             changed = await handlers.fulfil_all(tx, caller.tenant_id, sorted(hashes), wish)
-            await emit(tx, audit.record(caller, "numbers-suppressed", "suppression", "upload", reason))
+            if changed:
+                await emit(tx, audit.record(caller, Act.SUPPRESSIONS_UPLOADED, "upload", str(len(changed))))
             return 200, UploadOut(
                 rows=len(written),
                 suppressed=len(changed),

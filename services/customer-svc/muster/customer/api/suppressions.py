@@ -16,6 +16,7 @@ from muster.customer.domain.suppression import Scope, Wish
 from muster.customer.handlers import consents as handlers
 from muster.customer.store import suppressions as store
 from muster.kit import audit, clock
+from muster.kit.acts import Act
 from muster.kit.auth import Caller, Permission, Tx, requires, tenant_tx
 from muster.kit.forms import Form
 from muster.kit.http import Model, Moment
@@ -130,7 +131,7 @@ async def add_suppression(
             raise problem_of(Refusal("at", "in_the_future", "A word is given before it is recorded."))
         version = await handlers.fulfil(tx, caller.tenant_id, mobile.number_hash, wish)
         fact = events.suppression_changed(caller.tenant_id, version)
-        act = audit.record(caller, "number-suppressed", "suppression", version.number_hash.hex(), body.source)
+        act = audit.record(caller, Act.SUPPRESSION_ADDED, version.number_hash.hex(), body.source)
         await emit(tx, fact, act)
         return 201, _added(mobile, version, body.reason)
 
@@ -172,7 +173,7 @@ async def lift_suppression(
             raise not_found("suppression")
         if isinstance(lifted, Refusal):
             raise problem_of(lifted)
-        await emit(tx, audit.record(caller, "suppression-lifted", "suppression", suppression_id))
+        await emit(tx, audit.record(caller, Act.SUPPRESSION_LIFTED, suppression_id))
         rows = await store.page_of_versions(tx, caller.tenant_id, number_hash, lifted.version - 1, 1)
         return 200, _version(rows[0])
 
@@ -194,7 +195,7 @@ async def correct_suppression(
         raise not_found("suppression")
     if isinstance(version, Refusal):
         raise conflict(version.code, "This is the person's own word", version.message)
-    await emit(tx, audit.record(caller, "suppression-corrected", "suppression", suppression_id))
+    await emit(tx, audit.record(caller, Act.SUPPRESSION_CORRECTED, suppression_id))
     return Response(status_code=204)
 
 

@@ -27,6 +27,7 @@ from muster.customer.store import templates
 from muster.customer.store.reference import Tenant
 from muster.customer.store.templates import NewVersion, Uses
 from muster.kit import audit
+from muster.kit.acts import Act
 from muster.kit.auth import Caller, Permission, Tx, requires, tenant_tx
 from muster.kit.http import Model
 from muster.kit.idempotency import Once, idempotent
@@ -234,7 +235,7 @@ async def archive_template(template_id: UUID, caller: Reader, tx: OwnTx) -> Resp
     if not row["archived"]:
         kept = (row["name"], row["text"], row["category"], row["language"], others_of(row))
         await templates.add_version(tx, caller.tenant_id, template_id, NewVersion(*kept, archived=True), caller.user_id)
-        await emit(tx, audit.record(caller, "template-archived", "template", str(template_id)))
+        await emit(tx, audit.record(caller, Act.TEMPLATE_ARCHIVED, str(template_id)))
     return Response(status_code=204)
 
 
@@ -256,7 +257,7 @@ async def _save(request: Request, tx: Tx, caller: Caller, template_id: UUID, bod
         raise problem_of(text)
     new = NewVersion(name, body.text, clean_value(body.category), language, others)
     row = await templates.add_version(tx, caller.tenant_id, template_id, new, caller.user_id)
-    await emit(tx, audit.record(caller, "template-saved", "template", str(template_id), f"version {row['version']}"))
+    await emit(tx, audit.record(caller, Act.TEMPLATE_SAVED, str(template_id), f"version {row['version']}"))
     uses = await templates.uses(tx, caller.tenant_id, [template_id])
     unknown = await unknown_fields(tx, caller.tenant_id, text)
     out = _template(row, text, tenant, _of_all(uses, template_id))

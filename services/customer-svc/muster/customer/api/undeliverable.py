@@ -9,6 +9,7 @@ from pydantic import Field
 from muster.customer.api.common import e164, settings_of
 from muster.customer.store import undeliverable as store
 from muster.kit import audit
+from muster.kit.acts import Act
 from muster.kit.auth import Caller, Permission, Tx, requires, tenant_tx
 from muster.kit.forms import Form
 from muster.kit.http import Int, Model
@@ -78,7 +79,7 @@ async def set_rule(
 
     async def make() -> tuple[int, Model]:
         await store.set_rule(tx, caller.tenant_id, body.failures, caller.user_id)
-        await emit(tx, audit.record(caller, "undeliverable-rule-set", "rule", "undeliverable", str(body.failures)))
+        await emit(tx, audit.record(caller, Act.UNDELIVERABLE_RULE_SET, "undeliverable", str(body.failures)))
         return 200, body
 
     return await once.answer(tx, caller, body, make)
@@ -91,7 +92,7 @@ async def forget_failures(
     """The number is alive: text it again, and count anew."""
     if not await store.forget(tx, [(caller.tenant_id, bytes.fromhex(number_id))]):
         raise not_found("number")
-    await emit(tx, audit.record(caller, "failures-forgotten", "suppression", number_id))
+    await emit(tx, audit.record(caller, Act.FAILURES_FORGOTTEN, number_id))
     return Response(status_code=204)
 
 

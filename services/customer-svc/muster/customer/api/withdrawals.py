@@ -19,6 +19,7 @@ from muster.customer.handlers.withdrawals import deadline
 from muster.customer.store import withdrawals as store
 from muster.customer.store.reference import Tenant
 from muster.kit import audit, clock
+from muster.kit.acts import Act
 from muster.kit.auth import Caller, Permission, Tx, requires, tenant_tx
 from muster.kit.http import Int, Model, Moment
 from muster.kit.idempotency import Once, idempotent
@@ -101,7 +102,7 @@ async def add_request(
         number_hash = None if isinstance(read, NumberRefused) else read.number_hash
         kept = store.Request(uuid7(), received_at, *told, *deadline(tenant, received_at), number_hash)
         await store.add(tx, caller.tenant_id, kept, caller.user_id)
-        await emit(tx, audit.record(caller, "withdrawal-recorded", "withdrawal", str(kept.request_id)))
+        await emit(tx, audit.record(caller, Act.WITHDRAWAL_RECORDED, str(kept.request_id)))
         return 201, await _shown(tx, tenant, kept.request_id)
 
     return await once.answer(tx, caller, body, make)
@@ -144,7 +145,7 @@ async def apply_request(
         waits = await _waiting(tx, caller, request_id)
         hashes = await _withdraw(request, tx, caller, tenant, waits, body)
         await store.end(tx, caller.tenant_id, request_id, "applied", caller.user_id, "", hashes)
-        await emit(tx, audit.record(caller, "withdrawal-applied", "withdrawal", str(request_id)))
+        await emit(tx, audit.record(caller, Act.WITHDRAWAL_APPLIED, str(request_id)))
         return 200, await _shown(tx, tenant, request_id)
 
     return await once.answer(tx, caller, body, make)
@@ -166,7 +167,7 @@ async def dismiss_request(
         await _waiting(tx, caller, request_id)
         reason = clean_value(body.reason) or "-"
         await store.end(tx, caller.tenant_id, request_id, "dismissed", caller.user_id, reason, [])
-        await emit(tx, audit.record(caller, "withdrawal-dismissed", "withdrawal", str(request_id)))
+        await emit(tx, audit.record(caller, Act.WITHDRAWAL_DISMISSED, str(request_id)))
         return 200, await _shown(tx, tenant, request_id)
 
     return await once.answer(tx, caller, body, make)

@@ -1,6 +1,7 @@
 """A second person: what is sent without one, who is asked, and what they decide."""
 
 from datetime import datetime, timedelta
+from typing import Final
 from uuid import UUID
 
 from muster.customer.domain.approvals import Allowed, Bound, Decision, Needed, NotDecided, State, Subject, why_not
@@ -9,9 +10,16 @@ from muster.customer.store import approvals as store
 from muster.customer.store.approvals import Asked
 from muster.customer.store.schedules import Schedule
 from muster.kit import audit, clock, metrics
+from muster.kit.acts import Act
 from muster.kit.auth import Caller
 from muster.kit.outbox import emit
 from muster.kit.pg import Record, Tx
+
+_ACTS: Final = {
+    Decision.APPROVED: Act.APPROVAL_APPROVED,
+    Decision.REFUSED: Act.APPROVAL_REFUSED,
+    Decision.WITHDRAWN: Act.APPROVAL_WITHDRAWN,
+}
 
 
 async def allow(
@@ -44,7 +52,7 @@ async def ask(tx: Tx, caller: Caller, asked: Asked) -> Record:
     row = await store.approval_of(tx, caller.tenant_id, asked.approval_id)
     assert row is not None, "it was stored just now"
     subject, email = f"{asked.bound.subject.value} {asked.bound.subject_id}", await _email(tx, caller.tenant_id)
-    act = audit.record(caller, "approval-asked", "approval", str(asked.approval_id), subject)
+    act = audit.record(caller, Act.APPROVAL_ASKED, str(asked.approval_id), subject)
     await emit(tx, act, approval_requested(caller.tenant_id, row, asked.name, email))
     metrics.approvals.labels("asked").inc()
     return row
@@ -64,7 +72,7 @@ async def decide(
     if not taken:
         parties = {"made_by": row["made_by"], "asked_by": row["asked_by"], "person": caller.user_id}
         return why_not(State(row["state"]), **parties, decision=decision) or NotDecided.VOID
-    act = audit.record(caller, f"approval-{decision.value}", "approval", str(approval_id))
+    act = audit.record(caller, _ACTS[decision], str(approval_id))
     await emit(tx, act, approval_decided(caller.tenant_id, row, decision, await _email(tx, caller.tenant_id)))
     metrics.approvals.labels(decision.value).inc()
     return row

@@ -29,6 +29,7 @@ from muster.customer.store.messages import ByCustomer, ByNumber, Holder
 from muster.customer.store.reference import Tenant
 from muster.events import NIL_TENANT, is_sandbox
 from muster.kit import audit, clock
+from muster.kit.acts import Act
 from muster.kit.idempotency import store_answers, stored_answers
 from muster.kit.ids import checked_uuid
 from muster.kit.outbox import Fact, Lane, emit
@@ -365,7 +366,7 @@ def _facts(send: Together, bulk: NewBulk, caller: Caller) -> list[Fact]:
     return [
         events.bulk_requested(header, len(send.messages), len(send.chunks), send.credits),
         *(events.chunk_attached(header, chunk) for chunk in send.chunks),
-        audit.record(caller, "test-requested" if bulk.test else "message-requested", "bulk-sms", str(bulk.bulk_id)),
+        audit.record(caller, Act.TEST_REQUESTED if bulk.test else Act.MESSAGE_REQUESTED, str(bulk.bulk_id)),
     ]
 
 

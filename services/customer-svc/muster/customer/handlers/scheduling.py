@@ -26,6 +26,7 @@ from muster.customer.store.quotes import Quote
 from muster.customer.store.reference import Tenant
 from muster.customer.store.schedules import Schedule
 from muster.kit import audit, clock
+from muster.kit.acts import Act
 from muster.kit.auth import Caller, Role
 from muster.kit.outbox import emit
 from muster.kit.pg import Record, Tx
@@ -192,5 +193,5 @@ async def _request(
     # Who answers for it is who said last what this schedule does.
     caller = Caller(tenant_id, schedule.changed_by, Role(schedule.changed_role), "")
     reason = f"schedule {schedule.schedule_id}"
-    await emit(tx, audit.record(caller, "send-requested", "bulk-sms", str(bulk_id), reason))
+    await emit(tx, audit.record(caller, Act.BULK_REQUESTED, str(bulk_id), reason))
     return bulk_id

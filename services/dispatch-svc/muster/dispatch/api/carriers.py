@@ -29,6 +29,7 @@ from muster.dispatch.settings import DispatchSettings
 from muster.dispatch.store import carriers, routes, trials
 from muster.dispatch.store.carriers import Row
 from muster.kit import audit
+from muster.kit.acts import Act
 from muster.kit.auth import Caller, Permission, Tx, requires, tenant_tx
 from muster.kit.idempotency import Once, idempotent
 from muster.kit.ids import uuid7
@@ -88,7 +89,7 @@ async def create_carrier(
         )
         if not await carriers.add(tx, row):
             raise conflict("already_there", "There is an account of this name", field="account")
-        await emit(tx, audit.record(caller, "create", "carrier", body.account))
+        await emit(tx, audit.record(caller, Act.CARRIER_CREATED, body.account))
         return 201, await _read(tx, body.account)
 
     return await once.answer(tx, caller, body, make)
@@ -126,7 +127,7 @@ async def change_carrier(
         changed = replace(row, **given)
         if changed != row:
             await _store(tx, changed)
-            await emit(tx, audit.record(caller, "change", "carrier", account))
+            await emit(tx, audit.record(caller, Act.CARRIER_CHANGED, account))
         return 200, await _read(tx, account)
 
     return await once.answer(tx, caller, body, make)
@@ -191,7 +192,7 @@ async def test_carrier(
         test_id = uuid7()
         words = {"number": number.e164, "sender": body.sender, "body": body.text, "user_id": caller.user_id}
         await trials.add(tx, test_id, account, **words)
-        await emit(tx, audit.record(caller, "test", "carrier", account))
+        await emit(tx, audit.record(caller, Act.CARRIER_TESTED, account))
         return 202, await _trial(tx, account, test_id)
 
     return await once.answer(tx, caller, body, make)
@@ -206,7 +207,11 @@ async def read_test(account: str, test_id: UUID, _: Operator, tx: Annotated[Tx, 
 def _moved(
     tx: Tx, caller: Caller, account: str, state: Literal[State.OPEN, State.DRAINING, State.CLOSED], body: ActIn | None
 ) -> Callable[[], Awaitable[tuple[int, CarrierOut]]]:
-    acts = {State.OPEN: "open", State.DRAINING: "drain", State.CLOSED: "close"}
+    acts = {
+        State.OPEN: Act.CARRIER_OPENED,
+        State.DRAINING: Act.CARRIER_DRAINED,
+        State.CLOSED: Act.CARRIER_CLOSED,
+    }
 
     async def make() -> tuple[int, CarrierOut]:
         row = await _locked(tx, account)
@@ -214,7 +219,7 @@ def _moved(
             await _no_route_leads_to(tx, account)
         if row.state != state:
             await _store(tx, replace(row, state=state))
-        await emit(tx, audit.record(caller, acts[state], "carrier", account, body.reason if body else ""))
+            await emit(tx, audit.record(caller, acts[state], account, body.reason if body else ""))
         return 200, await _read(tx, account)
 
     return make

@@ -16,6 +16,7 @@ from muster.dispatch.settings import DispatchSettings
 from muster.dispatch.store import endings, sagas
 from muster.dispatch.store.sagas import SagaKey
 from muster.kit import audit, clock
+from muster.kit.acts import Act
 from muster.kit.auth import Begin, Caller, Permission, requires, tx_of_tenant
 from muster.kit.http import Model
 from muster.kit.idempotency import Once, idempotent
@@ -28,6 +29,11 @@ from muster.kit.settings import secret
 router = APIRouter(prefix="/v1/bulk-sms", tags=["bulk-sms"])
 
 _POLL_S: Final = 0.05
+_ACTS: Final = {
+    Control.PAUSE: Act.BULK_PAUSED,
+    Control.RESUME: Act.BULK_RESUMED,
+    Control.STOP: Act.BULK_STOPPED,
+}
 
 
 class ControlIn(Model):
@@ -147,7 +153,7 @@ async def _advance(tx: Tx, caller: Caller, bulk_id: UUID, control: Control, reas
     if before[key].ended or (before[key].ending and control is not Control.STOP):
         raise conflict("already_ended", "This send has ended", "It can no more be stopped, paused or resumed.")
     await advance_locked(tx, before, {key: [Controlled(control)]}, user_id=caller.user_id)
-    await emit(tx, audit.record(caller, control.value, "bulk-sms", str(bulk_id), reason))
+    await emit(tx, audit.record(caller, _ACTS[control], str(bulk_id), reason))
 
 
 async def _standing(

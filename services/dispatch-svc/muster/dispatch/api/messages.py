@@ -12,6 +12,7 @@ from muster.dispatch.handlers.stopping import stop_message
 from muster.dispatch.settings import DispatchSettings
 from muster.dispatch.store.sagas import SagaKey
 from muster.kit import audit
+from muster.kit.acts import Act
 from muster.kit.auth import Caller, Permission, Tx, requires, tenant_tx
 from muster.kit.desk import Desk
 from muster.kit.http import Model
@@ -53,7 +54,7 @@ async def stop_one(
             raise not_found("message")
         if left is not Slot.STOPPED:
             raise conflict("too_late", "It is too late to stop this message", _why(left))
-        await emit(tx, audit.record(caller, "stop", "message", message_id, body.reason if body else ""))
+        await emit(tx, audit.record(caller, Act.MESSAGE_STOPPED, message_id, body.reason if body else ""))
         return 200, StoppedOut(id=message_id, status="stopped")
 
     return await once.answer(tx, caller, body, make)

@@ -15,6 +15,7 @@ from muster.dispatch.settings import DispatchSettings
 from muster.dispatch.store import routes
 from muster.dispatch.store.routes import Stored
 from muster.kit import audit
+from muster.kit.acts import Act
 from muster.kit.auth import Caller, Permission, Tx, requires, tenant_tx
 from muster.kit.forms import Form
 from muster.kit.http import Flag, Int, Model
@@ -177,7 +178,7 @@ async def create_route(
             raise conflict("already_there", "There is a route of this name", field="route")
         if len(table.routes) >= settings.routes_max:
             raise conflict("too_many", "There are too many routes", f"At most {settings.routes_max}.")
-        await _store(tx, _given(body), table, caller, "create")
+        await _store(tx, _given(body), table, caller, Act.ROUTE_CREATED)
         return 201, await _read(tx, body.route)
 
     return await once.answer(tx, caller, body, make)
@@ -202,7 +203,7 @@ async def change_route(
         changes = {name: given[name] for name in body.model_fields_set if name in given}
         changed = replace(table.routes[route], **_members(changes))
         if changed != table.routes[route]:
-            await _store(tx, changed, table, caller, "change")
+            await _store(tx, changed, table, caller, Act.ROUTE_CHANGED)
         return 200, await _read(tx, route)
 
     return await once.answer(tx, caller, body, make)
@@ -228,7 +229,7 @@ def _deleted(tx: Tx, caller: Caller, name: str) -> Callable[[], Awaitable[tuple[
             raise conflict("routes_lead_here", "Routes fail over to this one", ", ".join(leading), routes=leading)
         await routes.delete(tx, name)
         await emit(tx, *[said(one) for one in await routes.every(tx, deleted=True) if one.route.name == name])
-        await emit(tx, audit.record(caller, "delete", "route", name))
+        await emit(tx, audit.record(caller, Act.ROUTE_DELETED, name))
         return 200, gone
 
     return make
@@ -240,7 +241,7 @@ async def _locked(tx: Tx) -> Table:
     return Table({one.route.name: one.route for one in await routes.every(tx)}, await routes.ways(tx))
 
 
-async def _store(tx: Tx, route: Route, table: Table, caller: Caller, act: str) -> None:
+async def _store(tx: Tx, route: Route, table: Table, caller: Caller, act: Act) -> None:
     """422 where it may not stand among the others."""
     wrong = routing.wrong(route, table)
     if wrong is not None:
@@ -248,7 +249,7 @@ async def _store(tx: Tx, route: Route, table: Table, caller: Caller, act: str) -
     await routes.save(tx, route)
     changed = {one.route.name for one in await routes.refresh(tx)} | {route.name}
     await emit(tx, *[said(one) for one in await routes.every(tx) if one.route.name in changed])
-    await emit(tx, audit.record(caller, act, "route", route.name))
+    await emit(tx, audit.record(caller, act, route.name))
 
 
 def _given(body: RouteIn) -> Route:

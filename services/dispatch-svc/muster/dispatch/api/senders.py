@@ -25,6 +25,7 @@ from muster.dispatch.store import senders, suspensions
 from muster.dispatch.store.senders import Asked
 from muster.events import NIL_TENANT, is_sandbox
 from muster.kit import audit, clock
+from muster.kit.acts import Act
 from muster.kit.auth import Caller, Permission, Role, Tx, requires, tenant_tx
 from muster.kit.desk import Desk
 from muster.kit.http import Flag, Model
@@ -37,6 +38,12 @@ router = APIRouter(prefix="/v1/senders", tags=["senders"])
 
 Operator = Annotated[Caller, requires(Permission.RUN_CARRIERS)]
 _WRITTEN: Final = 16
+_ACTS: Final = {
+    Registration.UNREGISTERED: Act.SENDER_UNREGISTERED,
+    Registration.PENDING: Act.SENDER_PENDING,
+    Registration.REGISTERED: Act.SENDER_REGISTERED,
+    Registration.REJECTED: Act.SENDER_REJECTED,
+}
 Written = Annotated[str, StringConstraints(min_length=1, max_length=_WRITTEN)]
 Why = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=200)]
 
@@ -139,7 +146,7 @@ async def give_sender(
         given = await give(tx, body.tenant_id, sender, receives_replies=body.receives_replies is not False)
         if given is None:
             raise await _held(tx, body.tenant_id, sender)
-        await _audit(tx, caller, "give", given, body.reason)
+        await _audit(tx, caller, Act.SENDER_GIVEN, given, body.reason)
         return 201, _out(given)
 
     return await once.answer(tx, caller, body, make)
@@ -165,7 +172,7 @@ async def set_registration(
         after = await store(
             tx, replace(found, registration=body.registration, reference=body.reference, reason=body.reason)
         )
-        await _audit(tx, caller, body.registration.value, after, body.reason)
+        await _audit(tx, caller, _ACTS[body.registration], after, body.reason)
         return 200, _out(after)
 
     return await once.answer(tx, caller, body, make)
@@ -192,7 +199,7 @@ async def release_sender(
         # What it has sent is the business's own, which an operator's request does not see.
         use = await desk.ask(lambda worker: senders.use_of(worker, tenant_id, found.sender))
         after = await release(tx, found, leased_until(use, clock.now()), body.reason)
-        await _audit(tx, caller, "release", after, body.reason)
+        await _audit(tx, caller, Act.SENDER_RELEASED, after, body.reason)
         return 200, _out(after)
 
     return await once.answer(tx, caller, body, make)
@@ -219,8 +226,8 @@ async def _held(tx: Tx, tenant_id: UUID, sender: str) -> Exception:
     return conflict("sender_taken", "This number is not free", said[held.standing], **members)
 
 
-async def _audit(tx: Tx, caller: Caller, act: str, one: Sender, reason: str) -> None:
-    await emit(tx, audit.record(caller, act, "sender", f"{one.owner_tenant_id}/{one.sender}", reason))
+async def _audit(tx: Tx, caller: Caller, act: Act, one: Sender, reason: str) -> None:
+    await emit(tx, audit.record(caller, act, f"{one.owner_tenant_id}/{one.sender}", reason))
 
 
 def _out(one: Sender) -> SenderOut:

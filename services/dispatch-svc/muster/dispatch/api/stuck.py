@@ -1,7 +1,7 @@
 """For the operator: sends that wait longer than they should, and what can be done about one, with a reason."""
 
 from datetime import datetime
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Final, Literal
 from uuid import UUID
 
 from fastapi import APIRouter, Query, Request, Response
@@ -15,6 +15,7 @@ from muster.dispatch.store import sagas
 from muster.dispatch.store.sagas import SagaKey
 from muster.events import NIL_TENANT
 from muster.kit import audit, clock
+from muster.kit.acts import Act
 from muster.kit.auth import Begin, Caller, Permission, Tx, requires, tx_of_tenant
 from muster.kit.desk import Desk
 from muster.kit.http import Model
@@ -30,6 +31,12 @@ WaitWord = Literal["parked", "paused", "request", "credits", "chunks", "outcomes
 Action = Literal["unpark", "end", "give_up_chunks", "say_totals"]
 Reason = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=200)]
 
+_ACTS: Final[dict[Action, Act]] = {
+    "unpark": Act.BULK_UNPARKED,
+    "end": Act.BULK_ENDED,
+    "give_up_chunks": Act.CHUNKS_GIVEN_UP,
+    "say_totals": Act.TOTALS_SAID,
+}
 _FACT: dict[str, Fact] = {"unpark": Unparked(), "end": Ended(), "give_up_chunks": GivenUp()}
 
 
@@ -155,8 +162,7 @@ async def _resolve(tx: Tx, caller: Caller, key: SagaKey, body: ResolutionIn) -> 
     else:
         facts = {key: [_FACT[body.action]]}
         bulk = (await advance_locked(tx, before, facts, user_id=caller.user_id, by_operator=True))[key]
-    act = f"resolution.{body.action}"
-    await emit(tx, audit.record(caller, act, "bulk-sms", str(key.bulk_id), body.reason, tenant_id=key.tenant_id))
+    await emit(tx, audit.record(caller, _ACTS[body.action], str(key.bulk_id), body.reason, tenant_id=key.tenant_id))
     return bulk
 
 

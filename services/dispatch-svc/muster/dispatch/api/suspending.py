@@ -15,6 +15,7 @@ from muster.dispatch.store import suspensions
 from muster.dispatch.store.suspensions import Suspension
 from muster.events import NIL_TENANT
 from muster.kit import audit, clock
+from muster.kit.acts import Act
 from muster.kit.auth import Begin, Caller, Permission, Tx, requires, tenant_tx, tx_of_tenant
 from muster.kit.desk import Desk
 from muster.kit.http import Model
@@ -28,11 +29,12 @@ router = APIRouter(prefix="/v1/ops/dispatch", tags=["ops"])
 _POLL_S: Final = 0.05
 
 _ACTS: Final = {
-    ("tenant", True): "suspended",
-    ("tenant", False): "reinstated",
-    ("platform", True): "stopped",
-    ("platform", False): "started",
+    (False, True): Act.TENANT_SUSPENDED,
+    (False, False): Act.TENANT_REINSTATED,
+    (True, True): Act.PLATFORM_STOPPED,
+    (True, False): Act.PLATFORM_STARTED,
 }
+"""By whether it is the whole platform, and is suspended."""
 
 Reason = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=200)]
 
@@ -158,9 +160,8 @@ async def _change(
                 raise not_found("tenant")
             members: dict[str, Any] = {"suspended": suspended, "reason": body.reason, "user_id": caller.user_id}
             await suspend_tenant(tx, tenant_id, **members)
-            subject = "platform" if tenant_id == NIL_TENANT else "tenant"
-            act = f"{subject}.{_ACTS[subject, suspended]}"
-            await emit(tx, audit.record(caller, act, subject, str(tenant_id), body.reason, tenant_id=tenant_id))
+            act = _ACTS[tenant_id == NIL_TENANT, suspended]
+            await emit(tx, audit.record(caller, act, str(tenant_id), body.reason, tenant_id=tenant_id))
             return 202, {}
 
         replay = await once.answer(tx, caller, body, make, tenant_id=tenant_id)

@@ -1,7 +1,7 @@
 """Messages of which nobody knows whether the carrier took them: what they hold, and the answer of who was asked."""
 
 from datetime import datetime
-from typing import Annotated, Any, Literal, NamedTuple
+from typing import Annotated, Any, Final, Literal, NamedTuple
 from uuid import UUID
 
 from fastapi import APIRouter, Request, Response
@@ -13,6 +13,7 @@ from muster.dispatch.settings import DispatchSettings
 from muster.dispatch.store import refunds
 from muster.dispatch.store.refunds import UnknownChunk
 from muster.kit import audit
+from muster.kit.acts import Act
 from muster.kit.auth import Caller, Permission, Tx, requires, tenant_tx
 from muster.kit.http import Model
 from muster.kit.idempotency import Once, idempotent
@@ -25,6 +26,7 @@ from muster.kit.settings import secret
 router = APIRouter(prefix="/v1/bulk-sms", tags=["bulk-sms"])
 
 Answer = Literal["charge", "release"]
+_ACTS: Final[dict[Answer, Act]] = {"charge": Act.UNKNOWN_CHARGED, "release": Act.UNKNOWN_RELEASED}
 
 
 class UnknownMessage(Model):
@@ -129,7 +131,7 @@ async def _answer(tx: Tx, caller: Caller, bulk_id: UUID, body: AnswerIn, kept_s:
         if not sums.messages:
             raise conflict("nothing_unknown", "Nothing of this send is unknown", "There is nothing to be charged.")
         if await refunds.add_answer(tx, *key, body.answer, caller.user_id):
-            await emit(tx, audit.record(caller, f"unknown.{body.answer}", "bulk-sms", str(bulk_id), body.reason))
+            await emit(tx, audit.record(caller, _ACTS[body.answer], str(bulk_id), body.reason))
     stands = await refunds.answer(tx, *key)
     if stands != body.answer:
         raise conflict("already_answered", "This was answered before", f"The answer was {stands}.", answer=stands)

@@ -9,6 +9,7 @@ from uuid import UUID
 from fastapi import APIRouter, Query, Request, Response
 
 from muster.kit import audit, clock
+from muster.kit.acts import Act
 from muster.kit.auth import Caller, Permission, Tx, requires, tenant_tx
 from muster.kit.http import Model
 from muster.kit.idempotency import Once, idempotent
@@ -127,7 +128,7 @@ async def decide_reply(
     async def make() -> tuple[int, Model]:
         verdict = Verdict(body.verdict)
         if await handlers.decide(tx, caller.tenant_id, reply_id, verdict, Scope(body.scope)):
-            await emit(tx, audit.record(caller, "reply-decided", "reply", str(reply_id), body.verdict))
+            await emit(tx, audit.record(caller, Act.REPLY_DECIDED, str(reply_id), body.verdict))
         row = await inbox.reply(tx, caller.tenant_id, reply_id)
         if row is None:
             raise not_found("reply")

@@ -10,6 +10,7 @@ from fastapi import APIRouter, Request, Response
 from pydantic import Field
 
 from muster.kit import audit, clock
+from muster.kit.acts import Act
 from muster.kit.auth import Begin, Caller, Permission, Role, requires, tx_of_tenant
 from muster.kit.http import Model, Moment
 from muster.kit.idempotency import Once, idempotent
@@ -114,7 +115,7 @@ async def revoke_key(
     async with begin(tenant_id) as tx:
         if not await store.revoke_key(tx, tenant_id, key_id):
             raise not_found("api-key")
-        await emit(tx, audit.record(caller, "api-key.revoked", "api-key", str(key_id), tenant_id=tenant_id))
+        await emit(tx, audit.record(caller, Act.API_KEY_REVOKED, str(key_id), tenant_id=tenant_id))
 
 
 async def _make(tx: Tx, caller: Caller, tenant_id: UUID, body: KeyIn, settings: TenantSettings) -> NewKeyOut:
@@ -126,7 +127,7 @@ async def _make(tx: Tx, caller: Caller, tenant_id: UUID, body: KeyIn, settings: 
     client_id, client_secret = f"mk_{key_id.hex}", secrets.token_urlsafe(_SECRET_BYTES)
     secret_hash = sha256(client_secret.encode()).digest()
     key = await store.add_key(tx, tenant_id, key_id, member.user_id, client_id, secret_hash, body.name, body.expires_at)
-    await emit(tx, audit.record(caller, "api-key.created", "api-key", str(key_id), key.role, tenant_id=tenant_id))
+    await emit(tx, audit.record(caller, Act.API_KEY_CREATED, str(key_id), key.role, tenant_id=tenant_id))
     return NewKeyOut(**_members(key), client_secret=client_secret)
 
 

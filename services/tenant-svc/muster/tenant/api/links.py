@@ -8,6 +8,7 @@ from fastapi import APIRouter, Request
 from pydantic import Field
 
 from muster.kit import audit, clock
+from muster.kit.acts import Act
 from muster.kit.auth import Begin, Caller, Permission, Role, public, requires, tx_of_tenant
 from muster.kit.desk import Desk
 from muster.kit.http import Model, allow
@@ -129,7 +130,7 @@ async def make_invitation(
         await tenants.lock_tenant(tx, tenant_id)
         await _without_password(tx, tenant_id, user_id)
         made = await _made(request, tx, tenant_id, LinkKind.INVITATION, user_id)
-        await emit(tx, audit.record(caller, "user.invited", "user", str(user_id), "by hand", tenant_id=tenant_id))
+        await emit(tx, audit.record(caller, Act.USER_INVITED, str(user_id), "by hand", tenant_id=tenant_id))
     return made
 
 
@@ -145,7 +146,7 @@ async def make_first_admin(
         if await tenants.lock_tenant(tx, tenant_id) is None:
             raise not_found("tenant")
         made = await _made(request, tx, tenant_id, LinkKind.FIRST_ADMIN, None)
-        act = audit.record(caller, "tenant.first_admin_invited", "tenant", str(tenant_id), tenant_id=tenant_id)
+        act = audit.record(caller, Act.FIRST_ADMIN_INVITED, str(tenant_id), tenant_id=tenant_id)
         await emit(tx, act)
     return made
 
@@ -171,7 +172,7 @@ async def invite_again(
             problem = Problem(429, "sent_just_now", "An invitation was sent just now", "Wait a minute.")
             raise problem.with_headers({"Retry-After": str(int(RESET_PAUSE.total_seconds()))})
         await mail.send_link(tx, settings, keyring.seal, tenant_id, user_id, LinkKind.INVITATION)
-        await emit(tx, audit.record(caller, "user.invited", "user", str(user_id), "by e-mail", tenant_id=tenant_id))
+        await emit(tx, audit.record(caller, Act.USER_INVITED, str(user_id), "by e-mail", tenant_id=tenant_id))
     return Sent(email=account.email or "")
 
 
@@ -246,10 +247,10 @@ async def _take(request: Request, tx: Tx, link: Link, email: str, name: str, has
     if name != account.name:
         await tenants.save_member(tx, link.tenant_id, user_id, name, account.role, active=True)
         account = await store.account(tx, link.tenant_id, user_id) or account
-    act = "password.reset" if link.kind is LinkKind.RESET else "user.joined"
+    act = Act.PASSWORD_RESET if link.kind is LinkKind.RESET else Act.USER_JOINED
     if link.kind is LinkKind.RESET:
         await mail.tell_of_change(tx, link.tenant_id, user_id)
-    await emit(tx, audit.record(caller_of(account, None), act, "user", str(user_id), link.kind))
+    await emit(tx, audit.record(caller_of(account, None), act, str(user_id), link.kind))
     return await open_session(request, tx, account, link.kind)
 
 

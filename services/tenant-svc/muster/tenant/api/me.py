@@ -7,6 +7,7 @@ from fastapi import APIRouter, Request
 from pydantic import Field
 
 from muster.kit import audit
+from muster.kit.acts import Act
 from muster.kit.auth import Caller, Permission, requires
 from muster.kit.desk import Desk
 from muster.kit.http import Model
@@ -69,7 +70,7 @@ async def rename_me(request: Request, body: MeChange, caller: Anybody) -> Me:
         before = await _account(tx, caller)
         await tenants.save_member(tx, caller.tenant_id, before.user_id, body.name, before.role, active=True)
         if before.name != body.name:
-            await emit(tx, audit.record(caller, "user.changed", "user", caller.user_id))
+            await emit(tx, audit.record(caller, Act.USER_CHANGED, caller.user_id))
         return _me(await _account(tx, caller), caller)
 
 
@@ -102,7 +103,7 @@ async def change_password(request: Request, body: PasswordChange, caller: Anybod
         await store.end_sessions(tx, caller.tenant_id, before.user_id, current)
         if before.hash is not None:
             await tell_of_change(tx, caller.tenant_id, before.user_id)
-        await emit(tx, audit.record(caller, "password.changed", "user", caller.user_id))
+        await emit(tx, audit.record(caller, Act.PASSWORD_CHANGED, caller.user_id))
 
 
 async def _account(tx: Tx, caller: Caller) -> Account:

@@ -9,6 +9,7 @@ from fastapi import Request
 from pydantic import Field
 
 from muster.kit import audit, clock, metrics
+from muster.kit.acts import Act
 from muster.kit.auth import Caller, Role
 from muster.kit.edge import address_of
 from muster.kit.http import Model
@@ -95,7 +96,7 @@ async def open_session(request: Request, tx: Tx, account: Account, how: str) -> 
         *where,
     )
     who = caller_of(account, session)
-    await emit(tx, audit.record(who, "session.opened", "session", str(session.session_id), how))
+    await emit(tx, audit.record(who, Act.SESSION_OPENED, str(session.session_id), how))
     metrics.sign_ins.labels(how).inc()
     return Opened(
         session_token=token,

@@ -7,6 +7,7 @@ from uuid import UUID
 from fastapi import APIRouter, Request
 
 from muster.kit import audit, clock, metrics
+from muster.kit.acts import Act
 from muster.kit.auth import Caller, Permission, Role, public, requires, tenant_tx
 from muster.kit.desk import Desk
 from muster.kit.http import Model, allow
@@ -103,7 +104,7 @@ async def end_session(session_id: str, caller: Anybody, tx: Annotated[Tx, tenant
         raise not_found("session") from error
     of = None if caller.role is Role.ADMIN else UUID(caller.user_id)
     if await store.end_session(tx, caller.tenant_id, wanted, of) is not None:
-        await emit(tx, audit.record(caller, "session.ended", "session", str(wanted)))
+        await emit(tx, audit.record(caller, Act.SESSION_ENDED, str(wanted)))
 
 
 async def _enter(request: Request, account: Account, password: str) -> Opened:

@@ -10,6 +10,7 @@ from pydantic import AfterValidator, Field, model_validator
 
 from muster.events import is_sandbox
 from muster.kit import audit, clock
+from muster.kit.acts import Act
 from muster.kit.auth import Begin, Caller, Permission, requires, tenant_tx, tx_of_tenant
 from muster.kit.desk import Desk
 from muster.kit.forms import Form
@@ -196,7 +197,7 @@ async def create_tenant(
 
         async def make() -> tuple[int, TenantOut]:
             tenant = await store.add_tenant(tx, tenant_id, settings)
-            act = audit.record(caller, "tenant.created", "tenant", str(tenant_id), tenant_id=tenant_id)
+            act = audit.record(caller, Act.TENANT_CREATED, str(tenant_id), tenant_id=tenant_id)
             await emit(tx, events.changed(tenant), act)
             return 201, _out(tenant)
 
@@ -277,7 +278,7 @@ async def _change(tx: Tx, caller: Caller, tenant_id: UUID, body: SettingsChange)
     if settings == tenant.settings:
         return 200, _out(tenant)
     tenant = await store.save_tenant(tx, tenant_id, settings)
-    act = audit.record(caller, "tenant.changed", "tenant", str(tenant_id), tenant_id=tenant_id)
+    act = audit.record(caller, Act.TENANT_CHANGED, str(tenant_id), tenant_id=tenant_id)
     await emit(tx, events.changed(tenant), act)
     return 200, _out(tenant)
 

@@ -8,6 +8,7 @@ from fastapi import APIRouter, Request, Response
 from pydantic import Field
 
 from muster.kit import audit
+from muster.kit.acts import Act
 from muster.kit.auth import Begin, Caller, Permission, Role, requires, tx_of_tenant
 from muster.kit.http import Flag, Model
 from muster.kit.idempotency import Once, idempotent
@@ -142,7 +143,7 @@ async def new_member(
     member = await store.add_member(tx, tenant_id, uuid7(), email, name, role)
     if member is None:
         raise conflict("email_taken", "The tenant has a user with this address", "Give another one.", field="email")
-    await emit(tx, audit.record(caller, "user.created", "user", str(member.user_id), role, tenant_id=tenant_id))
+    await emit(tx, audit.record(caller, Act.USER_CREATED, str(member.user_id), role, tenant_id=tenant_id))
     return member
 
 
@@ -162,7 +163,7 @@ async def _change(tx: Tx, caller: Caller, tenant_id: UUID, user_id: UUID, body: 
         raise conflict("last_admin", "A tenant keeps one active admin", "Make another user admin first.")
     changed = await store.save_member(tx, tenant_id, user_id, name, role, active=active)
     if changed != member:
-        await emit(tx, audit.record(caller, "user.changed", "user", str(user_id), role, tenant_id=tenant_id))
+        await emit(tx, audit.record(caller, Act.USER_CHANGED, str(user_id), role, tenant_id=tenant_id))
     return changed
 
 

@@ -129,7 +129,7 @@ class ApiKey:
 
 
 @dataclass(frozen=True, slots=True)
-class Act:
+class Entry:
     """One line of the audit log. Ids only."""
 
     tenant_id: UUID

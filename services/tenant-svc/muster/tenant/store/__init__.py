@@ -10,10 +10,10 @@ from uuid import UUID
 from muster.kit.pg import Record, Tx
 from muster.laws.system import Reference
 from muster.tenant.domain import (
-    Act,
     ApiKey,
     Asked,
     Credential,
+    Entry,
     FailedRule,
     Member,
     Settings,
@@ -288,7 +288,7 @@ ORDER BY 1, 2 ON CONFLICT (tenant_id, event_id) DO NOTHING
 """
 
 
-async def add_acts(tx: Tx, acts: Sequence[Act]) -> None:
+async def add_acts(tx: Tx, acts: Sequence[Entry]) -> None:
     """Acts of all tenants, as the worker; those that are there already stay as they are."""
     await tx.execute(_ADD_ACTS, *map(list, zip(*(astuple(act) for act in acts), strict=True)))
 
@@ -302,11 +302,11 @@ ORDER BY at DESC, event_id DESC LIMIT $4
 """
 
 
-async def acts(tx: Tx, tenant_id: UUID, before: tuple[datetime, UUID] | None, limit: int, asked: Asked) -> list[Act]:
+async def acts(tx: Tx, tenant_id: UUID, before: tuple[datetime, UUID] | None, limit: int, asked: Asked) -> list[Entry]:
     """Acts of the tenant that fit, the newest first."""
     at, event_id = before or (None, None)
     rows = await tx.fetch(_ACTS, tenant_id, at, event_id, limit, *astuple(asked))
-    return [Act(**dict(row)) for row in rows]
+    return [Entry(**dict(row)) for row in rows]
 
 
 # One number for all replicas: who makes or forgets a signing key holds it.
