@@ -16,6 +16,8 @@ WRONG = [
     ("commit-at-the-edge", STORE, "async def f(tx):\n    await tx.execute('COMMIT')\n"),
     ("connections-from-the-kit", STORE, "import asyncpg\nasync def f(tx):\n    await asyncpg.connect('')\n"),
     ("connections-from-the-kit", HANDLERS, "from aiokafka import AIOKafkaProducer\n"),
+    ("one-way-to-kafka", "libs/kit/muster/kit/x.py", "x = AIOKafkaConsumer(bootstrap_servers=b)\n"),
+    ("one-way-to-kafka", HANDLERS, "x = Producer(self._settings.kafka)\n"),
     ("sql-in-the-store", HANDLERS, "Q = 'SELECT a FROM account WHERE tenant_id = $1'\n"),
     ("tenant-in-tenant-sql", STORE, "Q = 'SELECT available FROM account'\n"),
     ("tenant-in-tenant-sql", STORE, "Q = 'UPDATE account SET available = 0'\n"),

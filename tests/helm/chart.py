@@ -15,7 +15,7 @@ from referencing import Registry, Resource
 
 ROOT = Path(__file__).resolve().parents[2]
 CHART = ROOT / "deploy" / "helm" / "muster"
-SETS = ("small", "production")
+SETS = ("small", "production", "external")
 KUBERNETES = ("1.30.0", "1.37.0")
 Object = dict[str, Any]
 

@@ -202,7 +202,43 @@ def test_migrations_and_topics_run_before_the_code_and_migrations_alone_have_the
     assert with_it == {f"{service}-migrate" for service in SERVICES}
 
 
+def test_kafka_s_password_comes_by_reference_to_everything_that_speaks_to_kafka_and_to_nothing_else():
+    told = {
+        runs: {one["name"]: one["value"] for one in container.get("env", [])}
+        for runs, container in containers(rendered("external"))
+    }
+    secured = {runs for runs, variables in told.items() if "MUSTER_KAFKA_SECURITY" in variables}
+    assert secured == {*STORES, "topics", *(f"{one}-migrate" for one in SERVICES)}
+    for runs in secured:
+        assert told[runs]["MUSTER_KAFKA_SECURITY"] == "SASL_SSL"
+        assert told[runs]["MUSTER_KAFKA_CA"] == "/secrets/kafka-ca.crt"
+        assert told[runs]["MUSTER_SECRETS_DIR"] == "/secrets"
+        assert not {"MUSTER_KAFKA_USER", "MUSTER_KAFKA_PASSWORD"} & set(told[runs])
+        assert "/secrets" in json.dumps(pods(rendered("external"))[runs]["spec"]["containers"][0]["volumeMounts"])
+    names = {f"MUSTER_{field}".upper() for field in fields_of("credit")}
+    assert set(told["credit-api"]) - {"MUSTER_SECRETS_DIR"} <= names
+
+
+def secured(**changes):
+    return {"protocol": "SASL_SSL", "mechanism": "SCRAM-SHA-512", "ca": "", "topicsSecret": "x"} | changes
+
+
 WRONG = {
+    "a password for topics that nobody names": (
+        ["global", "kafkaSecurity"],
+        secured(topicsSecret=""),
+        "name in global.kafkaSecurity.topicsSecret the Secret",
+    ),
+    "a password that would go in the clear": (
+        ["global", "kafkaSecurity"],
+        secured(protocol="PLAINTEXT"),
+        "set it to SSL or SASL_SSL, or leave those empty",
+    ),
+    "an authority that no Secret has": (
+        ["global", "kafkaSecurity"],
+        secured(protocol="SSL", ca="/secrets/kafka-ca.crt", topicsSecret=""),
+        "name in global.kafkaSecurity.topicsSecret the one that has it",
+    ),
     "a name that nobody knows": (["credit", "replica"], 3, "additional properties 'replica' not allowed"),
     "a process that the service has not": (["credit", "processes", "sender"], {}, "'sender' not allowed"),
     "no secret": (["credit", "existingSecret"], "", "/credit/existingSecret"),

@@ -140,6 +140,18 @@ def connections_from_the_kit(source: Source) -> Iterator[tuple[int, str]]:
 
 
 @rule
+def one_way_to_kafka(source: Source) -> Iterator[tuple[int, str]]:
+    """A client is made by the whole of what is set of Kafka: by addresses alone it would go in the clear."""
+    if not (source.in_kit or source.room) or "tests" in source.path.parts or source.path.stem in ("broker", "settings"):
+        return
+    for node in ast.walk(source.tree):
+        if isinstance(node, ast.keyword) and node.arg == "bootstrap_servers":
+            yield node.value.lineno, "bootstrap_servers: give **connection(broker) of muster.kit.broker"
+        if isinstance(node, ast.Attribute) and node.attr == "kafka" and ast.unparse(node.value).endswith("settings"):
+            yield node.lineno, "settings.kafka is the addresses alone: use settings.broker"
+
+
+@rule
 def sql_in_the_store(source: Source) -> Iterator[tuple[int, str]]:
     """SQL stands in the store, as a constant above the function that runs it."""
     if source.in_kit or source.room in ("", "store"):

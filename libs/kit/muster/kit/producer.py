@@ -15,6 +15,7 @@ from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaError
 
 from muster.kit import metrics
+from muster.kit.broker import Broker, connection
 from muster.kit.closing import closed
 from muster.kit.outbox import RECORD_BYTES_MAX, Oversize
 
@@ -43,7 +44,9 @@ class WireRecord:
 class Producer:
     """Publishes records and waits for all acknowledgements; connects when it is first needed."""
 
-    def __init__(self, bootstrap: str, *, client_id: str = "muster", publish_limit_s: float = PUBLISH_LIMIT_S) -> None:
+    def __init__(
+        self, bootstrap: Broker | str, *, client_id: str = "muster", publish_limit_s: float = PUBLISH_LIMIT_S
+    ) -> None:
         self._bootstrap = bootstrap
         self._client_id = client_id
         self._publish_limit_s = publish_limit_s
@@ -105,7 +108,7 @@ class Producer:
 
     def _new(self) -> AIOKafkaProducer:
         return AIOKafkaProducer(
-            bootstrap_servers=self._bootstrap,
+            **connection(self._bootstrap),
             client_id=self._client_id,
             enable_idempotence=True,
             acks="all",

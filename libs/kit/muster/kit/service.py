@@ -101,7 +101,7 @@ def start_relay(
     from muster.kit.producer import Producer
     from muster.kit.relay import Relay
 
-    producer = Producer(process.settings.kafka, client_id=observe.service())
+    producer = Producer(process.settings.broker, client_id=observe.service())
     process.on_stop(producer.stop)
     relay = Relay(db, producer, tuple(Lane), source=observe.service(), on_lead=on_lead)
     process.supervise("relay", relay.run(), stop=relay.stop)
@@ -143,7 +143,7 @@ def start_consumer(
     settings: ServiceSettings = process.settings
     consumer = Consumer(
         db,
-        bootstrap=settings.kafka,
+        bootstrap=settings.broker,
         group=observe.service(),
         topics=topics,
         handlers=handlers,

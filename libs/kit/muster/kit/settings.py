@@ -11,13 +11,17 @@ from typing import Literal, Self, TypeVar
 from pydantic import Field, SecretStr, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from muster.kit.broker import PLAINTEXT, Broker, Mechanism, Security
+
+_CONFIG = SettingsConfigDict(
+    env_prefix="MUSTER_", frozen=True, extra="ignore", hide_input_in_errors=True, str_strip_whitespace=True
+)
+
 
 class HttpSettings(BaseSettings):
     """Limits of the HTTP edge. Every one has a default, so that an app can be built for its OpenAPI document alone."""
 
-    model_config = SettingsConfigDict(
-        env_prefix="MUSTER_", frozen=True, extra="ignore", hide_input_in_errors=True, str_strip_whitespace=True
-    )
+    model_config = _CONFIG
 
     environment: Literal["production", "development"] = "production"
     http_host: str = "127.0.0.1"
@@ -61,10 +65,68 @@ class ProcessSettings(HttpSettings):
         return self
 
 
-class ServiceSettings(ProcessSettings):
-    """What every process of every service reads."""
+class KafkaSettings(BaseSettings):
+    """Where Kafka is and what it asks of its clients. What contradicts is refused: a password that nothing uses is the
+    sign of a connection that somebody took for a safe one."""
+
+    model_config = _CONFIG
 
     kafka: str = "127.0.0.1:9092"
+    kafka_security: Security = PLAINTEXT
+    kafka_mechanism: Mechanism = "SCRAM-SHA-512"
+    kafka_user: str = ""
+    kafka_password: SecretStr = SecretStr("")
+    kafka_ca: str = Field(default="", description="file of authorities (PEM); those of the system unless given")
+    kafka_certificate: str = Field(default="", description="file of the certificate that this client shows (PEM)")
+    kafka_key: str = Field(default="", description="file of its key, where the certificate's has none")
+
+    @property
+    def broker(self) -> Broker:
+        """What every client of Kafka is made by."""
+        return Broker(
+            addresses=self.kafka,
+            security=self.kafka_security,
+            mechanism=self.kafka_mechanism,
+            user=self.kafka_user,
+            password=self.kafka_password.get_secret_value(),
+            ca=self.kafka_ca,
+            certificate=self.kafka_certificate,
+            key=self.kafka_key,
+        )
+
+    @model_validator(mode="after")
+    def _says_one_thing_of_kafka(self) -> Self:
+        named = bool(self.kafka_user), bool(self.kafka_password.get_secret_value())
+        if self.kafka_security == "SASL_SSL" and not all(named):
+            raise ValueError("MUSTER_KAFKA_SECURITY is SASL_SSL: set MUSTER_KAFKA_USER and MUSTER_KAFKA_PASSWORD too")
+        if self.kafka_security != "SASL_SSL" and any(named):
+            raise ValueError(
+                f"MUSTER_KAFKA_SECURITY is {self.kafka_security}, which uses no name or password: set it to SASL_SSL,"
+                " or leave MUSTER_KAFKA_USER and MUSTER_KAFKA_PASSWORD out"
+            )
+        if self.kafka_key and not self.kafka_certificate:
+            raise ValueError("MUSTER_KAFKA_KEY is of no use alone: set MUSTER_KAFKA_CERTIFICATE too")
+        return self
+
+    @model_validator(mode="after")
+    def _has_files_of_kafka(self) -> Self:
+        files = {"CA": self.kafka_ca, "CERTIFICATE": self.kafka_certificate}
+        if self.kafka_security == PLAINTEXT and any(files.values()):
+            raise ValueError(
+                "MUSTER_KAFKA_SECURITY is PLAINTEXT, which uses no certificates: set it to SSL or SASL_SSL, or leave"
+                " MUSTER_KAFKA_CA and MUSTER_KAFKA_CERTIFICATE out"
+            )
+        try:
+            self.broker.context()
+        except OSError as error:
+            given = ", ".join(f"MUSTER_KAFKA_{name}={path}" for name, path in files.items() if path)
+            raise ValueError(f"{given} cannot be used: {error}") from error
+        return self
+
+
+class ServiceSettings(ProcessSettings, KafkaSettings):
+    """What every process of every service reads."""
+
     kafka_session_timeout_ms: int = Field(
         default=45_000,
         ge=1_000,

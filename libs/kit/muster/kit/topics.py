@@ -6,11 +6,10 @@ moving keys, and a retention that is shorter than registered may already have co
 
 import argparse
 import asyncio
-import os
 import sys
 import time
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
@@ -18,6 +17,8 @@ from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 from aiokafka.errors import KafkaError, TopicAlreadyExistsError, for_code
 
 from muster.events.catalog import Topic, read_registry
+from muster.kit.broker import Broker, connection
+from muster.kit.settings import KafkaSettings, load
 
 RECORD_BATCH_BYTES_MAX = 4 * 1024 * 1024
 # No longer than the topics that they come from: they hold what those do. The table of dead letters keeps them.
@@ -68,7 +69,7 @@ def _config(topic: Topic) -> dict[str, str]:
     return config
 
 
-async def ensure(bootstrap: str, wanted: Sequence[Wanted]) -> list[str]:
+async def ensure(bootstrap: Broker | str, wanted: Sequence[Wanted]) -> list[str]:
     """Create what is missing; returns how what was there before differs from what is wanted, empty if it does not.
 
     Raises KafkaError when the broker does not answer within 30 s or refuses a topic.
@@ -83,7 +84,7 @@ async def ensure(bootstrap: str, wanted: Sequence[Wanted]) -> list[str]:
         await admin.close()
 
 
-async def is_small(bootstrap: str) -> bool:
+async def is_small(bootstrap: Broker | str) -> bool:
     """Whether a cluster has too few brokers for all replicas; KafkaError when none answers within 30 s."""
     admin = await _connect(bootstrap)
     try:
@@ -92,10 +93,10 @@ async def is_small(bootstrap: str) -> bool:
         await admin.close()
 
 
-async def _connect(bootstrap: str) -> AIOKafkaAdminClient:
+async def _connect(bootstrap: Broker | str) -> AIOKafkaAdminClient:
     deadline = time.monotonic() + CONNECT_LIMIT_S
     while True:
-        admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap)
+        admin = AIOKafkaAdminClient(**connection(bootstrap))
         try:
             await admin.start()
             return admin
@@ -158,15 +159,19 @@ def main(arguments: Sequence[str] | None = None) -> int:
     size.add_argument("--laptop", action="store_true", help="few partitions and one replica")
     size.add_argument("--fitting", action="store_true", help=f"the same where there are fewer than {REPLICAS} brokers")
     parser.add_argument("--replicas", type=int, default=0, choices=range(REPLICAS + 1), help="0 is as the size has it")
-    parser.add_argument("--kafka", default=os.environ.get("MUSTER_KAFKA", "127.0.0.1:9092"), help="host:port")
+    parser.add_argument(
+        "--kafka", help="host:port in place of MUSTER_KAFKA; how it is spoken to is read as services do"
+    )
     options = parser.parse_args(arguments)
     registry = read_registry(options.registry.read_text(encoding="utf-8"))
+    broker = load(KafkaSettings).broker
+    broker = replace(broker, addresses=options.kafka or broker.addresses)
     try:
-        laptop = options.laptop or (options.fitting and asyncio.run(is_small(options.kafka)))
+        laptop = options.laptop or (options.fitting and asyncio.run(is_small(broker)))
         wanted = wanted_topics(registry, laptop=laptop, replicas=options.replicas)
-        differences = asyncio.run(ensure(options.kafka, wanted))
+        differences = asyncio.run(ensure(broker, wanted))
     except (KafkaError, OSError) as error:
-        differences = [f"Kafka at {options.kafka}: {error}"]
+        differences = [f"Kafka at {broker}: {error}"]
     for line in differences:
         sys.stderr.write(f"{line}\n")
     return 1 if differences else 0

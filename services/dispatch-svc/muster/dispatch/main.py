@@ -57,7 +57,7 @@ async def worker(process: Process[DispatchSettings]) -> None:
     start_forgetting(process, db, erasing.blank_by(settings))
     process.supervise("laws", watch_laws(db, check_laws, settings.laws_watch_s))
     sandbox = SandboxSender(
-        db, settings, lambda: wait_until_read(db, bootstrap=settings.kafka, group=GROUP, topics=("suppressions",))
+        db, settings, lambda: wait_until_read(db, bootstrap=settings.broker, group=GROUP, topics=("suppressions",))
     )
     process.supervise("sandbox", sandbox.run(), stop=sandbox.stop)
     for name, every_s, sweep in _sweeps(db, settings):

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener, TopicPartition
 from aiokafka.coordinator.assignors.roundrobin import RoundRobinPartitionAssignor
 
+from muster.kit.broker import Broker, connection
 from muster.kit.closing import cancelled, closed
 from muster.kit.consumer import lenient
 from muster.kit.consumer.settings import ConsumerSettings
@@ -19,10 +20,10 @@ STOP_LIMIT_S = 5.0
 lenient.install()
 
 
-def new_client(bootstrap: str, group: str, settings: ConsumerSettings) -> AIOKafkaConsumer:
+def new_client(bootstrap: Broker | str, group: str, settings: ConsumerSettings) -> AIOKafkaConsumer:
     """Not started yet; subscribes to nothing."""
     return AIOKafkaConsumer(
-        bootstrap_servers=bootstrap,
+        **connection(bootstrap),
         group_id=group,
         client_id=f"muster-{group}",
         enable_auto_commit=False,

@@ -16,6 +16,7 @@ from aiokafka.errors import KafkaError
 
 from muster.events import TOPICS
 from muster.kit import clock, metrics
+from muster.kit.broker import Broker
 from muster.kit.closing import cancelled
 from muster.kit.consumer import halts
 from muster.kit.consumer.apply import Applier, PoisonFlood
@@ -30,8 +31,7 @@ from muster.kit.consumer.watch import wait_until_read
 from muster.kit.pg import RETRIABLE, Database
 
 _POLL_MS, _BUSY_POLL_MS = 1000, 100
-_REPORT_S = 5.0
-_UNANSWERED_MAX = 3
+_REPORT_S, _UNANSWERED_MAX = 5.0, 3
 # How soon a topic that was made again is noticed, and that an operator has resumed what is halted.
 _CHECK_S = 2.0
 _RETRY_MIN_S, _RETRY_MAX_S = 0.2, 5.0
@@ -47,7 +47,7 @@ class Consumer:
         self,
         db: Database,
         *,
-        bootstrap: str,
+        bootstrap: Broker | str,
         group: str,
         topics: Sequence[str],
         handlers: Mapping[str, Handler],

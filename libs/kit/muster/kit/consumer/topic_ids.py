@@ -26,6 +26,7 @@ from aiokafka.protocol.types import (
 )
 
 from muster.kit import metrics
+from muster.kit.broker import Broker, connection
 
 _API_KEY, _API_VERSION = 3, 10
 ASIDE = 2  # aiokafka keeps a connection for each of its groups 0 and 1, and for any other that it is given
@@ -140,9 +141,9 @@ class TopicWatch:
         self._topics = tuple(topics)
         self._missing: set[str] = set()
 
-    async def look_at(self, bootstrap: str) -> dict[str, UUID]:
+    async def look_at(self, bootstrap: Broker | str) -> dict[str, UUID]:
         """As `look`, by a connection of its own."""
-        client = AIOKafkaClient(bootstrap_servers=bootstrap)
+        client = AIOKafkaClient(**connection(bootstrap))
         try:
             await client.bootstrap()
             return await self.look(client)

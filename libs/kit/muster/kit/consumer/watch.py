@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.errors import KafkaError
 
+from muster.kit.broker import Broker, connection
 from muster.kit.closing import closed
 from muster.kit.consumer.offsets import next_offsets
 from muster.kit.pg import Database
@@ -14,7 +15,7 @@ _POLL_S = 0.2
 _RETRY_S = 1.0
 
 
-async def wait_until_read(db: Database, *, bootstrap: str, group: str, topics: Sequence[str]) -> None:
+async def wait_until_read(db: Database, *, bootstrap: Broker | str, group: str, topics: Sequence[str]) -> None:
     """Until the stored offsets of the group reach the ends that the topics have at this moment.
 
     It does not matter which processes consume; waits for ever for a group that nobody serves.
@@ -28,9 +29,9 @@ async def wait_until_read(db: Database, *, bootstrap: str, group: str, topics: S
         await asyncio.sleep(_POLL_S)
 
 
-async def _ends(bootstrap: str, topics: Sequence[str]) -> dict[TopicPartition, int]:
+async def _ends(bootstrap: Broker | str, topics: Sequence[str]) -> dict[TopicPartition, int]:
     while True:
-        kafka = AIOKafkaConsumer(bootstrap_servers=bootstrap)
+        kafka = AIOKafkaConsumer(**connection(bootstrap))
         try:
             await kafka.start()
             tps = [TopicPartition(topic, number) for topic in topics for number in await _partitions(kafka, topic)]

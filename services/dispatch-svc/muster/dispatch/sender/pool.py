@@ -118,7 +118,8 @@ class Pool:
             process.supervise(part, work)
         if account.state is State.OPEN:
             # Nothing is claimed before every suppression that was said by now is known here.
-            await wait_until_read(self._db, bootstrap=self._settings.kafka, group=self._group, topics=("suppressions",))
+            broker = self._settings.broker
+            await wait_until_read(self._db, bootstrap=broker, group=self._group, topics=("suppressions",))
             process.supervise("feeder", sender.feeder.run())
         process.on_stop(sender.close)
         self._ready()

@@ -8,6 +8,7 @@ from typing import Any
 import faust
 
 from muster.kit import observe
+from muster.kit.broker import Broker
 from muster.kit.pg import Database
 from muster.report.events import HEARD
 from muster.report.settings import ReportSettings
@@ -74,12 +75,23 @@ class Processor:
             await asyncio.Event().wait()
 
 
+def _credentials(broker: Broker) -> Any:
+    """As Faust has them; None where Kafka is spoken to in the clear."""
+    context = broker.context()
+    if context is None or broker.security == "SSL":
+        return context
+    return faust.SASLCredentials(
+        username=broker.user, password=broker.password, ssl_context=context, mechanism=broker.mechanism
+    )
+
+
 def _app(settings: ReportSettings) -> Any:
     """No tables, no web server, no leader topic, at least once."""
     session_s = settings.kafka_session_timeout_ms / 1000
     return faust.App(
         GROUP,
-        broker="kafka://" + ";kafka://".join(settings.kafka.split(",")),
+        broker="kafka://" + ";kafka://".join(settings.broker.addresses.split(",")),
+        broker_credentials=_credentials(settings.broker),
         store="memory://",
         # It makes this folder though there are no tables to keep; the working directory may be read-only.
         datadir=f"{tempfile.gettempdir()}/muster-report",

@@ -18,6 +18,7 @@ from aiokafka.errors import (
 )  # allow connections-from-the-kit: what that reading raises
 
 from muster.kit import clock, metrics, observe
+from muster.kit.broker import Broker
 from muster.kit.pg import RETRIABLE, Database
 from muster.report.domain import Range, gaps
 from muster.report.events import HEARD
@@ -65,13 +66,13 @@ class Auditor:
         holes = [(key, gap) for key, ranges in torn.items() for gap in gaps(ranges, ranges[0][0], ranges[-1][1])]
         if not holes:
             return 0
-        async with _consumer(self._settings.kafka) as consumer:
+        async with _consumer(self._settings.broker) as consumer:
             return sum([await self._repair(consumer, TopicPartition(*key), gap) for key, gap in holes])
 
     async def round(self) -> int:
         """Apply what is missing up to the committed offsets and the ends of the last round; how many records."""
-        async with _consumer(self._settings.kafka) as consumer:
-            partitions, committed = await _known(self._settings.kafka, self._topics)
+        async with _consumer(self._settings.broker) as consumer:
+            partitions, committed = await _known(self._settings.broker, self._topics)
             starts = await consumer.beginning_offsets(partitions)
             applied = sum([await self._audit(consumer, tp, starts[tp], committed.get(tp, 0)) for tp in partitions])
             self._ends = await consumer.end_offsets(partitions)
@@ -118,10 +119,10 @@ class Auditor:
 
 
 @asynccontextmanager
-async def _consumer(bootstrap: str) -> AsyncIterator[Any]:
+async def _consumer(bootstrap: Broker) -> AsyncIterator[Any]:
     """A consumer of no group."""
     consumer = AIOKafkaConsumer(
-        bootstrap_servers=bootstrap,
+        **bootstrap.options(),
         enable_auto_commit=False,
         auto_offset_reset="earliest",
         max_partition_fetch_bytes=4 << 20,
@@ -133,12 +134,12 @@ async def _consumer(bootstrap: str) -> AsyncIterator[Any]:
         await consumer.stop()
 
 
-async def _known(bootstrap: str, topics: Sequence[str]) -> tuple[list[TopicPartition], Mapping[TopicPartition, int]]:
+async def _known(bootstrap: Broker, topics: Sequence[str]) -> tuple[list[TopicPartition], Mapping[TopicPartition, int]]:
     """The partitions of those topics that exist, and what the group has committed of them.
 
     A consumer that has not subscribed to a topic knows none of its partitions.
     """
-    admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap)
+    admin = AIOKafkaAdminClient(**bootstrap.options())
     try:
         await admin.start()
         found = await admin.describe_topics(list(topics))

@@ -29,7 +29,7 @@ class Watch:
     """Looks which topics are there, for as long as it runs."""
 
     def __init__(self, settings: ReportSettings, db: Database, topics: Iterable[str] = HEARD) -> None:
-        self._bootstrap = settings.kafka
+        self._bootstrap = settings.broker
         self._db = db
         self._topics = TopicWatch(GROUP, topics)
 

@@ -30,10 +30,25 @@ securityContext:
   capabilities: {drop: [ALL]}
 {{- end -}}
 
+{{- define "service.kafka" -}}
+- {name: MUSTER_KAFKA, value: {{ .Values.global.kafka | quote }}}
+{{- with .Values.global.kafkaSecurity }}
+{{- if ne .protocol "PLAINTEXT" }}
+- {name: MUSTER_KAFKA_SECURITY, value: {{ .protocol }}}
+{{- end }}
+{{- if eq .protocol "SASL_SSL" }}
+- {name: MUSTER_KAFKA_MECHANISM, value: {{ .mechanism }}}
+{{- end }}
+{{- with .ca }}
+- {name: MUSTER_KAFKA_CA, value: {{ . }}}
+{{- end }}
+{{- end }}
+{{- end -}}
+
 {{- define "service.env" -}}
 - {name: MUSTER_BASE_URL, value: {{ .Values.global.baseUrl | quote }}}
 {{- if .Values.stores }}
-- {name: MUSTER_KAFKA, value: {{ .Values.global.kafka | quote }}}
+{{ include "service.kafka" . }}
 - {name: MUSTER_JWKS_URL, value: "http://tenant-api:8000/.well-known/jwks.json"}
 - {name: MUSTER_SECRETS_DIR, value: /secrets}
 {{- else }}
