@@ -275,3 +275,12 @@ OPT_OUTS = {
     "GET /v1/suppressions/requests": (200, {"items": []}),
     "GET /v1/suppressions/undeliverable": (200, {"items": []}),
 }
+USERS = {"items": [{"id": "u1", "name": "Ann", "email": "ann@demo.example", "role": "admin", "active": True}]}
+
+
+def done(act, subject_id="s1", **other):
+    """An entry of the audit log."""
+    kind = act.partition(".")[0]
+    who = {"user_id": "u1", "role": "admin", "service": "customer", "reason": ""}
+    what = {"act": act, "says": f"Did {act}", "subject_kind": kind, "subject_id": subject_id}
+    return {"id": "1", "at": "2026-11-28T00:00:00Z", **who, **what, **other}

@@ -44,8 +44,8 @@ ENTRIES = (
 SETTINGS = (
     Entry("/settings", "settings", TENANT),
     Entry("/settings/me", "me", ANYONE),
-    Entry("/settings/team", "team", Permission.MANAGE_TEAM.roles),
-    Entry("/settings/keys", "keys", Permission.MANAGE_KEYS.roles),
+    Entry("/settings/team", "team", Permission.MANAGE_TEAM.roles & TENANT),
+    Entry("/settings/keys", "keys", Permission.MANAGE_KEYS.roles & TENANT),
     Entry("/settings/audit", "audit", Permission.READ_AUDIT.roles),
     Entry("/settings/roles", "roles", ANYONE),
 )
