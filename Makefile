@@ -74,7 +74,7 @@ chaos: setup ## break the running system on purpose and check the laws (ROW="1 5
 	@$(BIN)/python -m tests.chaos.run
 
 browser: setup $(STAMPS)/chromium ## use the pages in a browser
-	@$(BIN)/pytest services/console/tests/browser
+	@BROWSER=whole $(BIN)/pytest services/console/tests/browser
 
 screenshots: setup $(STAMPS)/chromium ## make the pictures of docs/screenshots
 	@SCREENSHOTS=docs/screenshots $(BIN)/pytest services/console/tests/browser -k picture

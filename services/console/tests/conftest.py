@@ -52,7 +52,8 @@ class FakeApi:
             known = self.is_open and f"refresh_token={SESSION}".encode() in request.content
             found: Answer = (200, {"access_token": "t", "expires_in": 60}) if known else (401, {"code": "unauthorized"})
         elif name == "GET /v1/me":
-            found = (200, {"user": OPENED["user"], "tenant": TENANT, "role": self.role, "session_id": "1"})
+            tenant = None if self.role == "operator" else TENANT
+            found = (200, {"user": OPENED["user"], "tenant": tenant, "role": self.role, "session_id": "1"})
         else:
             given = self.answers.get(name, (404, {"code": "not_found", "status": 404}))
             found = given(request) if callable(given) else given

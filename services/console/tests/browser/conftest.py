@@ -28,30 +28,7 @@ def load(name: str) -> ModuleType:
     return module
 
 
-fakes, base = load("fakes"), load("conftest")
-SEND = f"/v1/bulk-sms/{fakes.SEND_ID}"
-WARNING = {
-    "check": "registration",
-    "country": "AU",
-    "status": "warning",
-    "absolute": False,
-    "message": "The sender is not registered: phones show it as Unverified.",
-    "source": "ACMA, SMS Sender ID Register",
-    "found": [],
-}
-
-
-WAITING = {
-    "id": "a1",
-    "text": fakes.TEXT,
-    "credits": 900,
-    "recipients": 450,
-    "note": "For the weekend",
-    "asked_by": "u2",
-    "made_by": "u2",
-    "schedule_id": None,
-    "expires_at": "2099-11-28T00:00:00Z",
-}
+fakes, base, day = load("fakes"), load("conftest"), load("day")
 
 
 class Site:
@@ -59,40 +36,30 @@ class Site:
 
     def __init__(self) -> None:
         self.api = base.FakeApi()
+        # The port is known only once the server listens, and the address of a page must be that of its form.
+        self.app = create_app(ConsoleSettings(), httpx.MockTransport(self.api))
         self.url = ""
         self.session = base.SESSION
         self.check, self.send = f"/check/{fakes.QUOTE_ID}", f"/sends/{fakes.SEND_ID}"
+        self.conversation = f"/replies/{fakes.REPLY_ID}"
 
     def reset(self) -> None:
         """An ordinary day."""
-        now = datetime.now(UTC).isoformat()
-        plain = {**fakes.send(), "created_at": now}
         self.api.calls.clear()
-        self.api.answers |= {
-            "POST /v1/quotes": (201, fakes.quote()),
-            f"GET /v1/quotes/{fakes.QUOTE_ID}": (200, fakes.quote(checks=[WARNING])),
-            "POST /v1/bulk-sms": (202, plain),
-            "GET /v1/bulk-sms": (200, {"items": [plain, {**plain, "state": "closed"}], "next_cursor": None}),
-            f"GET {SEND}": (200, plain),
-            f"GET {SEND}/progress": (200, fakes.progress()),
-            "GET /v1/test-numbers": (200, {"numbers": []}),
-            "GET /v1/approvals": (200, {"items": [WAITING]}),
-            "GET /v1/approvals/a1": (200, WAITING),
-            "GET /v1/lists": (200, {"items": [{"name": "Regulars"}, {"name": "Staff"}]}),
-            "GET /v1/own-fields": (200, {"items": [{"key": "last_visit", "name": "Last visit"}]}),
-            "GET /v1/credits": (200, {"available": 18_240, "reserved": 824, "owed": 0}),
-            "GET /v1/credits/settings": (200, {"alert_below": 20_000}),
-            "GET /v1/replies": (200, {"items": [fakes.reply(at=now)]}),
-            "GET /v1/suppressions/requests": (200, {"items": [{"days_left": 1}]}),
-        }
+        self.api.answers |= day.answers(fakes, datetime.now(UTC).isoformat())
+        self.be("admin")
+
+    def be(self, role: str) -> None:
+        """Who is signed in."""
+        if self.api.role != role:
+            self.api.role = role
+            self.app.state.house.sessions.forget(self.session)
 
 
 @pytest.fixture(scope="module")
 def running_site():
     site = Site()
-    # The port is known only once the server listens, and the address of a page must be that of its form.
-    app = create_app(ConsoleSettings(), httpx.MockTransport(site.api))
-    server = uvicorn.Server(uvicorn.Config(app, port=0, log_level="warning"))
+    server = uvicorn.Server(uvicorn.Config(site.app, port=0, log_level="warning"))
     thread = threading.Thread(target=server.run, daemon=True)
     thread.start()
     while not server.started:

@@ -41,7 +41,7 @@ async def latest(visit: Visit) -> Response:
     found = await _found(visit, _filter(visit))
     if found["mark"] == visit.text("mark"):
         return Response(status_code=204)
-    return visit.page("report_rows.html", **found)
+    return visit.page("report_rows.html", is_piece=True, **found)
 
 
 @pages.post("/sends/{id}/report.csv", TENANT)
