@@ -19,7 +19,7 @@ from aiosmtplib import SMTP
 from aiosmtplib.errors import SMTPException, SMTPRecipientsRefused, SMTPResponseException
 
 from muster.kit import clock, metrics, observe
-from muster.kit.pg import RETRIABLE, Database, Tx
+from muster.kit.pg import RETRIABLE, Database, Record, Tx
 
 log = observe.logger(__name__)
 
@@ -123,16 +123,51 @@ class Post(Protocol):
 P = TypeVar("P", bound=Post)
 
 
+class Queue:
+    """SQL of a table of letters, as the worker: with `tenant_id`, `state`, `due_at`, `attempts`, `error`, `ended_at`.
+
+    A lease is a later due_at: who takes a letter and dies leaves it to the next after that.
+    """
+
+    def __init__(self, table: str, key: str, what: str, *, blanked: str = "") -> None:
+        """`key`: the column that names a letter of a tenant; `what`: the SELECT of what is known of those that are
+        `leased l`; `blanked`: a column that is emptied once a letter has ended."""
+        self._lease = f"""
+WITH due AS (
+    SELECT tenant_id, {key} FROM {table} WHERE state = 'due' AND due_at <= kit_now()
+    ORDER BY due_at LIMIT $1 FOR UPDATE SKIP LOCKED
+), leased AS (
+    UPDATE {table} q SET attempts = q.attempts + 1, due_at = kit_now() + make_interval(secs => $2)
+    FROM due WHERE q.tenant_id = due.tenant_id AND q.{key} = due.{key} RETURNING q.*
+)
+{what}"""  # noqa: S608 - constants of the services alone
+        one = f"WHERE tenant_id = $1 AND {key} = $2 AND state = 'due' AND attempts = $3"
+        blank = f", {blanked} = NULL" if blanked else ""
+        self._end = f"UPDATE {table} SET state = $4, error = $5, ended_at = kit_now(){blank} {one}"  # noqa: S608
+        self._postpone = f"UPDATE {table} SET due_at = kit_now() + make_interval(secs => $4), error = $5 {one}"  # noqa: S608
+
+    async def lease(self, tx: Tx, limit: int, lease_s: float) -> list[Record]:
+        """Take the letters that are due, oldest first, for `lease_s` seconds; what is known of them."""
+        return await tx.fetch(self._lease, limit, lease_s)
+
+    async def end(self, tx: Tx, post: Post, state: str, error: str) -> None:
+        """An attempt was the last one: `state` is "sent" or "failed". Nothing where a later attempt is under way."""
+        await tx.execute(self._end, post.tenant_id, post.letter_id, post.attempts, state, error)
+
+    async def postpone(self, tx: Tx, post: Post, pause_s: float, error: str) -> None:
+        """An attempt failed for now."""
+        await tx.execute(self._postpone, post.tenant_id, post.letter_id, post.attempts, pause_s, error)
+
+
 @dataclass(frozen=True, slots=True)
 class Bag(Generic[P]):
-    """A queue of letters of one kind: where they are leased, how they are written, where it is noted what became of
-    them, and how many wait. `tell` adds to a letter what it says besides."""
+    """Letters of one kind: their queue, how they are taken from it and written, and how many wait. `tell` adds to a
+    letter what it says besides."""
 
+    queue: Queue
     lease: Callable[[Tx, int, float], Awaitable[list[P]]]
     tell: Callable[[Tx, P], Awaitable[P]]
     compose: Callable[[P, Postmark], Letter]
-    end: Callable[[Tx, UUID, UUID, int, str, str], Awaitable[None]]
-    postpone: Callable[[Tx, UUID, UUID, int, float, str], Awaitable[None]]
     pending: Callable[[Tx], Awaitable[int]]
 
 
@@ -257,19 +292,18 @@ class Postman(Generic[P]):
 
     async def _note(self, post: P, mailed: Mailed, error: str) -> None:
         """A note on an e-mail that an earlier one has ended changes nothing."""
-        key = (post.tenant_id, post.letter_id, post.attempts)
         pause = pause_s(post.attempts, clock.now() - post.since, mailed)
         ended = "sent" if mailed is Mailed.SENT else "failed"
         async with self._db.worker() as tx:
             if pause is not None:
-                await self._bag.postpone(tx, *key, pause, error)
+                await self._bag.queue.postpone(tx, post, pause, error)
             else:
-                await self._bag.end(tx, *key, ended, error)
+                await self._bag.queue.end(tx, post, ended, error)
         metrics.emails.labels("later" if pause is not None else ended).inc()
 
     async def _put_back(self, post: P) -> None:
         async with self._db.worker() as tx:
-            await self._bag.postpone(tx, post.tenant_id, post.letter_id, post.attempts, 0, "")
+            await self._bag.queue.postpone(tx, post, 0, "")
 
     async def _rest(self) -> None:
         try:

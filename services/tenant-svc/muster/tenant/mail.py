@@ -62,7 +62,7 @@ def postman(db: Database, settings: TenantSettings) -> Postman[UserLetter]:
     def compose(one: UserLetter, mark: Postmark) -> Letter:
         return compose_letter(one, mark, settings.base_url)
 
-    bag = Bag(lease, as_it_is, compose, letters.end, letters.postpone, letters.pending)
+    bag = Bag(letters.QUEUE, lease, as_it_is, compose, letters.pending)
     return Postman(
         db,
         relay,

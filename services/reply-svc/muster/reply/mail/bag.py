@@ -11,7 +11,7 @@ from muster.reply.store import emails, notices
 
 def replies(tell: Callable[[Tx, Forward], Awaitable[Forward]]) -> Bag[Forward]:
     """Replies on their way to receptions."""
-    return Bag(emails.lease, tell, compose, emails.end, emails.postpone, emails.pending)
+    return Bag(emails.QUEUE, emails.lease, tell, compose, emails.pending)
 
 
 async def _as_it_is(_: Tx, notice: Notice) -> Notice:
@@ -20,4 +20,4 @@ async def _as_it_is(_: Tx, notice: Notice) -> Notice:
 
 def about_credits() -> Bag[Notice]:
     """What receptions are told of their credits."""
-    return Bag(notices.lease, _as_it_is, compose_notice, notices.end, notices.postpone, emails.pending)
+    return Bag(notices.QUEUE, notices.lease, _as_it_is, compose_notice, emails.pending)

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from typing import Any
 from uuid import UUID
 
+from muster.kit.mail import Queue
 from muster.kit.pg import Tx
 from muster.reply.domain import Forward, Reply, Verdict
 
@@ -20,51 +21,24 @@ async def add(tx: Tx, replies: Sequence[Reply]) -> None:
         await tx.execute(_ADD, *(list(column) for column in zip(*rows, strict=True)))
 
 
-# A lease is a later due_at: who takes an e-mail and dies leaves it to the next after that.
-_LEASE = """
-WITH due AS (
-    SELECT tenant_id, inbound_id FROM email WHERE state = 'due' AND due_at <= kit_now()
-    ORDER BY due_at LIMIT $1 FOR UPDATE SKIP LOCKED
-), leased AS (
-    UPDATE email e SET attempts = e.attempts + 1, due_at = kit_now() + make_interval(secs => $2)
-    FROM due WHERE e.tenant_id = due.tenant_id AND e.inbound_id = due.inbound_id
-    RETURNING e.tenant_id, e.inbound_id, e.recipient, e.attempts
-)
+QUEUE = Queue(
+    "email",
+    "inbound_id",
+    """
 SELECT l.tenant_id, l.inbound_id, l.recipient, l.attempts, i.number, i.number_hash, i.text, i.received_at, i.verdict,
     i.doubtful, coalesce(t.name, '') AS tenant_name, coalesce(t.time_zone, 'UTC') AS time_zone
 FROM leased l
 JOIN inbound_message i ON i.tenant_id = l.tenant_id AND i.inbound_id = l.inbound_id
 LEFT JOIN tenant t ON t.tenant_id = l.tenant_id
 ORDER BY i.received_at, i.inbound_id
-"""
+""",
+)
 
 
 async def lease(tx: Tx, limit: int, lease_s: float) -> list[Forward]:
     """Take the e-mails that are due, oldest first, for `lease_s` seconds."""
-    rows = await tx.fetch(_LEASE, limit, lease_s)
+    rows = await QUEUE.lease(tx, limit, lease_s)
     return [Forward(**{**row, "verdict": Verdict(row["verdict"])}) for row in rows]
-
-
-_END = """
-UPDATE email SET state = $4, error = $5, ended_at = kit_now()
-WHERE tenant_id = $1 AND inbound_id = $2 AND state = 'due' AND attempts = $3
-"""
-
-
-async def end(tx: Tx, tenant_id: UUID, inbound_id: UUID, attempts: int, state: str, error: str) -> None:
-    """An attempt was the last one: `state` is "sent" or "failed"."""
-    await tx.execute(_END, tenant_id, inbound_id, attempts, state, error)
-
-
-_POSTPONE = """
-UPDATE email SET due_at = kit_now() + make_interval(secs => $4), error = $5
-WHERE tenant_id = $1 AND inbound_id = $2 AND state = 'due' AND attempts = $3
-"""
-
-
-async def postpone(tx: Tx, tenant_id: UUID, inbound_id: UUID, attempts: int, pause_s: float, error: str) -> None:
-    """An attempt failed for now."""
-    await tx.execute(_POSTPONE, tenant_id, inbound_id, attempts, pause_s, error)
 
 
 _DROP = """

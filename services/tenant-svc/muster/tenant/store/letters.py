@@ -4,6 +4,7 @@ from collections.abc import Callable
 from datetime import datetime
 from uuid import UUID
 
+from muster.kit.mail import Queue
 from muster.kit.pg import Tx
 from muster.tenant.domain.letters import LetterKind, UserLetter
 
@@ -17,55 +18,30 @@ async def add(
     await tx.execute(_ADD, tenant_id, letter_id, user_id, kind, sealed_token)
 
 
-# A lease is a later due_at: who takes a letter and dies leaves it to the next after that.
-_LEASE = """
-WITH due AS (
-    SELECT tenant_id, letter_id FROM letter WHERE state = 'due' AND due_at <= kit_now()
-    ORDER BY due_at LIMIT $1 FOR UPDATE SKIP LOCKED
-), leased AS (
-    UPDATE letter l SET attempts = l.attempts + 1, due_at = kit_now() + make_interval(secs => $2)
-    FROM due WHERE l.tenant_id = due.tenant_id AND l.letter_id = due.letter_id RETURNING l.*
-)
+QUEUE = Queue(
+    "letter",
+    "letter_id",
+    """
 SELECT l.tenant_id, l.letter_id, l.kind, coalesce(m.email, '') AS recipient, m.name,
     coalesce(t.name, '') AS tenant_name, l.sealed_token, l.since, l.attempts
 FROM leased l JOIN member m ON m.tenant_id = l.tenant_id AND m.user_id = l.user_id
     LEFT JOIN tenant t ON t.tenant_id = l.tenant_id
 ORDER BY l.since
-"""
+""",
+    blanked="sealed_token",
+)
 
 
 async def lease(tx: Tx, limit: int, lease_s: float, unseal: Callable[[bytes], bytes | None]) -> list[UserLetter]:
     """Take the letters that are due, oldest first, for `lease_s` seconds."""
     found = []
-    for row in await tx.fetch(_LEASE, limit, lease_s):
+    for row in await QUEUE.lease(tx, limit, lease_s):
         values = dict(row)
         sealed = values.pop("sealed_token")
         token = unseal(bytes(sealed)) if sealed is not None else None
         values |= {"kind": LetterKind(values["kind"]), "token": token.decode() if token is not None else None}
         found.append(UserLetter(**values))
     return found
-
-
-_END = """
-UPDATE letter SET state = $4, error = $5, ended_at = kit_now(), sealed_token = NULL
-WHERE tenant_id = $1 AND letter_id = $2 AND state = 'due' AND attempts = $3
-"""
-
-
-async def end(tx: Tx, tenant_id: UUID, letter_id: UUID, attempts: int, state: str, error: str) -> None:
-    """An attempt was the last one: `state` is "sent" or "failed"."""
-    await tx.execute(_END, tenant_id, letter_id, attempts, state, error)
-
-
-_POSTPONE = """
-UPDATE letter SET due_at = kit_now() + make_interval(secs => $4), error = $5
-WHERE tenant_id = $1 AND letter_id = $2 AND state = 'due' AND attempts = $3
-"""
-
-
-async def postpone(tx: Tx, tenant_id: UUID, letter_id: UUID, attempts: int, pause_s: float, error: str) -> None:
-    """An attempt failed for now."""
-    await tx.execute(_POSTPONE, tenant_id, letter_id, attempts, pause_s, error)
 
 
 _PENDING = "SELECT count(tenant_id) FROM letter WHERE state = 'due'"
