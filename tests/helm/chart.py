@@ -73,7 +73,8 @@ def _folder(version: str) -> str:
 
 def pods(objects: list[Object]) -> dict[str, Object]:
     """Name of what runs -> its pod template."""
-    return {one["metadata"]["name"]: one["spec"]["template"] for one in objects if one["kind"] in ("Deployment", "Job")}
+    made = {one["metadata"]["name"]: one["spec"]["template"] for one in objects if one["kind"] in ("Deployment", "Job")}
+    return made | {one["metadata"]["name"]: one for one in objects if one["kind"] == "Pod"}
 
 
 def containers(objects: list[Object]) -> Iterator[tuple[str, Object]]:

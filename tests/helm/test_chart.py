@@ -64,7 +64,7 @@ def test_a_kind_that_nobody_knows_is_no_valid_object():
 @pytest.mark.parametrize("name", SETS)
 def test_every_process_of_a_laptop_runs_in_a_cluster_too_and_no_other(name):
     jobs = {"topics", *(f"{service}-migrate" for service in SERVICES)}
-    assert set(pods(rendered(name))) == {*PROCESSES, *jobs, "gateway"}
+    assert set(pods(rendered(name))) == {*PROCESSES, *jobs, "gateway", "smoke"}
 
 
 @pytest.mark.parametrize("name", SETS)
@@ -135,7 +135,11 @@ def test_the_documentation_names_the_secret_variables_of_each_service():
 
 def test_pods_call_each_other_where_the_design_draws_an_arrow_and_nowhere_else():
     objects = rendered("small")
-    labels = {runs: pod["metadata"]["labels"] for runs, pod in pods(objects).items() if runs in {*PROCESSES, "gateway"}}
+    labels = {
+        runs: pod["metadata"]["labels"]
+        for runs, pod in pods(objects).items()
+        if runs in {*PROCESSES, "gateway", "smoke"}
+    }
     seen = {
         (source, target, port)
         for source in labels
@@ -143,7 +147,7 @@ def test_pods_call_each_other_where_the_design_draws_an_arrow_and_nowhere_else()
         for port in (8000, 8080, 9000)
         if allows(objects, labels[source], labels[target], port)
     }
-    pages = {(f"{PAGES}-api", "gateway", 8080)}
+    pages = {(f"{PAGES}-api", "gateway", 8080), ("smoke", "gateway", 8080)}
     requests = {("gateway", f"{service}-api", 8000) for service in (*SERVICES, PAGES)}
     keys = {(f"{service}-api", "tenant-api", 8000) for service in SERVICES}
     assert seen == pages | requests | keys
@@ -252,6 +256,23 @@ WRONG = {
     "pages without TLS": (["global", "baseUrl"], "http://sms.example", "/global/baseUrl"),
     "a variable that is not Muster's": (["credit", "env"], {"KAFKA": "x"}, "/credit/env"),
     "a carrier without host": (["dispatch", "env", "MUSTER_CARRIER_HOST"], "", "MUSTER_CARRIER_HOST"),
+    "a load that scales readers of partitions": (
+        ["credit", "processes", "worker", "autoscaling"],
+        {"max": 6, "cpuPercent": 70},
+        "only api is scaled by load; set credit.processes.worker.replicas",
+    ),
+    "more readers than partitions": (["credit", "processes", "worker", "replicas"], 49, "set 48 at most"),
+    "a scale with no room": (
+        ["credit", "processes", "api"],
+        {"replicas": 3, "autoscaling": {"max": 3, "cpuPercent": 70}},
+        "raise max, lower replicas, or leave autoscaling out",
+    ),
+    "a scale from nothing": (
+        ["credit", "processes", "api"],
+        {"replicas": 0, "autoscaling": {"max": 3, "cpuPercent": 70}},
+        "set at least 1",
+    ),
+    "links to another host": (["ingress", "host"], "other.example", "set both to one host"),
     "replicas as text": (["credit", "processes", "api", "replicas"], "3", "/credit/processes/api/replicas"),
 }
 

@@ -62,3 +62,29 @@ securityContext:
 - {name: {{ $name }}, value: {{ $value | quote }}}
 {{- end }}
 {{- end -}}
+
+{{- define "service.autoscaler" -}}
+{{- with .how.autoscaling }}
+{{- $least := int $.how.replicas }}
+{{- if lt $least 1 }}
+{{- fail (printf "%s.replicas is 0, the least that %s.autoscaling keeps: set at least 1, or leave autoscaling out" $.where $.where) }}
+{{- end }}
+{{- if le (int .max) $least }}
+{{- fail (printf "%s.autoscaling.max is %d, but %s.replicas, the least, is %d: raise max, lower replicas, or leave autoscaling out" $.where (int .max) $.where $least) }}
+{{- end }}
+---
+apiVersion: autoscaling/v2
+kind: HorizontalPodAutoscaler
+metadata:
+  name: {{ $.name }}
+  labels: {app.kubernetes.io/part-of: muster}
+spec:
+  scaleTargetRef: {apiVersion: apps/v1, kind: Deployment, name: {{ $.name }}}
+  minReplicas: {{ $least }}
+  maxReplicas: {{ .max }}
+  metrics: [{type: Resource, resource: {name: cpu, target: {type: Utilization, averageUtilization: {{ .cpuPercent }}}}}]
+  behavior:
+    # Up at once, as a send starts within a minute of its click; down one by one, once it has been calm for ten minutes.
+    scaleDown: {stabilizationWindowSeconds: 600, policies: [{type: Pods, value: 1, periodSeconds: 60}]}
+{{- end }}
+{{- end -}}
