@@ -1,47 +1,18 @@
 """The main job in a browser on the running product: what people do with it, and what they see come."""
 
+import csv
 import os
+import secrets
 import shutil
-import threading
-import time
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
-import httpx
 import pytest
-import uvicorn
 from e2e_world import Business, World, eventually
 from playwright.sync_api import Browser, Page, sync_playwright
 
-from muster.console.app import create_app
-from muster.console.settings import ConsoleSettings
-
 pytestmark = pytest.mark.e2e
-
-
-class ByKey(httpx.AsyncBaseTransport):
-    """The API as a person meets it who is signed in: every call goes to the running product, with a key's token instead
-    of a session's."""
-
-    def __init__(self, world: World, business: Business) -> None:
-        self._real = httpx.AsyncHTTPTransport()
-        key = world.operator.post("/v1/api-keys", {"tenant_id": business.id, "name": "console", "role": "admin"})
-        grant = {"grant_type": "client_credentials"}
-        who = {name: key[name] for name in ("client_id", "client_secret")}
-        self._token = world.http.post(f"{world.run['url']}/v1/token", data=grant | who).raise_for_status().json()
-        user = {"id": "e2e", "email": "e2e@test.example", "name": "Ann", "role": "admin"}
-        self._me = {"user": user, "tenant": business.ask.get("/v1/tenant"), "role": "admin", "session_id": None}
-
-    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
-        """The answer of the product, but for whose session it is."""
-        if request.url.path == "/v1/token":
-            return httpx.Response(200, json=self._token)
-        if request.url.path == "/v1/me":
-            return httpx.Response(200, json=self._me)
-        return await self._real.handle_async_request(request)
-
-    async def aclose(self) -> None:
-        await self._real.aclose()
 
 
 @pytest.fixture(scope="module")
@@ -60,20 +31,30 @@ def business(world: World) -> Business:
 
 @pytest.fixture
 def page(world: World, business: Business, chromium: Browser) -> Iterator[Page]:
-    """A browser in which somebody of the business is signed in."""
-    app = create_app(ConsoleSettings(api_url=world.run["url"]), ByKey(world, business))
-    server = uvicorn.Server(uvicorn.Config(app, port=0, log_level="warning"))
-    thread = threading.Thread(target=server.run, daemon=True)
-    thread.start()
-    while not server.started:
-        time.sleep(0.01)
-    url = f"http://127.0.0.1:{server.servers[0].sockets[0].getsockname()[1]}"
-    context = chromium.new_context(base_url=url, locale="en-AU")
-    context.add_cookies([{"name": "muster_session", "value": "a-session", "url": url}])
-    yield context.new_page()
+    """A browser in which an admin of the business has signed in."""
+    context = chromium.new_context(base_url=world.run["url"], locale="en-AU")
+    page = context.new_page()
+    sign_in(page, *member(business))
+    yield page
     context.close()
-    server.should_exit = True
-    thread.join(20)
+
+
+def member(business: Business) -> tuple[str, str]:
+    """Somebody new of the business, who has taken the invitation: e-mail address and password."""
+    email, password = f"ann.{business.reception}", secrets.token_urlsafe(12)
+    user = business.ask.post("/v1/users", {"email": email, "name": "Ann", "role": "admin"})
+    token = business.ask.post(f"/v1/users/{user['id']}/link")["token"]
+    business.ask.post("/v1/links/use", {"token": token, "password": password})
+    return email, password
+
+
+def sign_in(page: Page, email: str, password: str) -> None:
+    """By the form, and to the home page that follows."""
+    page.goto("/")
+    page.fill("#email", email)
+    page.fill("#password", password)
+    page.click("main button.main")
+    page.wait_for_url("**/")
 
 
 def focus(page: Page, selector: str) -> None:
@@ -111,14 +92,27 @@ def test_the_main_job_by_keyboard_and_what_comes_back_live(world: World, busines
 
     eventually(lambda: page.locator("#numbers .counts").count() and shown(page, "Sent") == 3)
     assert world.stats(numbers) == dict.fromkeys(numbers, 1)
+    inbox = page.context.new_page()
+    inbox.goto("/replies")
     for number, text in ((numbers[0], "See you then"), (numbers[1], "STOP")):
         world.carrier("POST", "/inbound", json={"from": number, "to": business.sender, "text": text})
     page.wait_for_selector("#numbers dt:text-is('Opt-outs')", timeout=60_000)
+    inbox.wait_for_selector(f".row:has-text('{numbers[0]}') .text:text-is('See you then')")
+    inbox.wait_for_selector(f".row:has-text('{numbers[1]}') .state:text-is('Opt-out')")
 
     eventually(lambda: shown(page, "Replies") == 2)
     assert shown(page, "Opt-outs") == 1
     ended: dict[str, Any] = business.ended(bulk_id)
     assert ended["credits_used"] == ended["credits_quoted"]
+    inbox.goto(f"/sends/{bulk_id}/report")
+    assert inbox.inner_text(f"tr:has-text('{numbers[0]}') .back").startswith("Reply: See you then")
+    with inbox.expect_download() as download:
+        inbox.click("#as-csv")
+    with Path(download.value.path()).open(encoding="utf-8-sig", newline="") as file:
+        rows = {row["number"]: row for row in csv.DictReader(file)}
+    assert rows.keys() == set(numbers)
+    assert rows[numbers[1]]["replies"] == "STOP"
+    assert sum(int(row["credits"]) for row in rows.values()) == ended["credits_used"]
 
 
 def test_a_send_is_stopped_midway_and_what_is_told_is_what_left(world: World, business: Business, page: Page) -> None:
