@@ -1,11 +1,40 @@
-"""The metrics that an expression of Prometheus reads, with the labels that it names."""
+"""What Prometheus stores of the metrics of muster.kit.metrics, and what an expression reads of it."""
 
+from dataclasses import dataclass
+
+from prometheus_client import Counter, Histogram
+from prometheus_client.metrics import MetricWrapperBase
 from promql_parser import AggregateExpr, Expr, MatrixSelector, VectorSelector, parse, walk
+
+from muster.kit import metrics
+
+
+@dataclass(frozen=True)
+class Family:
+    """A name as Prometheus has it, with its labels and its meaning."""
+
+    labels: frozenset[str]
+    says: str
+
+
+def _families() -> dict[str, Family]:
+    found = {}
+    for one in vars(metrics).values():
+        if isinstance(one, MetricWrapperBase):
+            suffix = {Counter: "_total", Histogram: "_bucket"}.get(type(one), "")
+            more = {"le"} if isinstance(one, Histogram) else set()
+            found[one._name + suffix] = Family(frozenset(one._labelnames) | more, one._documentation)
+    return found
+
+
+FAMILIES = _families()
+TARGET = frozenset({"job", "instance", "namespace"})
+"""What Prometheus itself says of whom it asked."""
 
 
 def reads(expression: str) -> tuple[set[str], set[str]]:
     """(metrics, labels in selectors and in by); ValueError where it is no expression."""
-    metrics: set[str] = set()
+    names: set[str] = set()
     labels: set[str] = set()
 
     def see(one: Expr) -> None:
@@ -13,8 +42,8 @@ def reads(expression: str) -> tuple[set[str], set[str]]:
             labels.update(one.modifier.labels)
         selector = one.vector_selector if isinstance(one, MatrixSelector) else one
         if isinstance(selector, VectorSelector):
-            metrics.add(str(selector.name))
+            names.add(str(selector.name))
             labels.update(matcher.name for matcher in selector.matchers.matchers)
 
     walk(parse(expression), see)
-    return metrics, labels
+    return names, labels

@@ -82,7 +82,6 @@ _SAYS: dict[str, Callable[[Object], str]] = {
     "PodDisruptionBudget": lambda one: f"{one['spec']['maxUnavailable']} at a time",
     "Service": lambda one: f"port {one['spec']['ports'][0]['port']}",
     "Ingress": lambda one: f"{one['spec']['rules'][0]['host']}, TLS by Secret {one['spec']['tls'][0]['secretName']}",
-    "PrometheusRule": lambda one: f"{sum(len(group['rules']) for group in one['spec']['groups'])} alerts",
     "PodMonitor": lambda one: f"every {one['spec']['podMetricsEndpoints'][0]['interval']}",
     "ConfigMap": lambda one: ", ".join(one["data"]),
 }

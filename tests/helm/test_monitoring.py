@@ -1,6 +1,7 @@
 """What the chart gives to Prometheus: valid for its operator, of this namespace alone, as docs/alerts.yaml has it."""
 
 import json
+import re
 import shutil
 import subprocess
 
@@ -8,7 +9,8 @@ import jsonschema
 import pytest
 import yaml
 from helm.chart import ROOT, SETS, containers, pods, render, rendered, valid, values
-from helm.rules import reads
+from helm.dashboard import FILE, text
+from helm.rules import FAMILIES, TARGET, reads
 from helm.test_chart import PROCESSES
 
 ALERTS = ROOT / "docs" / "alerts.yaml"
@@ -74,3 +76,40 @@ def test_labels_of_ours_stay_when_others_are_added():
     given["monitoring"]["labels"] = {"app.kubernetes.io/part-of": "other", "team": "sms"}
     found = {json.dumps(one["metadata"]["labels"]) for one in render(given) if one["kind"] in OWN}
     assert found == {'{"app.kubernetes.io/part-of": "muster", "team": "sms"}'}
+
+
+def test_every_panel_of_the_dashboard_reads_metrics_and_labels_that_exist_and_says_what_they_mean():
+    panels = [one for one in json.loads(FILE.read_text(encoding="utf-8"))["panels"] if one["type"] != "row"]
+    assert len(panels) >= 30
+    for panel in panels:
+        for target in panel["targets"]:
+            names, labels = reads(target["expr"].replace("$__rate_interval", "5m"))
+            [name] = names
+            shown = set(re.findall(r"{{(\w+)}}", target["legendFormat"]))
+            assert labels | shown <= FAMILIES[name].labels | TARGET, target["expr"]
+            assert shown <= labels, target["expr"]
+            assert "namespace" in labels, "two Musters may be in one Prometheus"
+        assert (
+            panel["description"]
+            == FAMILIES[reads(panel["targets"][0]["expr"].replace("$__rate_interval", "5m"))[0].pop()].says
+        )
+
+
+def test_no_two_panels_lie_upon_each_other_or_have_one_number():
+    panels = json.loads(FILE.read_text(encoding="utf-8"))["panels"]
+    cells = [
+        (x, y)
+        for place in (one["gridPos"] for one in panels)
+        for x in range(place["x"], place["x"] + place["w"])
+        for y in range(place["y"], place["y"] + place["h"])
+    ]
+    assert len(cells) == len(set(cells))
+    assert max(x for x, _ in cells) < 24
+    assert len({one["id"] for one in panels}) == len(panels)
+
+
+def test_the_dashboard_is_the_one_of_the_table_and_comes_to_the_cluster_as_it_is():
+    assert FILE.read_text(encoding="utf-8") == text(), "PYTHONPATH=tests python tests/helm/dashboard.py"
+    [given] = [one for one in of_kind("production", "ConfigMap") if one["metadata"]["name"] == "dashboard"]
+    assert json.loads(given["data"]["muster.json"]) == json.loads(text())
+    assert given["metadata"]["labels"]["grafana_dashboard"] == "1"
