@@ -4,6 +4,8 @@ import json
 
 import pytest
 
+from muster.console import nav
+
 SERVICES = ("tenant", "customer", "credit", "dispatch", "reply", "report")
 CARRIER = {
     "account": "smpp",
@@ -75,6 +77,13 @@ async def test_a_dead_letter_is_given_up_with_a_reason_alone(member, platform, t
     assert "It is given up" in told.text
     (asked,) = platform.asked("POST /v1/ops/tenant/dead-letters/d1/drop")
     assert json.loads(asked.content) == {"reason": "never was one"}
+
+
+@pytest.mark.parametrize("role", ["admin", "manager", "staff", "operator"])
+async def test_whatever_the_menus_show_a_role_it_may_open(member, platform, role):
+    platform.role = role
+    for entry in (*nav.entries_for(role), *nav.entries_for(role, nav.SETTINGS)):
+        assert (await member.get(entry.path)).status_code != 403, entry.path
 
 
 async def test_only_an_operator_comes_to_these_pages(member, platform):
