@@ -49,8 +49,11 @@ def counted(salon: Any, app: FastAPI) -> Counted:
     return found
 
 
-async def send(salon: Any, to: str, key: str = "", by: str = "admin", **members: Any) -> httpx.Response:
+async def send(
+    salon: Any, to: str, key: str = "", by: str = "admin", traceparent: str = "", **members: Any
+) -> httpx.Response:
     headers = {"Idempotency_Key": key} if key else {}
+    headers |= {"traceparent": traceparent} if traceparent else {}
     return await salon.ask("POST", "/v1/messages", {**HI, "to": to, **members}, by=by, **headers)
 
 
@@ -99,6 +102,24 @@ async def test_what_is_taken_together_is_one_record_for_each_business_and_one_ch
     assert len(await salon.said("ActRecorded")) == 2
     laws = (await salon.ask("GET", "/v1/ops/customer/laws", by="operator")).json()["laws"]
     assert [law["violation_count"] for law in laws] == [0, 0]
+
+
+async def test_what_is_taken_together_goes_on_in_the_trace_of_its_own_business(salon: Any) -> None:
+    first, second, other = (f"00-{trace:032x}-{1:016x}-01" for trace in (1, 2, 3))
+    asks = [
+        salon.asked("0412000001", traceparent=first),
+        salon.asked("0412000002", traceparent=second),
+        salon.asked("07400123456", by="other", traceparent=other),
+    ]
+    async with salon.db.worker() as tx:
+        await messages.take(tx, asks, SECRETS)
+        stored = await tx.fetch("SELECT tenant_id, traceparent FROM bulk ORDER BY traceparent")
+        told = await tx.fetch("SELECT tenant_id, traceparent, count(*) FROM outbox GROUP BY 1, 2 ORDER BY traceparent")
+    assert [tuple(row) for row in stored] == [(salon.tenant_id, first), (salon.other_id, other)]
+    assert [tuple(row) for row in told] == [(salon.tenant_id, first, 3), (salon.other_id, other, 3)]
+    answer = await send(salon, "0412000003", traceparent=second)
+    sent = await salon.bulk(answer.json()["bulk_id"])
+    assert sent["trace_id"] == answer.headers["X-Trace-Id"] == f"{2:032x}"
 
 
 async def test_class_kind_time_and_person_keep_sends_apart_and_a_number_is_in_each_once(salon: Any) -> None:

@@ -30,8 +30,8 @@ _MESSAGE_CHARS_MAX = 300
 # Their messages quote what was given to them: rows, numbers, texts.
 _QUOTING_MODULES = ("asyncpg", "pydantic", "pydantic_core", "fastapi", "json", "google")
 _LOUD_LOGGERS = ("aiokafka", "asyncio", "uvicorn")
-# While the broker is away each client says so twenty times a second.
-_REPETITIVE_LOGGERS = ("aiokafka",)
+# While the broker is away each client says so twenty times a second, and each exporter that the collector is.
+_REPETITIVE_LOGGERS = ("aiokafka", "opentelemetry")
 _REPEATED_S = 10.0
 _REPEATED_KINDS_MAX = 1_000
 

@@ -20,7 +20,7 @@ from asyncpg import LockNotAvailableError
 from muster.customer.handlers.asks import Answer, Asked, Said
 from muster.customer.handlers.messages import Overtaken
 from muster.customer.store.messages import wait_for_locks
-from muster.kit import clock, metrics, observe, spans, trace
+from muster.kit import clock, metrics, observe, trace
 from muster.kit.desk import DeskFull
 from muster.kit.idempotency import Stored
 from muster.kit.pg import RETRIABLE, Database, Tx
@@ -38,7 +38,6 @@ Take = Callable[[Tx, Sequence[Asked]], Awaitable[list[Answer]]]
 class _Waiting(NamedTuple):
     asked: Asked
     answer: asyncio.Future[Answer]
-    traceparent: str
 
 
 @dataclass(slots=True)
@@ -47,7 +46,6 @@ class _Member:
 
     asked: Asked
     answer: asyncio.Future[Answer]
-    traceparent: str
     again: list[asyncio.Future[Answer]] = field(default_factory=list)
 
 
@@ -76,7 +74,7 @@ class Gatherer:
         if self._messages and self._messages + messages > self._waiting_max:
             raise DeskFull
         answer: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
-        self._waiting.append(_Waiting(asked, answer, trace.current()))
+        self._waiting.append(_Waiting(asked, answer))
         self._messages += messages
         if self._run is None or self._run.done():
             self._run = asyncio.create_task(self._go())
@@ -85,12 +83,10 @@ class Gatherer:
     async def _go(self) -> None:
         """Until nothing waits."""
         observe.about()  # not of whoever came first
+        trace.enter("")
         while self._waiting:
             await self._gather()
-            group = self._next()
-            first, *others = dict.fromkeys(member.traceparent for member in group)
-            with spans.span("take messages", parent=first, links=others):
-                await self._settle(group)
+            await self._settle(self._next())
 
     async def _gather(self) -> None:
         """Until nobody has come for a moment, the group is full, or it has been waited for long enough."""
@@ -107,7 +103,7 @@ class Gatherer:
         later: list[_Waiting] = []
         messages = characters = 0
         while self._waiting:
-            asked, answer, traceparent = waiting = self._waiting[0]
+            asked, answer = waiting = self._waiting[0]
             first = keyed.get(asked.claim.identity) if asked.claim is not None else None
             messages += len(asked.asks)
             if (group or later) and messages > self._group_max:
@@ -120,7 +116,7 @@ class Gatherer:
                 characters += asked.characters
                 if group and characters > CHARACTERS_MAX:
                     break
-                group.append(_Member(asked, answer, traceparent))
+                group.append(_Member(asked, answer))
                 if asked.claim is not None:
                     keyed[asked.claim.identity] = group[-1]
             self._waiting.popleft()

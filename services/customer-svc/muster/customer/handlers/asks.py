@@ -1,7 +1,7 @@
 """What is asked for with `POST /v1/messages`, one message or some, and what it comes to."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from enum import Enum
 from typing import TypeAlias
@@ -11,6 +11,7 @@ import orjson
 
 from muster.customer.domain.refusal import Refusal
 from muster.customer.events import MessageKind
+from muster.kit import trace
 from muster.kit.idempotency import Claim, Stored
 from muster.kit.tokens import Caller
 
@@ -78,7 +79,8 @@ Answer: TypeAlias = Said | Stored | Why
 class Ask:
     """A message that somebody asks for: to a number as people write it, or to a customer. `send_by` None: the default.
     `claim`: the idempotency key of a request of this message alone, None without. `sender` None: that of the business's
-    settings. `test`: to somebody of the business, as a customer would get it; nobody's consent is asked."""
+    settings. `test`: to somebody of the business, as a customer would get it; nobody's consent is asked. `traceparent`:
+    the trace of the request that it was made in."""
 
     caller: Caller
     to: str | None
@@ -90,6 +92,7 @@ class Ask:
     claim: Claim | None
     sender: str | None = None
     test: bool = False
+    traceparent: str = field(default_factory=trace.current)
 
     @property
     def to_field(self) -> str:

@@ -28,12 +28,13 @@ from muster.customer.store.bulks import NewBulk, Total
 from muster.customer.store.messages import ByCustomer, ByNumber, Holder
 from muster.customer.store.reference import Tenant
 from muster.events import NIL_TENANT, is_sandbox
-from muster.kit import audit, clock
+from muster.kit import audit, clock, spans, trace
 from muster.kit.acts import Act
 from muster.kit.idempotency import store_answers, stored_answers
 from muster.kit.ids import checked_uuid
 from muster.kit.outbox import Fact, Lane, emit
 from muster.kit.pg import Tx
+from muster.kit.spans import Kind
 from muster.kit.tokens import Caller
 from muster.text import NumberRefused, TextRefused
 from muster.text.zones import SEPARATOR, zones_of_number
@@ -306,11 +307,20 @@ async def _store(tx: Tx, asks: Sequence[Ask], sends: Sequence[Together], secrets
     """Store these sends, and say them."""
     now = clock.now()
     made = [(send, _new_bulk(send, secrets, now)) for send in sends]
+    parents = {one.place: asks[one.place].traceparent for send in sends for one in send.messages}
+    with spans.steps("take messages", Kind.INTERNAL, parents) as following:
+        # Messages of several requests are one send: it goes on in the trace of the first of them.
+        contexts = {str(bulk.bulk_id): following[send.first.place] for send, bulk in made}
+        with trace.follow(contexts):
+            await _keep(tx, asks, made, secrets)
+    return {place: one for send, bulk in made for place, one in _taken(send, bulk).items()}
+
+
+async def _keep(tx: Tx, asks: Sequence[Ask], made: Sequence[tuple[Together, NewBulk]], secrets: Secrets) -> None:
     await bulks.add_all_planned(tx, [(send.first.tenant_id, bulk, _total(send)) for send, bulk in made])
     await plans.freeze(tx, [(send.first.tenant_id, bulk.bulk_id, part) for send, bulk in made for part in send.frozen])
     linked = await _linked(tx, made, secrets)
     await emit(tx, *(fact for send, bulk in linked for fact in _facts(send, bulk, asks[send.first.place].caller)))
-    return {place: one for send, bulk in made for place, one in _taken(send, bulk).items()}
 
 
 async def _linked(
@@ -363,10 +373,12 @@ def _facts(send: Together, bulk: NewBulk, caller: Caller) -> list[Fact]:
         *(caller.tenant_id, bulk.bulk_id, bulk.lane, bulk.message_class, bulk.kind, bulk.sender, bulk.partial),
         *(bulk.send_by, bulk.created_at, bulk.reference_base),
     )
+    bulk_id = str(bulk.bulk_id)
+    act = audit.record(caller, Act.TEST_REQUESTED if bulk.test else Act.MESSAGE_REQUESTED, bulk_id)
     return [
         events.bulk_requested(header, len(send.messages), len(send.chunks), send.credits),
         *(events.chunk_attached(header, chunk) for chunk in send.chunks),
-        audit.record(caller, Act.TEST_REQUESTED if bulk.test else Act.MESSAGE_REQUESTED, str(bulk.bulk_id)),
+        replace(act, traceparent=trace.of(bulk_id)),
     ]
 
 
