@@ -72,6 +72,24 @@ async def test_a_field_that_is_wrong_is_named_and_what_was_written_stays(member,
     assert "it’s on" in answer.text
 
 
+async def test_a_space_without_a_break_is_named_since_it_cannot_be_seen(member, busy, token):
+    space = {"name": "NO-BREAK SPACE", "positions": [2], "reason": "ucs2", "replacement": " ", "text": "\u00a0"}
+    quote = fakes.quote()
+    quote["advice"]["costly"][0]["characters"] = [space]
+    busy.answers["POST /v1/quotes"] = (201, quote)
+    answer = await post(member, token, "/compose/figures", text="It\u00a0is on")
+    assert "<mark>no-break space</mark> becomes <code>a space</code>" in answer.text
+
+
+async def test_under_the_text_stands_what_it_comes_to_or_why_it_is_too_long(member, busy, token):
+    answer = await post(member, token, "/compose/figures", text="It is on")
+    assert "8 characters · 2 parts · special characters · 824 credits" in answer.text
+    long = {"field": "text", "code": "too_many_parts", "message": "The longest message has 14 parts; the limit is 6."}
+    busy.answers["POST /v1/quotes"] = (422, {"code": "too_many_parts", "errors": [long]})
+    under = (await post(member, token, "/compose/figures", text="x" * 2_000)).text.split('id="under-text"')[1]
+    assert "the limit is 6. Shorten the text, or have an admin raise the limit" in under
+
+
 async def test_what_is_dear_is_replaced_by_one_button_also_without_scripts(member, busy, token):
     answer = await post(member, token, "/compose", **{**DRAFT, "do": "plain"})
     assert "it&#39;s on" in answer.text

@@ -18,6 +18,7 @@ def shown(quote: Json, *, is_empty: bool = False, is_bill: bool = False) -> dict
     advice = quote.get("advice") or {}
     return {
         "quote": quote,
+        "seen": is_seen,
         "is_empty": is_empty,
         "is_bill": is_bill,
         "phones": phones,
@@ -25,6 +26,11 @@ def shown(quote: Json, *, is_empty: bool = False, is_bill: bool = False) -> dict
         "plain": next((one for one in advice.get("what_if", []) if one["change"] == "plain_text"), None),
         "left_out": [(reason, count) for reason, count in quote["left_out"].items() if count],
     }
+
+
+def is_seen(text: str) -> bool:
+    """Whether anything of it can be seen where it stands alone; a space without a break cannot."""
+    return any(one.isprintable() and not one.isspace() for one in text)
 
 
 def cut(text: str) -> list[str]:

@@ -103,6 +103,7 @@ def test_the_main_job_by_keyboard_alone(site, open_page):
     page.wait_for_url(f"**{site.send}")
     (sent,) = site.api.asked("POST /v1/bulk-sms")
     assert sent.headers["Idempotency-Key"]
+    assert page.evaluate("Object.keys(localStorage)") == []
 
 
 @whole

@@ -11,6 +11,7 @@ from muster.console.draft import Draft
 from muster.console.nav import SENDERS
 from muster.console.quoted import shown
 from muster.console.routing import Pages
+from muster.console.strings import has
 from muster.console.visit import Visit
 
 pages = Pages()
@@ -71,8 +72,9 @@ async def figures(visit: Visit) -> Response:
     except ApiProblem as problem:
         if problem.status not in (400, 404, 409, 422):
             raise
-        return visit.page("compose_figures.html", quote=None, errors=_errors(visit, problem))
-    return visit.page("compose_figures.html", errors=[], **shown(quote, is_empty=is_empty))
+        return visit.page("compose_piece.html", quote=None, errors=_errors(visit, problem))
+    told = shown(quote, is_empty=is_empty)
+    return visit.page("compose_piece.html", errors=[], characters=len(draft.text), **told)
 
 
 async def _plain(visit: Visit, draft: Draft) -> str:
@@ -127,6 +129,8 @@ def _errors(visit: Visit, problem: ApiProblem) -> Errors:
     for one in problem.errors:
         field, message = str(one.get("field", "")), str(one.get("message", ""))
         name = next((name for path, name in _FIELDS.items() if field.startswith(path)), field)
+        if has(help_ := f"compose.help_{one.get('code')}"):
+            message = f"{message} {visit.t(help_)}"
         if field == "audience":
             message = visit.t("compose.audience_wrong", message=message)
         found.append((name if name in ("text", *_FIELDS.values()) else "", message))

@@ -9,6 +9,11 @@
   if (owner) forget(OURS + owner);
   document.querySelector("[data-sign-out]")?.addEventListener("submit", () => forget(""));
   document.querySelector("[data-focus]")?.focus();
+  // What was sent is no draft any more. Until its send is there to be seen it is kept: sending it may be refused.
+  const SENT = "muster.sent";
+  const kept = () => (owner && localStorage.getItem(OURS + owner)) || "";
+  if (location.pathname.startsWith("/sends/") && sessionStorage.getItem(SENT) === kept()) forget("");
+  sessionStorage.removeItem(SENT);
   // A second click on a form that is on its way does nothing; what it does is safe to repeat all the same.
   document.addEventListener("submit", (event) => {
     const form = event.target;
@@ -16,6 +21,7 @@
     // A file leaves the page as it is.
     if (event.defaultPrevented || form.hasAttribute("hx-post") || event.submitter?.hasAttribute("data-file")) return;
     form.dataset.sent = "yes";
+    if (event.submitter?.hasAttribute("data-send")) sessionStorage.setItem(SENT, kept());
     event.submitter?.setAttribute("aria-busy", "true");
   });
   window.addEventListener("pageshow", () => {
