@@ -1,0 +1,71 @@
+"""Whether an alert fires: an evaluator of the forms of expression that ours have, for where promtool is not installed.
+
+Samples come once a minute, as in promtool's tests of rules; any other form is an error, not a guess.
+"""
+
+from collections.abc import Mapping, Sequence
+from itertools import pairwise
+from typing import Any
+
+from promql_parser import AggregateExpr, BinaryExpr, Call, Expr, NumberLiteral, VectorSelector, parse, parse_duration
+
+Labels = frozenset[tuple[str, str]]
+Stored = Mapping[tuple[str, Labels], Sequence[float]]
+"""(metric, labels) -> its value at each minute."""
+Vector = dict[Labels, float]
+
+
+def fires(rule: Mapping[str, Any], stored: Stored, minute: int) -> set[Labels]:
+    """The labels with which a rule fires then: its expression has held for them at each minute of its `for`."""
+    held_min = int(parse_duration(rule["for"]).total_seconds()) // 60
+    expression = parse(rule["expr"])
+    if minute < held_min:
+        return set()
+    held = [set(_vector(expression, stored, at)) for at in range(minute - held_min, minute + 1)]
+    return set.intersection(*held)
+
+
+def _vector(expression: Expr, stored: Stored, minute: int) -> Vector:
+    match expression:
+        case VectorSelector():
+            return {labels: values[minute] for labels, values in _selected(expression, stored) if minute < len(values)}
+        case Call() if expression.func.name == "increase":
+            return _increase(expression.args[0], stored, minute)
+        case AggregateExpr():
+            return _aggregate(expression, _vector(expression.expr, stored, minute))
+        case BinaryExpr() if isinstance(expression.rhs, NumberLiteral):
+            return _compare(expression, _vector(expression.lhs, stored, minute), expression.rhs.val)
+    raise NotImplementedError(expression.prettify())
+
+
+def _selected(selector: VectorSelector, stored: Stored) -> list[tuple[Labels, Sequence[float]]]:
+    wanted = {(one.name, one.value) for one in selector.matchers.matchers}
+    if any(str(one.op) != "MatchOp.Equal" for one in selector.matchers.matchers):
+        raise NotImplementedError(selector.prettify())
+    return [(labels, values) for (name, labels), values in stored.items() if name == selector.name and wanted <= labels]
+
+
+def _increase(matrix: Any, stored: Stored, minute: int) -> Vector:
+    """As Prometheus has it of a series that spans the window: what it grew in it, stretched to the whole of it."""
+    window_min = int(matrix.range.total_seconds()) // 60
+    found = {}
+    for labels, values in _selected(matrix.vector_selector, stored):
+        seen = values[max(0, minute - window_min + 1) : minute + 1]
+        if len(seen) > 1:
+            grown = sum(max(0.0, after - before) for before, after in pairwise(seen))
+            found[labels] = grown * window_min / (len(seen) - 1)
+    return found
+
+
+def _aggregate(expression: AggregateExpr, inner: Vector) -> Vector:
+    by = set(expression.modifier.labels) if expression.modifier is not None else set()
+    groups: dict[Labels, list[float]] = {}
+    for labels, value in inner.items():
+        groups.setdefault(frozenset(one for one in labels if one[0] in by), []).append(value)
+    combine = {"max": max, "sum": sum}[str(expression.op)]
+    return {labels: float(combine(values)) for labels, values in groups.items()}
+
+
+def _compare(expression: BinaryExpr, left: Vector, bound: float) -> Vector:
+    holds = {">": lambda value: value > bound, "==": lambda value: value == bound}[str(expression.op)]
+    return {labels: value for labels, value in left.items() if holds(value)}
