@@ -9,8 +9,9 @@ _BEFORE = """# The audit log
 
 Whatever somebody changes, by a page, a key or the command line, is one line of the log of the business that it was
 done to: what, who and in which role, on what, when and why. The line is written with the change itself: neither is
-there without the other, and a request that comes again with its `Idempotency-Key` is told once. What takes data out of
-Muster (all that is held on a person, the evidence of a consent) is told, too; reading is not.
+there without the other. A request that comes again with its `Idempotency-Key` is told once, and a setting that is set
+to what it is not at all. What takes data out of Muster (all that is held on a person, the evidence of a consent) is
+told, too; reading is not.
 
 It holds ids, codes and figures: no name, number or text of a customer, since no line can be changed or erased; the
 database refuses that to everybody. What an operator does to a business is in the log of that business; what they do to

@@ -186,6 +186,8 @@ async def test_an_archived_schedule_is_kept_for_its_history_and_does_not_change(
     with at("2026-11-27T07:00"):
         made = await add(salon)
         path = f"/v1/schedules/{made['id']}"
+        for name in ("pause", "pause", "resume", "resume"):
+            assert (await act(salon, made, name)).status_code == 200
         assert [(await salon.ask("DELETE", path)).status_code for _ in range(2)] == [204, 204]
         for answer in (await salon.ask("PATCH", path, {"name": "x"}), await act(salon, made, "resume")):
             assert (answer.status_code, answer.json()["code"]) == (409, "archived")
@@ -193,7 +195,7 @@ async def test_an_archived_schedule_is_kept_for_its_history_and_does_not_change(
     [kept] = (await salon.ask("GET", "/v1/schedules?state=archived")).json()["items"]
     assert (kept["id"], kept["next"]) == (made["id"], None)
     acts = [said.message.act for said in await salon.said("ActRecorded")]
-    assert acts == ["schedule.added", "schedule.archived"]
+    assert acts == [f"schedule.{done}" for done in ("added", "paused", "resumed", "archived")]
 
 
 async def test_no_more_schedules_are_kept_than_the_limit_allows(salon: Any, settings: Any, app: Any) -> None:

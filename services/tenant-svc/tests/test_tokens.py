@@ -13,6 +13,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 from muster.events import NIL_TENANT
 from muster.kit import clock
+from muster.kit.testing import facts
 from muster.tenant import store
 from muster.tenant.api.keyring import Keyring
 from muster.tenant.main import put_operators
@@ -94,6 +95,9 @@ async def test_a_revoked_key_gets_no_token_while_its_sister_does(service: Any, b
     gone = await service.call(business.token, "DELETE", f"/v1/api-keys/{business.key['id']}")
     again = await service.call(business.token, "DELETE", f"/v1/api-keys/{business.key['id']}")
     assert (gone.status_code, again.status_code) == (204, 204)
+    async with service.db.worker() as tx:
+        acts = [said.message.act for said in await facts(tx, "ActRecorded")]
+    assert acts.count("api-key.revoked") == 1
     assert await service.try_token(business.key) == 401
     assert await service.token(made.json())
 

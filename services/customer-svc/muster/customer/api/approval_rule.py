@@ -65,9 +65,9 @@ async def set_approval_rule(
 
     async def make() -> tuple[int, Model]:
         rule = Rule(body.credits_above, body.recipients_above)
-        await approvals.set_rule(tx, caller.tenant_id, rule, body.email, caller.user_id)
         said = f"above {rule.words}" if rule.words else "never"
-        await emit(tx, audit.record(caller, Act.APPROVAL_RULE_SET, "approval", said))
+        if await approvals.set_rule(tx, caller.tenant_id, rule, body.email, caller.user_id):
+            await emit(tx, audit.record(caller, Act.APPROVAL_RULE_SET, "approval", said))
         return 200, await _rule(tx, caller)
 
     return await once.answer(tx, caller, body, make)

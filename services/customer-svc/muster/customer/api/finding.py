@@ -110,8 +110,8 @@ async def save_search(
         searches_max = settings_of(request).customer_searches_max
         if await searches.others_saved(tx, caller.tenant_id, name) >= searches_max:
             raise unprocessable("name", "too_many", f"at most {searches_max} searches can be saved")
-        await searches.save_search(tx, caller.tenant_id, name, body.query, caller.user_id)
-        await emit(tx, audit.record(caller, Act.SEARCH_SAVED, name))
+        if await searches.save_search(tx, caller.tenant_id, name, body.query, caller.user_id):
+            await emit(tx, audit.record(caller, Act.SEARCH_SAVED, name))
         return 200, _out(await _saved(tx, caller, name))
 
     return await once.answer(tx, caller, body, make)

@@ -46,9 +46,9 @@ async def set_frequency_cap(
     were given before are planned by it too. Single messages count, and are not held back: somebody asked for each."""
 
     async def make() -> tuple[int, Model]:
-        await messaged.set_cap(tx, caller.tenant_id, Cap(body.messages, body.days), caller.user_id)
         said = f"{body.messages} in {body.days} days"
-        await emit(tx, audit.record(caller, Act.FREQUENCY_CAP_SET, "frequency-cap", said))
+        if await messaged.set_cap(tx, caller.tenant_id, Cap(body.messages, body.days), caller.user_id):
+            await emit(tx, audit.record(caller, Act.FREQUENCY_CAP_SET, "frequency-cap", said))
         return 200, await _cap(tx, caller)
 
     return await once.answer(tx, caller, body, make)
@@ -59,8 +59,8 @@ async def forget_frequency_cap(
     caller: Annotated[Caller, requires(Permission.SET_SENDING_RULES)], tx: Annotated[Tx, tenant_tx]
 ) -> Response:
     """Let marketing sends go to numbers however often they were texted."""
-    await messaged.set_cap(tx, caller.tenant_id, None, caller.user_id)
-    await emit(tx, audit.record(caller, Act.FREQUENCY_CAP_REMOVED, "frequency-cap"))
+    if await messaged.set_cap(tx, caller.tenant_id, None, caller.user_id):
+        await emit(tx, audit.record(caller, Act.FREQUENCY_CAP_REMOVED, "frequency-cap"))
     return Response(status_code=204)
 
 

@@ -82,8 +82,8 @@ async def set_notices(
     async def make() -> tuple[int, Model]:
         tenant = await tenant_of(request, tx, caller.tenant_id)
         own, others = _read(body, language_of(tenant.country))
-        await store.save_notices(tx, caller.tenant_id, own, others, caller.user_id)
-        await emit(tx, audit.record(caller, Act.NOTICES_SET, "notices"))
+        if await store.save_notices(tx, caller.tenant_id, own, others, caller.user_id):
+            await emit(tx, audit.record(caller, Act.NOTICES_SET, "notices"))
         return 200, await _notices(request, tx, caller)
 
     return await once.answer(tx, caller, body, make)

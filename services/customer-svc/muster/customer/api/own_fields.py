@@ -79,8 +79,8 @@ async def define_own_field(
         if unfit:
             detail = f"Customer {unfit[0]} has a value of it that is no {body.kind.value}. Change or blank it first."
             raise conflict("values_do_not_fit", "Some customers have other values", detail, customer_ids=unfit)
-        await store.define_field(tx, caller.tenant_id, field, name, body.kind, caller.user_id)
-        await emit(tx, audit.record(caller, Act.OWN_FIELD_DEFINED, field))
+        if await store.define_field(tx, caller.tenant_id, field, name, body.kind, caller.user_id):
+            await emit(tx, audit.record(caller, Act.OWN_FIELD_DEFINED, field))
         shown = _shown(await store.defined_fields(tx, caller.tenant_id))
         return 200, next(one for one in shown if one.key == field)
 

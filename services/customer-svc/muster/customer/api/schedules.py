@@ -136,6 +136,8 @@ async def pause_schedule(schedule_id: UUID, caller: Sender, tx: OwnTx, once: Onc
         schedule = await locked(tx, caller, schedule_id)
         if schedule.state is State.ENDED:
             raise not_active(schedule)
+        if schedule.state is State.PAUSED:
+            return 200, await _shown(tx, caller, schedule)
         paused = replace(schedule, state=State.PAUSED, next_wall=None, next_at=None)
         return 200, await _save(tx, caller, paused, Act.SCHEDULE_PAUSED)
 
@@ -148,9 +150,9 @@ async def resume_schedule(schedule_id: UUID, caller: Sender, tx: OwnTx, once: On
 
     async def make() -> tuple[int, Model]:
         schedule = await locked(tx, caller, schedule_id)
-        if schedule.state is not State.ACTIVE:
-            schedule = await activated(tx, caller, schedule)
-        return 200, await _save(tx, caller, schedule, Act.SCHEDULE_RESUMED)
+        if schedule.state is State.ACTIVE:
+            return 200, await _shown(tx, caller, schedule)
+        return 200, await _save(tx, caller, await activated(tx, caller, schedule), Act.SCHEDULE_RESUMED)
 
     return await once.answer(tx, caller, None, make)
 

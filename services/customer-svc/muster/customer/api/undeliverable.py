@@ -78,8 +78,8 @@ async def set_rule(
     """Say after how many; numbers that are left out already stay so until they are seen to be alive."""
 
     async def make() -> tuple[int, Model]:
-        await store.set_rule(tx, caller.tenant_id, body.failures, caller.user_id)
-        await emit(tx, audit.record(caller, Act.UNDELIVERABLE_RULE_SET, "undeliverable", str(body.failures)))
+        if await store.set_rule(tx, caller.tenant_id, body.failures, caller.user_id):
+            await emit(tx, audit.record(caller, Act.UNDELIVERABLE_RULE_SET, "undeliverable", str(body.failures)))
         return 200, body
 
     return await once.answer(tx, caller, body, make)

@@ -29,12 +29,14 @@ _SET_RULE: Final = """
 INSERT INTO approval_rule (tenant_id, credits_above, recipients_above, email, changed_by) VALUES ($1, $2, $3, $4, $5)
 ON CONFLICT (tenant_id) DO UPDATE SET credits_above = $2, recipients_above = $3, email = $4, changed_by = $5,
     changed_at = kit_now()
+WHERE (approval_rule.credits_above, approval_rule.recipients_above, approval_rule.email) IS DISTINCT FROM ($2, $3, $4)
+RETURNING true
 """
 
 
-async def set_rule(tx: Tx, tenant_id: UUID, rule: Rule, email: str, by: str) -> None:
-    """Let one person alone send so much from now on."""
-    await tx.execute(_SET_RULE, tenant_id, rule.credits_above, rule.recipients_above, email, by)
+async def set_rule(tx: Tx, tenant_id: UUID, rule: Rule, email: str, by: str) -> bool:
+    """Let one person alone send so much from now on; False where it was so before."""
+    return bool(await tx.fetchval(_SET_RULE, tenant_id, rule.credits_above, rule.recipients_above, email, by))
 
 
 @dataclass(frozen=True, slots=True)

@@ -31,12 +31,13 @@ async def lock_fields(tx: Tx, tenant_id: UUID) -> None:
 _DEFINE: Final = """
 INSERT INTO own_field (tenant_id, key, name, kind, created_by) VALUES ($1, $2, $3, $4, $5)
 ON CONFLICT (tenant_id, key) DO UPDATE SET name = $3, kind = $4
+WHERE (own_field.name, own_field.kind) IS DISTINCT FROM ($3, $4) RETURNING true
 """
 
 
-async def define_field(tx: Tx, tenant_id: UUID, key: str, name: str, kind: Kind, by: str) -> None:
-    """Say what a field is called and what it holds."""
-    await tx.execute(_DEFINE, tenant_id, key, name, kind.value, by)
+async def define_field(tx: Tx, tenant_id: UUID, key: str, name: str, kind: Kind, by: str) -> bool:
+    """Say what a field is called and what it holds; False where that was said before."""
+    return bool(await tx.fetchval(_DEFINE, tenant_id, key, name, kind.value, by))
 
 
 _KEEP: Final = """

@@ -135,6 +135,7 @@ _CAP: Final = "SELECT messages, days, changed_at, changed_by FROM frequency_cap 
 _SET_CAP: Final = """
 INSERT INTO frequency_cap (tenant_id, messages, days, changed_by) VALUES ($1, $2, $3, $4)
 ON CONFLICT (tenant_id) DO UPDATE SET messages = $2, days = $3, changed_by = $4, changed_at = kit_now()
+WHERE (frequency_cap.messages, frequency_cap.days) IS DISTINCT FROM ($2, $3) RETURNING true
 """
 
 
@@ -149,12 +150,11 @@ async def cap_of(tx: Tx, tenant_id: UUID) -> Cap | None:
     return Cap(row["messages"], row["days"]) if row else None
 
 
-async def set_cap(tx: Tx, tenant_id: UUID, cap: Cap | None, by: str) -> None:
-    """Say so; None: as often as it likes."""
+async def set_cap(tx: Tx, tenant_id: UUID, cap: Cap | None, by: str) -> bool:
+    """Say so; None: as often as it likes. False where it was said before."""
     if cap is None:
-        await tx.execute("DELETE FROM frequency_cap WHERE tenant_id = $1", tenant_id)
-    else:
-        await tx.execute(_SET_CAP, tenant_id, cap.messages, cap.days, by)
+        return bool(await tx.fetchval("DELETE FROM frequency_cap WHERE tenant_id = $1 RETURNING true", tenant_id))
+    return bool(await tx.fetchval(_SET_CAP, tenant_id, cap.messages, cap.days, by))
 
 
 def _ms(at: datetime) -> int:

@@ -14,13 +14,15 @@ INSERT INTO notices (tenant_id, identity, reply, by_link, changed_by, others)
 VALUES ($1, $2, $3, $4, $5, $6::text::jsonb)
 ON CONFLICT (tenant_id) DO UPDATE SET identity = $2, reply = $3, by_link = $4, changed_by = $5, changed_at = kit_now(),
     others = excluded.others
+WHERE (notices.identity, notices.reply, notices.by_link, notices.others) IS DISTINCT FROM ($2, $3, $4, excluded.others)
+RETURNING true
 """
 
 
-async def save_notices(tx: Tx, tenant_id: UUID, notices: Notices, others: Mapping[str, Notices], by: str) -> None:
-    """Keep these from now on; others: in other languages, by tag."""
+async def save_notices(tx: Tx, tenant_id: UUID, notices: Notices, others: Mapping[str, Notices], by: str) -> bool:
+    """Keep these from now on; others: in other languages, by tag. False where they were kept before."""
     plain = orjson.dumps({tag: asdict(words) for tag, words in others.items()}).decode()
-    await tx.execute(_SAVE, tenant_id, notices.identity, notices.reply, notices.by_link, by, plain)
+    return bool(await tx.fetchval(_SAVE, tenant_id, notices.identity, notices.reply, notices.by_link, by, plain))
 
 
 _ROW = """

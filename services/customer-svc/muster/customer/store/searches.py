@@ -39,12 +39,13 @@ async def others_saved(tx: Tx, tenant_id: UUID, name: str) -> int:
 _SAVE: Final = """
 INSERT INTO saved_search (tenant_id, name, query, changed_by) VALUES ($1, $2, $3, $4)
 ON CONFLICT (tenant_id, name) DO UPDATE SET query = $3, changed_by = $4, changed_at = kit_now()
+WHERE saved_search.query <> $3 RETURNING true
 """
 
 
-async def save_search(tx: Tx, tenant_id: UUID, name: str, query: str, by: str) -> None:
-    """Keep a query under a name."""
-    await tx.execute(_SAVE, tenant_id, name, query, by)
+async def save_search(tx: Tx, tenant_id: UUID, name: str, query: str, by: str) -> bool:
+    """Keep a query under a name; False where it is kept so already."""
+    return bool(await tx.fetchval(_SAVE, tenant_id, name, query, by))
 
 
 async def forget_search(tx: Tx, tenant_id: UUID, name: str) -> bool:

@@ -106,6 +106,7 @@ _RULE: Final = "SELECT failures FROM undeliverable_rule WHERE tenant_id = $1"
 _SET_RULE: Final = """
 INSERT INTO undeliverable_rule (tenant_id, failures, changed_by) VALUES ($1, $2, $3)
 ON CONFLICT (tenant_id) DO UPDATE SET failures = $2, changed_by = $3, changed_at = kit_now()
+WHERE undeliverable_rule.failures <> $2 RETURNING true
 """
 
 
@@ -115,6 +116,6 @@ async def rule_of(tx: Tx, tenant_id: UUID) -> int | None:
     return found
 
 
-async def set_rule(tx: Tx, tenant_id: UUID, failures: int, by: str) -> None:
-    """Say so; numbers that are left out stay so until they are seen to be alive."""
-    await tx.execute(_SET_RULE, tenant_id, failures, by)
+async def set_rule(tx: Tx, tenant_id: UUID, failures: int, by: str) -> bool:
+    """Say so; numbers that are left out stay so until they are seen to be alive. False where it was said before."""
+    return bool(await tx.fetchval(_SET_RULE, tenant_id, failures, by))

@@ -152,8 +152,9 @@ async def _advance(tx: Tx, caller: Caller, bulk_id: UUID, control: Control, reas
     before = await sagas.lock(tx, [key])
     if before[key].ended or (before[key].ending and control is not Control.STOP):
         raise conflict("already_ended", "This send has ended", "It can no more be stopped, paused or resumed.")
-    await advance_locked(tx, before, {key: [Controlled(control)]}, user_id=caller.user_id)
-    await emit(tx, audit.record(caller, _ACTS[control], str(bulk_id), reason))
+    after = await advance_locked(tx, before, {key: [Controlled(control)]}, user_id=caller.user_id)
+    if after[key] != before[key]:
+        await emit(tx, audit.record(caller, _ACTS[control], str(bulk_id), reason))
 
 
 async def _standing(

@@ -113,9 +113,11 @@ async def revoke_key(
     """End an API key, for good; doing it again changes nothing. Tokens given before run out by time."""
     tenant_id = tenant_id or caller.tenant_id
     async with begin(tenant_id) as tx:
-        if not await store.revoke_key(tx, tenant_id, key_id):
+        ended = await store.revoke_key(tx, tenant_id, key_id)
+        if ended is None:
             raise not_found("api-key")
-        await emit(tx, audit.record(caller, Act.API_KEY_REVOKED, str(key_id), tenant_id=tenant_id))
+        if ended:
+            await emit(tx, audit.record(caller, Act.API_KEY_REVOKED, str(key_id), tenant_id=tenant_id))
 
 
 async def _make(tx: Tx, caller: Caller, tenant_id: UUID, body: KeyIn, settings: TenantSettings) -> NewKeyOut:

@@ -217,13 +217,16 @@ async def count_live_keys(tx: Tx, tenant_id: UUID) -> int:
 
 
 _REVOKE_KEY = """
-UPDATE api_key SET revoked_at = coalesce(revoked_at, kit_now()) WHERE tenant_id = $1 AND key_id = $2 RETURNING true
+UPDATE api_key SET revoked_at = kit_now() WHERE tenant_id = $1 AND key_id = $2 AND revoked_at IS NULL RETURNING true
 """
+_HAS_KEY = "SELECT true FROM api_key WHERE tenant_id = $1 AND key_id = $2"
 
 
-async def revoke_key(tx: Tx, tenant_id: UUID, key_id: UUID) -> bool:
-    """End an API key; False where the tenant has none of this id."""
-    return bool(await tx.fetchval(_REVOKE_KEY, tenant_id, key_id))
+async def revoke_key(tx: Tx, tenant_id: UUID, key_id: UUID) -> bool | None:
+    """End an API key; False where it was ended before, None where the tenant has none of this id."""
+    if await tx.fetchval(_REVOKE_KEY, tenant_id, key_id):
+        return True
+    return False if await tx.fetchval(_HAS_KEY, tenant_id, key_id) else None
 
 
 _CREDENTIAL = """
