@@ -135,6 +135,18 @@ def test_a_send_is_stopped_midway_and_what_is_told_is_what_left(world: World, bu
     eventually(lambda: shown(page, "Sent") == left)
     assert shown(page, "Stopped") == len(numbers) - left
     assert page.locator("button.stop").count() == 0
+    page.fill("#number", numbers[0])
+    page.click("section[aria-labelledby=why] button")
+    page.wait_for_selector(".answer:has-text('It was sent to them')")
+    eventually(lambda: quoted_again(page, bulk_id))
+    assert page.inner_text("[data-send]") == f"Send to {len(numbers) - left} people"
+
+
+def quoted_again(page: Page, bulk_id: str) -> bool:
+    """Whether there is a bill for those who did not get a send: for a moment what became of them may be on its way."""
+    page.goto(f"/sends/{bulk_id}")
+    page.click("#again button")
+    return page.url.rsplit("/", 2)[1] == "check"
 
 
 def test_two_tabs_and_the_back_button_send_once(world: World, business: Business, page: Page) -> None:

@@ -156,6 +156,19 @@ def test_a_session_that_ends_while_watching_a_send_leads_to_signing_in(site, ope
     page.wait_for_url("**/sign-in?next=/sends/*")
 
 
+@whole
+def test_a_report_changes_under_the_eyes_of_who_reads_it(site, open_page):
+    page = open_page()
+    show(page, site, "report")
+    page.fill("#text", "sal")
+    path = f"/v1/bulk-sms/{site.send.rsplit('/', 1)[1]}/progress"
+    status, progress = site.api.answers[f"GET {path}"]
+    site.api.answers[f"GET {path}"] = (status, {**progress, "delivered": 149, "accepted": 0})
+    page.wait_for_selector("#to-delivered + b:text-is('149')")
+    assert page.locator("#sums, #report").count() == 2
+    assert page.input_value("#text") == "sal"
+
+
 def test_the_main_job_without_scripts(site, open_page):
     page = open_page(375, scripts=False)
     page.goto("/compose")
@@ -184,7 +197,7 @@ def test_a_double_click_sends_once(site, open_page):
 def test_a_picture_of_each_page(site, open_page, width):
     folder = Path(os.environ["SCREENSHOTS"])
     folder.mkdir(exist_ok=True)
-    for name, scheme in [("home", "light"), ("compose", "light"), ("check", "light"), ("send", "dark")]:
+    for name, scheme in [*((one, "light") for one in ("home", "compose", "check", "report")), ("send", "dark")]:
         page = open_page(width, scheme)
         show(page, site, name)
         pictures = (page.screenshot(type="jpeg", quality=quality) for quality in (60, 50, 40, 30))
