@@ -3,6 +3,7 @@
 import os
 import re
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -25,3 +26,13 @@ def test_the_commands_of_the_readme_text_a_new_customer_of_the_first_tenant(worl
         assert done.returncode == 0, f"{words}: {done.stdout}{done.stderr}"
     # The send to all, and the single message.
     eventually(lambda: world.stats(["+61412345678"]) == {"+61412345678": 2})
+
+
+def test_the_programs_of_the_clients_page_run_as_they_stand(world: World) -> None:
+    programs = re.findall(r"^```python\n(.*?)^```", (ROOT / "docs" / "client.md").read_text("utf-8"), re.M | re.S)
+    assert len(programs) == 2
+    env = {**os.environ, "MUSTER_VAR": str(world.stack.var)}
+    for program in programs:
+        done = subprocess.run([sys.executable, "-c", program], cwd=ROOT, env=env, capture_output=True, text=True)
+        assert done.returncode == 0, f"{program}: {done.stderr}"
+        assert "credits" in done.stdout

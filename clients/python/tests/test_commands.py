@@ -178,7 +178,7 @@ def test_closed_and_full_streams_end_without_a_traceback(line: str, code: int, s
 
 @pytest.mark.parametrize("url", ["nope", "http://", "http://[::1", "ftp://x", "http://a\x01", "http://127.0.0.1:1"])
 def test_an_address_where_nobody_answers_is_one_line(run: Run, monkeypatch: pytest.MonkeyPatch, url: str) -> None:
-    monkeypatch.setattr("muster.client.api.RETRY_PAUSE_S", 0)
+    monkeypatch.setattr("muster.client.connection._FIRST_PAUSE_S", 0)
     connect(monkeypatch, url)
     ran = run("credits", "show")
     assert (ran.code, ran.out, ran.err.count("\n")) == (1, "", 1)

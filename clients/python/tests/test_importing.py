@@ -10,8 +10,7 @@ import httpx
 import pytest
 
 from muster.client import Connection, Muster
-from muster.client import api as client_api
-from muster.client import importing as client_importing
+from muster.client.blocking import importing as client_importing
 from muster.client.commands import importing, main
 
 ID = "01931f5e-7b1c-7000-8000-000000000001"
@@ -78,7 +77,7 @@ def fake(monkeypatch: pytest.MonkeyPatch) -> Fake:
     monkeypatch.setattr(importing, "Muster", connected)
     monkeypatch.setattr(Connection, "from_environment", lambda: None)
     monkeypatch.setattr(client_importing, "LOOK_AGAIN_S", 0)
-    monkeypatch.setattr(client_api, "RETRY_PAUSE_S", 0)
+    monkeypatch.setattr("muster.client.connection._FIRST_PAUSE_S", 0)
     return known
 
 

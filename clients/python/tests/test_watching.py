@@ -7,9 +7,10 @@ from typing import Any
 import httpx
 import pytest
 
-from muster.client import ApiError, Connection, Muster, api
+from muster.client import ApiError, Connection, Muster, connection
+from muster.client.blocking import sending
 from muster.client.commands import bulk, main
-from muster.client.events import Event, read_events
+from muster.client.events import Event, Events
 
 BULK = "0198f2a0-0000-7000-8000-000000000001"
 ENDS = ("delivered", "failed", "held", "stopped", "suppressed")
@@ -33,8 +34,8 @@ def event(id_: str, name: str, progress: dict[str, Any]) -> str:
 @pytest.fixture
 def watching(monkeypatch: pytest.MonkeyPatch) -> Callable[..., tuple[Muster, list[httpx.Request]]]:
     """A Muster whose streams answer in turn; JSON is asked for between them."""
-    monkeypatch.setattr(api, "WATCH_RETRY_S", 0.0)
-    monkeypatch.setattr(api, "RETRY_PAUSE_S", 0.0)
+    monkeypatch.setattr(sending, "WATCH_RETRY_S", 0.0)
+    monkeypatch.setattr(connection, "_FIRST_PAUSE_S", 0.0)
 
     def made(*streams: httpx.Response | Exception) -> tuple[Muster, list[httpx.Request]]:
         asked: list[httpx.Request] = []
@@ -59,7 +60,8 @@ def watching(monkeypatch: pytest.MonkeyPatch) -> Callable[..., tuple[Muster, lis
 def test_events_are_read_whole_and_one_that_is_cut_off_is_none() -> None:
     lines = ["retry: 1500", "", ": still here", "", "id: 7", "event: progress", 'data: {"a": 1}', "", "event: end"]
 
-    found = list(read_events(lines))
+    events = Events()
+    found = [event for line in lines if (event := events.read(line)) is not None]
 
     assert found == [Event("", retry_s=1.5), Event(""), Event("progress", '{"a": 1}', "7")]
 

@@ -1,6 +1,5 @@
 """Server-sent events as Muster says them: an id, a name and a line of data each."""
 
-from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 
@@ -14,19 +13,21 @@ class Event:
     retry_s: float | None = None
 
 
-def read_events(lines: Iterable[str]) -> Iterator[Event]:
-    """The events of a stream, each when its last line has come; one that is cut off is none."""
-    fields: dict[str, str] = {}
-    for line in lines:
+class Events:
+    """Lines of a stream on their way to become events. One that is cut off is none."""
+
+    def __init__(self) -> None:
+        self._fields: dict[str, str] = {}
+
+    def read(self, line: str) -> Event | None:
+        """The event that this line is the last of."""
         if line:
             name, _, value = line.partition(":")
-            fields[name] = value.removeprefix(" ")
-        elif fields:
-            retry = fields.get("retry", "")
-            yield Event(
-                fields.get("event", ""),
-                fields.get("data", ""),
-                fields.get("id", ""),
-                int(retry) / 1000 if retry.isascii() and retry.isdigit() else None,
-            )
-            fields = {}
+            self._fields[name] = value.removeprefix(" ")
+            return None
+        fields, self._fields = self._fields, {}
+        if not fields:
+            return None
+        retry = fields.get("retry", "")
+        retry_s = int(retry) / 1000 if retry.isascii() and retry.isdigit() else None
+        return Event(fields.get("event", ""), fields.get("data", ""), fields.get("id", ""), retry_s)

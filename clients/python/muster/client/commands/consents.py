@@ -13,7 +13,7 @@ import typer
 from muster.client.api import Connection, Muster
 from muster.client.commands.held import all_held, as_csv, as_json_file
 from muster.client.commands.output import AsJson, show, show_rows
-from muster.client.operating import segment
+from muster.client.paths import segment
 
 app = typer.Typer(no_args_is_help=True, help="Suppressions: numbers that may not be texted.")
 

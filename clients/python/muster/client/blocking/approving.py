@@ -1,47 +1,48 @@
+# Made by generate.py.
 """Second persons and tests: what one person may not send alone, and what one sends to oneself first."""
 
 from collections.abc import Iterator
 from typing import Any, cast
 
-from muster.client.operating import segment
-from muster.client.templating import Calls
+from muster.client.blocking.calls import Calls
+from muster.client.paths import segment
 
 
-class Approving:
+class Approving(Calls):
     """Approvals, and tests."""
 
-    def approvals(self: Calls, *, state: str | None = None) -> Iterator[dict[str, Any]]:
+    def approvals(self, *, state: str | None = None) -> Iterator[dict[str, Any]]:
         """Requests for a second person, the newest first; in one state, such as `open`, where that is said."""
         return self.pages("/v1/approvals", state=state)
 
-    def approval(self: Calls, approval_id: str) -> dict[str, Any]:
+    def approval(self, approval_id: str) -> dict[str, Any]:
         """A request, with the text that it is about."""
         return cast(dict[str, Any], self.get(f"/v1/approvals/{segment(approval_id)}"))
 
-    def ask_approval(self: Calls, *, note: str = "", **subject: str) -> dict[str, Any]:
+    def ask_approval(self, *, note: str = "", **subject: str) -> dict[str, Any]:
         """Ask for the approval of a `quote_id`, a `bulk_id` or a `schedule_id`."""
         return cast(dict[str, Any], self.post("/v1/approvals", {**subject, "note": note}))
 
-    def approve(self: Calls, approval_id: str, reason: str = "") -> dict[str, Any]:
+    def approve(self, approval_id: str, reason: str = "") -> dict[str, Any]:
         """Let it be sent; not by who asked or made it."""
         return cast(dict[str, Any], self.post(f"/v1/approvals/{segment(approval_id)}/approve", {"reason": reason}))
 
-    def refuse(self: Calls, approval_id: str, reason: str) -> dict[str, Any]:
+    def refuse(self, approval_id: str, reason: str) -> dict[str, Any]:
         """Do not let it be sent; by who asked for it, the request is withdrawn."""
         return cast(dict[str, Any], self.post(f"/v1/approvals/{segment(approval_id)}/refuse", {"reason": reason}))
 
-    def approval_rule(self: Calls) -> dict[str, Any]:
+    def approval_rule(self) -> dict[str, Any]:
         """From how much on the business asks a second person."""
         return cast(dict[str, Any], self.get("/v1/approval-rule"))
 
     def set_approval_rule(
-        self: Calls, *, credits_above: int | None, recipients_above: int | None, email: str = ""
+        self, *, credits_above: int | None, recipients_above: int | None, email: str = ""
     ) -> dict[str, Any]:
         """Ask a second person above either; None: not for that. email: who is written to, the reception if empty."""
         body = {"credits_above": credits_above, "recipients_above": recipients_above, "email": email}
         return cast(dict[str, Any], self.put("/v1/approval-rule", body))
 
-    def send_test(self: Calls, **said: Any) -> dict[str, Any]:
+    def send_test(self, **said: Any) -> dict[str, Any]:
         """Send oneself, or `to` numbers that are kept for tests, what a customer would get, for its credits.
 
         said: a `quote_id`, or `text`, `template_id`, `template_version`, `audience`, `sender`, `message_class`; and
@@ -50,19 +51,19 @@ class Approving:
         body = {"class" if name == "message_class" else name: value for name, value in said.items()}
         return cast(dict[str, Any], self.post("/v1/test-messages", body))
 
-    def test_numbers(self: Calls) -> list[dict[str, Any]]:
+    def test_numbers(self) -> list[dict[str, Any]]:
         """The numbers that tests may go to."""
-        return cast(list[dict[str, Any]], self.get("/v1/test-numbers")["numbers"])
+        return cast(list[dict[str, Any]], (self.get("/v1/test-numbers"))["numbers"])
 
-    def set_own_number(self: Calls, number: str) -> list[dict[str, Any]]:
+    def set_own_number(self, number: str) -> list[dict[str, Any]]:
         """Say which number is one's own; all of them."""
-        return cast(list[dict[str, Any]], self.put("/v1/test-numbers/own", {"number": number})["numbers"])
+        return cast(list[dict[str, Any]], (self.put("/v1/test-numbers/own", {"number": number}))["numbers"])
 
-    def add_test_number(self: Calls, number: str, name: str = "") -> list[dict[str, Any]]:
+    def add_test_number(self, number: str, name: str = "") -> list[dict[str, Any]]:
         """Keep a number of the business for tests; all of them."""
         added = self.post("/v1/test-numbers", {"number": number, "name": name})
         return cast(list[dict[str, Any]], added["numbers"])
 
-    def remove_test_number(self: Calls, test_number_id: str) -> None:
+    def remove_test_number(self, test_number_id: str) -> None:
         """Send no more tests to a number."""
         self.delete(f"/v1/test-numbers/{segment(test_number_id)}")
