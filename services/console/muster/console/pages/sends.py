@@ -135,7 +135,8 @@ async def _unknown(visit: Visit) -> Json | None:
     try:
         found = await visit.api.get(f"{path_of(visit)}/unknown", limit=1)
     except ApiProblem as problem:
-        if problem.status == 401:
+        # Not heard of there yet, or that part is away: the rest of the page is worth having without it.
+        if problem.status != 404 and problem.status < 500:
             raise
         return None
     return found if found["messages"] else None
