@@ -1,8 +1,11 @@
 """Customers, their opt-outs and files of them: nothing is overwritten unseen, and errors are told where they are."""
 
 import json
+import re
 
 import pytest
+
+from muster.console import guard
 
 
 @pytest.fixture
@@ -11,20 +14,29 @@ def people(api, said):
     return api
 
 
-async def test_who_fits_is_shown_as_one_types_with_how_many_there_are(member, people):
-    piece = await member.get("/customers/found?query=ann")
+async def test_who_fits_is_shown_as_one_types_with_how_many_there_are(member, people, token):
+    page = await member.get("/customers")
+    piece = await member.post("/customers/found", data={"csrf": token(page), "query": "ann"})
     assert "1,204" in piece.text
     assert "customers, about" in piece.text
     assert 'href="/customers/7"' in piece.text
-    assert "query=ann&amp;cursor=c2" in piece.text
-    (asked,) = people.asked("GET /v1/customers")
-    assert asked.url.params["query"] == "ann"
+    assert people.asked("GET /v1/customers")[-1].url.params["query"] == "ann"
+    address = piece.headers["HX-Replace-Url"]
+    assert "ann" not in address
+    more = re.search(r'href="(/customers\?q=[^"]*cursor=c2)"', piece.text).group(1).replace("&amp;", "&")
+    await member.get(more)
+    assert people.asked("GET /v1/customers")[-1].url.params["query"] == "ann"
+    sealed = address.partition("q=")[2]
+    session = member.cookies["__Host-muster_session"]
+    assert (guard.unsealed(session, sealed), guard.unsealed("another", sealed)) == ("ann", None)
 
 
-async def test_a_condition_that_cannot_be_read_is_told_and_what_was_written_stays(member, people):
+async def test_a_condition_that_cannot_be_read_is_told_and_what_was_written_stays(member, people, token):
     wrong = {"field": "query", "code": "unknown_field", "message": "there is no field 'shoe'"}
     people.answers["GET /v1/customers"] = (422, {"code": "invalid", "errors": [wrong]})
-    page = await member.get("/customers?query=shoe+is+red")
+    form = {"csrf": token(await member.get("/customers")), "query": "shoe is red"}
+    found = await member.post("/customers", data=form)
+    page = await member.get(found.headers["Location"])
     assert "there is no field &#39;shoe&#39;" in page.text
     assert 'value="shoe is red"' in page.text
 

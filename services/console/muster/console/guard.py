@@ -1,11 +1,13 @@
 """What keeps pages from being used by others: cookies, forms that only we have made, headers."""
 
+import base64
 import hashlib
 import hmac
 import secrets
 from collections.abc import Mapping
 from urllib.parse import urlsplit
 
+from cryptography.fernet import Fernet, InvalidToken
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -113,3 +115,21 @@ def own_path(given: str) -> str:
     """Where to go after signing in: a path of ours, "/" for whatever else was asked for."""
     is_plain = given.startswith("/") and not given.startswith("//") and "\\" not in given
     return given if is_plain and given.isprintable() and given.isascii() and len(given) <= 300 else "/"
+
+
+def sealed(session: str, text: str) -> str:
+    """A text as addresses may hold it: only this session can read it, wherever addresses are kept."""
+    return _seal_of(session).encrypt(text.encode()).decode("ascii")
+
+
+def unsealed(session: str, token: str) -> str | None:
+    """The text; None for what no such session has sealed."""
+    try:
+        return _seal_of(session).decrypt(token).decode()
+    except InvalidToken:
+        return None
+
+
+def _seal_of(session: str) -> Fernet:
+    key = hashlib.blake2b(session.encode(), digest_size=32, person=b"console address").digest()
+    return Fernet(base64.urlsafe_b64encode(key))

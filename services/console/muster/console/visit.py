@@ -142,6 +142,15 @@ class Visit:
         ended = BackgroundTask(answer.aclose)
         return StreamingResponse(answer.aiter_bytes(), headers=headers, media_type=kind, background=ended)
 
+    def sealed(self, text: str) -> str:
+        """What somebody looks for, as an address may hold it: nobody else can read it, nor they in another session."""
+        return guard.sealed(self.house.cookies.session(self.request), text)
+
+    def unsealed(self, name: str) -> str | None:
+        """What was sealed into a value of the query; None where that is not there, or of another session."""
+        given = self.asked(name)
+        return guard.unsealed(self.house.cookies.session(self.request), given) if given else None
+
     def go(self, path: str) -> Response:
         """Lead the browser on after an act."""
         if self.is_fragment:

@@ -29,10 +29,23 @@ async def customers(visit: Visit) -> Response:
     return visit.page("customers.html", lists=lists, searches=searches, **found)
 
 
-@pages.get("/customers/found", TENANT)
+@pages.post("/customers", TENANT)
+async def find(visit: Visit) -> Response:
+    return visit.go(_address(visit, visit.text("query").strip()))
+
+
+@pages.post("/customers/found", TENANT)
 async def found_now(visit: Visit) -> Response:
-    """Who fits what is written so far: a piece of the page."""
-    return visit.page("customers_found.html", **await _found(visit))
+    """Who fits what is written so far: a piece of the page, whose address is that of the search from now on."""
+    query = visit.text("query").strip()
+    piece = visit.page("customers_found.html", **await _found(visit, query=query))
+    piece.headers["HX-Replace-Url"] = _address(visit, query)
+    return piece
+
+
+def _address(visit: Visit, query: str) -> str:
+    """Of a search: a name or a number is in no address that somebody else could read."""
+    return f"/customers?q={visit.sealed(query)}" if query else "/customers"
 
 
 @pages.post("/customers/searches", KEEP)
@@ -49,6 +62,12 @@ async def save_search(visit: Visit) -> Response:
         errors = visit.wrong(problem, "name", "query")
         return visit.page("customers.html", status=422, **{**told, "errors": errors}, lists=lists, searches=searches)
     return visit.go(f"/customers?saved={quoted(name)}")
+
+
+@pages.get("/customers/found", TENANT)
+async def back_from_found(visit: Visit) -> Response:
+    """The address that a search may have left in the browser, opened anew."""
+    return visit.go("/customers")
 
 
 @pages.get("/customers/searches", KEEP)
@@ -105,7 +124,7 @@ def read_form(visit: Visit) -> dict[str, Any]:
 
 async def _found(visit: Visit, *, query: str | None = None) -> dict[str, Any]:
     """A page of who fits, how many do, and what is wrong with the query where something is."""
-    asked = {"query": query or (visit.asked("query") or "").strip() or None, "saved": visit.asked("saved")}
+    asked = {"query": (visit.unsealed("q") if query is None else query) or None, "saved": visit.asked("saved")}
     if asked["query"]:
         asked["saved"] = None
     cursor = visit.asked("cursor")

@@ -55,6 +55,19 @@ async def add(visit: Visit) -> Response:
     return await _show(visit, notice=visit.t("opt_outs.added", n=told["suppressed"]), errors=errors)
 
 
+@pages.post("/customers/opt-outs/find", TENANT)
+async def find(visit: Visit) -> Response:
+    """One number among them, which is in no address that somebody else could read."""
+    number = visit.text("number").strip()
+    return visit.go(f"/customers/opt-outs?q={visit.sealed(number)}" if number else "/customers/opt-outs")
+
+
+@pages.get("/customers/opt-outs/find", TENANT)
+async def back_from_find(visit: Visit) -> Response:
+    """The address that an act has left in the browser, opened anew."""
+    return visit.go("/customers/opt-outs")
+
+
 @pages.get("/customers/opt-outs/{id}", TENANT)
 async def one(visit: Visit) -> Response:
     return await _one(visit)
@@ -136,7 +149,7 @@ async def alive(visit: Visit) -> Response:
 
 
 async def _show(visit: Visit, *, errors: Errors | None = None, notice: str = "") -> Response:
-    number = visit.asked("number")
+    number = visit.unsealed("q")
     asked = visit.api.get("/v1/suppressions", limit=_PAGE, cursor=visit.asked("cursor"), number=number)
     found, requests, dead = await asyncio.gather(
         _or_wrong(visit, asked),
