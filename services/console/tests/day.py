@@ -1,5 +1,6 @@
 """An ordinary day of a business and of its operator: what the API answers to each page, full enough to be looked at."""
 
+from datetime import datetime, timedelta
 from types import ModuleType
 
 WARNING = {
@@ -58,7 +59,20 @@ SERVICES = ("tenant", "customer", "credit", "dispatch", "reply", "report")
 def answers(fakes: ModuleType, now: str) -> dict[str, object]:
     """By "METHOD /path"; `now` is the moment at which the newest of it happened."""
     people = fakes.CUSTOMERS | fakes.IMPORTS | fakes.OPT_OUTS
+    people["GET /v1/customers"] = (200, {"items": _people(fakes), "next_cursor": "c2"})
     return people | _sending(fakes, now) | _talking(fakes, now) | _running(fakes, now) | _operating(now)
+
+
+def _people(fakes):
+    ann = fakes.CUSTOMER
+    number = {**ann["numbers"][0], "number": "+61412345679"}
+    others = [
+        {"first_name": "Bo", "last_name": "Nguyen", "tags": ["colour"], "opted_out": True},
+        {"first_name": "Chloé", "last_name": "Martin", "tags": [], "allow_bulk_sms": False},
+        {"first_name": "Dev", "last_name": "Patel", "tags": ["colour", "vip"]},
+        {"first_name": "Ella", "last_name": "Ryan-Fitzgerald", "tags": []},
+    ]
+    return [ann, *({**ann, "id": 8 + place, "numbers": [number], **one} for place, one in enumerate(others))]
 
 
 def _sending(fakes, now):
@@ -114,7 +128,14 @@ def _talking(fakes, now):
 
 
 def _running(fakes, now):
-    entries = [fakes.entry(3, at=now), fakes.entry(2, kind="pending"), fakes.entry(1, kind="top_up", reason="Paid")]
+    used = [800 - 97 * place for place in range(8)]
+    hours = [datetime.fromisoformat(now) - timedelta(days=3 * place) for place in range(8)]
+    entries = [
+        fakes.entry(9 - place, at=at.isoformat(), credits=97, consumed_after=one, available_after=19_040 - one)
+        for place, (one, at) in enumerate(zip(used, hours, strict=True))
+    ]
+    begun = (hours[-1] - timedelta(days=2)).isoformat()
+    entries.append(fakes.entry(1, at=begun, kind="top_up", reason="Paid", consumed_after=0, available_after=19_040))
     ann = {"id": "u1", "name": "Ann", "email": "ann@demo.example", "role": "admin", "active": True, "created_at": now}
     bo = {**ann, "id": "u2", "name": "Bo", "email": "bo.of.the.front.desk@demo.example", "role": "staff"}
     key = {"id": "k1", "name": "Booking system", "client_id": "mk_01931f5e7b1c", "role": "manager"}

@@ -15,6 +15,7 @@ NAMES = (
     *("settings/audit", "settings/roles", "operator/carriers", "operator/laws", "operator/dead-letters"),
     *("operator/tenants", "operator/tenants/t1"),
 )
+PICTURED = ("home", "compose", "check", "report", "customers", "conversation", "credits")
 AXE = Axe()
 TEXT = "Hi {first_name}, it’s the last day of our sale"
 whole = pytest.mark.skipif(os.environ.get("BROWSER") != "whole", reason="`make browser` does all of it")
@@ -197,7 +198,7 @@ def test_a_double_click_sends_once(site, open_page):
 def test_a_picture_of_each_page(site, open_page, width):
     folder = Path(os.environ["SCREENSHOTS"])
     folder.mkdir(exist_ok=True)
-    for name, scheme in [*((one, "light") for one in ("home", "compose", "check", "report")), ("send", "dark")]:
+    for name, scheme in [*((one, "light") for one in PICTURED), ("send", "dark")]:
         page = open_page(width, scheme)
         show(page, site, name)
         pictures = (page.screenshot(type="jpeg", quality=quality) for quality in (60, 50, 40, 30))
