@@ -171,3 +171,40 @@ def test_two_tabs_and_the_back_button_send_once(world: World, business: Business
     page.wait_for_url("**/sends/*")
     business.ended(tab.url.rsplit("/", 1)[1])
     assert world.stats(numbers) == dict.fromkeys(numbers, 1)
+
+
+def test_a_file_with_errors_is_looked_at_imported_and_what_was_left_out_given_back(
+    business: Business, page: Page, tmp_path: Path
+) -> None:
+    photo, people = tmp_path / "holiday.jpg", tmp_path / "people.csv"
+    photo.write_bytes(b"\xff\xd8\xff\xe0" + bytes(2_000))
+    rows = ["Ann,Lee,0412 345 671,yes", "Bo,,hello,yes", "Chi,Ng,0412 345 673,yes", "Di,Roe,(03) 9,yes"]
+    people.write_text("\n".join(["First name,Last name,Handy,Allow Bulk SMS", *rows]) + "\n")
+
+    page.goto("/customers/import")
+    page.set_input_files("#file", photo)
+    page.click("main button.main")
+    page.wait_for_selector("#file-error, .notice[role=alert]")
+    page.goto("/customers/import")
+    page.set_input_files("#file", people)
+    page.click("main button.main")
+    handy = page.locator("tr:has-text('Handy') select")
+    handy.wait_for()
+    assert not business.ask.get("/v1/customers")["items"], "nobody is changed before it is started"
+    handy.select_option("mobile")
+    page.click("button[value=try]")
+    page.wait_for_selector("#columns ~ * li:has-text('Row 2'), li:has-text('Row 2')")
+    page.check("[name=consent][value=express]")
+    page.fill("#consent_wording", "Yes, text me about offers")
+    page.fill("#consent_source", "the form at the counter")
+    page.fill("#consent_date", "2026-05-01")
+    page.click("button[value=start]")
+
+    page.wait_for_selector("a[href$='left-out.csv']")
+    assert sorted(one["first_name"] for one in business.ask.get("/v1/customers")["items"]) == ["Ann", "Chi"]
+    with page.expect_download() as download:
+        page.click("a[href$='left-out.csv']")
+    left_out = Path(download.value.path()).read_text(encoding="utf-8-sig")
+    assert "hello" in left_out
+    assert "(03) 9" in left_out
+    assert "0412 345 671" not in left_out
