@@ -124,3 +124,13 @@ async def test_a_second_person_sees_what_they_approve_and_nobody_approves_their_
     assert (refused.status_code, 'href="#reason-a1"' in refused.text) == (422, True)
     api.answers["POST /v1/approvals/a1/approve"] = (200, others)
     assert "Approved." in (await member.post("/approvals/a1/approve", data={"csrf": token(page)})).text
+
+
+@pytest.mark.parametrize("path", ["/sends/xyz", "/replies/xyz", "/sends?cursor=zz"])
+async def test_an_address_that_cannot_be_one_is_one_at_which_there_is_nothing(member, api, path):
+    wrong = {"field": "bulk_id", "code": "uuid", "message": "must be an id"}
+    for asked in ("/v1/bulk-sms/xyz", "/v1/replies/xyz", "/v1/bulk-sms"):
+        api.answers[f"GET {asked}"] = (422, {"code": "invalid", "status": 422, "errors": [wrong]})
+    page = await member.get(path)
+    assert page.status_code == 404
+    assert "There is nothing at this address" in page.text

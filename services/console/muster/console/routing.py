@@ -127,7 +127,9 @@ async def _on_problem(
     visit = Visit(request, house, await _known(request, house), form)
     kinds = {401: "sign_in", 403: "forbidden", 404: "not_found", 429: "too_many"}
     kind = kinds.get(problem.status, "unavailable" if problem.status >= 500 else "refused")
-    status = 502 if kind == "unavailable" else problem.status
+    # A page that only shows something asks for nothing but what its address says: an id that is none, an old cursor.
+    kind = "not_found" if kind == "refused" and request.method == "GET" else kind
+    status = {"unavailable": 502, "not_found": 404}.get(kind, problem.status)
     return error_page(visit, status, kind, detail=problem.detail if kind == "refused" else "", problem=problem)
 
 

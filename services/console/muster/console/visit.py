@@ -117,8 +117,12 @@ class Visit:
         found = []
         for one in problem.errors:
             name, message = str(one.get("field", "")), str(one.get("message", ""))
-            field = next((field for field in fields if name == field or name.startswith(f"{field}.")), "")
-            found.append((field, message if field or not name else f"{name}: {message}"))
+            field = next(
+                (field for field in fields if name == field or name.startswith((f"{field}.", f"{field}["))), ""
+            )
+            # A whole sentence needs no name before it, what only goes on from one does.
+            is_sentence = message[:1].isupper()
+            found.append((field, message if field or not name or is_sentence else f"{name}: {message}"))
         return found or [("", problem.detail or problem.title or self.t("errors.refused_title"))]
 
     def why(self, problem: ApiProblem) -> str:

@@ -83,8 +83,9 @@ def _refused(visit: Visit, goes_to: str, problem: ApiProblem) -> Response:
     if problem.code == "choose_tenant":
         return _page(visit, goes_to=goes_to, status=409, errors=[], tenants=problem.document.get("tenants", []))
     if problem.status == 429:
-        minutes = max(1, -(-problem.retry_after_s // 60))
-        return _page(visit, goes_to=goes_to, status=429, errors=[("", visit.t("sign_in.slowed", n=minutes))])
+        wait_s = problem.retry_after_s or 60
+        entry, wait = ("slowed_s", wait_s) if wait_s < 60 else ("slowed", -(-wait_s // 60))
+        return _page(visit, goes_to=goes_to, status=429, errors=[("", visit.t(f"sign_in.{entry}", n=wait))])
     if problem.status in (401, 422):
         return _page(visit, goes_to=goes_to, status=422, errors=[("email", visit.t("sign_in.wrong"))])
     raise problem
