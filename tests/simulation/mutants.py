@@ -72,7 +72,7 @@ def _what_was_not_published_is_deleted() -> None:
 
         return wrong
 
-    _function(relay.Relay, "_publish", "self._producer.publish(", make)
+    _function(relay.Relay, "_publish", "self._send(", make)
 
 
 def _an_offset_is_stored_before_its_events() -> None:

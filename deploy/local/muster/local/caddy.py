@@ -8,7 +8,7 @@ from typing import Any
 
 from muster.local.process import Command
 from muster.local.programs import program
-from muster.local.routes import API, PAGES, ROUTES
+from muster.local.routes import API, BELOW, PAGES, ROUTES
 
 _BODY_BYTES_MAX = 1 << 20
 _IMPORT_BYTES_MAX = 512 << 20  # what customer-svc reads of a file of customers
@@ -44,7 +44,7 @@ def config(listen: str, upstreams: Mapping[str, str], *, trusted: Sequence[str] 
         {**_route(_IMPORTS, _body_limit(_IMPORT_BYTES_MAX)), "terminal": False, "group": "limit"},
         {"handle": [_body_limit(_BODY_BYTES_MAX)], "group": "limit"},
         *(_route(route.regex, _proxy(upstreams[route.service])) for route in ROUTES if route.service in upstreams),
-        _route(f"^({'|'.join(map(re.escape, API))})(/.*)?$", _problem(404)),
+        _route(f"^({'|'.join(map(re.escape, API))}){BELOW}$", _problem(404)),
         {"handle": [_proxy(upstreams[PAGES]) if PAGES in upstreams else _problem(404)]},
     ]
     errors = [

@@ -12,6 +12,8 @@ PAGES = "console"
 """Who answers people: every path that is not the API's."""
 API = ("/v1", "/.well-known", "/o")
 """Below these a path that nobody owns is answered as a machine expects: with a problem document."""
+BELOW = r"(/[\s\S]*)?"
+"""Whatever is below a path, as a regular expression: a name may hold a line break too."""
 
 
 @dataclass(frozen=True)
@@ -26,7 +28,7 @@ class Route:
         """The pattern as a regular expression of the whole path (RE2 and Python)."""
         below = self.pattern.endswith("/**")
         literal = re.escape(self.pattern.removesuffix("/**"))
-        return "^" + re.sub(r"\\{\w+\\}", "[^/]+", literal) + ("(/.*)?$" if below else "$")
+        return "^" + re.sub(r"\\{\w+\\}", "[^/]+", literal) + (f"{BELOW}$" if below else "$")
 
 
 ROUTES = (

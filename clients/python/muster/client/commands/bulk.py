@@ -153,7 +153,9 @@ def _terms(partial: str, send_by: str | None) -> dict[str, Any]:
 def _send(muster: Muster, quote: Quote, terms: dict[str, Any], *, yes: bool, watch: bool, as_json: bool) -> None:
     """Show a quote, ask, send it and show how it goes; exit 1 if it is not sent."""
     _show_quote(quote, as_json=as_json)
-    if not yes and not typer.confirm(f"Send to {quote['recipients']:,} for {quote['credits']:,} credits?", err=True):
+    if not yes and not _agrees(
+        f"Send to {quote['recipients']:,} for {quote['credits']:,} {_credits(quote['credits'])}?"
+    ):
         raise typer.Exit(1)
     bulk = muster.send(quote["id"], **terms)
     if watch:
@@ -308,3 +310,16 @@ def unknown(
 def resume(bulk_id: str, reason: Reason = "", as_json: AsJson = False) -> None:  # noqa: FBT002
     """Resume a paused send; nobody gets it twice."""
     _control(bulk_id, "resume", reason, as_json=as_json)
+
+
+def _agrees(question: str) -> bool:
+    """Whether somebody says yes. Where nobody is there to be asked, how to go on without that."""
+    try:
+        return bool(typer.confirm(question, err=True))
+    except typer.Abort:
+        typer.echo("\nNothing was sent: nobody said yes. --yes sends without asking.", err=True)
+        raise typer.Exit(1) from None
+
+
+def _credits(number: int) -> str:
+    return "credit" if number == 1 else "credits"
