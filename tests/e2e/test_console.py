@@ -208,3 +208,29 @@ def test_a_file_with_errors_is_looked_at_imported_and_what_was_left_out_given_ba
     assert "hello" in left_out
     assert "(03) 9" in left_out
     assert "0412 345 671" not in left_out
+
+
+def test_on_a_phone_without_scripts_a_session_that_has_ended_loses_nothing_and_the_message_leaves_once(
+    world: World, business: Business, chromium: Browser
+) -> None:
+    numbers = business.customers(2)
+    email, password = member(business)
+    phone = {"width": 375, "height": 800}
+    context = chromium.new_context(base_url=world.run["url"], viewport=phone, java_script_enabled=False, locale="en-AU")
+    page = context.new_page()
+    sign_in(page, email, password)
+    page.goto("/compose")
+    page.fill("#text", "It is on")
+    context.clear_cookies()
+    page.click("button.main[value=check]")
+    page.fill("#email", email)
+    page.fill("#password", password)
+    page.click("main button.main")
+    page.click("main button.main")  # goes on with what was being done
+    page.click("[data-send]")
+    page.wait_for_url("**/sends/*")
+    bulk_id = page.url.rsplit("/", 1)[1]
+    page.go_back()
+    business.ended(bulk_id)
+    context.close()
+    assert world.stats(numbers) == dict.fromkeys(numbers, 1)
