@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 from muster.client.commands import main
+from muster.client.exits import ExitCode
 
 FACTS = json.loads((Path(__file__).parents[3] / "libs/text/tests/segments.json").read_text("utf-8"))
 Run = Callable[..., "Ran"]
@@ -181,7 +182,7 @@ def test_an_address_where_nobody_answers_is_one_line(run: Run, monkeypatch: pyte
     monkeypatch.setattr("muster.client.connection._FIRST_PAUSE_S", 0)
     connect(monkeypatch, url)
     ran = run("credits", "show")
-    assert (ran.code, ran.out, ran.err.count("\n")) == (1, "", 1)
+    assert (ran.code, ran.out, ran.err.count("\n")) == (ExitCode.NOT_CONNECTED, "", 1)
     assert ran.err.startswith("muster: ")
 
 
@@ -195,7 +196,7 @@ def test_a_run_json_that_names_nobody_is_one_line_that_names_the_file(
     if content:
         (tmp_path / "run.json").write_text(content)
     ran = run("credits", "show", "--json")
-    assert (ran.code, ran.out, ran.err.count("\n")) == (1, "", 1)
+    assert (ran.code, ran.out, ran.err.count("\n")) == (ExitCode.NOT_CONNECTED, "", 1)
     assert "run.json" in ran.err
 
 

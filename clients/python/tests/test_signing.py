@@ -16,6 +16,7 @@ from muster.client import profiles
 from muster.client.api import Connection
 from muster.client.commands import main, signing
 from muster.client.errors import NotConnected
+from muster.client.exits import ExitCode
 
 URL = "https://muster.example"
 TENANT = {"id": "t-1", "name": "Salon", "country": "AU", "time_zone": "Australia/Sydney"}
@@ -109,7 +110,7 @@ def test_what_is_kept_its_owner_alone_may_read_and_it_holds_no_password(run: Run
 
 def test_a_wrong_password_says_so_and_keeps_nothing(run: Run) -> None:
     code, _, err = sign_in(run, given="not this one\n")
-    assert (code, profiles.names()) == (1, [])
+    assert (code, profiles.names()) == (ExitCode.NOT_CONNECTED, [])
     assert "E-mail address or password is not right" in err
 
 
@@ -148,7 +149,7 @@ def test_signing_out_ends_the_session_and_forgets_the_profile(run: Run, muster: 
     assert (code, profiles.names()) == (0, [])
     assert muster.asked[-1][:2] == ("DELETE", "/v1/sessions/current")
     code, _, err = run("logout")
-    assert code == 1
+    assert code == ExitCode.NOT_CONNECTED
     assert "there is no profile default" in err
 
 
@@ -156,7 +157,7 @@ def test_a_file_that_is_no_list_of_profiles_is_named(run: Run, tmp_path: Path) -
     (tmp_path / "config").mkdir()
     (tmp_path / "config" / profiles.FILE).write_text("[]")
     code, _, err = run("whoami")
-    assert code == 1
+    assert code == ExitCode.NOT_CONNECTED
     assert profiles.FILE in err
 
 

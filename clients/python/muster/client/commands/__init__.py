@@ -1,9 +1,9 @@
-"""The command `muster`: `--json` everywhere prints what a program can read; errors go to standard error, exit 1."""
+"""The command `muster`: `--json` prints what a program can read; errors go to standard error, with an exit code."""
 
 import os
 import sys
 from collections.abc import Sequence
-from typing import Annotated, NoReturn
+from typing import Annotated, Final, NoReturn
 
 import httpx
 import typer
@@ -34,6 +34,9 @@ from muster.client.commands import (
     why,
 )
 from muster.client.errors import ApiError, NotConnected
+from muster.client.exits import ExitCode
+
+_UNKNOWN_CALLER: Final = 401
 
 app = typer.Typer(name="muster", no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
 app.command("login")(signing.login)
@@ -88,7 +91,7 @@ def describe(
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Run the command; what the API refuses or cannot be reached is one line on standard error and exit 1."""
+    """Run the command; what the API refuses or cannot be reached is one line on standard error and an exit code."""
     _prepare_streams()
     try:
         try:
@@ -96,16 +99,16 @@ def main(arguments: Sequence[str] | None = None) -> None:
         finally:
             sys.stdout.flush()
     except ApiError as refused:
-        _fail(_said(refused))
+        _fail(_said(refused), ExitCode.NOT_CONNECTED if refused.status == _UNKNOWN_CALLER else ExitCode.FAILED)
     except NotConnected as missing:
-        _fail(str(missing))
+        _fail(str(missing), ExitCode.NOT_CONNECTED)
     except httpx.RequestError as silent:
-        _fail(f"no answer from {silent.request.url}: {silent or type(silent).__name__}")
+        _fail(f"no answer from {silent.request.url}: {silent or type(silent).__name__}", ExitCode.NOT_CONNECTED)
     except OSError as error:  # the disk is full, or who read from us has gone: nothing more can be written
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
         if isinstance(error, BrokenPipeError):
-            sys.exit(1)
-        _fail(str(error))
+            sys.exit(ExitCode.FAILED)
+        _fail(str(error), ExitCode.FAILED)
 
 
 def _said(refused: ApiError) -> str:
@@ -114,9 +117,9 @@ def _said(refused: ApiError) -> str:
     return "\n".join((f"{refused.status} {refused.problem.get('title', '')}", *errors)) if errors else str(refused)
 
 
-def _fail(why: str) -> NoReturn:
+def _fail(why: str, code: ExitCode) -> NoReturn:
     print(f"muster: {why}", file=sys.stderr)
-    sys.exit(1)
+    sys.exit(code)
 
 
 def _prepare_streams() -> None:

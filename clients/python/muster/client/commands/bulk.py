@@ -11,11 +11,13 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextC
 
 from muster.client.api import Connection, Muster
 from muster.client.commands.advice import show_advice, show_examples
+from muster.client.commands.arguments import BulkId
 from muster.client.commands.audiences import Exclude, To, audience
 from muster.client.commands.checks import Override, checks, overrides, show_checks, verify
 from muster.client.commands.checks import Reason as Overridden
 from muster.client.commands.output import AsJson, show, show_rows
 from muster.client.commands.texts import text_from_stdin
+from muster.client.exits import ExitCode
 from muster.client.shapes import Quote
 
 app = typer.Typer(no_args_is_help=True, help="Bulk sends: list, show, watch, confirm, stop, pause, resume, again.")
@@ -156,21 +158,21 @@ def _send(muster: Muster, quote: Quote, terms: dict[str, Any], *, yes: bool, wat
     if not yes and not _agrees(
         f"Send to {quote['recipients']:,} for {quote['credits']:,} {_credits(quote['credits'])}?"
     ):
-        raise typer.Exit(1)
+        raise typer.Exit(ExitCode.FAILED)
     bulk = muster.send(quote["id"], **terms)
     if watch:
         try:
             follow(muster, bulk["id"], quote["recipients"])
         except KeyboardInterrupt:
             typer.echo(f"It goes on. To stop it: muster bulk stop {bulk['id']}", err=True)
-            raise typer.Exit(130) from None
+            raise typer.Exit(ExitCode.INTERRUPTED) from None
     ended = dict(muster.bulk(bulk["id"]))
     show(ended, as_json=as_json)
     if ended["state"] == "needs_confirmation":
         how = f"muster bulk confirm {bulk['id']} {ended['credits']}"
         typer.echo(f"Nothing is sent, and no credits are reserved. To agree to the new sum: {how}", err=True)
     if ended["state"] in ("refused", "needs_confirmation"):
-        raise typer.Exit(1)
+        raise typer.Exit(ExitCode.FAILED)
 
 
 def follow(muster: Muster, bulk_id: str, recipients: int) -> None:
@@ -217,21 +219,21 @@ def list_bulks(
 
 
 @app.command("show")
-def show_bulk(bulk_id: str, as_json: AsJson = False) -> None:  # noqa: FBT002
+def show_bulk(bulk_id: BulkId, as_json: AsJson = False) -> None:  # noqa: FBT002
     """One send as it stands."""
     with Muster(Connection.from_environment()) as muster:
         show(dict(muster.bulk(bulk_id)), as_json=as_json)
 
 
 @app.command("progress")
-def progress(bulk_id: str, as_json: AsJson = False) -> None:  # noqa: FBT002
+def progress(bulk_id: BulkId, as_json: AsJson = False) -> None:  # noqa: FBT002
     """Live numbers of one send."""
     with Muster(Connection.from_environment()) as muster:
         show(dict(muster.progress(bulk_id)), as_json=as_json)
 
 
 @app.command("watch")
-def watch(bulk_id: str, as_json: AsJson = False) -> None:  # noqa: FBT002
+def watch(bulk_id: BulkId, as_json: AsJson = False) -> None:  # noqa: FBT002
     """Watch a send until it has ended and its receipts are in. Ctrl-C ends the watching and nothing else.
 
     With --json each change is a line.
@@ -250,7 +252,7 @@ def watch(bulk_id: str, as_json: AsJson = False) -> None:  # noqa: FBT002
 
 @app.command("again")
 def again(
-    bulk_id: str,
+    bulk_id: BulkId,
     failed: Annotated[bool, typer.Option(help="also to those of whom a receipt says that it failed")] = False,  # noqa: FBT002
     send_by: SendBy = None,
     partial: Partial = "nothing",
@@ -268,7 +270,7 @@ def again(
 
 
 @app.command()
-def confirm(bulk_id: str, credits: int, as_json: AsJson = False) -> None:  # noqa: FBT002
+def confirm(bulk_id: BulkId, credits: int, as_json: AsJson = False) -> None:  # noqa: FBT002
     """Agree to the CREDITS that a send costs now, where that is more than was quoted."""
     with Muster(Connection.from_environment()) as muster:
         show(dict(muster.confirm(bulk_id, credits)), as_json=as_json)
@@ -280,20 +282,20 @@ def _control(bulk_id: str, act: str, reason: str, *, as_json: bool) -> None:
 
 
 @app.command()
-def stop(bulk_id: str, reason: Reason = "", as_json: AsJson = False) -> None:  # noqa: FBT002
+def stop(bulk_id: BulkId, reason: Reason = "", as_json: AsJson = False) -> None:  # noqa: FBT002
     """Stop a send; what was unsent comes back as credits."""
     _control(bulk_id, "stop", reason, as_json=as_json)
 
 
 @app.command()
-def pause(bulk_id: str, reason: Reason = "", as_json: AsJson = False) -> None:  # noqa: FBT002
+def pause(bulk_id: BulkId, reason: Reason = "", as_json: AsJson = False) -> None:  # noqa: FBT002
     """Pause a send; nothing more leaves until it is resumed."""
     _control(bulk_id, "pause", reason, as_json=as_json)
 
 
 @app.command()
 def unknown(
-    bulk_id: str,
+    bulk_id: BulkId,
     answer: Annotated[str, typer.Option(help="charge or release them for good, where your rule is to ask")] = "",
     reason: Reason = "",
     as_json: AsJson = False,  # noqa: FBT002
@@ -307,7 +309,7 @@ def unknown(
 
 
 @app.command()
-def resume(bulk_id: str, reason: Reason = "", as_json: AsJson = False) -> None:  # noqa: FBT002
+def resume(bulk_id: BulkId, reason: Reason = "", as_json: AsJson = False) -> None:  # noqa: FBT002
     """Resume a paused send; nobody gets it twice."""
     _control(bulk_id, "resume", reason, as_json=as_json)
 
@@ -318,7 +320,7 @@ def _agrees(question: str) -> bool:
         return bool(typer.confirm(question, err=True))
     except typer.Abort:
         typer.echo("\nNothing was sent: nobody said yes. --yes sends without asking.", err=True)
-        raise typer.Exit(1) from None
+        raise typer.Exit(ExitCode.FAILED) from None
 
 
 def _credits(number: int) -> str:

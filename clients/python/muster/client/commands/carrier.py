@@ -12,6 +12,7 @@ import typer
 
 from muster.client.api import Connection, Muster
 from muster.client.commands.output import AsJson, show, show_rows
+from muster.client.exits import ExitCode
 
 app = typer.Typer(no_args_is_help=True, help="Carrier accounts, and the carrier simulator.")
 
@@ -165,7 +166,7 @@ def try_one(
             err=True,
         )
     if found["outcome"] != "accepted":
-        raise typer.Exit(1)
+        raise typer.Exit(ExitCode.FAILED)
 
 
 def _some(*, given: bool) -> None:
@@ -262,5 +263,5 @@ def simulate(context: typer.Context) -> None:
         print(
             f"muster: the simulator is in the package muster-local, which is not installed ({missing})", file=sys.stderr
         )
-        raise typer.Exit(1) from missing
+        raise typer.Exit(ExitCode.FAILED) from missing
     simulator.main(context.args)

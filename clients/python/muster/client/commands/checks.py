@@ -8,7 +8,9 @@ from typing import Annotated, Any, Final
 import typer
 
 from muster.client.api import Connection, Muster
+from muster.client.commands.arguments import BulkId
 from muster.client.commands.output import AsJson, show, show_rows
+from muster.client.exits import ExitCode
 
 Override = Annotated[
     list[str] | None,
@@ -44,7 +46,7 @@ def show_checks(checks: Sequence[Mapping[str, Any]] | None) -> None:
             show({f"{one['check']} {one['country']}": one["source"] + found}, as_json=False)
 
 
-def checks(bulk_id: str, as_json: AsJson = False) -> None:  # noqa: FBT002
+def checks(bulk_id: BulkId, as_json: AsJson = False) -> None:  # noqa: FBT002
     """What was checked of a send before it was confirmed, by whom, and what was overridden, as it was signed.
 
     With --json it is a file that `muster bulk verify` reads.
@@ -77,4 +79,4 @@ def verify(
         found = muster.verify_checks(bulk_id, body)
     show(found, as_json=as_json)
     if not (found["valid"] and found["kept"]):
-        raise typer.Exit(1)
+        raise typer.Exit(ExitCode.FAILED)

@@ -1,7 +1,6 @@
 """`muster customers consent|consents|evidence` and `muster suppressions`: who may be texted, and the proof of it."""
 
 import csv
-import sys
 from collections.abc import Iterable, Iterator, Mapping
 from itertools import islice
 from pathlib import Path
@@ -13,6 +12,7 @@ import typer
 from muster.client.api import Connection, Muster
 from muster.client.commands.held import all_held, as_csv, as_json_file
 from muster.client.commands.output import AsJson, show, show_rows
+from muster.client.exits import ExitCode
 from muster.client.paths import segment
 
 app = typer.Typer(no_args_is_help=True, help="Suppressions: numbers that may not be texted.")
@@ -69,15 +69,18 @@ def history(customer_id: CustomerId, as_json: AsJson = False) -> None:  # noqa: 
 def evidence(
     customer_id: CustomerId,
     file: Annotated[Path, typer.Argument(dir_okay=False, help="a name that ends in .json, .csv or .txt (to print)")],
+    as_json: AsJson = False,  # noqa: FBT002
 ) -> None:
     """Write the file that proves a customer's consent: all words, their chain of hashes, and what stopped the
     numbers."""
     _save(f"/v1/customers/{customer_id}/consents/evidence", file, _MEDIA_TYPES)
+    show({"file": str(file)}, as_json=as_json)
 
 
 def export(
     customer_id: CustomerId,
     file: Annotated[Path, typer.Argument(dir_okay=False, help="a name that ends in .json or .csv")],
+    as_json: AsJson = False,  # noqa: FBT002
 ) -> None:
     """Write all that is held on one person, by every service, to hand over to them."""
     if file.suffix.lower() not in (".json", ".csv"):
@@ -86,6 +89,7 @@ def export(
         held = all_held(muster, customer_id)
     content = as_csv(held) if file.suffix.lower() == ".csv" else as_json_file(held)
     _write(file, content)
+    show({"file": str(file)}, as_json=as_json)
 
 
 def _save(path: str, file: Path, media_types: Mapping[str, str]) -> None:
@@ -160,7 +164,7 @@ def upload(
     show(total, as_json=as_json)
     if errors:
         show_rows(errors, ("row", "code", "message"), as_json=as_json)
-        sys.exit(1)
+        raise typer.Exit(ExitCode.FAILED)
 
 
 def _slices(lines: Iterable[str]) -> Iterator[tuple[int, list[str]]]:
@@ -190,10 +194,11 @@ def lift(
 
 
 @app.command("correct")
-def correct(suppression_id: SuppressionId, reason: Reason) -> None:
+def correct(suppression_id: SuppressionId, reason: Reason, as_json: AsJson = False) -> None:  # noqa: FBT002
     """Take back what was entered or uploaded by mistake; what the person asked for is lifted by their own word only."""
     with Muster(Connection.from_environment()) as muster:
         muster.delete(f"/v1/suppressions/{segment(suppression_id)}?{urlencode({'reason': reason})}")
+        show({"id": suppression_id, "corrected": True}, as_json=as_json)
 
 
 @app.command("requests")
@@ -266,7 +271,9 @@ def undeliverable(
 @app.command("alive")
 def alive(
     number_id: Annotated[str, typer.Argument(metavar="ID", help="as `muster suppressions undeliverable` shows it")],
+    as_json: AsJson = False,  # noqa: FBT002
 ) -> None:
     """The number is alive: text it again, and count anew."""
     with Muster(Connection.from_environment()) as muster:
         muster.delete(f"/v1/suppressions/undeliverable/{segment(number_id)}")
+        show({"id": number_id, "alive": True}, as_json=as_json)

@@ -7,6 +7,7 @@ from typing import Annotated, Final
 import typer
 
 from muster.client.api import Connection, Muster, Query
+from muster.client.commands.arguments import TenantId
 from muster.client.commands.exporting import save
 from muster.client.commands.output import AsJson, show, show_rows
 
@@ -54,7 +55,7 @@ def _moment(written: str | None) -> str | None:
 
 @app.command("top-up")
 def top_up(
-    tenant_id: str,
+    tenant_id: TenantId,
     credits: int,
     reason: Annotated[str, typer.Option(help="why, for the statement")] = "top-up",
     reference: Annotated[str, typer.Option(help="an invoice or order")] = "",

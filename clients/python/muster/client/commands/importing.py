@@ -13,7 +13,9 @@ from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, T
 
 from muster.client import shapes
 from muster.client.api import Connection, Muster
+from muster.client.commands.arguments import ImportId
 from muster.client.commands.output import AsJson, show, show_rows
+from muster.client.exits import ExitCode
 
 FIGURES = ("id", "state", "rows", "imported", "created", "updated", "unchanged", "rejected")
 
@@ -81,7 +83,7 @@ def import_file(
 
 
 def start(
-    import_id: str,
+    import_id: ImportId,
     columns: Map = None,
     mode: Mode = "",
     match: Match = "",
@@ -110,7 +112,7 @@ def start(
         _show(muster, begun, rejected, as_json=as_json)
 
 
-def cancel(import_id: str, as_json: AsJson = False) -> None:  # noqa: FBT002
+def cancel(import_id: ImportId, as_json: AsJson = False) -> None:  # noqa: FBT002
     """End an import; rows that were taken in stay."""
     with Muster(Connection.from_environment()) as muster:
         ended = muster.post(f"/v1/customers/imports/{import_id}/cancel")
@@ -193,7 +195,7 @@ def said_when_left(bar: Bar, what: str) -> Iterator[None]:
     except KeyboardInterrupt:
         bar.stop()
         typer.echo(what, err=True)
-        raise typer.Exit(130) from None
+        raise typer.Exit(ExitCode.INTERRUPTED) from None
 
 
 def _figures(standing: shapes.Import, *, as_json: bool) -> dict[str, Any]:
@@ -212,7 +214,7 @@ def _show(muster: Muster, done: shapes.Import, rejected: Path | None, *, as_json
     if done["rejected"]:
         _give_back(muster, done["id"], rejected, as_json=as_json)
     if done["state"] == "cancelled":
-        raise typer.Exit(1)
+        raise typer.Exit(ExitCode.FAILED)
 
 
 def _give_back(muster: Muster, import_id: str, rejected: Path | None, *, as_json: bool) -> None:

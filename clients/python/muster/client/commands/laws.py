@@ -7,6 +7,7 @@ import typer
 
 from muster.client.api import Connection, Muster
 from muster.client.commands.output import AsJson, show_rows
+from muster.client.exits import ExitCode
 from muster.client.laws import Law, check_laws
 from muster.laws.result import LAWS, SHOWN_MAX
 
@@ -36,7 +37,7 @@ def laws(
             if more := law.violation_count - len(law.violations[:NAMED_MAX]):
                 print(f"{law.name}: {more:,} more; --json lists up to {SHOWN_MAX}")
     if broken:
-        raise typer.Exit(1)
+        raise typer.Exit(ExitCode.FAILED)
 
 
 def settled_laws(muster: Muster, wait_s: float) -> list[Law]:

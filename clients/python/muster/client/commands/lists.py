@@ -12,6 +12,7 @@ from muster.client import shapes
 from muster.client.api import Connection, Muster
 from muster.client.commands.importing import Bar, Map, Watch, mapping_of, said_when_left
 from muster.client.commands.output import AsJson, show, show_rows
+from muster.client.exits import ExitCode
 
 app = typer.Typer(no_args_is_help=True, help="Lists of customers.")
 
@@ -119,13 +120,17 @@ def remove(
 def delete(
     name: _List,
     yes: Annotated[bool, typer.Option("--yes", help="do not ask")] = False,  # noqa: FBT002
+    as_json: AsJson = False,  # noqa: FBT002
 ) -> None:
     """Forget a list; its customers stay. Refused while a saved search or a schedule asks for it."""
     with Muster(Connection.from_environment()) as muster:
         found = muster.find_list(name)
         if not yes:
-            typer.confirm(f"Forget the list '{found['name']}' of {found['customers']:,} customers?", abort=True)
+            typer.confirm(
+                f"Forget the list '{found['name']}' of {found['customers']:,} customers?", abort=True, err=True
+            )
         muster.delete_list(found["id"])
+        show({"id": found["id"], "forgotten": True}, as_json=as_json)
 
 
 @app.command("upload")
@@ -169,7 +174,7 @@ def _show(muster: Muster, standing: shapes.Upload, rejected: Path | None, *, as_
         with muster.download(standing["rejected_url"], "text/csv") as answer, rejected.open("wb") as kept:
             kept.writelines(answer.iter_bytes())
     if standing["state"] == "cancelled":
-        raise typer.Exit(1)
+        raise typer.Exit(ExitCode.FAILED)
 
 
 @app.command("uploads")

@@ -7,9 +7,11 @@ from typing import Annotated, Any, Literal
 import typer
 
 from muster.client.api import Connection, Muster
+from muster.client.commands.arguments import MessageId
 from muster.client.commands.output import AsJson, show, show_rows
 from muster.client.commands.texts import text_from_stdin
 from muster.client.errors import ApiError
+from muster.client.exits import ExitCode
 
 app = typer.Typer(no_args_is_help=True, help="Single messages and reminders: send one, ask what became of it.")
 OPEN = ("queued", "submitting", "accepted", "unknown")
@@ -56,7 +58,7 @@ def send(
 
 
 @app.command("status")
-def status(message_id: str, as_json: AsJson = False) -> None:  # noqa: FBT002
+def status(message_id: MessageId, as_json: AsJson = False) -> None:  # noqa: FBT002
     """What became of a message, by the id that its send was answered with."""
     with Muster(Connection.from_environment()) as muster:
         show(dict(muster.message_status(message_id)), as_json=as_json)
@@ -64,7 +66,7 @@ def status(message_id: str, as_json: AsJson = False) -> None:  # noqa: FBT002
 
 @app.command("stop")
 def stop(
-    message_id: str,
+    message_id: MessageId,
     reason: Annotated[str, typer.Option(help="why, for the audit log")] = "",
     as_json: AsJson = False,  # noqa: FBT002
 ) -> None:
@@ -81,7 +83,7 @@ def _show_each(numbers: Sequence[str], answers: Sequence[Mapping[str, Any]], *, 
     ]
     show_rows(rows, ("to", "state", "id", "parts", "credits", "problem"), as_json=as_json)
     if any("problem" in answer for answer in answers):
-        raise typer.Exit(1)
+        raise typer.Exit(ExitCode.FAILED)
 
 
 def _why(answer: Mapping[str, Any]) -> str:

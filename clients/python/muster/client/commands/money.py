@@ -5,6 +5,7 @@ from typing import Annotated
 import typer
 
 from muster.client.api import Connection, Muster
+from muster.client.commands.arguments import TenantId, TopUpId
 from muster.client.commands.credits import app
 from muster.client.commands.output import AsJson, show, show_rows
 
@@ -22,21 +23,21 @@ def waiting(as_json: AsJson = False) -> None:  # noqa: FBT002
 
 
 @app.command()
-def confirm(tenant_id: str, top_up_id: str, as_json: AsJson = False) -> None:  # noqa: FBT002
+def confirm(tenant_id: TenantId, top_up_id: TopUpId, as_json: AsJson = False) -> None:  # noqa: FBT002
     """Confirm a top-up that another operator asked for (on a local Muster: as the second one)."""
     with Muster(Connection.from_environment(second=True)) as muster:
         show(muster.decide_top_up(tenant_id, top_up_id, "confirmation"), as_json=as_json)
 
 
 @app.command()
-def reject(tenant_id: str, top_up_id: str, reason: Reason, as_json: AsJson = False) -> None:  # noqa: FBT002
+def reject(tenant_id: TenantId, top_up_id: TopUpId, reason: Reason, as_json: AsJson = False) -> None:  # noqa: FBT002
     """Say no to a top-up that waits, for good."""
     with Muster(Connection.from_environment(second=True)) as muster:
         show(muster.decide_top_up(tenant_id, top_up_id, "rejection", reason=reason), as_json=as_json)
 
 
 @app.command()
-def reverse(tenant_id: str, top_up_id: str, reason: Reason, as_json: AsJson = False) -> None:  # noqa: FBT002
+def reverse(tenant_id: TenantId, top_up_id: TopUpId, reason: Reason, as_json: AsJson = False) -> None:  # noqa: FBT002
     """Take a top-up back: what is not available any more is owed."""
     with Muster(Connection.from_environment(operator=True)) as muster:
         show(muster.decide_top_up(tenant_id, top_up_id, "reversal", reason=reason), as_json=as_json)
@@ -44,8 +45,8 @@ def reverse(tenant_id: str, top_up_id: str, reason: Reason, as_json: AsJson = Fa
 
 @app.command()
 def transfer(
-    from_tenant_id: str,
-    to_tenant_id: str,
+    from_tenant_id: TenantId,
+    to_tenant_id: TenantId,
     credits: int,
     reason: Reason = "transfer",
     operator: Annotated[bool, typer.Option(help="as the operator, between any reseller and its sub-account")] = False,  # noqa: FBT002

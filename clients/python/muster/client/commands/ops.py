@@ -9,6 +9,7 @@ from urllib.parse import quote
 import typer
 
 from muster.client.api import Connection, Muster
+from muster.client.commands.arguments import BulkId, TenantId
 from muster.client.commands.output import AsJson, show, show_rows
 
 app = typer.Typer(no_args_is_help=True, help="For operators: dead letters, halted consumers, stuck sends, suspensions.")
@@ -162,8 +163,8 @@ def stuck(
 
 @app.command()
 def resolve(
-    tenant_id: str,
-    bulk_id: str,
+    tenant_id: TenantId,
+    bulk_id: BulkId,
     action: Action,
     reason: Reason,
     as_json: AsJson = False,  # noqa: FBT002
@@ -188,13 +189,13 @@ def sums(
 
 
 @app.command()
-def suspend(tenant_id: str, reason: Reason, as_json: AsJson = False) -> None:  # noqa: FBT002
+def suspend(tenant_id: TenantId, reason: Reason, as_json: AsJson = False) -> None:  # noqa: FBT002
     """Let nothing leave for a tenant any more, and give it no tokens; what is queued waits until its send_by."""
     _decide(f"tenants/{quote(tenant_id, safe='') or '-'}/suspend", reason, as_json=as_json)
 
 
 @app.command()
-def reinstate(tenant_id: str, reason: Reason, as_json: AsJson = False) -> None:  # noqa: FBT002
+def reinstate(tenant_id: TenantId, reason: Reason, as_json: AsJson = False) -> None:  # noqa: FBT002
     """End a suspension: what is queued goes on where it was."""
     _decide(f"tenants/{quote(tenant_id, safe='') or '-'}/reinstate", reason, as_json=as_json)
 
@@ -227,7 +228,7 @@ def platform(as_json: AsJson = False) -> None:  # noqa: FBT002
 
 
 @app.command()
-def limits(tenant_id: str, as_json: AsJson = False) -> None:  # noqa: FBT002
+def limits(tenant_id: TenantId, as_json: AsJson = False) -> None:  # noqa: FBT002
     """How much a business may send, and where most of what was counted went."""
     with Muster(Connection.from_environment(operator=True)) as muster:
         _show_limits(muster.get(_limits_path(tenant_id)), as_json=as_json)
@@ -235,7 +236,7 @@ def limits(tenant_id: str, as_json: AsJson = False) -> None:  # noqa: FBT002
 
 @app.command("set-limits")
 def set_limits(
-    tenant_id: str,
+    tenant_id: TenantId,
     reason: Reason,
     range_hourly: Most = None,
     prefix_hourly: Most = None,

@@ -205,10 +205,14 @@ def save_search(
         show(muster.put(f"/v1/searches/{quote(name, safe='')}", {"query": query}), as_json=as_json)
 
 
-def forget_search(name: Annotated[str, typer.Argument(help="as `muster customers searches` shows it")]) -> None:
+def forget_search(
+    name: Annotated[str, typer.Argument(help="as `muster customers searches` shows it")],
+    as_json: AsJson = False,  # noqa: FBT002
+) -> None:
     """Forget a saved search; the customers stay."""
     with Muster(Connection.from_environment()) as muster:
         muster.delete(f"/v1/searches/{quote(name, safe='')}")
+        show({"search": name, "forgotten": True}, as_json=as_json)
 
 
 def fields(as_json: AsJson = False) -> None:  # noqa: FBT002

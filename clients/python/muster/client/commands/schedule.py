@@ -7,6 +7,7 @@ from urllib.parse import quote
 import typer
 
 from muster.client.api import Connection, Muster
+from muster.client.commands.arguments import ScheduleId
 from muster.client.commands.audiences import Exclude, To, audience
 from muster.client.commands.bulk import Template, TemplateVersion, words_of
 from muster.client.commands.output import AsJson, show, show_rows
@@ -122,7 +123,7 @@ def add(
 
 @app.command("change")
 def change(
-    schedule_id: str,
+    schedule_id: ScheduleId,
     name: Annotated[str | None, typer.Option(help="what it is called")] = None,
     text: Annotated[str | None, typer.Option(help="another text, with merge fields; - for standard input")] = None,
     template: Template = None,
@@ -197,45 +198,46 @@ def list_schedules(
 
 
 @app.command("show")
-def show_schedule(schedule_id: str, as_json: AsJson = False) -> None:  # noqa: FBT002
+def show_schedule(schedule_id: ScheduleId, as_json: AsJson = False) -> None:  # noqa: FBT002
     """One schedule as it stands."""
     with Muster(Connection.from_environment()) as muster:
         _show(muster.schedule(schedule_id), as_json=as_json)
 
 
 @app.command("history")
-def history(schedule_id: str, as_json: AsJson = False) -> None:  # noqa: FBT002
+def history(schedule_id: ScheduleId, as_json: AsJson = False) -> None:  # noqa: FBT002
     """What became of each start: its send, or why nothing was sent."""
     with Muster(Connection.from_environment()) as muster:
         show_rows(muster.schedule_starts(schedule_id), ("wall", "outcome", "bulk_id", "detail"), as_json=as_json)
 
 
 @app.command("pause")
-def pause(schedule_id: str, as_json: AsJson = False) -> None:  # noqa: FBT002
+def pause(schedule_id: ScheduleId, as_json: AsJson = False) -> None:  # noqa: FBT002
     """Start nothing of it until it is resumed."""
     with Muster(Connection.from_environment()) as muster:
         _show(muster.control_schedule(schedule_id, "pause"), as_json=as_json)
 
 
 @app.command("resume")
-def resume(schedule_id: str, as_json: AsJson = False) -> None:  # noqa: FBT002
+def resume(schedule_id: ScheduleId, as_json: AsJson = False) -> None:  # noqa: FBT002
     """Go on from now."""
     with Muster(Connection.from_environment()) as muster:
         _show(muster.control_schedule(schedule_id, "resume"), as_json=as_json)
 
 
 @app.command("skip")
-def skip(schedule_id: str, wall: str, as_json: AsJson = False) -> None:  # noqa: FBT002
+def skip(schedule_id: ScheduleId, wall: str, as_json: AsJson = False) -> None:  # noqa: FBT002
     """Leave out the next start, named by its time on the WALL, such as 2026-12-24T10:00."""
     with Muster(Connection.from_environment()) as muster:
         _show(muster.control_schedule(schedule_id, "skip", {"wall": wall}), as_json=as_json)
 
 
 @app.command("archive")
-def archive(schedule_id: str) -> None:
+def archive(schedule_id: ScheduleId, as_json: AsJson = False) -> None:  # noqa: FBT002
     """Start nothing more of it, and keep its history."""
     with Muster(Connection.from_environment()) as muster:
         muster.archive_schedule(schedule_id)
+        show({"id": schedule_id, "archived": True}, as_json=as_json)
 
 
 def _show(schedule: dict[str, Any], *, as_json: bool) -> None:

@@ -8,6 +8,7 @@ from urllib.parse import quote
 import typer
 
 from muster.client.api import Connection, Muster
+from muster.client.commands.arguments import TenantId
 from muster.client.commands.output import AsJson, show, show_rows
 
 app = typer.Typer(no_args_is_help=True, help="Numbers and names that businesses send by.")
@@ -67,7 +68,7 @@ def list_all(
 
 @app.command()
 def give(
-    tenant_id: str,
+    tenant_id: TenantId,
     sender: str,
     reason: Reason,
     replies: Annotated[bool, typer.Option(help="what is written to the number comes to us")] = True,  # noqa: FBT002
@@ -83,7 +84,7 @@ def give(
 
 @app.command()
 def register(
-    tenant_id: str,
+    tenant_id: TenantId,
     sender: str,
     state: Registration,
     reference: Annotated[str, typer.Option(help="under which the register keeps it")] = "",
@@ -97,7 +98,7 @@ def register(
 
 
 @app.command()
-def release(tenant_id: str, sender: str, reason: Reason, as_json: AsJson = False) -> None:  # noqa: FBT002
+def release(tenant_id: TenantId, sender: str, reason: Reason, as_json: AsJson = False) -> None:  # noqa: FBT002
     """Take a sender from a business: replies reach it until 30 days after its last marketing, then nobody has it."""
     with Muster(Connection.from_environment(operator=True)) as muster:
         show(muster.post(_path(tenant_id, sender, "release"), {"reason": reason}), as_json=as_json)

@@ -9,6 +9,7 @@ from muster.client.api import Connection, Muster
 from muster.client.commands.bulk import Class
 from muster.client.commands.output import AsJson, show, show_rows
 from muster.client.commands.texts import text_from_stdin
+from muster.client.exits import ExitCode
 
 app = typer.Typer(no_args_is_help=True, help="Texts that are kept, in versions and languages.")
 
@@ -114,14 +115,15 @@ def preview(
         said = muster.preview_template(template, customer, version, message_class)
         show(said, as_json=as_json)
     if said["text"] is None:
-        raise typer.Exit(1)
+        raise typer.Exit(ExitCode.FAILED)
 
 
 @app.command("archive")
-def archive(template: _Id) -> None:
+def archive(template: _Id, as_json: AsJson = False) -> None:  # noqa: FBT002
     """Put a template out of use: nothing new is made from it. What pins one of its versions goes on."""
     with Muster(Connection.from_environment()) as muster:
         muster.archive_template(template)
+        show({"id": template, "archived": True}, as_json=as_json)
 
 
 def _written(text: str) -> str:

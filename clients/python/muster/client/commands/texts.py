@@ -10,6 +10,7 @@ import typer
 
 from muster import text
 from muster.client.commands.output import AsJson, show, show_rows
+from muster.client.exits import ExitCode
 from muster.smpp import Concat, build_udh
 
 _POSITIONS_SHOWN_MAX: Final = 8
@@ -41,7 +42,7 @@ def parts(
     dearer, wire = found.pop("dearer", []), found.pop("octets", [])
     show({**found, "parts": ", ".join(map(str, found["parts"]))} if "parts" in found else found, as_json=False)
     if "error" in found:
-        raise typer.Exit(1)
+        raise typer.Exit(ExitCode.FAILED)
     for part in wire:
         print(part)
     if dearer:
@@ -120,7 +121,7 @@ def number(
     for answer in found:
         print(json.dumps(answer, ensure_ascii=False) if as_json else answer.get("e164") or answer["error"])
     if any("error" in answer for answer in found):
-        raise typer.Exit(1)
+        raise typer.Exit(ExitCode.FAILED)
 
 
 def _number(written: str, country: str) -> dict[str, str]:

@@ -8,6 +8,7 @@ from muster.client.api import Connection, Muster
 from muster.client.commands.audiences import Exclude, To, audience
 from muster.client.commands.bulk import Class, Sender, Template, TemplateVersion, Words, words_of
 from muster.client.commands.output import AsJson, show, show_rows
+from muster.client.exits import ExitCode
 
 app = typer.Typer(no_args_is_help=True, help="Send oneself what a customer would get: send, numbers, own, add, remove.")
 
@@ -47,7 +48,7 @@ def send(
         show({name: answer[name] for name in ("text", "customer_id", "sender", "credits")}, as_json=False)
         show_rows(map(_with_why, answer["messages"]), MESSAGES, as_json=False)
     if answer["refused"]:
-        raise typer.Exit(1)
+        raise typer.Exit(ExitCode.FAILED)
 
 
 @app.command("numbers")
@@ -79,10 +80,14 @@ def add(
 
 
 @app.command("remove")
-def remove(test_number: Annotated[str, typer.Argument(metavar="ID", help="as `muster test numbers` shows it")]) -> None:
+def remove(
+    test_number: Annotated[str, typer.Argument(metavar="ID", help="as `muster test numbers` shows it")],
+    as_json: AsJson = False,  # noqa: FBT002
+) -> None:
     """Send no more tests to a number."""
     with Muster(Connection.from_environment()) as muster:
         muster.remove_test_number(test_number)
+        show({"id": test_number, "removed": True}, as_json=as_json)
 
 
 def _with_why(message: dict[str, Any]) -> dict[str, Any]:

@@ -1,0 +1,22 @@
+"""The exit codes of the command `muster`: a script goes by them, so that they are said here and nowhere else."""
+
+from enum import IntEnum
+
+
+class ExitCode(IntEnum):
+    """How a command ended; `says` is what the documentation says of it."""
+
+    says: str
+
+    def __new__(cls, code: int, says: str) -> "ExitCode":
+        """A code with its meaning."""
+        one = int.__new__(cls, code)
+        one._value_ = code
+        one.says = says
+        return one
+
+    DONE = 0, "What was asked for is done."
+    FAILED = 1, "It was refused, it failed, or somebody said no; standard error says why."
+    WRONG_USE = 2, "The command is not written as its `--help` says; nothing was asked of Muster."
+    NOT_CONNECTED = 3, "Nobody is signed in, or Muster does not answer: sign in, or try again."
+    INTERRUPTED = 130, "Ctrl-C ended the command; a send or an import that was begun goes on."

@@ -1,0 +1,62 @@
+"""Makes docs/cli.md from the commands of `muster` and their exit codes: `python tests/contract/cli.py`."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import click
+import typer.main
+
+from muster.client.commands import app
+from muster.client.exits import ExitCode
+
+FILE = Path(__file__).resolve().parents[2] / "docs" / "cli.md"
+_BEFORE = """# The command line
+
+`muster` does the main job for people and for scripts. With `--json` an answer is one line of JSON with the members that
+the API gives ([openapi.json](openapi.json)), and a listing is such a line for each item; standard error is for people.
+Progress bars are drawn on a terminal alone. Commands with `--yes` ask before they go on; with it they do not.
+`muster login` says as whom it speaks ([sign-in](sign-in.md)); `muster COMMAND --help` says what stands here.
+
+This page is made from the code (`python tests/contract/cli.py`), and a test holds it to that.
+
+## Exit codes
+
+| code | meaning |
+|---|---|"""
+
+
+def commands() -> Iterator[tuple[str, click.Command]]:
+    """Each command with its whole name, in the order of the help."""
+    yield from _below("muster", typer.main.get_command(app))
+
+
+def _below(name: str, command: click.Command) -> Iterator[tuple[str, click.Command]]:
+    below = getattr(command, "commands", None)
+    if below is None or getattr(command, "invoke_without_command", False):
+        yield name, command
+    for word, one in (below or {}).items():
+        yield from _below(f"{name} {word}", one)
+
+
+def text() -> str:
+    """The page as it is committed."""
+    lines = [_BEFORE, *(f"| {int(code)} | {code.says} |" for code in ExitCode), "", "## Commands"]
+    for name, command in commands():
+        # A new line within a paragraph is only where the code is wrapped.
+        told = [" ".join(paragraph.split()) for paragraph in (command.help or "").split("\n\n")]
+        lines += ["", f"### {name}", "", "\n\n".join(told)]
+        rows = [_row(one) for one in command.params if "--help" not in one.opts]
+        lines += ["", "| | |", "|---|---|", *rows] if rows else []
+    return "\n".join(lines) + "\n"
+
+
+def _row(one: click.Parameter) -> str:
+    is_option = one.param_type_name == "option"
+    name = ", ".join([*one.opts, *one.secondary_opts]) if is_option else (one.metavar or one.name or "").upper()
+    said = " ".join((getattr(one, "help", None) or "").split())
+    needed = "needed" if one.required else ""
+    return f"| `{name}` | {'; '.join(filter(None, (said, needed)))} |"
+
+
+if __name__ == "__main__":
+    FILE.write_text(text(), encoding="utf-8")
