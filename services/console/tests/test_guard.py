@@ -10,6 +10,11 @@ SIGN_IN = {"email": "ann@demo.example", "password": "correct horse battery"}
 FORMS = sorted({(route.path, method) for one in pages.ALL for route in one.routes for method in route.methods or ()})
 
 
+def example(path):
+    """An address of a route."""
+    return path.replace("{id:int}", "7").replace("{", "").replace("}", "")
+
+
 async def signed_in(browser, token):
     page = await browser.get("/sign-in")
     return await browser.post("/sign-in", data={**SIGN_IN, "csrf": token(page)})
@@ -36,9 +41,7 @@ async def test_every_answer_forbids_inline_scripts_and_frames(browser, member):
 
 @pytest.mark.parametrize(("path", "method"), [one for one in FORMS if one[1] == "POST"])
 async def test_no_form_does_anything_without_the_token_of_its_browser(member, api, path, method):
-    answer = await member.request(
-        method, path.replace("{id:int}", "7").replace("{", "").replace("}", ""), data={"csrf": "0" * 64}
-    )
+    answer = await member.request(method, example(path), data={"csrf": "0" * 64})
     assert answer.status_code == 403
     assert {(one.method, one.url.path) for one in api.calls} <= {("POST", "/v1/token"), ("GET", "/v1/me")}
 
@@ -87,3 +90,14 @@ async def test_the_api_is_told_from_where_a_browser_comes_and_not_from_where_the
     await browser.post("/sign-in", data={**SIGN_IN, "csrf": token(page)}, headers=headers)
     (asked,) = api.asked("POST /v1/sessions")
     assert (asked.headers["x-forwarded-for"], asked.headers["user-agent"]) == ("203.0.113.7", "A browser")
+
+
+SHOWN = {path for path, method in FORMS if method == "GET"}
+
+
+@pytest.mark.parametrize("path", sorted({path for path, _ in FORMS} - SHOWN - {"/sign-out"}))
+async def test_the_address_that_an_act_leaves_in_the_browser_leads_back_to_its_page_and_does_nothing(member, api, path):
+    there = await member.get(example(path))
+    assert there.status_code == 303
+    assert there.headers["Location"] in {example(one) for one in SHOWN}
+    assert {(one.method, one.url.path) for one in api.calls} <= {("POST", "/v1/token"), ("GET", "/v1/me")}

@@ -1,7 +1,7 @@
 """The public API as pages use it: a call is a coroutine that returns the answer's JSON or raises ApiProblem."""
 
-from collections.abc import AsyncIterator, Mapping, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from contextlib import asynccontextmanager, contextmanager
 from typing import Any
 
 import httpx
@@ -11,6 +11,8 @@ from muster.kit import clock, metrics, observe, trace
 log = observe.logger(__name__)
 
 Json = dict[str, Any]
+REFUSED = (400, 403, 404, 409, 422, 429)
+"""What a form is told of where it stands; the rest is told by a page of its own."""
 _JSON = "application/json"
 _BINARY = "application/octet-stream"
 
@@ -80,12 +82,8 @@ class Api:
         headers |= {"If-Match": f'"{if_match}"'} if if_match else {}
         begun = clock.monotonic()
         sent = body if listed is None else list(listed)
-        try:
+        with _reaching(method):
             answer = await self._http.request(method, path, params=asked, json=sent, data=form, headers=headers)
-        except httpx.HTTPError as error:
-            metrics.console_api_calls.labels("unreachable").inc()
-            log.warning("console.api_unreachable", method=method, exc_info=error)
-            raise ApiProblem(503, {"code": "unreachable"}) from error
         metrics.console_api_seconds.observe(clock.monotonic() - begun)
         return _content(answer)
 
@@ -93,24 +91,20 @@ class Api:
     async def stream(self, path: str) -> AsyncIterator[AsyncIterator[str]]:
         """The lines of a stream of events. ApiProblem where it is refused or breaks off."""
         headers = {**self._headers, "Accept": "text/event-stream", **_trace()}
-        try:
+        with _reaching("GET"):
             async with self._http.stream("GET", path, headers=headers) as answer:
                 if answer.is_error:
                     await answer.aread()
                     _content(answer)
                 yield answer.aiter_lines()
-        except httpx.HTTPError as error:
-            raise ApiProblem(503, {"code": "unreachable"}) from error
 
     async def upload(self, path: str, file: AsyncIterator[bytes], *, timeout_s: float, key: str, **query: Any) -> Json:
         """POST a file as it comes."""
         headers = {**self._headers, "Accept": _JSON, "Content-Type": _BINARY, "Prefer": "respond-async", **_trace()}
-        try:
+        with _reaching("POST"):
             answer = await self._http.post(
                 path, params=query, content=file, headers=headers | {"Idempotency-Key": key}, timeout=timeout_s
             )
-        except httpx.HTTPError as error:
-            raise ApiProblem(503, {"code": "unreachable"}) from error
         return _content(answer)
 
     async def file(self, path: str, accept: str, **query: Any) -> httpx.Response:
@@ -118,14 +112,23 @@ class Api:
         asked = {name: value for name, value in query.items() if value is not None}
         headers = {**self._headers, "Accept": accept, **_trace()}
         request = self._http.build_request("GET", path, params=asked, headers=headers)
-        try:
+        with _reaching("GET"):
             answer = await self._http.send(request, stream=True)
             if answer.is_error:
                 await answer.aread()
                 _content(answer)
-        except httpx.HTTPError as error:
-            raise ApiProblem(503, {"code": "unreachable"}) from error
         return answer
+
+
+@contextmanager
+def _reaching(method: str) -> Iterator[None]:
+    """Whatever keeps the API from answering is counted, logged, and an ApiProblem."""
+    try:
+        yield
+    except httpx.HTTPError as error:
+        metrics.console_api_calls.labels("unreachable").inc()
+        log.warning("console.api_unreachable", method=method, exc_info=error)
+        raise ApiProblem(503, {"code": "unreachable"}) from error
 
 
 def _trace() -> dict[str, str]:

@@ -22,6 +22,9 @@ from muster.console.sessions import Access, Member, Sessions
 from muster.console.settings import ConsoleSettings
 from muster.console.strings import Text, has, text_of
 
+Errors = list[tuple[str, str]]
+"""What is wrong with which field of a form; "" is none of them."""
+
 
 @dataclass(frozen=True)
 class House:
@@ -112,7 +115,7 @@ class Visit:
         }
         return self.house.templates.get_template(template).render(given | values)
 
-    def wrong(self, problem: ApiProblem, *fields: str) -> list[tuple[str, str]]:
+    def wrong(self, problem: ApiProblem, *fields: str) -> Errors:
         """What the API refused, each error at the field of the form that it is about, or at none ("") of `fields`."""
         found = []
         for one in problem.errors:

@@ -19,12 +19,6 @@ async def approvals(visit: Visit) -> Response:
     return await _show(visit)
 
 
-@pages.get("/approvals/{id}/{act}", SENDERS)
-async def back(visit: Visit) -> Response:
-    """The address that an act has left in the browser, opened anew."""
-    return visit.go("/approvals")
-
-
 @pages.post("/approvals/{id}/approve", SENDERS)
 async def approve(visit: Visit) -> Response:
     return await _decide(visit, "approve", None)

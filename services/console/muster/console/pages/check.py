@@ -9,22 +9,14 @@ from muster.console.draft import Draft
 from muster.console.nav import SENDERS
 from muster.console.quoted import shown
 from muster.console.routing import Pages
-from muster.console.visit import Visit
+from muster.console.visit import Errors, Visit
 
 pages = Pages()
-
-Errors = list[tuple[str, str]]
 
 
 @pages.get("/check/{quote}", SENDERS)
 async def check(visit: Visit) -> Response:
     return await show(visit, await _quote(visit))
-
-
-@pages.get("/check/{quote}/{act}", SENDERS)
-async def back(visit: Visit) -> Response:
-    """The address that an act has left in the browser, opened anew."""
-    return visit.go(f"/check/{visit.path['quote']}")
 
 
 @pages.post("/check/{quote}/send", SENDERS)

@@ -12,11 +12,10 @@ from muster.console.nav import SENDERS
 from muster.console.quoted import shown
 from muster.console.routing import Pages
 from muster.console.strings import has
-from muster.console.visit import Visit
+from muster.console.visit import Errors, Visit
 
 pages = Pages()
 
-Errors = list[tuple[str, str]]
 _CHOICES_MAX = 100
 # Where nothing is written yet, whom it would go to is told by a text that says next to nothing.
 _NOTHING_YET = "…"

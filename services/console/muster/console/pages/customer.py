@@ -7,9 +7,9 @@ from starlette.responses import Response
 
 from muster.console.client import ApiProblem, Json
 from muster.console.nav import TENANT
-from muster.console.pages.customers import FIELDS, KEEP, REFUSED, Errors, read_form
+from muster.console.pages.customers import FIELDS, KEEP, REFUSED, read_form
 from muster.console.routing import Pages
-from muster.console.visit import Visit
+from muster.console.visit import Errors, Visit
 from muster.kit.permissions import Permission
 
 pages = Pages()
@@ -166,12 +166,6 @@ async def erase(visit: Visit) -> Response:
 async def erasure(visit: Visit) -> Response:
     """How far an erasure is."""
     return visit.page("erasure.html", erasure=await visit.api.get(f"/v1/erasures/{visit.path['id']}"))
-
-
-@pages.get("/customers/{id:int}/{act}", TENANT)
-async def back(visit: Visit) -> Response:
-    """The address that an act has left in the browser, opened anew."""
-    return visit.go(f"/customers/{visit.path['id']}")
 
 
 async def _show(visit: Visit, *, errors: Errors | None = None, notice: str = "") -> Response:

@@ -6,16 +6,17 @@ from urllib.parse import quote
 
 from starlette.responses import Response
 
+from muster.console import client
 from muster.console.client import ApiProblem, Json
 from muster.console.nav import TENANT
 from muster.console.routing import Pages
-from muster.console.visit import Visit
+from muster.console.visit import Errors, Visit
 from muster.kit.permissions import Permission
 
 pages = Pages()
 
-Errors = list[tuple[str, str]]
-REFUSED = (400, 403, 404, 409, 412, 422, 429)
+REFUSED = (*client.REFUSED, 412)
+"""Also where somebody else has changed the customer since."""
 KEEP = Permission.KEEP_CUSTOMERS.roles
 _PAGE = 50
 FIELDS = ("first_name", "last_name", "numbers", "tags", "language", "time_zone")
@@ -62,18 +63,6 @@ async def save_search(visit: Visit) -> Response:
         errors = visit.wrong(problem, "name", "query")
         return visit.page("customers.html", status=422, **{**told, "errors": errors}, lists=lists, searches=searches)
     return visit.go(f"/customers?saved={quoted(name)}")
-
-
-@pages.get("/customers/found", TENANT)
-async def back_from_found(visit: Visit) -> Response:
-    """The address that a search may have left in the browser, opened anew."""
-    return visit.go("/customers")
-
-
-@pages.get("/customers/searches", KEEP)
-async def back_from_search(visit: Visit) -> Response:
-    """The address that an act has left in the browser, opened anew."""
-    return visit.go("/customers")
 
 
 @pages.get("/customers/new", KEEP)

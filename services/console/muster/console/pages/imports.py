@@ -10,9 +10,9 @@ from starlette.responses import Response
 
 from muster.console.client import ApiProblem, Json
 from muster.console.nav import TENANT
-from muster.console.pages.customers import KEEP, REFUSED, Errors
+from muster.console.pages.customers import KEEP, REFUSED
 from muster.console.routing import Pages
-from muster.console.visit import Visit
+from muster.console.visit import Errors, Visit
 
 pages = Pages()
 
@@ -121,12 +121,6 @@ async def cancel(visit: Visit) -> Response:
         if problem.status not in REFUSED:
             raise
         return await _show(visit, errors=visit.wrong(problem))
-    return visit.go(f"/customers/import/{visit.path['id']}")
-
-
-@pages.get("/customers/import/{id}/{act}", TENANT)
-async def back(visit: Visit) -> Response:
-    """The address that an act has left in the browser, opened anew."""
     return visit.go(f"/customers/import/{visit.path['id']}")
 
 

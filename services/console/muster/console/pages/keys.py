@@ -2,7 +2,7 @@
 
 from starlette.responses import Response
 
-from muster.console.client import ApiProblem, Json
+from muster.console.client import REFUSED, ApiProblem, Json
 from muster.console.routing import Pages
 from muster.console.visit import Visit
 from muster.kit.permissions import Permission
@@ -11,7 +11,6 @@ from muster.kit.tokens import Role
 pages = Pages()
 
 _MAY = Permission.MANAGE_KEYS.roles & Permission.READ_SENDS.roles
-_REFUSED = (400, 403, 404, 409, 422, 429)
 ROLES = (Role.MANAGER, Role.STAFF, Role.ADMIN)
 
 
@@ -27,16 +26,10 @@ async def make(visit: Visit) -> Response:
     try:
         made = await visit.api.post("/v1/api-keys", given, key=visit.text("key"))
     except ApiProblem as problem:
-        if problem.status not in _REFUSED:
+        if problem.status not in REFUSED:
             raise
         return await _show(visit, errors=visit.wrong(problem, *given), given=given)
     return await _show(visit, made=made)
-
-
-@pages.get("/settings/keys/{id}/revoke", _MAY)
-async def back(visit: Visit) -> Response:
-    """The address that an act has left in the browser, opened anew."""
-    return visit.go("/settings/keys")
 
 
 @pages.post("/settings/keys/{id}/revoke", _MAY)
@@ -44,7 +37,7 @@ async def revoke(visit: Visit) -> Response:
     try:
         await visit.api.call("DELETE", f"/v1/api-keys/{visit.path['id']}")
     except ApiProblem as problem:
-        if problem.status not in _REFUSED:
+        if problem.status not in REFUSED:
             raise
         return await _show(visit, errors=visit.wrong(problem))
     return await _show(visit, notice=visit.t("keys.revoked"))

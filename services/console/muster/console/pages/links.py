@@ -5,11 +5,9 @@ from starlette.responses import Response
 from muster.console.client import ApiProblem, Json
 from muster.console.pages.sign_in import enter
 from muster.console.routing import PUBLIC, Pages
-from muster.console.visit import Visit
+from muster.console.visit import Errors, Visit
 
 pages = Pages()
-
-Errors = list[tuple[str, str]]
 
 
 @pages.get("/join/{token}", PUBLIC)

@@ -16,12 +16,6 @@ async def me(visit: Visit) -> Response:
     return await _show(visit)
 
 
-@pages.get("/settings/me/{act}")
-async def back(visit: Visit) -> Response:
-    """The address that an act has left in the browser, opened anew."""
-    return visit.go("/settings/me")
-
-
 @pages.post("/settings/me/name")
 async def rename(visit: Visit) -> Response:
     try:

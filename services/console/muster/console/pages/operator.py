@@ -5,21 +5,18 @@ from typing import Any
 
 from starlette.responses import Response
 
-from muster.console.client import ApiProblem, Json
+from muster.console.client import REFUSED, ApiProblem, Json
 from muster.console.nav import OPERATOR
 from muster.console.routing import Pages
-from muster.console.visit import Visit
+from muster.console.visit import Errors, Visit
 from muster.kit import clock
 from muster.laws.result import LAWS
 
 pages = Pages()
 
 SERVICES = ("tenant", "customer", "credit", "dispatch", "reply", "report")
-_REFUSED = (400, 403, 404, 409, 422, 429)
 _PAGE = 50
 _ACTS = ("open", "drain", "close")
-
-Errors = list[tuple[str, str]]
 
 
 @pages.get("/operator/carriers", OPERATOR)
@@ -33,12 +30,6 @@ async def carriers_now(visit: Visit) -> Response:
     return visit.page("carriers_table.html", **await _standing(visit))
 
 
-@pages.get("/operator/carriers/{account}/{act}", OPERATOR)
-async def back_to_carriers(visit: Visit) -> Response:
-    """The address that an act has left in the browser, opened anew."""
-    return visit.go("/operator/carriers")
-
-
 @pages.post("/operator/carriers/{account}/{act}", OPERATOR)
 async def control_carrier(visit: Visit) -> Response:
     account, act = visit.path["account"], visit.path["act"]
@@ -47,7 +38,7 @@ async def control_carrier(visit: Visit) -> Response:
     try:
         await visit.api.post(f"/v1/carriers/{account}/{act}", {"reason": visit.text("reason").strip()})
     except ApiProblem as problem:
-        if problem.status not in _REFUSED:
+        if problem.status not in REFUSED:
             raise
         return await _carriers(visit, errors=visit.wrong(problem))
     return await _carriers(visit, notice=visit.t(f"operator.told_{act}", account=account))
@@ -105,12 +96,6 @@ async def dead_letters(visit: Visit) -> Response:
     return await _letters(visit)
 
 
-@pages.get("/operator/dead-letters/{service}/{id}/{act}", OPERATOR)
-async def back_to_letters(visit: Visit) -> Response:
-    """The address that an act has left in the browser, opened anew."""
-    return visit.go("/operator/dead-letters")
-
-
 @pages.post("/operator/dead-letters/{service}/{id}/{act}", OPERATOR)
 async def decide(visit: Visit) -> Response:
     """Apply a record again, or give it up, with a reason."""
@@ -123,7 +108,7 @@ async def decide(visit: Visit) -> Response:
     try:
         await visit.api.post(f"/v1/ops/{service}/dead-letters/{letter_id}/{act}", {"reason": reason})
     except ApiProblem as problem:
-        if problem.status not in _REFUSED:
+        if problem.status not in REFUSED:
             raise
         return await _letters(visit, errors=visit.wrong(problem))
     return await _letters(visit, notice=visit.t(f"operator.told_{act}"))
@@ -142,16 +127,10 @@ async def resume(visit: Visit) -> Response:
     try:
         await visit.api.post(f"/v1/ops/{service}/consumers/resume", body)
     except ApiProblem as problem:
-        if problem.status not in _REFUSED:
+        if problem.status not in REFUSED:
             raise
         return await _letters(visit, errors=visit.wrong(problem))
     return await _letters(visit, notice=visit.t("operator.told_resume"))
-
-
-@pages.get("/operator/dead-letters/{service}/resume", OPERATOR)
-async def back_from_resume(visit: Visit) -> Response:
-    """The address that an act has left in the browser, opened anew."""
-    return visit.go("/operator/dead-letters")
 
 
 async def _letters(visit: Visit, *, errors: Errors | None = None, notice: str = "") -> Response:

@@ -7,9 +7,9 @@ from starlette.responses import Response
 
 from muster.console.client import ApiProblem
 from muster.console.nav import TENANT
-from muster.console.pages.customers import REFUSED, Errors
+from muster.console.pages.customers import REFUSED
 from muster.console.routing import Pages
-from muster.console.visit import Visit
+from muster.console.visit import Errors, Visit
 from muster.kit.permissions import Permission
 
 pages = Pages()
@@ -62,18 +62,12 @@ async def find(visit: Visit) -> Response:
     return visit.go(f"/customers/opt-outs?q={visit.sealed(number)}" if number else "/customers/opt-outs")
 
 
-@pages.get("/customers/opt-outs/find", TENANT)
-async def back_from_find(visit: Visit) -> Response:
-    """The address that an act has left in the browser, opened anew."""
-    return visit.go("/customers/opt-outs")
-
-
-@pages.get("/customers/opt-outs/{id}", TENANT)
+@pages.get("/customers/opt-outs/of/{id}", TENANT)
 async def one(visit: Visit) -> Response:
     return await _one(visit)
 
 
-@pages.post("/customers/opt-outs/{id}/lift", _KEEP)
+@pages.post("/customers/opt-outs/of/{id}/lift", _KEEP)
 async def lift(visit: Visit) -> Response:
     """Text a number again, by the person's own word."""
     names = ("source", "wording", "how", "given_by")
@@ -87,7 +81,7 @@ async def lift(visit: Visit) -> Response:
     return visit.go("/customers/opt-outs")
 
 
-@pages.post("/customers/opt-outs/{id}/correct", _SET)
+@pages.post("/customers/opt-outs/of/{id}/correct", _SET)
 async def correct(visit: Visit) -> Response:
     """Take back what somebody of the business entered by mistake."""
     reason = visit.text("reason").strip()
@@ -99,12 +93,6 @@ async def correct(visit: Visit) -> Response:
         if problem.status not in REFUSED:
             raise
         return await _one(visit, errors=visit.wrong(problem, "reason"))
-    return visit.go("/customers/opt-outs")
-
-
-@pages.get("/customers/opt-outs/{id}/{act}", TENANT)
-async def back(visit: Visit) -> Response:
-    """The address that an act has left in the browser, opened anew."""
     return visit.go("/customers/opt-outs")
 
 

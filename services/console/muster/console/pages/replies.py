@@ -5,19 +5,17 @@ from typing import Any
 
 from starlette.responses import Response
 
-from muster.console.client import ApiProblem, Json
+from muster.console.client import REFUSED, ApiProblem, Json
 from muster.console.nav import SENDERS, TENANT
 from muster.console.routing import Pages
-from muster.console.visit import Visit
+from muster.console.visit import Errors, Visit
 from muster.text import Encoding, TextRefused, count_parts, country_of
 
 pages = Pages()
 
-Errors = list[tuple[str, str]]
 
 _PAGE = 100
 SHOWS = ("all", "unclear", "ordinary", "opt_out", "help")
-_REFUSED = (400, 403, 404, 409, 422, 429)
 
 
 @pages.get("/replies", TENANT)
@@ -49,19 +47,13 @@ async def lines(visit: Visit) -> Response:
     return visit.page("conversation_lines.html", reply=reply, lines=found, mark=_mark(found))
 
 
-@pages.get("/replies/{id}/{act}", TENANT)
-async def back(visit: Visit) -> Response:
-    """The address that an act has left in the browser, opened anew."""
-    return visit.go(f"/replies/{visit.path['id']}")
-
-
 @pages.post("/replies/{id}/verdict", TENANT)
 async def decide(visit: Visit) -> Response:
     body = {"verdict": visit.text("verdict"), "scope": visit.text("scope") or "marketing"}
     try:
         await visit.api.post(f"/v1/replies/{visit.path['id']}/verdict", body)
     except ApiProblem as problem:
-        if problem.status not in _REFUSED:
+        if problem.status not in REFUSED:
             raise
         return await _show(visit, errors=visit.wrong(problem))
     return await _show(visit, notice=visit.t(f"replies.decided_{body['verdict']}"))
@@ -84,7 +76,7 @@ async def answer(visit: Visit) -> Response:
     try:
         told = await visit.api.post("/v1/messages", {"to": reply["number"], "text": text}, key=visit.text("key"))
     except ApiProblem as problem:
-        if problem.status not in _REFUSED:
+        if problem.status not in REFUSED:
             raise
         return await _show(visit, errors=visit.wrong(problem, "text"), text=text)
     return await _show(visit, notice=visit.t("replies.answered", n=told["credits"]))

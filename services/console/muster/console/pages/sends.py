@@ -10,11 +10,10 @@ from muster.console.client import ApiProblem, Json
 from muster.console.nav import SENDERS, TENANT
 from muster.console.pages.home import RUNNING
 from muster.console.routing import Pages
-from muster.console.visit import Visit
+from muster.console.visit import Errors, Visit
 
 pages = Pages()
 
-Errors = list[tuple[str, str]]
 
 _PAGE = 25
 _REASON = "in the console"
@@ -46,12 +45,6 @@ async def live(visit: Visit) -> Response:
     """
     send = await visit.api.get(path_of(visit))
     return StreamingResponse(_events(visit, send), media_type="text/event-stream")
-
-
-@pages.get("/sends/{id}/{act}", TENANT)
-async def back(visit: Visit) -> Response:
-    """The address that an act has left in the browser, opened anew."""
-    return visit.go(f"/sends/{visit.path['id']}")
 
 
 @pages.post("/sends/{id}/{act}", SENDERS)

@@ -2,7 +2,7 @@
 
 from starlette.responses import Response
 
-from muster.console.client import ApiProblem
+from muster.console.client import REFUSED, ApiProblem
 from muster.console.routing import Pages
 from muster.console.visit import Visit
 from muster.kit.permissions import Permission
@@ -11,7 +11,6 @@ from muster.kit.tokens import Role
 pages = Pages()
 
 _MAY = Permission.MANAGE_TEAM.roles & Permission.READ_SENDS.roles
-_REFUSED = (400, 403, 404, 409, 422, 429)
 ROLES = (Role.ADMIN, Role.MANAGER, Role.STAFF)
 
 
@@ -27,16 +26,10 @@ async def invite(visit: Visit) -> Response:
     try:
         await visit.api.post("/v1/users", given, key=visit.text("key"))
     except ApiProblem as problem:
-        if problem.status not in _REFUSED:
+        if problem.status not in REFUSED:
             raise
         return await _show(visit, errors=visit.wrong(problem, *given), given=given)
     return await _show(visit, notice=visit.t("team.invited", email=given["email"]))
-
-
-@pages.get("/settings/team/{id}/{act}", _MAY)
-async def back(visit: Visit) -> Response:
-    """The address that an act has left in the browser, opened anew."""
-    return visit.go("/settings/team")
 
 
 @pages.post("/settings/team/{id}/change", _MAY)
@@ -86,7 +79,7 @@ async def sign_out(visit: Visit) -> Response:
 
 
 async def _refused(visit: Visit, problem: ApiProblem) -> Response:
-    if problem.status not in _REFUSED:
+    if problem.status not in REFUSED:
         raise problem
     return await _show(visit, errors=visit.wrong(problem))
 

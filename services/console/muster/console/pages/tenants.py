@@ -4,16 +4,14 @@ import asyncio
 
 from starlette.responses import Response
 
-from muster.console.client import ApiProblem, Json
+from muster.console.client import REFUSED, ApiProblem, Json
 from muster.console.nav import OPERATOR
 from muster.console.routing import Pages
-from muster.console.visit import Visit
+from muster.console.visit import Errors, Visit
 
 pages = Pages()
 
-_REFUSED = (400, 403, 404, 409, 422, 429)
 _FIELDS = ("name", "country", "time_zone", "sender", "reception_email")
-Errors = list[tuple[str, str]]
 
 
 @pages.get("/operator/tenants", OPERATOR)
@@ -28,7 +26,7 @@ async def make(visit: Visit) -> Response:
     try:
         made = await visit.api.post("/v1/tenants", body, key=visit.text("key"))
     except ApiProblem as problem:
-        if problem.status not in _REFUSED:
+        if problem.status not in REFUSED:
             raise
         return await _list(visit, errors=visit.wrong(problem, *_FIELDS), given=given)
     return visit.go(f"/operator/tenants/{made['id']}")
@@ -50,12 +48,6 @@ async def _list(visit: Visit, *, errors: Errors | None = None, given: dict[str, 
 @pages.get("/operator/tenants/{id}", OPERATOR)
 async def tenant(visit: Visit) -> Response:
     return await _show(visit)
-
-
-@pages.get("/operator/tenants/{id}/{act}", OPERATOR)
-async def back(visit: Visit) -> Response:
-    """The address that an act has left in the browser, opened anew."""
-    return visit.go(f"/operator/tenants/{visit.path['id']}")
 
 
 @pages.post("/operator/tenants/{id}/top-up", OPERATOR)
@@ -110,7 +102,7 @@ async def control(visit: Visit) -> Response:
 
 
 async def _refused(visit: Visit, problem: ApiProblem, *fields: str) -> Response:
-    if problem.status not in _REFUSED:
+    if problem.status not in REFUSED:
         raise problem
     return await _show(visit, errors=visit.wrong(problem, *fields))
 
