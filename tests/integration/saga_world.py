@@ -29,7 +29,7 @@ from muster.dispatch.domain.saga import Control, Controlled
 from muster.dispatch.handlers import sweeps
 from muster.dispatch.handlers.laws import check_laws
 from muster.dispatch.handlers.sagas import apply_facts
-from muster.dispatch.store import queue
+from muster.dispatch.store import claims, queue
 from muster.dispatch.store.queue import Intent
 from muster.dispatch.store.sagas import SagaKey
 from muster.kit import clock
@@ -128,7 +128,7 @@ class Platform:
         """A sender has written so many parts, and is gone before the carrier answers."""
         db, owner = self.dbs["dispatch"], uuid4()
         async with db.worker() as tx:
-            claimed = await queue.claim(tx, await queue.waiting(tx, "smpp", 10, 10), owner, 10.0)
+            claimed = await claims.claim(tx, await claims.waiting(tx, "smpp", 10, 10), owner, 10.0)
             intents = [Intent(one.key, parts, one.counter) for one in claimed]
             assert await queue.intend(tx, intents, owner, 10.0)
         await sweeps.recover_account(db, "smpp", every=True)

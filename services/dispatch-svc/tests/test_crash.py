@@ -16,7 +16,7 @@ from dispatch_world import Send
 from muster.dispatch.failpoint import POINTS, Failpoint
 from muster.dispatch.handlers import sweeps
 from muster.dispatch.sender.recorder import Recorder
-from muster.dispatch.store import queue, receipts, suppressions
+from muster.dispatch.store import claims, queue, receipts, suppressions
 from muster.events.v1 import common_pb2
 from muster.kit.ids import uuid7
 from muster.kit.pg import Database
@@ -163,7 +163,7 @@ async def test_recovery_returns_what_is_above_the_intent_and_leaves_unknown_what
     owner = uuid7()
     async with db.worker() as tx:
         await queue.share_tenants(tx, {send.tenant_id})
-        [claimed] = await queue.claim(tx, await queue.waiting(tx, "smpp", 10, 10), owner, 10.0)
+        [claimed] = await claims.claim(tx, await claims.waiting(tx, "smpp", 10, 10), owner, 10.0)
         assert await queue.intend(tx, [queue.Intent(claimed.key, 40, 0)], owner, 10.0)
         # Receipts that came so soon that they were stored before the outcomes were.
         await receipts.save(tx, [(claimed.key.chunk, bytes([1] * 3 + [2] + [0] * 96), 1)])
@@ -172,8 +172,8 @@ async def test_recovery_returns_what_is_above_the_intent_and_leaves_unknown_what
 
     assert await world.lefts(db, send) == {UNKNOWN: 36, ACCEPTED: 4}
     async with db.worker() as tx:
-        [waiting] = await queue.waiting(tx, "smpp", 10, 10)
-        [again] = await queue.claim(tx, [waiting], uuid7(), 10.0)
+        [waiting] = await claims.waiting(tx, "smpp", 10, 10)
+        [again] = await claims.claim(tx, [waiting], uuid7(), 10.0)
         assert (again.intent_upto, again.key.epoch) == (40, claimed.key.epoch + 2)
         assert await queue.intend(tx, [queue.Intent(claimed.key, 80, 0)], owner, 10.0) == set(), "fenced"
 
@@ -182,16 +182,16 @@ async def test_a_live_lease_is_left_alone_and_an_expired_one_is_recovered(db: Da
     send = Send(recipients=10)
     await world.queue(db, send)
     async with db.worker() as tx:
-        [claimed] = await queue.claim(tx, await queue.waiting(tx, "smpp", 10, 10), uuid7(), 10.0)
+        [claimed] = await claims.claim(tx, await claims.waiting(tx, "smpp", 10, 10), uuid7(), 10.0)
 
     await sweeps.recover_expired(db)
     async with db.worker() as tx:
-        assert await queue.waiting(tx, "smpp", 10, 10) == []
+        assert await claims.waiting(tx, "smpp", 10, 10) == []
         await tx.execute("UPDATE attempt SET lease_until = kit_now() - interval '1 second'")
     await sweeps.recover_expired(db)
 
     async with db.worker() as tx:
-        [waiting] = await queue.waiting(tx, "smpp", 10, 10)
+        [waiting] = await claims.waiting(tx, "smpp", 10, 10)
         assert waiting.chunk == claimed.key.chunk.chunk
 
 
@@ -211,15 +211,15 @@ async def test_a_lease_whose_claim_was_never_answered_is_given_back_by_its_owner
     await world.queue(db, send)
     owner = uuid7()
     async with db.worker() as tx:
-        [claimed] = await queue.claim(tx, await queue.waiting(tx, "smpp", 10, 10), owner, 10.0)
+        [claimed] = await claims.claim(tx, await claims.waiting(tx, "smpp", 10, 10), owner, 10.0)
         await queue.intend(tx, [queue.Intent(claimed.key, 10, 0)], owner, 10.0)
 
     async with db.worker() as tx:
         await queue.release_orphans(tx, "smpp", owner, [claimed.key.chunk])
-        assert await queue.waiting(tx, "smpp", 10, 10) == [], "one that it knows is its own"
+        assert await claims.waiting(tx, "smpp", 10, 10) == [], "one that it knows is its own"
         await queue.release_orphans(tx, "smpp", owner, [])
-        [waiting] = await queue.waiting(tx, "smpp", 10, 10)
-        [again] = await queue.claim(tx, [waiting], owner, 10.0)
+        [waiting] = await claims.waiting(tx, "smpp", 10, 10)
+        [again] = await claims.claim(tx, [waiting], owner, 10.0)
 
     assert again.intent_upto == 0
     assert await world.lefts(db, send) == {}, "nothing of it is unknown"

@@ -18,7 +18,7 @@ from dispatch_world import Send
 
 from muster.dispatch.events import ChunkKey
 from muster.dispatch.handlers.failover import Failover
-from muster.dispatch.store import moving, queue
+from muster.dispatch.store import claims, moving, queue
 from muster.events import NIL_TENANT
 from muster.events.v1 import common_pb2
 from muster.kit.ids import uuid7
@@ -229,14 +229,14 @@ async def test_what_waits_follows_a_route_that_leads_to_another_account_and_to_t
         failover = Failover(db, settings())
         await failover.look()
         async with db.worker() as tx:
-            assert len(await queue.waiting(tx, "smpp", 10, 10)) == 1
+            assert len(await claims.waiting(tx, "smpp", 10, 10)) == 1
 
         await lead(op, ("east", 1))
         await failover.look()
 
     async with db.worker() as tx:
-        assert await queue.waiting(tx, "smpp", 10, 10) == [], "nobody sends by it any more: it would wait for ever"
-        assert len(await queue.waiting(tx, "east", 10, 10)) == 1
+        assert await claims.waiting(tx, "smpp", 10, 10) == [], "nobody sends by it any more: it would wait for ever"
+        assert len(await claims.waiting(tx, "east", 10, 10)) == 1
 
 
 async def test_a_chunk_that_is_led_elsewhere_between_a_look_and_its_claim_is_not_claimed(db: Database) -> None:
@@ -244,12 +244,12 @@ async def test_a_chunk_that_is_led_elsewhere_between_a_look_and_its_claim_is_not
     await world.queue(db, send)
     key = ChunkKey(send.tenant_id, send.bulk_id, 1)
     async with db.worker() as tx:
-        chosen = await queue.waiting(tx, "smpp", 10, 10)
+        chosen = await claims.waiting(tx, "smpp", 10, 10)
         async with db.worker() as other:
             assert await moving.move(other, [moving.Move(key, "smpp", "web", "default")]) == 1
             assert await moving.move(other, [moving.Move(key, "smpp", "west", "default")]) == 0
-        assert await queue.claim(tx, chosen, uuid7(), 10.0) == []
-        assert [one.account for one in await queue.waiting(tx, "web", 10, 10)] == ["web"]
+        assert await claims.claim(tx, chosen, uuid7(), 10.0) == []
+        assert [one.account for one in await claims.waiting(tx, "web", 10, 10)] == ["web"]
 
 
 async def test_a_chunk_that_was_claimed_or_begun_is_led_nowhere(db: Database) -> None:
@@ -257,7 +257,7 @@ async def test_a_chunk_that_was_claimed_or_begun_is_led_nowhere(db: Database) ->
     await world.queue(db, send)
     move = moving.Move(ChunkKey(send.tenant_id, send.bulk_id, 1), "smpp", "web", "default")
     async with db.worker() as tx:
-        [claimed] = await queue.claim(tx, await queue.waiting(tx, "smpp", 10, 10), owner, 10.0)
+        [claimed] = await claims.claim(tx, await claims.waiting(tx, "smpp", 10, 10), owner, 10.0)
         async with db.worker() as other:
             assert await moving.move(other, [move]) == 0
         assert await queue.intend(tx, [queue.Intent(claimed.key, 4, 0)], owner, 10.0)

@@ -13,7 +13,7 @@ from dispatch_world import Running, Send
 
 from muster.dispatch.handlers import sweeps
 from muster.dispatch.handlers.laws import check_laws
-from muster.dispatch.store import queue as store
+from muster.dispatch.store import claims
 from muster.events.v1 import common_pb2
 from muster.kit import clock
 from muster.kit.consumer.received import Poison
@@ -168,7 +168,7 @@ async def test_sends_that_wait_for_their_hours_are_not_looked_at_for_a_claim(now
 
     async with now.db.worker() as tx:
         await tx.execute("UPDATE attempt SET allowed = NULL WHERE tenant_id = $1", send.tenant_id)
-        assert {one.bulk_id for one in await store.waiting(tx, "smpp", 9, 9)} == {other.bulk_id}
+        assert {one.bulk_id for one in await claims.waiting(tx, "smpp", 9, 9)} == {other.bulk_id}
 
 
 async def test_a_chunk_that_comes_later_and_is_due_brings_its_send_back(now: Moved) -> None:

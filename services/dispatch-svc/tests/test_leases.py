@@ -13,7 +13,7 @@ from muster.dispatch.domain.bulk import Bulk, State
 from muster.dispatch.domain.leases import may_claim, may_intend
 from muster.dispatch.domain.slots import Reason
 from muster.dispatch.events import ChunkKey
-from muster.dispatch.store import queue
+from muster.dispatch.store import claims, queue
 from muster.dispatch.store.queue import AttemptKey, Intent
 from muster.kit import clock
 from muster.kit.pg import Database, Tx
@@ -61,7 +61,7 @@ async def send(db: Database) -> Send:
 
 async def test_a_claim_leases_what_the_rule_lets_it(db: Database, send: Send) -> None:
     async with db.worker() as tx:
-        [one] = await queue.waiting(tx, world.settings().carrier_account, 10, 10)
+        [one] = await claims.waiting(tx, world.settings().carrier_account, 10, 10)
         turns = cycle(HOURS)
         for bulk, queued, due, over in product(BULKS, (True, False), (True, False), (True, False)):
             hours = next(turns)
@@ -69,7 +69,7 @@ async def test_a_claim_leases_what_the_rule_lets_it(db: Database, send: Send) ->
             free: dict[str, Any] = {"state": 0, "lease_owner": None, "lease_until": None, "due_at": due_at}
             taken: dict[str, Any] = free | {"state": 1, "lease_owner": uuid4(), "lease_until": clock.now()}
             await put(tx, bulk, over=over, hours=hours, **(free if queued else taken))
-            claimed = await queue.claim(tx, [one], OWNER, 10.0)
+            claimed = await claims.claim(tx, [one], OWNER, 10.0)
             rule = may_claim(bulk, queued=queued, due=due, over=over, quiet=hours == QUIET)
             assert bool(claimed) == rule, (bulk, queued, due, over, hours)
 

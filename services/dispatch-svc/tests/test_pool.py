@@ -13,7 +13,7 @@ from carriers_world import Operator, operator, route_to, senders, settings
 from dispatch_world import Send
 
 from muster.dispatch.handlers.carriers import Seal
-from muster.dispatch.store import carriers, queue
+from muster.dispatch.store import carriers, claims
 from muster.events.v1 import common_pb2
 from muster.kit.pg import Database
 from muster.kit.process import Process
@@ -121,8 +121,8 @@ async def test_a_sender_that_is_told_to_end_waits_for_a_claim_that_is_under_way_
         await may_commit.wait()
         return found
 
-    claim = queue.claim
-    monkeypatch.setattr(queue, "claim", slowly)
+    claim = claims.claim
+    monkeypatch.setattr(claims, "claim", slowly)
     send = Send(recipients=50)
     await world.queue(db, send)
     async with senders(db, 1, settings(carrier_port=carrier.port)) as processes:

@@ -5,18 +5,23 @@ from collections.abc import Awaitable, Callable
 from contextlib import AbstractAsyncContextManager
 from typing import Any
 
+import asyncpg
 import dispatch_world as world
 import pytest
 from dispatch_world import Send
 
 from muster.dispatch.domain.saga import Control, Controlled
+from muster.dispatch.domain.slots import Slot
 from muster.dispatch.handlers import suspending
 from muster.dispatch.handlers.sagas import apply_facts
-from muster.dispatch.store import queue, suppressions, suspensions
-from muster.dispatch.store.queue import Claimed, Intent
+from muster.dispatch.handlers.stopping import stop_message
+from muster.dispatch.store import claims, queue, suppressions, suspensions
+from muster.dispatch.store.claims import Claimed
+from muster.dispatch.store.queue import Intent
 from muster.dispatch.store.sagas import SagaKey
 from muster.dispatch.store.suppressions import Change
 from muster.events import NIL_TENANT
+from muster.events.v1 import common_pb2
 from muster.kit.ids import uuid7
 from muster.kit.pg import Database, Tx
 from muster.kit.testing import eventually
@@ -35,9 +40,9 @@ async def send(db: Database) -> Send:
 
 async def claim(tx: Tx, send: Send) -> list[Claimed]:
     """As the feeder does it."""
-    chosen = await queue.waiting(tx, "smpp", 10, 10)
+    chosen = await claims.waiting(tx, "smpp", 10, 10)
     await queue.share_tenants(tx, {send.tenant_id})
-    return await queue.claim(tx, chosen, OWNER, 10.0)
+    return await claims.claim(tx, chosen, OWNER, 10.0)
 
 
 async def stop(tx: Tx, send: Send) -> None:
@@ -96,17 +101,17 @@ async def test_a_claim_waits_for_a_stop_and_takes_nothing(db: Database, send: Se
 @pytest.mark.parametrize("act", [suspend, stop_platform])
 async def test_a_claim_waits_for_a_suspension_and_takes_nothing(db: Database, send: Send, act: Act) -> None:
     async with db.worker() as tx:
-        chosen = await queue.waiting(tx, "smpp", 10, 10)
+        chosen = await claims.waiting(tx, "smpp", 10, 10)
 
     async def claim_chosen(tx: Tx, send: Send) -> Any:
         await queue.share_tenants(tx, {send.tenant_id})
-        return await queue.claim(tx, chosen, OWNER, 10.0)
+        return await claims.claim(tx, chosen, OWNER, 10.0)
 
     _, claimed = await both(db, act, claim_chosen, send)
 
     assert claimed == []
     async with db.worker() as tx:
-        assert await queue.waiting(tx, "smpp", 10, 10) == [], "nor is it looked at again"
+        assert await claims.waiting(tx, "smpp", 10, 10) == [], "nor is it looked at again"
 
 
 @pytest.mark.parametrize("act", [suspend, stop_platform])
@@ -154,6 +159,46 @@ async def test_a_stop_waits_for_a_claim_and_holds_what_it_took(db: Database, sen
 
     assert len(claimed) == 1
     assert await world.money(db, send) == (10, 0, 0, 10)
+
+
+# A statement that has begun, and looks at the clock of the database first: it waits there until it is let go.
+_GATE = """
+CREATE OR REPLACE FUNCTION kit_now() RETURNS timestamptz LANGUAGE plpgsql AS $$
+BEGIN
+    IF current_setting('test.waits', true) = 'yes' THEN
+        PERFORM pg_advisory_xact_lock_shared(1, 1);
+    END IF;
+    RETURN statement_timestamp();
+END $$
+"""
+
+
+async def test_a_claim_that_began_before_a_message_was_stopped_does_not_send_it(
+    db: Database, service_database: Any
+) -> None:
+    send = Send(recipients=3, kind=common_pb2.MESSAGE_KIND_SINGLE)
+    await world.queue(db, send)
+
+    async def claim_slowly(tx: Tx, send: Send) -> list[Claimed]:
+        chosen = await claims.waiting(tx, "smpp", 10, 10)
+        await queue.share_tenants(tx, {send.tenant_id})
+        await tx.execute("SELECT set_config('test.waits', 'yes', true)")
+        return await claims.claim(tx, chosen, OWNER, 10.0)
+
+    gate = await asyncpg.connect(service_database.admin_dsn(db))
+    try:
+        await gate.execute(_GATE)
+        async with gate.transaction():
+            await gate.execute("SELECT pg_advisory_xact_lock(1, 1)")
+            claiming = asyncio.ensure_future(alone(db.worker(), claim_slowly, send))
+            await eventually(lambda: waits(db))
+            async with db.worker() as tx:
+                assert await stop_message(tx, SagaKey(send.tenant_id, send.bulk_id), 2) is Slot.STOPPED
+        [claimed] = await claiming
+    finally:
+        await gate.close()
+
+    assert list(claimed.slots) == [Slot.QUEUED, Slot.STOPPED, Slot.QUEUED]
 
 
 async def test_a_claim_waits_for_a_suppression_and_sees_it(db: Database, send: Send) -> None:
@@ -205,9 +250,9 @@ async def test_two_senders_never_claim_the_same_chunk(db: Database) -> None:
     send = Send(recipients=100, chunk_size=10)
     await world.queue(db, send)
 
-    claims = await asyncio.gather(*(alone(db.worker(), claim, send) for _ in range(4)))
+    claimed = await asyncio.gather(*(alone(db.worker(), claim, send) for _ in range(4)))
 
-    keys = [claimed.key.chunk.chunk for some in claims for claimed in some]
+    keys = [one.key.chunk.chunk for some in claimed for one in some]
     assert sorted(keys) == list(range(1, 11))
 
 

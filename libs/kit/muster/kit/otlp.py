@@ -1,6 +1,7 @@
 """How spans reach a collector: in batches, from a thread of their own, by OTLP over HTTP. Imported where that is on."""
 
 from collections.abc import Sequence
+from threading import Lock
 from typing import Final
 
 from opentelemetry.exporter.otlp.proto.http import Compression
@@ -47,17 +48,20 @@ class _Counted(SpanExporter):
 
 
 class _Bounded(BatchSpanProcessor):
-    """Counts what finds the queue full: the oldest span goes then."""
+    """Counts what finds the queue full, and drops just that: a queue that drops by itself may have had room again."""
 
     def __init__(self, exporter: SpanExporter, spans_max: int) -> None:
         batch = min(_BATCH_SPANS, spans_max)
         super().__init__(exporter, spans_max, schedule_delay_millis=_EVERY_MS, max_export_batch_size=batch)
         self._spans_max = spans_max
+        self._adding = Lock()
 
     def on_end(self, span: ReadableSpan) -> None:
-        if len(self._batch_processor._queue) >= self._spans_max:
-            metrics.spans_dropped.labels("queue").inc()
-        super().on_end(span)
+        with self._adding:  # whoever takes spans away meanwhile makes room only
+            if len(self._batch_processor._queue) < self._spans_max:
+                super().on_end(span)
+                return
+        metrics.spans_dropped.labels("queue").inc()
 
     def shutdown(self) -> None:
         self._batch_processor.shutdown(STOP_MS_MAX)

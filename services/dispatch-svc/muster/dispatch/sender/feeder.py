@@ -15,8 +15,9 @@ from muster.dispatch.sender.book import Book
 from muster.dispatch.sender.job import Job, Window
 from muster.dispatch.sender.link import Link, Sink
 from muster.dispatch.sender.shared import Shared, is_failure, wait
-from muster.dispatch.store import queue, rates, resends, suppressions
-from muster.dispatch.store.queue import Claimed, Intent, Standing
+from muster.dispatch.store import claims, queue, rates, resends, suppressions
+from muster.dispatch.store.claims import Claimed
+from muster.dispatch.store.queue import Intent, Standing
 from muster.events.personal import born_at
 from muster.kit import clock, metrics, observe
 from muster.kit.pg import RETRIABLE, Tx
@@ -88,7 +89,7 @@ class Feeder:
             return False
         self._looked_at = self._slow_at = now
         async with shared.db.worker() as tx:
-            others = await queue.waiting(tx, shared.account.name, self._settings.dispatch_sends_max, 1)
+            others = await claims.waiting(tx, shared.account.name, self._settings.dispatch_sends_max, 1)
         give_way = [job for job in had_turn if gives_way(job.claimed.key.chunk.tenant_id, job.urgency, others)]
         for job in give_way:
             shared.leave(job, "turn")
@@ -115,8 +116,8 @@ class Feeder:
             if shared.closing:
                 return False
             async with shared.db.worker() as tx:
-                found = await queue.waiting(tx, shared.account.name, settings.dispatch_sends_max, 1 + room // 250)
-                waiting = [one for one in found if queue.chunk_of(one) not in shared.jobs]
+                found = await claims.waiting(tx, shared.account.name, settings.dispatch_sends_max, 1 + room // 250)
+                waiting = [one for one in found if claims.chunk_of(one) not in shared.jobs]
                 turns, chosen = self._choose(waiting, room)
                 if not chosen:
                     shared.meter.hungry = True
@@ -124,7 +125,7 @@ class Feeder:
                     return False
                 await queue.share_tenants(tx, {one.tenant_id for one in chosen})
                 saved = await rates.lock(tx, {one.tenant_id for one in chosen if one.saved is not None})
-                claimed = await queue.claim(tx, chosen, shared.owner, settings.dispatch_lease_s)
+                claimed = await claims.claim(tx, chosen, shared.owner, settings.dispatch_lease_s)
                 jobs = [Job(one) for one in in_turn(claimed, chosen)]
                 for job in jobs:
                     job.limited = job.claimed.key.chunk.tenant_id in saved
@@ -309,7 +310,7 @@ class Feeder:
 
 def in_turn(claimed: Sequence[Claimed], chosen: Sequence[Waiting]) -> list[Claimed]:
     """What was claimed, in the order in which it was chosen: what comes first has the window, and its tenant's rate."""
-    turns = {queue.chunk_of(one): at for at, one in enumerate(chosen)}
+    turns = {claims.chunk_of(one): at for at, one in enumerate(chosen)}
     return sorted(claimed, key=lambda one: turns[one.key.chunk])
 
 

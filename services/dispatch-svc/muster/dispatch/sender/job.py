@@ -9,7 +9,7 @@ from muster.dispatch.domain.slots import Slot
 from muster.dispatch.events import CLASS_MARKETING, MARKETING, Recipients, read_recipients, read_texts
 from muster.dispatch.handlers.outcomes import Change
 from muster.dispatch.store.chunks import Home
-from muster.dispatch.store.queue import Claimed
+from muster.dispatch.store.claims import Claimed
 from muster.dispatch.store.suppressions import Barred
 from muster.kit import clock, spans
 from muster.kit.spans import About, Kind, Of, Span

@@ -14,7 +14,8 @@ from muster.dispatch.sender.job import ERROR_LENGTH, Job, Window
 from muster.dispatch.sender.link import Link, Sink
 from muster.dispatch.sender.shared import Shared
 from muster.dispatch.store import trials as store
-from muster.dispatch.store.queue import AttemptKey, Claimed
+from muster.dispatch.store.claims import Claimed
+from muster.dispatch.store.queue import AttemptKey
 from muster.dispatch.store.trials import Trial
 from muster.events import NIL_TENANT
 from muster.kit import clock, metrics
