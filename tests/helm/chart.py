@@ -1,4 +1,7 @@
-"""The chart as it is rendered, whether it is valid, and who may call whom by its network policies."""
+"""The chart as it is rendered, whether it is valid, and who may call whom by its network policies.
+
+`python tests/helm/chart.py` writes the table of docs/helm.md anew.
+"""
 
 import json
 import re
@@ -87,25 +90,31 @@ def containers(objects: list[Object]) -> Iterator[tuple[str, Object]]:
 def selects(selector: Mapping[str, Any], labels: Mapping[str, str]) -> bool:
     """Whether a label selector takes a pod; KeyError for an operator that no policy of ours uses."""
     return all(labels.get(key) == value for key, value in selector.get("matchLabels", {}).items()) and all(
-        {"NotIn": labels.get(one["key"]) not in one["values"]}[one["operator"]]
+        (labels.get(one["key"]) in one["values"]) == {"In": True, "NotIn": False}[one["operator"]]
         for one in selector.get("matchExpressions", [])
     )
 
 
+def rules_for(objects: list[Object], way: str, pod: Mapping[str, str]) -> Iterator[Object]:
+    """Each rule, "Ingress" or "Egress", of the policies that select a pod."""
+    for one in objects:
+        spec = one["spec"] if one["kind"] == "NetworkPolicy" else {"policyTypes": ()}
+        if way in spec["policyTypes"] and selects(spec["podSelector"], pod):
+            yield from spec.get(way.lower()) or []
+
+
 def allows(objects: list[Object], source: Mapping[str, str], target: Mapping[str, str], port: int) -> bool:
     """Whether a pod with these labels may call one with those at a TCP port, both in the namespace of the chart."""
-    policies = [one["spec"] for one in objects if one["kind"] == "NetworkPolicy"]
-    return _passes(policies, "Egress", source, target, port) and _passes(policies, "Ingress", target, source, port)
+    return _passes(objects, "Egress", source, target, port) and _passes(objects, "Ingress", target, source, port)
 
 
-def _passes(policies: list[Object], way: str, pod: Mapping[str, str], other: Mapping[str, str], port: int) -> bool:
-    mine = [one for one in policies if way in one["policyTypes"] and selects(one["podSelector"], pod)]
+def _passes(objects: list[Object], way: str, pod: Mapping[str, str], other: Mapping[str, str], port: int) -> bool:
     peers = "to" if way == "Egress" else "from"
-    rules = [rule for one in mine for rule in one.get(way.lower()) or []]
-    return not mine or any(
+    # Who is no part of Muster is under no policy of ours.
+    return "app.kubernetes.io/part-of" not in pod or any(
         any(one["port"] == port and one.get("protocol") == "TCP" for one in rule["ports"])
         and any("podSelector" in peer and selects(peer["podSelector"], other) for peer in rule[peers])
-        for rule in rules
+        for rule in rules_for(objects, way, pod)
     )
 
 
@@ -132,4 +141,6 @@ def table(text: str) -> str:
 
 
 if __name__ == "__main__":
-    print(table((CHART / "values.yaml").read_text(encoding="utf-8")), end="")
+    page = ROOT / "docs" / "helm.md"
+    before, _, _ = page.read_text(encoding="utf-8").partition("| value | default | meaning |\n")
+    page.write_text(before + table((CHART / "values.yaml").read_text(encoding="utf-8")), encoding="utf-8")

@@ -112,7 +112,7 @@ ROWS = {
         _p99("The API behind a page, one in a hundred", "muster_console_api_seconds"),
     ),
     "Processes": (
-        _one("Processes", "count by (job) (muster_loop_lag_seconds)", "{{job}}"),
+        _one("Processes", "count by (job, process) (muster_loop_lag_seconds)", "{{job}} {{process}}"),
         _one("Event loop late by", "max by (instance) (muster_loop_lag_seconds)", "{{instance}}", "s"),
         _rate("E-mails", "muster_emails", "outcome"),
         _rate("Rows of imports", "muster_import_rows", "outcome"),

@@ -3,7 +3,9 @@
 Samples come once a minute, as in promtool's tests of rules; any other form is an error, not a guess.
 """
 
-from collections.abc import Mapping, Sequence
+import operator
+import re
+from collections.abc import Callable, Mapping, Sequence
 from itertools import pairwise
 from typing import Any
 
@@ -31,18 +33,33 @@ def _vector(expression: Expr, stored: Stored, minute: int) -> Vector:
             return {labels: values[minute] for labels, values in _selected(expression, stored) if minute < len(values)}
         case Call() if expression.func.name == "increase":
             return _increase(expression.args[0], stored, minute)
+        case Call() if expression.func.name == "absent":
+            return _absent(expression.args[0], stored, minute)
         case AggregateExpr():
             return _aggregate(expression, _vector(expression.expr, stored, minute))
+        case BinaryExpr() if str(expression.op) == "or":
+            return _vector(expression.rhs, stored, minute) | _vector(expression.lhs, stored, minute)
         case BinaryExpr() if isinstance(expression.rhs, NumberLiteral):
             return _compare(expression, _vector(expression.lhs, stored, minute), expression.rhs.val)
     raise NotImplementedError(expression.prettify())
 
 
 def _selected(selector: VectorSelector, stored: Stored) -> list[tuple[Labels, Sequence[float]]]:
-    wanted = {(one.name, one.value) for one in selector.matchers.matchers}
-    if any(str(one.op) != "MatchOp.Equal" for one in selector.matchers.matchers):
-        raise NotImplementedError(selector.prettify())
-    return [(labels, values) for (name, labels), values in stored.items() if name == selector.name and wanted <= labels]
+    wanted = [(one.name, _MATCHES[str(one.op)], one.value) for one in selector.matchers.matchers]
+    return [
+        (labels, values)
+        for (name, labels), values in stored.items()
+        if name == selector.name and all(match(value, dict(labels).get(label, "")) for label, match, value in wanted)
+    ]
+
+
+_MATCHES: dict[str, Callable[[str, str], object]] = {"MatchOp.Equal": operator.eq, "MatchOp.Re": re.fullmatch}
+
+
+def _absent(selector: VectorSelector, stored: Stored, minute: int) -> Vector:
+    """One with the labels that were asked for, where nothing has them."""
+    wanted = frozenset((one.name, one.value) for one in selector.matchers.matchers if str(one.op) == "MatchOp.Equal")
+    return {} if _vector(selector, stored, minute) else {wanted: 1.0}
 
 
 def _increase(matrix: Any, stored: Stored, minute: int) -> Vector:

@@ -27,9 +27,9 @@ def _families() -> dict[str, Family]:
     return found
 
 
-FAMILIES = _families()
-TARGET = frozenset({"job", "instance", "namespace"})
+TARGET = frozenset({"job", "process", "instance", "namespace"})
 """What Prometheus itself says of whom it asked."""
+FAMILIES = _families() | {"up": Family(TARGET, "1 where Prometheus was answered when it last asked, else 0.")}
 
 
 def reads(expression: str) -> tuple[set[str], set[str]]:

@@ -59,13 +59,16 @@ def _peers(peers: list[Object]) -> str:
     return " or ".join(" in ".join(map(_peer, sorted(peer.items(), reverse=True))) for peer in peers)
 
 
+_HOW = {"In": "", "NotIn": "not "}
+
+
 def _peer(item: tuple[str, Any]) -> str:
     key, how = item
     if key == "ipBlock":
         return str(how["cidr"])
     labels = how.get("matchLabels", {})
     short = {name.rpartition("/")[2]: value for name, value in labels.items() if not name.endswith("part-of")}
-    less = [f"not {'/'.join(one['values'])}" for one in how.get("matchExpressions", [])]
+    less = [f"{_HOW[one['operator']]}{'/'.join(one['values'])}" for one in how.get("matchExpressions", [])]
     words = [f"{name}={value}" for name, value in short.items()] + less
     return ("namespace " if key == "namespaceSelector" else "") + " ".join(words)
 
@@ -80,9 +83,15 @@ _SAYS: dict[str, Callable[[Object], str]] = {
         f"{one['spec']['metrics'][0]['resource']['target']['averageUtilization']} % of its CPU"
     ),
     "PodDisruptionBudget": lambda one: f"{one['spec']['maxUnavailable']} at a time",
-    "Service": lambda one: f"port {one['spec']['ports'][0]['port']}",
+    "Service": lambda one: (
+        ("headless, " if one["spec"].get("clusterIP") == "None" else "")
+        + " and ".join(f"{port['name']} at {port['port']}" for port in one["spec"]["ports"])
+    ),
     "Ingress": lambda one: f"{one['spec']['rules'][0]['host']}, TLS by Secret {one['spec']['tls'][0]['secretName']}",
-    "PodMonitor": lambda one: f"every {one['spec']['podMetricsEndpoints'][0]['interval']}",
+    "ServiceMonitor": lambda one: (
+        f"port {one['spec']['endpoints'][0]['port']} of Services {_peer(('', one['spec']['selector']))}, every "
+        f"{one['spec']['endpoints'][0]['interval']}"
+    ),
     "ConfigMap": lambda one: ", ".join(one["data"]),
 }
 

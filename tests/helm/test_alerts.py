@@ -7,12 +7,15 @@ import pytest
 import yaml
 from helm.chart import ROOT
 from helm.evaluate import Labels, Stored, fires
+from helm.test_chart import PROCESSES
 
-RULES: list[dict[str, Any]] = [
+ALL: list[dict[str, Any]] = [
     rule
     for group in yaml.safe_load((ROOT / "docs" / "alerts.yaml").read_text(encoding="utf-8"))["groups"]
     for rule in group["rules"]
 ]
+RULES = [rule for rule in ALL if "up{" not in rule["expr"]]
+"""Those that read one metric of ours beside a bound."""
 TARGET = {("job", "tenant"), ("instance", "tenant-worker-1")}
 MINUTES = 120
 
@@ -70,7 +73,63 @@ def test_one_of_two_processes_that_publishes_is_enough_and_each_service_is_looke
     assert fires(rule, credit | tenant, 4) == {frozenset({("job", "tenant")})}
 
 
+def up(job: str, process: str, *values: float) -> Stored:
+    """What Prometheus says of a target for as many minutes: 1 up, 0 down; then it has gone."""
+    labels = {("job", job), ("process", process), ("instance", f"{job}-{process}-{id(values)}")}
+    return {("up", frozenset(labels)): values}
+
+
+def of_targets(alert: str, stored: Stored, minute: int) -> list[tuple[str, str]]:
+    """(job, process) of each that an alert names then."""
+    [rule] = [one for one in ALL if one["alert"] == alert]
+    named = [dict(labels) for labels in fires(rule, stored, minute)]
+    return sorted((one["job"], one["process"]) for one in named)
+
+
+def running(*but: str, minutes: int = 20) -> Stored:
+    """Every process up, but those."""
+    stored: dict[Any, Any] = {}
+    for name, job in PROCESSES.items():
+        if name not in but:
+            stored |= up(job, name.removeprefix(f"{job}-"), *[1.0] * minutes)
+    return stored
+
+
+def test_while_every_process_answers_no_alert_speaks_of_any() -> None:
+    for alert in ("ProcessDown", "EveryProcessDown", "ProcessAbsent"):
+        assert [of_targets(alert, running(), minute) for minute in range(20)] == [[]] * 20
+
+
+def test_a_process_that_is_down_for_five_minutes_is_told_and_none_sooner_nor_when_it_is_up_again() -> None:
+    stored = running() | up("credit", "worker", 1, 1, 0, 0, 0, 0, 0, 0, 1, 1)
+    told = [of_targets("ProcessDown", stored, minute) for minute in range(10)]
+    assert told == [[]] * 7 + [[("credit", "worker")]] + [[]] * 2
+    assert of_targets("EveryProcessDown", stored, 7) == [], "another of its kind is up"
+
+
+def test_when_all_of_a_kind_are_down_somebody_is_called_after_two_minutes_and_not_before() -> None:
+    down = (1, 0, 0, 0, 0)
+    stored = running("dispatch-sender") | up("dispatch", "sender", *down) | up("dispatch", "sender", *(0, *down[1:]))
+    told = [of_targets("EveryProcessDown", stored, minute) for minute in range(5)]
+    assert told == [[], [], [], [("dispatch", "sender")], [("dispatch", "sender")]]
+
+
+@pytest.mark.parametrize("name", PROCESSES)
+def test_a_process_that_prometheus_does_not_find_is_told_after_five_minutes_and_not_before(name: str) -> None:
+    job = PROCESSES[name]
+    process = name.removeprefix(f"{job}-")
+    stored = running(name) | up(job, process, 1, 1, 1)  # and then its target has gone
+    told = [of_targets("ProcessAbsent", stored, minute) for minute in range(12)]
+    assert told == [[]] * 8 + [[(job, process)]] * 4
+    assert of_targets("ProcessDown", stored, 11) == [], "there is no target that could be down"
+
+
+def test_another_target_of_the_cluster_is_none_of_muster_s() -> None:
+    stored = running() | {("up", frozenset({("job", "node"), ("instance", "a")})): [0.0] * 20}
+    assert of_targets("ProcessDown", stored, 19) == of_targets("EveryProcessDown", stored, 19) == []
+
+
 def test_a_form_of_expression_that_nobody_evaluates_is_an_error() -> None:
     for expression in ("rate(muster_x_total[5m]) > 0", 'max(muster_x{a!="b"}) > 0', "muster_x > muster_y"):
-        with pytest.raises((NotImplementedError, AttributeError)):
+        with pytest.raises((NotImplementedError, AttributeError, KeyError)):
             fires({"expr": expression, "for": "1m"}, {}, 5)

@@ -20,6 +20,7 @@ from helm.chart import (
     pods,
     render,
     rendered,
+    rules_for,
     table,
     valid,
     values,
@@ -156,10 +157,10 @@ def test_pods_call_each_other_where_the_design_draws_an_arrow_and_nowhere_else()
 @pytest.mark.parametrize(
     ("app", "port", "callers"),
     [
-        ("kafka", 9092, {*STORES, "topics", *(f"{one}-migrate" for one in SERVICES)}),
-        ("postgres", 5432, {*STORES, "topics", *(f"{one}-migrate" for one in SERVICES)}),
-        ("mail", 587, {f"{one}-{role}" for one in ("reply", "tenant") for role in ("api", "worker", "migrate")}),
-        ("collector", 4318, {*PROCESSES, "topics", *(f"{one}-migrate" for one in SERVICES)}),
+        ("kafka", 9092, {"topics", *(name for name in STORES if not name.endswith("-api"))}),
+        ("postgres", 5432, {*STORES, *(f"{one}-migrate" for one in SERVICES)}),
+        ("mail", 587, {f"{one}-{role}" for one in ("reply", "tenant") for role in ("api", "worker")}),
+        ("collector", 4318, {*PROCESSES, *(f"{one}-migrate" for one in SERVICES)}),
         ("anything", 443, set()),
     ],
 )
@@ -179,11 +180,24 @@ def test_addresses_outside_the_cluster_are_open_to_whom_they_are_given():
         name: {peer["ipBlock"]["cidr"] for rule in one.get("egress") or [] for peer in rule["to"] if "ipBlock" in peer}
         for name, one in policies.items()
     }
-    stores = {"198.51.100.0/28", "198.51.100.16/28"}
+    kafka, postgres = {"198.51.100.0/28"}, {"198.51.100.16/28"}
     assert {name: found for name, found in blocks.items() if found} == {
-        **dict.fromkeys(SERVICES, stores),
-        "dispatch": stores | {"203.0.113.0/24"},
+        "topics": kafka,
+        **{f"{one}-kafka": kafka for one in SERVICES},
+        **{f"{one}-migrate": postgres for one in SERVICES},
+        **dict.fromkeys(SERVICES, postgres),
+        "dispatch": postgres | {"203.0.113.0/24"},
     }
+
+
+def test_prometheus_is_heard_at_the_port_of_metrics_of_each_process_and_nowhere_else():
+    prometheus = values("small")["global"]["network"]["prometheus"]
+    heard = {
+        runs: [port["port"] for rule in rules for port in rule["ports"] if rule["from"] == prometheus]
+        for runs, pod in pods(rendered("small")).items()
+        if (rules := list(rules_for(rendered("small"), "Ingress", pod["metadata"]["labels"])))
+    }
+    assert {runs: ports for runs, ports in heard.items() if ports} == {runs: [9000] for runs in PROCESSES}
 
 
 def test_the_gateway_has_the_table_of_routes_and_trusts_whom_the_values_name():

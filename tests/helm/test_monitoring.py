@@ -8,13 +8,13 @@ import subprocess
 import jsonschema
 import pytest
 import yaml
-from helm.chart import ROOT, SETS, containers, pods, render, rendered, valid, values
+from helm.chart import ROOT, SETS, containers, pods, render, rendered, selects, valid, values
 from helm.dashboard import FILE, text
 from helm.rules import FAMILIES, TARGET, reads
 from helm.test_chart import PROCESSES
 
 ALERTS = ROOT / "docs" / "alerts.yaml"
-OWN = ("PodMonitor", "PrometheusRule")
+OWN = ("ServiceMonitor", "PrometheusRule")
 
 
 def of_kind(name, kind):
@@ -24,29 +24,52 @@ def of_kind(name, kind):
 @pytest.mark.parametrize("name", SETS)
 def test_prometheus_is_given_nothing_where_its_operator_may_be_missing(name):
     wanted = values(name).get("monitoring", {}).get("enabled", False)
-    assert [one["kind"] for one in rendered(name) if one["kind"] in OWN] == (list(OWN) if wanted else [])
+    given = {one["metadata"]["name"]: one["kind"] for one in rendered(name) if one["kind"] in OWN}
+    monitors = dict.fromkeys(PROCESSES.values(), "ServiceMonitor")
+    assert given == (monitors | {"muster": "PrometheusRule"} if wanted else {})
 
 
 def test_a_field_that_the_operator_does_not_know_is_refused():
-    [monitor] = of_kind("production", "PodMonitor")
-    wrong = json.loads(json.dumps(monitor).replace("podMetricsEndpoints", "endpoints"))
-    with pytest.raises(jsonschema.ValidationError, match="'endpoints' was unexpected"):
+    monitor = of_kind("production", "ServiceMonitor")[0]
+    wrong = json.loads(json.dumps(monitor).replace("endpoints", "podMetricsEndpoints"))
+    with pytest.raises(jsonschema.ValidationError, match="'podMetricsEndpoints' was unexpected"):
         valid(wrong)
     with pytest.raises(FileNotFoundError):
-        valid(monitor | {"kind": "Probe"})
+        valid(monitor | {"kind": "PodMonitor"})
 
 
-def test_every_process_is_asked_by_its_port_of_metrics_and_its_job_is_its_service():
-    [monitor] = of_kind("production", "PodMonitor")
-    assert "namespaceSelector" not in monitor["spec"], "another Muster in the cluster has its own"
-    [endpoint] = monitor["spec"]["podMetricsEndpoints"]
-    wanted = monitor["spec"]["selector"]["matchLabels"].items()
-    asked = {}
-    for runs, container in containers(rendered("production")):
-        labels = pods(rendered("production"))[runs]["metadata"]["labels"]
-        if wanted <= labels.items() and endpoint["port"] in {one["name"] for one in container.get("ports", [])}:
-            asked[runs] = labels[monitor["spec"]["jobLabel"]]
-    assert asked == PROCESSES
+def test_every_process_is_asked_once_by_its_port_of_metrics_and_told_by_its_service_and_its_command():
+    asked = []
+    for monitor in of_kind("production", "ServiceMonitor"):
+        assert "namespaceSelector" not in monitor["spec"], "another Muster in the cluster has its own"
+        [endpoint] = monitor["spec"]["endpoints"]
+        told = {one["targetLabel"]: one["sourceLabels"] for one in endpoint["relabelings"]}
+        assert told == {
+            "process": ["__meta_kubernetes_service_label_app_kubernetes_io_component"],
+            "instance": ["__meta_kubernetes_pod_name"],
+        }
+        for service in of_kind("production", "Service"):
+            labels = service["metadata"].get("labels", {})
+            if selects(monitor["spec"]["selector"], labels):
+                job, process = labels[monitor["spec"]["jobLabel"]], labels["app.kubernetes.io/component"]
+                asked += [(job, process, runs) for runs in behind("production", service, endpoint["port"])]
+    assert asked == [(job, runs.removeprefix(f"{job}-"), runs) for _, _, runs in asked for job in (PROCESSES[runs],)]
+    assert sorted(runs for _, _, runs in asked) == sorted(PROCESSES)
+
+
+def behind(name, service, port):
+    """What runs behind a port of a Service, where its container listens at the port that it leads to."""
+    [target] = [one["targetPort"] for one in service["spec"]["ports"] if one["name"] == port]
+    for runs, container in containers(rendered(name)):
+        labels = pods(rendered(name))[runs]["metadata"]["labels"]
+        if selects({"matchLabels": service["spec"]["selector"]}, labels):
+            assert target in {one["name"] for one in container["ports"]}
+            yield runs
+
+
+def test_who_serves_nothing_has_a_service_without_an_address():
+    without = {one["metadata"]["name"] for one in of_kind("small", "Service") if "clusterIP" in one["spec"]}
+    assert without == {runs for runs in PROCESSES if not runs.endswith("-api")}
 
 
 def test_the_rules_in_the_cluster_are_the_alerts_of_the_documentation():

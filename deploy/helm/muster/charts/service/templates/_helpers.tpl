@@ -63,6 +63,21 @@ securityContext:
 {{- end }}
 {{- end -}}
 
+{{- define "service.calls" -}}
+- to: {{- toYaml .Values.global.network.dns | nindent 4 }}
+  ports: [{port: 53, protocol: UDP}, {port: 53, protocol: TCP}]
+{{- if .Values.stores }}
+- to: {{- toYaml .Values.global.network.postgres.to | nindent 4 }}
+  ports: [{port: {{ .Values.global.network.postgres.port }}, protocol: TCP}]
+{{- end }}
+{{- with .Values.global.traces }}
+{{- if .url }}
+- to: {{- toYaml .to | nindent 4 }}
+  ports: [{port: {{ .port }}, protocol: TCP}]
+{{- end }}
+{{- end }}
+{{- end -}}
+
 {{- define "service.autoscaler" -}}
 {{- with .how.autoscaling }}
 {{- $least := int $.how.replicas }}
