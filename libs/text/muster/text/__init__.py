@@ -4,6 +4,7 @@ Pure: standard library and phonenumbers only, no input or output, no clock.
 """
 
 from muster.text.coding import decode
+from muster.text.columns import Column, read_any_numbers, read_numbers
 from muster.text.dearer import Dearer, DearerGroup, by_character, dearer_characters, forcing_characters, plain
 from muster.text.faults import Fault, fault_of
 from muster.text.kinds import Kind, OtherNumber, read_any_number, read_asked_number
@@ -26,6 +27,7 @@ from muster.text.segments import (
 
 __all__ = [
     "PARTS_MAX",
+    "Column",
     "Dearer",
     "DearerGroup",
     "Encoding",
@@ -56,8 +58,10 @@ __all__ = [
     "number_hash",
     "plain",
     "read_any_number",
+    "read_any_numbers",
     "read_asked_number",
     "read_number",
+    "read_numbers",
     "read_reply",
     "segment",
     "split",

@@ -13,9 +13,7 @@ from typing import Any, Final
 
 from phonenumbers import COUNTRY_CODE_TO_REGION_CODE, SUPPORTED_REGIONS, PhoneMetadata
 
-from muster.text import ranges
-
-_SPECIAL_TYPES: Final = (
+SPECIAL_TYPES: Final = (
     "premium_rate",
     "toll_free",
     "shared_cost",
@@ -68,18 +66,24 @@ def calling_code(country: str) -> str:
     """The digits by which other countries dial this one: "61" for AU; ValueError for an unknown country."""
     if not is_region(country):
         raise ValueError(f"unknown country: {country!r}")
-    return str(_metadata(country).country_code)
+    return str(metadata_of(country).country_code)
 
 
 def read_international(digits: str) -> Textable | None:
     """ASCII digits after the plus sign; None if phonenumbers must be asked."""
+    code = calling_code_of(digits)
+    plan = _by_calling_code[code] if code else None
+    return None if plan is None else plan.read(digits, len(code))
+
+
+def calling_code_of(digits: str) -> str:
+    """The calling code that ASCII digits begin with; "" for none that regions have."""
     # Two digits first: most of the world. Calling codes are prefix-free, so the order changes no answer.
     for length in (2, 1, 3):
         code = digits[:length]
-        plan = _by_calling_code[code] if code in _by_calling_code else _compile_calling_code(code)
-        if plan is not None:
-            return plan.read(digits, length)
-    return None
+        if (_by_calling_code[code] if code in _by_calling_code else _compile_calling_code(code)) is not None:
+            return code
+    return ""
 
 
 def read_national(digits: str, country: str) -> Textable | None:
@@ -89,83 +93,9 @@ def read_national(digits: str, country: str) -> Textable | None:
     return None if plan is None else plan.read(digits, 0)
 
 
-FREE_DIGITS: Final = 5
-"""How many last digits a range leaves open: nearly all mobile numbers of the world are given out in such ranges."""
-_RANGES_MAX: Final = 65_536
-Range = tuple[str, str]
-"""E.164 without its last FREE_DIGITS, and region; two empty texts where these digits matter."""
-_MIXED: Final[Range] = ("", "")
-Ranges = dict[str, Range]
-"""By the digits before the last FREE_DIGITS, which are ASCII digits."""
-ranges_abroad: Final[Ranges] = {}
-"""Of numbers with a plus sign, as it was learned."""
-_ranges_at_home: Final[dict[str, Ranges]] = {}
-
-
-def ranges_at_home(country: str) -> Ranges:
-    """Of numbers as they are dialled in a country, as it was learned."""
-    found = _ranges_at_home.get(country)
-    if found is None:
-        # Not for whatever a caller makes up: the tables stay bounded.
-        found = _ranges_at_home.setdefault(country, {}) if is_region(country) else {}
-    return found
-
-
-def learn_range(known: Ranges, head: str, country: str, textable: Textable) -> None:
-    """Remember what one number of a range was found to be, for all of them if its last digits do not matter. country:
-    where it was dialled; "" with a plus sign."""
-    if len(known) < _RANGES_MAX:
-        free = _is_free_at_home(head, country) if country else _is_free_abroad(head[1:])
-        known[head] = (textable[0][:-FREE_DIGITS], textable[1]) if free else _MIXED
-
-
-def _is_free_abroad(head: str) -> bool:
-    """Whether all numbers that begin so (a calling code first) and have the same length are judged alike."""
-    code = next((head[:length] for length in (2, 1, 3) if _by_calling_code.get(head[:length])), "")
-    regions = COUNTRY_CODE_TO_REGION_CODE[int(code)] if code else ()
-    try:
-        prefix = ranges.read(_metadata(regions[0]).national_prefix_for_parsing) if regions else 0
-        rest = head[len(code) :]
-        return bool(regions) and ranges.begins(prefix, rest) is not None and _is_free(rest, regions)
-    except ranges.Unread:
-        return False
-
-
-def _is_free_at_home(head: str, country: str) -> bool:
-    """The same of what is dialled in a country: wherever the number itself may be found to begin."""
-    metadata = _metadata(country)
-    code, regions = str(metadata.country_code), COUNTRY_CODE_TO_REGION_CODE[metadata.country_code]
-    try:
-        prefix = ranges.read(metadata.national_prefix_for_parsing)
-        if ranges.begins(ranges.read(metadata.international_prefix), head) is None:
-            return False
-        if code.startswith(head):
-            return False
-        starts = {0, *([len(code)] if head.startswith(code) else ())}
-        for start in tuple(starts):
-            widths = ranges.begins(prefix, head[start:])
-            if widths is None:
-                return False
-            starts |= {start + width for width in widths}
-        return all(_is_free(head[start:], regions) for start in starts)
-    except ranges.Unread:
-        return False
-
-
-def _is_free(head: str, regions: tuple[str, ...]) -> bool:
-    for region in regions:
-        metadata = _metadata(region)
-        if metadata.leading_digits is not None and ranges.begins(ranges.read(metadata.leading_digits), head) is None:
-            return False
-        for kind in ("general_desc", "mobile", "fixed_line", *_SPECIAL_TYPES):
-            desc = getattr(metadata, kind)
-            if desc and ranges.matters(ranges.read(desc.national_number_pattern), head, FREE_DIGITS):
-                return False
-    return True
-
-
 @cache
-def _metadata(region: str) -> Any:
+def metadata_of(region: str) -> Any:
+    """Of a region that phonenumbers has a plan for."""
     return PhoneMetadata.metadata_for_region(region)
 
 
@@ -174,7 +104,7 @@ def _compile_calling_code(calling_code: str) -> _Plan | None:
     plan = None
     regions = COUNTRY_CODE_TO_REGION_CODE.get(int(calling_code), ()) if calling_code.isdigit() else ()
     if regions and regions != ("001",) and not calling_code.startswith("0"):
-        main = _metadata(regions[0])
+        main = metadata_of(regions[0])
         # A leading zero or a national prefix after the calling code is phonenumbers' to judge.
         guard = rf"(?!0)(?!{_uncaptured(main.national_prefix_for_parsing)})(?={_desc(main.general_desc)})"
         plan = _Plan(f"+{calling_code}", re.compile(guard + _textables(regions), re.ASCII), regions)
@@ -183,7 +113,7 @@ def _compile_calling_code(calling_code: str) -> _Plan | None:
 
 
 def _compile_country(country: str) -> _Plan | None:
-    metadata = _metadata(country) if is_region(country) else None
+    metadata = metadata_of(country) if is_region(country) else None
     plan = None
     if metadata is not None and not metadata.national_prefix_transform_rule:
         code = str(metadata.country_code)
@@ -213,21 +143,21 @@ def _textables(regions: tuple[str, ...]) -> str:
 
 def _claimed_before(regions: tuple[str, ...]) -> str:
     """Guard: none of the regions asked before this one takes the number for its own."""
-    return "".join(f"(?!{_claim(_metadata(region))})" for region in regions)
+    return "".join(f"(?!{_claim(metadata_of(region))})" for region in regions)
 
 
 def _claim(metadata: Any) -> str:
     if metadata.leading_digits is not None:
         return f"(?:{metadata.leading_digits})"
-    kinds = ("fixed_line", "mobile", *_SPECIAL_TYPES)
+    kinds = ("fixed_line", "mobile", *SPECIAL_TYPES)
     return f"(?={_desc(metadata.general_desc)})(?:{'|'.join(_desc(getattr(metadata, kind)) for kind in kinds)})"
 
 
 def _textable(region: str) -> str:
     """Types MOBILE and FIXED_LINE_OR_MOBILE, which come after all special types."""
-    metadata = _metadata(region)
+    metadata = metadata_of(region)
     mobile = metadata.fixed_line if metadata.same_mobile_and_fixed_line_pattern else metadata.mobile
-    special = "".join(f"(?!{_desc(getattr(metadata, kind))})" for kind in _SPECIAL_TYPES if getattr(metadata, kind))
+    special = "".join(f"(?!{_desc(getattr(metadata, kind))})" for kind in SPECIAL_TYPES if getattr(metadata, kind))
     leading = f"(?={metadata.leading_digits})" if metadata.leading_digits is not None else ""
     return f"{leading}(?={_desc(metadata.general_desc)}){special}({_desc(mobile)})"
 

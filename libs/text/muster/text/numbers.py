@@ -1,8 +1,7 @@
 """Mobile numbers as people write them, to E.164.
 
-The pattern of `muster.text.numbering` settles the common ones; phonenumbers decides the rest. Which can be texted:
-types MOBILE
-and FIXED_LINE_OR_MOBILE of phonenumbers.
+Ranges that are known settle the common ones, the pattern of `muster.text.numbering` those of a new range, phonenumbers
+the rest. Which can be texted: types MOBILE and FIXED_LINE_OR_MOBILE of phonenumbers.
 """
 
 import hashlib
@@ -15,18 +14,10 @@ from functools import lru_cache, partial
 from typing import Any, Final, NamedTuple
 
 import phonenumbers
-from phonenumbers import SUPPORTED_REGIONS, PhoneNumberType, shortnumberinfo
+from phonenumbers import PhoneNumberType, shortnumberinfo
 
-from muster.text.numbering import (
-    FREE_DIGITS,
-    Textable,
-    is_region,
-    learn_range,
-    ranges_abroad,
-    ranges_at_home,
-    read_international,
-    read_national,
-)
+from muster.text.learned import FREE_DIGITS, learn, learned, ranges_of
+from muster.text.numbering import Textable, read_international, read_national
 
 WRITTEN_CHARACTERS_MAX: Final = 64
 DIGITS_MAX: Final = 15  # E.164
@@ -59,7 +50,6 @@ class Number(NamedTuple):
 # What Number(...) does, in a third of its time: a million are read at a time.
 _number: Final[Callable[[Textable], Number]] = partial(tuple.__new__, Number)
 _HEAD: Final = -FREE_DIGITS
-_learned_abroad: Final = ranges_abroad.get
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,28 +82,27 @@ def read_number(written: str, country: str) -> Number | NumberRefused:
 
     Raises ValueError for an unknown country, which is the caller's fault and not the number's.
     """
-    known = _learned_abroad(written[:_HEAD])
-    if known is not None and country in SUPPORTED_REGIONS:  # the usual one, in as few steps as there are
+    ranges = learned.get(country)
+    if ranges is None:
+        ranges = ranges_of(country)
+    known = ranges.get(written[:_HEAD])  # the usual ones, in as few steps as there are
+    if known is not None:
         tail = written[_HEAD:]
-        if known[1] and tail.isdigit() and tail.isascii():
-            return _number((written, known[1]))
-    digits = _digits_of(written)
-    if digits[:1] == "+":
-        ranges, dialled_in = ranges_abroad, ""
-        digits = digits if is_region(country) else ""
     else:
-        ranges, dialled_in = ranges_at_home(country), country
+        bare = written.replace(" ", "").replace("-", "")
+        known, tail = ranges.get(bare[:_HEAD]), bare[_HEAD:]
+    if known is not None and tail.isdigit() and tail.isascii():
+        return _number((known[0] + tail, known[1]))
+    digits = _digits_of(written)
     if not digits:
         return _read_carefully(written, country)
-    head = digits[:-FREE_DIGITS]
-    known = ranges.get(head)
-    if known is not None and known[1]:
-        return _number((known[0] + digits[-FREE_DIGITS:], known[1]))
-    textable = read_national(digits, country) if dialled_in else read_international(digits[1:])
+    known = ranges.get(digits[:_HEAD])
+    if known is not None:
+        return _number((known[0] + digits[_HEAD:], known[1]))
+    textable = read_international(digits[1:]) if digits[0] == "+" else read_national(digits, country)
     if textable is None:
         return _read_carefully(written, country)
-    if known is None:
-        learn_range(ranges, head, dialled_in, textable)
+    learn(digits[:_HEAD], country, textable)
     return _number(textable)
 
 
@@ -182,8 +171,6 @@ def number_hash(key: bytes, generation: int, tenant_id: uuid.UUID, e164: str) ->
 
 
 def _read_carefully(written: str, country: str) -> Number | NumberRefused:
-    if not is_region(country):
-        raise ValueError(f"unknown country: {country!r}")
     if len(written) > WRITTEN_CHARACTERS_MAX:
         return TOO_LONG
     digits = dialled(written)
