@@ -14,7 +14,15 @@ _BEFORE = """# The command line
 
 `muster` does the main job for people and for scripts. With `--json` an answer is one line of JSON with the members that
 the API gives ([openapi.json](openapi.json)), and a listing is such a line for each item; standard error is for people.
-Progress bars are drawn on a terminal alone. Commands with `--yes` ask before they go on; with it they do not.
+Progress bars are drawn on a terminal alone, and colours are left out where `NO_COLOR` is set.
+
+What costs or cannot be undone is asked about first, on standard error; with `--yes` it is not. Where standard input is
+no terminal, and without `--yes`, such a command does nothing and ends with 2. Stopping and pausing never ask.
+
+A refusal is one line on standard error, with lines below for each field that is wrong, for the permission that is
+missing (403, [roles](roles.md)), for how to sign in again (401), and for the trace of what failed at the server (5xx).
+Ctrl-C ends the command alone, and says what goes on without it and how to end that.
+
 `muster login` says as whom it speaks ([sign-in](sign-in.md)); `muster COMMAND --help` says what stands here.
 
 This page is made from the code (`python tests/contract/cli.py`), and a test holds it to that.

@@ -40,7 +40,7 @@ def test_an_event_that_nobody_can_apply_is_found_tried_again_and_dropped_from_th
 
     assert command(world, *letters, "show", "tenant", letter["id"])[1][0]["type"] == "ActRecorded"
     assert command(world, *letters, "replay", "tenant", letter["id"], "--reason", "is it mended?")[0] == 1
-    assert command(world, *letters, "drop", "tenant", letter["id"], "--reason", "never was an event")[0] == 0
+    assert command(world, *letters, "drop", "tenant", letter["id"], "--reason", "never was an event", "--yes")[0] == 0
 
     assert command(world, *letters, "list", "--service", "tenant") == (0, [])
     code, read = command(world, "ops", "consumers", "--service", "tenant")
@@ -57,7 +57,7 @@ def test_a_send_that_waits_is_found_and_ended_from_the_command_line_with_its_rea
     waiting = ("ops", "stuck", "--waits-for", "paused", "--older-than-s", "0")
 
     assert bulk_id in {row["bulk_id"] for row in eventually(lambda: command(world, *waiting)[1])}
-    ended = ("ops", "resolve", business.id, bulk_id, "end", "--reason", "forgotten by everybody")
+    ended = ("ops", "resolve", business.id, bulk_id, "end", "--reason", "forgotten by everybody", "--yes")
     assert command(world, *ended)[0] == 0
 
     business.ended(bulk_id)

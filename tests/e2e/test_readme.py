@@ -1,9 +1,12 @@
 """What the README tells a new user to type works as it stands there."""
 
 import os
+import pty
 import re
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -14,6 +17,18 @@ pytestmark = pytest.mark.e2e
 ROOT = Path(__file__).parents[2]
 
 
+@contextmanager
+def terminal(typed: str) -> Iterator[int]:
+    """A terminal as standard input, at which somebody has typed this."""
+    ours, theirs = pty.openpty()
+    try:
+        os.write(ours, typed.encode())
+        yield theirs
+    finally:
+        os.close(theirs)
+        os.close(ours)
+
+
 def test_the_commands_of_the_readme_text_a_new_customer_of_the_first_tenant(world: World) -> None:
     readme = (ROOT / "README.md").read_text(encoding="utf-8")
     commands = re.findall(r"^\$ (.*\.venv/bin/muster .*)$", readme, re.MULTILINE)
@@ -22,7 +37,8 @@ def test_the_commands_of_the_readme_text_a_new_customer_of_the_first_tenant(worl
     env = {**os.environ, "MUSTER_VAR": str(world.stack.var)}
     for command in commands:
         words = command.replace("TENANT_ID", tenant)
-        done = subprocess.run(words, shell=True, cwd=ROOT, env=env, input="y\n", capture_output=True, text=True)
+        with terminal(typed="y\n") as stdin:
+            done = subprocess.run(words, shell=True, cwd=ROOT, env=env, stdin=stdin, capture_output=True, text=True)
         assert done.returncode == 0, f"{words}: {done.stdout}{done.stderr}"
     # The send to all, and the single message.
     eventually(lambda: world.stats(["+61412345678"]) == {"+61412345678": 2})

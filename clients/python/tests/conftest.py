@@ -28,6 +28,6 @@ def answering(monkeypatch: pytest.MonkeyPatch) -> Answering:
 
         for module in modules:
             monkeypatch.setattr(module, "Muster", connected)
-        monkeypatch.setattr(Connection, "from_environment", lambda operator=False: None)
+        monkeypatch.setattr(Connection, "from_environment", lambda **_: None)
 
     return begin

@@ -72,9 +72,9 @@ def run(*arguments: str) -> int:
         (("approvals", "rule", "--never"), ("PUT /v1/approval-rule", RULE | {"credits_above": None})),
         (("approve", "01aa", "--reason", "fine"), ("POST /v1/approvals/01aa/approve", {"reason": "fine"})),
         (("refuse", "01aa", "--reason", "dear"), ("POST /v1/approvals/01aa/refuse", {"reason": "dear"})),
-        (("test", "send", "--quote", "q"), ("POST /v1/test-messages", {"quote_id": "q"})),
+        (("test", "send", "--quote", "q", "--yes"), ("POST /v1/test-messages", {"quote_id": "q"})),
         (
-            ("test", "send", "Hi", "--class", "factual", "--customer", "7", "--number", "0491570156"),
+            ("test", "send", "Hi", "--class", "factual", "--customer", "7", "--number", "0491570156", "-y"),
             ("POST /v1/test-messages", {"text": "Hi", "class": "factual", "customer_id": 7, "to": ["0491570156"]}),
         ),
         (("test", "numbers"), ("GET /v1/test-numbers", "")),
@@ -102,7 +102,7 @@ def test_a_test_that_is_refused_for_a_number_says_why_and_fails(
 ) -> None:
     some = TEST | {"messages": [TAKEN, STOPPED], "refused": 1}
     monkeypatch.setitem(ANSWERS, "POST /v1/test-messages", some)
-    assert run("test", "send", "Hi") == 1
+    assert run("test", "send", "Hi", "--yes") == 1
     out = capsys.readouterr().out
     assert ("it said STOP" in out, "+61491570156" in out) == (True, True)
 

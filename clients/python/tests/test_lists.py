@@ -122,12 +122,6 @@ def test_whom_to_add_is_said_in_one_way(asked: Any, capsys: Any) -> None:
     assert (asked, capsys.readouterr().err.count("one of them")) == ([], 2)
 
 
-def test_a_list_is_not_forgotten_where_somebody_says_no(asked: Any, monkeypatch: Any) -> None:
-    monkeypatch.setattr("typer.confirm", lambda text, abort, err: (_ for _ in ()).throw(SystemExit(1)))
-    assert run("delete", "V/P") == 1
-    assert [call for call, *_ in asked] == ["GET /v1/lists/V%2FP"]
-
-
 def test_a_file_is_uploaded_watched_and_what_was_left_out_is_shown_or_kept(
     asked: Any, capsys: Any, tmp_path: Path
 ) -> None:

@@ -67,7 +67,7 @@ def run(*arguments: str) -> int:
 
 def test_a_message_is_sent_as_it_is_written_under_the_key_that_is_given(api: Api) -> None:
     options = ("--kind", "reminder", "--key", "k", "--sender", "Salon")
-    assert run("message", "send", "Hi {{there}}", "--to", "0412 000 001", *options) == 0
+    assert run("message", "send", "Hi {{there}}", "--yes", "--to", "0412 000 001", *options) == 0
     body = {"text": "Hi {{there}}", "to": "0412 000 001", "class": "factual", "kind": "reminder", "sender": "Salon"}
     assert api.asked == [("POST", "/v1/messages", body, "k")]
 
@@ -75,11 +75,11 @@ def test_a_message_is_sent_as_it_is_written_under_the_key_that_is_given(api: Api
 def test_a_message_to_several_numbers_is_one_request_that_tells_who_was_refused(
     api: Api, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert run("message", "send", "Hi", "--to", "0412000001", "--to", "12", "--key", "k") == 1
+    assert run("message", "send", "Hi", "--yes", "--to", "0412000001", "--to", "12", "--key", "k") == 1
     told = capsys.readouterr().out
     assert "is no number" in told
     assert ID in told
-    assert run("message", "send", "Hi", "--to", "0412000001", "--to", "0412000002", "--json") == 0
+    assert run("message", "send", "Hi", "--yes", "--to", "0412000001", "--to", "0412000002", "--json") == 0
     assert [json.loads(line)["to"] for line in capsys.readouterr().out.splitlines()] == ["0412000001", "0412000002"]
     one = {"text": "Hi", "class": "factual", "kind": "single"}
     body = {"messages": [{**one, "to": "0412000001"}, {**one, "to": "12"}]}
@@ -87,7 +87,7 @@ def test_a_message_to_several_numbers_is_one_request_that_tells_who_was_refused(
 
 
 def test_what_cannot_be_waited_for_is_refused_before_anything_is_sent(api: Api) -> None:
-    assert run("message", "send", "Hi", "--to", "0412000001", "--to", "0412000002", "--wait", "5") == 2
+    assert run("message", "send", "Hi", "--yes", "--to", "0412000001", "--to", "0412000002", "--wait", "5") == 2
     assert api.asked == []
 
 
@@ -95,7 +95,7 @@ def test_its_end_is_waited_for_also_while_the_report_has_not_heard_of_it(
     api: Api, capsys: pytest.CaptureFixture[str]
 ) -> None:
     api.states = iter(["", "queued", "accepted", "delivered"])
-    assert run("message", "send", "Hi", "--customer", "7", "--wait", "60", "--json") == 0
+    assert run("message", "send", "Hi", "--yes", "--customer", "7", "--wait", "60", "--json") == 0
     assert json.loads(capsys.readouterr().out)["status"] == "delivered"
     assert [path for _, path, _, _ in api.asked] == ["/v1/messages", *[f"/v1/messages/{ID}"] * 4]
 

@@ -55,17 +55,23 @@ def run(*arguments: str) -> int:
 
 COMMANDS: list[tuple[list[str], str, str, str, Any]] = [
     (["waiting"], "operator", "GET", "/v1/credits/top-ups?state=awaiting_confirmation", None),
-    (["confirm", "t", "u"], "second_operator", "POST", "/v1/credits/top-ups/u/confirmation", {"tenant_id": "t"}),
+    (
+        ["confirm", "t", "u", "--yes"],
+        "second_operator",
+        "POST",
+        "/v1/credits/top-ups/u/confirmation",
+        {"tenant_id": "t"},
+    ),
     (
         ["reject", "t", "u", "--reason", "no"],
         *("second_operator", "POST", "/v1/credits/top-ups/u/rejection", {"tenant_id": "t", "reason": "no"}),
     ),
     (
-        ["reverse", "t", "../u", "--reason", "no"],
+        ["reverse", "t", "../u", "--reason", "no", "--yes"],
         *("operator", "POST", "/v1/credits/top-ups/..%2Fu/reversal", {"tenant_id": "t", "reason": "no"}),
     ),
     (
-        ["transfer", "a", "b", "5", "--reason", "May"],
+        ["transfer", "a", "b", "5", "--reason", "May", "--yes"],
         *("admin", "POST", "/v1/credits/transfers"),
         {"from_tenant_id": "a", "to_tenant_id": "b", "credits": 5, "reason": "May"},
     ),

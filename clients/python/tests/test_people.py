@@ -93,13 +93,6 @@ def test_a_change_of_nothing_or_of_half_a_field_is_not_asked_for(asked: Any, giv
     assert asked == []
 
 
-def test_a_merge_is_asked_about_first(asked: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("typer.confirm", lambda text, abort: asked.append(text))
-    assert run("merge", "7", "8") == 0
-    assert [one for one in asked if isinstance(one, str)] == ["Merge 8 (Ann Lee) into 7 (Ann Lee)?"]
-    assert asked[-1][0] == "POST"
-
-
 def test_searches_and_fields_are_kept_by_name(asked: Any, capsys: Any) -> None:
     assert run("save-search", "a/b", "tag is vip") == 0
     assert run("searches") == 0

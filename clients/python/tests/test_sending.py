@@ -130,7 +130,7 @@ def test_unknown_messages_are_listed_and_answered(
 ) -> None:
     assert run("bulk", "unknown", BULK, "--json") == 0
     assert json.loads(capsys.readouterr().out)["seq"] == 3
-    assert run("bulk", "unknown", BULK, "--answer", "charge", "--reason", "seen", "--json") == 0
+    assert run("bulk", "unknown", BULK, "--answer", "charge", "--yes", "--reason", "seen", "--json") == 0
     assert json.loads(capsys.readouterr().out)["answer"] == "charge"
 
     path = f"/v1/bulk-sms/{BULK}/unknown"

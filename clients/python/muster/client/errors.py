@@ -17,16 +17,20 @@ class FieldError:
 class ApiError(Exception):
     """The API said no; `problem` is the RFC 9457 document, or what there was of an answer.
 
+    status: of HTTP. code: for programs, such as `not_found`; title, detail: for people; "" where there was none.
     errors: what is wrong with which member, of a 422. retry_after_s: when it may be asked again, where that was said.
+    trace_id: by which logs and traces of Muster are searched for it.
     """
 
-    def __init__(self, status: int, problem: Mapping[str, Any], retry_after_s: float | None = None) -> None:
+    def __init__(
+        self, status: int, problem: Mapping[str, Any], retry_after_s: float | None = None, trace_id: str = ""
+    ) -> None:
         self.status = status
         self.problem = dict(problem)
-        self.code = str(problem.get("code", ""))
+        self.code, self.title, self.detail = (str(problem.get(name) or "") for name in ("code", "title", "detail"))
+        self.trace_id = trace_id
         self.retry_after_s = retry_after_s
-        said = ": ".join(text for name in ("title", "detail") if (text := str(problem.get(name) or "")))
-        super().__init__(f"{status} {said}".strip())
+        super().__init__(f"{status} {': '.join(filter(None, (self.title, self.detail)))}".strip())
 
     @property
     def errors(self) -> tuple[FieldError, ...]:

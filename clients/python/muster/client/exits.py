@@ -17,6 +17,6 @@ class ExitCode(IntEnum):
 
     DONE = 0, "What was asked for is done."
     FAILED = 1, "It was refused, it failed, or somebody said no; standard error says why."
-    WRONG_USE = 2, "The command is not written as its `--help` says; nothing was asked of Muster."
+    WRONG_USE = 2, "The command is not written as `--help` says, or it asks and nobody can answer; nothing was done."
     NOT_CONNECTED = 3, "Nobody is signed in, or Muster does not answer: sign in, or try again."
     INTERRUPTED = 130, "Ctrl-C ended the command; a send or an import that was begun goes on."

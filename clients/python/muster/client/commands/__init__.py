@@ -2,11 +2,13 @@
 
 import os
 import sys
-from collections.abc import Sequence
-from typing import Annotated, Final, NoReturn
+from collections.abc import Callable, Sequence
+from functools import cache
+from typing import Annotated, NoReturn
 
 import httpx
 import typer
+import typer.main
 
 from muster.client import profiles
 from muster.client.commands import (
@@ -22,6 +24,7 @@ from muster.client.commands import (
     money,
     ops,
     people,
+    refusals,
     report,
     route,
     schedule,
@@ -35,8 +38,6 @@ from muster.client.commands import (
 )
 from muster.client.errors import ApiError, NotConnected
 from muster.client.exits import ExitCode
-
-_UNKNOWN_CALLER: Final = 401
 
 app = typer.Typer(name="muster", no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
 app.command("login")(signing.login)
@@ -90,31 +91,33 @@ def describe(
         context.with_resource(profiles.chosen(profile))
 
 
+@cache
+def command() -> Callable[[Sequence[str] | None], object]:
+    """All of it, made once."""
+    return typer.main.get_command(app)
+
+
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command; what the API refuses or cannot be reached is one line on standard error and an exit code."""
     _prepare_streams()
     try:
         try:
-            app(arguments)
+            command()(arguments)
         finally:
             sys.stdout.flush()
     except ApiError as refused:
-        _fail(_said(refused), ExitCode.NOT_CONNECTED if refused.status == _UNKNOWN_CALLER else ExitCode.FAILED)
+        _fail(refusals.words(refused), refusals.exit_code(refused))
     except NotConnected as missing:
         _fail(str(missing), ExitCode.NOT_CONNECTED)
     except httpx.RequestError as silent:
         _fail(f"no answer from {silent.request.url}: {silent or type(silent).__name__}", ExitCode.NOT_CONNECTED)
+    except KeyboardInterrupt:  # where no command was running yet, or none any more
+        sys.exit(ExitCode.INTERRUPTED)
     except OSError as error:  # the disk is full, or who read from us has gone: nothing more can be written
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
         if isinstance(error, BrokenPipeError):
             sys.exit(ExitCode.FAILED)
         _fail(str(error), ExitCode.FAILED)
-
-
-def _said(refused: ApiError) -> str:
-    """The refusal and why; where it names fields, a line for each of them instead."""
-    errors = [f"  {error.get('field')}: {error.get('message')}" for error in refused.problem.get("errors", [])]
-    return "\n".join((f"{refused.status} {refused.problem.get('title', '')}", *errors)) if errors else str(refused)
 
 
 def _fail(why: str, code: ExitCode) -> NoReturn:

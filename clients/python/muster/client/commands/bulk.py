@@ -15,6 +15,7 @@ from muster.client.commands.arguments import BulkId
 from muster.client.commands.audiences import Exclude, To, audience
 from muster.client.commands.checks import Override, checks, overrides, show_checks, verify
 from muster.client.commands.checks import Reason as Overridden
+from muster.client.commands.dialogue import Yes, ask, counted, need_answer, said_when_left
 from muster.client.commands.output import AsJson, show, show_rows
 from muster.client.commands.texts import text_from_stdin
 from muster.client.exits import ExitCode
@@ -44,7 +45,6 @@ Words = Annotated[
 ]
 Template = Annotated[str | None, typer.Option(help="the newest version of this template, by its id")]
 TemplateVersion = Annotated[int | None, typer.Option(min=1, help="a version of before, of the --template")]
-Yes = Annotated[bool, typer.Option("--yes", "-y", help="send without asking")]
 Watch = Annotated[bool, typer.Option(help="show progress until the send ends")]
 app.command("checks")(checks)
 app.command("verify")(verify)
@@ -90,6 +90,7 @@ def send(
         raise typer.BadParameter("a quote says what, to whom, when and by which sender", param_hint="--quote")
     written, pinned = (None, {}) if quoted else words_of(text, template, template_version)
     whom, options = audience(to, exclude, tag), pinned | _options(local_time, sender, message_class)
+    need_answer(yes=yes)
     terms = _terms(partial, send_by) | overrides(override, reason)
     with Muster(Connection.from_environment()) as muster:
         quote = muster.quoted(quoted) if quoted else muster.quote(written, whom, **options)
@@ -155,17 +156,12 @@ def _terms(partial: str, send_by: str | None) -> dict[str, Any]:
 def _send(muster: Muster, quote: Quote, terms: dict[str, Any], *, yes: bool, watch: bool, as_json: bool) -> None:
     """Show a quote, ask, send it and show how it goes; exit 1 if it is not sent."""
     _show_quote(quote, as_json=as_json)
-    if not yes and not _agrees(
-        f"Send to {quote['recipients']:,} for {quote['credits']:,} {_credits(quote['credits'])}?"
-    ):
-        raise typer.Exit(ExitCode.FAILED)
-    bulk = muster.send(quote["id"], **terms)
+    ask(f"Send to {quote['recipients']:,} for {counted(quote['credits'], 'credit')}?", yes=yes)
+    with said_when_left("Whether it was taken is not known; muster bulk list tells."):
+        bulk = muster.send(quote["id"], **terms)
     if watch:
-        try:
+        with said_when_left(_goes_on(bulk["id"])):
             follow(muster, bulk["id"], quote["recipients"])
-        except KeyboardInterrupt:
-            typer.echo(f"It goes on. To stop it: muster bulk stop {bulk['id']}", err=True)
-            raise typer.Exit(ExitCode.INTERRUPTED) from None
     ended = dict(muster.bulk(bulk["id"]))
     show(ended, as_json=as_json)
     if ended["state"] == "needs_confirmation":
@@ -173,6 +169,10 @@ def _send(muster: Muster, quote: Quote, terms: dict[str, Any], *, yes: bool, wat
         typer.echo(f"Nothing is sent, and no credits are reserved. To agree to the new sum: {how}", err=True)
     if ended["state"] in ("refused", "needs_confirmation"):
         raise typer.Exit(ExitCode.FAILED)
+
+
+def _goes_on(bulk_id: str) -> str:
+    return f"It goes on. To stop it: muster bulk stop {bulk_id}"
 
 
 def follow(muster: Muster, bulk_id: str, recipients: int) -> None:
@@ -240,7 +240,7 @@ def watch(bulk_id: BulkId, as_json: AsJson = False) -> None:  # noqa: FBT002
     """
     with Muster(Connection.from_environment()) as muster:
         last: Any = {}
-        with _bar() as bar:
+        with said_when_left(_goes_on(bulk_id)), _bar() as bar:
             task = bar.add_task("", total=None, more="")
             for last in muster.watch(bulk_id):
                 _show_on(bar, task, last)
@@ -264,6 +264,7 @@ def again(
 ) -> None:
     """Send a closed send again to those who certainly did not get it: quote, ask, send, and show the progress."""
     terms = _terms(partial, send_by) | overrides(override, reason)
+    need_answer(yes=yes)
     with Muster(Connection.from_environment()) as muster:
         quote = muster.again(bulk_id, failed=failed)
         _send(muster, quote, terms, yes=yes, watch=watch, as_json=as_json)
@@ -298,11 +299,13 @@ def unknown(
     bulk_id: BulkId,
     answer: Annotated[str, typer.Option(help="charge or release them for good, where your rule is to ask")] = "",
     reason: Reason = "",
+    yes: Yes = False,  # noqa: FBT002
     as_json: AsJson = False,  # noqa: FBT002
 ) -> None:
     """Messages of a send of which nobody knows whether the carrier took them, and the credits that they hold."""
     with Muster(Connection.from_environment()) as muster:
         if answer:
+            ask(f"{answer.capitalize()} what is unknown of this send, for good?", yes=yes)
             show(muster.answer_unknown(bulk_id, answer, reason), as_json=as_json)
         else:
             show_rows(muster.unknown(bulk_id), ("seq", "parts", "credits", "submitted_at"), as_json=as_json)
@@ -312,16 +315,3 @@ def unknown(
 def resume(bulk_id: BulkId, reason: Reason = "", as_json: AsJson = False) -> None:  # noqa: FBT002
     """Resume a paused send; nobody gets it twice."""
     _control(bulk_id, "resume", reason, as_json=as_json)
-
-
-def _agrees(question: str) -> bool:
-    """Whether somebody says yes. Where nobody is there to be asked, how to go on without that."""
-    try:
-        return bool(typer.confirm(question, err=True))
-    except typer.Abort:
-        typer.echo("\nNothing was sent: nobody said yes. --yes sends without asking.", err=True)
-        raise typer.Exit(ExitCode.FAILED) from None
-
-
-def _credits(number: int) -> str:
-    return "credit" if number == 1 else "credits"

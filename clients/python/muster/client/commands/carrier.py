@@ -11,6 +11,7 @@ from typing import Annotated, Any
 import typer
 
 from muster.client.api import Connection, Muster
+from muster.client.commands.dialogue import said_when_left
 from muster.client.commands.output import AsJson, show, show_rows
 from muster.client.exits import ExitCode
 
@@ -156,9 +157,10 @@ def try_one(
     with Muster(Connection.from_environment(operator=True)) as muster:
         found = muster.test_carrier(account, to=to, sender=sender, text=text)
         until = time.monotonic() + WAIT_S_MAX
-        while found["outcome"] in ("queued", "submitting") and time.monotonic() < until:
-            time.sleep(_POLL_S)
-            found = muster.carrier_test(account, found["id"])
+        with said_when_left("The test goes on; what becomes of it is not shown any more."):
+            while found["outcome"] in ("queued", "submitting") and time.monotonic() < until:
+                time.sleep(_POLL_S)
+                found = muster.carrier_test(account, found["id"])
         show(found, as_json=as_json)
     if found["outcome"] == "queued":
         typer.echo(

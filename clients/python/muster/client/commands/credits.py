@@ -8,6 +8,7 @@ import typer
 
 from muster.client.api import Connection, Muster, Query
 from muster.client.commands.arguments import TenantId
+from muster.client.commands.dialogue import Yes, ask, counted
 from muster.client.commands.exporting import save
 from muster.client.commands.output import AsJson, show, show_rows
 
@@ -59,8 +60,10 @@ def top_up(
     credits: int,
     reason: Annotated[str, typer.Option(help="why, for the statement")] = "top-up",
     reference: Annotated[str, typer.Option(help="an invoice or order")] = "",
+    yes: Yes = False,  # noqa: FBT002
     as_json: AsJson = False,  # noqa: FBT002
 ) -> None:
     """Grant credits to a tenant, as the operator."""
+    ask(f"Grant {counted(credits, 'credit')} to {tenant_id}?", yes=yes)
     with Muster(Connection.from_environment(operator=True)) as muster:
         show(muster.top_up(tenant_id, credits, reason=reason, reference=reference), as_json=as_json)

@@ -2,8 +2,6 @@
 
 import io
 import json
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -14,6 +12,7 @@ from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, T
 from muster.client import shapes
 from muster.client.api import Connection, Muster
 from muster.client.commands.arguments import ImportId
+from muster.client.commands.dialogue import said_when_left
 from muster.client.commands.output import AsJson, show, show_rows
 from muster.client.exits import ExitCode
 
@@ -72,7 +71,8 @@ def import_file(
     # What comes through a pipe cannot be sent again from its start.
     content = file if file.seekable() else io.BytesIO(file.read())
     with Muster(Connection.from_environment()) as muster, Bar() as bar:
-        begun = muster.begin_import(content, sent=bar.sent, **options)
+        with said_when_left("Whether the file arrived is not known; muster customers imports tells.", bar.stop):
+            begun = muster.begin_import(content, sent=bar.sent, **options)
         if watch or preview:
             begun = _watched(muster, begun, bar)
         bar.stop()
@@ -181,21 +181,11 @@ class Bar:
 def _watched(muster: Muster, begun: shapes.Import, bar: Bar) -> shapes.Import:
     """An import once it has ended. Who ends the command ends no import: it says how to."""
     standing = begun
-    with said_when_left(bar, f"It is still being imported. To end that: muster customers cancel {begun['id']}"):
+    left = f"It is still being imported. To end that: muster customers cancel {begun['id']}"
+    with said_when_left(left, bar.stop):
         for standing in muster.watch_import(begun["id"]):
             bar.stands(standing)
     return standing
-
-
-@contextmanager
-def said_when_left(bar: Bar, what: str) -> Iterator[None]:
-    """Who ends a command that waits is told what goes on without it."""
-    try:
-        yield
-    except KeyboardInterrupt:
-        bar.stop()
-        typer.echo(what, err=True)
-        raise typer.Exit(ExitCode.INTERRUPTED) from None
 
 
 def _figures(standing: shapes.Import, *, as_json: bool) -> dict[str, Any]:

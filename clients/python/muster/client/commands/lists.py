@@ -10,7 +10,8 @@ import typer
 
 from muster.client import shapes
 from muster.client.api import Connection, Muster
-from muster.client.commands.importing import Bar, Map, Watch, mapping_of, said_when_left
+from muster.client.commands.dialogue import Yes, ask, counted, need_answer, said_when_left
+from muster.client.commands.importing import Bar, Map, Watch, mapping_of
 from muster.client.commands.output import AsJson, show, show_rows
 from muster.client.exits import ExitCode
 
@@ -119,16 +120,14 @@ def remove(
 @app.command("delete")
 def delete(
     name: _List,
-    yes: Annotated[bool, typer.Option("--yes", help="do not ask")] = False,  # noqa: FBT002
+    yes: Yes = False,  # noqa: FBT002
     as_json: AsJson = False,  # noqa: FBT002
 ) -> None:
     """Forget a list; its customers stay. Refused while a saved search or a schedule asks for it."""
+    need_answer(yes=yes)
     with Muster(Connection.from_environment()) as muster:
         found = muster.find_list(name)
-        if not yes:
-            typer.confirm(
-                f"Forget the list '{found['name']}' of {found['customers']:,} customers?", abort=True, err=True
-            )
+        ask(f"Forget the list '{found['name']}' of {counted(found['customers'], 'customer')}?", yes=yes)
         muster.delete_list(found["id"])
         show({"id": found["id"], "forgotten": True}, as_json=as_json)
 
@@ -156,7 +155,7 @@ def upload(
         begun = standing = muster.begin_upload(content, name, sent=bar.sent, **options)
         left = f"It is still being read. To end that: muster customers cancel {begun['id']}"
         if watch:
-            with said_when_left(bar, left):
+            with said_when_left(left, bar.stop):
                 for standing in muster.watch_upload(begun["id"]):
                     bar.stands(standing)
         bar.stop()

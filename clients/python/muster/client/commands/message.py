@@ -8,6 +8,7 @@ import typer
 
 from muster.client.api import Connection, Muster
 from muster.client.commands.arguments import MessageId
+from muster.client.commands.dialogue import Yes, ask, counted, said_when_left
 from muster.client.commands.output import AsJson, show, show_rows
 from muster.client.commands.texts import text_from_stdin
 from muster.client.errors import ApiError
@@ -37,16 +38,19 @@ def send(
     wait_s: Annotated[
         float, typer.Option("--wait", min=0, max=86_400, help="wait so many seconds at most for its end")
     ] = 0,
+    yes: Yes = False,  # noqa: FBT002
     as_json: AsJson = False,  # noqa: FBT002
 ) -> None:
-    """Send a message. Its id is for `muster message status`. To several numbers it is sent with one request, which says
-    what became of each, and ends with 1 where one was refused; --wait is for one."""
+    """Send a message, after asking. Its id is for `muster message status`. To several numbers it is sent with one
+    request, which says what became of each, and ends with 1 where one was refused; --wait is for one."""
     asked = {"customer_id": customer_id, "send_by": send_by, "kind": kind, "sender": sender}
     given: dict[str, Any] = {name: value for name, value in asked.items() if value is not None}
     text = text_from_stdin() if text == "-" else text
     numbers = to or []
     if len(numbers) > 1 and wait_s:
         raise typer.BadParameter("one message is waited for, not several", param_hint="--wait")
+    whom = counted(len(numbers), "number") if len(numbers) > 1 else f"customer {customer_id}"
+    ask(f"Text {numbers[0] if len(numbers) == 1 else whom}, for credits?", yes=yes)
     with Muster(Connection.from_environment()) as muster:
         if len(numbers) > 1:
             each = [{"text": text, "to": number, "class": message_class, **given} for number in numbers]
@@ -94,12 +98,13 @@ def _why(answer: Mapping[str, Any]) -> str:
 def _ended(muster: Muster, message_id: str, wait_s: float) -> dict[str, Any]:
     """The message when nothing more is to be expected of it, or as it stands when the time is over."""
     until = time.monotonic() + wait_s
-    while True:
-        try:
-            found = dict(muster.message_status(message_id))
-            if found["status"] not in OPEN or time.monotonic() >= until:
-                return found
-        except ApiError as refused:  # the report hears of it a moment later
-            if refused.status != 404 or time.monotonic() >= until:
-                raise
-        time.sleep(POLL_S)
+    with said_when_left(f"It is on its way. What becomes of it: muster message status {message_id}"):
+        while True:
+            try:
+                found = dict(muster.message_status(message_id))
+                if found["status"] not in OPEN or time.monotonic() >= until:
+                    return found
+            except ApiError as refused:  # the report hears of it a moment later
+                if refused.status != 404 or time.monotonic() >= until:
+                    raise
+            time.sleep(POLL_S)

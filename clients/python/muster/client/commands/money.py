@@ -7,6 +7,7 @@ import typer
 from muster.client.api import Connection, Muster
 from muster.client.commands.arguments import TenantId, TopUpId
 from muster.client.commands.credits import app
+from muster.client.commands.dialogue import Yes, ask, counted
 from muster.client.commands.output import AsJson, show, show_rows
 
 __all__ = ["app"]
@@ -23,8 +24,14 @@ def waiting(as_json: AsJson = False) -> None:  # noqa: FBT002
 
 
 @app.command()
-def confirm(tenant_id: TenantId, top_up_id: TopUpId, as_json: AsJson = False) -> None:  # noqa: FBT002
+def confirm(
+    tenant_id: TenantId,
+    top_up_id: TopUpId,
+    yes: Yes = False,  # noqa: FBT002
+    as_json: AsJson = False,  # noqa: FBT002
+) -> None:
     """Confirm a top-up that another operator asked for (on a local Muster: as the second one)."""
+    ask(f"Grant to {tenant_id} what the top-up {top_up_id} says?", yes=yes)
     with Muster(Connection.from_environment(second=True)) as muster:
         show(muster.decide_top_up(tenant_id, top_up_id, "confirmation"), as_json=as_json)
 
@@ -37,8 +44,15 @@ def reject(tenant_id: TenantId, top_up_id: TopUpId, reason: Reason, as_json: AsJ
 
 
 @app.command()
-def reverse(tenant_id: TenantId, top_up_id: TopUpId, reason: Reason, as_json: AsJson = False) -> None:  # noqa: FBT002
+def reverse(
+    tenant_id: TenantId,
+    top_up_id: TopUpId,
+    reason: Reason,
+    yes: Yes = False,  # noqa: FBT002
+    as_json: AsJson = False,  # noqa: FBT002
+) -> None:
     """Take a top-up back: what is not available any more is owed."""
+    ask(f"Take the top-up {top_up_id} back from {tenant_id}?", yes=yes)
     with Muster(Connection.from_environment(operator=True)) as muster:
         show(muster.decide_top_up(tenant_id, top_up_id, "reversal", reason=reason), as_json=as_json)
 
@@ -50,9 +64,11 @@ def transfer(
     credits: int,
     reason: Reason = "transfer",
     operator: Annotated[bool, typer.Option(help="as the operator, between any reseller and its sub-account")] = False,  # noqa: FBT002
+    yes: Yes = False,  # noqa: FBT002
     as_json: AsJson = False,  # noqa: FBT002
 ) -> None:
     """Move credits between a reseller and one of its sub-accounts."""
+    ask(f"Move {counted(credits, 'credit')} from {from_tenant_id} to {to_tenant_id}?", yes=yes)
     with Muster(Connection.from_environment(operator=operator)) as muster:
         show(muster.transfer(from_tenant_id, to_tenant_id, credits, reason=reason), as_json=as_json)
 

@@ -10,6 +10,7 @@ import typer
 
 from muster.client.api import Connection, Muster
 from muster.client.commands.arguments import BulkId, TenantId
+from muster.client.commands.dialogue import Yes, ask
 from muster.client.commands.output import AsJson, show, show_rows
 
 app = typer.Typer(no_args_is_help=True, help="For operators: dead letters, halted consumers, stuck sends, suspensions.")
@@ -108,8 +109,15 @@ def replay_letter(service: Service, letter_id: str, reason: Reason, as_json: AsJ
 
 
 @letters.command("drop")
-def drop_letter(service: Service, letter_id: str, reason: Reason, as_json: AsJson = False) -> None:  # noqa: FBT002
+def drop_letter(
+    service: Service,
+    letter_id: str,
+    reason: Reason,
+    yes: Yes = False,  # noqa: FBT002
+    as_json: AsJson = False,  # noqa: FBT002
+) -> None:
     """Give it up: it is never applied, and what it holds is forgotten."""
+    ask(f"Give up the dead letter {letter_id} of {service}, for good?", yes=yes)
     with Muster(Connection.from_environment(operator=True)) as muster:
         show(muster.post(_path(service, letter_id) + "/drop", {"reason": reason}), as_json=as_json)
 
@@ -136,9 +144,12 @@ def resume(
     accept_loss: Annotated[  # noqa: FBT002
         bool, typer.Option("--accept-loss", help="what the log does not hold any more is lost")
     ] = False,
+    yes: Yes = False,  # noqa: FBT002
     as_json: AsJson = False,  # noqa: FBT002
 ) -> None:
-    """Read on where a consumer is halted."""
+    """Read on where a consumer is halted; asks first where that accepts a loss."""
+    if accept_loss:
+        ask(f"Give up what {topic} does not hold any more, for good?", yes=yes)
     body = {"topic": topic, "partition": partition, "reason": reason, "accept_loss": accept_loss}
     with Muster(Connection.from_environment(operator=True)) as muster:
         show(muster.post(f"/v1/ops/{service}/consumers/resume", body), as_json=as_json)
@@ -167,10 +178,15 @@ def resolve(
     bulk_id: BulkId,
     action: Action,
     reason: Reason,
+    yes: Yes = False,  # noqa: FBT002
     as_json: AsJson = False,  # noqa: FBT002
 ) -> None:
-    """Do something about a send that waits too long: let it go on, end it, give up chunks, or say its totals again."""
+    """Do something about a send that waits too long: let it go on, end it, give up chunks, or say its totals again.
+    Asks first where that is for good."""
     path = "/".join(quote(one, safe="") or "-" for one in (tenant_id, bulk_id))
+    if action in (Action.END, Action.GIVE_UP_CHUNKS):
+        what = "End" if action is Action.END else "Give up the missing part of"
+        ask(f"{what} the send {bulk_id} of {tenant_id}, for good?", yes=yes)
     with Muster(Connection.from_environment(operator=True)) as muster:
         body = {"action": str(action), "reason": reason}
         show(muster.post(f"/v1/ops/dispatch/bulks/{path}/resolution", body), as_json=as_json)

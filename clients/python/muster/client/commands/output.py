@@ -58,8 +58,13 @@ def _print(what: RenderableType) -> None:
 
 
 def _cell(value: object) -> Text:
-    """A value as it stands: no markup is read in it, and nothing in it can steer a terminal."""
-    return Text("".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in _words(value)))
+    """A value as it stands, line by line: no markup is read in it, and nothing in it can steer a terminal."""
+    lines = _words(value).replace("\r\n", "\n").split("\n")
+    return Text("\n".join("".join(map(_shown, line)) for line in lines))
+
+
+def _shown(character: str) -> str:
+    return character if character.isprintable() else character.encode("unicode_escape").decode()
 
 
 def _words(value: object) -> str:

@@ -8,6 +8,7 @@ from urllib.parse import quote
 import typer
 
 from muster.client.api import Connection, Muster
+from muster.client.commands.dialogue import Yes, ask, need_answer
 from muster.client.commands.output import AsJson, show, show_rows
 
 _Id = Annotated[int, typer.Argument(help="as `muster customers list` shows it")]
@@ -134,14 +135,15 @@ def unarchive(customer_id: _Id, as_json: AsJson = False) -> None:  # noqa: FBT00
 def merge(
     kept: Annotated[int, typer.Argument(help="the customer who stays")],
     gone: Annotated[int, typer.Argument(help="the same person, whose numbers and tags the other one gets")],
-    yes: Annotated[bool, typer.Option("--yes", help="do not ask")] = False,  # noqa: FBT002
+    yes: Yes = False,  # noqa: FBT002
     as_json: AsJson = False,  # noqa: FBT002
 ) -> None:
     """Make one customer of two; of both words on consent the stricter holds. It cannot be undone."""
+    need_answer(yes=yes)
     with Muster(Connection.from_environment()) as muster:
         if not yes:
             names = [_row(muster.get(f"/v1/customers/{one}"))["name"] for one in (gone, kept)]
-            typer.confirm(f"Merge {gone} ({names[0]}) into {kept} ({names[1]})?", abort=True)
+            ask(f"Merge {gone} ({names[0]}) into {kept} ({names[1]}), for good?", yes=yes)
         _show(muster.post(f"/v1/customers/{kept}/merge", {"customer_id": gone}), as_json=as_json)
 
 
@@ -150,12 +152,11 @@ def erase(
     ground: Annotated[
         str, typer.Option(help="asked, consent_withdrawn, no_longer_needed, objected, unlawful or legal_duty")
     ] = "asked",
-    yes: Annotated[bool, typer.Option("--yes", help="do not ask whether it is meant")] = False,  # noqa: FBT002
+    yes: Yes = False,  # noqa: FBT002
     as_json: AsJson = False,  # noqa: FBT002
 ) -> None:
     """Erase a person everywhere, for good: gone at once here, within the hour in every service."""
-    if not yes:
-        typer.confirm(f"Erase customer {customer_id} for good?", abort=True)
+    ask(f"Erase customer {customer_id} for good?", yes=yes)
     with Muster(Connection.from_environment()) as muster:
         show(muster.post(f"/v1/customers/{customer_id}/erasure", {"ground": ground}), as_json=as_json)
 
@@ -163,12 +164,11 @@ def erase(
 def erase_number(
     number: Annotated[str, typer.Argument(help="of somebody who only wrote, or was texted by number; no customer's")],
     ground: Annotated[str, typer.Option(help="as of `erase`")] = "asked",
-    yes: Annotated[bool, typer.Option("--yes", help="do not ask whether it is meant")] = False,  # noqa: FBT002
+    yes: Yes = False,  # noqa: FBT002
     as_json: AsJson = False,  # noqa: FBT002
 ) -> None:
     """Erase whoever has a number that no customer has."""
-    if not yes:
-        typer.confirm(f"Erase whoever has {number} for good?", abort=True)
+    ask(f"Erase whoever has {number} for good?", yes=yes)
     with Muster(Connection.from_environment()) as muster:
         show(muster.post("/v1/erasures", {"number": number, "ground": ground}), as_json=as_json)
 

@@ -7,6 +7,7 @@ import typer
 from muster.client.api import Connection, Muster
 from muster.client.commands.audiences import Exclude, To, audience
 from muster.client.commands.bulk import Class, Sender, Template, TemplateVersion, Words, words_of
+from muster.client.commands.dialogue import Yes, ask
 from muster.client.commands.output import AsJson, show, show_rows
 from muster.client.exits import ExitCode
 
@@ -30,9 +31,10 @@ def send(
     number: Annotated[
         list[str] | None, typer.Option(help="to this number that is kept for tests, not to one's own; several times")
     ] = None,
+    yes: Yes = False,  # noqa: FBT002
     as_json: AsJson = False,  # noqa: FBT002
 ) -> None:
-    """Send a test, for its credits; exit 1 if it was not taken for a number."""
+    """Send a test, for its credits, after asking; exit 1 if it was not taken for a number."""
     said: dict[str, Any] = {"quote_id": quote, "customer_id": customer, "to": number}
     if quote is None:
         written, pinned = words_of(text, template, template_version)
@@ -40,6 +42,7 @@ def send(
         said |= {"audience": audience(to, exclude)} if to or exclude else {}
     elif text is not None or template is not None or to or exclude or sender is not None:
         raise typer.BadParameter("a quote says what, to whom and by which sender", param_hint="--quote")
+    ask(f"Send a test to {', '.join(number) if number else 'your own number'}, for credits?", yes=yes)
     with Muster(Connection.from_environment()) as muster:
         answer = muster.send_test(**{name: value for name, value in said.items() if value is not None})
     if as_json:
