@@ -15,7 +15,7 @@ from typing import Any, Final
 import phonenumbers
 from phonenumbers import PhoneNumberFormat, PhoneNumberType
 
-from muster.text import read_number, read_numbers
+from muster.text import read_column, read_number
 
 COUNTRIES: Final = (
     *("AU", "NZ", "US", "CA", "GB", "IE", "DE", "FR", "ES", "PT", "IT", "NL", "BE", "CH", "AT", "DK", "SE", "NO", "FI"),
@@ -88,7 +88,7 @@ def _typed(chance: random.Random, dialled: str) -> str:
 
 def by_us(written: Sequence[str], country: str) -> list[Judged]:
     """E.164 and country of each that can be texted."""
-    column = read_numbers(written, country)
+    column = read_column(written, country)
     return [(e164, of) if of else None for e164, of in zip(column.e164, column.countries, strict=True)]
 
 
@@ -147,7 +147,7 @@ def measure(seed: int) -> dict[str, Any]:
 
 def _by_columns(written: Sequence[str]) -> None:
     for at in range(0, len(written), _COLUMN):
-        read_numbers(written[at : at + _COLUMN], "AU")
+        read_column(written[at : at + _COLUMN], "AU")
 
 
 def _one_by_one(written: Sequence[str]) -> None:

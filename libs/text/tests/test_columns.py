@@ -10,10 +10,10 @@ from muster.text import (
     Number,
     NumberRefused,
     OtherNumber,
+    read_any_column,
     read_any_number,
-    read_any_numbers,
+    read_column,
     read_number,
-    read_numbers,
 )
 
 COUNTRIES = ("AU", "US", "GB", "DE", "AR", "BR", "IT", "KZ", "NZ", "SG")
@@ -56,15 +56,15 @@ def rows(column: Column[NumberRefused] | Column[OtherNumber | NumberRefused]) ->
 
 @given(COLUMNS, st.sampled_from(COUNTRIES))
 def test_a_number_is_in_a_column_what_it_is_alone(written: list[str], country: str) -> None:
-    column = read_numbers(written, country)
+    column = read_column(written, country)
     assert rows(column) == [read_number(one, country) for one in written]
     assert all((row in column.others) == (not e164) for row, e164 in enumerate(column.e164))
-    assert rows(read_numbers(written, country)) == rows(column)  # also once its ranges are known
+    assert rows(read_column(written, country)) == rows(column)  # also once its ranges are known
 
 
 @given(COLUMNS, st.sampled_from(COUNTRIES))
 def test_a_number_of_any_kind_is_in_a_column_what_it_is_alone(written: list[str], country: str) -> None:
-    assert rows(read_any_numbers(written, country)) == [read_any_number(one, country) for one in written]
+    assert rows(read_any_column(written, country)) == [read_any_number(one, country) for one in written]
 
 
 def by_phonenumbers(written: str, country: str) -> Number | None:
@@ -85,18 +85,18 @@ def test_of_numbers_that_differ_in_their_last_digits_each_is_what_phonenumbers_s
     written: list[str], country: str
 ) -> None:
     for _ in ("first", "once its range is known"):
-        said = [one if isinstance(one, Number) else None for one in rows(read_numbers(written, country))]
+        said = [one if isinstance(one, Number) else None for one in rows(read_column(written, country))]
         assert said == [by_phonenumbers(one, country) for one in written]
 
 
 def test_the_list_that_was_given_is_never_the_one_that_is_handed_back() -> None:
     written = ["+61412345678", "+61412345679"]
-    first = read_numbers(written, "AU")
-    again = read_numbers(written, "AU")
+    first = read_column(written, "AU")
+    again = read_column(written, "AU")
     again.e164.clear()
     assert written == first.e164 == ["+61412345678", "+61412345679"]
 
 
 def test_a_column_of_an_unknown_country_is_the_callers_fault() -> None:
     with pytest.raises(ValueError, match="unknown country"):
-        read_numbers([], "XX")
+        read_column([], "XX")

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from muster.text import Number, NumberRefused, country_of, is_textable, mask, number_hash, read_number
+from muster.text import Number, NumberRefused, country_of, is_textable, mask, number_hash, number_hasher, read_number
 from muster.text.numbering import read_international, read_national
 
 TENANT = uuid.UUID(int=7)
@@ -251,6 +251,12 @@ def test_a_number_hash_carries_its_generation_and_depends_on_key_tenant_and_numb
         base[1:],
     }
     assert len(others) == 4
+    hashed = number_hasher(b"k" * 32, 3, TENANT)
+    assert [hashed("+61412345678"), hashed("+61412345679"), hashed("+61412345678")] == [
+        base,
+        number_hash(b"k" * 32, 3, TENANT, "+61412345679"),
+        base,
+    ]
 
 
 @pytest.mark.parametrize(

@@ -30,12 +30,12 @@ class Column(Generic[Other]):
     others: dict[int, Other]
 
 
-def read_numbers(written: Sequence[str], country: str) -> Column[NumberRefused]:
+def read_column(written: Sequence[str], country: str) -> Column[NumberRefused]:
     """What `read_number` says of each; ValueError for an unknown country."""
     return _column(written, country, read_number)
 
 
-def read_any_numbers(written: Sequence[str], country: str) -> Column[OtherNumber | NumberRefused]:
+def read_any_column(written: Sequence[str], country: str) -> Column[OtherNumber | NumberRefused]:
     """What `read_any_number` says of each; ValueError for an unknown country."""
     return _column(written, country, read_any_number)
 

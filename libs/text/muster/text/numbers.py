@@ -170,6 +170,19 @@ def number_hash(key: bytes, generation: int, tenant_id: uuid.UUID, e164: str) ->
     return bytes((generation,)) + digest
 
 
+def number_hasher(key: bytes, generation: int, tenant_id: uuid.UUID) -> Callable[[str], bytes]:
+    """What gives the `number_hash` of many numbers of a tenant, in half the time that each takes on its own."""
+    version = bytes((generation,))
+    begun = hashlib.blake2b(tenant_id.bytes, digest_size=HASH_BYTES, key=key)
+
+    def hashed(e164: str) -> bytes:
+        digest = begun.copy()
+        digest.update(e164.encode("ascii"))
+        return version + digest.digest()
+
+    return hashed
+
+
 def _read_carefully(written: str, country: str) -> Number | NumberRefused:
     if len(written) > WRITTEN_CHARACTERS_MAX:
         return TOO_LONG

@@ -81,8 +81,8 @@ async def upload_suppressions(
         async def make() -> tuple[int, Model]:
             reader = reader_of(request, await tenant_of(request, tx, caller.tenant_id))
             errors, hashes, repeated = [], set(), 0
-            for row, number in written:
-                mobile = reader.read(number)
+            mobiles = reader.read_column([number for _, number in written])
+            for (row, _), mobile in zip(written, mobiles, strict=True):
                 if isinstance(mobile, NumberRefused):
                     errors.append(RowError(row=row, code=mobile.code, message=mobile.message))
                 elif mobile.number_hash in hashes:

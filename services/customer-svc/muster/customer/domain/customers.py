@@ -6,13 +6,25 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from functools import cache
-from typing import Final
+from typing import Any, Final, TypeVar
 from uuid import UUID
 from zoneinfo import available_timezones
 
 from muster.customer.domain.fields import clean_lines
 from muster.customer.domain.refusal import Refusal
-from muster.text import Kind, Number, NumberRefused, number_hash, read_any_number, read_number
+from muster.text import (
+    Column,
+    Kind,
+    Number,
+    NumberRefused,
+    number_hash,
+    number_hasher,
+    read_any_column,
+    read_any_number,
+    read_column,
+    read_number,
+)
+from muster.text import OtherNumber as AnyNumber
 from muster.text.magic import read_magic
 from muster.text.merge import clean_value
 
@@ -26,6 +38,7 @@ TAGS_MAX: Final = 50
 TAG_CHARACTERS_MAX: Final = 100
 _UNSEEN: Final = frozenset({"Cc", "Cs"})
 STANDARD_FIELDS: Final = ("first_name", "last_name", "language")
+_Other = TypeVar("_Other")
 _SEPARATOR: Final = "\x1f"  # no stored value can hold it: clean_value takes control characters out
 
 
@@ -107,7 +120,34 @@ class NumberReader:
             return self._mobile(number, written)
         if isinstance(number, NumberRefused):
             return number
-        return OtherNumber(number.value, number.country, number.kind, _typed(written) or str(number.value))
+        return self._other(number, written)
+
+    def read_column(self, written: Sequence[str]) -> list[Mobile | NumberRefused]:
+        """What `read` says of each, for a fraction of what so many calls of it take."""
+        if self.sandbox:  # where any number may be a magic one, and there are few
+            return [self.read(one) for one in written]
+        column = read_column(written, self.country)
+        return self._rows_of(column, written, column.others)
+
+    def read_any_column(self, written: Sequence[str]) -> list[Mobile | OtherNumber | NumberRefused]:
+        """What `read_any` says of each, for a fraction of what so many calls of it take."""
+        if self.sandbox:
+            return [self.read_any(one) for one in written]
+        column = read_any_column(written, self.country)
+        others = {
+            row: one if isinstance(one, NumberRefused) else self._other(one, written[row])
+            for row, one in column.others.items()
+        }
+        return self._rows_of(column, written, others)
+
+    def _rows_of(
+        self, column: Column[Any], written: Sequence[str], others: Mapping[int, _Other]
+    ) -> list[Mobile | _Other]:
+        hashed = number_hasher(self.hash_key, self.hash_generation, self.tenant_id)
+        return [
+            Mobile(int(e164), country, hashed(e164), "" if text == e164 else _typed(text)) if country else others[row]
+            for row, (text, e164, country) in enumerate(zip(written, column.e164, column.countries, strict=True))
+        ]
 
     def _magic(self, written: str) -> Mobile | None:
         magic = read_magic(written, self.country) if self.sandbox else None
@@ -116,6 +156,9 @@ class NumberReader:
     def _mobile(self, number: Number, written: str) -> Mobile:
         typed = "" if written == number.e164 else _typed(written)
         return Mobile(number.value, number.country, self.hash(number.e164), typed)
+
+    def _other(self, number: AnyNumber, written: str) -> OtherNumber:
+        return OtherNumber(number.value, number.country, number.kind, _typed(written) or str(number.value))
 
     def hash(self, e164: str) -> bytes:
         """The tenant's keyed hash of an E.164 number with its plus sign."""

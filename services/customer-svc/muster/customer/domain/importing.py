@@ -12,6 +12,7 @@ from muster.customer.domain.customers import (
     NUMBERS_MAX,
     TAG_CHARACTERS_MAX,
     TAGS_MAX,
+    TYPED_CHARACTERS_MAX,
     VALUE_CHARACTERS_MAX,
     Consent,
     Customer,
@@ -60,6 +61,7 @@ _CONSENTS: Final = {
 KEY_BYTES: Final = 16
 _LANGUAGE_CHARACTERS_MAX: Final = 35
 _SIGNS: Final = ("=", "'")
+_TYPED: Final = range(1, TYPED_CHARACTERS_MAX + 1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,6 +123,7 @@ class RowReader:
         self.repairs: dict[tuple[str, str], Repair] = {}
         self._columns = columns
         self._numbers = numbers
+        self._expected: dict[str, Mobile | OtherNumber | NumberRefused] = {}
         self._options = options or ImportOptions()
         self._trunk_zero = is_dialled_with_zero(numbers.country)
         self._kinds = {key: kind for key, kind in (kinds or {}).items() if kind is not Kind.TEXT}
@@ -130,6 +133,13 @@ class RowReader:
             if self._kinds.get(key) is Kind.DATE or (holds_dates(key) and key not in self._kinds)
         )
         self._says_consent = not {"allow_bulk_sms", "consent"}.isdisjoint(columns.single)
+
+    def expect(self, rows: Sequence[Sequence[str]]) -> None:
+        """Read the numbers of rows that are to be read next: so many at once take a fraction of what each takes."""
+        self._expected = {}
+        for index in self._columns.mobiles:
+            written = [cells[index] for cells in rows if len(cells) > index and len(cells[index]) in _TYPED]
+            self._expected.update(zip(written, self._numbers.read_any_column(written), strict=True))
 
     def read(self, row: int, cells: Sequence[str] | csv.Error) -> ImportRow | list[RowError]:
         """The customer that a row describes, or all that is wrong with it. `cells` may be fewer than expected."""
@@ -245,7 +255,7 @@ class RowReader:
         written = cells[index]
         if not written or written.isspace():
             return None
-        number = self._numbers.read_any(written)
+        number = self._expected.get(written) or self._numbers.read_any(written)
         if isinstance(number, NumberRefused):
             errors.append(RowError(row, "mobile", self._columns.header[index], number.code, number.message))
             return None

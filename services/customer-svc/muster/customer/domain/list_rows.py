@@ -54,6 +54,7 @@ class MemberReader:
         self._key_column = own[0][1] if own else 0
         self._rows = RowReader(Columns(columns.header, {}, columns.mobiles, own), numbers, options, kinds)
         self.repairs = self._rows.repairs
+        self.expect = self._rows.expect
 
     def read(self, row: int, cells: Sequence[str] | csv.Error) -> MemberRow | list[RowError]:
         """Whom a row means, or all that is wrong with it."""

@@ -5,7 +5,7 @@ What goes in and what comes out is bytes and JSON, since it may be done by a pro
 
 import csv
 import io
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import timedelta
 from typing import Any, Final
@@ -15,6 +15,7 @@ import orjson
 
 from muster.customer.domain.customers import Consent, NumberReader
 from muster.customer.domain.fields import Kind
+from muster.customer.domain.files.csv_text import Records
 from muster.customer.domain.files.reading import is_row, rows_of
 from muster.customer.domain.import_columns import Columns, read_header
 from muster.customer.domain.import_dates import Order
@@ -24,6 +25,7 @@ from muster.customer.domain.list_rows import MemberReader, MemberRow
 from muster.kit import clock
 
 _NULL: Final = "\\N"
+_AT_ONCE: Final = 1_000
 _FLAGS: Final = {True: "t", False: "f", None: _NULL}
 
 
@@ -108,10 +110,8 @@ def parse(plan: Plan, first_row: int, text: bytes) -> Parsed:
     rows, numbers = io.StringIO(), io.StringIO()
     seen: set[bytes] = set()
     parsed = Parsed(b"", b"", 0, [], [], [])
-    records = rows_of(text, plan.separator)
-    for number, cells in enumerate(records, first_row):
+    for number, cells, lines in _expected(reader, rows_of(text, plan.separator), first_row):
         if not isinstance(cells, csv.Error) and not is_row(cells):
-            records.taken.clear()
             continue
         row = reader.read(number, cells)
         if isinstance(row, ImportRow) and row.key in seen:
@@ -126,11 +126,28 @@ def parse(plan: Plan, first_row: int, text: bytes) -> Parsed:
             rows.write(f"{number}\t{row.number or _NULL}\t{key}\t{row.column}\n")
         else:
             parsed.wrong += row
-            parsed.refused.append((number, storable(cells, records.taken)))
-        records.taken.clear()
+            parsed.refused.append((number, storable(cells, lines)))
     parsed.rows, parsed.numbers = rows.getvalue().encode(), numbers.getvalue().encode()
     parsed.repairs = list(reader.repairs.values())
     return parsed
+
+
+def _expected(
+    reader: RowReader | MemberReader, records: Records, first_row: int
+) -> Iterator[tuple[int, list[str] | csv.Error, Sequence[str]]]:
+    """Rows by their number, each with the lines of one that is none, and the reader told of them some at a time."""
+    numbered = enumerate(records, first_row)
+    while True:
+        some = []
+        for number, cells in numbered:
+            some.append((number, cells, tuple(records.taken) if isinstance(cells, csv.Error) else ()))
+            records.taken.clear()
+            if len(some) == _AT_ONCE:
+                break
+        if not some:
+            return
+        reader.expect([cells for _, cells, _ in some if not isinstance(cells, csv.Error)])
+        yield from some
 
 
 def cells_of(plan: Plan, first_row: int, text: bytes, wanted: set[int]) -> list[tuple[int, list[str]]]:
