@@ -237,6 +237,25 @@ def test_kafka_s_password_comes_by_reference_to_everything_that_speaks_to_kafka_
     assert set(told["credit-api"]) - {"MUSTER_SECRETS_DIR"} <= names
 
 
+@pytest.mark.parametrize(
+    ("name", "mode", "ca"),
+    [("small", "disable", None), ("production", "verify-full", True), ("external", "verify-full", None)],
+)
+def test_who_speaks_to_postgresql_is_told_how_and_has_the_authority_of_its_secret_where_one_is_named(name, mode, ca):
+    for runs, container in containers(rendered(name)):
+        told = {one["name"]: one["value"] for one in container.get("env", [])}
+        speaks = runs in STORES or runs.endswith("-migrate")
+        assert told.get("MUSTER_POSTGRES_TLS") == (mode if speaks else None)
+        folder, _, file = told.get("MUSTER_POSTGRES_CA", "").rpartition("/")
+        assert bool(folder) is bool(speaks and ca)
+        if folder:
+            volumes = {one["name"]: one for one in pods(rendered(name))[runs]["spec"]["volumes"]}
+            [mount] = [one for one in container["volumeMounts"] if one["mountPath"] == folder]
+            assert mount["readOnly"] is True
+            secret = volumes[mount["name"]]["secret"]
+            assert (secret["secretName"], secret["items"]) == ("muster-postgres-ca", [{"key": "ca.crt", "path": file}])
+
+
 def secured(**changes):
     return {"protocol": "SASL_SSL", "mechanism": "SCRAM-SHA-512", "ca": "", "topicsSecret": "x"} | changes
 
@@ -257,6 +276,12 @@ WRONG = {
         secured(protocol="SSL", ca="/secrets/kafka-ca.crt", topicsSecret=""),
         "name in global.kafkaSecurity.topicsSecret the one that has it",
     ),
+    "an authority that is not looked at": (
+        ["global", "postgresTls"],
+        {"mode": "disable", "caSecret": "x"},
+        "set it to verify-full, or leave global.postgresTls.caSecret empty",
+    ),
+    "TLS that checks nothing": (["global", "postgresTls"], {"mode": "require"}, "/global/postgresTls/mode"),
     "a name that nobody knows": (["credit", "replica"], 3, "additional properties 'replica' not allowed"),
     "a process that the service has not": (["credit", "processes", "sender"], {}, "'sender' not allowed"),
     "no secret": (["credit", "existingSecret"], "", "/credit/existingSecret"),

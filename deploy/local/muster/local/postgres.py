@@ -67,6 +67,7 @@ class Postgres:
     """
 
     name = "postgres"
+    locale = ("--locale=C", "--locale-provider=builtin", "--builtin-locale=C.UTF-8")
 
     def __init__(
         self,
@@ -111,8 +112,7 @@ class Postgres:
     def command(self) -> Command:
         """How to start the server over the prepared directory."""
         own = {"port": str(self.port), "max_connections": str(self._connections_max)}
-        settings = {**_SETTINGS, **own, **({} if self._durable else _DURABILITY_OFF)}
-        options = [word for name, value in settings.items() for word in ("-c", f"{name}={value}")]
+        options = [word for name, value in (self._settings() | own).items() for word in ("-c", f"{name}={value}")]
         data = self._data()
         return Command(
             (str(self._binary("postgres")), "-D", str(data), *options),
@@ -148,6 +148,9 @@ class Postgres:
         shutil.rmtree(self.directory, ignore_errors=True)
         remove_abandoned_places("postgres")
 
+    def _settings(self) -> dict[str, str]:
+        return {**_SETTINGS, **({} if self._durable else _DURABILITY_OFF)}
+
     def _data(self) -> Path:
         """The data directory: here, or in a place that the unprivileged user can reach."""
         elsewhere = self.directory / "elsewhere"
@@ -170,7 +173,7 @@ class Postgres:
         with _password_file(data, self._password, self._user) as password_options:
             argv = (
                 *(str(self._binary("initdb")), "-D", str(data), "-U", "postgres", "--encoding=UTF8"),
-                *("--locale=C", "--locale-provider=builtin", "--builtin-locale=C.UTF-8"),
+                *self.locale,
                 *("--auth=scram-sha-256" if self._password else "--auth=trust", *password_options),
                 *("--no-instructions", *(() if self._durable else ("--no-sync",))),
             )

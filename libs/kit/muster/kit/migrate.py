@@ -13,6 +13,9 @@ from urllib.parse import unquote, urlsplit, urlunsplit
 
 import asyncpg
 
+from muster.kit.pg_connect import connect
+from muster.kit.pg_tls import Tls
+
 LOCK_TIMEOUT_S = 5
 STATEMENT_TIMEOUT_S = 60
 _ADVISORY_KEY = 7_019_273_461
@@ -56,6 +59,7 @@ async def migrate(
     app_password: str | None = None,
     worker_password: str | None = None,
     files: Traversable | None = None,
+    tls: Tls = None,
 ) -> None:
     """Bring the database of a service to the newest version of kit's and its own migrations.
 
@@ -70,8 +74,8 @@ async def migrate(
     database = database or service
     folder = files if files is not None else resources.files(package or f"muster.{service}").joinpath("migrations")
     plan = _read("kit", resources.files("muster.kit").joinpath("sql")) + _read(service, folder)
-    await _prepare_cluster(admin_dsn, service, database, {"app": app_password, "worker": worker_password})
-    await _apply(_with_database(admin_dsn, database), service, plan)
+    await _prepare_cluster(admin_dsn, service, database, {"app": app_password, "worker": worker_password}, tls)
+    await _apply(_with_database(admin_dsn, database), service, plan, tls)
 
 
 def _read(component: str, folder: Traversable) -> list[Migration]:
@@ -86,8 +90,10 @@ def _read(component: str, folder: Traversable) -> list[Migration]:
     return migrations
 
 
-async def _prepare_cluster(admin_dsn: str, service: str, database: str, passwords: dict[str, str | None]) -> None:
-    connection = await asyncpg.connect(admin_dsn, timeout=10)
+async def _prepare_cluster(
+    admin_dsn: str, service: str, database: str, passwords: dict[str, str | None], tls: Tls
+) -> None:
+    connection = await connect(admin_dsn, tls=tls, timeout=10)
     try:
         # Two processes that migrate at once would both try to create what is missing.
         await connection.execute("SELECT pg_advisory_lock($1)", _ADVISORY_KEY)
@@ -114,14 +120,14 @@ async def _ensure_role(connection: "asyncpg.Connection[asyncpg.Record]", role: s
     await connection.execute(f"{verb} ROLE {role} {options} NOSUPERUSER NOBYPASSRLS NOCREATEDB NOCREATEROLE")
 
 
-async def _apply(dsn: str, service: str, plan: Sequence[Migration]) -> None:
+async def _apply(dsn: str, service: str, plan: Sequence[Migration], tls: Tls) -> None:
     settings = {
         "kit.service": service,
         "lock_timeout": f"{LOCK_TIMEOUT_S}s",
         "statement_timeout": f"{STATEMENT_TIMEOUT_S}s",
         "timezone": "UTC",
     }
-    connection = await asyncpg.connect(dsn, timeout=10, server_settings=settings)
+    connection = await connect(dsn, tls=tls, timeout=10, server_settings=settings)
     try:
         # The wait for another process that migrates is not a wait for a table's lock.
         await connection.execute("SET lock_timeout = '60s'")

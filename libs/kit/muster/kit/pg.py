@@ -6,6 +6,7 @@ import asyncio
 import itertools
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Iterable, Sequence
 from contextlib import asynccontextmanager, suppress
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, cast
 from uuid import UUID
 
@@ -13,6 +14,8 @@ import asyncpg
 
 from muster.kit import clock
 from muster.kit.metrics import tx_seconds
+from muster.kit.pg_connect import connect
+from muster.kit.pg_tls import Tls
 
 if TYPE_CHECKING:
     from asyncpg.pool import PoolConnectionProxy
@@ -195,9 +198,11 @@ class Database:
         worker_dsn: str | None,
         settings: dict[str, str],
         pool_wait_s: float,
+        tls: Tls = None,
     ) -> None:
         self._app = app
         self._worker = worker
+        self._tls = tls
         self._worker_dsn = worker_dsn
         self._settings = settings
         self._pool_wait_s = pool_wait_s
@@ -215,6 +220,7 @@ class Database:
         idle_in_transaction_timeout_ms: int = 20_000,
         pool_wait_ms: int = 5_000,
         generic_plans: bool = False,
+        tls: Tls = None,
     ) -> "Database":
         """Pools that open connections when they are needed and let idle ones go; the server need not be up yet.
 
@@ -241,6 +247,7 @@ class Database:
                 return None
             return await asyncpg.create_pool(
                 dsn,
+                connect=partial(connect, tls=tls),
                 min_size=0,
                 max_size=size_max,
                 max_inactive_connection_lifetime=60,
@@ -255,7 +262,7 @@ class Database:
         app = await pool(app_dsn, app_pool_max, settings)
         planned = {"plan_cache_mode": "force_generic_plan"} if generic_plans else {}
         worker = await pool(worker_dsn, worker_pool_max, settings | planned, _stays_as_it_is)
-        return cls(app, worker, worker_dsn, settings, pool_wait_ms / 1000)
+        return cls(app, worker, worker_dsn, settings, pool_wait_ms / 1000, tls)
 
     async def close(self) -> None:
         """Close all connections; those that do not give up their transaction within 5 s are cut."""
@@ -297,7 +304,9 @@ class Database:
                 await connection.close(timeout=2)
 
     async def _open(self) -> "asyncpg.Connection[Record]":
-        return await asyncpg.connect(self._worker_dsn, timeout=5, command_timeout=20, server_settings=self._settings)
+        assert self._worker_dsn is not None
+        options = {"timeout": 5, "command_timeout": 20, "server_settings": self._settings}
+        return await connect(self._worker_dsn, tls=self._tls, **options)
 
     @asynccontextmanager
     async def _transaction(self, pool: "asyncpg.Pool[Record] | None", role: str, begin: str) -> AsyncIterator[Tx]:

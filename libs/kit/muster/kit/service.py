@@ -45,6 +45,7 @@ async def migrate(process: Process[Any]) -> None:
         observe.service(),
         app_password=password_of(settings.database_app.get_secret_value()),
         worker_password=password_of(settings.database_worker.get_secret_value()),
+        tls=settings.tls,
     )
 
 
@@ -61,6 +62,7 @@ async def connect(process: Process[Any]) -> Database:
         idle_in_transaction_timeout_ms=settings.idle_in_transaction_timeout_ms,
         pool_wait_ms=settings.pool_wait_ms,
         generic_plans=settings.generic_plans,
+        tls=settings.tls,
     )
     process.on_stop(db.close)
     return db

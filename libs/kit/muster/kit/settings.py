@@ -12,6 +12,7 @@ from pydantic import Field, SecretStr, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from muster.kit.broker import PLAINTEXT, Broker, Mechanism, Security
+from muster.kit.pg_tls import VERIFY_FULL, Mode, Tls, is_safe, said, tls_of
 
 _CONFIG = SettingsConfigDict(
     env_prefix="MUSTER_", frozen=True, extra="ignore", hide_input_in_errors=True, str_strip_whitespace=True
@@ -124,7 +125,55 @@ class KafkaSettings(BaseSettings):
         return self
 
 
-class ServiceSettings(ProcessSettings, KafkaSettings):
+class PostgresSettings(ProcessSettings):
+    """Where PostgreSQL is and how it is spoken to. In production it is checked, unless somebody says that it is not."""
+
+    postgres: SecretStr | None = Field(default=None, description="administrator's address; `migrate` alone has it")
+    database_app: SecretStr = SecretStr("")
+    database_worker: SecretStr = SecretStr("")
+    postgres_tls: Mode | None = Field(
+        default=None, description="verify-full: certificate and name are checked; disable: in the clear"
+    )
+    postgres_ca: str = Field(default="", description="file of authorities (PEM); those of the system unless given")
+
+    @property
+    def tls(self) -> Tls:
+        """What every connection to PostgreSQL is made with."""
+        return tls_of(self.postgres_tls, self.postgres_ca)
+
+    @model_validator(mode="after")
+    def _says_one_thing_of_postgres(self) -> Self:
+        if self.postgres_ca and self.postgres_tls != VERIFY_FULL:
+            raise ValueError(
+                "MUSTER_POSTGRES_CA is used by MUSTER_POSTGRES_TLS=verify-full alone: set that, or leave it out"
+            )
+        try:
+            _ = self.tls
+        except OSError as error:
+            raise ValueError(f"MUSTER_POSTGRES_CA={self.postgres_ca} cannot be used: {error}") from error
+        for name, address in self._addresses().items():
+            if self.postgres_tls and (beside := said(address)):
+                raise ValueError(
+                    f"{name} says {', '.join(sorted(beside))} beside MUSTER_POSTGRES_TLS: leave it out of the address"
+                )
+            if self.environment == "production" and not self.postgres_tls and not is_safe(address):
+                raise ValueError(
+                    f"{name} leads to another machine, and nothing says that it is checked who answers there: set"
+                    " MUSTER_POSTGRES_TLS to verify-full (and MUSTER_POSTGRES_CA to the file of your authority), or to"
+                    " disable where nobody else reaches the network between"
+                )
+        return self
+
+    def _addresses(self) -> dict[str, str]:
+        given = {
+            "MUSTER_POSTGRES": self.postgres,
+            "MUSTER_DATABASE_APP": self.database_app,
+            "MUSTER_DATABASE_WORKER": self.database_worker,
+        }
+        return {name: one.get_secret_value() for name, one in given.items() if one and one.get_secret_value()}
+
+
+class ServiceSettings(PostgresSettings, KafkaSettings):
     """What every process of every service reads."""
 
     kafka_session_timeout_ms: int = Field(
@@ -133,9 +182,6 @@ class ServiceSettings(ProcessSettings, KafkaSettings):
         le=300_000,
         description="a dead consumer is replaced after this; one machine wants seconds, a cluster outlasts a restart",
     )
-    postgres: SecretStr | None = Field(default=None, description="administrator's address; `migrate` alone has it")
-    database_app: SecretStr = SecretStr("")
-    database_worker: SecretStr = SecretStr("")
     app_pool_max: int = Field(default=8, ge=1)
     worker_pool_max: int = Field(default=8, ge=1)
     generic_plans: bool = Field(

@@ -100,7 +100,7 @@ class ServiceDatabases:
         from muster.kit.migrate import migrate
 
         name = f"template_{service}"
-        passwords = {"app_password": PASSWORD, "worker_password": PASSWORD}
+        passwords: dict[str, Any] = {"app_password": PASSWORD, "worker_password": PASSWORD}
         await migrate(self._admin_dsn, service, package, database=name, files=files, **passwords)
         return name
 

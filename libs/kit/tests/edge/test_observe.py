@@ -135,7 +135,7 @@ def test_exceptions_tell_where_and_not_what_a_library_quotes(written: io.StringI
 
 
 def test_secrets_do_not_show(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("MUSTER_DATABASE_APP", "postgresql://app:hunter2@host/db")
+    monkeypatch.setenv("MUSTER_DATABASE_APP", "postgresql://app:hunter2@127.0.0.1/db")
     settings = load(ServiceSettings)
     assert "hunter2" not in repr(settings) + str(settings.model_dump())
     assert secret(settings.database_app, "database_app").startswith("postgresql://app:hunter2")
@@ -151,9 +151,9 @@ def test_a_wrong_setting_is_named_without_its_value(monkeypatch: pytest.MonkeyPa
 
 
 def test_secrets_come_from_files_too(monkeypatch: pytest.MonkeyPatch, tmp_path: Any) -> None:
-    (tmp_path / "muster_database_app").write_text("postgresql://from-a-file\n")
+    (tmp_path / "muster_database_app").write_text("postgresql://127.0.0.1/from-a-file\n")
     monkeypatch.setenv("MUSTER_SECRETS_DIR", str(tmp_path))
-    assert secret(load(ServiceSettings).database_app, "database_app") == "postgresql://from-a-file"
+    assert secret(load(ServiceSettings).database_app, "database_app") == "postgresql://127.0.0.1/from-a-file"
 
 
 def test_settings_are_frozen() -> None:

@@ -11,7 +11,8 @@ from muster.kit.pg import Overloaded
 from muster.kit.process import Process
 from muster.kit.settings import ServiceSettings
 
-APP, WORKER = "postgresql://notes_app:one@h/notes", "postgresql://notes_worker:two@h/notes"
+ADMIN = "postgresql://admin@127.0.0.1"
+APP, WORKER = "postgresql://notes_app:one@127.0.0.1/notes", "postgresql://notes_worker:two@127.0.0.1/notes"
 
 
 @pytest.fixture(autouse=True)
@@ -58,10 +59,10 @@ async def test_migrations_get_the_passwords_of_the_settings_wherever_these_come_
 
     monkeypatch.setattr(service, "apply_migrations", note)
     settings = ServiceSettings(
-        postgres=SecretStr("postgresql://admin@h"), database_app=SecretStr(APP), database_worker=SecretStr(WORKER)
+        postgres=SecretStr(ADMIN), database_app=SecretStr(APP), database_worker=SecretStr(WORKER)
     )
     await service.migrate(Process(settings))
-    assert given == [(("postgresql://admin@h", "notes"), {"app_password": "one", "worker_password": "two"})]
+    assert given == [((ADMIN, "notes"), {"app_password": "one", "worker_password": "two", "tls": None})]
 
 
 class Away:

@@ -45,10 +45,36 @@ securityContext:
 {{- end }}
 {{- end -}}
 
+{{- define "service.postgres" -}}
+- {name: MUSTER_POSTGRES_TLS, value: {{ .Values.global.postgresTls.mode }}}
+{{- if .Values.global.postgresTls.caSecret }}
+- {name: MUSTER_POSTGRES_CA, value: /postgres-ca/ca.crt}
+{{- end }}
+{{- end -}}
+
+{{- define "service.mounts" -}}
+- {name: tmp, mountPath: /tmp}
+{{- if .Values.stores }}
+- {name: secrets, mountPath: /secrets, readOnly: true}
+{{- if .Values.global.postgresTls.caSecret }}
+- {name: postgres-ca, mountPath: /postgres-ca, readOnly: true}
+{{- end }}
+{{- end }}
+{{- end -}}
+
+{{- define "service.postgresCa" -}}
+{{- with .Values.global.postgresTls }}
+{{- if .caSecret }}
+- {name: postgres-ca, secret: {secretName: {{ .caSecret }}, items: [{key: {{ .caKey | quote }}, path: ca.crt}], defaultMode: 288}}
+{{- end }}
+{{- end }}
+{{- end -}}
+
 {{- define "service.env" -}}
 - {name: MUSTER_BASE_URL, value: {{ .Values.global.baseUrl | quote }}}
 {{- if .Values.stores }}
 {{ include "service.kafka" . }}
+{{ include "service.postgres" . }}
 - {name: MUSTER_JWKS_URL, value: "http://tenant-api:8000/.well-known/jwks.json"}
 - {name: MUSTER_SECRETS_DIR, value: /secrets}
 {{- else }}
