@@ -23,11 +23,12 @@ from muster.client.commands import (
     people,
     refusals,
     report,
+    team,
     trying,
 )
 from muster.client.exits import ExitCode
 
-ASKED = (bulk, credits, lists, message, money, ops, people, trying)
+ASKED = (bulk, credits, lists, message, money, ops, people, team, trying)
 ACTS: list[tuple[str, str, str]] = [
     ("send Hi --no-watch", "POST /v1/bulk-sms", "Send to 3 for 1 credit?"),
     ("bulk again b --no-watch", "POST /v1/bulk-sms", "Send to 3 for 1 credit?"),
@@ -43,6 +44,8 @@ ACTS: list[tuple[str, str, str]] = [
     ("customers merge 7 8", "POST /v1/customers/7/merge", "Merge 8 (Ana) into 7 (Ana), for good?"),
     ("customers erase 7", "POST /v1/customers/7/erasure", "Erase customer 7 for good?"),
     ("customers erase-number 041", "POST /v1/erasures", "Erase whoever has 041 for good?"),
+    ("customers remove 7", "DELETE /v1/customers/7", "Remove customer 7 for good?"),
+    ("keys revoke k", "DELETE /v1/api-keys/k", "Revoke the key k, for good?"),
     ("lists delete vip", "DELETE /v1/lists/l", "Forget the list 'vip' of 2 customers?"),
     ("ops resolve t b end --reason why", "POST /v1/ops/dispatch/bulks/t/b/resolution", "End the send b of t"),
     ("ops dead-letters drop credit l --reason why", "POST /v1/ops/credit/dead-letters/l/drop", "Give up the dead"),

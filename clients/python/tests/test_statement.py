@@ -10,7 +10,7 @@ import httpx
 import pytest
 
 from muster.client import ApiError, Connection, Muster
-from muster.client.commands import credits, exporting
+from muster.client.commands import arguments, credits, exporting
 
 LINES = b"at,kind\r\n2026-11-01T00:00:00Z,top_up\r\n2026-11-02T00:00:00Z,post\r\n"
 
@@ -88,7 +88,7 @@ def test_a_day_is_asked_for_as_its_first_moment_and_pages_keep_the_filters() -> 
         return httpx.Response(200, text=json.dumps({"items": [{"kind": "post"}], "next_cursor": more}))
 
     with muster(answer) as api:
-        rows = list(api.pages(credits.STATEMENT, **{"from": credits._moment("2026-11-01"), "kind": ["post"]}))
+        rows = list(api.pages(credits.STATEMENT, **{"from": arguments.moment("2026-11-01"), "kind": ["post"]}))
 
     assert len(rows) == 2
     first = {"from": "2026-11-01T00:00:00Z", "kind": "post"}

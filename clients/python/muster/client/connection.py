@@ -42,10 +42,11 @@ class Connection:
         return cls(profile.url, profile.client_id, profile.client_secret, profile.session_token)
 
     @classmethod
-    def from_environment(cls, *, operator: bool = False, second: bool = False) -> Self:
+    def from_environment(cls, *, operator: bool | None = False, second: bool = False) -> Self:
         """`MUSTER_URL`, `MUSTER_CLIENT_ID`, `MUSTER_CLIENT_SECRET`; else the profile `MUSTER_PROFILE`; else, where
         `MUSTER_VAR` does not say which local Muster is meant, the profile of the last `muster login`; else `run.json`
         of a local Muster: its first tenant, its operator, or its second operator, who confirms what one alone may not.
+        A profile is taken that is an operator's or, as asked, is not; with None, whosever it is.
 
         NotConnected says what is missing.
         """

@@ -63,12 +63,13 @@ def named(name: str) -> Profile:
     return _profile(found)
 
 
-def current(*, operator: bool) -> Profile | None:
-    """The profile that was signed in with last, where it is an operator's or, as asked, is not."""
+def current(*, operator: bool | None) -> Profile | None:
+    """The profile that was signed in with last, where it is an operator's or, as asked, is not; with None, whosever it
+    is."""
     content = _read()
     found = content["profiles"].get(content["current"])
     profile = _profile(found) if found else None
-    return profile if profile and (profile.role == "operator") is operator else None
+    return profile if profile and operator in (None, profile.role == "operator") else None
 
 
 def names() -> list[str]:

@@ -13,11 +13,13 @@ import typer.main
 from muster.client import profiles
 from muster.client.commands import (
     approvals,
+    audit,
     bulk,
     carrier,
     consents,
     customers,
     importing,
+    inbox,
     laws,
     lists,
     message,
@@ -30,6 +32,7 @@ from muster.client.commands import (
     schedule,
     sender,
     signing,
+    team,
     templates,
     tenant,
     texts,
@@ -43,6 +46,8 @@ app = typer.Typer(name="muster", no_args_is_help=True, add_completion=False, pre
 app.command("login")(signing.login)
 app.command("logout")(signing.logout)
 app.command("whoami")(signing.whoami)
+app.command("password")(signing.password)
+app.add_typer(signing.sessions, name="sessions")
 app.command("parts")(texts.parts)
 app.command("number")(texts.number)
 app.add_typer(texts.replies, name="reply")
@@ -67,11 +72,16 @@ app.add_typer(bulk.app, name="bulk")
 app.add_typer(approvals.app, name="approvals")
 app.command("approve")(approvals.approve)
 app.command("refuse")(approvals.refuse)
+app.add_typer(inbox.app, name="replies")
 app.add_typer(trying.app, name="test")
 app.add_typer(message.app, name="message")
 app.add_typer(schedule.app, name="schedule")
 app.add_typer(money.app, name="credits")
 app.add_typer(tenant.app, name="tenant")
+app.add_typer(team.app, name="team")
+app.add_typer(team.keys, name="keys")
+app.command("roles")(team.roles)
+app.command("audit")(audit.audit)
 app.command("report")(report.report)
 app.command("laws")(laws.laws)
 app.add_typer(carrier.app, name="carrier")

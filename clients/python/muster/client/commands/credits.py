@@ -1,20 +1,18 @@
 """`muster credits`: the account, its statement, and top-ups by the operator."""
 
-import re
 from pathlib import Path
 from typing import Annotated, Final
 
 import typer
 
 from muster.client.api import Connection, Muster, Query
-from muster.client.commands.arguments import TenantId
+from muster.client.commands.arguments import TenantId, moment
 from muster.client.commands.dialogue import Yes, ask, counted
 from muster.client.commands.exporting import save
 from muster.client.commands.output import AsJson, show, show_rows
 
 app = typer.Typer(no_args_is_help=True, help="Credits: balance, statement, top-ups, limits, rates and prices.")
 STATEMENT: Final = "/v1/credits/statement"
-_DAY: Final = re.compile(r"\d{4}-\d\d-\d\d")
 
 
 @app.command("show")
@@ -37,7 +35,7 @@ def statement(
     as_json: AsJson = False,  # noqa: FBT002
 ) -> None:
     """Every entry with the balance after it, newest first; as a file, oldest first."""
-    query: dict[str, Query] = {"from": _moment(since), "to": _moment(until), "kind": kind or None}
+    query: dict[str, Query] = {"from": moment(since), "to": moment(until), "kind": kind or None}
     query |= {"bulk_id": bulk, "reference": reference}
     with Muster(Connection.from_environment()) as muster:
         if export is not None:
@@ -47,11 +45,6 @@ def statement(
         after = ("available_after", "reserved_after", "consumed_after", "owed_after")
         columns = ("at", "kind", "credits", *after, "bulk_id", "reason")
         show_rows(muster.pages(STATEMENT, **query), columns, as_json=as_json)
-
-
-def _moment(written: str | None) -> str | None:
-    """A day is its first moment in UTC."""
-    return f"{written}T00:00:00Z" if written and _DAY.fullmatch(written) else written
 
 
 @app.command("top-up")

@@ -32,6 +32,8 @@ def register(app: typer.Typer) -> None:
     app.command("archive")(archive)
     app.command("unarchive")(unarchive)
     app.command("merge")(merge)
+    app.command("remove")(remove)
+    app.command("changes")(changes)
     app.command("erase")(erase)
     app.command("erase-number")(erase_number)
     app.command("erasures")(erasures)
@@ -40,6 +42,7 @@ def register(app: typer.Typer) -> None:
     app.command("forget-search")(forget_search)
     app.command("fields")(fields)
     app.command("define-field")(define_field)
+    app.command("forget-field")(forget_field)
 
 
 def list_customers(
@@ -147,6 +150,22 @@ def merge(
         _show(muster.post(f"/v1/customers/{kept}/merge", {"customer_id": gone}), as_json=as_json)
 
 
+def remove(customer_id: _Id, yes: Yes = False, as_json: AsJson = False) -> None:  # noqa: FBT002
+    """Remove a customer, for good. Opt-outs of their numbers stay, and so does what they were sent and wrote; `erase`
+    has them forgotten everywhere."""
+    ask(f"Remove customer {customer_id} for good?", yes=yes)
+    with Muster(Connection.from_environment()) as muster:
+        muster.delete(f"/v1/customers/{customer_id}")
+        show({"id": customer_id, "removed": True}, as_json=as_json)
+
+
+def changes(customer_id: _Id, as_json: AsJson = False) -> None:  # noqa: FBT002
+    """Who has changed what of a customer, the oldest first; without the values, and without imports."""
+    with Muster(Connection.from_environment()) as muster:
+        rows = muster.pages(f"/v1/customers/{customer_id}/changes")
+        show_rows(rows, ("version", "fields", "changed_at", "changed_by"), as_json=as_json)
+
+
 def erase(
     customer_id: _Id,
     ground: Annotated[
@@ -231,6 +250,16 @@ def define_field(
     with Muster(Connection.from_environment()) as muster:
         body = {"name": name or key, "kind": kind}
         show(muster.put(f"/v1/own-fields/{quote(key, safe='')}", body), as_json=as_json)
+
+
+def forget_field(
+    key: Annotated[str, typer.Argument(help="as `muster customers fields` shows it")],
+    as_json: AsJson = False,  # noqa: FBT002
+) -> None:
+    """Forget what an own field is; its values stay with the customers, as texts."""
+    with Muster(Connection.from_environment()) as muster:
+        muster.delete(f"/v1/own-fields/{quote(key, safe='')}")
+        show({"key": key, "forgotten": True}, as_json=as_json)
 
 
 def _given(**members: Any) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""`muster login`, `logout` and `whoami`: as whom the command speaks, kept by name."""
+"""`muster login`, `logout`, `whoami`, `password` and `sessions`: as whom the command speaks, kept by name."""
 
 import sys
 from typing import Annotated, Any
@@ -8,9 +8,12 @@ import typer
 
 from muster.client import profiles
 from muster.client.api import Connection, Muster
-from muster.client.commands.output import AsJson, show
+from muster.client.commands.output import AsJson, show, show_rows
 from muster.client.errors import ApiError, NotConnected
+from muster.client.paths import segment
 from muster.client.profiles import Profile
+
+sessions = typer.Typer(no_args_is_help=True, help="Where one is signed in: list, end.")
 
 _TIMEOUT_S = 30.0
 
@@ -76,9 +79,49 @@ def logout(as_json: AsJson = False) -> None:  # noqa: FBT002
 
 def whoami(as_json: AsJson = False) -> None:  # noqa: FBT002
     """As whom the command speaks: user, role and business."""
-    connection = Connection.from_environment()
+    connection = Connection.from_environment(operator=None)
     with Muster(connection) as muster:
         _show(profiles.chosen_name(), connection.url, muster.get("/v1/me"), as_json=as_json)
+
+
+@sessions.command("list")
+def list_sessions(
+    user: Annotated[str | None, typer.Option(help="as an admin: of this user, by id")] = None,
+    as_json: AsJson = False,  # noqa: FBT002
+) -> None:
+    """Where one is signed in, the newest first."""
+    with Muster(Connection.from_environment(operator=None)) as muster:
+        rows = muster.get("/v1/sessions", user_id=user)["items"]
+        columns = ("seen_at", "address", "user_agent", "current", "created_at", "expires_at", "id")
+        show_rows(rows, columns, as_json=as_json)
+
+
+@sessions.command("end")
+def end_session(
+    session: Annotated[str, typer.Argument(metavar="SESSION", help="its id, as `muster sessions list` shows it")],
+    as_json: AsJson = False,  # noqa: FBT002
+) -> None:
+    """Sign out there; what it was given holds for a minute or two."""
+    with Muster(Connection.from_environment(operator=None)) as muster:
+        muster.delete(f"/v1/sessions/{segment(session)}")
+        show({"id": session, "ended": True}, as_json=as_json)
+
+
+def password(
+    from_stdin: Annotated[  # noqa: FBT002
+        bool,
+        typer.Option("--password-stdin", help="read the present and the new one, a line each, from standard input"),
+    ] = False,
+    as_json: AsJson = False,  # noqa: FBT002
+) -> None:
+    """Set another password; everybody else who is signed in as this user is signed out."""
+    given = {"current_password": _secret("Present password", stdin=from_stdin)}
+    given["new_password"] = _secret("New password", stdin=from_stdin)
+    if not from_stdin and _secret("New password, once more", stdin=False) != given["new_password"]:
+        raise typer.BadParameter("the two new passwords are not the same", param_hint="password")
+    with Muster(Connection.from_environment(operator=None)) as muster:
+        muster.put("/v1/me/password", given)
+        show({"password": "changed"}, as_json=as_json)
 
 
 def _show(profile: str, url: str, me: dict[str, Any], *, as_json: bool) -> None:
@@ -115,7 +158,7 @@ def _open_session(url: str, asked: dict[str, str | None]) -> Profile:
     if answer.status_code == httpx.codes.CONFLICT and content.get("code") == "choose_tenant":
         return _open_session(url, {**asked, "tenant_id": _chosen(content["tenants"])})
     if not answer.is_success:
-        raise ApiError(answer.status_code, content)
+        raise ApiError(answer.status_code, content, trace_id=answer.headers.get("X-Trace-Id", ""))
     return Profile(url, "", str(asked["email"]), session_token=content["session_token"])
 
 

@@ -6,11 +6,12 @@ from urllib.parse import quote
 import typer
 
 from muster.client.api import Connection, Muster
+from muster.client.commands.arguments import TenantId
 from muster.client.commands.output import AsJson, show, show_rows
 
 app = typer.Typer(
     no_args_is_help=True,
-    help="The settings of the business: show, set, closed-days, frequency-cap, notices; for operators: create.",
+    help="Settings: show, set, closed-days, frequency-cap, notices; for operators: list, create, first-admin.",
 )
 
 Other = Annotated[str, typer.Option("--tenant", help="as the operator: the settings of this tenant, by its id")]
@@ -37,6 +38,21 @@ def create(
         key = muster.post("/v1/api-keys", {"tenant_id": made["id"], "name": "first admin"})
         shown = {**made, "client_id": key["client_id"], "client_secret": key["client_secret"]}
         _show(shown, as_json=as_json)
+
+
+@app.command("list")
+def list_tenants(as_json: AsJson = False) -> None:  # noqa: FBT002
+    """As the operator: all businesses."""
+    with Muster(Connection.from_environment(operator=True)) as muster:
+        columns = ("name", "country", "sender", "sandbox", "suspended", "closed", "created_at", "id")
+        show_rows(muster.pages("/v1/tenants"), columns, as_json=as_json)
+
+
+@app.command("first-admin")
+def first_admin(tenant_id: TenantId, as_json: AsJson = False) -> None:  # noqa: FBT002
+    """As the operator: a link by which whoever takes it becomes an admin of the business; one from before ends."""
+    with Muster(Connection.from_environment(operator=True)) as muster:
+        show(muster.post(f"/v1/tenants/{quote(tenant_id, safe='') or '-'}/first-admin"), as_json=as_json)
 
 
 @app.command("show")
