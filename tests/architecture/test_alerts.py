@@ -58,6 +58,12 @@ def test_an_alert_reads_a_metric_that_exists_by_a_label_that_it_has(rule: dict[s
     assert shown <= named
 
 
+def test_what_must_be_0_has_an_alert() -> None:
+    read_by_some = {read(rule)["metric"] for rule in OF_METRICS}
+    must_be_0 = {name for name, one in METRICS.items() if "must be 0" in one._documentation}
+    assert must_be_0 - read_by_some == set()
+
+
 @pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule["alert"])
 def test_an_alert_says_what_it_is_and_has_a_section_of_the_runbook(rule: dict[str, Any]) -> None:
     assert rule["annotations"]["summary"].endswith(".")

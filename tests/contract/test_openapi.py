@@ -4,8 +4,10 @@ import json
 import re
 from collections import Counter
 
-from contract import acts, openapi, roles
+from contract import acts, metrics, openapi, roles
+from prometheus_client.metrics import MetricWrapperBase
 
+import muster.kit.metrics
 from muster.kit.auth import PUBLIC, Permission, route_permissions
 from muster.local.routes import SERVICES
 
@@ -68,3 +70,11 @@ def test_the_page_of_roles_is_what_the_code_says():
 def test_the_page_of_acts_is_what_the_code_says():
     committed = acts.FILE.read_text(encoding="utf-8")
     assert committed == acts.text(), "python tests/contract/acts.py makes it anew"
+
+
+def test_the_page_of_metrics_is_what_the_code_says_and_has_every_metric():
+    committed = metrics.FILE.read_text(encoding="utf-8")
+    assert committed == metrics.text(), "python tests/contract/metrics.py makes it anew"
+    known = {one for one in vars(muster.kit.metrics).values() if isinstance(one, MetricWrapperBase)}
+    assert len(list(metrics.named())) == len(known)
+    assert all(one.section and one.says.endswith(".") for one in metrics.named())

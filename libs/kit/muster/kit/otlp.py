@@ -34,6 +34,8 @@ class _Counted(SpanExporter):
 
     def __init__(self, inner: SpanExporter) -> None:
         self._inner = inner
+        for reason in ("collector", "queue"):
+            metrics.spans_dropped.labels(reason)  # from 0 on, so that an alert sees the first
 
     def export(self, spans: Sequence[ReadableSpan]) -> SpanExportResult:
         result = self._inner.export(spans)

@@ -39,6 +39,8 @@ class Auditor:
         self._settings = settings
         self._db = db
         self._topics = tuple(topics)
+        for topic in self._topics:
+            metrics.report_lost_offsets.labels(topic=topic)  # from 0 on, so that an alert sees the first
         self._ends: dict[TopicPartition, int] = {}
         self._tops: dict[TopicPartition, int] = {}
 
