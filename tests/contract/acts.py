@@ -18,8 +18,9 @@ database refuses that to everybody. What an operator does to a business is in th
 the platform (carriers, routes) is in the platform's own.
 
 `GET /v1/audit` (admin, operator) tells it, the newest first, by `user_id`, `act`, `subject_id`, `from` and `to`; the
-page is Settings, Who did what. `act` is the name in the first column, `says` the sentence; `subject_kind` is the part
-of the name before the dot, and says what `subject_id` is the id of. `user_id` is empty where nobody was signed in.
+page is Settings, Who did what; in a terminal, `muster audit`. `act` is the name in the first column, `says` the
+sentence; `subject_kind` is the part of the name before the dot, and says what `subject_id` is the id of.
+`user_id` is empty where nobody was signed in.
 `reason` is what the caller gave as one, or a figure that belongs to the act (the version of a template, a role).
 
 ## Acts
