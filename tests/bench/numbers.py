@@ -15,7 +15,7 @@ from typing import Any, Final
 import phonenumbers
 from phonenumbers import PhoneNumberFormat, PhoneNumberType
 
-from muster.text import read_column, read_number
+from muster.text import read_any_column, read_column, read_number
 
 COUNTRIES: Final = (
     *("AU", "NZ", "US", "CA", "GB", "IE", "DE", "FR", "ES", "PT", "IT", "NL", "BE", "CH", "AT", "DK", "SE", "NO", "FI"),
@@ -127,10 +127,14 @@ def measure(seed: int) -> dict[str, Any]:
     mobiles = [f"{chance.choice('0123')}{chance.randrange(10**7):07d}" for _ in range(_TIMED)]
     plain = [f"+614{one}" for one in mobiles]
     typed = [f"04{one[:2]} {one[2:5]} {one[5:]}" for one in mobiles]
+    landlines = [f"(03) 9{one[1:4]} {one[4:]}" for one in mobiles]
+    short = [one[:-1] for one in typed]
     wrong = disagreements(_AGREED, seed)
     figures = {
         "plus_us": _each_us(_by_columns, plain),
         "typed_us": _each_us(_by_columns, typed),
+        "landline_us": _each_us(_by_columns, landlines),
+        "digit_missing_us": _each_us(_by_columns, short),
         "plus_alone_us": _each_us(_one_by_one, plain),
         "typed_alone_us": _each_us(_one_by_one, typed),
         "phonenumbers_us": _each_us(_by_phonenumbers, typed[:_ASKED]),
@@ -147,7 +151,7 @@ def measure(seed: int) -> dict[str, Any]:
 
 def _by_columns(written: Sequence[str]) -> None:
     for at in range(0, len(written), _COLUMN):
-        read_column(written[at : at + _COLUMN], "AU")
+        read_any_column(written[at : at + _COLUMN], "AU")
 
 
 def _one_by_one(written: Sequence[str]) -> None:

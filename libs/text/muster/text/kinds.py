@@ -5,17 +5,9 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
 
-import phonenumbers
-from phonenumbers import PhoneNumberType, shortnumberinfo
+from phonenumbers import PhoneNumberType
 
-from muster.text.numbers import (
-    UNKNOWN_COUNTRY,
-    Number,
-    NumberRefused,
-    dialled,
-    parsed_number,
-    read_number,
-)
+from muster.text.numbers import PREMIUM, SHORT, Number, NumberRefused, Unreachable, judge
 
 
 class Kind(StrEnum):
@@ -41,6 +33,7 @@ _KINDS: Final = {
     PhoneNumberType.PAGER: Kind.PAGER,
     PhoneNumberType.UAN: Kind.COMPANY,
     PhoneNumberType.VOICEMAIL: Kind.VOICEMAIL,
+    SHORT: Kind.SHORT,
 }
 
 
@@ -61,12 +54,12 @@ class OtherNumber:
 def read_any_number(written: str, country: str) -> Number | OtherNumber | NumberRefused:
     """The number that `written` means to someone in `country`, whatever its kind; premium and emergency numbers, which
     are nobody's, and what is no number, are refused as `read_number` refuses them."""
-    read = read_number(written, country)
-    if isinstance(read, Number) or read.code not in {"not_mobile", "invalid"}:
+    read = judge(written, country)
+    if not isinstance(read, Unreachable):
         return read
-    digits = dialled(written)
-    assert isinstance(digits, str), "what cannot be dialled is refused with another code"
-    return _other(digits, country) if read.code == "not_mobile" else _short(digits, country) or read
+    if read.type == PhoneNumberType.PREMIUM_RATE:
+        return PREMIUM
+    return OtherNumber(int(read.e164), read.country, _KINDS[read.type])
 
 
 def read_asked_number(written: str, country: str) -> str | NumberRefused:
@@ -80,22 +73,3 @@ def read_asked_number(written: str, country: str) -> str | NumberRefused:
     if not isinstance(read, NumberRefused):
         return f"+{read.value}"
     return f"+{text}" if _E164.fullmatch(f"+{text}") else read
-
-
-def _other(digits: str, country: str) -> OtherNumber:
-    parsed = parsed_number(digits, country)
-    assert parsed is not None, "a number that is no mobile one is a number"
-    e164 = phonenumbers.format_number(parsed, phonenumbers.PhoneNumberFormat.E164)
-    region = phonenumbers.region_code_for_number(parsed) or UNKNOWN_COUNTRY
-    return OtherNumber(int(e164), region, _KINDS[phonenumbers.number_type(parsed)])
-
-
-def _short(digits: str, country: str) -> OtherNumber | None:
-    if digits.startswith(("+", "0")):
-        return None
-    try:
-        parsed = phonenumbers.parse(digits, country)
-    except phonenumbers.NumberParseException:
-        return None
-    known = shortnumberinfo.is_valid_short_number_for_region(parsed, country)
-    return OtherNumber(int(digits), country, Kind.SHORT) if known else None

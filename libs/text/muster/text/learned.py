@@ -1,18 +1,33 @@
 """What was found out of ranges of numbers: where the last digits do not matter, one number speaks for all of its range.
 
-Nearly all mobile numbers of the world are given out in such ranges.
+Nearly all numbers of the world are given out in such ranges, and what is too long or too short is so whatever it ends
+with. The rules followed here are those of phonenumberutil (9.0): `parse`, `_maybe_extract_country_code`,
+`_maybe_strip_national_prefix_carrier_code`, `_number_type_helper`, and of shortnumberinfo.
 """
 
-from typing import Final
+import re
+from typing import Final, NamedTuple
 
-from phonenumbers import COUNTRY_CODE_TO_REGION_CODE
+from phonenumbers import COUNTRY_CODE_TO_REGION_CODE, PhoneMetadata, PhoneNumberType
 
 from muster.text import ranges
-from muster.text.numbering import SPECIAL_TYPES, Textable, calling_code_of, is_region, metadata_of
+from muster.text.numbering import SPECIAL_TYPES, calling_code_of, is_region, metadata_of
 
 FREE_DIGITS: Final = 5
 """How many last digits a range leaves open."""
+TEXTABLE_TYPES: Final = frozenset({PhoneNumberType.MOBILE, PhoneNumberType.FIXED_LINE_OR_MOBILE})
 _RANGES_MAX: Final = 65_536
+_STARTS_MAX: Final = 8
+
+
+class Found(NamedTuple):
+    """What phonenumbers makes of a number: E.164, region and type; UNKNOWN with two empty texts of what is neither a
+    number nor a short or an emergency one."""
+
+    e164: str
+    region: str
+    type: int
+
 
 Range = tuple[str, str]
 """E.164 without its last FREE_DIGITS, and region."""
@@ -20,7 +35,9 @@ Ranges = dict[str, Range]
 """By the digits before the last FREE_DIGITS, as they are dialled in one country: ASCII digits, with or without a plus
 sign."""
 learned: Final[dict[str, Ranges]] = {}
-"""By country."""
+"""Of numbers that can be texted, by country."""
+_others: Final[dict[tuple[str, str], Found]] = {}
+"""Of all others, by country and digits, with E.164 as in a Range."""
 _mixed: Final[set[tuple[str, str]]] = set()
 """Countries, and digits dialled there behind which the last ones matter."""
 
@@ -32,52 +49,113 @@ def ranges_of(country: str) -> Ranges:
     return learned.setdefault(country, {})
 
 
-def learn(head: str, country: str, textable: Textable) -> None:
-    """Remember what one number of a range was found to be, for all of them if its last digits do not matter. head: what
-    was dialled in the country, without its last digits."""
-    if (country, head) in _mixed:
+def other_of(digits: str, country: str) -> Found | None:
+    """What was learned of a number that cannot be texted: digits as they are dialled in a country."""
+    found = _others.get((country, digits[:-FREE_DIGITS]))
+    return found and Found(found.e164 and found.e164 + digits[-FREE_DIGITS:], found.region, found.type)
+
+
+def learn(digits: str, country: str, found: Found) -> None:
+    """Remember what a number was found to be for all of its range, if the last digits do not matter. digits: as they
+    were dialled in the country."""
+    head = digits[:-FREE_DIGITS]
+    place = (country, head)
+    if place in _mixed:
         return
     known = ranges_of(country)
-    for full in (known, _mixed):  # who sends numbers of ever other ranges does not keep out the usual ones
+    for full in (known, _others, _mixed):  # who sends numbers of ever other ranges does not keep out the usual ones
         if len(full) >= _RANGES_MAX:
             full.clear()
-    if _is_free_abroad(head[1:]) if head[:1] == "+" else _is_free_at_home(head, country):
-        known[head] = textable[0][:-FREE_DIGITS], textable[1]
+    if not _is_uniform(head, country, exists=found.type != PhoneNumberType.UNKNOWN):
+        _mixed.add(place)
+    elif found.type in TEXTABLE_TYPES:
+        known[head] = found.e164[:-FREE_DIGITS], found.region
     else:
-        _mixed.add((country, head))
+        _others[place] = found._replace(e164=found.e164[:-FREE_DIGITS])
 
 
-def _is_free_abroad(head: str) -> bool:
-    """Whether all numbers that begin so (a calling code first) and have the same length are judged alike."""
+def _is_uniform(head: str, country: str, *, exists: bool) -> bool:
+    """Whether the same is found of all numbers that are dialled so in a country and go on with FREE_DIGITS. exists: as
+    numbers; what is none may be a short one."""
+    try:
+        readings = _readings(head, country)
+        return (
+            readings is not None
+            and all(_is_free(start, regions) for starts, regions in readings for start in starts)
+            and (exists or _is_never_short(head, country, [start for starts, _ in readings for start in starts]))
+        )
+    except ranges.Unread:
+        return False
+
+
+_Reading = tuple[set[str], tuple[str, ...]]
+"""What the number itself may be found to begin with, without its calling code, and the regions whose it may be."""
+
+
+def _readings(head: str, country: str) -> list[_Reading] | None:
+    """All that phonenumbers may read what was dialled as; None where it depends on more digits."""
+    if head[:1] == "+":
+        readings = [_abroad(head[1:])]
+    else:
+        readings = [_at_home(head, country)]
+        if head[:2] == "00":  # which is read as a plus sign where it is nothing else
+            readings.append(_abroad(head[2:]))
+    known = [reading for reading in readings if reading is not None]
+    return known if len(known) == len(readings) else None
+
+
+def _abroad(head: str) -> _Reading | None:
     code = calling_code_of(head)
     regions = COUNTRY_CODE_TO_REGION_CODE[int(code)] if code else ()
-    try:
-        prefix = ranges.read(metadata_of(regions[0]).national_prefix_for_parsing) if regions else 0
-        rest = head[len(code) :]
-        return bool(regions) and ranges.begins(prefix, rest) is not None and _is_free(rest, regions)
-    except ranges.Unread:
-        return False
+    starts = _starts({head[len(code) :]}, regions[:1])
+    return (starts, regions) if regions and starts else None
 
 
-def _is_free_at_home(head: str, country: str) -> bool:
-    """The same of what is dialled in a country: wherever the number itself may be found to begin."""
+def _at_home(head: str, country: str) -> _Reading | None:
     metadata = metadata_of(country)
+    prefix = metadata.international_prefix
+    if ranges.begins(ranges.read(prefix), head) is None:
+        return None
+    abroad = re.match(prefix, head) if prefix else None
+    if abroad is not None and head[abroad.end()] != "0":
+        return _abroad(head[abroad.end() :])
     code, regions = str(metadata.country_code), COUNTRY_CODE_TO_REGION_CODE[metadata.country_code]
-    try:
-        prefix = ranges.read(metadata.national_prefix_for_parsing)
-        if ranges.begins(ranges.read(metadata.international_prefix), head) is None:
-            return False
-        if code.startswith(head):
-            return False
-        starts = {0, *([len(code)] if head.startswith(code) else ())}
-        for start in tuple(starts):
-            widths = ranges.begins(prefix, head[start:])
-            if widths is None:
-                return False
-            starts |= {start + width for width in widths}
-        return all(_is_free(head[start:], regions) for start in starts)
-    except ranges.Unread:
-        return False
+    if code.startswith(head):
+        return None
+    starts = _starts({head, head[len(code) :]} if head.startswith(code) else {head}, (country, regions[0]))
+    return (starts, regions) if starts else None
+
+
+def _starts(heads: set[str], regions: tuple[str, ...]) -> set[str] | None:
+    """What is there, and behind the national prefixes of some regions, which may be taken off twice."""
+    found, new = set(heads), set(heads)
+    while new:
+        behind: set[str] = set()
+        for head in new:
+            for region in regions:
+                more = _behind_prefix(head, region)
+                if more is None:
+                    return None
+                behind |= more
+        new = behind - found
+        found |= new
+        if len(found) > _STARTS_MAX:
+            return None
+    return found
+
+
+def _behind_prefix(head: str, region: str) -> set[str] | None:
+    """What is there once a national prefix is off, or another digit in its place; None where more digits could make a
+    longer one."""
+    metadata = metadata_of(region)
+    prefix, rule = metadata.national_prefix_for_parsing, metadata.national_prefix_transform_rule
+    if ranges.begins(ranges.read(prefix), head) is None:
+        return None
+    match = re.match(prefix, head) if prefix else None
+    if match is None:
+        return set()
+    changed = {re.sub(prefix, rule, head, count=1)} if rule and match.groups()[-1] is not None else set()
+    return {head[match.end() :], *changed}
 
 
 def _is_free(head: str, regions: tuple[str, ...]) -> bool:
@@ -90,3 +168,15 @@ def _is_free(head: str, regions: tuple[str, ...]) -> bool:
             if desc and ranges.matters(ranges.read(desc.national_number_pattern), head, FREE_DIGITS):
                 return False
     return True
+
+
+def _is_never_short(head: str, country: str, starts: list[str]) -> bool:
+    metadata = PhoneMetadata.short_metadata_for_region(country)
+    if metadata is None:
+        return True
+    descs = metadata.emergency, metadata.short_code
+    emergency, short = (ranges.read(desc.national_number_pattern if desc else None) for desc in descs)
+    return not (
+        ranges.may_fit(emergency, head.removeprefix("+"), FREE_DIGITS)
+        or any(ranges.may_fit(short, start, FREE_DIGITS) for start in starts)
+    )

@@ -16,12 +16,14 @@ from typing import Any, Final, NamedTuple
 import phonenumbers
 from phonenumbers import PhoneNumberType, shortnumberinfo
 
-from muster.text.learned import FREE_DIGITS, learn, learned, ranges_of
+from muster.text.learned import FREE_DIGITS, TEXTABLE_TYPES, Found, learn, learned, other_of, ranges_of
 from muster.text.numbering import Textable, read_international, read_national
 
 WRITTEN_CHARACTERS_MAX: Final = 64
 DIGITS_MAX: Final = 15  # E.164
 HASH_BYTES: Final = 16
+SHORT: Final = 1_000
+"""Beside the types of phonenumbers."""
 UNKNOWN_COUNTRY: Final = "ZZ"
 _RANGE: Final = 10_000
 _DIALLED_DIGITS_MAX: Final = 20  # 15 and an international prefix before them
@@ -32,7 +34,6 @@ _SCIENTIFIC: Final = re.compile(r"\+?(\d)(?:[.,](\d+))?[eE]\+?(\d{1,2})")
 _SEVERAL: Final = re.compile(r"\d[\s)]*(?:[/;,&|\n]|\bor\b|\band\b)[\s(]*\+?[\d(]", re.IGNORECASE)
 _SPACES_AND_DASHES: Final = re.compile(r"[\s.()\-\u2010-\u2015\u2043\u2212\ufe58\ufe63\u00b7\u30fc]+")
 _DIGITS: Final = re.compile(r"\+?[0-9]+")
-_TEXTABLE_TYPES: Final = frozenset({PhoneNumberType.MOBILE, PhoneNumberType.FIXED_LINE_OR_MOBILE})
 
 
 class Number(NamedTuple):
@@ -50,6 +51,16 @@ class Number(NamedTuple):
 # What Number(...) does, in a third of its time: a million are read at a time.
 _number: Final[Callable[[Textable], Number]] = partial(tuple.__new__, Number)
 _HEAD: Final = -FREE_DIGITS
+_NO_NUMBER: Final = Found("", "", PhoneNumberType.UNKNOWN)
+
+
+class Unreachable(NamedTuple):
+    """A number that exists and cannot be texted. type: of phonenumbers, or SHORT, whose digits are no E.164 but what is
+    dialled."""
+
+    e164: str
+    country: str
+    type: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +86,7 @@ EMERGENCY: Final = NumberRefused("emergency", "This is an emergency number.")
 TOO_LONG: Final = NumberRefused("too_long", f"The number has more than {DIGITS_MAX} digits.")
 DIGITS_LOST: Final = NumberRefused("ambiguous", "A spreadsheet has rounded this number and digits are lost.")
 SEVERAL: Final = NumberRefused("ambiguous", "There is more than one number here.")
+_REFUSED: Final = {PhoneNumberType.PREMIUM_RATE: PREMIUM, SHORT: INVALID}
 
 
 def read_number(written: str, country: str) -> Number | NumberRefused:
@@ -82,6 +94,12 @@ def read_number(written: str, country: str) -> Number | NumberRefused:
 
     Raises ValueError for an unknown country, which is the caller's fault and not the number's.
     """
+    found = judge(written, country)
+    return _REFUSED.get(found.type, NOT_MOBILE) if isinstance(found, Unreachable) else found
+
+
+def judge(written: str, country: str) -> Number | Unreachable | NumberRefused:
+    """The same, and what cannot be texted as what it is."""
     ranges = learned.get(country)
     if ranges is None:
         ranges = ranges_of(country)
@@ -99,10 +117,13 @@ def read_number(written: str, country: str) -> Number | NumberRefused:
     known = ranges.get(digits[:_HEAD])
     if known is not None:
         return _number((known[0] + digits[_HEAD:], known[1]))
+    other = other_of(digits, country) if len(written) <= WRITTEN_CHARACTERS_MAX else None
+    if other is not None:
+        return _judged(other, digits)
     textable = read_international(digits[1:]) if digits[0] == "+" else read_national(digits, country)
     if textable is None:
         return _read_carefully(written, country)
-    learn(digits[:_HEAD], country, textable)
+    learn(digits, country, Found(*textable, PhoneNumberType.MOBILE))
     return _number(textable)
 
 
@@ -156,9 +177,9 @@ def _textable_country(number: int) -> str:
     textable = read_international(digits)
     if textable is not None:
         return textable[1]
-    parsed = parsed_number(f"+{digits}", UNKNOWN_COUNTRY)
-    found = None if parsed is None else _judged(parsed)
-    return found.country if isinstance(found, Number) else ""
+    parsed = _parsed(f"+{digits}", UNKNOWN_COUNTRY)
+    found = None if parsed is None else _found(parsed)
+    return found.region if found is not None and found.type in TEXTABLE_TYPES else ""
 
 
 def number_hash(key: bytes, generation: int, tenant_id: uuid.UUID, e164: str) -> bytes:
@@ -183,23 +204,25 @@ def number_hasher(key: bytes, generation: int, tenant_id: uuid.UUID) -> Callable
     return hashed
 
 
-def _read_carefully(written: str, country: str) -> Number | NumberRefused:
+def _read_carefully(written: str, country: str) -> Number | Unreachable | NumberRefused:
     if len(written) > WRITTEN_CHARACTERS_MAX:
         return TOO_LONG
-    digits = dialled(written)
+    digits = _dialled(written)
     if isinstance(digits, NumberRefused):
         return digits
     if len(digits) > _DIALLED_DIGITS_MAX:
         return TOO_LONG
-    parsed = parsed_number(digits, country)
-    if parsed is not None:
-        return _judged(parsed)
-    if shortnumberinfo.is_emergency_number(digits, country):
+    parsed = _parsed(digits, country)
+    if parsed is None and shortnumberinfo.is_emergency_number(digits, country):
         return EMERGENCY
-    return TOO_LONG if len(digits.lstrip("+0")) > DIGITS_MAX else INVALID
+    if parsed is None and _is_short(digits, country):
+        return Unreachable(digits, country, SHORT)
+    found = _NO_NUMBER if parsed is None else _found(parsed)
+    learn(digits, country, found)
+    return _judged(found, digits)
 
 
-def dialled(written: str) -> str | NumberRefused:
+def _dialled(written: str) -> str | NumberRefused:
     """ASCII digits with an optional plus sign."""
     text = _plain(written)
     if not text:
@@ -236,7 +259,7 @@ def _unrounded(first: str, decimals: str, exponent: str) -> str | NumberRefused:
     return first + decimals[: int(exponent)]
 
 
-def parsed_number(digits: str, country: str) -> phonenumbers.PhoneNumber | None:
+def _parsed(digits: str, country: str) -> phonenumbers.PhoneNumber | None:
     """What phonenumbers makes of dialled digits, if a numbering plan has it."""
     # 00 is the world's prefix for "abroad", also where the network has another one.
     for form in (digits, f"+{digits[2:]}") if digits.startswith("00") else (digits,):
@@ -249,12 +272,28 @@ def parsed_number(digits: str, country: str) -> phonenumbers.PhoneNumber | None:
     return None
 
 
-def _judged(parsed: phonenumbers.PhoneNumber) -> Number | NumberRefused:
-    kind = phonenumbers.number_type(parsed)
-    if kind in _TEXTABLE_TYPES:
-        e164 = phonenumbers.format_number(parsed, phonenumbers.PhoneNumberFormat.E164)
-        return Number(e164, phonenumbers.region_code_for_number(parsed) or UNKNOWN_COUNTRY)
-    return PREMIUM if kind == PhoneNumberType.PREMIUM_RATE else NOT_MOBILE
+def _is_short(digits: str, country: str) -> bool:
+    if digits.startswith(("+", "0")):
+        return False
+    try:
+        parsed = phonenumbers.parse(digits, country)
+    except phonenumbers.NumberParseException:
+        return False
+    return shortnumberinfo.is_valid_short_number_for_region(parsed, country)
+
+
+def _found(parsed: phonenumbers.PhoneNumber) -> Found:
+    e164 = phonenumbers.format_number(parsed, phonenumbers.PhoneNumberFormat.E164)
+    region = phonenumbers.region_code_for_number(parsed) or UNKNOWN_COUNTRY
+    return Found(e164, region, phonenumbers.number_type(parsed))
+
+
+def _judged(found: Found, digits: str) -> Number | Unreachable | NumberRefused:
+    if found.type in TEXTABLE_TYPES:
+        return Number(found.e164, found.region)
+    if found.type == PhoneNumberType.UNKNOWN:
+        return TOO_LONG if len(digits.lstrip("+0")) > DIGITS_MAX else INVALID
+    return Unreachable(*found)
 
 
 @lru_cache(maxsize=4096)

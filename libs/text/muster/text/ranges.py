@@ -89,9 +89,18 @@ def _fits_all(expression: _Expression, count: int) -> bool | None:
 
 def matters(expression: _Expression, digits: str, more: int) -> bool:
     """Whether it depends on the `more` digits behind these if the whole fits."""
+    return _fits_all(_behind(expression, digits), more) is None
+
+
+def may_fit(expression: _Expression, digits: str, more: int) -> bool:
+    """Whether the whole fits with some `more` digits behind these."""
+    return _fits_all(_behind(expression, digits), more) is not False
+
+
+def _behind(expression: _Expression, digits: str) -> _Expression:
     for digit in digits:
         expression = after(expression, digit)
-    return _fits_all(expression, more) is None
+    return expression
 
 
 def begins(expression: _Expression, digits: str) -> frozenset[int] | None:
