@@ -68,7 +68,7 @@ _LETTERS: Final = "".join(sorted(BASIC_CHARACTERS - frozenset("<\r\n-'"))) + "''
 # as many digits, unless its weekday is written out. Whether there is a 29th to 31st is the same each year but in
 # February.
 _REPRESENTATIVES: Final[Mapping[Kind, str]] = {
-    Kind.TEXT: f"CASE WHEN {{value}} ~ '^[{_LETTERS}]+$' AND {{value}} = btrim({{value}})"
+    Kind.TEXT: f"CASE WHEN {{value}} COLLATE \"C\" ~ '^[{_LETTERS}]+$' AND {{value}} = btrim({{value}})"
     " THEN repeat('a', length({value})) ELSE {value} END",
     Kind.NUMBER: "translate({value}, '023456789', '111111111')",
     Kind.DATE: """CASE WHEN {value} LIKE '____-__-__' AND translate({value}, '0123456789', '') = '--'
@@ -353,6 +353,8 @@ def _variant(text: MergeText) -> str:
 def _joined(text: MergeText, values: Sequence[str]) -> str:
     """As `MergeText.join`."""
     parts = [*([f"({_variant(text)})::text"] if len(text.variants) > 1 else []), *values]
+    if len(parts) == 1:
+        return f"coalesce({parts[0]}, '')"
     return f"concat_ws(E'\\x1f', {', '.join(parts)})" if parts else "''"
 
 

@@ -161,7 +161,8 @@ class _Fragments:
             cases.append((Reason.IN_EXCLUDED_LIST, "xl.place IS NOT NULL", "xl.place"))
         if exclude.tags:
             tags = self._value(list(exclude.tags), "text[]")
-            cases.append((Reason.HAS_EXCLUDED_TAG, f"c.tags && {tags}", _TAG_PLACE.format(tags=tags)))
+            has_one = f"cardinality(c.tags) > 0 AND c.tags && {tags}"
+            cases.append((Reason.HAS_EXCLUDED_TAG, has_one, _TAG_PLACE.format(tags=tags)))
         if asked.unwanted is not None:
             cases.append((Reason.EXCLUDED_BY_QUERY, self._condition(asked.unwanted, asked.time_zone), "NULL"))
         if exclude.seen_since is not None:

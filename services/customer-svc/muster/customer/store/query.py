@@ -169,7 +169,8 @@ class _Compiler:
         if field.type is Type.DAY:
             assert isinstance(asked.value, date), "days are compared with days"
             compared = f'{stored} COLLATE "C" {_SIGNS[asked.op]} {self._value(asked.value.isoformat(), "text")}'
-            return f"({stored} LIKE '____-__-__' AND {compared})"
+            # The comparison first: it mostly settles it.
+            return f"({compared} AND {stored} LIKE '____-__-__')"
         if field.type is Type.NUMBER:
             number = f"CASE WHEN {stored} ~ '^-?[0-9]{{1,15}}(\\.[0-9]{{1,6}})?$' THEN ({stored})::numeric END"
             return f"({number}) {_SIGNS[asked.op]} {self._value(str(asked.value), 'text')}::numeric"
