@@ -115,9 +115,9 @@ def check_password(password: str, known: Iterable[str]) -> Wrong | None:
 
 def pause_s(failures: int, free: int) -> int:
     """How long the next guess waits after so many wrong ones in a row: 0, then 2, 4, 8 ... to a quarter of an hour."""
-    if failures <= free:
+    if failures < free:
         return 0
-    return int(min(PAUSE_S_MAX, _FIRST_PAUSE_S ** min(failures - free, 20)))
+    return int(min(PAUSE_S_MAX, _FIRST_PAUSE_S ** min(failures - free + 1, 20)))
 
 
 def guessed(before: Guesses | None, now: datetime, free: int) -> Guesses | timedelta:
