@@ -19,6 +19,7 @@ PICTURED = ("home", "compose", "check", "report", "customers", "conversation", "
 AXE = Axe()
 TEXT = "Hi {first_name}, it’s the last day of our sale"
 whole = pytest.mark.skipif(os.environ.get("BROWSER") != "whole", reason="`make browser` does all of it")
+LAYOUT = Path(__file__).with_name("layout.js").read_text("utf-8")
 _CUT = """[...document.querySelectorAll('main :is(a, button, input, select, h1, td, th)')].filter(one => {
   const box = one.getBoundingClientRect();
   return box.width && (box.right > innerWidth + 1 || box.left < -1) && !one.closest('.default, thead');
@@ -40,10 +41,11 @@ def show(page, site, name: str) -> None:
 
 
 def fits(page, name: str, width: int) -> None:
-    """Nothing scrolls sideways, and nothing that is for use is cut off."""
+    """Nothing scrolls sideways, nothing that is for use is cut off, and nothing lies over anything else."""
     page.set_viewport_size({"width": width, "height": 900})
     assert page.evaluate("document.documentElement.scrollWidth") <= width, f"{name} scrolls sideways at {width}"
     assert page.evaluate(_CUT) == [], f"{name} is cut off at {width}"
+    assert page.evaluate(LAYOUT) == {"over": [], "cut": []}, f"{name} at {width}"
 
 
 def violations(page) -> list[dict]:
@@ -61,6 +63,26 @@ def test_every_page_suits_everyone_on_a_narrow_phone_and_fits_a_wide_screen(site
         fits(page, name, 320)
         found |= {f"{name}: {one['id']}": one["nodes"] for one in violations(page)}
     assert found == {}
+
+
+@pytest.mark.parametrize(
+    ("style", "found"),
+    [
+        ("main { position: relative } main p { position: absolute; top: 0; left: 0 }", "over"),
+        (".business { position: relative; left: 9rem }", "over"),
+        ("h1 { margin-bottom: -1.5rem }", "over"),
+        ("main p { width: 3rem; overflow: hidden; white-space: nowrap }", "cut"),
+    ],
+)
+def test_a_page_made_wrong_on_purpose_is_found_to_overlap_or_to_be_cut_off(site, open_page, style, found):
+    page = open_page(375)
+    show(page, site, "nothing")
+    assert page.evaluate(LAYOUT) == {"over": [], "cut": []}
+    page.evaluate(
+        "one => { const sheet = new CSSStyleSheet(); sheet.replaceSync(one); document.adoptedStyleSheets = [sheet] }",
+        style,
+    )
+    assert page.evaluate(LAYOUT)[found]
 
 
 @whole
