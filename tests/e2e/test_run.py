@@ -1,8 +1,12 @@
 """What `make run` promises: run.json tells where everything is, and what dies comes back by itself."""
 
+import subprocess
+import sys
+
 import psutil
 import pytest
 from e2e_world import STATES, Business, World, eventually, in_flight
+from helm.chart import pods, rendered
 
 from muster.client import ApiError, Connection, Muster
 
@@ -40,6 +44,15 @@ def test_run_json_names_what_outside_programs_need_and_each_of_it_works(world: W
         credentials = {"email": user["email"], "password": user["password"]}
         opened = world.http.post(f"{run['url']}/v1/sessions", json=credentials).raise_for_status().json()
         assert (opened["user"]["role"], (opened["tenant"] or {"id": None})["id"]) == (user["role"], user["tenant"])
+
+
+def test_the_questions_of_helm_test_are_answered_by_a_running_muster_as_they_should_be(world: World) -> None:
+    [container] = pods(rendered("small"))["smoke"]["spec"]["containers"]
+    script, _, *questions = container["args"]
+    asked = [sys.executable, "-c", script, world.run["url"], *questions]
+    done = subprocess.run(asked, capture_output=True, text=True, timeout=120, check=False)
+    assert done.returncode == 0, done.stdout
+    assert done.stdout.count("ok    GET /") == len(questions) > len(SERVICES)
 
 
 def test_a_send_goes_on_when_both_stores_are_killed_and_nobody_gets_it_twice(world: World) -> None:

@@ -7,7 +7,7 @@ import pytest
 import yaml
 from helm.chart import ROOT
 from helm.evaluate import Labels, Stored, fires
-from helm.test_chart import PROCESSES
+from helm.test_chart import MONITORED
 
 ALL: list[dict[str, Any]] = [
     rule
@@ -89,7 +89,7 @@ def of_targets(alert: str, stored: Stored, minute: int) -> list[tuple[str, str]]
 def running(*but: str, minutes: int = 20) -> Stored:
     """Every process up, but those."""
     stored: dict[Any, Any] = {}
-    for name, job in PROCESSES.items():
+    for name, job in MONITORED.items():
         if name not in but:
             stored |= up(job, name.removeprefix(f"{job}-"), *[1.0] * minutes)
     return stored
@@ -114,9 +114,9 @@ def test_when_all_of_a_kind_are_down_somebody_is_called_after_two_minutes_and_no
     assert told == [[], [], [], [("dispatch", "sender")], [("dispatch", "sender")]]
 
 
-@pytest.mark.parametrize("name", PROCESSES)
+@pytest.mark.parametrize("name", MONITORED)
 def test_a_process_that_prometheus_does_not_find_is_told_after_five_minutes_and_not_before(name: str) -> None:
-    job = PROCESSES[name]
+    job = MONITORED[name]
     process = name.removeprefix(f"{job}-")
     stored = running(name) | up(job, process, 1, 1, 1)  # and then its target has gone
     told = [of_targets("ProcessAbsent", stored, minute) for minute in range(12)]

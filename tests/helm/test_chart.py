@@ -2,6 +2,7 @@
 
 import json
 import runpy
+import subprocess
 from importlib import import_module
 from pathlib import Path
 
@@ -24,6 +25,7 @@ from helm.chart import (
     values,
 )
 
+from muster.local.programs import program
 from muster.local.routes import PAGES, SERVICES
 from muster.local.stack import ROLES
 
@@ -31,6 +33,7 @@ DOCKERFILE = (ROOT / "deploy" / "docker" / "Dockerfile").read_text(encoding="utf
 VALUES = (CHART / "values.yaml").read_text(encoding="utf-8")
 SECRETS = {"database_app", "database_worker", "hash_key", "bulk_id_key", "operator_client_secret", "carrier_password"}
 PROCESSES = {f"{one}-{role}": one for one in SERVICES for role in ROLES[one]} | {f"{PAGES}-api": PAGES}
+MONITORED = PROCESSES | {"gateway": "gateway"}
 STORES = [name for name, service in PROCESSES.items() if service != PAGES]
 
 
@@ -199,7 +202,7 @@ def test_prometheus_is_heard_at_the_port_of_metrics_of_each_process_and_nowhere_
         for runs, pod in pods(rendered("small")).items()
         if (rules := list(rules_for(rendered("small"), "Ingress", pod["metadata"]["labels"])))
     }
-    assert {runs: ports for runs, ports in heard.items() if ports} == {runs: [9000] for runs in PROCESSES}
+    assert {runs: ports for runs, ports in heard.items() if ports} == {runs: [9000] for runs in MONITORED}
 
 
 def test_the_gateway_has_the_table_of_routes_and_trusts_whom_the_values_name():
@@ -207,7 +210,15 @@ def test_the_gateway_has_the_table_of_routes_and_trusts_whom_the_values_name():
     made = json.loads(runpy.run_path(str(Path(__file__).parents[1] / "contract" / "gateway.py"))["text"]())
     assert json.loads((CHART / "files" / "gateway.json").read_text(encoding="utf-8")) == made
     made["apps"]["http"]["servers"]["muster"]["trusted_proxies"]["ranges"] = ["10.0.0.0/8"]
+    assert config["apps"]["http"]["servers"].pop("metrics")["listen"] == [":9000"]
     assert config == made
+
+
+def test_caddy_takes_the_gateway_s_configuration(tmp_path):
+    [text] = [one["data"]["gateway.json"] for one in rendered("small") if one["kind"] == "ConfigMap"]
+    (tmp_path / "gateway.json").write_text(text, encoding="utf-8")
+    command = [program("caddy"), "validate", "--config", tmp_path / "gateway.json"]
+    subprocess.run(command, check=True, capture_output=True, timeout=60)
 
 
 def test_what_runs_more_than_once_is_never_evicted_all_at_once():

@@ -11,7 +11,7 @@ import yaml
 from helm.chart import ROOT, SETS, containers, pods, render, rendered, selects, valid, values
 from helm.dashboard import FILE, text
 from helm.rules import FAMILIES, TARGET, reads
-from helm.test_chart import PROCESSES
+from helm.test_chart import MONITORED, PROCESSES
 
 ALERTS = ROOT / "docs" / "alerts.yaml"
 OWN = ("ServiceMonitor", "PrometheusRule")
@@ -25,7 +25,7 @@ def of_kind(name, kind):
 def test_prometheus_is_given_nothing_where_its_operator_may_be_missing(name):
     wanted = values(name).get("monitoring", {}).get("enabled", False)
     given = {one["metadata"]["name"]: one["kind"] for one in rendered(name) if one["kind"] in OWN}
-    monitors = dict.fromkeys(PROCESSES.values(), "ServiceMonitor")
+    monitors = dict.fromkeys(MONITORED.values(), "ServiceMonitor")
     assert given == (monitors | {"muster": "PrometheusRule"} if wanted else {})
 
 
@@ -53,8 +53,8 @@ def test_every_process_is_asked_once_by_its_port_of_metrics_and_told_by_its_serv
             if selects(monitor["spec"]["selector"], labels):
                 job, process = labels[monitor["spec"]["jobLabel"]], labels["app.kubernetes.io/component"]
                 asked += [(job, process, runs) for runs in behind("production", service, endpoint["port"])]
-    assert asked == [(job, runs.removeprefix(f"{job}-"), runs) for _, _, runs in asked for job in (PROCESSES[runs],)]
-    assert sorted(runs for _, _, runs in asked) == sorted(PROCESSES)
+    assert asked == [(job, runs.removeprefix(f"{job}-"), runs) for _, _, runs in asked for job in (MONITORED[runs],)]
+    assert sorted(runs for _, _, runs in asked) == sorted(MONITORED)
 
 
 def behind(name, service, port):
@@ -136,3 +136,12 @@ def test_the_dashboard_is_the_one_of_the_table_and_comes_to_the_cluster_as_it_is
     [given] = [one for one in of_kind("production", "ConfigMap") if one["metadata"]["name"] == "dashboard"]
     assert json.loads(given["data"]["muster.json"]) == json.loads(text())
     assert given["metadata"]["labels"]["grafana_dashboard"] == "1"
+
+
+def test_the_runbook_has_a_section_of_every_panel_in_the_dashboard_s_order_and_of_no_other():
+    text = (ROOT / "docs" / "runbook.md").read_text(encoding="utf-8")
+    sections = re.findall(r"^### (.+)\n(.+)", text, re.M)
+    panels = [one["title"] for one in json.loads(FILE.read_text(encoding="utf-8"))["panels"] if one["type"] != "row"]
+    assert [title for title, _ in sections] == panels
+    anchors = {title.lower().replace(" ", "-") for title in re.findall(r"^## (.+)", text, re.M)}
+    assert set(re.findall(r"\]\(#([\w-]+)\)", text)) <= anchors
