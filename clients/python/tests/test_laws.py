@@ -7,6 +7,7 @@ import pytest
 
 from muster.client.laws import SERVICES, Law, check_laws
 from muster.laws.across import COUNTS, MONEY
+from muster.laws.between import between, compare
 from muster.laws.result import LAWS
 
 NOTHING = dict.fromkeys((*MONEY, *COUNTS), 0)
@@ -76,19 +77,27 @@ def test_the_messages_that_make_two_services_differ_are_named() -> None:
         assert violations[1]["detail"] == "has no row"
 
 
-def test_only_so_many_messages_are_compared_and_none_is_missed_that_was_not_read(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    monkeypatch.setattr("muster.client.laws.COMPARED_MAX", 2)
+def test_only_so_many_messages_are_compared_and_none_is_missed_that_was_not_read() -> None:
     system = System(dispatch=[send()], credit=[send()], report=[report_of(send(accepted=9, rejected=1))])
     system.messages = {
         "dispatch": [message(9), message(2), message(1)],
         "report": [message(1), message(2, left=4), message(9)],
     }
 
-    [law] = [law for law in check_laws(system.get, system.pages) if law.violation_count]
+    found = compare(system.pages, between(messages_max=2))
 
-    assert [one["message"] for one in law.violations] == ["2"]
+    assert [one.message for result in found.results for one in result.violations] == ["2"]
+
+
+def test_of_more_sends_than_are_asked_for_those_are_compared_that_every_service_has_told_of() -> None:
+    """Each lists by tenant and id: what one of them has not come to is no difference."""
+    told = [send(bulk_id=place) for place in "abcd"]
+    system = System(dispatch=told, credit=told[1:], report=[report_of(one) for one in told])
+
+    found = compare(system.pages, between(sends_max=2))
+
+    assert (found.is_whole, [one.checked for one in found.results]) == (False, [2, 2, 2])
+    assert [one.bulk_id for result in found.results for one in result.violations] == ["a"]
 
 
 def test_a_send_that_was_stopped_before_anybody_heard_of_it_breaks_no_law() -> None:

@@ -166,6 +166,9 @@ def _operating(now):
         "GET /v1/credits/top-ups": (200, {"items": [waits]}),
         "GET /v1/ops/dispatch/suspensions": (200, {"items": []}),
     }
+    whole = {"recipients": 412, "accepted": 412, "reserved": 824, "used": 824, "credits": 824, "closed": True}
+    kept = {"items": [{"tenant_id": "t1", "bulk_id": f"b{place}", **whole} for place in range(3)], "next_cursor": None}
+    found |= {f"GET /v1/ops/{one}/bulks": (200, kept) for one in ("credit", "dispatch", "report")}
     for one in SERVICES:
         letters = [LETTER] if one == "tenant" else []
         found |= {

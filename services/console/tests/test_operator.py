@@ -67,6 +67,41 @@ async def test_a_law_that_is_broken_says_where_and_one_that_cannot_be_asked_is_n
     assert "holds</span>" not in page
 
 
+def kept(platform, service, **figures):
+    whole = {
+        "tenant_id": "t1",
+        "bulk_id": "b1",
+        "closed": True,
+        "recipients": 9,
+        "accepted": 9,
+        "used": 9,
+        "reserved": 9,
+    }
+    page = {"items": [{**whole, "credits": 9, **figures}], "next_cursor": None}
+    platform.answers[f"GET /v1/ops/{service}/bulks"] = (200, page)
+
+
+async def test_the_page_of_laws_says_in_what_two_services_differ_about_a_send(member, platform):
+    for one in ("dispatch", "credit", "report"):
+        kept(platform, one)
+    page = (await member.get("/operator/laws?compare=yes")).text
+    assert page.count("the same</span>") == 3
+    kept(platform, "credit", used=8, released=1)
+    page = (await member.get("/operator/laws/between", headers={"HX-Request": "true"})).text
+    assert "differs in 1 place" in page
+    assert "used 9 at dispatch-svc, 8 at credit-svc; released 0 at dispatch-svc, 1 at credit-svc" in page
+    assert page.count("the same</span>") == 2
+
+
+async def test_books_that_cannot_be_read_now_are_not_said_to_agree(member, platform):
+    kept(platform, "dispatch")
+    kept(platform, "report")
+    platform.answers["GET /v1/ops/credit/bulks"] = (503, {"code": "unavailable"})
+    page = (await member.get("/operator/laws?compare=yes")).text
+    assert "does not answer now. Compare again" in page
+    assert "the same</span>" not in page
+
+
 async def test_a_dead_letter_is_given_up_with_a_reason_alone(member, platform, token):
     platform.answers["POST /v1/ops/tenant/dead-letters/d1/drop"] = (200, LETTER)
     page = await member.get("/operator/dead-letters")

@@ -38,6 +38,8 @@ def show(page, site, name: str) -> None:
     if name == "compose":
         page.fill("#text", TEXT)
         page.wait_for_selector("#figures .phone")
+    if name == "operator/laws":
+        page.wait_for_selector("#between table")
 
 
 def fits(page, name: str, width: int) -> None:

@@ -12,6 +12,7 @@ from muster.console.pages import (
     home,
     imports,
     keys,
+    laws,
     links,
     me,
     operator,
@@ -32,6 +33,6 @@ ALL = tuple(
         *(home, sign_in, links, compose, check, report, afterwards, sends, approvals, replies, credits),
         *(customers, imports, opt_outs, customer),
         *(settings, me, team, keys, audit, roles),
-        *(tenants, operator),
+        *(tenants, operator, laws),
     )
 )

@@ -1,4 +1,4 @@
-"""What an operator looks after: businesses, carriers, laws, and what could not be applied."""
+"""What an operator looks after: carriers, and what could not be applied."""
 
 import asyncio
 from typing import Any
@@ -10,7 +10,6 @@ from muster.console.nav import OPERATOR
 from muster.console.routing import Pages
 from muster.console.visit import Errors, Visit
 from muster.kit import clock
-from muster.laws.result import LAWS
 
 pages = Pages()
 
@@ -76,21 +75,6 @@ def _number(visit: Visit, name: str) -> int | None:
     return int(given) if given.isascii() and given.isdigit() and len(given) < 19 else None
 
 
-@pages.get("/operator/laws", OPERATOR)
-async def laws(visit: Visit) -> Response:
-    """Each law over all services; what only two services together can show is judged by `muster laws`."""
-    told = await asyncio.gather(*(_or_why(visit, f"/v1/ops/{service}/laws") for service in SERVICES))
-    found = {name: {"checked": 0, "broken": 0, "where": []} for name in LAWS}
-    away = [service for service, answer in zip(SERVICES, told, strict=True) if answer is None]
-    for service, answer in zip(SERVICES, told, strict=True):
-        for law in answer["laws"] if answer else ():
-            one: dict[str, Any] = found[law["law"]]
-            one["checked"] += law["checked"]
-            one["broken"] += law["violation_count"]
-            one["where"] += [{**violation, "service": service} for violation in law["violations"]]
-    return visit.page("laws.html", laws=LAWS, found=found, away=away)
-
-
 @pages.get("/operator/dead-letters", OPERATOR)
 async def dead_letters(visit: Visit) -> Response:
     return await _letters(visit)
@@ -135,8 +119,8 @@ async def resume(visit: Visit) -> Response:
 
 async def _letters(visit: Visit, *, errors: Errors | None = None, notice: str = "") -> Response:
     state = visit.asked("state") if visit.asked("state") in ("replayed", "dropped") else "waiting"
-    asked = [_or_why(visit, f"/v1/ops/{one}/dead-letters", state=state, limit=_PAGE) for one in SERVICES]
-    halts = [_or_why(visit, f"/v1/ops/{one}/consumers", halted="true", limit=_PAGE) for one in SERVICES]
+    asked = [or_none(visit, f"/v1/ops/{one}/dead-letters", state=state, limit=_PAGE) for one in SERVICES]
+    halts = [or_none(visit, f"/v1/ops/{one}/consumers", halted="true", limit=_PAGE) for one in SERVICES]
     told = await asyncio.gather(*asked, *halts)
     letters, halted = told[: len(SERVICES)], told[len(SERVICES) :]
     return visit.page(
@@ -159,7 +143,7 @@ def _by_service(told: list[Json | None]) -> list[Json]:
     ]
 
 
-async def _or_why(visit: Visit, path: str, **query: Any) -> Json | None:
+async def or_none(visit: Visit, path: str, **query: Any) -> Json | None:
     """A part that does not answer must not take the others with it. A session that has ended must."""
     try:
         return await visit.api.get(path, **query)
