@@ -63,15 +63,26 @@ def _absent(selector: VectorSelector, stored: Stored, minute: int) -> Vector:
 
 
 def _increase(matrix: Any, stored: Stored, minute: int) -> Vector:
-    """As Prometheus has it of a series that spans the window: what it grew in it, stretched to the whole of it."""
+    """As Prometheus has it: what grew between the samples of the window, stretched to where the window or the series
+    begins and ends, and never to before the counter was 0."""
     window_min = int(matrix.range.total_seconds()) // 60
     found = {}
     for labels, values in _selected(matrix.vector_selector, stored):
-        seen = values[max(0, minute - window_min + 1) : minute + 1]
+        first, last = max(0, minute - window_min + 1), min(minute, len(values) - 1)
+        seen = values[first : last + 1]
         if len(seen) > 1:
-            grown = sum(max(0.0, after - before) for before, after in pairwise(seen))
-            found[labels] = grown * window_min / (len(seen) - 1)
+            grown, sampled_min = sum(max(0.0, after - before) for before, after in pairwise(seen)), last - first
+            before_min = float(first - (minute - window_min))
+            if grown:
+                before_min = min(before_min, sampled_min * seen[0] / grown)
+            stretched_min = sampled_min + _reach(before_min) + _reach(float(minute - last))
+            found[labels] = grown * stretched_min / sampled_min
     return found
+
+
+def _reach(gap_min: float) -> float:
+    """How far beyond a first or last sample a series is taken to go on: a gap of about one interval is no end."""
+    return gap_min if gap_min < 1.1 else 0.5
 
 
 def _aggregate(expression: AggregateExpr, inner: Vector) -> Vector:

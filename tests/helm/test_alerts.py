@@ -1,6 +1,10 @@
 """When alerts fire: as soon as their metric was beyond its bound for as long as they say, and not before."""
 
+import json
 import re
+import shutil
+import subprocess
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -71,6 +75,46 @@ def test_one_of_two_processes_that_publishes_is_enough_and_each_service_is_looke
     credit = leader("credit", "a", 0) | leader("credit", "b", 1)
     tenant = leader("tenant", "a", 0) | leader("tenant", "b", 0)
     assert fires(rule, credit | tenant, 4) == {frozenset({("job", "tenant")})}
+
+
+@pytest.mark.skipif(shutil.which("promtool") is None, reason="promtool (Debian: prometheus) is not installed")
+def test_prometheus_itself_says_of_every_alert_what_the_evaluator_says(tmp_path: Path) -> None:
+    # Without annotations: a test of promtool would have to repeat every sentence.
+    bare = [{key: value for key, value in rule.items() if key != "annotations"} for rule in ALL]
+    (tmp_path / "rules.yaml").write_text(yaml.safe_dump({"groups": [{"name": "all", "rules": bare}]}))
+    tests = [asked(rule, series(rule, 0 if "==" in rule["expr"] else 1)) for rule in RULES]
+    tests += [
+        asked(rule, running("credit-worker") | up("credit", "worker", 1, 0, 0)) for rule in ALL if rule not in RULES
+    ]
+    written = {"rule_files": ["rules.yaml"], "evaluation_interval": "1m", "tests": tests}
+    (tmp_path / "tests.yaml").write_text(yaml.safe_dump(written))
+    done = subprocess.run(
+        ["promtool", "test", "rules", "tests.yaml"], cwd=tmp_path, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def asked(rule: dict[str, Any], stored: Stored) -> dict[str, Any]:
+    """A test of promtool: these samples, and at some minutes what the evaluator says of this rule."""
+    moments = [minutes(rule) - 1, minutes(rule), minutes(rule) + 2, 18]
+    return {
+        "interval": "1m",
+        "input_series": [
+            {
+                "series": f"{name}{{{', '.join(f'{label}={json.dumps(value)}' for label, value in sorted(labels))}}}",
+                "values": " ".join(f"{value:.15g}" for value in values) + " stale",
+            }
+            for (name, labels), values in stored.items()
+        ],
+        "alert_rule_test": [
+            {
+                "eval_time": f"{minute}m",
+                "alertname": rule["alert"],
+                "exp_alerts": [{"exp_labels": dict(one) | rule["labels"]} for one in fires(rule, stored, minute)],
+            }
+            for minute in moments
+        ],
+    }
 
 
 def up(job: str, process: str, *values: float) -> Stored:
