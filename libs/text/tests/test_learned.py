@@ -9,7 +9,9 @@ from hypothesis import strategies as st
 from phonenumbers import PhoneNumberFormat, PhoneNumberType, shortnumberinfo
 
 from muster.text import Number, NumberRefused, read_any_number, read_number
+from muster.text import learned as learning
 from muster.text.learned import learned, other_of
+from muster.text.numbers import NOT_MOBILE
 
 TYPES = sorted(set(PhoneNumberType.values()) - {PhoneNumberType.UNKNOWN})
 TEXTABLE = (PhoneNumberType.MOBILE, PhoneNumberType.FIXED_LINE_OR_MOBILE)
@@ -55,7 +57,7 @@ def test_what_one_number_of_a_range_was_found_to_be_is_said_of_no_other_that_is_
     given_: tuple[list[str], str],
 ) -> None:
     written, country = given_
-    for one in written * 2:
+    for one in written * 3:
         found = read_any_number(one, country)
         e164, kind = by_phonenumbers(one, country)
         if isinstance(found, Number):
@@ -79,13 +81,23 @@ def test_what_one_number_of_a_range_was_found_to_be_is_said_of_no_other_that_is_
         *(("+442079460018", "AU"), ("0033123456789", "AU"), ("8002345678", "US"), ("030123456", "DE")),
     ],
 )
-def test_the_usual_number_that_cannot_be_texted_is_looked_up_once_for_its_range(written: str, country: str) -> None:
-    assert isinstance(read_number(written, country), NumberRefused)
+def test_the_usual_number_that_cannot_be_texted_is_not_looked_up_again_and_again(written: str, country: str) -> None:
+    for _ in ("the first of its range", "and the second"):
+        assert isinstance(read_number(written, country), NumberRefused)
     sibling = written[:-5] + "12345"
     assert other_of(sibling, country) is not None
 
 
 @pytest.mark.parametrize("written", ["+610412345678", "0061412345678", "0011447400123456"])
-def test_a_mobile_number_dialled_in_a_roundabout_way_is_looked_up_once_for_its_range(written: str) -> None:
-    assert isinstance(read_number(written, "AU"), Number)
+def test_a_mobile_number_dialled_in_a_roundabout_way_is_not_looked_up_again_and_again(written: str) -> None:
+    for _ in ("the first of its range", "and the second"):
+        assert isinstance(read_number(written, "AU"), Number)
     assert written[:-5] in learned["AU"]
+
+
+def test_what_is_learned_stays_within_bounds_and_says_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(learning, "_OTHERS_MAX", 3)
+    written = [f"03{head}{tail}" for head in range(980, 990) for tail in ("11111", "22222", "33333")]
+    for one in written:
+        assert read_number(one, "AU") == NOT_MOBILE
+    assert [len(kept) <= 3 for kept in (learning._others, learning._mixed, learning._met)] == [True, True, True]

@@ -6,6 +6,8 @@ with. The rules followed here are those of phonenumberutil (9.0): `parse`, `_may
 """
 
 import re
+from collections.abc import Iterable
+from functools import lru_cache
 from typing import Final, NamedTuple
 
 from phonenumbers import COUNTRY_CODE_TO_REGION_CODE, PhoneMetadata, PhoneNumberType
@@ -17,6 +19,8 @@ FREE_DIGITS: Final = 5
 """How many last digits a range leaves open."""
 TEXTABLE_TYPES: Final = frozenset({PhoneNumberType.MOBILE, PhoneNumberType.FIXED_LINE_OR_MOBILE})
 _RANGES_MAX: Final = 65_536
+"""Of a country, whose numbers can be texted: North America has half as many, each dialled in some ways."""
+_OTHERS_MAX: Final = 32_768
 _STARTS_MAX: Final = 8
 
 
@@ -38,6 +42,8 @@ learned: Final[dict[str, Ranges]] = {}
 """Of numbers that can be texted, by country."""
 _others: Final[dict[tuple[str, str], Found]] = {}
 """Of all others, by country and digits, with E.164 as in a Range."""
+_met: Final[set[tuple[str, str]]] = set()
+"""Countries, and digits that were dialled there once so far."""
 _mixed: Final[set[tuple[str, str]]] = set()
 """Countries, and digits dialled there behind which the last ones matter."""
 
@@ -56,16 +62,20 @@ def other_of(digits: str, country: str) -> Found | None:
 
 
 def learn(digits: str, country: str, found: Found) -> None:
-    """Remember what a number was found to be for all of its range, if the last digits do not matter. digits: as they
-    were dialled in the country."""
+    """Remember what a number was found to be for all of its range, if the last digits do not matter and it is not the
+    first of them: what comes once is not worth it. digits: as they were dialled in the country."""
     head = digits[:-FREE_DIGITS]
     place = (country, head)
-    if place in _mixed:
-        return
     known = ranges_of(country)
-    for full in (known, _others, _mixed):  # who sends numbers of ever other ranges does not keep out the usual ones
-        if len(full) >= _RANGES_MAX:
+    if place in _mixed or (found.type in TEXTABLE_TYPES and len(known) >= _RANGES_MAX):
+        return
+    for full in (_others, _mixed, _met):  # numbers of ever other ranges do not keep out the usual ones
+        if len(full) >= _OTHERS_MAX:
             full.clear()
+    if place not in _met:
+        _met.add(place)
+        return
+    _met.discard(place)
     if not _is_uniform(head, country, exists=found.type != PhoneNumberType.UNKNOWN):
         _mixed.add(place)
     elif found.type in TEXTABLE_TYPES:
@@ -81,15 +91,15 @@ def _is_uniform(head: str, country: str, *, exists: bool) -> bool:
         readings = _readings(head, country)
         return (
             readings is not None
-            and all(_is_free(start, regions) for starts, regions in readings for start in starts)
+            and all(_is_free(start, code) for starts, code in readings for start in starts)
             and (exists or _is_never_short(head, country, [start for starts, _ in readings for start in starts]))
         )
     except ranges.Unread:
         return False
 
 
-_Reading = tuple[set[str], tuple[str, ...]]
-"""What the number itself may be found to begin with, without its calling code, and the regions whose it may be."""
+_Reading = tuple[set[str], str]
+"""What the number itself may be found to begin with behind its calling code, and that code."""
 
 
 def _readings(head: str, country: str) -> list[_Reading] | None:
@@ -106,9 +116,8 @@ def _readings(head: str, country: str) -> list[_Reading] | None:
 
 def _abroad(head: str) -> _Reading | None:
     code = calling_code_of(head)
-    regions = COUNTRY_CODE_TO_REGION_CODE[int(code)] if code else ()
-    starts = _starts({head[len(code) :]}, regions[:1])
-    return (starts, regions) if regions and starts else None
+    starts = _starts({head[len(code) :]}, COUNTRY_CODE_TO_REGION_CODE[int(code)][:1]) if code else None
+    return (starts, code) if starts else None
 
 
 def _at_home(head: str, country: str) -> _Reading | None:
@@ -119,14 +128,15 @@ def _at_home(head: str, country: str) -> _Reading | None:
     abroad = re.match(prefix, head) if prefix else None
     if abroad is not None and head[abroad.end()] != "0":
         return _abroad(head[abroad.end() :])
-    code, regions = str(metadata.country_code), COUNTRY_CODE_TO_REGION_CODE[metadata.country_code]
+    code = str(metadata.country_code)
     if code.startswith(head):
         return None
-    starts = _starts({head, head[len(code) :]} if head.startswith(code) else {head}, (country, regions[0]))
-    return (starts, regions) if starts else None
+    main = COUNTRY_CODE_TO_REGION_CODE[metadata.country_code][0]
+    starts = _starts({head, head[len(code) :]} if head.startswith(code) else {head}, {country, main})
+    return (starts, code) if starts else None
 
 
-def _starts(heads: set[str], regions: tuple[str, ...]) -> set[str] | None:
+def _starts(heads: set[str], regions: Iterable[str]) -> set[str] | None:
     """What is there, and behind the national prefixes of some regions, which may be taken off twice."""
     found, new = set(heads), set(heads)
     while new:
@@ -158,16 +168,28 @@ def _behind_prefix(head: str, region: str) -> set[str] | None:
     return {head[match.end() :], *changed}
 
 
-def _is_free(head: str, regions: tuple[str, ...]) -> bool:
-    for region in regions:
-        metadata = metadata_of(region)
-        if metadata.leading_digits is not None and ranges.begins(ranges.read(metadata.leading_digits), head) is None:
-            return False
-        for kind in ("general_desc", "mobile", "fixed_line", *SPECIAL_TYPES):
-            desc = getattr(metadata, kind)
-            if desc and ranges.matters(ranges.read(desc.national_number_pattern), head, FREE_DIGITS):
-                return False
-    return True
+def _is_free(head: str, code: str) -> bool:
+    patterns, leading = _behind(head, code)
+    return not leading and not any(ranges.matters(pattern, "", FREE_DIGITS) for pattern in patterns)
+
+
+_Expressions = frozenset[int]
+
+
+@lru_cache(maxsize=4_096)
+def _behind(head: str, code: str) -> tuple[_Expressions, _Expressions]:
+    """What the patterns of a calling code's regions ask for behind these digits, and what those do by which the regions
+    are told apart. Kept, since most ranges begin as others do."""
+    if head:
+        patterns, leading = _behind(head[:-1], code)
+        return ranges.after_each(patterns, head[-1]), ranges.after_each(leading, head[-1])
+    regions = [metadata_of(region) for region in COUNTRY_CODE_TO_REGION_CODE[int(code)]]
+    kinds = ("general_desc", "mobile", "fixed_line", *SPECIAL_TYPES)
+    descs = [desc for region in regions for kind in kinds if (desc := getattr(region, kind))]
+    return (
+        frozenset(ranges.read(desc.national_number_pattern) for desc in descs),
+        frozenset(ranges.read(region.leading_digits) for region in regions if region.leading_digits),
+    )
 
 
 def _is_never_short(head: str, country: str, starts: list[str]) -> bool:

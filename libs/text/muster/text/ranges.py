@@ -76,6 +76,11 @@ def after(expression: _Expression, digit: str) -> _Expression:
     return _NONE
 
 
+def after_each(expressions: frozenset[_Expression], digit: str) -> frozenset[_Expression]:
+    """What must follow of any of them that may still fit."""
+    return frozenset({after(expression, digit) for expression in expressions} - {_NONE})
+
+
 @cache
 def _fits_all(expression: _Expression, count: int) -> bool | None:
     """Whether each rest of so many digits fits; None where some do and some do not."""
