@@ -241,8 +241,15 @@ PREVIEW = {
     "sheet": "",
     "rows_total": 40,
     "columns": [{"header": "Name", "holds": "full_name"}, {"header": "Handy", "holds": "handy"}],
-    "rows": [{"row": 1, "cells": ["Ann Lee", "0412 345 678"]}],
-    "errors": [],
+    "rows": [
+        {"row": 1, "cells": ["Ann Lee", "0412 345 678"]},
+        {"row": 2, "cells": ["Bo Nguyen", "banana"]},
+        {"row": 4, "cells": ["Cy Hart", ""]},
+    ],
+    "errors": [
+        {"row": 2, "field": "mobile", "column": "Handy", "code": "not_a_number", "message": "This is no number."}
+    ],
+    "without_mobile": [4],
     "repairs": [{"column": "Handy", "code": "zero", "count": 3, "first_row": 2, "message": "A leading zero was lost."}],
     "problem": {"field": "file", "code": "no_mobile_column", "message": "No column is named Mobile."},
 }

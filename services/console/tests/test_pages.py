@@ -76,6 +76,22 @@ async def test_home_tells_what_needs_somebody_the_urgent_first(member, api):
     assert 0 < text.index("overdue by law") < text.index("Only 5 credits")
 
 
+async def test_where_a_server_fails_the_page_has_a_reference_to_quote_by_which_every_line_of_a_log_is_found(
+    member, api
+):
+    trace_id = "4bf92f3577b34da6a3ce929d0e0e4736"
+    asked = {"traceparent": f"00-{trace_id}-00f067aa0ba902b7-01"}
+    api.answers["GET /v1/credits"] = (500, {"code": "internal"})
+    page = await member.get("/credits", headers=asked)
+    assert (page.status_code, page.headers["x-trace-id"]) == (502, trace_id)
+    assert f"<code>{trace_id}</code>" in page.text
+    assert api.asked("GET /v1/credits")[0].headers["traceparent"][3:35] == trace_id
+    api.answers["GET /v1/credits"] = lambda _: 1 // 0
+    broken = await member.get("/credits", headers=asked)
+    assert (broken.status_code, f"<code>{trace_id}</code>" in broken.text) == (500, True)
+    assert "reference" not in (await member.get("/no/such/page")).text
+
+
 async def test_an_address_without_a_page_leads_home(member):
     answer = await member.get("/no/such/page")
     assert answer.status_code == 404

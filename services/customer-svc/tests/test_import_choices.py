@@ -54,6 +54,18 @@ async def test_a_file_is_looked_at_mapped_and_started_and_its_columns_are_rememb
     assert again["repairs"][0]["message"] == "Numbers had lost their leading zero."
 
 
+async def test_who_would_be_taken_without_a_mobile_number_is_seen_before(salon: Any) -> None:
+    begun = await load(salon, "7,Ana,S,0412000001,yes\n\n8,Bob,S,,no\n9,Cy,S,0298765432,no\n", preview=True)
+    seen = (await salon.ask("GET", f"{PATH}/{begun['id']}/preview")).json()
+    assert (seen["errors"], seen["without_mobile"]) == ([], [3, 4])
+
+
+async def test_a_file_of_blank_lines_is_refused_as_one_that_holds_nothing(salon: Any) -> None:
+    refused = await load(salon, "\r\n  \n", header="", preview=True)
+    assert refused["code"] == "empty"
+    assert "nothing in the file but blank lines" in str(refused)
+
+
 async def test_a_mapping_that_is_none_is_refused_by_name(salon: Any) -> None:
     for mapping, code in (("x", "not_valid"), ("[1]", "not_valid"), ('{"Nobody": "mobile"}', "unknown_column")):
         answer = await load(salon, "1,Ana,S,0412000001,yes\n", mapping=mapping)

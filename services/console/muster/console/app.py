@@ -17,7 +17,7 @@ from muster.console.assets import Assets
 from muster.console.sessions import Sessions
 from muster.console.settings import ConsoleSettings
 from muster.console.visit import House
-from muster.kit import observe
+from muster.kit import observe, trace
 from muster.kit.edge import Edge
 from muster.kit.problems import Problem
 
@@ -59,7 +59,8 @@ def create_app(settings: ConsoleSettings, transport: httpx.AsyncBaseTransport | 
 
 def calm_page(problem: Problem) -> Response:
     """What is said where no page could be made: without a session, a menu, or anything else that may be broken."""
-    return HTMLResponse(_CALM.read_text("utf-8"), problem.status, headers=problem.headers)
+    text = _CALM.read_text("utf-8").replace("{reference}", trace.trace_id(trace.current()))
+    return HTMLResponse(text, problem.status, headers=problem.headers)
 
 
 async def _on_broken_off(_: Request, __: Exception) -> Response:

@@ -15,7 +15,7 @@ from muster.console.client import ApiProblem
 from muster.console.nav import ANYONE
 from muster.console.sessions import Access
 from muster.console.visit import Handler, House, Visit
-from muster.kit import metrics
+from muster.kit import metrics, trace
 from muster.kit.http import exchange
 
 PUBLIC: frozenset[str] = frozenset()
@@ -151,7 +151,14 @@ def error_page(
     # A script that asked for a piece shows what it gets only where that is no error.
     shown = 200 if visit.is_fragment else status
     wait_s = problem.retry_after_s if problem else 0
-    return visit.page(template, status=shown, kind=kind, detail=detail, retry_path=retry_path, wait_s=wait_s)
+    told = {"detail": detail, "retry_path": retry_path, "wait_s": wait_s, "reference": reference(status)}
+    return visit.page(template, status=shown, kind=kind, **told)
+
+
+def reference(status: int) -> str:
+    """What somebody can quote who asks why Muster failed: the trace by which log lines of every service are found. ""
+    where nothing failed."""
+    return trace.trace_id(trace.current()) if status >= 500 else ""
 
 
 def sign_in_first(visit: Visit) -> Response:

@@ -41,6 +41,7 @@ class Site:
         self.url = ""
         self.session = base.SESSION
         self.check, self.send = f"/check/{fakes.QUOTE_ID}", f"/sends/{fakes.SEND_ID}"
+        self.imported = f"/customers/import/{fakes.IMPORT_ID}"
         self.conversation = f"/replies/{fakes.REPLY_ID}"
 
     def reset(self) -> None:

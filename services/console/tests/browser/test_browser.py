@@ -10,7 +10,15 @@ from axe_playwright_python.sync_playwright import Axe
 WIDTHS = (320, 375, 768, 1440)
 NAMES = (
     *("sign-in", "home", "compose", "check", "send", "sends", "report", "approvals", "nothing"),
-    *("customers", "customers/7", "customers/7/edit", "customers/new", "customers/import", "customers/opt-outs"),
+    *(
+        "customers",
+        "customers/7",
+        "customers/7/edit",
+        "customers/new",
+        "customers/import",
+        "import",
+        "customers/opt-outs",
+    ),
     *("replies", "conversation", "credits", "settings", "settings/me", "settings/team", "settings/keys"),
     *("settings/audit", "settings/roles", "operator/carriers", "operator/laws", "operator/dead-letters"),
     *("operator/tenants", "operator/tenants/t1"),
@@ -28,7 +36,7 @@ _CUT = """[...document.querySelectorAll('main :is(a, button, input, select, h1, 
 
 def path_of(site, name: str) -> str:
     paths = {"home": "/", "check": site.check, "send": site.send, "report": f"{site.send}/report"}
-    paths |= {"conversation": site.conversation, "nothing": "/no-such-page"}
+    paths |= {"conversation": site.conversation, "nothing": "/no-such-page", "import": site.imported}
     return paths.get(name, f"/{name}")
 
 

@@ -130,7 +130,8 @@ class RowOut(Model):
 
 
 class PreviewOut(Model):
-    """What a file was found to be, and its first rows. problem: why it cannot be started like this."""
+    """What a file was found to be, and its first rows. problem: why it cannot be started like this. without_mobile:
+    of the first 200 rows those that would be taken without a mobile number, so that nothing can be sent to them."""
 
     kind: str
     encoding: str
@@ -140,6 +141,7 @@ class PreviewOut(Model):
     columns: list[ColumnOut]
     rows: list[RowOut]
     errors: list[ErrorOut]
+    without_mobile: list[int]
     repairs: list[RepairOut]
     problem: ProblemOut | None
 

@@ -42,6 +42,7 @@ async def preview(tx: Tx, tenant_id: UUID, job: Record, options: ImportOptions, 
         "columns": [{"header": one, "holds": target_of(one, said)} for one in header],
         "rows": [],
         "errors": [],
+        "without_mobile": [],
         "repairs": [],
         "problem": None,
     }
@@ -64,7 +65,10 @@ def _first_rows(shown: dict[str, Any], block: Record, separator: str, reader: Ro
             if len(shown["rows"]) < _SHOWN_ROWS:
                 shown["rows"].append({"row": number, "cells": storable(cells, records.taken)})
             found = reader.read(number, cells) if reader else []
-            errors += [] if isinstance(found, ImportRow) else found
+            if not isinstance(found, ImportRow):
+                errors += found
+            elif not found.customer.mobiles:
+                shown["without_mobile"].append(number)
         records.taken.clear()
     shown["errors"] = [asdict(one) for one in errors[:_SHOWN_ERRORS]]
     repairs = reader.repairs.values() if reader else ()

@@ -173,6 +173,9 @@ class _Count:
 def _header_of(cells: Sequence[str] | csv.Error) -> tuple[str, ...]:
     if isinstance(cells, csv.Error):
         raise FileRefused.of("not_csv", f"The first line cannot be read as CSV: {cells}.")
+    if not cells:
+        message = "There is nothing in the file but blank lines. Choose the file that holds your customers."
+        raise FileRefused.of("empty", message)
     if "\x00" in "".join(cells):
         raise FileRefused.of("not_text", "The first line holds NUL, which is no character of a text.")
     # Sheets have columns to the right of which nobody knows; a line of a million separators is no header.
