@@ -1,4 +1,5 @@
-"""Makes docs/cli.md from the commands of `muster` and their exit codes: `python tests/contract/cli.py`."""
+"""Makes docs/cli.md from the commands of `muster`, their exit codes, and what the main job showed when it was played
+last (tests/e2e/terminal.py): `python tests/contract/cli.py`."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -9,7 +10,9 @@ import typer.main
 from muster.client.commands import app
 from muster.client.exits import ExitCode
 
-FILE = Path(__file__).resolve().parents[2] / "docs" / "cli.md"
+ROOT = Path(__file__).resolve().parents[2]
+FILE = ROOT / "docs" / "cli.md"
+PLAYED = ROOT / "tests" / "e2e" / "terminal.txt"
 _BEFORE = """# The command line
 
 `muster` does the main job for people and for scripts. With `--json` an answer is one line of JSON with the members that
@@ -26,6 +29,15 @@ Ctrl-C ends the command alone, and says what goes on without it and how to end t
 `muster login` says as whom it speaks ([sign-in](sign-in.md)); `muster COMMAND --help` says what stands here.
 
 This page is made from the code (`python tests/contract/cli.py`), and a test holds it to that.
+
+## The main job
+
+Import, quote, send, watch, report; then a send to all, left by Ctrl-C and stopped midway; and the credits. This is what
+a terminal showed (`python tests/e2e/terminal.py` plays it on a running Muster); ids, times and addresses are made the
+same for every run. A test plays it again and compares.
+
+```
+{played}```
 
 ## Exit codes
 
@@ -48,7 +60,8 @@ def _below(name: str, command: click.Command) -> Iterator[tuple[str, click.Comma
 
 def text() -> str:
     """The page as it is committed."""
-    lines = [_BEFORE, *(f"| {int(code)} | {code.says} |" for code in ExitCode), "", "## Commands"]
+    before = _BEFORE.format(played=PLAYED.read_text(encoding="utf-8"))
+    lines = [before, *(f"| {int(code)} | {code.says} |" for code in ExitCode), "", "## Commands"]
     for name, command in commands():
         # A new line within a paragraph is only where the code is wrapped.
         told = [" ".join(paragraph.split()) for paragraph in (command.help or "").split("\n\n")]

@@ -2,7 +2,9 @@
 
 import importlib.util
 import json
+import re
 from collections.abc import Callable
+from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +12,7 @@ import httpx
 import pytest
 
 from muster.client import ApiError, AsyncMuster, Connection, FieldError, Muster
-from muster.client.connection import pause_s
+from muster.client.connection import content_of, pause_s
 
 CONNECTION = Connection("http://muster", "id", "secret")
 Answer = Callable[[httpx.Request], httpx.Response]
@@ -141,3 +143,29 @@ def test_pauses_double_and_are_never_the_same_for_all(monkeypatch: pytest.Monkey
 def test_what_may_be_done_twice_by_a_repetition_is_not_repeated() -> None:
     assert pause_s(1, "POST", {}, None) is None
     assert pause_s(1, "POST", {"Idempotency-Key": "k"}, None) is not None
+
+
+def test_a_refusal_tells_programs_all_that_the_problem_said() -> None:
+    problem = {"title": "Not allowed", "detail": "Staff do not send.", "code": "forbidden", "permission": "send"}
+    answer = httpx.Response(403, json=problem, headers={"Retry-After": "7", "X-Trace-Id": "0af7"})
+    with pytest.raises(ApiError) as refused:
+        content_of(answer)
+    error = refused.value
+    assert (error.status, error.code, error.title, error.detail) == (
+        403,
+        "forbidden",
+        "Not allowed",
+        "Staff do not send.",
+    )
+    assert (error.retry_after_s, error.trace_id, error.problem) == (7.0, "0af7", problem)
+
+
+def test_what_the_page_names_is_there_and_the_package_says_that_it_is_typed() -> None:
+    page = (Path(__file__).parents[3] / "docs" / "client.md").read_text(encoding="utf-8")
+    methods, refusals = (page.split(f"## {title}")[1].split("##")[0] for title in ("Methods", "What goes wrong"))
+    named = set(re.findall(r"`([a-z_]+)`", methods))
+    assert len(named) > 40
+    assert [name for name in named if not (hasattr(Muster, name) and hasattr(AsyncMuster, name))] == []
+    members = re.findall(r"`\.([a-z_]+)`", refusals)
+    assert set(members) == {name for name in (*vars(ApiError(404, {})), "errors") if not name.startswith("_")}
+    assert files("muster.client").joinpath("py.typed").is_file()

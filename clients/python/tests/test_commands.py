@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 from muster.client.commands import main
+from muster.client.commands.output import column_widths
 from muster.client.exits import ExitCode
 
 FACTS = json.loads((Path(__file__).parents[3] / "libs/text/tests/segments.json").read_text("utf-8"))
@@ -234,12 +235,26 @@ def test_a_narrow_terminal_cuts_no_id_and_no_figure_and_times_are_read_to_the_se
     bulk = {"id": "01a2199b-2a24-7f6a-97f3-5b153042c2ba", "credits_used": 1_234_567, "state": "closed"}
     bulk["created_at"] = "2026-11-26T20:45:28.996146Z"
     api.answers["/v1/bulk-sms"] = (200, {"items": [bulk], "next_cursor": None})
-    for name, value in {"FORCE_COLOR": "1", "TTY_COMPATIBLE": "1", "COLUMNS": "100", "NO_COLOR": "1"}.items():
+    for name, value in {"FORCE_COLOR": "1", "TTY_COMPATIBLE": "1", "NO_COLOR": "1"}.items():
         monkeypatch.setenv(name, value)
-    shown = run("bulk", "list").out
-    assert "2026-11-26 20:45:28" in shown
-    assert "1,234,567" in shown
-    assert "…" not in shown
+    for columns, is_table in (("60", False), ("100", False), ("130", True)):
+        monkeypatch.setenv("COLUMNS", columns)
+        shown = run("bulk", "list").out
+        assert [what in shown for what in (bulk["id"], "2026-11-26 20:45:28 UTC", "1,234,567", "closed")] == [True] * 4
+        assert ("…" in shown, "┃" in shown) == (False, is_table)
+        assert max(map(len, shown.replace("\x1b[1m", "").replace("\x1b[0m", "").splitlines())) <= int(columns)
+
+
+def test_a_table_takes_what_it_needs_and_gives_what_is_left_where_little_is_missing() -> None:
+    text = "a text that goes on and on for sixty characters, or about so"
+    columns = [["credits used", "12"], ["at", "2026-11-26 20:45:28 UTC"], ["text", text], ["id", "x" * 36]]
+    needed = 7 + 23 + 16 + 36 + 1 + 3 * 4
+    assert column_widths(columns, needed - 1) is None
+    assert column_widths(columns, needed) == [7, 23, 16, 36]
+    assert column_widths(columns, needed + 6) == [12, 23, 17, 36], "the name of a column first, then the text"
+    assert column_widths(columns, 1_000) == [12, 23, len(text), 36]
+    assert column_widths([["text", "https://" + "y" * 90]], 50) == [46], "an address in a text is folded"
+    assert column_widths([["name"]], 10) == [4]
 
 
 def test_an_id_stays_one_segment_of_the_path_whatever_it_holds(run: Run, api: Api) -> None:

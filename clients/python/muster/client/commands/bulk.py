@@ -6,8 +6,7 @@ from datetime import datetime
 from typing import Annotated, Any, Literal
 
 import typer
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn
 
 from muster.client.api import Connection, Muster
 from muster.client.commands.advice import show_advice, show_examples
@@ -16,7 +15,7 @@ from muster.client.commands.audiences import Exclude, To, audience
 from muster.client.commands.checks import Override, checks, overrides, show_checks, verify
 from muster.client.commands.checks import Reason as Overridden
 from muster.client.commands.dialogue import Yes, ask, counted, need_answer, said_when_left
-from muster.client.commands.output import AsJson, show, show_rows
+from muster.client.commands.output import AsJson, progress_bar, show, show_rows
 from muster.client.commands.texts import text_from_stdin
 from muster.client.exits import ExitCode
 from muster.client.shapes import Quote
@@ -124,9 +123,13 @@ def _show_quote(quote: Quote, *, as_json: bool) -> None:
     rule: Any = quote.get("added", ())
     said = ((one["what"].replace("_", " "), one["language"], one["text"].strip()) for one in rule)
     added = "; ".join(f"{what} ({language}): {text}" for what, language, text in said)
-    show({name: value for name, value in quote.items() if name not in apart} | {"added": added}, as_json=False)
+    checks: Any = quote.get("checks") or ()
+    amiss = [one for one in checks if one["status"] != "passed"]
+    told = {name: value for name, value in quote.items() if name not in apart} | {"added": added}
+    told["checks of the law"] = f"{len(checks) - len(amiss)} of {len(checks)} passed" if checks else ""
+    show(told, as_json=False)
     show_examples(quote)
-    show_checks(quote.get("checks"))
+    show_checks(amiss)
     show_advice(quote.get("advice"))
 
 
@@ -191,8 +194,7 @@ def follow(muster: Muster, bulk_id: str, recipients: int) -> None:
 
 def _bar() -> Progress:
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TextColumn("{task.fields[more]}"))
-    console = Console(stderr=True)
-    return Progress(*columns, TimeElapsedColumn(), transient=True, console=console, disable=not console.is_terminal)
+    return progress_bar(*columns)
 
 
 def _show_on(bar: Progress, task: TaskID, progress: Any) -> None:

@@ -6,14 +6,13 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from rich.console import Console
-from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn
+from rich.progress import BarColumn, TaskProgressColumn, TextColumn
 
 from muster.client import shapes
 from muster.client.api import Connection, Muster
 from muster.client.commands.arguments import ImportId
 from muster.client.commands.dialogue import said_when_left
-from muster.client.commands.output import AsJson, show, show_rows
+from muster.client.commands.output import AsJson, progress_bar, show, show_rows
 from muster.client.exits import ExitCode
 
 FIGURES = ("id", "state", "rows", "imported", "created", "updated", "unchanged", "rejected")
@@ -141,13 +140,7 @@ class Bar:
 
     def __init__(self) -> None:
         what, more = TextColumn("{task.description}"), TextColumn("{task.fields[more]}")
-        console = Console(stderr=True)
-        self._progress = Progress(
-            *(what, BarColumn(), TaskProgressColumn(), more, TimeElapsedColumn()),
-            transient=True,
-            console=console,
-            disable=not console.is_terminal,
-        )
+        self._progress = progress_bar(what, BarColumn(), TaskProgressColumn(), more)
         self._task = self._progress.add_task("uploading", total=None, more="")
 
     def __enter__(self) -> "Bar":

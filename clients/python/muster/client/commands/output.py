@@ -3,10 +3,12 @@
 import json
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Annotated, Any, Final, Literal
+from typing import Annotated, Any, Final
 
 import typer
-from rich.console import Console, RenderableType
+from rich.cells import cell_len
+from rich.console import Console
+from rich.progress import Progress, ProgressColumn, TimeElapsedColumn
 from rich.table import Table
 from rich.text import Text
 
@@ -14,6 +16,9 @@ AsJson = Annotated[bool, typer.Option("--json", help="print JSON, for programs")
 
 # Into a file or a pipe a line is as long as it needs to be.
 _UNBOUNDED_COLUMNS = 1_000_000
+_TEXT_COLUMNS_MIN: Final = 16
+_ID_COLUMNS: Final = 36
+_TIME_SHOWN: Final = re.compile(r"[\d-]{10} [\d:]{8} UTC")
 # People read a time to the second; programs get it as the API said it.
 _TIME: Final = re.compile(r"^(\d{4}-\d\d-\d\d)T(\d\d:\d\d:\d\d)(?:\.\d+)?(?:Z|\+00:00)$")
 
@@ -23,38 +28,84 @@ def show(answer: Mapping[str, Any], *, as_json: bool) -> None:
     if as_json:
         print(json.dumps(answer))
         return
+    _console().print(_grid(answer))
+
+
+def _grid(answer: Mapping[str, Any]) -> Table:
     table = Table.grid(padding=(0, 2))
     for name, value in answer.items():
-        if value not in (None, "", {}, []):
-            table.add_row(name.replace("_", " "), _cell(value))
-    _print(table)
+        if shown := _cell(value):
+            table.add_row(name.replace("_", " "), shown)
+    return table
 
 
 def show_rows(rows: Iterable[Mapping[str, Any]], columns: Sequence[str], *, as_json: bool) -> None:
-    """Many answers: a line of JSON each, or a table of the named columns."""
+    """Many answers: a line of JSON each, or a table of the named columns; where the terminal is too narrow for it, the
+    names and values of one below those of the other. Nothing is cut off: an id that is cut is of no use."""
     if as_json:
         for row in rows:
             print(json.dumps(row))
         return
-    shown = list(rows)
+    shown = [[row.get(name) for name in columns] for row in rows]
+    cells = [[_cell(value) for value in row] for row in shown]
+    names = [name.replace("_", " ") for name in columns]
+    console = _console()
+    widths = column_widths([[name, *(row[at].plain for row in cells)] for at, name in enumerate(names)], console.width)
+    if widths is None:
+        for at, one in enumerate(shown):
+            console.print(*([""] if at else []), _grid(dict(zip(columns, one, strict=True))), sep="\n")
+        return
     table = Table()
-    for name in columns:
-        values = [row.get(name) for row in shown]
-        # Where the terminal is narrow a long value goes on in the next line, whole: an id that is cut is of no use.
-        counted = any(isinstance(value, int) for value in values)
-        timed = any(_TIME.fullmatch(str(value)) for value in values)
-        justify: Literal["left", "right"] = "right" if counted else "left"
-        table.add_column(name.replace("_", " "), overflow="fold", no_wrap=counted or timed, justify=justify)
-    for row in shown:
-        table.add_row(*(_cell(row.get(name)) for name in columns))
-    _print(table)
+    for at, (name, width) in enumerate(zip(names, widths, strict=True)):
+        counted = any(isinstance(row[at], int) for row in shown)
+        table.add_column(name, overflow="fold", width=width, justify="right" if counted else "left")
+    for line in cells:
+        table.add_row(*line)
+    console.print(table)
 
 
-def _print(what: RenderableType) -> None:
+def column_widths(columns: Sequence[Sequence[str]], width: int) -> list[int] | None:
+    """How wide to make the columns of a table, each given by its name and its cells; None where they do not fit.
+
+    Times, figures and ids are never broken; a name and a text are at spaces, a text down to 16 characters.
+    """
+    wants = [max(_longest(text.split("\n")) for text in column) for column in columns]
+    needs = [
+        max(_longest(name.split()), *(min(_unbroken(cell), want) for cell in cells), 1)
+        for (name, *cells), want in zip(columns, wants, strict=True)
+    ]
+    left = width - 1 - 3 * len(columns) - sum(needs)
+    if left < 0:
+        return None
+    # What little is missing is given first, so that most columns get all that they want.
+    for at in sorted(range(len(columns)), key=lambda at: wants[at] - needs[at]):
+        given = min(left, wants[at] - needs[at])
+        needs[at], left = needs[at] + given, left - given
+    return needs
+
+
+def _unbroken(cell: str) -> int:
+    """As wide as it must be: a time as a whole, else its longest word, though no address in a text makes it wider than
+    an id is."""
+    if _TIME_SHOWN.fullmatch(cell):
+        return len(cell)
+    return min(max(_longest(cell.split()), min(len(cell), _TEXT_COLUMNS_MIN)), _ID_COLUMNS)
+
+
+def _longest(texts: Sequence[str]) -> int:
+    return max(map(cell_len, texts), default=0)
+
+
+def progress_bar(*columns: ProgressColumn) -> Progress:
+    """A bar on standard error, gone when it is done; nothing where no terminal is there that can draw one."""
+    console = Console(stderr=True)
+    can_draw = console.is_terminal and not console.is_dumb_terminal
+    return Progress(*columns, TimeElapsedColumn(), transient=True, console=console, disable=not can_draw)
+
+
+def _console() -> Console:
     console = Console()
-    if not console.is_terminal:
-        console = Console(width=_UNBOUNDED_COLUMNS)
-    console.print(what)
+    return console if console.is_terminal else Console(width=_UNBOUNDED_COLUMNS)
 
 
 def _cell(value: object) -> Text:
