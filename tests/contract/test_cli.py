@@ -19,6 +19,19 @@ def test_every_command_says_what_it_does_and_answers_programs():
     assert (silent, people_only) == ([], ["muster carrier simulate"])
 
 
+def test_no_command_asks_in_a_way_that_shows_on_standard_output():
+    """typer.confirm, and typer.prompt where what is typed is seen, write there: `dialogue` asks."""
+    asks = [
+        f"{path.name}:{call.lineno}"
+        for path in COMMANDS.glob("*.py")
+        for call in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(call, ast.Call)
+        and ast.unparse(call.func) in ("typer.confirm", "typer.prompt")
+        and not any(one.arg == "hide_input" for one in call.keywords)
+    ]
+    assert asks == []
+
+
 def test_no_command_exits_by_a_number_of_its_own():
     numbers = [
         f"{path.name}:{call.lineno}"

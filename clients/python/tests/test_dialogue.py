@@ -115,6 +115,17 @@ def test_what_costs_or_cannot_be_undone_is_asked_about_on_standard_error_and_don
     assert [json.loads(line) for line in capsys.readouterr().out.splitlines() if line.startswith("{")]
 
 
+def test_what_is_asked_for_at_a_sign_in_is_asked_on_standard_error(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(sys, "stdin", io.StringIO(" kim@salon.example \n"))
+    assert dialogue.typed("E-mail address") == "kim@salon.example"
+    with pytest.raises(typer.Exit) as end:
+        dialogue.typed("E-mail address")
+    assert end.value.exit_code == ExitCode.WRONG_USE
+    assert capsys.readouterr().out == ""
+
+
 @pytest.mark.parametrize("no", ["\n", "", "yellow\n", "no\n"])
 def test_what_is_no_yes_is_a_no(monkeypatch: pytest.MonkeyPatch, no: str) -> None:
     monkeypatch.setattr(sys, "stdin", Terminal(no))

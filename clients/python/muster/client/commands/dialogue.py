@@ -37,6 +37,16 @@ def ask(question: str, *, yes: bool) -> None:
         raise typer.Exit(ExitCode.FAILED)
 
 
+def typed(what: str) -> str:
+    """A line that somebody types, asked for by its name."""
+    typer.echo(f"{what}: ", nl=False, err=True)
+    line = sys.stdin.readline()
+    if not line:
+        typer.echo(f"\nmuster: {what} was asked for and standard input has ended; --help tells the option", err=True)
+        raise typer.Exit(ExitCode.WRONG_USE)
+    return line.strip()
+
+
 @contextmanager
 def said_when_left(what: str, before: Callable[[], object] = lambda: None) -> Iterator[None]:
     """Who ends a command by Ctrl-C while it waits is told what goes on without it; before: what is to be done first,

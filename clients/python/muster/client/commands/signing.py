@@ -8,6 +8,7 @@ import typer
 
 from muster.client import profiles
 from muster.client.api import Connection, Muster
+from muster.client.commands.dialogue import typed
 from muster.client.commands.output import AsJson, show, show_rows
 from muster.client.errors import ApiError, NotConnected
 from muster.client.paths import segment
@@ -43,13 +44,13 @@ def login(
     if email and api_key:
         raise typer.BadParameter("give an address or an API key", param_hint="--api-key")
     name = _name()
-    address = url or _known_url(name) or typer.prompt("Address of Muster", err=True)
+    address = url or _known_url(name) or typed("Address of Muster")
     if api_key:
         profile = Profile(
             address, "", api_key, client_id=api_key, client_secret=_secret("Secret", stdin=password_stdin)
         )
     else:
-        email = email or typer.prompt("E-mail address", err=True)
+        email = email or typed("E-mail address")
         password = _secret("Password", stdin=password_stdin)
         profile = _open_session(address, {"email": email, "password": password, "tenant_id": tenant})
     with Muster(Connection.of(profile)) as muster:
@@ -165,7 +166,7 @@ def _open_session(url: str, asked: dict[str, str | None]) -> Profile:
 def _chosen(tenants: list[dict[str, str]]) -> str:
     for place, tenant in enumerate(tenants, 1):
         typer.echo(f"{place}  {tenant['name']}  {tenant['id']}", err=True)
-    number: int = typer.prompt("Which business", type=int, err=True)
-    if not 0 < number <= len(tenants):
+    number = typed("Which business")
+    if number not in {str(place) for place in range(1, len(tenants) + 1)}:
         raise typer.BadParameter(f"must be 1 to {len(tenants)}", param_hint="business")
-    return tenants[number - 1]["id"]
+    return tenants[int(number) - 1]["id"]
