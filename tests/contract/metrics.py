@@ -3,6 +3,7 @@
 import json
 import re
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 from typing import NamedTuple
 
@@ -94,11 +95,13 @@ def _readers(name: str, expressions: list[tuple[str, str]]) -> list[str]:
     return list(dict.fromkeys(who for who, expression in expressions if reads.search(expression)))
 
 
+@cache
 def _alerts() -> list[tuple[str, str]]:
     groups = yaml.safe_load(_ALERTS.read_text(encoding="utf-8"))["groups"]
     return [(rule["alert"], rule["expr"]) for group in groups for rule in group["rules"]]
 
 
+@cache
 def _panels() -> list[tuple[str, str]]:
     panels = json.loads(_DASHBOARD.read_text(encoding="utf-8"))["panels"]
     return [(panel["title"], target["expr"]) for panel in panels for target in panel.get("targets", [])]
