@@ -96,6 +96,7 @@ def without(module: Any, name: str, clause: str, instead: str) -> None:
 _LEDGER: Final = "muster.credit.domain.reservations"
 _DISPATCH: Final = "muster.dispatch.domain"
 _QUEUE: Final = "muster.dispatch.store.queue"
+_CLAIMS: Final = "muster.dispatch.store.claims"
 
 FAULTS: Final = (
     Fault(
@@ -197,8 +198,8 @@ FAULTS: Final = (
         law="submit",
         world="sender",
         statements=(
-            (f"{_QUEUE}:_WAITING", " AND g.ending = ''", ""),
-            (f"{_QUEUE}:_CLAIM", " AND ending = ''", ""),
+            (f"{_CLAIMS}:_WAITING", " AND g.ending = ''", ""),
+            (f"{_CLAIMS}:_LEASE", " AND ending = ''", ""),
             (f"{_QUEUE}:_INTEND", " AND ending = ''", ""),
         ),
         seed=2,

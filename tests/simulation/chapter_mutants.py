@@ -12,6 +12,7 @@ import muster.customer.scheduler as scheduler
 import muster.dispatch.handlers.failover as failover
 import muster.dispatch.main as dispatch
 import muster.dispatch.store.moving as moving
+import muster.dispatch.store.claims as claims
 import muster.dispatch.store.queue as queue
 from muster.kit import clock
 from simulation.chapters import first_seeds_with, hours_of
@@ -38,15 +39,19 @@ class ChapterFault:
 
 
 def _hours_are_not_looked_at() -> None:
-    for name, of in (("_WAITING", "a."), ("_CLAIM", ""), ("_INTEND", "t.")):
-        without(queue, name, f"AND ({of}allowed IS NULL OR {of}allowed @> kit_now())", "")
+    for module, name, of in ((claims, "_WAITING", "a."), (claims, "_LEASE", ""), (queue, "_INTEND", "t.")):
+        without(module, name, f"AND ({of}allowed IS NULL OR {of}allowed @> kit_now())", "")
 
 
 def _suspensions_are_not_looked_at() -> None:
-    for name, saga, nobody in (("_WAITING", "g", "$4"), ("_CLAIM", "saga", "$7"), ("_INTEND", "saga", "$10")):
+    for module, name, saga, nobody in (
+        (claims, "_WAITING", "g", "$4"),
+        (claims, "_LEASE", "saga", "$7"),
+        (queue, "_INTEND", "saga", "$10"),
+    ):
         those = f"{saga}.tenant_id, {nobody}"
         clause = f"NOT EXISTS (SELECT FROM suspension h WHERE h.suspended AND h.tenant_id IN ({those}))"
-        without(queue, name, clause, f"{nobody}::uuid IS NOT NULL")
+        without(module, name, clause, f"{nobody}::uuid IS NOT NULL")
 
 
 def _chunks_wander_while_they_are_sent() -> None:

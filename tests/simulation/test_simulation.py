@@ -98,4 +98,4 @@ def test_chapters_are_in_each_tenth_seed_and_nowhere_else() -> None:
 
 def test_a_function_that_does_not_do_any_more_what_a_fault_undoes_does_not_apply() -> None:
     with pytest.raises(FaultDoesNotApply):
-        _function(queue, "intend", "_CLAIM", lambda sound: sound)
+        _function(queue, "intend", "_LOCK_DEAD", lambda sound: sound)

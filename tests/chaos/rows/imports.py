@@ -37,7 +37,7 @@ def rows_wanted(usual: int) -> int:
     return int(os.environ.get("IMPORT_ROWS") or full)
 
 
-@row("33", "kill -9 of the worker while a file of customers is read and while it is applied", fires=2, short=True)
+@row("33", "kill -9 of the worker while a file of customers is read and while it is applied", fires=2)
 def dies_while_it_imports(chaos: Chaos) -> None:
     """The file, of which 1 % is damaged in ten ways, is imported as the same file is in peace, and as it is meant;
     IMPORT_ROWS says how large it is."""
