@@ -11,8 +11,8 @@ from exploration.faults import without
 import muster.customer.scheduler as scheduler
 import muster.dispatch.handlers.failover as failover
 import muster.dispatch.main as dispatch
-import muster.dispatch.store.moving as moving
 import muster.dispatch.store.claims as claims
+import muster.dispatch.store.moving as moving
 import muster.dispatch.store.queue as queue
 from muster.kit import clock
 from simulation.chapters import first_seeds_with, hours_of
