@@ -8,19 +8,22 @@ import pty
 import re
 import secrets
 import select
+import shlex
 import signal
-import subprocess
 import sys
 import tempfile
 import time
+import traceback
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, NoReturn
 
 import httpx
 
 from muster.client import ApiError, Connection, Muster
+from muster.client.commands import command as loaded
+from muster.client.commands import main
 from muster.client.exits import ExitCode
 
 FILE: Final = Path(__file__).with_name("terminal.txt")
@@ -86,6 +89,7 @@ def play(run: dict[str, Any], folder: Path) -> Iterator[str]:
     who = run["operator"]
     with Muster(Connection(run["url"], who["client_id"], who["client_secret"])) as operator:
         words = _opened(operator, run["url"])
+        loaded()
         (folder / "customers.csv").write_text(_customers(), encoding="utf-8")
         for step in STEPS:
             command = _filled(step.command, words)
@@ -144,28 +148,47 @@ def _until(seen: Any) -> None:
 
 def at_terminal(command: str, step: Step, folder: Path) -> str:
     """What a command shows at a terminal of its own, the answers that are typed too."""
-    ours, theirs = pty.openpty()
-    name = os.ttyname(theirs)
-    path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
-    kept = {key: value for key, value in os.environ.items() if not key.startswith("MUSTER_")}
-    look = {"TERM": "xterm", "COLUMNS": "100", "NO_COLOR": "1", "MUSTER_CONFIG": str(folder / "config")}
-    # The first terminal that a session opens is its own: passwords are asked for there.
-    words = ["sh", "-c", f'exec <"$0" >"$0" 2>&1; exec {command}', name]
-    env = {**kept, **look, "PATH": path}
-    done = subprocess.Popen(words, cwd=folder, env=env, start_new_session=True, preexec_fn=_hear_ctrl_c)
+    process, terminal = pty.fork()
+    if not process:
+        _be(command, folder)
     try:
-        shown = _read(ours, done, list(step.typed))
+        shown = _read(terminal, list(step.typed))
+    except TimeoutError:
+        os.kill(process, signal.SIGKILL)
+        raise
     finally:
-        done.kill()
-        done.wait()
-        # Not earlier: a terminal that nobody has open is one that has hung up.
-        os.close(theirs)
-        os.close(ours)
-    if done.returncode != step.exit_code:
-        raise RuntimeError(f"{command}: exit {done.returncode}\n{shown}")
+        code = os.waitstatus_to_exitcode(os.waitpid(process, 0)[1])
+        os.close(terminal)
+    if code != step.exit_code:
+        raise RuntimeError(f"{command}: exit {code}\n{shown}")
     lines = [_last_drawn(line) for line in _STEERING.sub("", shown).split("\n")]
     seen = "\n".join(line for line in lines if step.draws or not _BAR.search(line))
     return re.sub(r"\n{3,}", "\n\n", seen.strip())
+
+
+def _be(command: str, folder: Path) -> NoReturn:
+    """Be the process of a command. `muster` itself is what is loaded here already: a dozen interpreters would take
+    longer to begin than all the rest takes."""
+    code = 1
+    try:
+        os.chdir(folder)
+        for name in [name for name in os.environ if name.startswith("MUSTER_")]:
+            del os.environ[name]
+        look = {"TERM": "xterm", "COLUMNS": "100", "NO_COLOR": "1", "MUSTER_CONFIG": str(folder / "config")}
+        os.environ.update(look)
+        # Who runs in the background has been told not to hear it.
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+        sys.stdin, sys.stdout, sys.stderr = open(0), open(1, "w", buffering=1), open(2, "w", buffering=1)  # noqa: SIM115
+        program, *words = shlex.split(command)
+        if program != "muster":
+            os.execvp(program, (program, *words))
+        main(words)
+    except SystemExit as end:
+        code = int(end.code or 0)
+    except BaseException:
+        traceback.print_exc()
+    finally:
+        os._exit(code)
 
 
 def _last_drawn(line: str) -> str:
@@ -174,21 +197,14 @@ def _last_drawn(line: str) -> str:
     return next((text for text in drawn if text.endswith("^C")), drawn[-1] if drawn else "")
 
 
-def _hear_ctrl_c() -> None:
-    """Who runs in the background has been told not to."""
-    signal.signal(signal.SIGINT, signal.SIG_DFL)
-
-
-def _read(terminal: int, shows: "subprocess.Popen[bytes]", typed: list[tuple[str, str]]) -> str:
-    """All that a process shows until it ends; each question is answered when it is there."""
-    shown, until, has_ended = b"", time.monotonic() + _WAIT_S, False
-    while time.monotonic() < until:
-        if select.select([terminal], [], [], 0 if has_ended else _POLL_S)[0]:
+def _read(terminal: int, typed: list[tuple[str, str]]) -> str:
+    """All that a process shows until it ends; what is to be typed is, once it is asked for."""
+    shown, until = b"", time.monotonic() + _WAIT_S
+    while select.select([terminal], [], [], max(0.0, until - time.monotonic()))[0]:
+        try:
             shown += os.read(terminal, 1 << 16)
-        elif has_ended:
+        except OSError:  # nobody has the other side open any more
             return shown.decode()
-        else:
-            has_ended = shows.poll() is not None
         if typed and re.search(typed[0][0], _STEERING.sub("", shown.decode(errors="replace"))):
             os.write(terminal, typed.pop(0)[1].encode())
     raise TimeoutError(f"it has not ended within {_WAIT_S} s: {shown.decode()}")
@@ -225,5 +241,6 @@ def _squeezed(block: str) -> str:
 
 if __name__ == "__main__":
     run = Path(os.environ.get("MUSTER_VAR") or "var") / "run.json"
+    written = Path(sys.argv[1]) if len(sys.argv) > 1 else FILE
     with tempfile.TemporaryDirectory() as made:
-        FILE.write_text(settled(play(json.loads(run.read_text(encoding="utf-8")), Path(made))), encoding="utf-8")
+        written.write_text(settled(play(json.loads(run.read_text(encoding="utf-8")), Path(made))), encoding="utf-8")
