@@ -1,7 +1,8 @@
 """One worker of a run: reads seeds from standard input, a line each, and writes their outcomes, a JSON document each.
 
-A seed may be followed by the name of a deliberate fault. Such a one runs in a child of its own, which has this fault in
-its code: a copy of a process in which everything is built already, since to build it takes longer than a seed.
+A seed may be followed by the name of a deliberate fault. Those of one fault, one after the other, run in a child of its
+own, which has this fault in its code: a copy of a process in which everything is built already, since to build it takes
+longer than a seed.
 
 Hashes of texts are the same in every worker (PYTHONHASHSEED): the order of a set belongs to the seed.
 """
@@ -13,7 +14,7 @@ import sys
 import traceback
 from collections.abc import Callable, Sequence
 from importlib import import_module
-from typing import IO, Any, Final, cast
+from typing import IO, Any, Final, NoReturn, cast
 
 from simulation import TESTS
 from simulation.cluster import Cluster
@@ -57,20 +58,22 @@ class Worker:
 
 def main(admin_dsn: str, suffix: str) -> None:
     """Work until standard input ends. Once faults are asked for, nothing else may be."""
-    cluster, with_faults = Cluster(admin_dsn, suffix), False
+    cluster, faulty = Cluster(admin_dsn, suffix), None
     for line in sys.stdin:
         seed, _, fault = line.strip().partition(" ")
         if not fault:
             _answer(int(seed), cluster)
             continue
-        if not with_faults:
+        if faulty is None:
             # What the first seed builds would be built in every child, and none can share a connection.
             simulate(0, cluster)
             cluster.close()
-            with_faults = True
-        _in_a_child(lambda seed=seed, fault=fault: _with_fault(int(seed), fault, admin_dsn, suffix))
-    if not with_faults:
-        cluster.close()
+        if faulty is None or faulty.fault != fault:
+            if faulty is not None:
+                faulty.close()
+            faulty = _Faulty(fault, admin_dsn, suffix)
+        faulty.simulate(int(seed))
+    (faulty or cluster).close()
 
 
 def _answer(seed: int, cluster: Cluster) -> None:
@@ -80,21 +83,48 @@ def _answer(seed: int, cluster: Cluster) -> None:
     print(json.dumps(outcome), flush=True)
 
 
-def _with_fault(seed: int, fault: str, admin_dsn: str, suffix: str) -> None:
+class _Faulty:
+    """A copy of this process that has a fault in its code, for as many seeds as this is looked for in: what its
+    connections have planned is planned once. This process ends if the copy does not end well."""
+
+    def __init__(self, fault: str, admin_dsn: str, suffix: str) -> None:
+        self.fault = fault
+        asked, self._seeds = os.pipe()
+        self._answered, done = os.pipe()
+        self._child = os.fork()
+        if not self._child:
+            os.close(self._seeds)
+            os.close(self._answered)
+            _end_after(lambda: _with_fault(fault, admin_dsn, suffix, asked, done))
+        os.close(asked)
+        os.close(done)
+
+    def simulate(self, seed: int) -> None:
+        """It gives the answer itself."""
+        os.write(self._seeds, f"{seed}\n".encode())
+        if not os.read(self._answered, 1):
+            self.close()
+
+    def close(self) -> None:
+        """End it."""
+        os.close(self._seeds)
+        os.close(self._answered)
+        _, status = os.waitpid(self._child, 0)
+        if status:
+            sys.exit(f"the child that had a fault ended with {os.waitstatus_to_exitcode(status)}")
+
+
+def _with_fault(fault: str, admin_dsn: str, suffix: str, asked: int, done: int) -> None:
     import_module("simulation.mutants").apply(fault)
     cluster = Cluster(admin_dsn, suffix)
-    _answer(seed, cluster)
+    with os.fdopen(asked) as seeds:
+        for seed in iter(seeds.readline, ""):
+            _answer(int(seed), cluster)
+            os.write(done, b".")
     cluster.close()
 
 
-def _in_a_child(work: Callable[[], None]) -> None:
-    """Do it in a copy of this process; this one ends if that does not end well."""
-    child = os.fork()
-    if child:
-        _, status = os.waitpid(child, 0)
-        if status:
-            sys.exit(f"the child that had a fault ended with {os.waitstatus_to_exitcode(status)}")
-        return
+def _end_after(work: Callable[[], None]) -> NoReturn:
     code = 1
     try:
         work()
