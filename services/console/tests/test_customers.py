@@ -118,6 +118,7 @@ async def test_what_columns_hold_is_tried_and_then_imported_so(member, people, s
     page = await member.get(path)
     assert "A leading zero was lost. Repaired 3 times, first in row 2." in page.text
     assert "No column is named Mobile." in page.text
+    assert "No column says who allows Bulk SMS." in page.text
     assert "Row 2, Handy: This is no number." in page.text
     assert "<mark>banana (cannot be used)</mark>" in page.text
     assert "Row 4 has no mobile number" in page.text

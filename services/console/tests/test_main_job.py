@@ -209,3 +209,18 @@ async def test_a_send_of_which_the_report_has_not_heard_is_shown_with_its_state(
     busy.answers[f"GET /v1/bulk-sms/{fakes.SEND_ID}/progress"] = (404, {"code": "not_found"})
     assert "Being prepared" in (await member.get(SEND)).text
     assert 'event: state\ndata: {"state": "planning"}' in (await member.get(f"{SEND}/live")).text
+
+
+async def test_who_can_text_nobody_is_told_why_and_what_would_let_them(member, busy, token):
+    wrong = {"field": "audience", "code": "audience_empty", "message": "all 61 customers in it are left out"}
+    refused = {
+        "code": "audience_empty",
+        "errors": [wrong],
+        "customers": 61,
+        "left_out": {"no_consent": 60, "opted_out": 1},
+    }
+    busy.answers["POST /v1/quotes"] = (422, refused)
+    page = await member.get("/compose")
+    told = await member.post("/compose/figures", data={**DRAFT, "csrf": token(page)}, headers={"HX-Request": "true"})
+    assert "Nobody in this audience can be texted: 60 do not allow Bulk SMS, 1 opted out." in told.text
+    assert "import a file with the column Allow Bulk SMS" in told.text

@@ -30,6 +30,7 @@ async def test_who_is_wrong_too_often_is_told_how_long_to_wait_and_what_else_to_
     answer = await try_to_sign_in(browser, token)
     assert answer.status_code == 429
     assert "Try again in a minute" in answer.text
+    assert "Wait a moment" in answer.text
     assert 'href="/forgot"' in answer.text
 
 

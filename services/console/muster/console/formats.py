@@ -48,6 +48,10 @@ class Formats:
         day = value if not isinstance(value, (str, datetime)) else _moment(value).astimezone(self.zone).date()
         return str(format_date(day, "medium", locale=self.locale))
 
+    def country(self, code: str) -> str:
+        """The name of a country: "Australia" of "AU"; what is none as it is."""
+        return str(self.locale.territories.get(code.upper(), code))
+
     @property
     def today(self) -> Any:
         """The day that it is for the business."""

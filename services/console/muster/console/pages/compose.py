@@ -130,7 +130,17 @@ def _errors(visit: Visit, problem: ApiProblem) -> Errors:
         name = next((name for path, name in _FIELDS.items() if field.startswith(path)), field)
         if has(help_ := f"compose.help_{one.get('code')}"):
             message = f"{message} {visit.t(help_)}"
-        if field == "audience":
+        if field == "audience" and one.get("code") == "audience_empty" and problem.document.get("left_out"):
+            message = _nobody(visit, problem.document["left_out"])
+        elif field == "audience":
             message = visit.t("compose.audience_wrong", message=message)
         found.append((name if name in ("text", *_FIELDS.values()) else "", message))
     return found or [("", problem.detail or problem.title)]
+
+
+def _nobody(visit: Visit, left_out: Json) -> str:
+    """Why nobody of an audience gets it, in the words of the list beside it, and what would let them."""
+    reasons = [(visit.t(f"reason.{word}") if has(f"reason.{word}") else word, n) for word, n in left_out.items() if n]
+    said = ", ".join(visit.t("compose.reason", n=n, reason=reason) for reason, n in reasons)
+    help_ = visit.t("compose.help_no_consent") if left_out.get("no_consent") else ""
+    return f"{visit.t('compose.nobody', reasons=said)} {help_}".strip()

@@ -102,6 +102,7 @@ def _page(
         carried=kept,
         errors=errors,
         ended=False,
+        slowed=status == 429,
         email=visit.text("email").strip(),
         tenants=tenants or [],
     )

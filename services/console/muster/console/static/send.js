@@ -18,8 +18,9 @@
     if (data[0].length < 2) return;
     chart = new uPlot({
       width: place.clientWidth, height: 200, legend: { show: false }, cursor: { show: false },
-      scales: { x: { time: false } },
-      axes: [{ ...axis(), values: elapsed }, { ...axis(), size: 60 }],
+      // Not less than some seconds, each of which is written once: most sends are over before a minute has passed.
+      scales: { x: { time: false, range: (_, __, max) => [0, Math.max(max, 5)] } },
+      axes: [{ ...axis(), values: elapsed, incrs: [1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 1800, 3600, 7200, 21600, 43200, 86400] }, { ...axis(), size: 60 }],
       series: [{}, { stroke: css("--muted"), width: 2, dash: [6, 4], points: { show: false } },
         { stroke: css("--accent"), width: 2, points: { show: false } }],
     }, data, place);
