@@ -1,14 +1,13 @@
 """The messages of a report as a CSV, page by page of the API: as much memory for a million as for a hundred."""
 
 import asyncio
-import csv
-import io
 from collections.abc import AsyncIterator, Iterable
 from datetime import datetime
 from typing import Any, Final
 
 from muster.console.client import Api, ApiProblem, Json
 from muster.console.visit import Visit
+from muster.text.cells import csv_lines
 
 PAGE: Final = 500
 """Messages of one page; the most that the API gives at once."""
@@ -21,7 +20,6 @@ _TRIES: Final = 5
 _WAIT_S_MAX: Final = 30
 # Spreadsheets take a file without it for one of an old code page, and show names and quotes wrongly.
 _MARK: Final = "\ufeff"
-_FORMULA: Final = "=+-@\t\r\n"
 
 
 async def lines(visit: Visit, asked: dict[str, Any], first: Json) -> AsyncIterator[str]:
@@ -30,7 +28,7 @@ async def lines(visit: Visit, asked: dict[str, Any], first: Json) -> AsyncIterat
     yield _MARK + ",".join(COLUMNS) + "\r\n"
     page = first
     while True:
-        yield _csv([_cell(value) for value in _row(visit, one)] for one in page["items"])
+        yield csv_lines(_row(visit, one) for one in page["items"])
         if not page.get("next_cursor"):
             return
         page = await _next(visit, {**asked, "cursor": page["next_cursor"]})
@@ -59,16 +57,3 @@ def _row(visit: Visit, message: Json) -> Iterable[object]:
 def _moment(visit: Visit, value: str | None) -> str:
     """As a clock of the business shows it, to the second, with its offset."""
     return datetime.fromisoformat(value).astimezone(visit.f.zone).isoformat(timespec="seconds") if value else ""
-
-
-def _cell(value: object) -> object:
-    """What people wrote is no formula, whatever a spreadsheet makes of it; a number keeps its plus."""
-    if isinstance(value, str) and value[:1] in _FORMULA and value and not value[1:].isdigit():
-        return f"'{value}"
-    return "" if value is None else value
-
-
-def _csv(rows: Iterable[list[object]]) -> str:
-    text = io.StringIO(newline="")
-    csv.writer(text).writerows(rows)
-    return text.getvalue()

@@ -1,14 +1,11 @@
 """All that Muster holds on one person, asked from each service that holds something."""
 
-import csv
-import io
 import json
 from collections.abc import Iterator, Mapping
-from typing import Any, Final
+from typing import Any
 
 from muster.client.api import Muster
-
-_FORMULA: Final = ("=", "+", "-", "@", "\t", "\r")
+from muster.text.cells import csv_lines
 
 
 def all_held(muster: Muster, customer_id: int) -> dict[str, Any]:
@@ -36,13 +33,11 @@ def as_json_file(held: Mapping[str, Any]) -> bytes:
 
 def as_csv(held: Mapping[str, Any]) -> bytes:
     """Rows of section, entry, field and value; no cell is read as a formula."""
-    text = io.StringIO(newline="")
-    writer = csv.writer(text)
-    writer.writerow(("section", "entry", "field", "value"))
+    rows: list[tuple[object, ...]] = [("section", "entry", "field", "value")]
     for section, value in held.items():
         for entry, one in enumerate(value if isinstance(value, list) else [value], 1):
-            writer.writerows((section, entry, name, _safe(cell)) for name, cell in _cells("", one))
-    return text.getvalue().encode()
+            rows += [(section, entry, name, cell) for name, cell in _cells("", one)]
+    return csv_lines(rows).encode()
 
 
 def _cells(name: str, value: object) -> Iterator[tuple[str, object]]:
@@ -55,10 +50,3 @@ def _cells(name: str, value: object) -> Iterator[tuple[str, object]]:
         return
     for key, one in inside:
         yield from _cells(f"{name}.{key}" if name else key, one)
-
-
-def _safe(value: object) -> str:
-    if value is None:
-        return ""
-    text = str(value).lower() if isinstance(value, bool) else str(value)
-    return f"'{text}" if text.startswith(_FORMULA) and not text[1:].isdigit() else text

@@ -1,7 +1,5 @@
 """The statement: every entry of an account with the balance after it, as pages or as a file."""
 
-import csv
-import io
 import json
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from datetime import datetime
@@ -18,12 +16,12 @@ from muster.kit.auth import Begin, Caller, Permission, requires, tx_of_tenant
 from muster.kit.http import Model, Moment
 from muster.kit.pages import CursorText, Limit, Page, decode_cursor, page_of
 from muster.kit.problems import unprocessable
+from muster.text.cells import csv_lines
 
 router = APIRouter(prefix="/v1/credits", tags=["credits"])
 
 # A page is read in a transaction of its own and let go before the next one: memory and locks do not grow with a file.
 _LINES_AT_ONCE = 1_000
-_FORMULA = "=+-@\t\r"
 
 Row = Mapping[str, Any]
 
@@ -115,18 +113,7 @@ async def _lines(
 
 
 def _csv(rows: Sequence[Row]) -> str:
-    text = io.StringIO(newline="")
-    csv.writer(text).writerows([_cell(row[name]) for name in _COLUMNS] for row in rows)
-    return text.getvalue()
-
-
-def _cell(value: object) -> object:
-    """What people wrote is no formula, whatever a spreadsheet makes of it."""
-    if isinstance(value, datetime):
-        return value.isoformat().replace("+00:00", "Z")
-    if isinstance(value, str) and value[:1] in _FORMULA and value:
-        return f"'{value}"
-    return "" if value is None else value
+    return csv_lines([row[name] for name in _COLUMNS] for row in rows)
 
 
 def _jsonl(rows: Sequence[Row]) -> str:

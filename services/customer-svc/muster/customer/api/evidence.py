@@ -1,7 +1,5 @@
 """The file that proves one customer's consent: as JSON, as CSV, and as a text to print."""
 
-import csv
-import io
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -13,6 +11,7 @@ import orjson
 from muster.customer.domain.consent import Version
 from muster.customer.domain.suppression import Scope
 from muster.kit.pg import Record
+from muster.text.cells import csv_lines
 
 HOW_TO_CHECK: Final = (
     "Each hash is the SHA-256 of the hash of the version before it (nothing before the first) and of a JSON array of"
@@ -30,7 +29,6 @@ _SUPPRESSION: Final = (
     *("number", "version", "suppressed", "scope", "at", "source", "inbound_id", "reason", "wording", "address"),
     *("recorded_by", "recorded_at"),
 )
-_FORMULA: Final = "=+-@\t\r"
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,18 +129,14 @@ def _chained(chain: Chain) -> dict[str, Any]:
 
 def as_csv(evidence: Evidence) -> bytes:
     """A row for each word, then a row for each word on a number; RFC 4180, no cell is read as a formula."""
-    text = io.StringIO(newline="")
-    writer = csv.writer(text)
     columns = ("record", "customer_id", *dict.fromkeys((*_VERSION, *_SUPPRESSION)))
-    writer.writerow(columns)
-    rows = [
+    rows: list[dict[str, Any]] = [
         {"record": "consent", "customer_id": chain.customer_id, **word}
         for chain in (evidence.chain, *evidence.merged)
         for word in chain.words
     ]
     rows += [{"record": "suppression", **stop} for stop in evidence.stops]
-    writer.writerows([safe_cell(row.get(name)) for name in columns] for row in rows)
-    return text.getvalue().encode()
+    return csv_lines([columns, *([row.get(name) for name in columns] for row in rows)]).encode()
 
 
 def as_text(evidence: Evidence) -> bytes:
@@ -188,16 +182,6 @@ def _shown(value: object) -> str:
     if isinstance(value, datetime):
         return f"{value:%Y-%m-%d %H:%M:%S} UTC"
     return "at a time that is not known" if value is None else str(value)
-
-
-def safe_cell(value: object) -> str:
-    """A value as a cell of a CSV that no spreadsheet reads as a formula."""
-    if value is None:
-        return ""
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    text = value.isoformat() if isinstance(value, datetime) else str(value)
-    return f"'{text}" if text[:1] in _FORMULA and text and not text[1:].isdigit() else text
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,8 +1,6 @@
 """What was wrong in the rows of an import: as JSON, as CSV, and as the rows themselves, to be corrected."""
 
-import csv
-import io
-from collections.abc import AsyncIterator, Iterable, Sequence
+from collections.abc import AsyncIterator, Sequence
 from typing import Annotated
 from uuid import UUID
 
@@ -16,11 +14,11 @@ from muster.customer.store import imports
 from muster.kit.auth import Begin, Caller, Permission, requires, tx_of_tenant
 from muster.kit.pages import CursorText, Limit, Page, decode_cursor, page_of
 from muster.kit.problems import not_found
+from muster.text.cells import cell, csv_lines
 
 router = APIRouter(prefix="/v1/customers/imports")
 
 _AT_ONCE = 1_000
-_SIGNS = "=+-@\t\r"
 
 
 @router.get("/{import_id}/errors", response_model=Page[ErrorOut])
@@ -66,7 +64,7 @@ def _download(lines: AsyncIterator[str], name: str) -> Response:
 
 
 async def _error_lines(begin: Begin, tenant_id: UUID, import_id: UUID) -> AsyncIterator[str]:
-    yield _lines([("row", "field", "column", "code", "message")])
+    yield csv_lines([("row", "field", "column", "code", "message")])
     after = 0
     while True:
         async with begin(tenant_id) as tx:
@@ -74,13 +72,13 @@ async def _error_lines(begin: Begin, tenant_id: UUID, import_id: UUID) -> AsyncI
         if not rows:
             return
         after = rows[-1]["ordinal"]
-        yield _lines((row["row"], row["field"], _safe(row["column"]), row["code"], row["message"]) for row in rows)
+        yield csv_lines((row["row"], row["field"], row["column"], row["code"], row["message"]) for row in rows)
 
 
 async def _rejected_lines(begin: Begin, tenant_id: UUID, import_id: UUID, header: Sequence[str]) -> AsyncIterator[str]:
     width = len(header)
     # The mark by which spreadsheets know UTF-8.
-    yield "\ufeff" + _lines([[*map(_safe, header), ROW_HEADER, COLUMN_HEADER, REASON_HEADER]])
+    yield "\ufeff" + csv_lines([[*header, ROW_HEADER, COLUMN_HEADER, REASON_HEADER]])
     after = 0
     while True:
         async with begin(tenant_id) as tx:
@@ -88,22 +86,16 @@ async def _rejected_lines(begin: Begin, tenant_id: UUID, import_id: UUID, header
         if not rows:
             return
         after = rows[-1]["row"]
-        yield _lines(
+        yield csv_lines(
             [
-                *map(_safe, [*row["cells"], *[""] * (width - len(row["cells"]))][: width or None]),
-                *(row["row"], _safe("; ".join(filter(None, row["columns"] or ()))), " ".join(row["reasons"] or ())),
+                *map(_as_text, [*row["cells"], *[""] * (width - len(row["cells"]))][: width or None]),
+                *(row["row"], "; ".join(filter(None, row["columns"] or ())), " ".join(row["reasons"] or ())),
             ]
             for row in rows
         )
 
 
-def _lines(rows: Iterable[Sequence[object]]) -> str:
-    text = io.StringIO(newline="")
-    csv.writer(text).writerows(rows)
-    return text.getvalue()
-
-
-def _safe(cell: str) -> str:
-    """A cell comes from the file of whoever sent it: a spreadsheet must not read it as a formula. Imported again, the
-    sign before it is taken off (domain.import_repairs)."""
-    return f"'{cell}" if cell[:1] in _SIGNS and cell else cell
+def _as_text(given: str) -> object:
+    """A cell comes from the file of whoever sent it: a spreadsheet must neither read it as a formula nor shorten a
+    number. Imported again, the sign before it is taken off (domain.import_repairs)."""
+    return cell(given, number_as_text=True)

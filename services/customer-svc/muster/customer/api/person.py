@@ -1,9 +1,6 @@
 """GET /v1/customers/{id}/export: all that is held here on one person, as a file to hand over."""
 
-import csv
-import io
 from collections.abc import Mapping
-from datetime import date, datetime
 from typing import Annotated, Any, Final
 from uuid import UUID
 
@@ -12,7 +9,7 @@ from fastapi import APIRouter, Path, Request, Response
 
 from muster.customer.api.common import e164
 from muster.customer.api.customer_shapes import shown
-from muster.customer.api.evidence import Chain, Evidence, safe_cell
+from muster.customer.api.evidence import Chain, Evidence
 from muster.customer.api.gathered import ROWS_MAX, evidence_of
 from muster.customer.domain.audience import Reason
 from muster.customer.domain.merge_text import SEPARATOR
@@ -23,6 +20,7 @@ from muster.kit.acts import Act
 from muster.kit.auth import Caller, Permission, Tx, requires, tenant_tx
 from muster.kit.outbox import emit
 from muster.kit.pg import Record
+from muster.text.cells import csv_lines
 
 router = APIRouter(prefix="/v1/customers/{customer_id}/export")
 
@@ -113,14 +111,12 @@ def _file(document: Mapping[str, Any], customer_id: int, *, as_csv: bool) -> Res
     if not as_csv:
         options = orjson.OPT_INDENT_2 | orjson.OPT_UTC_Z | orjson.OPT_APPEND_NEWLINE
         return Response(orjson.dumps(document, default=str, option=options), media_type=media_type, headers=headers)
-    text = io.StringIO(newline="")
-    writer = csv.writer(text)
-    writer.writerow(("section", "entry", "field", "value"))
+    rows: list[tuple[object, ...]] = [("section", "entry", "field", "value")]
     for section, value in document.items():
         entries = value if isinstance(value, list) else [value]
         for entry, one in enumerate(entries, 1):
-            writer.writerows((section, entry, name, safe_cell(cell)) for name, cell in _cells("", one))
-    return Response(text.getvalue(), media_type=media_type, headers=headers)
+            rows += [(section, entry, name, cell) for name, cell in _cells("", one)]
+    return Response(csv_lines(rows), media_type=media_type, headers=headers)
 
 
 def _cells(name: str, value: object) -> list[tuple[str, object]]:
@@ -130,9 +126,5 @@ def _cells(name: str, value: object) -> list[tuple[str, object]]:
     elif isinstance(value, list | tuple):
         inside = [(str(place), one) for place, one in enumerate(value, 1)]
     else:
-        return [(name, value if isinstance(value, bool | datetime) or value is None else _text(value))]
+        return [(name, value)]
     return [cell for key, one in inside for cell in _cells(f"{name}.{key}" if name else key, one)]
-
-
-def _text(value: object) -> str:
-    return value.isoformat() if isinstance(value, date) else str(value)

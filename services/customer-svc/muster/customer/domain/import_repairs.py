@@ -4,12 +4,13 @@ import re
 from datetime import date, timedelta
 from typing import Final
 
+from muster.text.cells import SIGNS
+
 _FORMULA_TEXT: Final = re.compile(r'="((?:[^"]|"")*)"')
 _EXPONENT: Final = re.compile(r"\d(?:[.,]\d+)?[eE]\+?\d{1,2}")
 _ERRORS: Final = frozenset(
     ["#REF!", "#N/A", "#NAME?", "#VALUE!", "#DIV/0!", "#NUM!", "#NULL!", "#SPILL!", "#CALC!", "#GETTING_DATA"]
 )
-_TEXT_SIGNS: Final = "=+-@\t\r"
 _DATE_WORDS: Final = frozenset(
     [
         *("date", "dates", "day", "birthday", "birthdate", "dob", "born", "visit", "visited", "appointment", "expiry"),
@@ -41,7 +42,7 @@ TOLD: Final = {
 def plain(cell: str) -> str:
     """A cell that begins with = or ': `="0412"` and `'+61` are how a spreadsheet is kept from changing a text."""
     if cell[0] == "'":
-        return cell[1:] if cell[1:2] and cell[1] in _TEXT_SIGNS else cell
+        return cell[1:] if cell[1:].startswith(SIGNS) else cell
     found = _FORMULA_TEXT.fullmatch(cell)
     return found[1].replace('""', '"') if found else cell
 
