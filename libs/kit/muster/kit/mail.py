@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from email.message import EmailMessage
 from email.policy import SMTP as SMTP_POLICY
+from email.utils import format_datetime
 from enum import StrEnum
 from typing import Final, Generic, Protocol, TypeVar
 from uuid import UUID
@@ -82,20 +83,6 @@ class Letter:
     content: bytes
 
 
-def letter(recipient: str, headers: Mapping[str, str], body: str, mark: Postmark) -> Letter:
-    """A letter of these headers, which are plain text; HeaderRefused where one is not, or the address is not one."""
-    if not _ADDRESS.fullmatch(recipient):
-        raise HeaderRefused("To")
-    message = EmailMessage(policy=SMTP_POLICY)
-    for name, value in headers.items():
-        # An encoded word can decode to a line break and so to more headers: none, and no control characters.
-        if not (value.isascii() and value.isprintable()) or "=?" in value:
-            raise HeaderRefused(name)
-        message[name] = value
-    message.set_content(body, cte="base64")
-    return Letter(mark.sender, recipient, message.as_bytes())
-
-
 class Post(Protocol):
     """A letter to be sent, whatever it is about."""
 
@@ -106,7 +93,7 @@ class Post(Protocol):
 
     @property
     def letter_id(self) -> UUID:
-        """What names it, once for each thing that it is about."""
+        """What names it, once for each thing that it is about: who gets it twice sees that it is one."""
         ...
 
     @property
@@ -118,6 +105,32 @@ class Post(Protocol):
     def since(self) -> datetime:
         """When what it is about happened."""
         ...
+
+
+def letter(
+    post: Post, to: str, subject: str, body: str, mark: Postmark, more: Mapping[str, str] | None = None
+) -> Letter:
+    """The same letter at each attempt, with `more` headers; all are plain text: HeaderRefused where one is not, or the
+    address is not one."""
+    if not _ADDRESS.fullmatch(to):
+        raise HeaderRefused("To")
+    headers = {
+        "From": f"Muster <{mark.sender}>",
+        "To": to,
+        "Subject": subject,
+        "Date": format_datetime(post.since),
+        "Message-ID": f"<{post.letter_id.hex}@{mark.domain}>",
+        "Auto-Submitted": "auto-generated",
+        **(more or {}),
+    }
+    message = EmailMessage(policy=SMTP_POLICY)
+    for name, value in headers.items():
+        # An encoded word can decode to a line break and so to more headers: none, and no control characters.
+        if not (value.isascii() and value.isprintable()) or "=?" in value:
+            raise HeaderRefused(name)
+        message[name] = value
+    message.set_content(body, cte="base64")
+    return Letter(mark.sender, to, message.as_bytes())
 
 
 P = TypeVar("P", bound=Post)

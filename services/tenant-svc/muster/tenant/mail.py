@@ -3,7 +3,6 @@
 import secrets
 from collections.abc import Sequence
 from datetime import datetime, timedelta
-from email.utils import format_datetime
 from uuid import UUID
 
 from muster.kit import audit, clock
@@ -76,15 +75,7 @@ def postman(db: Database, settings: TenantSettings) -> Postman[UserLetter]:
 
 def compose_letter(one: UserLetter, mark: Postmark, base_url: str) -> Letter:
     """The letter, the same at each attempt; HeaderRefused where the address is not one."""
-    headers = {
-        "From": f"Muster <{mark.sender}>",
-        "To": one.recipient,
-        "Subject": SUBJECTS[one.kind],
-        "Date": format_datetime(one.since),
-        "Message-ID": f"<{one.letter_id.hex}@{mark.domain}>",
-        "Auto-Submitted": "auto-generated",
-    }
-    return letter(one.recipient, headers, body(one, base_url), mark)
+    return letter(one, one.recipient, SUBJECTS[one.kind], body(one, base_url), mark)
 
 
 async def answer_asked(db: Database, settings: TenantSettings) -> bool:

@@ -2,7 +2,6 @@
 
 import re
 from datetime import datetime, timedelta
-from email.utils import format_datetime
 from hashlib import blake2b
 from typing import Final
 from uuid import UUID
@@ -40,37 +39,17 @@ _SUBJECTS: Final = {
 
 def compose(forward: Forward, mark: Postmark) -> Letter:
     """The letter for a reply, the same at each attempt; HeaderRefused where an address is not one."""
-    return letter(forward.recipient, _headers(forward, mark), _body(forward), mark)
+    number = forward.number if _NUMBER.fullmatch(forward.number) else "a customer"
+    thread = f"<{_digest(b'thread', forward.tenant_id.bytes + forward.number_hash, mark)}@{mark.domain}>"
+    answers = reply_address(forward.tenant_id, forward.inbound_id, mark)
+    subject = f"SMS reply from {number}{_MARKS[forward.verdict]}"
+    more = {"References": thread, "In-Reply-To": thread, "Reply-To": answers}
+    return letter(forward, forward.recipient, subject, _body(forward), mark, more)
 
 
 def compose_notice(notice: Notice, mark: Postmark) -> Letter:
     """The letter about credits or a send, the same at each attempt; HeaderRefused where an address is not one."""
-    headers = {
-        "From": f"Muster <{mark.sender}>",
-        "To": notice.recipient,
-        "Subject": _SUBJECTS[notice.kind],
-        "Date": format_datetime(notice.since),
-        "Message-ID": f"<{notice.letter_id.hex}@{mark.domain}>",
-        "Auto-Submitted": "auto-generated",
-    }
-    return letter(notice.recipient, headers, _notice_body(notice), mark)
-
-
-def _headers(forward: Forward, mark: Postmark) -> dict[str, str]:
-    number = forward.number if _NUMBER.fullmatch(forward.number) else "a customer"
-    thread = _digest(b"thread", forward.tenant_id.bytes + forward.number_hash, mark)
-    return {
-        "From": f"Muster <{mark.sender}>",
-        "To": forward.recipient,
-        "Subject": f"SMS reply from {number}{_MARKS[forward.verdict]}",
-        "Date": format_datetime(forward.received_at),
-        # Of the reply, not of the attempt: a receiver that gets it twice sees that it is one.
-        "Message-ID": f"<{forward.inbound_id.hex}@{mark.domain}>",
-        "References": f"<{thread}@{mark.domain}>",
-        "In-Reply-To": f"<{thread}@{mark.domain}>",
-        "Reply-To": reply_address(forward.tenant_id, forward.inbound_id, mark),
-        "Auto-Submitted": "auto-generated",
-    }
+    return letter(notice, notice.recipient, _SUBJECTS[notice.kind], _notice_body(notice), mark)
 
 
 def reply_address(tenant_id: UUID, inbound_id: UUID, mark: Postmark) -> str:
