@@ -9,6 +9,7 @@ from fastapi import FastAPI
 
 from muster.kit.auth import Permission, route_permissions
 from muster.kit.http import create_app
+from muster.kit.problems import COMPONENTS
 from muster.local.routes import SERVICES
 
 FILE = Path(__file__).resolve().parents[2] / "docs" / "openapi.json"
@@ -56,14 +57,18 @@ def text() -> str:
 def _names(schemas: dict[str, dict[str, Any]]) -> dict[str, dict[str, str]]:
     """Service -> its names of schemas -> the joined ones: a name that two services use has its service before it.
 
-    Also where both mean the same today: what a change of one service renames would surprise the other's clients.
+    Also where both mean the same today: what a change of one service renames would surprise the other's clients. What
+    the kit says for all of them is one.
     """
     owners: dict[str, list[str]] = {}
     for service, members in schemas.items():
         for name in members:
             owners.setdefault(name, []).append(service)
     return {
-        service: {name: name if len(owners[name]) == 1 else f"{service.capitalize()}{name}" for name in members}
+        service: {
+            name: name if len(owners[name]) == 1 or name in COMPONENTS["schemas"] else f"{service.capitalize()}{name}"
+            for name in members
+        }
         for service, members in schemas.items()
     }
 
@@ -78,7 +83,7 @@ def _renamed(document: dict[str, Any], names: dict[str, str]) -> dict[str, Any]:
         if not isinstance(node, dict):
             return node
         return {
-            key: start + names[value.removeprefix(start)] if key == "$ref" and isinstance(value, str) else walk(value)
+            key: start + names[value.removeprefix(start)] if key == "$ref" and value.startswith(start) else walk(value)
             for key, value in node.items()
         }
 

@@ -24,6 +24,7 @@ from starlette.responses import Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from muster.kit.auth import Guard
+from muster.kit.idempotency import HEADER, KEY_SCHEMA
 
 M = TypeVar("M", bound=BaseModel)
 Handlers = Mapping[int | type[Exception], Callable[[Request, Any], Coroutine[Any, Any, Response]]]
@@ -83,10 +84,9 @@ def documented(*models: type[BaseModel]) -> dict[str, Any]:
     """What OpenAPI says of such a route's body, which is as one of these, and of its idempotency key."""
     schemas = [_inline(model.model_json_schema()) for model in models]
     schema = schemas[0] if len(schemas) == 1 else {"oneOf": schemas}
-    key = {"type": "string", "description": "1 to 255 visible ASCII characters"}
     return {
         "requestBody": {"required": True, "content": {"application/json": {"schema": schema}}},
-        "parameters": [{"name": "Idempotency-Key", "in": "header", "required": False, "schema": key}],
+        "parameters": [{"name": HEADER, "in": "header", "required": False, "schema": KEY_SCHEMA}],
     }
 
 

@@ -21,7 +21,7 @@ from muster.kit.desk import Desk, DeskFull
 from muster.kit.direct import straight
 from muster.kit.edge import Edge, Exchange, exchange, problem_response, route_template
 from muster.kit.pg import RETRIABLE
-from muster.kit.problems import MEDIA_TYPE, Problem
+from muster.kit.problems import Problem
 from muster.kit.settings import HttpSettings
 
 __all__ = ["Flag", "Int", "Model", "Moment", "allow", "create_app", "exchange", "problem_response", "route_template"]
@@ -67,6 +67,16 @@ class Model(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True, allow_inf_nan=False)
 
 
+class _App(FastAPI):
+    """An app whose OpenAPI document says once what each of its operations answers when it goes wrong."""
+
+    def openapi(self) -> dict[str, Any]:
+        document = super().openapi()
+        for kind, members in problems.COMPONENTS.items():
+            document.setdefault("components", {}).setdefault(kind, {}).update(members)
+        return document
+
+
 def create_app(
     service: str, *, routers: Sequence[APIRouter], state: Mapping[str, Any], lifespan: Lifespan | None = None
 ) -> FastAPI:
@@ -78,7 +88,7 @@ def create_app(
     settings: HttpSettings = state.get("settings") or HttpSettings()
     observe.name_service(service)
     development = settings.environment == "development"
-    app = FastAPI(
+    app = _App(
         title=f"Muster: {service}",
         version="1",
         docs_url="/docs" if development else None,
@@ -88,7 +98,7 @@ def create_app(
         lifespan=lifespan,
         exception_handlers=_handlers(),
         middleware=[Middleware(Edge, settings=settings, straight=straight(routers, _handlers()))],
-        responses=_PROBLEM_RESPONSE,
+        responses=dict(problems.ANSWER),
         generate_unique_id_function=lambda route: route.name,
         # Bodies hold numbers and texts: no instrumentation of the framework's own.
         telemetry={"tracing": False, "metrics": False, "logs": False, "operation_spans": False},
@@ -113,34 +123,6 @@ def allow(*, body_bytes_max: int | None = None, timeout_s: float | None = None) 
 
     return Depends(raised)
 
-
-_PROBLEM_RESPONSE: dict[int | str, dict[str, Any]] = {
-    "default": {
-        "description": "A problem (RFC 9457)",
-        "content": {
-            MEDIA_TYPE: {
-                "schema": {
-                    "type": "object",
-                    "required": ["type", "title", "status", "code"],
-                    "properties": {
-                        "type": {"type": "string"},
-                        "title": {"type": "string"},
-                        "status": {"type": "integer"},
-                        "code": {"type": "string"},
-                        "detail": {"type": "string"},
-                        "errors": {
-                            "type": "array",
-                            "items": {
-                                "type": "object",
-                                "properties": {name: {"type": "string"} for name in ("field", "code", "message")},
-                            },
-                        },
-                    },
-                }
-            }
-        },
-    }
-}
 
 _TITLES = {
     400: ("bad_request", "The request cannot be read"),

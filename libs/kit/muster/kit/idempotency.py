@@ -17,11 +17,11 @@ import re
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
-from typing import Annotated, Any, NamedTuple, NoReturn, Protocol
+from typing import Annotated, Any, Final, NamedTuple, NoReturn, Protocol
 from uuid import UUID
 
 from fastapi import Depends, Header, Request
-from pydantic import BaseModel
+from pydantic import BaseModel, WithJsonSchema
 from starlette.responses import Response
 
 from muster.kit import metrics
@@ -32,7 +32,14 @@ from muster.kit.repeat import repeat
 from muster.kit.tokens import Caller
 
 _KEY = re.compile(r"[\x21-\x7e]{1,255}")
-_HEADER = "Idempotency-Key"
+HEADER: Final = "Idempotency-Key"
+KEY_SCHEMA: Final = {
+    "type": "string",
+    "minLength": 1,
+    "maxLength": 255,
+    "pattern": "^[!-~]+$",
+    "description": "1 to 255 visible ASCII characters",
+}
 _FORGET_EVERY_S = 3_600
 _FORGET_AT_ONCE = 10_000
 
@@ -138,7 +145,7 @@ def key_reused() -> Problem:
     metrics.idempotency_conflicts.inc()
     return conflict(
         "idempotency_key_reused", "This idempotency key was used before",
-        "The same key came with another request. Use a new key for a new request.", field=_HEADER,
+        "The same key came with another request. Use a new key for a new request.", field=HEADER,
     )  # fmt: skip
 
 
@@ -195,32 +202,29 @@ class Once:
         return sha256(self.target + b"\n" + raw).digest()
 
 
-@dataclass(frozen=True)
-class _Reader:
-    required: bool
+_Key = WithJsonSchema(KEY_SCHEMA), Header(alias=HEADER)
 
-    async def __call__(
-        self,
-        request: Request,
-        key: Annotated[str | None, Header(alias=_HEADER, description="1 to 255 visible ASCII characters")] = None,
-    ) -> Once:
-        if key is None and self.required:
-            raise unprocessable(_HEADER, "missing", "this header is needed here")
-        check_key(key)
-        target = f"{request.url.path}?{request.url.query}".encode()
-        return Once(key, f"{request.method} {route_template(request.scope)}", target)
+
+async def _once(request: Request, key: Annotated[str | None, *_Key] = None) -> Once:
+    check_key(key)
+    target = f"{request.url.path}?{request.url.query}".encode()
+    return Once(key, f"{request.method} {route_template(request.scope)}", target)
+
+
+async def _once_at_least(request: Request, key: Annotated[str, *_Key]) -> Once:
+    return await _once(request, key)
 
 
 def check_key(key: str | None) -> None:
     """Problem 422 for a key that cannot be one."""
     if key is not None and not _KEY.fullmatch(key):
-        raise unprocessable(_HEADER, "not_valid", "must be 1 to 255 visible ASCII characters")
+        raise unprocessable(HEADER, "not_valid", "must be 1 to 255 visible ASCII characters")
 
 
-idempotent: Any = Depends(_Reader(required=False))
+idempotent: Any = Depends(_once)
 """`once: Annotated[Once, idempotent]`: honours an Idempotency-Key where there is one."""
 
-idempotent_required: Any = Depends(_Reader(required=True))
+idempotent_required: Any = Depends(_once_at_least)
 """The same, and 422 where there is none."""
 
 

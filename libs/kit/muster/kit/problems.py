@@ -1,9 +1,58 @@
 """RFC 9457 problem documents. Raised only at the edge (api.py); the domain returns values, also for "no"."""
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Final
 
 MEDIA_TYPE = "application/problem+json"
+
+_CODE: Final = {"type": "string", "pattern": "^[a-z][a-z0-9_]*$"}
+_SCHEMA: Final = {
+    "title": "Problem",
+    "description": "Why nothing came of a request (RFC 9457). Some codes have further members: their limit, a place.",
+    "type": "object",
+    "required": ["type", "title", "status", "code"],
+    "properties": {
+        "type": {"type": "string", "pattern": "^urn:muster:problem:[a-z][a-z0-9_]*$", "description": "names the code"},
+        "title": {"type": "string", "minLength": 1, "description": "the same for all problems of a kind; for people"},
+        "status": {"type": "integer", "minimum": 400, "maximum": 599, "description": "that of the answer"},
+        "code": {**_CODE, "description": "for programs; it does not change"},
+        "detail": {"type": "string", "description": "what is wrong this time, and what to do; for people"},
+        "errors": {
+            "type": "array",
+            "description": "each field at fault",
+            "items": {
+                "type": "object",
+                "required": ["field", "code", "message"],
+                "properties": {
+                    "field": {"type": "string", "description": "with dots: audience.list, or the name of a header"},
+                    "code": _CODE,
+                    "message": {"type": "string", "description": "for people; it never repeats what was given"},
+                },
+                "additionalProperties": False,
+            },
+        },
+        "request_id": {"type": "string", "description": "with 500: what to name when you ask us about it"},
+    },
+}
+COMPONENTS: Final = {
+    "schemas": {"Problem": _SCHEMA},
+    "responses": {
+        "Problem": {
+            "description": "A problem (RFC 9457)",
+            "headers": {
+                "X-Request-Id": {"description": "names the request", "schema": {"type": "string"}},
+                "X-Trace-Id": {"description": "names its trace", "schema": {"type": "string"}},
+            },
+            "content": {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}},
+        }
+    },
+}
+"""What the OpenAPI document of each service has of problems."""
+
+ANSWER: Final[Mapping[int | str, dict[str, Any]]] = {
+    "default": {"$ref": "#/components/responses/Problem", "description": "A problem (RFC 9457)"}
+}
+"""What each operation answers when it goes wrong."""
 
 
 class Problem(Exception):

@@ -396,5 +396,5 @@ async def test_documentation_is_off_in_production_and_the_document_is_there_for_
     document = create_app("kit", routers=[routes()], state={}).openapi()
     operation = document["paths"]["/things/{thing_id}"]["post"]
     assert operation["responses"].keys() == {"200", "default"}
-    assert "application/problem+json" in operation["responses"]["default"]["content"]
+    assert operation["responses"]["default"]["$ref"] == "#/components/responses/Problem"
     assert "HTTPValidationError" not in json.dumps(document)
