@@ -4,7 +4,6 @@ At least once: a crash between the relay's answer and the note sends a letter ag
 """
 
 import asyncio
-import re
 from collections import deque
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
@@ -21,11 +20,11 @@ from aiosmtplib.errors import SMTPException, SMTPRecipientsRefused, SMTPResponse
 
 from muster.kit import clock, metrics, observe
 from muster.kit.pg import RETRIABLE, Database, Record, Tx
+from muster.text.emails import is_email
 
 log = observe.logger(__name__)
 
 _PERMANENT: Final = 500
-_ADDRESS: Final = re.compile(r"[A-Za-z0-9.!#$%&'*+/?^_`{|}~-]{1,64}@[A-Za-z0-9](?:[A-Za-z0-9.-]{0,251}[A-Za-z0-9])?")
 
 
 class Mailed(StrEnum):
@@ -112,7 +111,7 @@ def letter(
 ) -> Letter:
     """The same letter at each attempt, with `more` headers; all are plain text: HeaderRefused where one is not, or the
     address is not one."""
-    if not _ADDRESS.fullmatch(to):
+    if not is_email(to):
         raise HeaderRefused("To")
     headers = {
         "From": f"Muster <{mark.sender}>",

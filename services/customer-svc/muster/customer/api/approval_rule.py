@@ -11,19 +11,19 @@ from muster.customer.store import approvals
 from muster.kit import audit
 from muster.kit.acts import Act
 from muster.kit.auth import Caller, Permission, Tx, requires, tenant_tx
+from muster.kit.forms import Form
 from muster.kit.http import Int, Model
 from muster.kit.idempotency import Once, idempotent
 from muster.kit.outbox import emit
+from muster.text.emails import EMAIL, EMAIL_CHARS_MAX
 
 router = APIRouter(prefix="/v1/approval-rule")
 
 Above = Annotated[Int, Field(ge=0, le=10**12)]
-# Nothing that a header could be made of; what mail relays know no better is told by them.
 Email = Annotated[
     str,
-    Field(
-        max_length=254, pattern=r"^$|^[A-Za-z0-9.!#$%&'*+/^_`{|}~-]{1,64}@[A-Za-z0-9][A-Za-z0-9.-]{0,180}[A-Za-z0-9]$"
-    ),
+    Field(max_length=EMAIL_CHARS_MAX),
+    Form(f"(?:{EMAIL})?", "is not an e-mail address such as reception@salon.example"),
 ]
 
 

@@ -10,10 +10,10 @@ from uuid import UUID
 from zoneinfo import available_timezones
 
 from muster.text import PARTS_MAX, is_region
+from muster.text.emails import is_email
 from muster.text.merge import clean_value
 
 NAME_CHARS_MAX = 200
-EMAIL_CHARS_MAX = 254
 SENDER_NAME_CHARS_MAX = 11
 NO_QUIET_HOURS = (0, 0)
 ALL_COUNTRIES = "*"
@@ -31,10 +31,6 @@ _NUMBER = re.compile(r"\+[1-9][0-9]{6,14}")
 # ISO 3166-1, or 3166-2 with it.
 _CALENDAR = re.compile(r"[A-Z]{2}(?:-[A-Z0-9]{1,3})?")
 _SENDER_NAME = re.compile(r"(?=.*[A-Za-z])[A-Za-z0-9 &_.-]{1,11}")
-# Nothing that a header could be made of (CR, LF, NUL, encoded words), no comments, no quoted local parts.
-_EMAIL = re.compile(
-    r"[A-Za-z0-9.!#$%&'*+/=^_`{|}~-]{1,64}@(?:[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?\.)+[A-Za-z]{2,63}"
-)
 _ENCODED_WORD = "=?"
 _UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f\u2028\u2029]")
 
@@ -244,7 +240,7 @@ def check_email(field: str, email: str) -> Wrong | None:
     """An address that can stand in a header as it is, or why not."""
     if _UNPRINTABLE.search(email) or _ENCODED_WORD in email:
         return Wrong(field, "email_not_safe", "must not hold line breaks, control characters or =?")
-    if len(email) > EMAIL_CHARS_MAX or not _EMAIL.fullmatch(email) or ".." in email:
+    if not is_email(email):
         return Wrong(field, "email_not_valid", "is not an e-mail address such as reception@salon.example")
     return None
 
