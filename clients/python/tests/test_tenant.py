@@ -83,8 +83,25 @@ def test_only_what_is_named_is_changed(asked: Any) -> None:
     ]  # fmt: skip
 
 
+def test_an_operator_closes_and_reopens_a_business_and_names_its_reseller(asked: Any) -> None:
+    commands = (
+        ("close", "a"),
+        ("reopen", "a"),
+        ("sub-account", "a", "--of", "b"),
+        ("sub-account", "a", "--of", "none"),
+    )
+    assert [run("tenant", *words) for words in commands] == [0] * 4
+    changes = ({"closed": True}, {"closed": False}, {"parent_id": "b"}, {"parent_id": None})
+    told = [call for one in changes for call in ("operator True", ("PATCH", "/v1/tenants/a", one))]
+    assert asked == told
+    assert run("tenant", "sub-account", "a") == 2
+
+
 @pytest.mark.parametrize(
-    "given", [(), ("--quiet", "20:00"), ("--unknown", "maybe"), ("--parts-per-second", "20"), ("--countries-max", "*")]
+    "given",
+    [
+        *((), ("--quiet", "20:00"), ("--unknown", "maybe"), ("--parts-per-second", "20"), ("--countries-max", "*")),
+    ],
 )
 def test_a_change_of_nothing_of_no_hours_or_of_what_is_the_operator_s_is_not_asked_for(
     asked: Any, given: tuple[str, ...]

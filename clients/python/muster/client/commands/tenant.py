@@ -11,7 +11,7 @@ from muster.client.commands.output import AsJson, show, show_rows
 
 app = typer.Typer(
     no_args_is_help=True,
-    help="Settings: show, set, closed-days, frequency-cap, notices; for operators: list, create, first-admin.",
+    help="Settings: show, set, closed-days, frequency-cap, notices; for operators: list, create, close …",
 )
 
 Other = Annotated[str, typer.Option("--tenant", help="as the operator: the settings of this tenant, by its id")]
@@ -53,6 +53,33 @@ def first_admin(tenant_id: TenantId, as_json: AsJson = False) -> None:  # noqa: 
     """As the operator: a link by which whoever takes it becomes an admin of the business; one from before ends."""
     with Muster(Connection.from_environment(operator=True)) as muster:
         show(muster.post(f"/v1/tenants/{quote(tenant_id, safe='') or '-'}/first-admin"), as_json=as_json)
+
+
+@app.command("close")
+def close(tenant_id: TenantId, as_json: AsJson = False) -> None:  # noqa: FBT002
+    """As the operator: end a business's use of Muster, until it is opened again."""
+    _change(tenant_id, {"closed": True}, as_json=as_json)
+
+
+@app.command("reopen")
+def reopen(tenant_id: TenantId, as_json: AsJson = False) -> None:  # noqa: FBT002
+    """As the operator: open a closed business again."""
+    _change(tenant_id, {"closed": False}, as_json=as_json)
+
+
+@app.command("sub-account")
+def sub_account(
+    tenant_id: TenantId,
+    of: Annotated[str, typer.Option(help="the reseller, by its id, or none")],
+    as_json: AsJson = False,  # noqa: FBT002
+) -> None:
+    """As the operator: make a business the sub-account of a reseller, who may move credits to it and back."""
+    _change(tenant_id, {"parent_id": None if of == "none" else of}, as_json=as_json)
+
+
+def _change(tenant_id: str, changes: dict[str, Any], *, as_json: bool) -> None:
+    with Muster(Connection.from_environment(operator=True)) as muster:
+        _show(muster.patch(_path(tenant_id or "-"), changes), as_json=as_json)
 
 
 @app.command("show")
