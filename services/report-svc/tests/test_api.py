@@ -1,5 +1,7 @@
 """The HTTP edge over real PostgreSQL: the report, one message, live progress, and who may see what."""
 
+import csv
+import io
 from uuid import uuid4
 
 import httpx
@@ -116,6 +118,21 @@ async def test_a_time_that_ends_before_it_begins_is_refused(http: httpx.AsyncCli
     answer = await http.get("/v1/reports/sms", params=params, headers=by("admin"))
 
     assert (answer.status_code, [error["field"] for error in answer.json()["errors"]]) == (422, ["to"])
+
+
+async def test_the_report_as_a_file_has_every_message_of_its_pages(
+    http: httpx.AsyncClient, sends: tuple[Send, Send], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("muster.report.api.report._LINES_AT_ONCE", 2)
+    pages = (await get(http, "/v1/reports/sms", limit=500))["items"]
+
+    file = await http.get("/v1/reports/sms", headers={**by("admin"), "Accept": "text/csv"})
+
+    assert (file.status_code, file.headers["content-type"]) == (200, "text/csv; charset=utf-8")
+    rows = list(csv.DictReader(io.StringIO(file.text, newline="")))
+    assert len(pages) > 2
+    for row, said in zip(rows, pages, strict=True):
+        assert (row["id"], row["number"], row["credits"]) == (said["id"], said["number"] or "", str(said["credits"]))
 
 
 async def test_a_page_goes_on_where_the_last_one_ended_whatever_is_added_meanwhile(

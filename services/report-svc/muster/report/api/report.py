@@ -1,14 +1,15 @@
 """The SMS Detail Report: each message and its replies."""
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from datetime import datetime
 from typing import Annotated, Any, Final, Literal
 from uuid import UUID
 
-from fastapi import APIRouter, Query
+from fastapi import APIRouter, Query, Request, Response
+from fastapi.responses import StreamingResponse
 
-from muster.kit.auth import Caller, Permission, Tx, requires, tenant_tx
+from muster.kit.auth import Begin, Caller, Permission, Tx, requires, tenant_tx, tx_of_tenant
 from muster.kit.http import Model
 from muster.kit.pages import CursorText, Limit, Page, decode_cursor, encode_cursor
 from muster.kit.problems import not_found, unprocessable
@@ -16,10 +17,13 @@ from muster.report import domain
 from muster.report.store import reading
 from muster.report.store.reading import Filter
 from muster.text import NumberRefused, read_asked_number
+from muster.text.cells import csv_lines
 
 router = APIRouter(prefix="/v1", tags=["report"])
 _MESSAGE_ID: Final = re.compile(r"([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})-([1-9][0-9]{0,9})", re.IGNORECASE)
 _SEQ_MAX: Final = (1 << 31) - 1
+_LINES_AT_ONCE: Final = 500
+Place = tuple[int, int] | None
 _YEAR_MIN, _YEAR_MAX = 2000, 9998
 Kind = Literal["bulk", "single", "reminder", "reply"]
 Status = Literal[
@@ -60,10 +64,14 @@ class RowOut(Model):
     replies: list[ReplyOut]
 
 
-@router.get("/reports/sms")
+_COLUMNS: Final = tuple(RowOut.model_fields)  # the last is `replies`
+
+
+@router.get("/reports/sms", response_model=Page[RowOut], responses={200: {"content": {"text/csv": {}}}})
 async def read_report(
+    request: Request,
     caller: Annotated[Caller, requires(Permission.READ_SENDS)],
-    tx: Annotated[Tx, tenant_tx],
+    begin: Annotated[Begin, tx_of_tenant],
     kind: Kind | None = None,
     since: Annotated[datetime | None, Query(alias="from")] = None,
     until: Annotated[datetime | None, Query(alias="to")] = None,
@@ -75,8 +83,9 @@ async def read_report(
     bulk_id: UUID | None = None,
     limit: Limit = 50,
     cursor: CursorText = None,
-) -> Page[RowOut]:
-    """Messages, newest first, with their replies.
+) -> Page[RowOut] | Response:
+    """Messages, newest first, with their replies: pages of JSON, or from the cursor on all of them as CSV with
+    `Accept: text/csv`, whose last column has the replies with ` | ` between them.
 
     A message appears when the carrier has answered or it has ended; until then `status=queued` lists it, without a
     time, a price or a place in any other list.
@@ -96,10 +105,35 @@ async def read_report(
     place = decode_cursor(cursor, {"bulk": _place(63), "seq": _place(31)}) if cursor else None
     after = (place["bulk"], place["seq"]) if place else None
     look = reading.waiting_rows if status == "queued" else reading.rows
-    found = await look(tx, caller.tenant_id, wanted, after, limit + 1)
-    last = {"bulk": found[limit - 1]["bulk_no"], "seq": found[limit - 1]["seq"]} if len(found) > limit else None
-    items = await _with_people(tx, caller.tenant_id, found[:limit])
-    return Page(items=items, next_cursor=encode_cursor(last) if last else None)
+
+    async def page(after: Place, limit: int) -> tuple[list[RowOut], Place]:
+        async with begin(caller.tenant_id) as tx:
+            found = await look(tx, caller.tenant_id, wanted, after, limit + 1)
+            last = (found[limit - 1]["bulk_no"], found[limit - 1]["seq"]) if len(found) > limit else None
+            return await _with_people(tx, caller.tenant_id, found[:limit]), last
+
+    if "text/csv" in request.headers.get("accept", ""):
+        headers = {"Content-Disposition": 'attachment; filename="messages.csv"'}
+        return StreamingResponse(_lines(page, after), media_type="text/csv; charset=utf-8", headers=headers)
+    items, last = await page(after, limit)
+    return Page(items=items, next_cursor=encode_cursor({"bulk": last[0], "seq": last[1]}) if last else None)
+
+
+async def _lines(
+    page: Callable[[Place, int], Awaitable[tuple[list[RowOut], Place]]], after: Place
+) -> AsyncIterator[str]:
+    """A page is read in a transaction of its own and let go before the next: a million take no more than a page."""
+    yield csv_lines([_COLUMNS])
+    while True:
+        items, after = await page(after, _LINES_AT_ONCE)
+        yield csv_lines(_cells(one) for one in items)
+        if after is None:
+            return
+
+
+def _cells(row: RowOut) -> list[object]:
+    said = row.model_dump(exclude={"replies"})
+    return [*(said[name] for name in _COLUMNS[:-1]), " | ".join(reply.text or "" for reply in row.replies)]
 
 
 @router.get("/messages/{message_id}")
