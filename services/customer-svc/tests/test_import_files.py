@@ -99,7 +99,7 @@ def test_one_column_is_a_table_and_excels_word_on_the_separator_is_taken() -> No
 
 def test_the_header_is_the_first_line_that_holds_anything() -> None:
     assert rows(b"\n;;\r\n \nName;Mobile\nAna;0412\n") == [["Ana", "0412"]]
-    assert rows(b"\n;;\n \n") == []
+    assert refused(b"\n;;\n \n") == "empty"
 
 
 def test_blocks_can_each_be_read_on_their_own_and_give_what_the_whole_file_gives() -> None:
