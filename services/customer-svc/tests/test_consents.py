@@ -313,3 +313,20 @@ async def test_a_version_that_is_missing_or_changed_breaks_the_chain(salon: Any)
     assert first_broken(salon.tenant_id, ana, [versions[0], *versions[2:]]) == 2
     assert first_broken(salon.tenant_id, ana + 1, versions) == 1
     assert chain_hash(b"", salon.tenant_id, ana, versions[0]) == versions[0].hash
+
+
+async def test_the_first_words_of_many_are_each_hashed_as_evidence_is_and_salted_on_their_own(salon: Any) -> None:
+    recorders = ["ada", 'A "B" \\ C', "é\u2028\u007f\t\n", ""]
+    async with salon.db.request(salon.tenant_id) as tx:
+        await tx.execute(
+            "INSERT INTO customer (tenant_id, first_name, last_name, consent, allow_bulk_sms, consent_at, consent_how,"
+            " consent_by, match_key) SELECT $1, 'Ana', '', kind, allow, at, 'by \"hand\"', recorder, ''"
+            " FROM unnest($2::text[]) recorder, unnest('{express,inferred}'::text[]) kind,"
+            " unnest('{t,f,NULL}'::bool[]) allow, unnest(ARRAY[kit_now(), '1999-12-31Z', NULL]) at",
+            *(salon.tenant_id, recorders),
+        )
+        rows = await tx.fetch("SELECT * FROM consent_version WHERE tenant_id = $1", salon.tenant_id)
+    assert len(rows) == len({row["salt"] for row in rows}) == 72
+    for row in rows:
+        version = Version(**{name: row[name] for name in Version.__dataclass_fields__})
+        assert chain_hash(b"", salon.tenant_id, row["customer_id"], version) == version.hash
