@@ -22,11 +22,11 @@ from muster.customer.domain.customers import (
     key_of,
     read_tags,
     read_time_zone,
-    settle_consent,
 )
 from muster.customer.domain.fields import Kind, clean_lines, read_value, wrong_value
 from muster.customer.domain.files.encodings import SLIPS
 from muster.customer.domain.import_columns import Columns
+from muster.customer.domain.import_consent import Said, read_consent
 from muster.customer.domain.import_dates import TOLD, Order, Unclear, read_day
 from muster.customer.domain.import_options import BY_NUMBER, BY_PERSON, ImportOptions
 from muster.customer.domain.import_repairs import (
@@ -43,25 +43,13 @@ from muster.text import NumberRefused
 from muster.text.merge import clean_value
 from muster.text.numbers import is_dialled_with_zero
 
-_YES: Final = frozenset(
-    ["yes", "y", "true", "t", "1", "x", "on", "allow", "allowed", "ok", "✓", "✔", "ja", "oui", "si", "sí"]
-)
-_NO: Final = frozenset(["no", "n", "false", "f", "0", "off", "deny", "denied", "-", "nein", "non"])
-_CONSENTS: Final = {
-    **{kind.value: kind for kind in Consent},
-    "explicit": Consent.EXPRESS,
-    "opt-in": Consent.EXPRESS,
-    "opted in": Consent.EXPRESS,
-    "implied": Consent.INFERRED,
-    "no": Consent.NONE,
-    "opt-out": Consent.WITHDRAWN,
-    "opted out": Consent.WITHDRAWN,
-    "unsubscribed": Consent.WITHDRAWN,
-}
 KEY_BYTES: Final = 16
 _LANGUAGE_CHARACTERS_MAX: Final = 35
 _SIGNS: Final = ("=", "'")
 _TYPED: Final = range(1, TYPED_CHARACTERS_MAX + 1)
+# What is written again in most rows of a block is judged once.
+_KNOWN_MAX: Final = 1_000
+_KNOWN_CHARACTERS_MAX: Final = 200
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,7 +120,11 @@ class RowReader:
             for key, _ in columns.own
             if self._kinds.get(key) is Kind.DATE or (holds_dates(key) and key not in self._kinds)
         )
+        # All other own fields hold whatever is written.
+        self._judged = self._dates | self._kinds.keys()
         self._says_consent = not {"allow_bulk_sms", "consent"}.isdisjoint(columns.single)
+        self._consents: dict[tuple[str, str], Said] = {}
+        self._tags_read: dict[str, tuple[str, ...]] = {}
 
     def expect(self, rows: Sequence[Sequence[str]]) -> None:
         """Read the numbers of rows that are to be read next: so many at once take a fraction of what each takes."""
@@ -281,28 +273,17 @@ class RowReader:
         stated = self._options.consent
         if not self._says_consent:
             return (None, Consent.NONE, False) if stated is None else (True, stated.kind, True)
-        written_allow = self._cell("allow_bulk_sms", cells).strip().lower()
-        written_kind = self._cell("consent", cells).strip().lower()
-        allow: bool | None = None
-        if written_allow in _YES:
-            allow = True
-        elif written_allow in _NO:
-            allow = False
-        elif written_allow:
-            header = self._header("allow_bulk_sms")
-            errors.append(RowError(row, "allow_bulk_sms", header, "not_yes_or_no", "Write yes, no, or leave it blank."))
-        kind = _CONSENTS.get(written_kind)
-        if written_kind and kind is None:
-            message = "Write express, inferred, none or withdrawn, or leave it blank."
-            errors.append(RowError(row, "consent", self._header("consent"), "unknown_consent", message))
-        if kind is Consent.EXPRESS and (stated is None or stated.kind is not kind):
-            # Without wording and source it is no more than a tick is, which claims no evidence.
-            kind = Consent.INFERRED
+        cells_of_it = self._cell("allow_bulk_sms", cells), self._cell("consent", cells)
+        said = self._consents.get(cells_of_it)
+        if said is None:
+            said = read_consent(*cells_of_it, stated)
+            if len(self._consents) < _KNOWN_MAX and sum(map(len, cells_of_it)) <= _KNOWN_CHARACTERS_MAX:
+                self._consents[cells_of_it] = said
+        for field, code, message in said.wrong:
+            errors.append(RowError(row, field, self._header(field), code, message))
+        if said.weaker:
             self._repaired(row, self._columns.single["consent"], CONSENT_NOT_STATED)
-        if allow and kind is None and stated is not None:
-            kind = stated.kind
-        settled = settle_consent(allow_bulk_sms=allow, consent=kind)
-        return *settled, bool(written_allow or written_kind)
+        return said.allow, said.consent, said.given
 
     def _consent_on(self, row: int, cells: Sequence[str], errors: list[RowError]) -> str:
         """The day on which what the row says of consent was said; "" where nobody knows."""
@@ -329,10 +310,14 @@ class RowReader:
         written = self._cell("tags", cells)
         if not written:
             return ()
+        if (known := self._tags_read.get(written)) is not None:
+            return known
         tags = read_tags(written.replace(",", ";").replace("|", ";").split(";"))
         if len(tags) > TAGS_MAX or any(len(tag) > TAG_CHARACTERS_MAX for tag in tags):
             message = f"A customer has at most {TAGS_MAX} tags of at most {TAG_CHARACTERS_MAX} characters."
             errors.append(RowError(row, "tags", self._header("tags"), "too_long", message))
+        elif len(self._tags_read) < _KNOWN_MAX and len(written) <= _KNOWN_CHARACTERS_MAX:
+            self._tags_read[written] = tags
         return tags
 
     def _time_zone(self, row: int, cells: Sequence[str], errors: list[RowError]) -> str:
@@ -355,7 +340,7 @@ class RowReader:
             elif self._kinds.get(key) is Kind.FREE:
                 fields |= {key: free} if (free := clean_lines(written)) else {}
             elif cleaned := clean_value(written):
-                value = self._own_value(row, key, index, cleaned)
+                value = self._own_value(row, key, index, cleaned) if key in self._judged else cleaned
                 if isinstance(value, RowError):
                     errors.append(value)
                 else:

@@ -74,7 +74,7 @@ def rows_of(block: bytes, separator: str) -> Records:
 
 def is_row(cells: Sequence[str]) -> bool:
     """Whether anything stands in it."""
-    return any(cell and not cell.isspace() for cell in cells)
+    return bool("".join(cells).strip())
 
 
 def _text(file: IO[bytes], options: Options, guess: Guess) -> Iterator[Opened | Block]:
