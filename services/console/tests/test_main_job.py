@@ -217,10 +217,13 @@ async def test_who_can_text_nobody_is_told_why_and_what_would_let_them(member, b
         "code": "audience_empty",
         "errors": [wrong],
         "customers": 61,
-        "left_out": {"no_consent": 60, "opted_out": 1},
+        "left_out": {"no_consent": 60, "duplicate_number": 1},
     }
     busy.answers["POST /v1/quotes"] = (422, refused)
     page = await member.get("/compose")
     told = await member.post("/compose/figures", data={**DRAFT, "csrf": token(page)}, headers={"HX-Request": "true"})
-    assert "Nobody in this audience can be texted: 60 do not allow Bulk SMS, 1 opted out." in told.text
+    assert (
+        "Nobody in this audience can be texted: 60 do not allow Bulk SMS, 1 shares a number with somebody who gets it."
+        in told.text
+    )
     assert "import a file with the column Allow Bulk SMS" in told.text

@@ -140,7 +140,9 @@ def _errors(visit: Visit, problem: ApiProblem) -> Errors:
 
 def _nobody(visit: Visit, left_out: Json) -> str:
     """Why nobody of an audience gets it, in the words of the list beside it, and what would let them."""
-    reasons = [(visit.t(f"reason.{word}") if has(f"reason.{word}") else word, n) for word, n in left_out.items() if n]
+    reasons = [
+        (visit.t(f"reason.{word}", n=n) if has(f"reason.{word}") else word, n) for word, n in left_out.items() if n
+    ]
     said = ", ".join(visit.t("compose.reason", n=n, reason=reason) for reason, n in reasons)
     help_ = visit.t("compose.help_no_consent") if left_out.get("no_consent") else ""
     return f"{visit.t('compose.nobody', reasons=said)} {help_}".strip()
