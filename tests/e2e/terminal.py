@@ -37,6 +37,7 @@ _TEXT: Final = '"Hi {first_name|there}, we open at 9"'
 
 
 _STEERING: Final = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
+_PACE: Final = re.compile(r"(rate per s|pace) ")
 _BAR: Final = re.compile(r"\d:\d\d:\d\d(\^C)?$")
 _SAME: Final = (
     (r"http://127\.0\.0\.1:\d+", "https://muster.example"),
@@ -226,8 +227,8 @@ def settled(played: Iterable[str]) -> str:
 
 
 def compared(text: str) -> list[str]:
-    """The blocks of a play without bars, the widths of columns and the ids of customers; of those that vary, without
-    figures."""
+    """The blocks of a play without bars, the widths of columns, the ids of customers, and what is known of the pace of
+    a send only some time after it has closed; of those that vary, without figures."""
     blocks = [_squeezed(block) for block in re.split(r"\n\n(?=\$ )", text.rstrip("\n"))]
     return [
         re.sub(r"\d[\d,.:]*", "#", block) if step.varies else block for step, block in zip(STEPS, blocks, strict=True)
@@ -235,7 +236,7 @@ def compared(text: str) -> list[str]:
 
 
 def _squeezed(block: str) -> str:
-    lines = ("BAR" if _BAR.search(line) else line for line in block.splitlines())
+    lines = ("BAR" if _BAR.search(line) else line for line in block.splitlines() if not _PACE.match(line))
     return re.sub(r"([ \u2500\u2501])\1+", r"\1", re.sub(r"\(\d+, AU\)", "(#, AU)", "\n".join(lines)))
 
 
