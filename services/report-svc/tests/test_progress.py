@@ -182,6 +182,8 @@ async def test_a_pause_withdraws_the_promise_whichever_is_heard_first_and_silenc
     assert await pace(promise(send, 3, 2)) == (None, True)
     assert await pace(promise(send, 4, 2, at_unix_ms=clock.unix_ms() - 60_000)) == ("silent", False)
     assert await pace(send.controlled(3, 1)) == ("stopped", False)
+    await hear(db, send.dispatched([STOPPED] * 150, first=51), send.accounted(1, closed=True))
+    assert (await get(http, f"/v1/bulk-sms/{send.bulk}/progress"))["pace"]["parts_left"] == 0
 
 
 async def test_a_send_that_has_left_shows_what_was_promised_and_when_it_had_left(

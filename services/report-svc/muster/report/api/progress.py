@@ -282,7 +282,8 @@ def _pace(row: dict[str, Any], state: str, fresh_s: float) -> PaceOut | None:
     return PaceOut(
         finish_at=row["finish_at"] if stands else None,
         why=why or None,
-        parts_left=row["parts_left"],
+        # What was left when it was stopped never leaves, and nothing more is said of its pace.
+        parts_left=0 if state in _ENDED else row["parts_left"],
         parts_per_s=round(row["parts_per_second"], 1) if stands else 0.0,
         promised_at=row["promised_at"] if stands or finished else None,
         promised_finish_at=row["promised_finish_at"] if stands or finished else None,
@@ -290,6 +291,7 @@ def _pace(row: dict[str, Any], state: str, fresh_s: float) -> PaceOut | None:
     )
 
 
+_ENDED: Final = ("closed", "refused")
 _WITHDRAWN: Final = {"paused": "paused", "stopping": "stopped", "refused": "stopped"}
 
 
