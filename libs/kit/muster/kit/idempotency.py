@@ -31,14 +31,16 @@ from muster.kit.problems import MEDIA_TYPE, Problem, conflict, unprocessable
 from muster.kit.repeat import repeat
 from muster.kit.tokens import Caller
 
-_KEY = re.compile(r"[\x21-\x7e]{1,255}")
+_KEY_CHARS_MAX: Final = 255
+_KEY_WORDS: Final = f"1 to {_KEY_CHARS_MAX} visible ASCII characters"
+_KEY: Final = re.compile("^[!-~]+$")
 HEADER: Final = "Idempotency-Key"
 KEY_SCHEMA: Final = {
     "type": "string",
     "minLength": 1,
-    "maxLength": 255,
-    "pattern": "^[!-~]+$",
-    "description": "1 to 255 visible ASCII characters",
+    "maxLength": _KEY_CHARS_MAX,
+    "pattern": _KEY.pattern,
+    "description": _KEY_WORDS,
 }
 _FORGET_EVERY_S = 3_600
 _FORGET_AT_ONCE = 10_000
@@ -217,8 +219,8 @@ async def _once_at_least(request: Request, key: Annotated[str, *_Key]) -> Once:
 
 def check_key(key: str | None) -> None:
     """Problem 422 for a key that cannot be one."""
-    if key is not None and not _KEY.fullmatch(key):
-        raise unprocessable(HEADER, "not_valid", "must be 1 to 255 visible ASCII characters")
+    if key is not None and not (len(key) <= _KEY_CHARS_MAX and _KEY.fullmatch(key)):
+        raise unprocessable(HEADER, "not_valid", f"must be {_KEY_WORDS}")
 
 
 idempotent: Any = Depends(_once)
