@@ -2,6 +2,7 @@
 
 import phonenumbers
 import pytest
+from bench.numbers import by_phonenumbers
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -65,19 +66,6 @@ def test_a_number_is_in_a_column_what_it_is_alone(written: list[str], country: s
 @given(COLUMNS, st.sampled_from(COUNTRIES))
 def test_a_number_of_any_kind_is_in_a_column_what_it_is_alone(written: list[str], country: str) -> None:
     assert rows(read_any_column(written, country)) == [read_any_number(one, country) for one in written]
-
-
-def by_phonenumbers(written: str, country: str) -> Number | None:
-    """What phonenumbers alone says of a number that can be texted."""
-    try:
-        parsed = phonenumbers.parse(written, country)
-    except phonenumbers.NumberParseException:
-        return None
-    kinds = (phonenumbers.PhoneNumberType.MOBILE, phonenumbers.PhoneNumberType.FIXED_LINE_OR_MOBILE)
-    if not phonenumbers.is_valid_number(parsed) or phonenumbers.number_type(parsed) not in kinds:
-        return None
-    e164 = phonenumbers.format_number(parsed, phonenumbers.PhoneNumberFormat.E164)
-    return Number(e164, phonenumbers.region_code_for_number(parsed) or "")
 
 
 @given(neighbours(st.sampled_from(["", " ", "-"])), st.sampled_from(COUNTRIES))

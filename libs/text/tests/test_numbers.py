@@ -3,6 +3,7 @@ import uuid
 
 import phonenumbers
 import pytest
+from bench.numbers import by_phonenumbers
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -143,19 +144,6 @@ def test_an_unknown_country_is_the_callers_fault() -> None:
 @given(st.text(max_size=80))
 def test_any_text_is_a_number_or_refused(written: str) -> None:
     assert isinstance(read_number(written, "AU"), Number | NumberRefused)
-
-
-def by_phonenumbers(written: str, country: str) -> tuple[str, str | None] | None:
-    """What phonenumbers alone says of a textable number."""
-    try:
-        parsed = phonenumbers.parse(written, country)
-    except phonenumbers.NumberParseException:
-        return None
-    kinds = (phonenumbers.PhoneNumberType.MOBILE, phonenumbers.PhoneNumberType.FIXED_LINE_OR_MOBILE)
-    if not phonenumbers.is_valid_number(parsed) or phonenumbers.number_type(parsed) not in kinds:
-        return None
-    e164 = phonenumbers.format_number(parsed, phonenumbers.PhoneNumberFormat.E164)
-    return e164, phonenumbers.region_code_for_number(parsed)
 
 
 def generated(country: str, each: int) -> list[str]:

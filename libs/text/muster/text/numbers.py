@@ -187,8 +187,7 @@ def number_hash(key: bytes, generation: int, tenant_id: uuid.UUID, e164: str) ->
 
     The tenant is hashed with the number, so that streams do not join across tenants.
     """
-    digest = hashlib.blake2b(tenant_id.bytes + e164.encode("ascii"), digest_size=HASH_BYTES, key=key).digest()
-    return bytes((generation,)) + digest
+    return number_hasher(key, generation, tenant_id)(e164)
 
 
 def number_hasher(key: bytes, generation: int, tenant_id: uuid.UUID) -> Callable[[str], bytes]:
