@@ -24,7 +24,8 @@ no terminal, and without `--yes`, such a command does nothing and ends with 2. S
 
 A refusal is one line on standard error, with lines below for each field that is wrong, for the permission that is
 missing (403, [roles](roles.md)), for how to sign in again (401), and for the trace of what failed at the server (5xx).
-Ctrl-C ends the command alone, and says what goes on without it and how to end that.
+What was done in part, and what credits do not suffice for, has an exit code of its own, too: see
+[below](#exit-codes). Ctrl-C ends the command alone, and says what goes on without it and how to end that.
 
 `muster login` says as whom it speaks ([sign-in](sign-in.md)); `muster COMMAND --help` says what stands here.
 

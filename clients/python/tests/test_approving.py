@@ -97,14 +97,16 @@ def test_an_approved_quote_is_sent_as_it_is(asked: list[Any]) -> None:
     assert "POST /v1/quotes" not in dict(asked)
 
 
-def test_a_test_that_is_refused_for_a_number_says_why_and_fails(
+def test_a_test_that_is_refused_for_some_numbers_says_why_and_ends_with_5_and_for_all_with_1(
     asked: list[Any], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     some = TEST | {"messages": [TAKEN, STOPPED], "refused": 1}
     monkeypatch.setitem(ANSWERS, "POST /v1/test-messages", some)
-    assert run("test", "send", "Hi", "--yes") == 1
+    assert run("test", "send", "Hi", "--yes") == 5
     out = capsys.readouterr().out
     assert ("it said STOP" in out, "+61491570156" in out) == (True, True)
+    monkeypatch.setitem(ANSWERS, "POST /v1/test-messages", TEST | {"messages": [STOPPED], "refused": 1})
+    assert run("test", "send", "Hi", "--yes") == 1
 
 
 @pytest.mark.parametrize(

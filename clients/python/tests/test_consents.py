@@ -80,7 +80,7 @@ def test_a_long_list_goes_in_slices_and_its_bad_lines_are_named_as_in_the_file(
     file.write_text("\ufeff0412000001,Ana\nrubbish\n\n0412000003\n", encoding="utf-8")
     ran = CliRunner().invoke(app, ["suppressions", "upload", str(file)])
     assert [numbers for _, numbers in asked] == [["0412000001", "rubbish"], ["", "0412000003"]]
-    assert ran.exit_code == 1
+    assert ran.exit_code == 5
     assert "no number" in ran.output
     assert " 4 " in ran.output, "the second line of the second slice"
 

@@ -12,6 +12,7 @@ import pytest
 from muster.client import Connection, Muster
 from muster.client.blocking import importing as client_importing
 from muster.client.commands import importing, main
+from muster.client.exits import ExitCode
 
 ID = "01931f5e-7b1c-7000-8000-000000000001"
 PATH = "/v1/customers/imports"
@@ -99,7 +100,7 @@ def test_a_file_goes_up_piece_by_piece_with_what_is_said_of_it_and_is_watched_to
 ) -> None:
     options = ("--map", "Handy=mobile", "--map", "A=B=customer no", "--map", "Memo=", "--mode", "update")
     stated = ("--consent", "express", "--wording", "I agree", "--source", "form", "--match", "number", "--list", "vip")
-    assert run("import", people, *options, *stated) == 0
+    assert run("import", people, *options, *stated) == ExitCode.PARTLY
     [(content, headers)] = fake.uploads
     assert (content, headers["content-length"]) == (CONTENT, str(len(CONTENT)))
     assert "transfer-encoding" not in headers
@@ -117,7 +118,7 @@ def test_a_file_goes_up_piece_by_piece_with_what_is_said_of_it_and_is_watched_to
 
 
 def test_programs_get_json_a_line_for_the_import_and_one_for_each_error(fake: Fake, people: str, capsys: Any) -> None:
-    assert run("import", people, "--json") == 0
+    assert run("import", people, "--json") == ExitCode.PARTLY
     assert [json.loads(line) for line in capsys.readouterr().out.splitlines()] == [STANDING, *ERRORS]
 
 
@@ -126,7 +127,7 @@ def test_a_terminal_shows_how_far_the_upload_and_the_import_are(
 ) -> None:
     monkeypatch.setenv("FORCE_COLOR", "1")
     monkeypatch.setenv("COLUMNS", "120")
-    assert run("import", people, "--json") == 0
+    assert run("import", people, "--json") == ExitCode.PARTLY
     told = capsys.readouterr()
     assert "uploading" in told.err
     assert "3 of 3 rows, 1 left out" in told.err
@@ -141,7 +142,7 @@ def test_nobody_need_wait_for_the_end(fake: Fake, people: str, capsys: Any) -> N
 
 def test_an_upload_that_was_not_taken_is_repeated_whole_under_the_same_key(fake: Fake, people: str) -> None:
     fake.statuses = [503, 502]
-    assert run("import", people) == 0
+    assert run("import", people) == ExitCode.PARTLY
     assert [content for content, _ in fake.uploads] == [CONTENT] * 3
     assert len({headers["idempotency-key"] for _, headers in fake.uploads}) == 1
 
@@ -154,7 +155,7 @@ def test_what_comes_through_a_pipe_is_imported_too(fake: Fake, monkeypatch: Any)
             return False
 
     monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(Pipe(CONTENT)))
-    assert run("import", "-") == 0
+    assert run("import", "-") == ExitCode.PARTLY
     assert fake.uploads[0][0] == CONTENT
     assert "file_name" not in fake.asked[0][2]
 
@@ -166,16 +167,46 @@ def test_a_file_is_looked_at_and_then_started_with_other_words(fake: Fake, peopl
     assert fake.asked[0][2]["preview"] == "true"
     assert all(word in shown for word in (ID, "Handy", "No column is named Mobile.", "This is no number."))
     assert not any(path.endswith("/start") for _, path, _ in fake.asked)
-    fake.states = [{}]
+    fake.states = [{"rejected": 0}]
     assert run("start", ID, "--map", "Handy=mobile", "--consent", "inferred", "--source", "till") == 0
     body = {"consent": "inferred", "consent_source": "till", "mapping": {"Handy": "mobile"}}
     assert ("POST", f"{PATH}/{ID}/start", body) in fake.asked
 
 
 def test_rows_that_were_left_out_are_given_back_as_a_file(fake: Fake, people: str, tmp_path: Path, capsys: Any) -> None:
-    assert run("import", people, "--rejected", str(tmp_path / "bad.csv")) == 0
-    assert (tmp_path / "bad.csv").read_bytes() == b"Mobile,Import row\r\nbanana,2\r\n"
-    assert "This is no number." not in capsys.readouterr().out
+    content = b"Mobile,Import row\r\nbanana,2\r\n"
+    assert run("import", people, "--rejected", str(tmp_path / "bad.csv")) == ExitCode.PARTLY
+    assert (tmp_path / "bad.csv").read_bytes() == content
+    told = capsys.readouterr()
+    assert "This is no number." not in told.out
+    assert told.err == f"muster: 1 of 3 rows left out\n  they are in {tmp_path / 'bad.csv'}\n"
+    assert run("left-out", ID, str(tmp_path / "again.csv"), "--json") == 0
+    assert json.loads(capsys.readouterr().out) == {"file": str(tmp_path / "again.csv")}
+    assert (tmp_path / "again.csv").read_bytes() == content
+    assert run("left-out", ID, "--json") == 0
+    assert json.loads(capsys.readouterr().out) == ERRORS[0]
+    assert run("left-out", ID, str(tmp_path / "nowhere" / "bad.csv")) == 2
+    assert "cannot write" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("ended", "code"),
+    [
+        ({"rejected": 0}, 0),
+        ({"rejected": 1}, 5),
+        ({"rejected": 3, "imported": 0}, 1),
+        ({"rejected": 0, "problem": {"message": "It is too long."}, "list": "VIP"}, 5),
+        ({"rejected": 1, "state": "cancelled"}, 1),
+    ],
+)
+def test_a_script_tells_by_the_exit_code_whether_all_some_or_none_of_a_file_came_in(
+    fake: Fake, people: str, capsys: Any, ended: dict[str, Any], code: int
+) -> None:
+    fake.states = [ended]
+    for command in (("import", people), ("start", ID), ("watch", ID)):
+        assert run(*command, "--json") == code
+        is_said = f"muster customers left-out {ID} FILE.csv" in capsys.readouterr().err
+        assert is_said == (ended["rejected"] > 0 and "state" not in ended)
 
 
 def test_what_is_refused_cancelled_or_written_wrongly_ends_with_its_own_code(
@@ -192,7 +223,9 @@ def test_what_is_refused_cancelled_or_written_wrongly_ends_with_its_own_code(
     assert run("import", f"{people}.gone") == 2
     fake.states = [{"state": "applying"}, {"raises": KeyboardInterrupt()}]
     assert run("import", people) == 130
-    assert f"muster customers cancel {ID}" in capsys.readouterr().err
+    told = capsys.readouterr().err
+    assert f"muster customers cancel {ID}" in told
+    assert f"muster customers watch {ID}" in told
 
 
 def test_imports_are_listed_and_cancelled(fake: Fake, capsys: Any) -> None:
@@ -208,8 +241,8 @@ def test_an_import_that_fills_a_list_says_who_came_and_went_or_why_it_stayed_as_
 ) -> None:
     filled: dict[str, Any] = {"list": "VIP", "list_id": "0199", "listed": 3, "removed": 1}
     fake.states = [filled]
-    assert run("import", people, "--list", "VIP") == 0
+    assert run("import", people, "--list", "VIP") == ExitCode.PARTLY
     assert "3 came onto the list 'VIP', 1 were taken off it." in capsys.readouterr().out
     fake.states = [filled | {"problem": {"field": "list", "code": "list_too_long", "message": "It is too long."}}]
-    assert run("import", people, "--list", "VIP") == 0
+    assert run("import", people, "--list", "VIP") == ExitCode.PARTLY
     assert "It is too long." in capsys.readouterr().out

@@ -127,12 +127,12 @@ def test_a_file_is_uploaded_watched_and_what_was_left_out_is_shown_or_kept(
 ) -> None:
     file, kept = tmp_path / "numbers.csv", tmp_path / "left out.csv"
     file.write_bytes(b"Handy\n0412000001\n")
-    assert run("upload", str(file), "--name", "out", "--map", "Handy=mobile", "--match", "field:crm") == 0
+    assert run("upload", str(file), "--name", "out", "--map", "Handy=mobile", "--match", "field:crm") == 5
     assert [call for call, *_ in asked] == [
         "POST /v1/lists/uploads", "GET /v1/lists/uploads/01aa", "GET /v1/customers/imports/01aa/errors"]  # fmt: skip
     assert asked[0][1] == b"Handy\n0412000001\n"
     assert "No customer has this." in capsys.readouterr().out
-    assert run("upload", str(file), "--name", "out", "--rejected", str(kept), "--json") == 0
+    assert run("upload", str(file), "--name", "out", "--rejected", str(kept), "--json") == 5
     assert kept.read_bytes() == b"Mobile\r\n0412\r\n"
     assert json.loads(capsys.readouterr().out) == DONE
     assert run("upload", str(file), "--name", "out", "--no-watch", "--json") == 0

@@ -19,4 +19,13 @@ class ExitCode(IntEnum):
     FAILED = 1, "It was refused, it failed, or somebody said no; standard error says why."
     WRONG_USE = 2, "The command is not written as `--help` says, or it asks and nobody can answer; nothing was done."
     NOT_CONNECTED = 3, "Nobody is signed in, or Muster does not answer: sign in, or try again."
+    CREDITS_SHORT = (
+        4,
+        "The credits do not suffice; standard error says how many are missing. Nothing was sent; a quote was given.",
+    )
+    PARTLY = (
+        5,
+        "Part of it is done: rows were left out, numbers were refused, or a send ended early; standard error says how "
+        "many. Where nothing at all was done it is 1.",
+    )
     INTERRUPTED = 130, "Ctrl-C ended the command; a send or an import that was begun goes on."

@@ -78,6 +78,8 @@ class Quote(TypedDict):
     parts: int
     credits: int
     left_out: dict[str, int]
+    balance: NotRequired[int]
+    balance_after: NotRequired[int]
     shortest: NotRequired[dict[str, Any] | None]
     dearest: NotRequired[dict[str, Any] | None]
     advice: NotRequired[dict[str, Any] | None]

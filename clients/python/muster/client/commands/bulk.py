@@ -9,15 +9,14 @@ import typer
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn
 
 from muster.client.api import Connection, Muster
-from muster.client.commands.advice import show_advice, show_examples
+from muster.client.commands import bill
 from muster.client.commands.arguments import BulkId
 from muster.client.commands.audiences import Exclude, To, audience
-from muster.client.commands.checks import Override, checks, overrides, show_checks, verify
+from muster.client.commands.checks import Override, checks, overrides, verify
 from muster.client.commands.checks import Reason as Overridden
-from muster.client.commands.dialogue import Yes, ask, counted, need_answer, said_when_left
+from muster.client.commands.dialogue import Yes, ask, need_answer, said_when_left
 from muster.client.commands.output import AsJson, progress_bar, show, show_rows
 from muster.client.commands.texts import text_from_stdin
-from muster.client.exits import ExitCode
 from muster.client.shapes import Quote
 
 app = typer.Typer(no_args_is_help=True, help="Bulk sends: list, show, watch, confirm, stop, pause, resume, again.")
@@ -76,8 +75,9 @@ def send(
     watch: Watch = True,  # noqa: FBT002
     as_json: AsJson = False,  # noqa: FBT002
 ) -> None:
-    """Text all customers who allow it: quote, ask, send, and show the progress; exit 1 if it is not sent. Ctrl-C ends
-    the watching: the send goes on, and `muster bulk stop` stops it.
+    """Text all customers who allow it: quote, ask, send, and show the progress; exit 1 if it is not sent, 4 where
+    credits are missing, 5 where it ends before everybody is texted. Ctrl-C ends the watching: the send goes on, and
+    `muster bulk stop` stops it.
 
     Example: muster bulk send --to all --text "Hi {first_name|there}, we open on Monday" --watch
     """
@@ -107,30 +107,14 @@ def quote(
     message_class: Class = "marketing",
     as_json: AsJson = False,  # noqa: FBT002
 ) -> None:
-    """What a send would cost, who would get it, and who is left out for which reason. Nothing is sent."""
+    """What a send would cost, who would get it, and who is left out for which reason; exit 4 where that is more than
+    there is. Nothing is sent."""
     written, pinned = words_of(text, template, template_version)
     whom, options = audience(to, exclude), pinned | _options(local_time, sender, message_class)
     with Muster(Connection.from_environment()) as muster:
-        _show_quote(muster.quote(written, whom, **options), as_json=as_json)
-
-
-def _show_quote(quote: Quote, *, as_json: bool) -> None:
-    """A quote; for people with what is checked and advised in words and in tables, and not character by character."""
-    if as_json:
-        show(dict(quote), as_json=True)
-        return
-    apart = ("dearer", "advice", "shortest", "dearest", "checks")
-    rule: Any = quote.get("added", ())
-    said = ((one["what"].replace("_", " "), one["language"], one["text"].strip()) for one in rule)
-    added = "; ".join(f"{what} ({language}): {text}" for what, language, text in said)
-    checks: Any = quote.get("checks") or ()
-    amiss = [one for one in checks if one["status"] != "passed"]
-    told = {name: value for name, value in quote.items() if name not in apart} | {"added": added}
-    told["checks of the law"] = f"{len(checks) - len(amiss)} of {len(checks)} passed" if checks else ""
-    show(told, as_json=False)
-    show_examples(quote)
-    show_checks(amiss)
-    show_advice(quote.get("advice"))
+        found = muster.quote(written, whom, **options)
+        bill.show_quote(found, as_json=as_json)
+        bill.need_credits(found["id"], bill.missing(found))
 
 
 def words_of(text: str | None, template: str | None, version: int | None) -> tuple[str | None, dict[str, Any]]:
@@ -157,9 +141,9 @@ def _terms(partial: str, send_by: str | None) -> dict[str, Any]:
 
 
 def _send(muster: Muster, quote: Quote, terms: dict[str, Any], *, yes: bool, watch: bool, as_json: bool) -> None:
-    """Show a quote, ask, send it and show how it goes; exit 1 if it is not sent."""
-    _show_quote(quote, as_json=as_json)
-    ask(f"Send to {quote['recipients']:,} for {counted(quote['credits'], 'credit')}?", yes=yes)
+    """Show a quote, ask, send it and show how it goes; exit 1 if it is not sent, 4 or 5 as `bill` says."""
+    bill.show_quote(quote, as_json=as_json)
+    ask(bill.question(muster, quote, terms), yes=yes)
     with said_when_left("Whether it was taken is not known; muster bulk list tells."):
         bulk = muster.send(quote["id"], **terms)
     if watch:
@@ -170,8 +154,7 @@ def _send(muster: Muster, quote: Quote, terms: dict[str, Any], *, yes: bool, wat
     if ended["state"] == "needs_confirmation":
         how = f"muster bulk confirm {bulk['id']} {ended['credits']}"
         typer.echo(f"Nothing is sent, and no credits are reserved. To agree to the new sum: {how}", err=True)
-    if ended["state"] in ("refused", "needs_confirmation"):
-        raise typer.Exit(ExitCode.FAILED)
+    bill.end(ended)
 
 
 def _goes_on(bulk_id: str) -> str:

@@ -10,6 +10,7 @@ from urllib.parse import urlencode
 import typer
 
 from muster.client.api import Connection, Muster
+from muster.client.commands.dialogue import counted
 from muster.client.commands.held import all_held, as_csv, as_json_file
 from muster.client.commands.output import AsJson, show, show_rows
 from muster.client.exits import ExitCode
@@ -152,7 +153,8 @@ def upload(
     reason: Reason = "",
     as_json: AsJson = False,  # noqa: FBT002
 ) -> None:
-    """Text none of these numbers any more; lines that are no number are named, exit 1."""
+    """Text none of these numbers any more; lines that are no number are named; exit 5 where some are none, 1
+    where all are."""
     total: dict[str, Any] = {"rows": 0, "suppressed": 0, "already": 0, "repeated": 0, "rejected": 0}
     errors: list[dict[str, Any]] = []
     with Muster(Connection.from_environment()) as muster:
@@ -164,7 +166,8 @@ def upload(
     show(total, as_json=as_json)
     if errors:
         show_rows(errors, ("row", "code", "message"), as_json=as_json)
-        raise typer.Exit(ExitCode.FAILED)
+        typer.echo(f"muster: {total['rejected']:,} of {counted(total['rows'], 'line')} left out", err=True)
+        raise typer.Exit(ExitCode.PARTLY if total["rejected"] < total["rows"] else ExitCode.FAILED)
 
 
 def _slices(lines: Iterable[str]) -> Iterator[tuple[int, list[str]]]:

@@ -7,10 +7,10 @@ from typing import Final
 
 import httpx
 import typer
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.progress import BarColumn, MofNCompleteColumn, TextColumn
 
 from muster.client.api import Muster, Query
+from muster.client.commands.output import progress_bar
 
 MEDIA_TYPES: Final = {".csv": "text/csv", ".jsonl": "application/x-ndjson"}
 
@@ -20,6 +20,12 @@ def save(muster: Muster, path: str, file: Path, query: Mapping[str, Query]) -> i
     media_type = MEDIA_TYPES.get(file.suffix.lower())
     if media_type is None:
         raise typer.BadParameter(f"{file} must end in {' or '.join(MEDIA_TYPES)}", param_hint="--export")
+    return save_as(muster, path, media_type, file, "--export", **query)
+
+
+def save_as(muster: Muster, path: str, media_type: str, file: Path, option: str, **query: Query) -> int:
+    """Write what is answered to `file`, which is there when all of it is; how many entries it has, where that is
+    said. option: what named the file."""
     part = file.with_name(f"{file.name}.part")
     try:
         with muster.download(path, media_type, **query) as answer:
@@ -27,16 +33,16 @@ def save(muster: Muster, path: str, file: Path, query: Mapping[str, Query]) -> i
             entries = int(answer.headers.get("X-Total-Count", 0))
         os.replace(part, file)
     except OSError as error:
-        raise typer.BadParameter(f"cannot write {file}: {error.strerror}", param_hint="--export") from error
+        raise typer.BadParameter(f"cannot write {file}: {error.strerror}", param_hint=option) from error
     finally:
         part.unlink(missing_ok=True)
     return entries
 
 
 def _copy(answer: httpx.Response, part: Path) -> None:
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-    with part.open("wb") as out, Progress(*columns, transient=True, console=Console(stderr=True)) as bar:
-        task = bar.add_task("entries", total=int(answer.headers.get("X-Total-Count", 0)))
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
+    with part.open("wb") as out, progress_bar(*columns) as bar:
+        task = bar.add_task("entries", total=int(answer.headers.get("X-Total-Count", 0)) or None)
         for piece in answer.iter_bytes():
             out.write(piece)
             bar.advance(task, piece.count(b"\n"))

@@ -11,10 +11,14 @@ from rich.progress import BarColumn, TaskProgressColumn, TextColumn
 from muster.client import shapes
 from muster.client.api import Connection, Muster
 from muster.client.commands.arguments import ImportId
-from muster.client.commands.dialogue import said_when_left
+from muster.client.commands.dialogue import counted, said_when_left
+from muster.client.commands.exporting import save_as
 from muster.client.commands.output import AsJson, progress_bar, show, show_rows
 from muster.client.exits import ExitCode
+from muster.client.paths import segment
 
+PATH = "/v1/customers/imports"
+ERRORS = ("row", "field", "column", "message")
 FIGURES = ("id", "state", "rows", "imported", "created", "updated", "unchanged", "rejected")
 
 File = Annotated[
@@ -58,7 +62,8 @@ def import_file(
     rejected: Rejected = None,
     as_json: AsJson = False,  # noqa: FBT002
 ) -> None:
-    """Import customers from a CSV, TSV or XLSX file; bad rows are left out and listed."""
+    """Import customers from a CSV, TSV or XLSX file; bad rows are left out and listed. Exit 5 where some were left out,
+    1 where all were."""
     options = {
         **{"mode": mode or None, "match": match or None, "list": list_name or None},
         **{"consent": consent or None, "consent_wording": wording or None, "consent_source": source or None},
@@ -97,14 +102,14 @@ def start(
     as_json: AsJson = False,  # noqa: FBT002
 ) -> None:
     """Import a file that was looked at with `import --preview`, what is said of its columns is remembered; or let an
-    import that failed go on where it was."""
+    import that failed go on where it was. It ends as an import does."""
     said = {"mode": mode, "match": match, "list": list_name, "consent": consent, "consent_wording": wording}
     said |= {"consent_source": source, "consent_date": consent_date, "dates": dates}
     body: dict[str, Any] = {name: value for name, value in said.items() if value}
     if columns:
         body["mapping"] = mapping_of(columns)
     with Muster(Connection.from_environment()) as muster:
-        begun = muster.post(f"/v1/customers/imports/{import_id}/start", body)
+        begun = muster.post(f"{PATH}/{segment(import_id)}/start", body)
         if watch:
             with Bar() as bar:
                 begun = _watched(muster, begun, bar)
@@ -114,14 +119,40 @@ def start(
 def cancel(import_id: ImportId, as_json: AsJson = False) -> None:  # noqa: FBT002
     """End an import; rows that were taken in stay."""
     with Muster(Connection.from_environment()) as muster:
-        ended = muster.post(f"/v1/customers/imports/{import_id}/cancel")
+        ended = muster.post(f"{PATH}/{segment(import_id)}/cancel")
         show(_figures(ended, as_json=as_json), as_json=as_json)
+
+
+def watch(import_id: ImportId, rejected: Rejected = None, as_json: AsJson = False) -> None:  # noqa: FBT002
+    """Wait for the end of an import and show what came of it. It ends as an import does."""
+    with Muster(Connection.from_environment()) as muster:
+        with Bar() as bar:
+            standing = _watched(muster, muster.get(f"{PATH}/{segment(import_id)}"), bar)
+        _show(muster, standing, rejected, as_json=as_json)
+
+
+def left_out(
+    import_id: ImportId,
+    file: Annotated[
+        Path | None,
+        typer.Argument(help="write the rows there, with what is wrong with each; they are listed unless said"),
+    ] = None,
+    as_json: AsJson = False,  # noqa: FBT002
+) -> None:
+    """Rows that an import or the upload of a list left out: what is wrong with each, or all of them as a CSV, to be
+    corrected and imported again."""
+    with Muster(Connection.from_environment()) as muster:
+        if file is None:
+            show_rows(muster.pages(f"{PATH}/{segment(import_id)}/errors"), ERRORS, as_json=as_json)
+            return
+        keep_rejected(muster, import_id, file)
+        show({"file": str(file)}, as_json=as_json)
 
 
 def imports(as_json: AsJson = False) -> None:  # noqa: FBT002
     """Every import, newest first."""
     with Muster(Connection.from_environment()) as muster:
-        show_rows(muster.pages("/v1/customers/imports"), (*FIGURES, "created_at"), as_json=as_json)
+        show_rows(muster.pages(PATH), (*FIGURES, "created_at"), as_json=as_json)
 
 
 def mapping_of(columns: list[str]) -> dict[str, str]:
@@ -174,7 +205,8 @@ class Bar:
 def _watched(muster: Muster, begun: shapes.Import, bar: Bar) -> shapes.Import:
     """An import once it has ended. Who ends the command ends no import: it says how to."""
     standing = begun
-    left = f"It is still being imported. To end that: muster customers cancel {begun['id']}"
+    how = f"To see its end: muster customers watch {begun['id']}. To end it: muster customers cancel {begun['id']}"
+    left = f"It is still being imported. {how}"
     with said_when_left(left, bar.stop):
         for standing in muster.watch_import(begun["id"]):
             bar.stands(standing)
@@ -186,7 +218,7 @@ def _figures(standing: shapes.Import, *, as_json: bool) -> dict[str, Any]:
 
 
 def _show(muster: Muster, done: shapes.Import, rejected: Path | None, *, as_json: bool) -> None:
-    """What came of it; exit 1 where somebody has cancelled it."""
+    """What came of it; exit 1 where somebody has cancelled it, 5 where rows were left out."""
     show(_figures(done, as_json=as_json), as_json=as_json)
     if done["list"] and done["state"] == "done" and not as_json:
         kept = f"{done['listed']:,} came onto the list '{done['list']}', {done['removed']:,} were taken off it."
@@ -194,23 +226,38 @@ def _show(muster: Muster, done: shapes.Import, rejected: Path | None, *, as_json
     for repair in () if as_json else done["repairs"]:
         where = f"{repair['count']:,} times, first in row {repair['first_row']}"
         typer.echo(f"{repair['column']}: {repair['message']} {where}")
-    if done["rejected"]:
-        _give_back(muster, done["id"], rejected, as_json=as_json)
+    if done["rejected"] and rejected is not None:
+        keep_rejected(muster, done["id"], rejected)
+    elif done["rejected"]:
+        show_rows(muster.pages(f"{PATH}/{done['id']}/errors"), ERRORS, as_json=as_json)
     if done["state"] == "cancelled":
         raise typer.Exit(ExitCode.FAILED)
-
-
-def _give_back(muster: Muster, import_id: str, rejected: Path | None, *, as_json: bool) -> None:
-    path = f"/v1/customers/imports/{import_id}"
-    if rejected is None:
-        show_rows(muster.pages(f"{path}/errors"), ("row", "field", "column", "message"), as_json=as_json)
+    if done["state"] != "done":
         return
-    with muster.download(f"{path}/rejected", "text/csv") as answer, rejected.open("wb") as file:
-        file.writelines(answer.iter_bytes())
+    end_partly(done["id"], done["rejected"], done["rows"], rejected)
+    if done["problem"]:  # everybody was imported, and the list is as it was
+        raise typer.Exit(ExitCode.PARTLY)
+
+
+def keep_rejected(muster: Muster, import_id: str, file: Path) -> None:
+    """Write the rows that were left out to a file; it is there when all of it is."""
+    save_as(muster, f"{PATH}/{segment(import_id)}/rejected", "text/csv", file, "FILE")
+
+
+def end_partly(import_id: str, left: int, rows: int, kept: Path | None) -> None:
+    """End the command where rows of a file were left out: 5, or 1 where all of them were. Says how to get them."""
+    if not left:
+        return
+    typer.echo(f"muster: {left:,} of {counted(rows, 'row')} left out", err=True)
+    how = (
+        f"they are in {kept}" if kept else f"as a file, to correct them: muster customers left-out {import_id} FILE.csv"
+    )
+    typer.echo(f"  {how}", err=True)
+    raise typer.Exit(ExitCode.PARTLY if left < rows else ExitCode.FAILED)
 
 
 def _show_preview(muster: Muster, import_id: str, *, as_json: bool) -> None:
-    found = muster.get(f"/v1/customers/imports/{import_id}/preview")
+    found = muster.get(f"{PATH}/{segment(import_id)}/preview")
     if as_json:
         show({"id": import_id, **found}, as_json=True)
         return

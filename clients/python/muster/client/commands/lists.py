@@ -11,7 +11,7 @@ import typer
 from muster.client import shapes
 from muster.client.api import Connection, Muster
 from muster.client.commands.dialogue import Yes, ask, counted, need_answer, said_when_left
-from muster.client.commands.importing import Bar, Map, Watch, mapping_of
+from muster.client.commands.importing import Bar, Map, Watch, end_partly, keep_rejected, mapping_of
 from muster.client.commands.output import AsJson, show, show_rows
 from muster.client.exits import ExitCode
 
@@ -143,7 +143,7 @@ def upload(
     as_json: AsJson = False,  # noqa: FBT002
 ) -> None:
     """Make a list of the customers whom a file of numbers or keys means. It adds nobody: rows of no customer are left
-    out and listed."""
+    out and listed; exit 5 where some were, 1 where all were."""
     options = {
         "match": match,
         "mapping": json.dumps(mapping_of(columns)) if columns else None,
@@ -163,17 +163,18 @@ def upload(
 
 
 def _show(muster: Muster, standing: shapes.Upload, rejected: Path | None, *, as_json: bool) -> None:
-    """What came of an upload; exit 1 where somebody has cancelled it."""
+    """What came of an upload; exit 1 where somebody has cancelled it, 5 where rows were left out."""
     show(standing if as_json else {name: standing.get(name) for name in FIGURES}, as_json=as_json)
     if standing["problem"] and not as_json:
         typer.echo(standing["problem"]["message"])
     if standing["rejected"] and rejected is None:
         show_rows(muster.pages(standing["errors_url"]), ("row", "column", "message"), as_json=as_json)
     elif standing["rejected"] and rejected is not None:
-        with muster.download(standing["rejected_url"], "text/csv") as answer, rejected.open("wb") as kept:
-            kept.writelines(answer.iter_bytes())
+        keep_rejected(muster, standing["id"], rejected)
     if standing["state"] == "cancelled":
         raise typer.Exit(ExitCode.FAILED)
+    if standing["state"] == "done":
+        end_partly(standing["id"], standing["rejected"], standing["rows"], rejected)
 
 
 @app.command("uploads")

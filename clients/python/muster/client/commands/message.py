@@ -42,7 +42,8 @@ def send(
     as_json: AsJson = False,  # noqa: FBT002
 ) -> None:
     """Send a message, after asking. Its id is for `muster message status`. To several numbers it is sent with one
-    request, which says what became of each, and ends with 1 where one was refused; --wait is for one."""
+    request, which says what became of each, and ends with 5 where some were refused, 1 where all were; --wait is for
+    one."""
     asked = {"customer_id": customer_id, "send_by": send_by, "kind": kind, "sender": sender}
     given: dict[str, Any] = {name: value for name, value in asked.items() if value is not None}
     text = text_from_stdin() if text == "-" else text
@@ -80,14 +81,20 @@ def stop(
 
 
 def _show_each(numbers: Sequence[str], answers: Sequence[Mapping[str, Any]], *, as_json: bool) -> None:
-    """Exit 1 where one was refused."""
+    """Exit 5 where some were refused, 1 where all were."""
     rows = [
         {"to": number, **answer} if as_json else {"to": number, **answer, "problem": _why(answer)}
         for number, answer in zip(numbers, answers, strict=True)
     ]
     show_rows(rows, ("to", "state", "id", "parts", "credits", "problem"), as_json=as_json)
-    if any("problem" in answer for answer in answers):
-        raise typer.Exit(ExitCode.FAILED)
+    end_refused(sum("problem" in answer for answer in answers), len(answers))
+
+
+def end_refused(refused: int, asked: int) -> None:
+    """End the command where numbers were refused: 5, or 1 where all of them were."""
+    if refused:
+        typer.echo(f"muster: {refused:,} of {counted(asked, 'number')} refused", err=True)
+        raise typer.Exit(ExitCode.PARTLY if refused < asked else ExitCode.FAILED)
 
 
 def _why(answer: Mapping[str, Any]) -> str:

@@ -8,8 +8,8 @@ from muster.client.api import Connection, Muster
 from muster.client.commands.audiences import Exclude, To, audience
 from muster.client.commands.bulk import Class, Sender, Template, TemplateVersion, Words, words_of
 from muster.client.commands.dialogue import Yes, ask
+from muster.client.commands.message import end_refused
 from muster.client.commands.output import AsJson, show, show_rows
-from muster.client.exits import ExitCode
 
 app = typer.Typer(no_args_is_help=True, help="Send oneself what a customer would get: send, numbers, own, add, remove.")
 
@@ -34,7 +34,7 @@ def send(
     yes: Yes = False,  # noqa: FBT002
     as_json: AsJson = False,  # noqa: FBT002
 ) -> None:
-    """Send a test, for its credits, after asking; exit 1 if it was not taken for a number."""
+    """Send a test, for its credits, after asking; exit 5 if it was not taken for some numbers, 1 if for none."""
     said: dict[str, Any] = {"quote_id": quote, "customer_id": customer, "to": number}
     if quote is None:
         written, pinned = words_of(text, template, template_version)
@@ -50,8 +50,7 @@ def send(
     else:
         show({name: answer[name] for name in ("text", "customer_id", "sender", "credits")}, as_json=False)
         show_rows(map(_with_why, answer["messages"]), MESSAGES, as_json=False)
-    if answer["refused"]:
-        raise typer.Exit(ExitCode.FAILED)
+    end_refused(answer["refused"], len(answer["messages"]))
 
 
 @app.command("numbers")
