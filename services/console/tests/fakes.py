@@ -249,6 +249,8 @@ PREVIEW = {
     "errors": [
         {"row": 2, "field": "mobile", "column": "Handy", "code": "not_a_number", "message": "This is no number."}
     ],
+    "rows_read": 30,
+    "rejected": 3,
     "without_mobile": [4],
     "repairs": [{"column": "Handy", "code": "zero", "count": 3, "first_row": 2, "message": "A leading zero was lost."}],
     "problem": {"field": "file", "code": "no_mobile_column", "message": "No column is named Mobile."},

@@ -36,7 +36,7 @@ async def test_a_condition_that_cannot_be_read_is_told_and_what_was_written_stay
     form = {"csrf": token(await member.get("/customers")), "query": "shoe is red"}
     found = await member.post("/customers", data=form)
     page = await member.get(found.headers["Location"])
-    assert "there is no field &#39;shoe&#39;" in page.text
+    assert "There is no field &#39;shoe&#39;" in page.text
     assert 'value="shoe is red"' in page.text
 
 
@@ -122,6 +122,9 @@ async def test_what_columns_hold_is_tried_and_then_imported_so(member, people, s
     assert "Row 2, Handy: This is no number." in page.text
     assert "<mark>banana (cannot be used)</mark>" in page.text
     assert "Row 4 has no mobile number" in page.text
+    assert "3 rows would be left out" in page.text
+    assert "The first 30 rows were looked at; in the others there may be more." in page.text
+    assert "… and 2 rows more" in page.text
     form = {"csrf": token(page), "column.0": "Name", "holds.0": "full_name", "column.1": "Handy", "holds.1": "mobile"}
     await member.post(f"{path}/start", data={**form, "do": "try"})
     mapping = {"Name": "full_name", "Handy": "mobile"}
@@ -136,6 +139,19 @@ async def test_what_columns_hold_is_tried_and_then_imported_so(member, people, s
         name: stated[name] for name in ("mode", "match", "consent", "consent_wording")
     }
     assert body["mapping"] == mapping
+
+
+async def test_who_states_no_consent_is_told_what_a_yes_in_the_file_then_counts_as(member, people, said):
+    page = f"/customers/import/{said.IMPORT_ID}"
+    people.answers |= said.IMPORTS
+    assert "nobody new is texted for marketing" in (await member.get(page)).text
+    columns = [*said.PREVIEW["columns"], {"header": "OK", "holds": "allow_bulk_sms"}]
+    rows = [{**one, "cells": [*one["cells"], "yes"]} for one in said.PREVIEW["rows"]]
+    path = f"GET /v1/customers/imports/{said.IMPORT_ID}/preview"
+    people.answers[path] = (200, {**said.PREVIEW, "columns": columns, "rows": rows})
+    shown = (await member.get(page)).text
+    assert "consent is inferred, without proof" in shown
+    assert "nobody new is texted" not in shown
 
 
 async def test_progress_is_told_and_the_end_leads_to_what_was_left_out(member, people, said):

@@ -60,6 +60,18 @@ async def test_looking_at_a_link_uses_nothing_and_two_different_passwords_are_no
     assert not api.asked("POST /v1/links/use")
 
 
+async def test_what_is_wrong_with_a_field_is_a_sentence_that_names_it(member, api, token):
+    api.answers["POST /v1/links/look"] = (200, {"kind": "first_admin", "tenant": {"name": "Demo Salon"}, "email": None})
+    wrong = [("email", "is not an e-mail address"), ("name", "There is one."), ("hours[2].from_time", "must be a time")]
+    errors = [{"field": field, "code": "x", "message": message} for field, message in wrong]
+    api.answers["POST /v1/links/use"] = (422, {"code": "not_valid", "errors": errors})
+    form = {"csrf": token(await member.get("/join/x")), "password": "quiet lamp", "password_again": "quiet lamp"}
+    told = (await member.post("/join/x", data=form)).text
+    assert '<a href="#email">Email is not an e-mail address</a>' in told
+    assert '<a href="#name">There is one.</a>' in told
+    assert "<li>Hours from time must be a time</li>" in told
+
+
 async def test_a_part_of_the_home_page_that_is_not_to_be_had_takes_no_other_with_it(member, api):
     api.answers["GET /v1/credits"] = (200, {"available": 1234567, "reserved": 0, "owed": 0})
     api.answers["GET /v1/bulk-sms"] = (503, {"code": "unavailable"})

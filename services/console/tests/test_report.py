@@ -58,7 +58,7 @@ async def test_a_number_that_cannot_be_read_is_named_and_the_report_stays(member
     page = await member.get(f"{sent}/report")
     answer = await member.post(f"{sent}/report", data={"csrf": token(page), "number": "12"})
     assert answer.status_code == 422
-    assert 'href="#number">is too short' in answer.text
+    assert 'href="#number">Number is too short' in answer.text
     assert 'value="12"' in answer.text
     assert "+61412340001" in answer.text
 

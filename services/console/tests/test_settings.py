@@ -71,7 +71,7 @@ async def test_a_wrong_value_is_told_at_its_field_and_the_others_are_kept(member
     page = await member.get("/settings")
     form = form_of(page, "business") | {"time_zone": "Mars/Base", "name": "Ann's"}
     told = await member.post("/settings/business/save", data=form)
-    assert 'id="business.time_zone-error">is no time zone' in told.text
+    assert 'id="business.time_zone-error">Time zone is no time zone' in told.text
     assert form_of(told, "business")["name"] == "Ann's"
 
 

@@ -60,6 +60,12 @@ async def test_who_would_be_taken_without_a_mobile_number_is_seen_before(salon: 
     assert (seen["errors"], seen["without_mobile"]) == ([], [3, 4])
 
 
+async def test_how_many_of_the_first_rows_would_be_left_out_is_told_however_many_are_listed(salon: Any) -> None:
+    begun = await load(salon, "7,Ana,S,0412000001,yes\n" + "8,Bob,S,banana,perhaps\n" * 250, preview=True)
+    seen = (await salon.ask("GET", f"{PATH}/{begun['id']}/preview")).json()
+    assert (seen["rows_total"], seen["rows_read"], seen["rejected"], len(seen["errors"])) == (251, 50, 49, 50)
+
+
 async def test_a_file_of_blank_lines_is_refused_as_one_that_holds_nothing(salon: Any) -> None:
     refused = await load(salon, "\r\n  \n", header="", preview=True)
     assert refused["code"] == "empty"

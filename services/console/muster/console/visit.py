@@ -1,5 +1,6 @@
 """One request to a page, and how it is answered."""
 
+import re
 import secrets
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
@@ -123,9 +124,7 @@ class Visit:
             field = next(
                 (field for field in fields if name == field or name.startswith((f"{field}.", f"{field}["))), ""
             )
-            # A whole sentence needs no name before it, what only goes on from one does.
-            is_sentence = message[:1].isupper()
-            found.append((field, message if field or not name or is_sentence else f"{name}: {message}"))
+            found.append((field, _sentence(name, message)))
         return found or [("", problem.detail or problem.title or self.t("errors.refused_title"))]
 
     def why(self, problem: ApiProblem) -> str:
@@ -166,3 +165,20 @@ class Visit:
 
 
 Handler = Callable[[Visit], Awaitable[Response]]
+
+_GOES_ON = frozenset(("is", "has", "holds", "lies", "may", "must", "needs"))
+_STANDS_ALONE = frozenset(("at", "no", "there"))
+_PLACE = re.compile(r"\[\d+\]")
+
+
+def _sentence(name: str, message: str) -> str:
+    """What the API says of a field, as it is read without that name before it: `email`, `is needed` becomes `Email is
+    needed`. A whole sentence stays as it is."""
+    if message[:1].isupper() or not name:
+        return message
+    words = _PLACE.sub("", name).replace("_", " ").replace(".", " ").strip()
+    begins = message.split(" ", 1)[0]
+    if begins in _STANDS_ALONE:
+        return f"{message[:1].upper()}{message[1:]}"
+    joint = " " if begins in _GOES_ON else ": "
+    return f"{words[:1].upper()}{words[1:]}{joint}{message}"

@@ -8,8 +8,11 @@
   });
   const isThere = (box) => box.right - box.left > SLACK_PX && box.bottom - box.top > SLACK_PX;
   const isShortened = (style) => style.textOverflow === "ellipsis" || style.webkitLineClamp !== "none";
-  // What lies outside of the window to the left is for who hears the page, or for the keyboard.
-  const isAway = (element) => element.closest(".default, .skip, .cards > thead") && element.getBoundingClientRect().right < 0;
+  // What lies outside of the window to the left, or is a dot, is for who hears the page, or for the keyboard.
+  const isAway = (element) => {
+    const box = element.closest(".default, .skip, .cards > thead")?.getBoundingClientRect();
+    return box && (box.right < 0 || (box.width <= 1 && box.height <= 1));
+  };
   const cut = [];
   // The part of a box that its ancestors let through; what they cut sideways without saying so by three dots is told.
   const seen = (box, element) => {

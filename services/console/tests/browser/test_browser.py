@@ -179,6 +179,9 @@ def test_who_hears_the_page_is_told_the_figures_once_they_stand_still(site, open
     page = open_page()
     show(page, site, "compose")
     page.wait_for_selector("#told:has-text('412 recipients 824 credits')", state="attached")
+    # Who sees the page sees nothing of it: no corner of it stands beside what it is said for.
+    box = page.locator("#told").bounding_box()
+    assert max(box["width"], box["height"]) <= 1
 
 
 @whole

@@ -55,6 +55,5 @@ async def _use(visit: Visit) -> Response:
     except ApiProblem as problem:
         if problem.status != 422:
             return await _show(visit, [])
-        errors = [(str(one.get("field", "")), str(one.get("message", ""))) for one in problem.errors]
-        return await _show(visit, errors or [("password", problem.detail or problem.title)])
+        return await _show(visit, visit.wrong(problem, "name", "email", "password"))
     return enter(visit, opened, "/")

@@ -130,8 +130,9 @@ class RowOut(Model):
 
 
 class PreviewOut(Model):
-    """What a file was found to be, and its first rows. problem: why it cannot be started like this. without_mobile:
-    of the first 200 rows those that would be taken without a mobile number, so that nothing can be sent to them."""
+    """What a file was found to be, and its first rows. problem: why it cannot be started like this. rows_read: how
+    many rows were looked at, 200 at most; rejected: how many of these would be left out; errors: why, the first 50;
+    without_mobile: those that would be taken without a mobile number, so that nothing can be sent to them."""
 
     kind: str
     encoding: str
@@ -140,6 +141,8 @@ class PreviewOut(Model):
     rows_total: int
     columns: list[ColumnOut]
     rows: list[RowOut]
+    rows_read: int
+    rejected: int
     errors: list[ErrorOut]
     without_mobile: list[int]
     repairs: list[RepairOut]

@@ -42,6 +42,8 @@ async def preview(tx: Tx, tenant_id: UUID, job: Record, options: ImportOptions, 
         "columns": [{"header": one, "holds": target_of(one, said)} for one in header],
         "rows": [],
         "errors": [],
+        "rows_read": 0,
+        "rejected": 0,
         "without_mobile": [],
         "repairs": [],
         "problem": None,
@@ -65,8 +67,10 @@ def _first_rows(shown: dict[str, Any], block: Record, separator: str, reader: Ro
             if len(shown["rows"]) < _SHOWN_ROWS:
                 shown["rows"].append({"row": number, "cells": storable(cells, records.taken)})
             found = reader.read(number, cells) if reader else []
+            shown["rows_read"] += 1
             if not isinstance(found, ImportRow):
                 errors += found
+                shown["rejected"] += bool(found)
             elif not found.customer.mobiles:
                 shown["without_mobile"].append(number)
         records.taken.clear()
