@@ -2,7 +2,6 @@
 
 import asyncio
 import random
-from array import array
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import replace
@@ -15,7 +14,7 @@ import pytest
 from conftest import Salon
 
 from muster.customer.domain import tally
-from muster.customer.domain.audience import Audience, Exclude, Reason
+from muster.customer.domain.audience import Audience, Cap, Exclude, Reason
 from muster.customer.domain.fields import Kind
 from muster.customer.domain.hours import Business, Hours
 from muster.customer.domain.lists import ListKind
@@ -23,7 +22,6 @@ from muster.customer.domain.merge_text import MergeText, Style
 from muster.customer.domain.query import fields_of
 from muster.customer.domain.query_reader import read_query
 from muster.customer.domain.refusal import Refusal
-from muster.customer.domain.tally import DUPLICATE, Tally
 from muster.customer.domain.tariff import Reach
 from muster.customer.store import audience, lists
 from muster.customer.store import hours as hours_store
@@ -31,7 +29,7 @@ from muster.customer.store.audience_counts import Counts
 from muster.customer.store.audience_rules import RulesSql, Understood
 from muster.customer.store.hours import AT_ANY_HOUR, HoursSql, hours_of_customers
 from muster.kit import metrics
-from muster.kit.pg import Tx
+from muster.kit.pg import Record, Tx
 
 REACH = Reach(("AU", "US"), (), others=False, allowed=("AU", "US", "NZ"))
 ANYBODY = "(SELECT customer_id FROM customer ORDER BY md5(customer_id::text || '{salt}') LIMIT 1)"
@@ -85,22 +83,42 @@ CHANGES = (
 )
 
 
-class Asks:
-    """Audiences of one business, each with its text."""
+# $1: a send to chunks of four people; $2: to whose number this does not divide; $3: some were erased since.
+SENT = """
+INSERT INTO plan_frozen (tenant_id, bulk_id, reason, chunk, country, customer_ids, numbers, hashes)
+SELECT tenant_id, $1, 0, chunk, 'AU', array_agg(customer_id ORDER BY customer_id),
+    array_agg(CASE WHEN number % 7 = 0 AND $3 THEN 0 ELSE number END ORDER BY customer_id),
+    string_agg(number_hash, '' ORDER BY customer_id)
+FROM (SELECT *, (row_number() OVER (ORDER BY customer_id) + 3) / 4 AS chunk
+      FROM (SELECT DISTINCT ON (number) * FROM customer_number WHERE number % $2 > 0 ORDER BY number, customer_id) n) n
+GROUP BY tenant_id, chunk
+"""
+# Of each chunk the second and the fourth; a receipt says of the third that it failed, which is one that was sent.
+NOT_SENT = """
+INSERT INTO not_received (tenant_id, bulk_id, chunk, kind, version, first_seq, seqs)
+SELECT $1, $2, c, 1 + n % 2, n, 4 * c - n, ARRAY[4 * c - n] FROM generate_series(1, 5) c, generate_series(0, 2) n
+"""
+SENDS = "SELECT * FROM unnest($1::uuid[], $2::bigint[], $3::boolean[]) AS s (bulk_id, at, missed)"
 
-    def __init__(self, salon: Salon, list_id: Any) -> None:
+
+class Asks:
+    """Audiences of one business, each with its text. sends: what it has sent, which counts for the last of them."""
+
+    def __init__(self, salon: Salon, list_id: Any, sends: Sequence[Record]) -> None:
         self.salon = salon
         style = Style("en", "AU", {"visits": Kind.NUMBER})
         at, zone = datetime.now(UTC), ZoneInfo("UTC")
         words = read_query("not mobile starts 03 or tag is vip", fields_of({}), country="AU", today=at.date())
         assert not isinstance(words, Refusal), words
         exclude = Audience(exclude=Exclude(lists=(list_id,), tags=("vip",)))
+        lately = Understood(Audience(exclude=Exclude(messaged_in_days=2)), at, zone, caps=(Cap(2, 9), None))
         self.asks = (
             (Audience(), "Hi", RulesSql()),
             (Audience(), "Hi {{first_name}}", RulesSql()),
             (exclude, "Hi {{first_name}} {{visits|0}}", RulesSql(Understood(exclude, at, zone))),
             (Audience(), "Hi {{last_name}}", RulesSql(Understood(Audience(), at, zone, (words,)))),
             (Audience(search="A"), "Hi {{first_name}} {{last_name}}", RulesSql()),
+            (lately.audience, "Hi {{last_name}}", RulesSql(lately, sends)),
         )
         self.texts = [MergeText.read(text, style) for _, text, _ in self.asks]
         now = int(at.timestamp())
@@ -198,7 +216,18 @@ async def loaded(salon: Salon) -> Asks:
         await lists.add_list(tx, salon.tenant_id, list_id, "Old", ListKind.KEPT, "ada")
         ids = [row["customer_id"] for row in await tx.fetch("SELECT customer_id FROM customer ORDER BY 1 LIMIT 9")]
         await lists.add_members(tx, salon.tenant_id, list_id, ids)
-    return Asks(salon, list_id)
+    return Asks(salon, list_id, await sent(salon))
+
+
+async def sent(salon: Salon) -> list[Record]:
+    """Three sends: two to most, of which one did not leave for some of them, and one lately, to a third."""
+    now_ms, day_ms = int(datetime.now(UTC).timestamp() * 1000), 86_400_000
+    ids, ats = [uuid4() for _ in range(3)], [now_ms - days * day_ms for days in (7, 5, 0)]
+    async with salon.db.worker() as tx:
+        for bulk_id, most, erased in zip(ids, (5, 4, 3), (False, False, True), strict=True):
+            await tx.execute(SENT, bulk_id, most, erased)
+        await tx.execute(NOT_SENT, salon.tenant_id, ids[1])
+        return await tx.fetch(SENDS, ids, ats, [False, True, False])
 
 
 async def test_after_any_changes_what_is_known_is_what_is_counted_anew_and_what_is_frozen(
@@ -239,6 +268,7 @@ async def test_after_any_changes_what_is_known_is_what_is_counted_anew_and_what_
             ), (turn, which, change)
     assert outcomes("some") - some > 30
     assert seen >= {Reason.NO_CONSENT, Reason.OPTED_OUT, Reason.DUPLICATE_NUMBER, Reason.NOT_ALLOWED}
+    assert seen >= {Reason.RECENTLY_MESSAGED, Reason.FREQUENCY_CAP}
 
 
 class Asked:
@@ -317,83 +347,3 @@ async def test_where_there_is_no_room_for_who_they_are_a_change_is_counted_in_fu
 
     assert await asked.count() <= first
     assert outcomes("run") == before + 1
-
-
-def test_customers_whose_ids_are_far_from_each_other_are_not_kept_without_end(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(tally, "PAGES_MAX", 3)
-    found = Tally()
-    found.add_all("2", array("q", [1, 1_000, 100_000]))
-    with pytest.raises(tally.Full):
-        found.judge(10_000_000, "2", None)
-
-
-class _Pages(dict[int, Any]):
-    looks = 0
-
-    def __getitem__(self, page: int) -> Any:
-        self.looks += 1
-        return super().__getitem__(page)
-
-
-def test_when_hundreds_who_were_named_change_the_next_ones_are_found_in_one_pass() -> None:
-    found, words = Tally(), [f"AU\x1f0\x1f{at}" for at in range(300)]
-    for at, word in enumerate(words):
-        found.add_all(word, array("q", [1 + at, 100_000 - at]))
-    assert {one for _, _, one in found.counts()} == set(range(1, 301))
-    for at in range(300):
-        found.judge(1 + at, "2", None)
-    found._pages = pages = _Pages(found._pages)
-
-    assert {one for _, _, one in found.counts()} == {0, *range(100_000 - 299, 100_001)}
-    assert pages.looks <= len(pages)
-
-
-def _naive(judged: dict[int, tuple[str, int | None]]) -> list[tuple[str, int]]:
-    found: dict[str, int] = {}
-    first: dict[int, int] = {}
-    for customer_id, (word, number) in judged.items():
-        if "\x1f" in word and number is not None:
-            first[number] = min(first.get(number, customer_id), customer_id)
-    for customer_id, (word, number) in judged.items():
-        texted = "\x1f" not in word or number is None or first[number] == customer_id
-        counted = word if texted else DUPLICATE
-        found[counted] = found.get(counted, 0) + 1
-    return sorted((word, count) for word, count in found.items() if word)
-
-
-def _counts(found: Tally, judged: dict[int, tuple[str, int | None]]) -> list[tuple[str, int]]:
-    """Where somebody is named who is texted, they are."""
-    for word, _, one_of in found.counts():
-        number = judged[one_of][1] if one_of else None
-        sharing = [one for one, (its, where) in judged.items() if where == number and "\x1f" in its]
-        assert one_of == 0 or (judged[one_of][0] == word and (number is None or min(sharing) == one_of))
-        assert (one_of > 0) == ("\x1f" in word)
-    return [(word, count) for word, count, _ in found.counts()]
-
-
-@pytest.mark.parametrize("seed", range(20))
-def test_a_tally_says_what_a_look_at_everybody_says(seed: int) -> None:
-    chance = random.Random(seed)
-    words: Sequence[str] = ("2", "3", "4", "AU\x1f0\x1faaa", "AU\x1f0\x1faa", "US\x1f1\x1f")
-    found, judged = Tally(), dict[int, tuple[str, int | None]]()
-    ids = chance.sample(range(1, 2_000), 200)
-    for word in words:
-        alone = [customer_id for customer_id in ids[:150] if chance.random() < 0.2 and customer_id not in judged]
-        found.add_all(word, array("q", alone))
-        judged |= dict.fromkeys(alone, (word, None))
-    for number in range(10):
-        sharing = [customer_id for customer_id in ids[150:] if customer_id % 10 == number]
-        word = chance.choice(words)
-        found.add_sharing(word, number, sharing)
-        judged |= dict.fromkeys(sharing, (word, number))
-    found.count_sharing()
-    assert _counts(found, judged) == _naive(judged)
-
-    for _ in range(300):
-        customer_id = chance.choice(ids)
-        word, number = chance.choice((*words, "")), chance.choice((*range(12), None))
-        found.judge(customer_id, word, number)
-        judged[customer_id] = (word, number)
-        assert _counts(found, judged) == _naive(judged)
-    for word in words:
-        assert list(found.of_verdict(word)) == sorted(one for one, (its, _) in judged.items() if its == word)

@@ -276,6 +276,9 @@ async def test_who_shares_a_number_with_somebody_erased_was_messaged_at_it(four:
 
     lately = {"query": "eve or dan", "exclude": {"messaged_in_days": 1}}
     assert await texted(four, lately) == ("Dan", {"recently_messaged": 1})
+    eve, known = (await people(four))[-1], await four.quote("Hi", lately)
+    assert (await four.ask("PATCH", f"/v1/customers/{eve['id']}", {"language": "fr"})).status_code == 200
+    assert (await four.quote("Hi", lately))["left_out"] == known["left_out"], "counted again for her alone"
 
 
 async def test_the_history_is_the_numbers_whoever_has_it(four: Any) -> None:

@@ -100,7 +100,9 @@ FIRST: Final = (
 """Of those who share a number and may be texted, the one who is: the others are told who that is."""
 _CASE: Final = "CASE {cases} END"
 _KEPT_FACT: Final = f", CASE reason WHEN 0 THEN {FIRST} ELSE fact END AS fact"
-_NAMES: Final = ("rules", "listed", "messaged", "ruling", "ruled_out", "rules_join", "fact", "came_later")
+_NAMES: Final = (
+    *("rules", "listed", "messaged", "messaged_few", "ruling", "ruled_out", "rules_join", "fact", "came_later"),
+)
 
 
 class _Fragments:
@@ -180,8 +182,9 @@ class _Fragments:
     def messaged(self, sends: Sequence[Record], recent: datetime | None, caps: Sequence[Window]) -> None:
         """Who was messaged too lately, or too often."""
         first = self._first + len(self.arguments)
-        self.fragments["messaged"], arguments = messaged.messaged_sql(sends, recent, caps, first)
-        self.arguments += arguments
+        made = messaged.messaged_sql(sends, recent, caps, first)
+        self.fragments |= {"messaged": made.whole, "messaged_few": made.few}
+        self.arguments += made.arguments
         self.fragments["rules_join"] = " LEFT JOIN messaged x ON x.number = m.number"
         by = f"WHEN x.recent THEN '{Reason.RECENTLY_MESSAGED:d}' WHEN x.capped THEN '{Reason.FREQUENCY_CAP:d}'"
         self.fragments["ruled_out"] += f" {by}"

@@ -177,7 +177,7 @@ SELECT verdict, NULL, NULL, NULL, shared, ids, sharing FROM grouped WHERE (SELEC
 
 FEW: Final = (
     OF_FEW
-    + """{messaged}verdicts AS MATERIALIZED (
+    + """{messaged_few}verdicts AS MATERIALIZED (
     SELECT c.customer_id, {verdict} AS verdict, m.number {judged}
 )
 SELECT t.whole, pg_current_snapshot()::text AS snapshot, a.customer_id, coalesce(v.verdict, '') AS verdict, v.number
