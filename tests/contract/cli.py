@@ -27,6 +27,8 @@ missing (403, [roles](roles.md)), for how to sign in again (401), and for the tr
 What was done in part, and what credits do not suffice for, has an exit code of its own, too: see
 [below](#exit-codes). Ctrl-C ends the command alone, and says what goes on without it and how to end that.
 
+What has no command of its own is called by [`muster api`](#muster-api).
+
 `muster login` says as whom it speaks ([sign-in](sign-in.md)); `muster COMMAND --help` says what stands here.
 
 This page is made from the code (`python tests/contract/cli.py`), and a test holds it to that.

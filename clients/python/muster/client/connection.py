@@ -80,16 +80,16 @@ def grant(connection: Connection) -> dict[str, str]:
     return {"grant_type": "client_credentials", "client_id": client_id, "client_secret": client_secret}
 
 
-def params_of(query: Mapping[str, Query]) -> httpx.QueryParams:
-    """Members of a query that are given; a list is one member for each of its values."""
-    return httpx.QueryParams(
-        [
-            (name, encodable(str(one)))
-            for name, value in query.items()
-            if value is not None
-            for one in (value if isinstance(value, list) else [value])
-        ]
-    )
+def params_of(query: Mapping[str, Query]) -> httpx.QueryParams | None:
+    """Members of a query that are given, None where none is: a path keeps what it has itself. A list is one member for
+    each of its values."""
+    given: list[tuple[str, str | int | float | bool | None]] = [
+        (name, encodable(str(one)))
+        for name, value in query.items()
+        if value is not None
+        for one in (value if isinstance(value, list) else [value])
+    ]
+    return httpx.QueryParams(given) if given else None
 
 
 def pause_s(attempt: int, method: str, headers: Mapping[str, str], response: httpx.Response | None) -> float | None:

@@ -24,8 +24,6 @@ from muster.client.connection import (
 from muster.client.errors import ApiError, NotConnected
 from muster.client.files import AsyncPieces
 
-_JSON = {"Content-Type": "application/json"}
-
 
 class Calls:
     """The API as one caller sees it. Every method raises ApiError where the API refuses; use it as a context."""
@@ -51,23 +49,22 @@ class Calls:
         """Give the connections back."""
         await self._http.aclose()
 
-    async def get(self, path: str, **query: Query) -> Any:
+    async def get(self, path: str, /, **query: Query) -> Any:
         """The JSON of a GET; query members that are None are left out."""
         return await self._call("GET", path, params=params_of(query))
 
-    async def post(self, path: str, body: object = None, *, key: str | None = None) -> Any:
-        """The JSON of a POST; `key` is the idempotency key, a fresh one by default."""
-        return await self._call("POST", path, content=json.dumps(body), headers=_JSON, key=key)
+    async def post(self, path: str, body: object = None, *, key: str | None = None, if_match: str | None = None) -> Any:
+        """The JSON of a POST; `key` is the idempotency key, a fresh one by default; if_match: the ETag of what was
+        seen, where it must not have changed since."""
+        return await self._call("POST", path, content=json.dumps(body), headers=_json(if_match), key=key)
 
     async def put(self, path: str, body: object, *, key: str | None = None) -> Any:
         """The JSON of a PUT; `key` is the idempotency key, a fresh one by default."""
-        return await self._call("PUT", path, content=json.dumps(body), headers=_JSON, key=key)
+        return await self._call("PUT", path, content=json.dumps(body), headers=_json(), key=key)
 
     async def patch(self, path: str, body: object, *, key: str | None = None, if_match: str | None = None) -> Any:
-        """The JSON of a PATCH; `key` is the idempotency key, a fresh one by default; if_match: the ETag of what was
-        seen, where it must not have changed since."""
-        headers = _JSON | ({"If-Match": if_match} if if_match is not None else {})
-        return await self._call("PATCH", path, content=json.dumps(body), headers=headers, key=key)
+        """The JSON of a PATCH; `key` and `if_match` as of a POST."""
+        return await self._call("PATCH", path, content=json.dumps(body), headers=_json(if_match), key=key)
 
     async def delete(self, path: str, *, key: str | None = None) -> Any:
         """The JSON of a DELETE, None where it answers without any; `key` is the idempotency key, a fresh one by
@@ -75,7 +72,7 @@ class Calls:
         return await self._call("DELETE", path, key=key)
 
     @asynccontextmanager
-    async def download(self, path: str, media_type: str, **query: Query) -> AsyncIterator[httpx.Response]:
+    async def download(self, path: str, media_type: str, /, **query: Query) -> AsyncIterator[httpx.Response]:
         """A GET whose answer is a file of any length, to be read as it comes."""
         async with self._streamed(path, {"Accept": media_type}, params_of(query)) as response:
             yield response
@@ -87,16 +84,15 @@ class Calls:
         headers = {**headers, "Content-Length": str(pieces.size_bytes)}
         return await self._call("POST", path, content=pieces, headers=headers, params=params_of(query), key=key)
 
-    async def pages(self, path: str, **query: Query) -> AsyncIterator[dict[str, Any]]:
-        """Every item of a listing, page by page."""
-        cursor: str | None = None
+    async def pages(self, path: str, /, **query: Query) -> AsyncIterator[dict[str, Any]]:
+        """Every item of a listing, page by page; `cursor` in the query says where to begin."""
         while True:
-            page = await self.get(path, cursor=cursor, **query)
+            page = await self.get(path, **query)
             for item in page["items"]:
                 yield item
-            cursor = page["next_cursor"]
-            if cursor is None:
+            if page["next_cursor"] is None:
                 return
+            query["cursor"] = page["next_cursor"]
 
     @asynccontextmanager
     async def _streamed(
@@ -153,3 +149,7 @@ class Calls:
             self._token = token["access_token"]
             self._token_until = time.monotonic() + token["expires_in"] - TOKEN_MARGIN_S
         return self._token
+
+
+def _json(if_match: str | None = None) -> dict[str, str]:
+    return {"Content-Type": "application/json"} | ({"If-Match": if_match} if if_match is not None else {})

@@ -15,6 +15,7 @@ from muster.client.commands import (
     approvals,
     audit,
     bulk,
+    calling,
     carrier,
     consents,
     customers,
@@ -91,6 +92,7 @@ app.command("carriers")(carrier.list_all)
 app.add_typer(route.app, name="route")
 app.add_typer(sender.app, name="sender")
 app.add_typer(ops.app, name="ops")
+app.command("api")(calling.api)
 
 
 @app.callback()
