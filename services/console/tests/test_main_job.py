@@ -148,6 +148,28 @@ async def test_staff_browse_and_do_not_send(member, busy, token):
     assert not busy.asked("POST /v1/bulk-sms")
 
 
+async def test_what_went_to_many_is_not_lost_among_answers_and_single_messages(member, busy):
+    home, listed = (await member.get("/")).text, (await member.get("/sends")).text
+    assert [one.url.params["kind"] for one in busy.asked("GET /v1/bulk-sms")] == ["bulk", "bulk"]
+    assert fakes.SEND_ID in home
+    assert 'href="/sends?show=all"' in listed
+    busy.answers["GET /v1/bulk-sms"] = (200, {"items": [fakes.send()], "next_cursor": "c2"})
+    assert 'href="/sends?show=all&amp;cursor=c2"' in (await member.get("/sends?show=all")).text.replace("&c", "&amp;c")
+    assert "kind" not in busy.asked("GET /v1/bulk-sms")[-1].url.params
+
+
+async def test_the_own_number_of_a_test_can_be_changed_and_a_wrong_one_is_told_at_its_field(member, busy, token):
+    own = {"user_id": "u1", "number": "+61412000999"}
+    busy.answers["GET /v1/test-numbers"] = (200, {"numbers": [own]})
+    page = await member.get(CHECK)
+    assert 'value="+61412000999"' in page.text
+    wrong = {"field": "number", "code": "not_mobile", "message": "This is not a mobile number."}
+    busy.answers["PUT /v1/test-numbers/own"] = (422, {"code": "not_valid", "errors": [wrong]})
+    told = await member.post(f"{CHECK}/test", data={"csrf": token(page), "own_number": "02 9876 5432"})
+    assert 'id="own_number-error">This is not a mobile number.' in told.text
+    assert 'value="02 9876 5432"' in told.text
+
+
 async def test_stop_tells_exact_counts_and_what_came_back(member, busy, token):
     counts = {
         "accepted": 150,

@@ -16,6 +16,8 @@ from muster.customer import planner
 from muster.customer.domain.again import Missed
 from muster.customer.domain.sends import State
 from muster.customer.domain.whys import Became, Sums, became
+from muster.customer.events import MessageKind
+from muster.customer.store import bulks
 from muster.customer.store.whys import HISTORY
 
 ROWS = """Old,0412000001,no,,,
@@ -244,6 +246,14 @@ async def test_the_messages_of_a_customer_are_found_by_an_index_also_under_row_s
     plan = "\n".join(line[0] for line in lines)
     _, _, used = plan.partition("plan_frozen_customer")
     assert "low_id >= who.low" in used.split("Index Cond")[1].partition("\n")[0], plan
+
+
+async def test_the_sends_to_many_are_found_by_an_index_among_any_number_of_single_messages(town: Any) -> None:
+    async with town.db.request(town.tenant_id) as tx:
+        for other in ("seqscan", "sort", "bitmapscan"):
+            await tx.execute(f"SET LOCAL enable_{other} = off")
+        lines = await tx.fetch(f"EXPLAIN {bulks._PAGE}", town.tenant_id, None, int(MessageKind.BULK), None, 20)
+    assert "Backward using bulk_to_many" in "\n".join(line[0] for line in lines)
 
 
 counts = st.integers(0, 3)

@@ -37,7 +37,7 @@ async def home(visit: Visit) -> Response:
     credits, wallet, sends, replies, unclear, requests, approvals = await asyncio.gather(
         _or_none(api.get("/v1/credits")),
         _or_none(api.get("/v1/credits/settings")),
-        _or_none(api.get("/v1/bulk-sms", limit=20)),
+        _or_none(api.get("/v1/bulk-sms", kind="bulk", limit=20)),
         _or_none(api.get("/v1/replies", limit=_REPLIES)),
         _or_none(api.get("/v1/replies", verdict="unclear", limit=_REPLIES)),
         _or_none(api.get("/v1/suppressions/requests", state="waiting", limit=_REPLIES)),

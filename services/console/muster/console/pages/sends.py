@@ -28,8 +28,11 @@ _CONTROLS = {
 
 @pages.get("/sends", TENANT)
 async def sends(visit: Visit) -> Response:
-    found = await visit.api.get("/v1/bulk-sms", limit=_PAGE, cursor=visit.request.query_params.get("cursor"))
-    return visit.page("sends.html", sends=found["items"], cursor=found["next_cursor"])
+    """Those to many; with `show=all` single messages, answers and confirmations of an opt-out too, which are many."""
+    show_all = visit.asked("show") == "all"
+    kind = None if show_all else "bulk"
+    found = await visit.api.get("/v1/bulk-sms", kind=kind, limit=_PAGE, cursor=visit.asked("cursor"))
+    return visit.page("sends.html", sends=found["items"], cursor=found["next_cursor"], show_all=show_all)
 
 
 @pages.get("/sends/{id}", TENANT)
