@@ -259,11 +259,15 @@ def undeliverable(
     after_sends: Annotated[
         int | None, typer.Option(help="leave a number out after so many sends that it failed for good; 0: never")
     ] = None,
+    rule: Annotated[bool, typer.Option("--rule", help="show after how many sends that is")] = False,  # noqa: FBT002
     as_json: AsJson = False,  # noqa: FBT002
 ) -> None:
     """Numbers that are left out because messages to them failed for good; with --after-sends, say after how many."""
     path = "/v1/suppressions/undeliverable"
     with Muster(Connection.from_environment()) as muster:
+        if rule and after_sends is None:
+            show(muster.get(f"{path}/rule"), as_json=as_json)
+            return
         if after_sends is not None:
             show(muster.put(f"{path}/rule", {"failures": after_sends}), as_json=as_json)
             return

@@ -3,13 +3,13 @@
 from collections.abc import Sequence
 from itertools import islice
 from typing import Annotated, Any
-from urllib.parse import quote
 
 import typer
 
 from muster.client.api import Connection, Muster
 from muster.client.commands.dialogue import Yes, ask, need_answer
 from muster.client.commands.output import AsJson, show, show_rows
+from muster.client.paths import segment
 
 _Id = Annotated[int, typer.Argument(help="as `muster customers list` shows it")]
 _Query = Annotated[str, typer.Argument(help="words, numbers and conditions, such as: ana 0412 and tag is vip")]
@@ -193,12 +193,17 @@ def erase_number(
 
 
 def erasures(
+    erasure: Annotated[str | None, typer.Argument(metavar="[ID]", help="this one alone")] = None,
     state: Annotated[str | None, typer.Option(help="running or done")] = None,
     as_json: AsJson = False,  # noqa: FBT002
 ) -> None:
     """Erasures, the newest first, and which services have not confirmed."""
     columns = ("id", "customer_ids", "ground", "state", "asked_at", "asked_by", "deadline_at", "missing")
     with Muster(Connection.from_environment()) as muster:
+        if erasure is not None:
+            one = muster.get(f"/v1/erasures/{segment(erasure)}")
+            show(one if as_json else {name: _with_missing(one)[name] for name in columns}, as_json=as_json)
+            return
         rows = muster.pages("/v1/erasures", state=state)
         show_rows(rows if as_json else map(_with_missing, rows), columns, as_json=as_json)
 
@@ -208,9 +213,15 @@ def _with_missing(row: dict[str, Any]) -> dict[str, Any]:
     return {**row, "missing": ", ".join(missing)}
 
 
-def searches(as_json: AsJson = False) -> None:  # noqa: FBT002
+def searches(
+    name: Annotated[str | None, typer.Argument(help="this one alone")] = None,
+    as_json: AsJson = False,  # noqa: FBT002
+) -> None:
     """Saved searches."""
     with Muster(Connection.from_environment()) as muster:
+        if name is not None:
+            show(muster.get(f"/v1/searches/{segment(name)}"), as_json=as_json)
+            return
         show_rows(muster.pages("/v1/searches"), ("name", "query", "changed_at"), as_json=as_json)
 
 
@@ -221,7 +232,7 @@ def save_search(
 ) -> None:
     """Keep a query under a name."""
     with Muster(Connection.from_environment()) as muster:
-        show(muster.put(f"/v1/searches/{quote(name, safe='')}", {"query": query}), as_json=as_json)
+        show(muster.put(f"/v1/searches/{segment(name)}", {"query": query}), as_json=as_json)
 
 
 def forget_search(
@@ -230,7 +241,7 @@ def forget_search(
 ) -> None:
     """Forget a saved search; the customers stay."""
     with Muster(Connection.from_environment()) as muster:
-        muster.delete(f"/v1/searches/{quote(name, safe='')}")
+        muster.delete(f"/v1/searches/{segment(name)}")
         show({"search": name, "forgotten": True}, as_json=as_json)
 
 
@@ -249,7 +260,7 @@ def define_field(
     """Say what the values of an own field are."""
     with Muster(Connection.from_environment()) as muster:
         body = {"name": name or key, "kind": kind}
-        show(muster.put(f"/v1/own-fields/{quote(key, safe='')}", body), as_json=as_json)
+        show(muster.put(f"/v1/own-fields/{segment(key)}", body), as_json=as_json)
 
 
 def forget_field(
@@ -258,7 +269,7 @@ def forget_field(
 ) -> None:
     """Forget what an own field is; its values stay with the customers, as texts."""
     with Muster(Connection.from_environment()) as muster:
-        muster.delete(f"/v1/own-fields/{quote(key, safe='')}")
+        muster.delete(f"/v1/own-fields/{segment(key)}")
         show({"key": key, "forgotten": True}, as_json=as_json)
 
 

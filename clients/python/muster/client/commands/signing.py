@@ -78,11 +78,15 @@ def logout(as_json: AsJson = False) -> None:  # noqa: FBT002
     show({"profile": name, "signed_out": True}, as_json=as_json)
 
 
-def whoami(as_json: AsJson = False) -> None:  # noqa: FBT002
+def whoami(
+    name: Annotated[str | None, typer.Option(help="be called this from now on")] = None,
+    as_json: AsJson = False,  # noqa: FBT002
+) -> None:
     """As whom the command speaks: user, role and business."""
     connection = Connection.from_environment(operator=None)
     with Muster(connection) as muster:
-        _show(profiles.chosen_name(), connection.url, muster.get("/v1/me"), as_json=as_json)
+        me = muster.get("/v1/me") if name is None else muster.patch("/v1/me", {"name": name})
+        _show(profiles.chosen_name(), connection.url, me, as_json=as_json)
 
 
 @sessions.command("list")

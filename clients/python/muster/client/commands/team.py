@@ -39,6 +39,13 @@ def list_users(tenant_id: OfTenant = "", as_json: AsJson = False) -> None:  # no
         show_rows(rows, ("email", "name", "role", "active", "created_at", "id"), as_json=as_json)
 
 
+@app.command("show")
+def show_user(user: _User, tenant_id: OfTenant = "", as_json: AsJson = False) -> None:  # noqa: FBT002
+    """One user."""
+    with _of(tenant_id) as muster:
+        show(muster.get(f"/v1/users/{segment(user)}", tenant_id=tenant_id or None), as_json=as_json)
+
+
 @app.command("invite")
 def invite(
     email: Annotated[str, typer.Argument(help="where the invitation goes")],

@@ -14,6 +14,7 @@ from muster.client.exits import ExitCode
 app = typer.Typer(no_args_is_help=True, help="Texts that are kept, in versions and languages.")
 
 COLUMNS = ("name", "category", "version", "language", "sends", "schedules", "drafts", "id")
+CATEGORIES = ("category", "templates")
 VERSIONS = ("version", "text", "sends", "schedules", "drafts", "archived", "created_at", "created_by")
 
 _Id = Annotated[str, typer.Argument(metavar="TEMPLATE", help="its id")]
@@ -116,6 +117,31 @@ def preview(
         show(said, as_json=as_json)
     if said["text"] is None:
         raise typer.Exit(ExitCode.FAILED)
+
+
+@app.command("preview-text")
+def preview_text(
+    text: _Text,
+    customer: Annotated[int, typer.Argument(help="whose text it is to be")],
+    language: _Language = None,
+    variants: _Variants = None,
+    message_class: Class = "marketing",
+    as_json: AsJson = False,  # noqa: FBT002
+) -> None:
+    """What a text that is not kept would say to a customer, with its parts; exit 1 if they would be left out."""
+    said = _said(text=_written(text), language=language, variants=_variants(variants))
+    with Muster(Connection.from_environment()) as muster:
+        found = muster.post("/v1/templates/preview", {**said, "customer_id": customer, "class": message_class})
+        show(found, as_json=as_json)
+    if found["text"] is None:
+        raise typer.Exit(ExitCode.FAILED)
+
+
+@app.command("categories")
+def categories(as_json: AsJson = False) -> None:  # noqa: FBT002
+    """Categories in use, by name."""
+    with Muster(Connection.from_environment()) as muster:
+        show_rows(muster.pages("/v1/templates/categories"), CATEGORIES, as_json=as_json)
 
 
 @app.command("archive")
