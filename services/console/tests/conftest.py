@@ -78,12 +78,21 @@ def api() -> FakeApi:
     return FakeApi()
 
 
+class Browser(httpx.AsyncClient):
+    """Keeps cookies, has no scripts, and follows nothing by itself but what tells what an act came to."""
+
+    async def post(self, *given: Any, **more: Any) -> httpx.Response:
+        answer = await super().post(*given, **more)
+        leads_to = answer.headers.get("Location", "")
+        return await self.get(leads_to) if "?told=" in leads_to else answer
+
+
 @pytest.fixture
 async def browser(api):
-    """Somebody's browser, without scripts: follows nothing by itself, keeps cookies."""
+    """Somebody's browser."""
     settings = ConsoleSettings(base_url=ORIGIN, api_url="http://api.invalid")
     app = create_app(settings, httpx.MockTransport(api))
-    async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url=ORIGIN) as client:
+    async with Browser(transport=httpx.ASGITransport(app), base_url=ORIGIN) as client:
         yield client
 
 

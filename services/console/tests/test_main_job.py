@@ -6,6 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from muster.console import guard
+from muster.console import visit as visits
 from muster.console.quoted import cut, marked
 
 _spec = importlib.util.spec_from_file_location("console_fakes", Path(__file__).with_name("fakes.py"))
@@ -184,6 +186,31 @@ async def test_stop_tells_exact_counts_and_what_came_back(member, busy, token):
     busy.answers[f"POST /v1/bulk-sms/{fakes.SEND_ID}/stop"] = (200, told)
     answer = await post(member, token, f"{SEND}/stop")
     assert "Stopped. 150 had left, 262 were kept back, 524 credits came back." in answer.text
+
+
+async def test_what_an_act_came_to_is_told_at_the_address_of_its_page_for_a_while_and_to_nobody_else(
+    member, busy, token, monkeypatch
+):
+    busy.answers[f"POST /v1/bulk-sms/{fakes.SEND_ID}/pause"] = (200, {"id": fakes.SEND_ID})
+    form = {"csrf": token(await member.get(SEND))}
+    led = await member.request("POST", f"{SEND}/pause", data=form)
+    there = led.headers["Location"]
+    assert (led.status_code, there.partition("?told=")[0]) == (303, SEND)
+    assert "Paused. Nothing leaves" in (await member.get(there)).text
+    monkeypatch.setattr(visits, "_NEWS_S", -1)
+    assert "Paused. Nothing leaves" not in (await member.get(there)).text
+    monkeypatch.undo()
+    mine = guard.sealed("another session", '{"notice": "Paid in full"}')
+    assert "Paid in full" not in (await member.get(f"{SEND}?told={mine}")).text
+
+
+async def test_a_send_of_which_nothing_is_known_yet_is_being_prepared(member, busy):
+    empty = {**fakes.progress(state="planning"), "recipients": 0}
+    busy.answers[f"GET /v1/bulk-sms/{fakes.SEND_ID}"] = (200, {**fakes.send(state="planning"), "recipients": None})
+    busy.answers[f"GET /v1/bulk-sms/{fakes.SEND_ID}/progress"] = (200, empty)
+    page = (await member.get(SEND)).text
+    assert "It is being prepared" in page
+    assert "0 of 0" not in page
 
 
 async def test_what_became_dearer_is_sent_only_for_the_sum_that_is_shown(member, busy, token):

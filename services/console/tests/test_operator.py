@@ -154,3 +154,31 @@ async def test_credits_above_the_limit_of_one_person_wait_for_another(member, pl
     told = await member.post("/operator/tenants/t1/top-up", data=form)
     assert "9,000,000 credits wait for another operator to confirm them." in told.text
     assert "Confirm 9,000,000 credits" in told.text
+
+
+async def test_what_an_operator_typed_stays_and_what_is_wrong_is_told_at_its_own_form(member, platform, token):
+    tenant = {
+        "id": "t1",
+        "name": "Salon",
+        "country": "AU",
+        "time_zone": "Australia/Sydney",
+        "sender": "",
+        "closed": False,
+    }
+    platform.answers |= {
+        "GET /v1/tenants/t1": (200, tenant),
+        "GET /v1/credits/top-ups": (200, {"items": []}),
+        "GET /v1/ops/dispatch/suspensions": (200, {"items": []}),
+    }
+    page = token(await member.get("/operator/dead-letters"))
+    wrong = {"field": "credits", "code": "not_valid", "message": "must be a whole number"}
+    platform.answers["POST /v1/credits/top-ups"] = (422, {"code": "not_valid", "errors": [wrong]})
+    given = {"csrf": page, "credits": "12,5", "reason": "Invoice 7", "reference": "I-7", "key": "k"}
+    told = (await member.post("/operator/tenants/t1/top-up", data=given)).text
+    assert all(f'value="{one}"' in told for one in ("12,5", "Invoice 7", "I-7"))
+    empty = {"field": "reason", "code": "not_valid", "message": "is too short; it holds at least 1"}
+    path = "POST /v1/ops/dispatch/tenants/t1/suspend"
+    platform.answers[path] = (422, {"code": "not_valid", "errors": [empty]})
+    told = (await member.post("/operator/tenants/t1/suspend", data={"csrf": page, "why": ""})).text
+    assert 'id="why-error"' in told
+    assert 'id="reason-error"' not in told

@@ -122,10 +122,10 @@ def sealed(session: str, text: str) -> str:
     return _seal_of(session).encrypt(text.encode()).decode("ascii")
 
 
-def unsealed(session: str, token: str) -> str | None:
-    """The text; None for what no such session has sealed."""
+def unsealed(session: str, token: str, age_s_max: int | None = None) -> str | None:
+    """The text; None for what no such session has sealed, or not in the last seconds."""
     try:
-        return _seal_of(session).decrypt(token).decode()
+        return _seal_of(session).decrypt(token, ttl=age_s_max).decode()
     except InvalidToken:
         return None
 

@@ -14,7 +14,7 @@ from muster.console import guard
 from muster.console.client import ApiProblem
 from muster.console.nav import ANYONE
 from muster.console.sessions import Access
-from muster.console.visit import Handler, House, Visit
+from muster.console.visit import Handler, House, Visit, page_above
 from muster.kit import metrics, trace
 from muster.kit.http import exchange
 
@@ -197,18 +197,7 @@ async def on_http(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
     house: House = request.app.state.house
     visit = Visit(request, house, await _known(request, house), FormData())
-    if error.status_code == 405 and request.method in ("GET", "HEAD") and (page := _page_above(request)):
+    if error.status_code == 405 and request.method in ("GET", "HEAD") and (page := page_above(request)):
         return visit.go(page)
     kinds = {404: "not_found", 405: "not_found", 413: "too_large"}
     return error_page(visit, error.status_code, kinds.get(error.status_code, "unreadable"))
-
-
-def _page_above(request: Request) -> str:
-    """The page that an act is done on: its address is in the browser afterwards, and may be opened anew, which does
-    nothing. It is the nearest address above that shows something; "" where none does."""
-    path = request.url.path
-    while path := path.rpartition("/")[0]:
-        scope = {**request.scope, "path": path, "method": "GET"}
-        if any(route.matches(scope)[0] is Match.FULL for route in request.app.routes):
-            return path
-    return ""

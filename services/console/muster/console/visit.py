@@ -1,5 +1,6 @@
 """One request to a page, and how it is answered."""
 
+import json
 import re
 import secrets
 from collections.abc import Awaitable, Callable, Mapping
@@ -12,6 +13,7 @@ from starlette.background import BackgroundTask
 from starlette.datastructures import FormData
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response, StreamingResponse
+from starlette.routing import Match
 
 from muster.console import guard
 from muster.console.assets import Assets
@@ -22,6 +24,8 @@ from muster.console.nav import SETTINGS, entries_for
 from muster.console.sessions import Access, Member, Sessions
 from muster.console.settings import ConsoleSettings
 from muster.console.strings import Text, has, text_of
+
+_NEWS_S = 60
 
 Errors = list[tuple[str, str]]
 """What is wrong with which field of a form; "" is none of them."""
@@ -92,12 +96,31 @@ class Visit:
         return [value for value in self.form.getlist(name) if isinstance(value, str) and value]
 
     def page(self, template: str, *, status: int = 200, **values: Any) -> Response:
-        """A page, or a piece of one, from a template; by status 422 its errors are told."""
+        """A page, or a piece of one, from a template; by status 422 its errors are told.
+
+        What an act came to (`notice`) is told by the page that it was done on, under that page's own address: there
+        neither a reload nor the back button asks whether the form is to be sent again.
+        """
+        if values.get("notice") and status == 200 and self.request.method == "POST" and not self.is_fragment:
+            return self.tell(values["notice"])
+        if "notice" in values:
+            values["notice"] = values["notice"] or self.told.get("notice", "")
         content = self.render(template, **values)
         response = HTMLResponse(content, status)
         if not self.house.cookies.bound(self.request):
             self.house.cookies.begin_visit(response, self.bound)
         return response
+
+    def tell(self, notice: str, **more: str) -> Response:
+        """Lead back from an act to its page, which finds what to say in `told`, for as long as it is news."""
+        told = self.sealed(json.dumps({"notice": notice, **more}))
+        return self.go(f"{page_above(self.request)}?told={told}")
+
+    @property
+    def told(self) -> Mapping[str, str]:
+        """What the act came to from which we were led here; empty where there was none, or a while ago."""
+        found = self.unsealed("told", age_s_max=_NEWS_S)
+        return dict(json.loads(found)) if found else {}
 
     def render(self, template: str, **values: Any) -> str:
         """The text of a template."""
@@ -152,10 +175,10 @@ class Visit:
         """What somebody looks for, as an address may hold it: nobody else can read it, nor they in another session."""
         return guard.sealed(self.house.cookies.session(self.request), text)
 
-    def unsealed(self, name: str) -> str | None:
-        """What was sealed into a value of the query; None where that is not there, or of another session."""
+    def unsealed(self, name: str, *, age_s_max: int | None = None) -> str | None:
+        """What was sealed into a value of the query; None where that is not there, too old, or of another session."""
         given = self.asked(name)
-        return guard.unsealed(self.house.cookies.session(self.request), given) if given else None
+        return guard.unsealed(self.house.cookies.session(self.request), given, age_s_max) if given else None
 
     def go(self, path: str) -> Response:
         """Lead the browser on after an act."""
@@ -165,6 +188,18 @@ class Visit:
 
 
 Handler = Callable[[Visit], Awaitable[Response]]
+
+
+def page_above(request: Request) -> str:
+    """The page that an act is done on: its address is in the browser afterwards, and may be opened anew, which does
+    nothing. It is the nearest address above that shows something; "" where none does."""
+    path = request.url.path
+    while path := path.rpartition("/")[0]:
+        scope = {**request.scope, "path": path, "method": "GET"}
+        if any(route.matches(scope)[0] is Match.FULL for route in request.app.routes):
+            return path
+    return ""
+
 
 _GOES_ON = frozenset(("is", "has", "holds", "lies", "may", "must", "needs"))
 _STANDS_ALONE = frozenset(("at", "no", "there"))

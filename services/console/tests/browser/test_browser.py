@@ -193,6 +193,22 @@ def test_a_session_that_ends_while_watching_a_send_leads_to_signing_in(site, ope
 
 
 @whole
+def test_after_an_act_neither_a_reload_nor_the_way_back_asks_to_send_a_form_again(site, open_page):
+    site.api.answers[f"POST /v1/bulk-sms/{site.send[7:]}/pause"] = (200, {"id": site.send[7:]})
+    page = open_page()
+    page.goto(site.send)
+    page.click("button:text-is('Pause')")
+    page.wait_for_selector("text=Paused. Nothing leaves until you resume it.")
+    assert page.url.endswith(site.send)
+    page.reload()
+    assert page.locator("text=Paused. Nothing leaves until you resume it.").count() == 0
+    page.goto("/")
+    page.go_back()
+    assert page.url.endswith(site.send)
+    assert len(site.api.asked(f"POST /v1/bulk-sms/{site.send[7:]}/pause")) == 1
+
+
+@whole
 def test_a_report_changes_under_the_eyes_of_who_reads_it(site, open_page):
     page = open_page()
     show(page, site, "report")

@@ -37,7 +37,7 @@ async def sends(visit: Visit) -> Response:
 
 @pages.get("/sends/{id}", TENANT)
 async def one(visit: Visit) -> Response:
-    return await show(visit)
+    return await show(visit, state=visit.told.get("state", ""))
 
 
 @pages.get("/sends/{id}/live", TENANT)
@@ -65,24 +65,23 @@ async def control(visit: Visit) -> Response:
     except ApiProblem as problem:
         if problem.status not in (409, 422):
             raise
-        return await show(visit, problem.detail or problem.title)
-    return await show(visit, _told(visit, act, told), told=told)
+        return await show(visit, errors=[("", problem.detail or problem.title)])
+    # What answered the act knows it before the report has heard of it.
+    return visit.tell(_told(visit, act, told), state=told["state"] if "counts" in told else "")
 
 
 async def show(
     visit: Visit,
     notice: str = "",
     *,
-    told: Json | None = None,
+    state: str = "",
     errors: Errors | None = None,
     number: str = "",
     whys: list[Json] | None = None,
 ) -> Response:
-    """The page of a send. told: what an act was answered; whys: why those who have `number` are in it or out of it."""
+    """The page of a send. state: what an act was answered; whys: why those who have `number` are in it or out of it."""
     send, progress, unknown = await asyncio.gather(visit.api.get(path_of(visit)), _progress(visit), _unknown(visit))
-    # What answered the act knows it before the report has heard of it.
-    state = told["state"] if told and "counts" in told else _state(send, progress)
-    send = {**send, "state": state}
+    send = {**send, "state": state or _state(send, progress)}
     return visit.page(
         "send.html",
         status=422 if errors else 200,

@@ -97,7 +97,9 @@ async def control(visit: Visit) -> Response:
             f"/v1/ops/dispatch/tenants/{visit.path['id']}/{act}", {"reason": visit.text("why").strip()}
         )
     except ApiProblem as problem:
-        return await _refused(visit, problem, "reason")
+        if problem.status not in REFUSED:
+            raise
+        return await _show(visit, errors=[("why", visit.why(problem))])
     return await _show(visit, notice=visit.t(f"tenants.told_{act}"))
 
 

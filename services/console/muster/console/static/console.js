@@ -9,6 +9,9 @@
   if (owner) forget(OURS + owner);
   document.querySelector("[data-sign-out]")?.addEventListener("submit", () => forget(""));
   document.querySelector("[data-focus]")?.focus();
+  // What an act came to is told once: a page that is kept or loaded again is the page alone.
+  const here = new URL(location.href);
+  if (here.searchParams.has("told")) { here.searchParams.delete("told"); history.replaceState(history.state, "", here); }
   // What was sent is no draft any more. Until its send is there to be seen it is kept: sending it may be refused.
   const SENT = "muster.sent";
   const kept = () => (owner && localStorage.getItem(OURS + owner)) || "";

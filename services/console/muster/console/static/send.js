@@ -60,10 +60,12 @@
     anew(now.state);
     if (now.end) { source.close(); setTimeout(listen, AGAIN_MS); }
   };
-  // Another state has other controls: the page anew, unless it says what came of an act, or somebody is about to press
-  // one of them.
+  // Another state has other controls: the page anew, unless it has just said what came of an act, or somebody is about
+  // to press one of them.
+  const NEWS_MS = 10000;
+  const isNews = () => document.querySelector("[data-focus]") && performance.now() < NEWS_MS;
   const anew = (state) => {
-    if (state !== card.dataset.state && !document.querySelector("[data-focus]") && !document.querySelector("main form :focus")) location.replace(own);
+    if (state !== card.dataset.state && !isNews() && !document.querySelector("main form :focus")) location.replace(own);
   };
   listen();
   window.addEventListener("resize", () => chart?.setSize({ width: place.clientWidth, height: 200 }));
