@@ -5,6 +5,9 @@ from pathlib import Path
 
 from contract import cli
 
+from muster.client.commands import ops
+from muster.laws.result import SERVICES
+
 COMMANDS = Path(__file__).resolve().parents[2] / "clients/python/muster/client/commands"
 
 
@@ -42,3 +45,8 @@ def test_no_command_exits_by_a_number_of_its_own():
         and any(isinstance(argument, ast.Constant) for argument in call.args)
     ]
     assert numbers == []
+
+
+def test_an_operator_can_name_every_service():
+    assert tuple(ops.Service) == SERVICES
+    assert set(ops.Books) < set(SERVICES)

@@ -9,10 +9,9 @@ from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
 from muster.laws.between import compare
-from muster.laws.result import LAWS, SHOWN_MAX
+from muster.laws.result import LAWS, SERVICES, SHOWN_MAX
 
 Pages: TypeAlias = Callable[..., Iterable[Mapping[str, Any]]]
-SERVICES = ("tenant", "customer", "credit", "dispatch", "reply", "report")
 
 
 @dataclass(slots=True)

@@ -6,8 +6,9 @@ A pattern's `{name}` is one segment; a final `/**` is the path itself and all be
 import re
 from dataclasses import dataclass
 
-SERVICES = ("tenant", "customer", "credit", "dispatch", "reply", "report")
-"""Those with a database and events."""
+from muster.laws import result
+
+SERVICES = result.SERVICES
 PAGES = "console"
 """Who answers people: every path that is not the API's."""
 API = ("/v1", "/.well-known", "/o")

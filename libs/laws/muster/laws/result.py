@@ -16,6 +16,8 @@ LAWS: Final[Mapping[str, str]] = {
     "bounded": "every send reaches its end within a bound",
 }
 """Each law by its name, in the order of their numbers from 1."""
+SERVICES: Final = ("tenant", "customer", "credit", "dispatch", "reply", "report")
+"""Who has a database, and says at `/v1/ops/{service}/laws` what it finds there."""
 SHOWN_MAX: Final = 100
 
 Id: TypeAlias = UUID | str

@@ -7,11 +7,11 @@ from starlette.responses import Response
 
 from muster.console.client import ApiProblem, Json
 from muster.console.nav import OPERATOR
-from muster.console.pages.operator import SERVICES, or_none
+from muster.console.pages.operator import or_none
 from muster.console.routing import Pages
 from muster.console.visit import Visit
 from muster.laws.between import Ask, Between, between
-from muster.laws.result import LAWS
+from muster.laws.result import LAWS, SERVICES
 
 pages = Pages()
 

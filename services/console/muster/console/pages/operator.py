@@ -10,10 +10,10 @@ from muster.console.nav import OPERATOR
 from muster.console.routing import Pages
 from muster.console.visit import Errors, Visit
 from muster.kit import clock
+from muster.laws.result import SERVICES
 
 pages = Pages()
 
-SERVICES = ("tenant", "customer", "credit", "dispatch", "reply", "report")
 _PAGE = 50
 _ACTS = ("open", "drain", "close")
 
