@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 from test_import_choices import load, people
 
-from muster.customer.domain.import_dates import Order, Unclear, read_day
+from muster.customer.domain.import_dates import Order, Unclear, read_day, without_time
 
 NONE, TWO = Unclear
 
@@ -34,6 +34,26 @@ def test_a_day_is_read_where_it_can_only_be_one(written: str, by_order: tuple[st
     assert tuple(read_day(written, order) for order in Order) == by_order
 
 
+@pytest.mark.parametrize(
+    ("written", "day"),
+    [
+        ("2026-04-01 00:00:00", "2026-04-01"),
+        ("2026-04-01T10:00", "2026-04-01"),
+        ("2026-04-01 10:00:00.123", "2026-04-01"),
+        ("1/4/2026 9:05 pm", "1/4/2026"),
+        ("1.4.2026, 21:05", "1.4.2026"),
+        ("46023.5", "46023"),
+        ("2026-04-01", "2026-04-01"),
+        ("2026-04-01T23:00:00Z", "2026-04-01T23:00:00Z"),
+        ("2026-04-01 23:00 +02:00", "2026-04-01 23:00 +02:00"),
+        ("10:00", "10:00"),
+        ("2026-04-01 noon", "2026-04-01 noon"),
+    ],
+)
+def test_a_time_of_day_behind_a_day_is_left_out_unless_a_zone_makes_it_another_day(written: str, day: str) -> None:
+    assert without_time(written) == day
+
+
 async def errors_of(salon: Any, done: dict[str, Any]) -> list[tuple[int, str, str]]:
     items = (await salon.ask("GET", f"/v1/customers/imports/{done['id']}/errors")).json()["items"]
     return [(one["row"], one["column"], one["code"]) for one in items]
@@ -51,6 +71,22 @@ async def test_a_date_that_could_be_two_is_left_out_until_somebody_says_which(sa
     assert {one["first_name"]: one["own_fields"] for one in await people(salon)} == {
         "A": {"last_visit": "2026-01-04", "joined": "1/4/26"},
         "B": {"last_visit": "2026-04-13", "joined": "x"},
+    }
+
+
+async def test_a_day_with_its_time_is_taken_where_a_day_is_asked_for_and_told_and_stays_whole_elsewhere(
+    salon: Any,
+) -> None:
+    await salon.ask("PUT", "/v1/own-fields/last_visit", {"name": "Last visit", "kind": "date"})
+    header = "First name,Mobile,Last visit,Appointment"
+    done = await load(
+        salon, "A,0412000001,2026-04-01 10:00:00,1/4/2026 10:30\nB,0412000002,46023.5,\n", header, dates="dmy"
+    )
+    told = {(one["column"], one["code"]): one["count"] for one in done["repairs"]}
+    assert (done["imported"], told) == (2, {("Last visit", "time_left_out"): 2, ("Last visit", "date_restored"): 1})
+    assert {one["first_name"]: one["own_fields"] for one in await people(salon)} == {
+        "A": {"last_visit": "2026-04-01", "appointment": "1/4/2026 10:30"},
+        "B": {"last_visit": "2026-01-01"},
     }
 
 

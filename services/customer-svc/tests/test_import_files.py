@@ -74,6 +74,12 @@ def test_a_slip_in_utf_8_stays_a_slip_of_its_row() -> None:
     assert (found[8], found[9], found[10]) == (["Zoë", "1"], ["Zo\udceb", "1"], ["Åsa", "2"])
 
 
+def test_utf_8_of_which_a_quarter_of_the_rows_is_not_stays_utf_8() -> None:
+    content = HEADER.encode() + "Zoë Müller,1\n".encode() * 3 + "Zoë Müller,2\n".encode("cp1252")
+    assert opened(content)[0].encoding == "utf-8"
+    assert [cells[0] for cells in rows(content)] == ["Zoë Müller"] * 3 + ["Zo\udceb M\udcfcller"]
+
+
 def test_utf_8_in_a_file_that_is_not_is_a_slip_of_its_row_unless_the_encoding_is_said() -> None:
     content = (HEADER + "Zoë,1\nÉva,2\n«CAFÉ»,3\n").encode("cp1252") + "Zoë,4\n“Jo,5\n".encode()
     first, _ = opened(content)

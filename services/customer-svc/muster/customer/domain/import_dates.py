@@ -8,6 +8,11 @@ from typing import Final
 from muster.customer.domain.import_repairs import repaired_date
 
 _PARTS: Final = re.compile(r"([0-9]{1,4})([-/.])([0-9]{1,2})\2([0-9]{1,4})", re.ASCII)
+_TIMED: Final = re.compile(
+    r"([0-9./-]{8,10})(?:T| |, )[0-9]{1,2}:[0-9]{2}(?::[0-9]{2}(?:[.,][0-9]+)?)?(?: ?[ap]\.?m\.?)?",
+    re.ASCII | re.IGNORECASE,
+)
+_TIMED_SERIAL: Final = re.compile(r"([0-9]{5})\.[0-9]+", re.ASCII)
 _YEAR_DIGITS: Final = 4
 _MONTHS: Final = 12
 
@@ -53,6 +58,14 @@ def read_day(written: str, order: Order) -> str | Unclear:
         return Unclear.TWO_DATES
     month_first = order is Order.MONTH_FIRST or (order is Order.UNSTATED and second > _MONTHS)
     return _day(year, one, second) if month_first else _day(year, second, one)
+
+
+def without_time(written: str) -> str:
+    """The day of a day and a time of no zone: 2026-04-01 of 2026-04-01 10:00:00, 46023 of 46023.5; else as written.
+    A time with a zone stays, since its day may be another one where the business is.
+    """
+    found = _TIMED.fullmatch(written) or _TIMED_SERIAL.fullmatch(written)
+    return found[1] if found else written
 
 
 def _day(year: int, month: int, day: int) -> str | Unclear:

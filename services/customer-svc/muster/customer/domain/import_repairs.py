@@ -25,6 +25,7 @@ EXPONENT_EXPANDED: Final = "exponent_expanded"
 DECIMALS_REMOVED: Final = "decimals_removed"
 DATE_RESTORED: Final = "date_restored"
 DATE_READ: Final = "date_read"
+TIME_LEFT_OUT: Final = "time_left_out"
 CONSENT_NOT_STATED: Final = "consent_not_stated"
 TOLD: Final = {
     ZERO_RESTORED: "Numbers had lost their leading zero.",
@@ -32,6 +33,7 @@ TOLD: Final = {
     DECIMALS_REMOVED: "Numbers were written with decimals, as 412345678.0.",
     DATE_RESTORED: "Dates were written as the number of their day, as 46023.",
     DATE_READ: "Dates were written as 13/4/2026 or 1.4.2026; they are kept as 2026-04-13 and 2026-04-01.",
+    TIME_LEFT_OUT: "A time of day stood behind the day, as 2026-04-01 10:00; the day alone is kept.",
     CONSENT_NOT_STATED: (
         "Express consent is kept with its wording and source. Neither was stated for the file, so that it is kept as "
         "inferred: import the file again with consent=express, consent_wording and consent_source."

@@ -27,12 +27,13 @@ from muster.customer.domain.fields import Kind, clean_lines, read_value, wrong_v
 from muster.customer.domain.files.encodings import SLIPS
 from muster.customer.domain.import_columns import Columns
 from muster.customer.domain.import_consent import Said, read_consent
-from muster.customer.domain.import_dates import TOLD, Order, Unclear, read_day
+from muster.customer.domain.import_dates import TOLD, Order, Unclear, read_day, without_time
 from muster.customer.domain.import_options import BY_NUMBER, BY_PERSON, ImportOptions
 from muster.customer.domain.import_repairs import (
     CONSENT_NOT_STATED,
     DATE_READ,
     DATE_RESTORED,
+    TIME_LEFT_OUT,
     holds_dates,
     is_formula,
     plain,
@@ -291,7 +292,7 @@ class RowReader:
         if not written:
             return self._options.consent.given_on if self._options.consent else ""
         index = self._columns.single["consent_date"]
-        day = self._day(row, index, written)
+        day = self._day(row, index, written, timed=True)
         if isinstance(day, Unclear):
             errors.append(RowError(row, "consent_date", self._columns.header[index], day, TOLD[day]))
             return ""
@@ -300,10 +301,15 @@ class RowReader:
             errors.append(RowError(row, "consent_date", self._columns.header[index], "in_the_future", message))
         return day
 
-    def _day(self, row: int, index: int, written: str) -> str | Unclear:
-        day = read_day(written, self._options.dates)
-        if not isinstance(day, Unclear) and day != written:
-            self._repaired(row, index, DATE_RESTORED if written.isdigit() else DATE_READ)
+    def _day(self, row: int, index: int, written: str, *, timed: bool) -> str | Unclear:
+        """timed: a time of day behind it may go."""
+        alone = without_time(written) if timed else written
+        day = read_day(alone, self._options.dates)
+        if not isinstance(day, Unclear):
+            if alone != written:
+                self._repaired(row, index, TIME_LEFT_OUT)
+            if day != alone:
+                self._repaired(row, index, DATE_RESTORED if alone.isdigit() else DATE_READ)
         return day
 
     def _tags(self, row: int, cells: Sequence[str], errors: list[RowError]) -> tuple[str, ...]:
@@ -352,7 +358,7 @@ class RowReader:
         if key in self._dates:
             # What is called a date and was never said to be one stays as it is written, where it is not clear.
             sure = kind is Kind.DATE or self._options.dates is not Order.UNSTATED or written.isdigit()
-            day = self._day(row, index, written) if sure else Unclear.NO_DATE
+            day = self._day(row, index, written, timed=kind is Kind.DATE) if sure else Unclear.NO_DATE
             if not isinstance(day, Unclear):
                 return day
             if kind is Kind.DATE:
