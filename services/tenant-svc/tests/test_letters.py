@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from datetime import timedelta
 from email import message_from_bytes
 from email.policy import default
@@ -16,10 +17,12 @@ from muster.kit.mail import HeaderRefused, Postman, Postmark
 from muster.tenant import mail
 from muster.tenant.domain import letters as domain
 from muster.tenant.domain.letters import LetterKind, UserLetter
+from muster.tenant.settings import TenantSettings
 
 PASSWORD = "seven teal umbrellas"
 KIM = "kim@salon.example"
 MARK = Postmark("no-reply@muster.example", bytes(32))
+SETTINGS = TenantSettings.model_construct(base_url="https://muster.example")
 
 
 class Box:
@@ -188,16 +191,31 @@ async def test_of_several_workers_at_once_one_answers_who_asked(service: Any, bu
 )
 def test_no_header_is_made_of_an_address_that_is_none(recipient: str) -> None:
     with pytest.raises(HeaderRefused):
-        mail.compose_letter(hostile(recipient), MARK, "https://muster.example")
+        mail.compose_letter(hostile(recipient), MARK, SETTINGS)
 
 
 def test_names_stand_in_the_body_alone() -> None:
-    content = mail.compose_letter(hostile(KIM), MARK, "https://muster.example").content
+    content = mail.compose_letter(hostile(KIM), MARK, SETTINGS).content
     letter = message_from_bytes(content, policy=default)
     assert set(letter) >= {"From", "To", "Subject", "Date", "Message-ID", "Auto-Submitted"}
     assert "Bcc" not in letter
     assert "evil" not in "".join(str(value) for value in letter.values())
     assert "evil" in letter.get_content()
+
+
+@pytest.mark.parametrize(
+    ("kind", "given", "said"),
+    [
+        (LetterKind.INVITATION, {}, "once, within 7 days."),
+        (LetterKind.INVITATION, {"tenant_invitation_d": 1}, "once, within 1 day."),
+        (LetterKind.RESET, {}, "once, within 1 hour."),
+        (LetterKind.RESET, {"tenant_reset_min": 90}, "once, within 90 minutes."),
+    ],
+)
+def test_a_letter_says_how_long_its_link_holds(kind: LetterKind, given: dict[str, int], said: str) -> None:
+    one = replace(hostile(KIM), kind=kind)
+    content = mail.compose_letter(one, MARK, SETTINGS.model_copy(update=given)).content
+    assert said in message_from_bytes(content, policy=default).get_content()
 
 
 def hostile(recipient: str) -> UserLetter:

@@ -27,7 +27,7 @@ async def new_link(
     tx: Tx, settings: TenantSettings, tenant_id: UUID, kind: LinkKind, user_id: UUID | None
 ) -> tuple[str, datetime]:
     """(token, end) of a new link in place of one before; in a transaction that holds the tenant's or user's lock."""
-    life = timedelta(minutes=settings.tenant_reset_min) if kind is LinkKind.RESET else settings.invitation_life
+    life = settings.reset_life if kind is LinkKind.RESET else settings.invitation_life
     token, expires_at = secrets.token_urlsafe(_TOKEN_BYTES), clock.now() + life
     await sign_in.add_link(tx, tenant_id, uuid7(), kind, user_id, digest(token), expires_at)
     return token, expires_at
@@ -59,7 +59,7 @@ def postman(db: Database, settings: TenantSettings) -> Postman[UserLetter]:
         return one
 
     def compose(one: UserLetter, mark: Postmark) -> Letter:
-        return compose_letter(one, mark, settings.base_url)
+        return compose_letter(one, mark, settings)
 
     bag = Bag(letters.QUEUE, lease, as_it_is, compose, letters.pending)
     return Postman(
@@ -73,9 +73,10 @@ def postman(db: Database, settings: TenantSettings) -> Postman[UserLetter]:
     )
 
 
-def compose_letter(one: UserLetter, mark: Postmark, base_url: str) -> Letter:
+def compose_letter(one: UserLetter, mark: Postmark, settings: TenantSettings) -> Letter:
     """The letter, the same at each attempt; HeaderRefused where the address is not one."""
-    return letter(one, one.recipient, SUBJECTS[one.kind], body(one, base_url), mark)
+    text = body(one, settings.base_url, settings.invitation_life, settings.reset_life)
+    return letter(one, one.recipient, SUBJECTS[one.kind], text, mark)
 
 
 async def answer_asked(db: Database, settings: TenantSettings) -> bool:

@@ -83,6 +83,11 @@ class TenantSettings(ServiceSettings):
         return timedelta(days=self.tenant_invitation_d)
 
     @property
+    def reset_life(self) -> timedelta:
+        """How long a link for a new password can be taken."""
+        return timedelta(minutes=self.tenant_reset_min)
+
+    @property
     def seal_secret(self) -> bytes:
         """What the key that seals signing keys is derived from; ValueError where neither variable is set."""
         given = self.tenant_seal_key

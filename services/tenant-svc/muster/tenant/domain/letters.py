@@ -40,25 +40,36 @@ class UserLetter:
     attempts: int
 
 
-def body(letter: UserLetter, base_url: str) -> str:
-    """The text of a letter."""
+def body(letter: UserLetter, base_url: str, invitation_life: timedelta, reset_life: timedelta) -> str:
+    """The text of a letter, with how long its link holds."""
     business, address = letter.tenant_name or "Muster", base_url.rstrip("/")
     hello = f"Hello {letter.name},\n\n"
     if letter.kind is LetterKind.INVITATION:
         return (
             f"{hello}you are invited to send and read text messages for {business}.\n\nChoose a password here:\n\n"
-            f"{address}/join/{letter.token}\n\nIt works once. If it has expired, ask whoever invited you for another.\n"
+            f"{address}/join/{letter.token}\n\nIt works once, within {_span(invitation_life)}. "
+            "If it has expired, ask whoever invited you for another.\n"
         )
     if letter.kind is LetterKind.RESET:
         return (
             f"{hello}somebody, you we hope, asked for a new password for {business}. Set it here:\n\n"
-            f"{address}/reset/{letter.token}\n\nThe link works once. If it was not you, do nothing: "
-            "your password stays as it is.\n"
+            f"{address}/reset/{letter.token}\n\nThe link works once, within {_span(reset_life)}. "
+            "If it was not you, do nothing: your password stays as it is.\n"
         )
     return (
         f"{hello}your password for {business} was changed, and whoever else was signed in as you is signed out.\n\n"
         f"If it was not you, set a new one at once, and tell your admin:\n\n{address}/forgot\n"
     )
+
+
+def _span(life: timedelta) -> str:
+    """As people say it: 7 days, 2 hours, 90 minutes."""
+    minutes = life // timedelta(minutes=1)
+    for unit, length in (("day", 1_440), ("hour", 60), ("minute", 1)):
+        if minutes % length == 0:
+            count = minutes // length
+            return f"{count} {unit}" if count == 1 else f"{count} {unit}s"
+    raise AssertionError(minutes)
 
 
 def may_reset(last_at: datetime | None, in_a_day: int, now: datetime) -> bool:
