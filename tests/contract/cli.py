@@ -5,9 +5,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import click
-import typer.main
 
-from muster.client.commands import app
+from muster.client.commands import command
 from muster.client.exits import ExitCode
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -50,13 +49,13 @@ same for every run. A test plays it again and compares.
 
 def commands() -> Iterator[tuple[str, click.Command]]:
     """Each command with its whole name, in the order of the help."""
-    yield from _below("muster", typer.main.get_command(app))
+    yield from _below("muster", command())
 
 
-def _below(name: str, command: click.Command) -> Iterator[tuple[str, click.Command]]:
-    below = getattr(command, "commands", None)
-    if below is None or getattr(command, "invoke_without_command", False):
-        yield name, command
+def _below(name: str, found: click.Command) -> Iterator[tuple[str, click.Command]]:
+    below = getattr(found, "commands", None)
+    if below is None or getattr(found, "invoke_without_command", False):
+        yield name, found
     for word, one in (below or {}).items():
         yield from _below(f"{name} {word}", one)
 
@@ -65,11 +64,9 @@ def text() -> str:
     """The page as it is committed."""
     before = _BEFORE.format(played=PLAYED.read_text(encoding="utf-8"))
     lines = [before, *(f"| {int(code)} | {code.says} |" for code in ExitCode), "", "## Commands"]
-    for name, command in commands():
-        # A new line within a paragraph is only where the code is wrapped.
-        told = [" ".join(paragraph.split()) for paragraph in (command.help or "").split("\n\n")]
-        lines += ["", f"### {name}", "", "\n\n".join(told)]
-        rows = [_row(one) for one in command.params if "--help" not in one.opts]
+    for name, one in commands():
+        lines += ["", f"### {name}", "", one.help or ""]
+        rows = [_row(param) for param in one.params if "--help" not in param.opts]
         lines += ["", "| | |", "|---|---|", *rows] if rows else []
     return "\n".join(lines) + "\n"
 

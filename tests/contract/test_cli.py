@@ -22,6 +22,18 @@ def test_every_command_says_what_it_does_and_answers_programs():
     assert (silent, people_only) == ([], ["muster carrier simulate"])
 
 
+def test_every_argument_and_option_says_what_it_is():
+    silent = [
+        (name, param.name) for name, one in cli.commands() for param in one.params if not getattr(param, "help", None)
+    ]
+    assert silent == []
+
+
+def test_a_list_of_commands_says_one_thing_of_each():
+    long = [name for name, one in cli.commands() if "\n" in one.short_help or len(one.short_help) > 130]
+    assert long == []
+
+
 def test_no_command_asks_in_a_way_that_shows_on_standard_output():
     """typer.confirm, and typer.prompt where what is typed is seen, write there: `dialogue` asks."""
     asks = [

@@ -1,10 +1,11 @@
 """The command `muster`: `--json` prints what a program can read; errors go to standard error, with an exit code."""
 
 import os
+import re
 import sys
 from collections.abc import Callable, Sequence
 from functools import cache
-from typing import Annotated, NoReturn
+from typing import Annotated, Any, NoReturn
 
 import httpx
 import typer
@@ -108,7 +109,20 @@ def describe(
 @cache
 def command() -> Callable[[Sequence[str] | None], object]:
     """All of it, made once."""
-    return typer.main.get_command(app)
+    found = typer.main.get_command(app)
+    _tidy(found)
+    return found
+
+
+def _tidy(one: Any) -> None:
+    """Paragraphs of a help without the line breaks of the code; a list of commands has the first thing that each says
+    of itself."""
+    told = [" ".join(paragraph.split()) for paragraph in (one.help or "").split("\n\n")]
+    one.help = "\n\n".join(told)
+    first = re.split(r"[;.] |\.$", told[0])[0]
+    one.short_help = first if first.endswith("…") else f"{first}."
+    for below in getattr(one, "commands", {}).values():
+        _tidy(below)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -124,7 +138,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     except NotConnected as missing:
         _fail(str(missing), ExitCode.NOT_CONNECTED)
     except httpx.RequestError as silent:
-        _fail(f"no answer from {silent.request.url}: {silent or type(silent).__name__}", ExitCode.NOT_CONNECTED)
+        why = f"no answer from {silent.request.url}: {silent or type(silent).__name__}"
+        _fail(f"{why}\n  if Muster is elsewhere: muster login --url URL, or MUSTER_URL", ExitCode.NOT_CONNECTED)
     except KeyboardInterrupt:  # where no command was running yet, or none any more
         sys.exit(ExitCode.INTERRUPTED)
     except OSError as error:  # the disk is full, or who read from us has gone: nothing more can be written

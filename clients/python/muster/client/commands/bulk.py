@@ -256,8 +256,12 @@ def again(
 
 
 @app.command()
-def confirm(bulk_id: BulkId, credits: int, as_json: AsJson = False) -> None:  # noqa: FBT002
-    """Agree to the CREDITS that a send costs now, where that is more than was quoted."""
+def confirm(
+    bulk_id: BulkId,
+    credits: Annotated[int, typer.Argument(help="what it costs now, as `muster bulk show` says")],
+    as_json: AsJson = False,  # noqa: FBT002
+) -> None:
+    """Agree to the credits that a send costs now, where that is more than was quoted."""
     with Muster(Connection.from_environment()) as muster:
         show(dict(muster.confirm(bulk_id, credits)), as_json=as_json)
 

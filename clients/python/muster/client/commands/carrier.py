@@ -24,6 +24,7 @@ _GROUPS = frozenset({"smpp"})
 _SECRET = frozenset({"password", "secrets"})
 _COLUMNS = ("account", "kind", "state", "gets", "connections", "in_flight", "why", "routes")
 
+Account = Annotated[str, typer.Argument(help="by its name: `muster carriers` shows it")]
 Settings = Annotated[
     list[str] | None,
     typer.Option("--set", help="NAME=VALUE, such as smpp.host=smpp.example.net or parts_window=100; repeated"),
@@ -55,7 +56,7 @@ def list_all(as_json: AsJson = False) -> None:  # noqa: FBT002
 
 
 @app.command("show")
-def show_one(account: str, as_json: AsJson = False) -> None:  # noqa: FBT002
+def show_one(account: Account, as_json: AsJson = False) -> None:  # noqa: FBT002
     """One account with its profile; never its password."""
     with Muster(Connection.from_environment(operator=True)) as muster:
         _show(muster.carrier(account), as_json=as_json)
@@ -63,10 +64,10 @@ def show_one(account: str, as_json: AsJson = False) -> None:  # noqa: FBT002
 
 @app.command()
 def create(
-    account: str,
+    account: Account,
     host: Annotated[str, typer.Option(help="of an SMPP carrier")],
     system_id: Annotated[str, typer.Option(help="as whom to bind")],
-    port: int = 2775,
+    port: Annotated[int, typer.Option(help="where it listens")] = 2775,
     settings: Settings = None,
     password: PasswordGiven = False,  # noqa: FBT002
     draining: Annotated[bool, typer.Option(help="connect, and send nothing but tests until it is opened")] = False,  # noqa: FBT002
@@ -82,7 +83,7 @@ def create(
 
 @app.command()
 def change(
-    account: str,
+    account: Account,
     settings: Settings = None,
     password: PasswordGiven = False,  # noqa: FBT002
     as_json: AsJson = False,  # noqa: FBT002
@@ -96,7 +97,7 @@ def change(
 
 @app.command("create-http")
 def create_http(
-    account: str,
+    account: Account,
     profile: ProfileFile,
     secrets: SecretsGiven = False,  # noqa: FBT002
     settings: Settings = None,
@@ -112,7 +113,7 @@ def create_http(
 
 @app.command("change-http")
 def change_http(
-    account: str,
+    account: Account,
     profile: Annotated[Path | None, typer.Argument(help="a JSON file; without one the profile stays")] = None,
     secrets: SecretsGiven = False,  # noqa: FBT002
     settings: Settings = None,
@@ -128,29 +129,29 @@ def change_http(
 
 
 @app.command()
-def drain(account: str, reason: Reason = "", as_json: AsJson = False) -> None:  # noqa: FBT002
+def drain(account: Account, reason: Reason = "", as_json: AsJson = False) -> None:  # noqa: FBT002
     """Send nothing more by an account; it stays connected, for receipts and replies."""
     _act(account, "drain", reason, as_json=as_json)
 
 
 @app.command("open")
-def open_account(account: str, reason: Reason = "", as_json: AsJson = False) -> None:  # noqa: FBT002
+def open_account(account: Account, reason: Reason = "", as_json: AsJson = False) -> None:  # noqa: FBT002
     """Let an account send."""
     _act(account, "open", reason, as_json=as_json)
 
 
 @app.command()
-def close(account: str, reason: Reason = "", as_json: AsJson = False) -> None:  # noqa: FBT002
+def close(account: Account, reason: Reason = "", as_json: AsJson = False) -> None:  # noqa: FBT002
     """Disconnect an account that no route leads to."""
     _act(account, "close", reason, as_json=as_json)
 
 
 @app.command("test")
 def try_one(
-    account: str,
+    account: Account,
     to: Annotated[str, typer.Option(help="a number with its +")],
     sender: Annotated[str, typer.Option(help="a number or a name")],
-    text: str = "This is a test.",
+    text: Annotated[str, typer.Option(help="what it says")] = "This is a test.",
     as_json: AsJson = False,  # noqa: FBT002
 ) -> None:
     """Send one real message by an account and wait for what the carrier says of it; exit 1 unless it took it."""
@@ -176,7 +177,7 @@ def _some(*, given: bool) -> None:
         raise typer.BadParameter("say what is to change; --help lists what can")
 
 
-def _act(account: str, act: str, reason: str, *, as_json: bool) -> None:
+def _act(account: Account, act: str, reason: str, *, as_json: bool) -> None:
     with Muster(Connection.from_environment(operator=True)) as muster:
         _show(muster.control_carrier(account, act, reason), as_json=as_json)
 

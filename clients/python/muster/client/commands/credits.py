@@ -50,7 +50,7 @@ def statement(
 @app.command("top-up")
 def top_up(
     tenant_id: TenantId,
-    credits: int,
+    credits: Annotated[int, typer.Argument(help="how many")],
     reason: Annotated[str, typer.Option(help="why, for the statement")] = "top-up",
     reference: Annotated[str, typer.Option(help="an invoice or order")] = "",
     yes: Yes = False,  # noqa: FBT002

@@ -7,12 +7,12 @@ import typer
 from muster.client.api import Connection, Muster
 from muster.client.commands.output import AsJson, show, show_rows
 
-app = typer.Typer(no_args_is_help=True, help="Customers: import, find, zone.")
+app = typer.Typer(no_args_is_help=True, help="Customers: list, add, edit, import, consent, erase …")
 
 
 @app.callback()
 def describe() -> None:
-    """Customers: import, find, zone."""
+    """Customers: list, add, edit, import, consent, erase …"""
 
 
 @app.command("find")

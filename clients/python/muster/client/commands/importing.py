@@ -139,8 +139,8 @@ def left_out(
     ] = None,
     as_json: AsJson = False,  # noqa: FBT002
 ) -> None:
-    """Rows that an import or the upload of a list left out: what is wrong with each, or all of them as a CSV, to be
-    corrected and imported again."""
+    """Rows that an import, or the upload of a list, left out. What is wrong with each is listed; or they are written to
+    a CSV, to be corrected and imported again."""
     with Muster(Connection.from_environment()) as muster:
         if file is None:
             show_rows(muster.pages(f"{PATH}/{segment(import_id)}/errors"), ERRORS, as_json=as_json)
@@ -263,7 +263,7 @@ def _show_preview(muster: Muster, import_id: str, *, as_json: bool) -> None:
         return
     figures = ("kind", "encoding", "separator", "sheet", "rows_total")
     show({"id": import_id, **{name: found[name] for name in figures if found[name]}}, as_json=False)
-    show_rows(found["columns"], ("header", "holds"), as_json=False)
+    show_rows(found["columns"], ("header", "holds"), as_json=False, none="")
     if found["problem"]:
         typer.echo(found["problem"]["message"])
-    show_rows(found["errors"], ("row", "column", "message"), as_json=False)
+    show_rows(found["errors"], ("row", "column", "message"), as_json=False, none="")

@@ -72,7 +72,8 @@ def show_list(name: _List, limit: _Limit = 20, as_json: AsJson = False) -> None:
         found = muster.find_list(name)
         show(found, as_json=as_json)
         members = muster.pages(f"/v1/lists/{found['id']}/members", limit=min(limit, 500))
-        show_rows(map(_row, islice(members, limit)), ("id", "name", "numbers", "consent"), as_json=as_json)
+        rows = map(_row, islice(members, limit))
+        show_rows(rows, ("id", "name", "numbers", "consent"), as_json=as_json, none="Nobody is on it.")
 
 
 @app.command("rename")

@@ -1,6 +1,7 @@
 """`muster credits`, continued: what comes in, how it is limited, and where it goes."""
 
-from typing import Annotated
+from collections.abc import Mapping
+from typing import Annotated, Any
 
 import typer
 
@@ -61,7 +62,7 @@ def reverse(
 def transfer(
     from_tenant_id: TenantId,
     to_tenant_id: TenantId,
-    credits: int,
+    credits: Annotated[int, typer.Argument(help="how many")],
     reason: Reason = "transfer",
     operator: Annotated[bool, typer.Option(help="as the operator, between any reseller and its sub-account")] = False,  # noqa: FBT002
     yes: Yes = False,  # noqa: FBT002
@@ -77,7 +78,7 @@ def transfer(
 def settings(as_json: AsJson = False) -> None:  # noqa: FBT002
     """Caps with what counts towards them, the alert, and automatic top-ups."""
     with Muster(Connection.from_environment()) as muster:
-        show(muster.get("/v1/credits/settings"), as_json=as_json)
+        _show_wallet(muster.get("/v1/credits/settings"), as_json=as_json)
 
 
 @app.command()
@@ -90,14 +91,14 @@ def caps(
     given = {"daily_cap": daily, "monthly_cap": monthly}
     changes = {name: _number_or_none(value, name) for name, value in given.items() if value}
     with Muster(Connection.from_environment()) as muster:
-        show(muster.change_wallet(**changes), as_json=as_json)
+        _show_wallet(muster.change_wallet(**changes), as_json=as_json)
 
 
 @app.command()
 def alert(below: Annotated[str, typer.Argument(help="credits, or none")], as_json: AsJson = False) -> None:  # noqa: FBT002
     """Be told by e-mail each time what is available falls below this."""
     with Muster(Connection.from_environment()) as muster:
-        show(muster.change_wallet(alert_below=_number_or_none(below, "below")), as_json=as_json)
+        _show_wallet(muster.change_wallet(alert_below=_number_or_none(below, "below")), as_json=as_json)
 
 
 @app.command("auto-top-up")
@@ -111,15 +112,18 @@ def automatic(
     """Buy credits by themselves each time what is available falls below this."""
     wanted = {"below": below, "amount": amount, "currency": currency, "monthly_max": monthly_max}
     with Muster(Connection.from_environment()) as muster:
-        show(muster.change_wallet(automatic_top_up=wanted if below else None), as_json=as_json)
+        _show_wallet(muster.change_wallet(automatic_top_up=wanted if below else None), as_json=as_json)
 
 
 @app.command()
 def charges(as_json: AsJson = False) -> None:  # noqa: FBT002
     """Automatic top-ups and what became of them."""
     with Muster(Connection.from_environment()) as muster:
-        columns = ("intended_at", "amount", "currency", "state", "reason", "payment_id")
-        show_rows(muster.pages("/v1/credits/charges"), columns, as_json=as_json)
+        columns = ("intended_at", "minor_units", "currency", "state", "reason", "payment_id")
+        rows = muster.pages("/v1/credits/charges")
+        show_rows(
+            rows if as_json else ({**one, "minor_units": one["amount"]} for one in rows), columns, as_json=as_json
+        )
 
 
 @app.command()
@@ -132,9 +136,9 @@ def prices(as_json: AsJson = False) -> None:  # noqa: FBT002
 
 @app.command("set-price")
 def set_price(
-    currency: str,
-    minor_units: int,
-    credits: int,
+    currency: Annotated[str, typer.Argument(help="ISO 4217, such as EUR")],
+    minor_units: Annotated[int, typer.Argument(help="so many of its smallest unit, such as cents")],
+    credits: Annotated[int, typer.Argument(help="are so many credits")],
     valid_from: Annotated[str, typer.Option(help="RFC 3339; from now on by default, never in the past")] = "",
     as_json: AsJson = False,  # noqa: FBT002
 ) -> None:
@@ -158,7 +162,7 @@ def rates(
 @app.command("set-rate")
 def set_rate(
     country: Annotated[str, typer.Argument(help="ISO 3166, such as NZ, or '*' for all without a rate of their own")],
-    credits_per_part: int,
+    credits_per_part: Annotated[int, typer.Argument(help="of a message")],
     valid_from: Annotated[str, typer.Option(help="RFC 3339; from now on by default, never in the past")] = "",
     as_json: AsJson = False,  # noqa: FBT002
 ) -> None:
@@ -166,6 +170,17 @@ def set_rate(
     body = {"country": country, "credits_per_part": credits_per_part, "valid_from": valid_from or None}
     with Muster(Connection.from_environment(operator=True)) as muster:
         show(muster.put("/v1/rates", body), as_json=as_json)
+
+
+def _show_wallet(wallet: Mapping[str, Any], *, as_json: bool) -> None:
+    """With what the figures of automatic top-ups are of."""
+    rule = wallet.get("automatic_top_up")
+    if rule and not as_json:
+        money = (
+            f"{rule['amount']:,} of {rule['monthly_max']:,} a month at most, in the smallest unit of {rule['currency']}"
+        )
+        wallet = {**wallet, "automatic_top_up": f"below {counted(rule['below'], 'credit')}: {money}"}
+    show(wallet, as_json=as_json)
 
 
 def _number_or_none(text: str, name: str) -> int | None:

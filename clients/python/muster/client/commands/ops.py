@@ -67,6 +67,8 @@ class Action(StrEnum):
     SAY_TOTALS = "say_totals"
 
 
+Whose = Annotated[Service, typer.Argument(help="of which service")]
+LetterId = Annotated[str, typer.Argument(help="its id, as `muster ops dead-letters list` shows it")]
 OneService = Annotated[Service | None, typer.Option(help="of this service only")]
 Most = Annotated[int | None, typer.Option(min=0, help="0: no limit; as for all unless said")]
 Reason = Annotated[str, typer.Option(help="why, for the audit log")]
@@ -95,14 +97,14 @@ def list_letters(
 
 
 @letters.command("show")
-def show_letter(service: Service, letter_id: str, as_json: AsJson = False) -> None:  # noqa: FBT002
+def show_letter(service: Whose, letter_id: LetterId, as_json: AsJson = False) -> None:  # noqa: FBT002
     """One of them: where it stood, why it is there, and the ids that it holds; no numbers, no texts."""
     with Muster(Connection.from_environment(operator=True)) as muster:
         show(muster.get(_path(service, letter_id)), as_json=as_json)
 
 
 @letters.command("replay")
-def replay_letter(service: Service, letter_id: str, reason: Reason, as_json: AsJson = False) -> None:  # noqa: FBT002
+def replay_letter(service: Whose, letter_id: LetterId, reason: Reason, as_json: AsJson = False) -> None:  # noqa: FBT002
     """Apply it as its consumer would, once; exit 1 where it still cannot be applied."""
     with Muster(Connection.from_environment(operator=True)) as muster:
         show(muster.post(_path(service, letter_id) + "/replay", {"reason": reason}), as_json=as_json)
@@ -110,8 +112,8 @@ def replay_letter(service: Service, letter_id: str, reason: Reason, as_json: AsJ
 
 @letters.command("drop")
 def drop_letter(
-    service: Service,
-    letter_id: str,
+    service: Whose,
+    letter_id: LetterId,
     reason: Reason,
     yes: Yes = False,  # noqa: FBT002
     as_json: AsJson = False,  # noqa: FBT002
@@ -137,8 +139,8 @@ def consumers(
 
 @app.command()
 def resume(
-    service: Service,
-    topic: str,
+    service: Whose,
+    topic: Annotated[str, typer.Argument(help="as `muster ops consumers` shows it")],
     reason: Reason,
     partition: Annotated[int | None, typer.Option(help="this one only; all that are halted unless said")] = None,
     accept_loss: Annotated[  # noqa: FBT002
@@ -176,7 +178,7 @@ def stuck(
 def resolve(
     tenant_id: TenantId,
     bulk_id: BulkId,
-    action: Action,
+    action: Annotated[Action, typer.Argument(help="what to do; docs/runbook.md says when")],
     reason: Reason,
     yes: Yes = False,  # noqa: FBT002
     as_json: AsJson = False,  # noqa: FBT002

@@ -2,6 +2,7 @@
 
 import json
 import re
+import sys
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Annotated, Any, Final
 
@@ -39,14 +40,23 @@ def _grid(answer: Mapping[str, Any]) -> Table:
     return table
 
 
-def show_rows(rows: Iterable[Mapping[str, Any]], columns: Sequence[str], *, as_json: bool) -> None:
+def show_rows(
+    rows: Iterable[Mapping[str, Any]], columns: Sequence[str], *, as_json: bool, none: str = "Nothing there."
+) -> None:
     """Many answers: a line of JSON each, or a table of the named columns; where the terminal is too narrow for it, the
-    names and values of one below those of the other. Nothing is cut off: an id that is cut is of no use."""
+    names and values of one below those of the other. Nothing is cut off: an id that is cut is of no use.
+
+    none: what people are told, on standard error, where there are no rows.
+    """
     if as_json:
         for row in rows:
             print(json.dumps(row))
         return
     shown = [[row.get(name) for name in columns] for row in rows]
+    if not shown:
+        if none:
+            print(none, file=sys.stderr)
+        return
     cells = [[_cell(value) for value in row] for row in shown]
     names = [name.replace("_", " ") for name in columns]
     console = _console()

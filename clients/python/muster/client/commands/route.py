@@ -12,6 +12,7 @@ app = typer.Typer(no_args_is_help=True, help="Routes: which carrier accounts tak
 _COLUMNS = ("route", "accounts", "countries", "senders", "failover", "open", "reference_bits")
 _OPTIONS = ("route", "account", "weight", "percent", "why")
 
+Name = Annotated[str, typer.Argument(metavar="ROUTE", help="by its name: `muster route list` shows it")]
 Accounts = Annotated[
     list[str] | None,
     typer.Option("--account", help="NAME or NAME=WEIGHT, repeated; with weight 0 it stands by for the others"),
@@ -38,7 +39,7 @@ def list_all(as_json: AsJson = False) -> None:  # noqa: FBT002
 
 
 @app.command("show")
-def show_one(route: str, as_json: AsJson = False) -> None:  # noqa: FBT002
+def show_one(route: Name, as_json: AsJson = False) -> None:  # noqa: FBT002
     """One route."""
     with Muster(Connection.from_environment(operator=True)) as muster:
         _show(muster.route(route), as_json=as_json)
@@ -46,7 +47,7 @@ def show_one(route: str, as_json: AsJson = False) -> None:  # noqa: FBT002
 
 @app.command()
 def create(
-    route: str,
+    route: Name,
     accounts: Accounts = None,
     countries: Countries = None,
     senders: Senders = None,
@@ -62,7 +63,7 @@ def create(
 
 @app.command()
 def change(
-    route: str,
+    route: Name,
     accounts: Accounts = None,
     countries: Countries = None,
     senders: Senders = None,
@@ -84,7 +85,7 @@ def change(
 
 
 @app.command()
-def delete(route: str, as_json: AsJson = False) -> None:  # noqa: FBT002
+def delete(route: Name, as_json: AsJson = False) -> None:  # noqa: FBT002
     """Lead nothing by a route any more."""
     with Muster(Connection.from_environment(operator=True)) as muster:
         _show(muster.delete_route(route), as_json=as_json)

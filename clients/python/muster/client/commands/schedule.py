@@ -226,8 +226,12 @@ def resume(schedule_id: ScheduleId, as_json: AsJson = False) -> None:  # noqa: F
 
 
 @app.command("skip")
-def skip(schedule_id: ScheduleId, wall: str, as_json: AsJson = False) -> None:  # noqa: FBT002
-    """Leave out the next start, named by its time on the WALL, such as 2026-12-24T10:00."""
+def skip(
+    schedule_id: ScheduleId,
+    wall: Annotated[str, typer.Argument(help="the time on the wall, such as 2026-12-24T10:00")],
+    as_json: AsJson = False,  # noqa: FBT002
+) -> None:
+    """Leave out the next start, named by its time on the wall."""
     with Muster(Connection.from_environment()) as muster:
         _show(muster.control_schedule(schedule_id, "skip", {"wall": wall}), as_json=as_json)
 
@@ -248,6 +252,5 @@ def _show(schedule: dict[str, Any], *, as_json: bool) -> None:
     last = schedule["occurrences"][:1]
     told = {"next": following.get("wall"), "last": f"{last[0]['wall']} {last[0]['outcome']}" if last else ""}
     hidden = {"occurrences", "next", "when", "audience"}
-    rules = {name: json.dumps(schedule[name]) for name in ("when", "audience")}
     shown = {name: value for name, value in schedule.items() if name not in hidden}
-    show({**shown, **rules, **told}, as_json=False)
+    show({**shown, "when": schedule["when"], "audience": schedule["audience"], **told}, as_json=False)

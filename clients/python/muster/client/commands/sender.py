@@ -25,6 +25,7 @@ _COLUMNS = (
     "warnings",
 )
 
+Sender = Annotated[str, typer.Argument(help="a number in E.164, or a name")]
 Reason = Annotated[str, typer.Option(help="why, for the audit log, and for the business")]
 
 
@@ -69,7 +70,7 @@ def list_all(
 @app.command()
 def give(
     tenant_id: TenantId,
-    sender: str,
+    sender: Sender,
     reason: Reason,
     replies: Annotated[bool, typer.Option(help="what is written to the number comes to us")] = True,  # noqa: FBT002
     as_json: AsJson = False,  # noqa: FBT002
@@ -85,8 +86,8 @@ def give(
 @app.command()
 def register(
     tenant_id: TenantId,
-    sender: str,
-    state: Registration,
+    sender: Sender,
+    state: Annotated[Registration, typer.Argument(help="how it stands")],
     reference: Annotated[str, typer.Option(help="under which the register keeps it")] = "",
     reason: Annotated[str, typer.Option(help="why it was rejected; its business is told")] = "",
     as_json: AsJson = False,  # noqa: FBT002
@@ -98,7 +99,7 @@ def register(
 
 
 @app.command()
-def release(tenant_id: TenantId, sender: str, reason: Reason, as_json: AsJson = False) -> None:  # noqa: FBT002
+def release(tenant_id: TenantId, sender: Sender, reason: Reason, as_json: AsJson = False) -> None:  # noqa: FBT002
     """Take a sender from a business: replies reach it until 30 days after its last marketing, then nobody has it."""
     with Muster(Connection.from_environment(operator=True)) as muster:
         show(muster.post(_path(tenant_id, sender, "release"), {"reason": reason}), as_json=as_json)

@@ -15,12 +15,12 @@ from muster.smpp import Concat, build_udh
 
 _POSITIONS_SHOWN_MAX: Final = 8
 
-replies = typer.Typer(no_args_is_help=True, help="Read replies.")
+replies = typer.Typer(no_args_is_help=True, help="What a reply means, without a running system.")
 
 
 @replies.callback()
 def describe_replies() -> None:
-    """Read replies."""
+    """What a reply means, without a running system."""
 
 
 def parts(
