@@ -167,6 +167,8 @@ def test_two_tabs_and_the_back_button_send_once(world: World, business: Business
     tab.click("[data-send]")
     tab.wait_for_url("**/sends/*")
     assert tab.url == page.url
+    page.wait_for_selector("[data-live][data-state=closed]")  # until then the page loads itself anew with each state
+    page.wait_for_load_state()
     page.go_back()
     page.wait_for_url("**/sends/*")
     business.ended(tab.url.rsplit("/", 1)[1])

@@ -2,6 +2,7 @@
 
 import json
 import os
+import time
 from pathlib import Path
 
 import pytest
@@ -206,6 +207,24 @@ def test_after_an_act_neither_a_reload_nor_the_way_back_asks_to_send_a_form_agai
     page.go_back()
     assert page.url.endswith(site.send)
     assert len(site.api.asked(f"POST /v1/bulk-sms/{site.send[7:]}/pause")) == 1
+
+
+@whole
+def test_who_goes_back_from_a_send_that_changes_at_that_moment_gets_back(site, open_page):
+    page = open_page()
+    page.goto("/compose")
+    # It hears of the change while the page that was asked for is on its way.
+    page.add_init_script(
+        """window.EventSource = class { addEventListener(name, told) { this[name] = told } close() {}
+        constructor() { addEventListener("beforeunload", () => setTimeout(() => this.state(closed), 50)) } }
+        const closed = {data: '{"state": "closed"}'}"""
+    )
+    page.goto(site.send)
+    page.route("**/compose", lambda route: (time.sleep(0.3), route.continue_()))
+    page.evaluate("history.back()")
+    page.wait_for_selector("#text, [data-live][data-state=closed]")
+    page.wait_for_timeout(300)
+    assert page.url.endswith("/compose")
 
 
 @whole

@@ -42,7 +42,7 @@
   const closed = async () => {
     if (source.readyState !== EventSource.CLOSED) return;
     const page = await fetch(own, { method: "HEAD", redirect: "manual" }).catch(() => null);
-    if (page?.type === "opaqueredirect") location.replace(own);
+    if (page?.type === "opaqueredirect" && Date.now() - leftAt >= AGAIN_MS) location.replace(own);
     else setTimeout(listen, AGAIN_MS);
   };
   const sample = (now) => {
@@ -60,12 +60,16 @@
     anew(now.state);
     if (now.end) { source.close(); setTimeout(listen, AGAIN_MS); }
   };
+  // Whoever goes back, or elsewhere, is let go: loading this page anew would call off what they asked for.
+  let leftAt = 0;
+  window.addEventListener("beforeunload", () => { leftAt = Date.now(); });
   // Another state has other controls: the page anew, unless it has just said what came of an act, or somebody is about
   // to press one of them.
   const NEWS_MS = 10000;
   const isNews = () => document.querySelector("[data-focus]") && performance.now() < NEWS_MS;
   const anew = (state) => {
-    if (state !== card.dataset.state && !isNews() && !document.querySelector("main form :focus")) location.replace(own);
+    if (state === card.dataset.state || Date.now() - leftAt < AGAIN_MS) return;
+    if (!isNews() && !document.querySelector("main form :focus")) location.replace(own);
   };
   listen();
   window.addEventListener("resize", () => chart?.setSize({ width: place.clientWidth, height: 200 }));
