@@ -2,6 +2,7 @@
 
 import re
 
+import httpx
 import pytest
 
 from muster.console import guard, pages
@@ -101,3 +102,28 @@ async def test_the_address_that_an_act_leaves_in_the_browser_leads_back_to_its_p
     assert there.status_code == 303
     assert there.headers["Location"] in {example(one) for one in SHOWN}
     assert {(one.method, one.url.path) for one in api.calls} <= {("POST", "/v1/token"), ("GET", "/v1/me")}
+
+
+@pytest.mark.parametrize("odd", ["%00", "%0a", "%E2%80%AE", "a%3Fb", "a%23b", "%F0%9F%98%80"])
+async def test_an_id_that_cannot_be_one_leads_to_nothing_and_to_no_other_path_of_the_api(member, api, token, odd):
+    form = {"csrf": token(await member.get("/compose"))}
+    before = len(api.calls)
+    assert (await member.get(httpx.URL(str(member.base_url), raw_path=f"/sends/{odd}".encode()))).status_code == 404
+    assert (await member.get(httpx.URL(str(member.base_url), raw_path=f"/check/{odd}".encode()))).status_code == 404
+    stop = httpx.URL(str(member.base_url), raw_path=f"/sends/{odd}/stop".encode())
+    assert (await member.post(stop, data=form)).status_code == 404
+    assert {one.url.path for one in api.calls[before:]} <= {"/v1/token", "/v1/me"}
+
+
+@pytest.mark.parametrize("odd", ["\x00", "a\nb", "\u202e", "\U0001f600"])
+async def test_what_stands_in_a_key_a_version_or_a_seal_that_none_of_our_pages_made_is_refused(
+    member, api, said, token, odd
+):
+    api.answers |= said.CUSTOMERS
+    form = {"csrf": token(await member.get("/compose"))}
+    new = await member.post("/customers/new", data={**form, "first_name": "Ann", "key": odd})
+    assert new.status_code == 422
+    edit = await member.post("/customers/7/edit", data={**form, "first_name": "Ann", "version": odd})
+    assert edit.status_code in (409, 422)
+    assert not api.asked("POST /v1/customers") + api.asked("PATCH /v1/customers/7")
+    assert (await member.get("/customers", params={"q": odd, "told": odd})).status_code == 200

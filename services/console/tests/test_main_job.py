@@ -86,6 +86,10 @@ async def test_a_space_without_a_break_is_named_since_it_cannot_be_seen(member, 
 async def test_under_the_text_stands_what_it_comes_to_or_why_it_is_too_long(member, busy, token):
     answer = await post(member, token, "/compose/figures", text="It is on")
     assert "8 characters · 2 parts · special characters · 824 credits" in answer.text
+    mixed = {**fakes.quote(), "by_encoding": {"UCS2": 13, "GSM7": 399}}
+    busy.answers["POST /v1/quotes"] = (201, mixed)
+    answer = await post(member, token, "/compose/figures", text="It is on")
+    assert "special characters for 13 of them · 824 credits" in answer.text
     long = {"field": "text", "code": "too_many_parts", "message": "The longest message has 14 parts; the limit is 6."}
     busy.answers["POST /v1/quotes"] = (422, {"code": "too_many_parts", "errors": [long]})
     under = (await post(member, token, "/compose/figures", text="x" * 2_000)).text.split('id="under-text"')[1]

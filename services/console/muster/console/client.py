@@ -1,5 +1,6 @@
 """The public API as pages use it: a call is a coroutine that returns the answer's JSON or raises ApiProblem."""
 
+import re
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from typing import Any
@@ -15,6 +16,7 @@ REFUSED = (400, 403, 404, 409, 422, 429)
 """What a form is told of where it stands; the rest is told by a page of its own."""
 _JSON = "application/json"
 _BINARY = "application/octet-stream"
+_PATH = re.compile(r"(?:/(?!\.\.?(?:/|$))[A-Za-z0-9._~%:+@-]+)+")
 
 
 class ApiProblem(Exception):
@@ -77,6 +79,7 @@ class Api:
     ) -> Json:
         """Any method. `form` is sent as a form, `body` or `listed` as JSON; `if_match`: the version that was seen, 412
         where it is not that any more. An answer that is a list is {"items": it}."""
+        _can_be(path, key, if_match)
         asked = {name: value for name, value in (query or {}).items() if value is not None}
         headers = {**self._headers, "Accept": _JSON, **({"Idempotency-Key": key} if key else {}), **_trace()}
         headers |= {"If-Match": f'"{if_match}"'} if if_match else {}
@@ -90,6 +93,7 @@ class Api:
     @asynccontextmanager
     async def stream(self, path: str) -> AsyncIterator[AsyncIterator[str]]:
         """The lines of a stream of events. ApiProblem where it is refused or breaks off."""
+        _can_be(path)
         headers = {**self._headers, "Accept": "text/event-stream", **_trace()}
         with _reaching("GET"):
             async with self._http.stream("GET", path, headers=headers) as answer:
@@ -100,6 +104,7 @@ class Api:
 
     async def upload(self, path: str, file: AsyncIterator[bytes], *, timeout_s: float, key: str, **query: Any) -> Json:
         """POST a file as it comes."""
+        _can_be(path, key)
         headers = {**self._headers, "Accept": _JSON, "Content-Type": _BINARY, "Prefer": "respond-async", **_trace()}
         with _reaching("POST"):
             answer = await self._http.post(
@@ -109,6 +114,7 @@ class Api:
 
     async def file(self, path: str, accept: str, **query: Any) -> httpx.Response:
         """The answer of a GET with its content still to come: whoever asks hands it on and closes it."""
+        _can_be(path)
         asked = {name: value for name, value in query.items() if value is not None}
         headers = {**self._headers, "Accept": accept, **_trace()}
         request = self._http.build_request("GET", path, params=asked, headers=headers)
@@ -118,6 +124,15 @@ class Api:
                 await answer.aread()
                 _content(answer)
         return answer
+
+
+def _can_be(path: str, *headers: str) -> None:
+    """Refuse what no page of ours asks for: ids come from addresses and keys from forms, which anybody may write. An id
+    must not lead to another path, and a header is of visible characters."""
+    if not _PATH.fullmatch(path):
+        raise ApiProblem(404, {"code": "not_found"})
+    if not all(one.isascii() and one.isprintable() for one in headers):
+        raise ApiProblem(422, {"code": "not_valid"})
 
 
 @contextmanager

@@ -126,7 +126,8 @@ def unsealed(session: str, token: str, age_s_max: int | None = None) -> str | No
     """The text; None for what no such session has sealed, or not in the last seconds."""
     try:
         return _seal_of(session).decrypt(token, ttl=age_s_max).decode()
-    except InvalidToken:
+    except (InvalidToken, ValueError):
+        # A ValueError is for what has other letters than a seal has.
         return None
 
 
