@@ -26,9 +26,12 @@ class Account:
         self.credits = {"available": 500, "owed": 0}
         self.ended: dict[str, Any] = {"state": "closed", "recipients": 60, "counts": COUNTS, "quote_id": "q"}
         self.sent: list[Any] = []
+        self.is_silent = False
 
     def answer(self, request: httpx.Request, path: str) -> httpx.Response:
         if (request.method, path) == ("POST", "/v1/bulk-sms"):
+            if self.is_silent:
+                raise httpx.ReadTimeout("too late", request=request)
             self.sent.append(json.loads(request.content))
         answers = {
             "/v1/credits": self.credits,
@@ -64,6 +67,17 @@ def test_a_quote_beyond_the_balance_says_how_many_credits_are_missing_and_what_t
         "  once there are more: muster send --quote q",
         "  to the first whom the credits cover: muster send --quote q --partial first_n",
     ]
+    assert account.sent == []
+
+
+def test_where_no_credits_are_left_nobody_is_told_that_they_cover_some(account: Account, capsys: Any) -> None:
+    account.quote |= {"balance": 0, "balance_after": -3_600}
+    account.credits["available"] = 0
+    for words in (("quote", "Hi"), ("send", "Hi", "--yes"), ("send", "Hi", "--yes", "--partial", "first_n")):
+        assert run(*words) == ExitCode.CREDITS_SHORT
+        told = capsys.readouterr().err
+        assert "3,600 credits too few" in told
+        assert "first_n" not in told
     assert account.sent == []
 
 
@@ -135,3 +149,15 @@ def test_a_script_tells_by_the_exit_code_how_a_send_ended(
     account.ended |= ended
     assert run("send", "Hi", "--yes") == code
     assert says in capsys.readouterr().err
+
+
+def test_a_send_of_which_nothing_was_heard_says_how_to_send_it_once(
+    account: Account, capsys: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("muster.client.connection._FIRST_PAUSE_S", 0)
+    account.quote |= {"balance": 5_000, "balance_after": 1_400}
+    account.is_silent = True
+    assert run("send", "Hi", "--yes") == ExitCode.NOT_CONNECTED
+    told = capsys.readouterr().err
+    assert "To send it, once all the same: muster send --quote q" in told
+    assert "whether it was done is not known: look before you do it again" in told

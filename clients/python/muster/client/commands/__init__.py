@@ -138,8 +138,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     except NotConnected as missing:
         _fail(str(missing), ExitCode.NOT_CONNECTED)
     except httpx.RequestError as silent:
-        why = f"no answer from {silent.request.url}: {silent or type(silent).__name__}"
-        _fail(f"{why}\n  if Muster is elsewhere: muster login --url URL, or MUSTER_URL", ExitCode.NOT_CONNECTED)
+        _fail(_silence(silent), ExitCode.NOT_CONNECTED)
     except KeyboardInterrupt:  # where no command was running yet, or none any more
         sys.exit(ExitCode.INTERRUPTED)
     except OSError as error:  # the disk is full, or who read from us has gone: nothing more can be written
@@ -147,6 +146,15 @@ def main(arguments: Sequence[str] | None = None) -> None:
         if isinstance(error, BrokenPipeError):
             sys.exit(ExitCode.FAILED)
         _fail(str(error), ExitCode.FAILED)
+
+
+def _silence(silent: httpx.RequestError) -> str:
+    """What is said where nobody answers. A write may have been done all the same."""
+    asked = silent.request
+    lines = [f"no answer from {asked.url}: {silent or type(silent).__name__}"]
+    if asked.method != "GET" and not asked.url.path.endswith("/v1/token"):
+        lines.append("whether it was done is not known: look before you do it again")
+    return "\n  ".join((*lines, "if Muster is elsewhere: muster login --url URL, or MUSTER_URL"))
 
 
 def _fail(why: str, code: ExitCode) -> NoReturn:

@@ -5,6 +5,7 @@ import time
 from datetime import datetime
 from typing import Annotated, Any, Literal
 
+import httpx
 import typer
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn
 
@@ -114,7 +115,7 @@ def quote(
     with Muster(Connection.from_environment()) as muster:
         found = muster.quote(written, whom, **options)
         bill.show_quote(found, as_json=as_json)
-        bill.need_credits(found["id"], bill.missing(found))
+        bill.need_credits(found["id"], bill.missing(found), some=found.get("balance", 0) > 0)
 
 
 def words_of(text: str | None, template: str | None, version: int | None) -> tuple[str | None, dict[str, Any]]:
@@ -144,8 +145,14 @@ def _send(muster: Muster, quote: Quote, terms: dict[str, Any], *, yes: bool, wat
     """Show a quote, ask, send it and show how it goes; exit 1 if it is not sent, 4 or 5 as `bill` says."""
     bill.show_quote(quote, as_json=as_json)
     ask(bill.question(muster, quote, terms), yes=yes)
-    with said_when_left("Whether it was taken is not known; muster bulk list tells."):
-        bulk = muster.send(quote["id"], **terms)
+    # A quote is good for one send: whoever sends it again sends it once.
+    again = f"To send it, once all the same: muster send --quote {quote['id']}"
+    with said_when_left(f"Whether it was taken is not known. {again}"):
+        try:
+            bulk = muster.send(quote["id"], **terms)
+        except httpx.RequestError:
+            typer.echo(again, err=True)
+            raise
     if watch:
         with said_when_left(_goes_on(bulk["id"])):
             follow(muster, bulk["id"], quote["recipients"])

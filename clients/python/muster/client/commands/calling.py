@@ -109,7 +109,7 @@ def api(
             raise typer.Exit(exit_code(refused)) from refused
         except httpx.TransportError:
             if method != "GET":
-                typer.echo(f"Whether it was done is not known. To ask again, and have it once: --key {key}", err=True)
+                typer.echo(f"To ask again, and have it once all the same: --key {key}", err=True)
             raise
 
 
