@@ -34,9 +34,9 @@ This page is made from the code (`python tests/contract/cli.py`), and a test hol
 
 ## The main job
 
-Import, quote, send, watch, report; then a send to all, left by Ctrl-C and stopped midway; and the credits. This is what
-a terminal showed (`python tests/e2e/terminal.py` plays it on a running Muster); ids, times and addresses are made the
-same for every run. A test plays it again and compares.
+Import, quote, send, watch, report; then a send to all, left by Ctrl-C and stopped midway; the credits; and what
+costs more than is left of them. This is what a terminal showed (`python tests/e2e/terminal.py` plays it on a running
+Muster); ids, times and addresses are made the same for every run. A test plays it again and compares.
 
 ```
 {played}```

@@ -31,6 +31,8 @@ _WAIT_S: Final = 120.0
 _POLL_S: Final = 0.1
 _PASSWORD: Final = "harbour kettle violin"
 _PEOPLE: Final = 60
+_CREDITS: Final = 63
+"""For a send to the three regulars and one to all, to the last credit."""
 _PARTS_PER_SECOND: Final = 2
 """The business sends so slowly that a send to all takes half a minute: time enough to stop it midway."""
 _TEXT: Final = '"Hi {first_name|there}, we open at 9"'
@@ -82,6 +84,7 @@ STEPS: Final = (
     Step("muster bulk list", varies=True),
     Step("muster credits show", varies=True),
     Step("muster credits statement --kind top_up"),
+    Step(f"muster quote --to all {_TEXT}", varies=True, exit_code=ExitCode.CREDITS_SHORT),
 )
 
 
@@ -124,7 +127,7 @@ def _opened(operator: Muster, url: str) -> dict[str, str]:
 def _is_taken(operator: Muster, tenant: str) -> bool:
     """Whether credits were granted: a service may hear of a new business later than another."""
     try:
-        operator.top_up(tenant, 500, reason="invoice 7", reference="play")
+        operator.top_up(tenant, _CREDITS, reason="invoice 7", reference="play")
     except ApiError as refused:
         if refused.status != 404:
             raise

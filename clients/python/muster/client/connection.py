@@ -66,8 +66,8 @@ class Connection:
             who = run["second_operator"] if second else run["operator"] if operator else run["tenants"][0]
             return cls(given[0] or run["url"], given[1] or who["client_id"], given[2] or who["client_secret"])
         except FileNotFoundError as error:
-            missing = f"`muster login`, or set {', '.join(names)}, or run Muster here (`make run` writes {path})"
-            raise NotConnected(missing) from error
+            how = f"`muster login`, or set {', '.join(names)}, or run Muster here (`make run` writes {path})"
+            raise NotConnected(f"nobody is signed in: {how}") from error
         except (OSError, ValueError, KeyError, TypeError, IndexError) as error:
             raise NotConnected(f"{path} is not what `make run` writes ({type(error).__name__}: {error})") from error
 

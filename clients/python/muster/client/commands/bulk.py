@@ -293,7 +293,9 @@ def pause(bulk_id: BulkId, reason: Reason = "", as_json: AsJson = False) -> None
 @app.command()
 def unknown(
     bulk_id: BulkId,
-    answer: Annotated[str, typer.Option(help="charge or release them for good, where your rule is to ask")] = "",
+    answer: Annotated[
+        Literal["charge", "release"] | None, typer.Option(help="do so for good, where your rule is to ask")
+    ] = None,
     reason: Reason = "",
     yes: Yes = False,  # noqa: FBT002
     as_json: AsJson = False,  # noqa: FBT002

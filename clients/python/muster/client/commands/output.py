@@ -29,15 +29,19 @@ def show(answer: Mapping[str, Any], *, as_json: bool) -> None:
     if as_json:
         print(json.dumps(answer))
         return
-    _console().print(_grid(answer))
+    _print_grid(_console(), answer)
 
 
-def _grid(answer: Mapping[str, Any]) -> Table:
+def _print_grid(console: Console, answer: Mapping[str, Any]) -> None:
+    """A name and its value a line, without the spaces behind by which a table fills its last column."""
     table = Table.grid(padding=(0, 2))
     for name, value in answer.items():
         if shown := _cell(value):
             table.add_row(name.replace("_", " "), shown)
-    return table
+    with console.capture() as drawn:
+        console.print(table)
+    if table.row_count:
+        print("\n".join(line.rstrip() for line in drawn.get().splitlines()))
 
 
 def show_rows(
@@ -63,7 +67,8 @@ def show_rows(
     widths = column_widths([[name, *(row[at].plain for row in cells)] for at, name in enumerate(names)], console.width)
     if widths is None:
         for at, one in enumerate(shown):
-            console.print(*([""] if at else []), _grid(dict(zip(columns, one, strict=True))), sep="\n")
+            print(end="\n" if at else "")
+            _print_grid(console, dict(zip(columns, one, strict=True)))
         return
     table = Table()
     for at, (name, width) in enumerate(zip(names, widths, strict=True)):
