@@ -109,6 +109,16 @@ QUERIES = {
     "consent date since yesterday": "Ana Bob Anastasia",
     "first name is ana": "Ana",
     "name is 'ana van der berg'": "Ana",
+    "name is ANASTASIA": "Anastasia",
+    "name starts with anast": "Anastasia",
+    "name starts with 'ana van d'": "Ana",
+    "name is 'jose muller'": "José",
+    "last name is obrien-smith": "Bob",
+    "name is 'bob o’brien smith'": "Bob",
+    "name is ana": "",
+    "name is -": "",
+    "name is blank": "",
+    "last name is blank": "Anastasia",
     "opted out is yes": "Anastasia",
     "opted out is no": "Ana Bob José",
     "archived is yes": "",
@@ -130,6 +140,28 @@ async def test_what_is_found_by_an_index_is_what_is_found_by_going_through_all(
     for query, names in QUERIES.items():
         with subtests.test(query=query):
             assert await found(people, query) == names
+
+
+async def test_who_has_only_a_number_has_a_blank_name_and_who_has_only_a_last_name_has_that(people: Any) -> None:
+    for one in ({"numbers": ["0499 111 679"]}, {"last_name": "Quimby"}, {"first_name": "-Zoë", "last_name": "/X"}):
+        assert (await people.ask("POST", "/v1/customers", one)).status_code == 201
+    for query in ("name is blank", "name is Quimby", "name starts with quim", "name is '-zoe /x'", "name is 'zoe x'"):
+        counted = await people.ask("GET", f"/v1/customers/count?query={query}")
+        assert counted.json() == {"count": 0 if query == "name is 'zoe x'" else 1, "exact": True}, query
+
+
+def test_a_whole_name_is_looked_up_by_its_words_among_however_many() -> None:
+    for query, words in (
+        ("last name is Quimby", ["Quimby"]),
+        ("name is Zelda Quimby-Lee", ["Zelda", "Quimby"]),
+        ("name is not Quimby", []),
+        ("name contains Quimby", []),
+        ('name is "-x"', []),
+        (f"name is {'x' * 70}", []),
+    ):
+        node = read_query(query, fields_of({}), country="AU", today=clock.now().date())
+        assert isinstance(node, Node)
+        assert [probe.arguments[0] for probe in probes_of(node)] == words
 
 
 @pytest.mark.parametrize(

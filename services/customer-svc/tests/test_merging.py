@@ -9,6 +9,7 @@ import pytest
 from muster.customer.domain.customers import Consent, Customer, Mobile, OtherNumber
 from muster.customer.domain.merging import merged, stricter
 from muster.customer.domain.refusal import Refusal
+from muster.kit.testing import eventually
 from muster.text import Kind
 
 
@@ -203,6 +204,19 @@ async def test_two_merges_of_one_pair_both_ways_at_once_leave_one_customer(salon
     answers = await asyncio.gather(merge(salon, ana, anna), merge(salon, anna, ana))
     assert sorted(answer.status_code for answer in answers) == [200, 409]
     assert (await salon.quote("Hi"))["customers"] == 1
+
+
+async def test_a_merge_locks_those_who_were_merged_before_in_everybodys_order(
+    salon: Any,
+) -> None:
+    a, b, c = [await add(salon, name, f"0412 000 00{i}") for i, name in enumerate(("A", "B", "C"))]
+    await merge(salon, b, a)
+    async with salon.db.request(salon.tenant_id) as tx:
+        await tx.execute("SELECT FROM customer WHERE customer_id = $1 FOR UPDATE", a)
+        merging = asyncio.create_task(merge(salon, c, b))
+        await eventually(lambda: tx.fetchval("SELECT count(*) FROM pg_locks WHERE NOT granted"))
+        await tx.execute("SELECT FROM customer WHERE customer_id = ANY($1) FOR UPDATE NOWAIT", [b, c])
+    assert (await merging).json()["numbers"][0]["number"] == "+61412000002"
 
 
 async def test_a_merge_that_is_asked_for_twice_with_one_key_happens_once(salon: Any) -> None:

@@ -88,8 +88,8 @@ async def merge_customer(
     async def make() -> tuple[int, Model]:
         if body.customer_id == customer_id:
             raise unprocessable("customer_id", "same_customer", "a customer cannot be merged into themselves")
-        for one in sorted((customer_id, body.customer_id)):
-            await consents.lock_numbers(tx, caller.tenant_id, one)
+        await merging.alone(tx, caller.tenant_id)
+        await consents.lock_numbers(tx, caller.tenant_id, customer_id, body.customer_id)
         await merging.lock_both(tx, caller.tenant_id, customer_id, body.customer_id)
         row = await locked(tx, caller, customer_id, if_match)
         if row["archived_at"] is not None:

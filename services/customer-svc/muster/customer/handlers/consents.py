@@ -58,10 +58,11 @@ async def record(
     return Recorded([await _lift(tx, tenant_id, one, word, by) for one in lifted])
 
 
-async def lock_numbers(tx: Tx, tenant_id: UUID, customer_id: int) -> None:
-    """Before a customer is locked who may withdraw: numbers are locked before those who have them."""
-    for row in sorted(await consents.numbers_of(tx, tenant_id, customer_id), key=lambda row: bytes(row["number_hash"])):
-        await suppressions.lock_suppression(tx, tenant_id, row["number_hash"])
+async def lock_numbers(tx: Tx, tenant_id: UUID, *customer_ids: int) -> None:
+    """Before customers are locked who may withdraw: numbers are locked before those who have them, in one order."""
+    rows = [row for one in customer_ids for row in await consents.numbers_of(tx, tenant_id, one)]
+    for number_hash in sorted({bytes(row["number_hash"]) for row in rows}):
+        await suppressions.lock_suppression(tx, tenant_id, number_hash)
 
 
 async def stop(

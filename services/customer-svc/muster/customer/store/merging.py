@@ -7,13 +7,20 @@ from muster.customer.domain.merging import MERGED_MAX
 from muster.customer.store import lists
 from muster.kit.pg import Tx
 
+_ALONE: Final = "SELECT pg_advisory_xact_lock(hashtextextended('merge/' || $1::uuid::text, 0))"
 _LOCK_BOTH: Final = """
-SELECT FROM customer WHERE tenant_id = $1 AND customer_id = ANY($2::bigint[]) ORDER BY customer_id FOR UPDATE
+SELECT FROM customer WHERE tenant_id = $1 AND (customer_id = ANY($2::bigint[]) OR merged_into = ANY($2::bigint[]))
+ORDER BY customer_id FOR UPDATE
 """
 
 
+async def alone(tx: Tx, tenant_id: UUID) -> None:
+    """Let a business merge one pair at a time, so that nobody else is merged into the two of them meanwhile."""
+    await tx.execute(_ALONE, tenant_id)
+
+
 async def lock_both(tx: Tx, tenant_id: UUID, one: int, other: int) -> None:
-    """Lock two customers in the order in which everybody does."""
+    """Lock two customers, and those who were merged into them, in the order in which everybody does."""
     await tx.execute(_LOCK_BOTH, tenant_id, [one, other])
 
 

@@ -5,6 +5,7 @@ is rare enough (`probes_of`), since row-level security keeps all but equality an
 """
 
 import re
+import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
@@ -184,7 +185,7 @@ class _Compiler:
 _SIGNS: Final = {Op.IS: "=", Op.LESS: "<", Op.AT_MOST: "<=", Op.MORE: ">", Op.AT_LEAST: ">="}
 _MOMENTS: Final = {"created": "c.created_at", "changed": "c.changed_at", "consent_date": "c.consent_at"}
 _TEXTS: Final = {
-    "name": "c.first_name || ' ' || c.last_name",
+    "name": "btrim(c.first_name || ' ' || c.last_name)",  # most have one of them, or both
     "first_name": "c.first_name",
     "last_name": "c.last_name",
     "language": "c.language",
@@ -251,9 +252,9 @@ def probes_of(node: Node) -> list[Sql]:
     """Statements that each give, by an index, ids of all customers who may fit, some perhaps twice; the last parameter
     is how many at most. None where every customer may."""
     parts = node.parts if isinstance(node, All) else (node,)
-    probes = [_probe(part) for part in parts]
+    probes = [probe for part in parts for probe in (_name_probes(part) or [_probe(part)]) if probe is not None]
     nested = [probe for part in parts if isinstance(part, All) for probe in probes_of(part)]
-    return [probe for probe in probes if probe is not None] + nested
+    return probes + nested
 
 
 # Ranges and not ^@, which an index serves only where the plan knows the word: the plan of a statement that was made
@@ -264,6 +265,23 @@ _PROBE_WORD: Final = " UNION ALL ".join(
     f" AND {column} < {_BEGUN} || chr(1114111)"
     for table, column in (("customer", "first_key"), ("customer", "last_key"), ("customer_word", "word"))
 )
+
+
+_NAMES: Final = frozenset(["name", "first_name", "last_name"])
+_BETWEEN_WORDS: Final = "-_.,/"  # what customer_fold makes a space
+
+
+def _name_probes(part: Node) -> list[Sql | None]:
+    """Of a name that is said as a whole, or its begin: whoever has it has each word of it."""
+    if not isinstance(part, Condition) or part.op not in {Op.IS, Op.STARTS}:
+        return []
+    if part.field.own or part.field.key not in _NAMES:
+        return []
+    words = unicodedata.normalize("NFKD", str(part.value)).split(" ")
+    # Names are kept as words without what is behind so many characters, and without a word behind signs alone.
+    if sum(map(len, words)) + len(words) > _WORD_CHARACTERS or any(word[:1] in _BETWEEN_WORDS for word in words):
+        return []
+    return [Sql(f"{_PROBE_WORD} LIMIT $3", (re.split(f"[{_BETWEEN_WORDS}]", word)[0],)) for word in words]
 
 
 _PROBE_LIST: Final = (
