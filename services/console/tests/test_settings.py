@@ -125,3 +125,18 @@ async def test_credits_add_up_or_it_is_said_that_they_do_not(member, api, said):
     assert f'href="/sends/{said.SEND_ID}"' in page
     api.answers["GET /v1/credits"] = (200, {**said.CREDITS, "conservation": 3})
     assert "It is off by 3" in (await member.get("/credits")).text
+
+
+async def test_who_is_invited_is_told_on_the_page_of_the_team_and_who_is_there_already_in_whole_sentences(
+    member, api, token
+):
+    api.answers["GET /v1/users"] = (200, {"items": []})
+    api.answers["POST /v1/users"] = (201, {"id": "u9"})
+    form = {"csrf": token(await member.get("/settings/team")), "name": "Tom", "email": "tom@salon.example"}
+    led = await member.request("POST", "/settings/team", data={**form, "role": "staff"})
+    assert led.headers["Location"].startswith("/settings/team?told=")
+    assert "tom@salon.example" in (await member.get(led.headers["Location"])).text.split('class="notice good"')[1][:200]
+    taken = {"code": "email_taken", "title": "The tenant has a user with this address", "detail": "Give another one."}
+    api.answers["POST /v1/users"] = (409, taken)
+    told = await member.post("/settings/team", data={**form, "role": "staff"})
+    assert "The tenant has a user with this address. Give another one." in told.text

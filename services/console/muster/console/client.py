@@ -44,6 +44,12 @@ class ApiProblem(Exception):
         return str(self.document.get("detail") or "")
 
     @property
+    def says(self) -> str:
+        """What happened and what to do: neither is to be understood without the other."""
+        title = self.title.rstrip(".")
+        return f"{title}. {self.detail}" if title and self.detail else title or self.detail
+
+    @property
     def errors(self) -> list[Json]:
         found = self.document.get("errors")
         return [one for one in found if isinstance(one, dict)] if isinstance(found, list) else []

@@ -148,7 +148,7 @@ class Visit:
                 (field for field in fields if name == field or name.startswith((f"{field}.", f"{field}["))), ""
             )
             found.append((field, _sentence(name, message)))
-        return found or [("", problem.detail or problem.title or self.t("errors.refused_title"))]
+        return found or [("", problem.says or self.t("errors.refused_title"))]
 
     def why(self, problem: ApiProblem) -> str:
         """What the API refused, in one line."""
@@ -192,12 +192,13 @@ Handler = Callable[[Visit], Awaitable[Response]]
 
 def page_above(request: Request) -> str:
     """The page that an act is done on: its address is in the browser afterwards, and may be opened anew, which does
-    nothing. It is the nearest address above that shows something; "" where none does."""
+    nothing. It is the address itself or the nearest above that shows something; "" where none does."""
     path = request.url.path
-    while path := path.rpartition("/")[0]:
+    while path:
         scope = {**request.scope, "path": path, "method": "GET"}
         if any(route.matches(scope)[0] is Match.FULL for route in request.app.routes):
             return path
+        path = path.rpartition("/")[0]
     return ""
 
 

@@ -39,7 +39,7 @@ async def _decide(visit: Visit, act: str, body: Json | None) -> Response:
     except ApiProblem as problem:
         if problem.status not in (403, 409, 422):
             raise
-        return await _show(visit, errors=[("", problem.detail or problem.title)])
+        return await _show(visit, errors=[("", problem.says)])
     return await _show(visit, notice=visit.t(f"approvals.told_{act}"))
 
 

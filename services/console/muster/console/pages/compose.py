@@ -135,7 +135,7 @@ def _errors(visit: Visit, problem: ApiProblem) -> Errors:
         elif field == "audience":
             message = visit.t("compose.audience_wrong", message=message)
         found.append((name if name in ("text", *_FIELDS.values()) else "", message))
-    return found or [("", problem.detail or problem.title)]
+    return found or [("", problem.says)]
 
 
 def _nobody(visit: Visit, left_out: Json) -> str:

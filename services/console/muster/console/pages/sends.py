@@ -65,7 +65,7 @@ async def control(visit: Visit) -> Response:
     except ApiProblem as problem:
         if problem.status not in (409, 422):
             raise
-        return await show(visit, errors=[("", problem.detail or problem.title)])
+        return await show(visit, errors=[("", problem.says)])
     # What answered the act knows it before the report has heard of it.
     return visit.tell(_told(visit, act, told), state=told["state"] if "counts" in told else "")
 
