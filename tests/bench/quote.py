@@ -278,7 +278,7 @@ WHERE tenant_id = $1 AND correlation = $2::uuid::text AND type = 'BulkRecipients
 def planned(system: System, tenant_id: UUID) -> dict[str, Any]:
     """A personal text for everybody, until all of it is said."""
     with Watched(system.processes) as memory:
-        found = frozen(system, tenant_id, _TEXT)
+        found = frozen(system, tenant_id, {"all": True}, _TEXT)
     quarters = memory.quarters
     flat = round(quarters[-1] / quarters[min(1, len(quarters) - 1)], 3)
     return {

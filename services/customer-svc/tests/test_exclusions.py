@@ -29,6 +29,7 @@ from muster.customer.domain.lists import ListKind
 from muster.customer.handlers import facts as handlers
 from muster.customer.planner import Planner
 from muster.customer.store import lists
+from muster.customer.store.messaged import Window, reachable
 from muster.events.v1.bulk_pb2 import BulkSmsAccounted
 from muster.kit.outbox import Lane
 
@@ -337,6 +338,15 @@ async def test_what_another_business_sent_is_no_message_of_this_one(four: Any) -
     asked = {"text": "Hi", "audience": {"all": True, "exclude": {"messaged_in_days": 9}}}
     quote = (await four.ask("POST", "/v1/quotes", asked, by="other")).json()
     assert (quote["recipients"], quote["left_out"]["recently_messaged"]) == (1, 0)
+
+
+def test_no_message_is_looked_at_where_there_were_fewer_sends_than_a_cap_has_messages() -> None:
+    at = datetime(2026, 11, 23, tzinfo=UTC)
+    sends: Any = [{"at": int((at - timedelta(days=days)).timestamp() * 1000)} for days in (1, 3, 9)]
+    two, three = (Window(messages, at - timedelta(days=5)) for messages in (2, 3))
+    assert reachable(sends, at - timedelta(days=1), [three, two]) == (at - timedelta(days=1), [None, two])
+    assert reachable(sends, at - timedelta(hours=23), [two, None]) == (None, [two, None])
+    assert reachable([], at - timedelta(days=30), [two, three]) == (None, [None, None])
 
 
 def test_a_week_of_days_ends_before_the_same_weekday() -> None:

@@ -48,8 +48,8 @@ class RulesSql:
         if self.asked is not None:
             made.include(self.asked)
             made.exclude(self.asked)
-            recent, caps = _windows(self.asked)
-            if self.sends and (recent is not None or caps):
+            recent, caps = messaged.reachable(self.sends, *_windows(self.asked))
+            if recent is not None or any(caps):
                 made.messaged(self.sends, recent, caps)
         if facts:
             made.keep_facts()
@@ -64,7 +64,7 @@ NO_RULES: Final = RulesSql()
 async def rules_of(tx: Tx, tenant_id: UUID, asked: Understood, *, freeze: bool = False) -> RulesSql:
     """The rules of an audience, with the sends that its exclusions look at. freeze: others that look at them wait."""
     recent, caps = _windows(asked)
-    if recent is None and not caps:
+    if recent is None and not any(caps):
         return RulesSql(asked)
     if freeze:
         await messaged.take_turns(tx, tenant_id)
@@ -72,16 +72,12 @@ async def rules_of(tx: Tx, tenant_id: UUID, asked: Understood, *, freeze: bool =
     return RulesSql(asked, await messaged.sends_since(tx, tenant_id, since))
 
 
-def _windows(asked: Understood) -> tuple[datetime | None, list[Window]]:
-    """Since when a message leaves one out, and the caps: always both where there is one, so that each has its place."""
+def _windows(asked: Understood) -> tuple[datetime | None, list[Window | None]]:
+    """Since when a message leaves one out, and the caps, each in its place."""
     days = asked.audience.exclude.messaged_in_days
     recent = None if days is None else window_start(asked.at, days, asked.time_zone)
-    if not any(asked.caps):
-        return recent, []
-    # What is never enough has a day too, and no moment: the same rule of the same day is the same statement.
-    never = Window(2**31, window_start(asked.at, 1, asked.time_zone))
     return recent, [
-        Window(cap.messages, window_start(asked.at, cap.days, asked.time_zone)) if cap else never for cap in asked.caps
+        Window(cap.messages, window_start(asked.at, cap.days, asked.time_zone)) if cap else None for cap in asked.caps
     ]
 
 
@@ -98,6 +94,14 @@ FIRST: Final = (
     "first_value(customer_id) OVER (PARTITION BY number, reason ORDER BY customer_id ROWS UNBOUNDED PRECEDING)"
 )
 """Of those who share a number and may be texted, the one who is: the others are told who that is."""
+# Of counts alone as arrays, which are made once: nothing that reads a WITH query is done by several processes.
+_MESSAGED: Final = """ LEFT JOIN (
+        SELECT number, true AS recent, false AS capped
+        FROM unnest((SELECT array_agg(number) FROM messaged WHERE recent)) AS r (number)
+        UNION ALL SELECT number, false, true
+        FROM unnest((SELECT array_agg(number) FROM messaged WHERE NOT recent)) AS s (number)
+    ) x ON x.number = m.number"""
+_MESSAGED_FACTS: Final = " LEFT JOIN messaged x ON x.number = m.number"
 _CASE: Final = "CASE {cases} END"
 _KEPT_FACT: Final = f", CASE reason WHEN 0 THEN {FIRST} ELSE fact END AS fact"
 _NAMES: Final = (
@@ -179,13 +183,13 @@ class _Fragments:
             return "NULL"
         return _SEEN_ON.format(value=f"(c.own_fields ->> {self._value(seen.field, 'text')})")
 
-    def messaged(self, sends: Sequence[Record], recent: datetime | None, caps: Sequence[Window]) -> None:
+    def messaged(self, sends: Sequence[Record], recent: datetime | None, caps: Sequence[Window | None]) -> None:
         """Who was messaged too lately, or too often."""
         first = self._first + len(self.arguments)
         made = messaged.messaged_sql(sends, recent, caps, first)
         self.fragments |= {"messaged": made.whole, "messaged_few": made.few}
         self.arguments += made.arguments
-        self.fragments["rules_join"] = " LEFT JOIN messaged x ON x.number = m.number"
+        self.fragments["rules_join"] = _MESSAGED_FACTS if self._facts else _MESSAGED
         by = f"WHEN x.recent THEN '{Reason.RECENTLY_MESSAGED:d}' WHEN x.capped THEN '{Reason.FREQUENCY_CAP:d}'"
         self.fragments["ruled_out"] += f" {by}"
         self._ruling.append("WHEN x.recent THEN x.last_at WHEN x.capped THEN x.messages")

@@ -117,7 +117,22 @@ _CASE: Final = "CASE {cases} END"
 _ENOUGH: Final = "count(*) FILTER (WHERE n.at >= {since}::bigint)"
 
 
-def messaged_sql(sends: Sequence[Record], recent: datetime | None, caps: Sequence[Window], first: int) -> MessagedSql:
+def reachable(
+    sends: Sequence[Record], recent: datetime | None, caps: Sequence[Window | None]
+) -> tuple[datetime | None, list[Window | None]]:
+    """Those of these rules that somebody can fall under: a number is in a send once, so fewer sends than a cap has
+    messages leave out nobody."""
+
+    def lately(since: datetime) -> int:
+        return sum(row["at"] >= _ms(since) for row in sends)
+
+    held = [cap if cap is not None and lately(cap.since) >= cap.messages else None for cap in caps]
+    return recent if recent is not None and lately(recent) else None, held
+
+
+def messaged_sql(
+    sends: Sequence[Record], recent: datetime | None, caps: Sequence[Window | None], first: int
+) -> MessagedSql:
     """The numbers that were messaged since `recent` or as often as one of the caps, with parameters, the first of which
     is number `first`.
 
@@ -136,10 +151,12 @@ def messaged_sql(sends: Sequence[Record], recent: datetime | None, caps: Sequenc
 
     ids, ats, missed, kinds = (f"${first + place}" for place in range(4))
     is_recent = "false" if recent is None else f"max(n.at) >= {value(_ms(recent))}::bigint"
-    counts = [_ENOUGH.format(since=value(_ms(cap.since))) for cap in caps]
-    held = [f"{count} >= {value(cap.messages)}::bigint" for count, cap in zip(counts, caps, strict=True)]
-    signed = [count if place == 0 else f"-({count})" for place, count in enumerate(counts)]
-    cases = [f"WHEN {holds} THEN {count}" for holds, count in zip(held, signed, strict=True)]
+    held, cases = [], []
+    for sign, cap in zip(("", "-"), caps, strict=True):
+        if cap is not None:
+            count = _ENOUGH.format(since=value(_ms(cap.since)))
+            held.append(f"{count} >= {value(cap.messages)}::bigint")
+            cases.append(f"WHEN {held[-1]} THEN {sign}({count})")
     made = partial(
         _MESSAGED.format,
         ids=ids,
