@@ -157,15 +157,13 @@ TENANT_SETTINGS = {
     "failed_rule": "charge",
     "unknown_rule": "ask",
 }
+CAPS = {"daily_cap": None, "monthly_cap": None, "used_today": 5, "used_this_month": 9}
 SETTINGS = {
     "GET /v1/tenant": (200, TENANT_SETTINGS),
     "GET /v1/notices": (200, {"identity": "{business}", "reply": "Reply STOP", "by_link": "{link}", "languages": {}}),
     "GET /v1/frequency-cap": (200, {"days": None, "messages": None}),
     "GET /v1/approval-rule": (200, {"credits_above": 500, "recipients_above": None, "email": ""}),
-    "GET /v1/credits/settings": (
-        200,
-        {"alert_below": 100, "daily_cap": None, "monthly_cap": None, "used_today": 5, "used_this_month": 9},
-    ),
+    "GET /v1/credits/settings": (200, {**CAPS, "alert_below": 100, "automatic_top_up": None}),
 }
 CREDITS = {"granted": 2_000, "owed": 0, "available": 1_000, "reserved": 200, "consumed": 800, "conservation": 0}
 CUSTOMER = {

@@ -1,6 +1,7 @@
 """Settings, team, keys and credits: what is changed is what was meant, and nobody overwrites what they did not see."""
 
 import json
+import re
 from html.parser import HTMLParser
 
 import pytest
@@ -10,6 +11,9 @@ import pytest
 def settings(api, said):
     api.answers |= said.SETTINGS
     return api
+
+
+OPEN = re.compile(r'<details class="card fold" id="(\w+)" open>')
 
 
 class Fields(HTMLParser):
@@ -40,14 +44,19 @@ def form_of(page, section: str) -> dict[str, str]:
 async def test_only_what_was_changed_is_written(member, settings):
     settings.answers["PATCH /v1/tenant"] = (200, {})
     page = await member.get("/settings")
-    form = form_of(page, "business") | {"name": "Ann's Salon", "quiet_to": "09:00"}
-    told = await member.post("/settings/business/save", data=form)
+    form = form_of(page, "sending") | {"parts_max": "2", "quiet_to": "09:00"}
+    told = await member.post("/settings/sending/save", data=form)
     assert "Saved." in told.text
     (asked,) = settings.asked("PATCH /v1/tenant")
-    assert json.loads(asked.content) == {
-        "name": "Ann's Salon",
-        "quiet_hours": {"from": "20:00", "to": "09:00"},
-    }
+    assert json.loads(asked.content) == {"parts_max": 2, "quiet_hours": {"from": "20:00", "to": "09:00"}}
+
+
+async def test_the_settings_begin_folded_and_what_was_just_saved_stays_open(member, settings):
+    settings.answers["PATCH /v1/tenant"] = (200, {})
+    page = await member.get("/settings")
+    assert OPEN.findall(page.text) == []
+    told = await member.post("/settings/business/save", data=form_of(page, "business") | {"name": "Ann's Salon"})
+    assert OPEN.findall(told.text) == ["business"]
 
 
 async def test_who_was_second_sees_what_the_first_has_set_before_it_is_overwritten(member, settings, said):
@@ -86,7 +95,7 @@ async def test_a_limit_that_is_emptied_is_no_limit(member, settings):
 async def test_staff_see_the_settings_and_cannot_change_them(member, settings):
     settings.role = "staff"
     page = await member.get("/settings")
-    assert page.text.count("<fieldset disabled>") == 5
+    assert page.text.count("disabled>") == 6
     assert "/settings/team" not in page.text
     assert (await member.get("/settings/team")).status_code == 403
 
@@ -114,7 +123,7 @@ async def test_an_invitation_that_is_refused_keeps_what_was_entered(member, api,
     assert 'value="bo@demo.example"' in told.text
 
 
-async def test_credits_add_up_or_it_is_said_that_they_do_not(member, api, said):
+async def test_credits_add_up_or_it_is_said_and_where_none_are_left_how_to_top_up(member, api, said):
     api.answers |= said.SETTINGS | {
         "GET /v1/credits": (200, said.CREDITS),
         "GET /v1/credits/statement": (200, {"items": [said.entry(2), said.entry(1, kind="top_up")]}),
@@ -123,6 +132,12 @@ async def test_credits_add_up_or_it_is_said_that_they_do_not(member, api, said):
     assert "2,000 credited = 1,000 available + 200 reserved + 800 used." in page
     assert "It adds up." in page
     assert f'href="/sends/{said.SEND_ID}"' in page
+    assert '<details class="card"><summary>How to top up' in page
+    nothing = dict.fromkeys(said.CREDITS, 0)
+    api.answers["GET /v1/credits"] = (200, nothing)
+    page = (await member.get("/credits")).text
+    assert '<details class="card" open><summary>How to top up' in page
+    assert "<code>01931f5e-7b1c-7000-8000-000000000001</code>" in page
     api.answers["GET /v1/credits"] = (200, {**said.CREDITS, "conservation": 3})
     assert "It is off by 3" in (await member.get("/credits")).text
 

@@ -62,10 +62,11 @@ class Section:
 
 
 _RULES = ("charge", "release")
+_TENANT = "/v1/tenant"
 SECTIONS = (
     Section(
         "business",
-        "/v1/tenant",
+        _TENANT,
         Permission.CHANGE_SETTINGS,
         (
             Field("name", is_needed=True),
@@ -73,6 +74,13 @@ SECTIONS = (
             Field("time_zone", is_needed=True),
             Field("allow_sms_replies", "switch"),
             Field("reception_email", "email"),
+        ),
+    ),
+    Section(
+        "sending",
+        _TENANT,
+        Permission.CHANGE_SETTINGS,
+        (
             Field("quiet_from", "time"),
             Field("quiet_to", "time"),
             Field("customary_hours", "switch"),
@@ -148,7 +156,7 @@ _NAMED = {"quiet_hours.from": "quiet_from", "quiet_hours.to": "quiet_to", "quiet
 
 async def _write(visit: Visit, section: Section, values: Values, changed: list[Field], before: Json) -> None:
     body = {one.name: one.read(values[one.name]) for one in section.fields}
-    if section.name == "business":
+    if section.path == _TENANT:
         names = {one.name for one in changed}
         if names & {"quiet_from", "quiet_to"}:
             span = {"from": values["quiet_from"], "to": values["quiet_to"]}
@@ -191,10 +199,11 @@ async def _show(
     errors: list[tuple[str, str]] | None = None,
     notice: str = "",
 ) -> Response:
-    told = await asyncio.gather(*(visit.api.get(one.path) for one in SECTIONS))
+    paths = list(dict.fromkeys(one.path for one in SECTIONS))
+    told = dict(zip(paths, await asyncio.gather(*(visit.api.get(path) for path in paths)), strict=True))
     shown = []
-    for one, answer in zip(SECTIONS, told, strict=True):
-        now = _values(one, answer)
+    for one in SECTIONS:
+        now = _values(one, told[one.path])
         is_own = one is section
         shown.append(
             {
@@ -204,6 +213,7 @@ async def _show(
                 "errors": [(f"{one.name}.{name}" if name else "", said) for name, said in errors or [] if is_own],
                 "notice": notice if is_own else "",
                 "may": visit.who.role in one.may.roles,
+                "is_open": is_own,
             }
         )
-    return visit.page("settings.html", status=422 if errors else 200, sections=shown, tenant=told[0])
+    return visit.page("settings.html", status=422 if errors else 200, sections=shown, tenant=told[_TENANT])
