@@ -6,6 +6,7 @@ import re
 import pytest
 
 from muster.console import guard
+from muster.console.formats import formats
 
 
 @pytest.fixture
@@ -45,6 +46,17 @@ async def test_a_customer_is_shown_with_numbers_as_typed_and_what_they_are(membe
     assert "written as 0412 345 678" in page
     assert "landline, cannot be texted" in page
     assert "Text me about offers" in page
+
+
+async def test_a_field_of_a_business_has_its_name_and_its_day_on_every_clock(member, people, said):
+    own = {"last_visit": "2026-05-01", "shoe_size": "41"}
+    people.answers["GET /v1/customers/7"] = (200, {**said.CUSTOMER, "own_fields": own})
+    known = {"key": "last_visit", "name": "Was here last", "kind": "date"}
+    people.answers["GET /v1/own-fields"] = (200, {"items": [known]})
+    page = (await member.get("/customers/7")).text
+    assert "<dt>Was here last</dt><dd>1 May 2026</dd>" in page
+    assert "<dt>Shoe size</dt><dd>41</dd>" in page
+    assert formats("en-US", "US", "America/Los_Angeles").day("2026-05-01") == "May 1, 2026"
 
 
 async def test_of_two_who_change_a_customer_the_second_sees_what_the_first_did(member, people, said, token):

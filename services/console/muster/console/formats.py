@@ -1,7 +1,7 @@
 """Numbers, dates and times as people of a country write them, in the time zone of their business."""
 
 import re
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from functools import lru_cache
 from typing import Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
@@ -12,6 +12,7 @@ from babel.numbers import format_decimal, format_percent
 
 from muster.kit import clock
 
+_DAY_LENGTH = len("2026-11-28")
 _ASKED = re.compile(r"en[-_]([A-Za-z]{2})\b")
 
 
@@ -44,7 +45,9 @@ class Formats:
         return f"{self.day(moment)}, {time}".replace(" ", " ")
 
     def day(self, value: Any) -> str:
-        """A date: "28 Nov 2026"."""
+        """A date: "28 Nov 2026". A moment's is that of the business; "2026-11-28" is that day on every clock."""
+        if isinstance(value, str) and len(value) == _DAY_LENGTH:
+            value = date.fromisoformat(value)
         day = value if not isinstance(value, (str, datetime)) else _moment(value).astimezone(self.zone).date()
         return str(format_date(day, "medium", locale=self.locale))
 

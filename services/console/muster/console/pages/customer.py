@@ -170,8 +170,9 @@ async def erasure(visit: Visit) -> Response:
 
 async def _show(visit: Visit, *, errors: Errors | None = None, notice: str = "") -> Response:
     path = _path(visit)
-    found, consents, messages, changes = await asyncio.gather(
+    found, own, consents, messages, changes = await asyncio.gather(
         visit.api.get(path),
+        visit.api.get("/v1/own-fields"),
         visit.api.get(f"{path}/consents", limit=500),
         visit.api.get(f"{path}/messages", limit=_SHOWN, left_out="true"),
         visit.api.get(f"{path}/changes", limit=500),
@@ -180,6 +181,7 @@ async def _show(visit: Visit, *, errors: Errors | None = None, notice: str = "")
         "customer.html",
         status=422 if errors else 200,
         customer=found,
+        own={one["key"]: one for one in own["items"]},
         consents=consents["items"][::-1],
         messages=messages["items"],
         changes=changes["items"][::-1][:_SHOWN],
