@@ -33,6 +33,14 @@ ASKED = {
     "overdue": False,
     "law": "Spam Act 2003, schedule 2",
 }
+STOPPED = {
+    "suppressed": True,
+    "source": "reply",
+    "scope": "marketing",
+    "wording": "STOP",
+    "reason": "",
+    "recorded_at": "2026-11-28T00:00:00Z",
+}
 CARRIER = {
     "account": "smpp-sydney-1",
     "kind": "smpp",
@@ -120,9 +128,10 @@ def _talking(fakes, now):
     stopped = fakes.OPT_OUTS["GET /v1/suppressions"]
     return {
         "GET /v1/replies": (200, {"items": [reply, *others], "next_cursor": None}),
-        f"GET /v1/replies/{fakes.REPLY_ID}": (200, reply),
+        **{f"GET /v1/replies/{one['id']}": (200, one) for one in (reply, *others)},
         "GET /v1/conversations": (200, {"items": [came, wrote]}),
         "GET /v1/suppressions": lambda asked: (200, {"items": []}) if "number" in asked.url.params else stopped,
+        f"GET /v1/suppressions/{fakes.OPT_OUT_ID}": (200, {"items": [STOPPED]}),
         "GET /v1/rates": (200, {"items": [{"country": "AU", "credits_per_part": 2}]}),
     }
 

@@ -1,4 +1,9 @@
-"""The messages of a report as a CSV, page by page of the API: as much memory for a million as for a hundred."""
+"""The messages of a report as a CSV, page by page of the API: as much memory for a million as for a hundred.
+
+The API has a CSV of its own, for programs: moments in UTC, and without the mark that spreadsheets need. Here it is for
+people, so that moments are by the clock of the business; and a file of many minutes outlives what is away for a moment,
+which one answer of the API does not.
+"""
 
 import asyncio
 from collections.abc import AsyncIterator, Iterable

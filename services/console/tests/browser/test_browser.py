@@ -34,6 +34,11 @@ _CUT = """[...document.querySelectorAll('main :is(a, button, input, select, h1, 
   return box.width && (box.right > innerWidth + 1 || box.left < -1) && !one.closest('.default, thead');
 }).map(one => one.outerHTML)"""
 
+# Where the menu and the page lead to: of customers the one who is known here, and no files.
+_LINKS = """[...document.querySelectorAll('a[href^="/"]')]
+  .map(one => new URL(one.href).pathname.replace(/^[/]customers[/][0-9]+/, '/customers/7'))
+  .filter(one => !/[.](csv|json|txt)$/.test(one))"""
+
 
 def path_of(site, name: str) -> str:
     paths = {"home": "/", "check": site.check, "send": site.send, "report": f"{site.send}/report"}
@@ -110,6 +115,26 @@ def test_a_page_suits_everyone_at_each_width(site, open_page, name, scheme):
         page.set_viewport_size({"width": width, "height": 900})
         assert violations(page) == []
     assert refused == []
+
+
+@whole
+@pytest.mark.parametrize("role", ["admin", "manager", "staff", "operator"])
+def test_each_role_finds_no_dead_end_and_nothing_that_does_not_fit_on_a_phone_and_a_desk(site, open_page, role):
+    page = open_page()
+    site.be(role)
+    waiting, seen, found = ["/"], set(), {}
+    while waiting:
+        path = waiting.pop()
+        seen.add(path)
+        if (status := page.goto(path).status) != 200:
+            found[path] = f"answers {status}"
+            continue
+        for width in (1440, 375):
+            fits(page, path, width)
+        found |= {f"{path}: {one['id']}": one["nodes"] for one in violations(page)}
+        waiting += set(page.evaluate(_LINKS)) - seen - set(waiting)
+    assert found == {}
+    assert len(seen) > 5
 
 
 def test_the_main_job_by_keyboard_alone(site, open_page):
