@@ -236,8 +236,8 @@ def test_what_customers_wrote_is_shown_as_it_stands_and_steers_no_terminal(run: 
 def test_a_narrow_terminal_cuts_no_id_and_no_figure_and_times_are_read_to_the_second(
     run: Run, api: Api, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    bulk = {"id": "01a2199b-2a24-7f6a-97f3-5b153042c2ba", "credits_used": 1_234_567, "state": "closed"}
-    bulk["created_at"] = "2026-11-26T20:45:28.996146Z"
+    bulk: dict[str, Any] = {"id": "01a2199b-2a24-7f6a-97f3-5b153042c2ba", "credits_used": 1_234_567, "state": "closed"}
+    bulk |= {"created_at": "2026-11-26T20:45:28.996146Z", "recipients": 3, "credits_reserved": 3, "credits_released": 0}
     api.answers["/v1/bulk-sms"] = (200, {"items": [bulk], "next_cursor": None})
     for name, value in {"FORCE_COLOR": "1", "TTY_COMPATIBLE": "1", "NO_COLOR": "1"}.items():
         monkeypatch.setenv(name, value)

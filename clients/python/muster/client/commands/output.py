@@ -47,8 +47,9 @@ def _print_grid(console: Console, answer: Mapping[str, Any]) -> None:
 def show_rows(
     rows: Iterable[Mapping[str, Any]], columns: Sequence[str], *, as_json: bool, none: str = "Nothing there."
 ) -> None:
-    """Many answers: a line of JSON each, or a table of the named columns; where the terminal is too narrow for it, the
-    names and values of one below those of the other. Nothing is cut off: an id that is cut is of no use.
+    """Many answers: a line of JSON each, or a table of the named columns. Where the terminal is too narrow for it,
+    columns of which nothing is known are left out, then the lines between columns; then it is the names and values of
+    one below those of the other. Nothing is cut off: an id that is cut is of no use.
 
     none: what people are told, on standard error, where there are no rows.
     """
@@ -61,26 +62,47 @@ def show_rows(
         if none:
             print(none, file=sys.stderr)
         return
-    cells = [[_cell(value) for value in row] for row in shown]
-    names = [name.replace("_", " ") for name in columns]
     console = _console()
-    widths = column_widths([[name, *(row[at].plain for row in cells)] for at, name in enumerate(names)], console.width)
+    for kept, has_frame in (
+        (columns, True),
+        (_told(columns, shown), True),
+        (_told(columns, shown), False),
+    ):
+        if table := _table([[row[columns.index(name)] for name in kept] for row in shown], kept, console, has_frame):
+            console.print(table)
+            return
+    for at, one in enumerate(shown):
+        print(end="\n" if at else "")
+        _print_grid(console, dict(zip(columns, one, strict=True)))
+
+
+def _told(columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> list[str]:
+    """The columns in which anything stands."""
+    return [name for at, name in enumerate(columns) if any(_words(row[at]) for row in rows)]
+
+
+def _table(rows: Sequence[Sequence[Any]], columns: Sequence[str], console: Console, has_frame: bool) -> Table | None:  # noqa: FBT001
+    """A table, None where the terminal is too narrow for it."""
+    cells = [[_cell(value) for value in row] for row in rows]
+    names = [name.replace("_", " ") for name in columns]
+    frame = 1 + 3 * len(columns) if has_frame else 2 * (len(columns) - 1)
+    widths = column_widths(
+        [[name, *(row[at].plain for row in cells)] for at, name in enumerate(names)], console.width - frame
+    )
     if widths is None:
-        for at, one in enumerate(shown):
-            print(end="\n" if at else "")
-            _print_grid(console, dict(zip(columns, one, strict=True)))
-        return
-    table = Table()
+        return None
+    table = Table() if has_frame else Table(box=None, padding=(0, 2, 0, 0), pad_edge=False)
     for at, (name, width) in enumerate(zip(names, widths, strict=True)):
-        counted = any(isinstance(row[at], int) for row in shown)
+        counted = any(isinstance(row[at], int) for row in rows)
         table.add_column(name, overflow="fold", width=width, justify="right" if counted else "left")
     for line in cells:
         table.add_row(*line)
-    console.print(table)
+    return table
 
 
 def column_widths(columns: Sequence[Sequence[str]], width: int) -> list[int] | None:
-    """How wide to make the columns of a table, each given by its name and its cells; None where they do not fit.
+    """How wide to make the columns of a table, each given by its name and its cells, which have so much room together;
+    None where they do not fit.
 
     Times, figures and ids are never broken; a name and a text are at spaces, a text down to 16 characters.
     """
@@ -89,7 +111,7 @@ def column_widths(columns: Sequence[Sequence[str]], width: int) -> list[int] | N
         max(_longest(name.split()), *(min(_unbroken(cell), want) for cell in cells), 1)
         for (name, *cells), want in zip(columns, wants, strict=True)
     ]
-    left = width - 1 - 3 * len(columns) - sum(needs)
+    left = width - sum(needs)
     if left < 0:
         return None
     # What little is missing is given first, so that most columns get all that they want.
