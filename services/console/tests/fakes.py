@@ -56,6 +56,7 @@ def send(**other):
         "credits_used": 300,
         "created_at": "2026-11-28T00:00:00Z",
         "problem": None,
+        "counts": {"accepted": 150, "stopped": 0},
         "customers": 500,
         "left_out": {"no_consent": 80, "opted_out": 8, "duplicate_number": 0},
         **other,

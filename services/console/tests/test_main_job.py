@@ -208,6 +208,19 @@ async def test_what_an_act_came_to_is_told_at_the_address_of_its_page_for_a_whil
     assert "Paid in full" not in (await member.get(f"{SEND}?told={mine}")).text
 
 
+async def test_a_send_that_was_over_before_all_had_left_is_not_said_to_be_finished(member, busy):
+    for stopped, says, never in ((0, "Finished", "Ended early"), (262, "Ended early", "Finished")):
+        over = fakes.send(state="closed", counts={"accepted": 150, "stopped": stopped})
+        busy.answers["GET /v1/bulk-sms"] = (200, {"items": [over], "next_cursor": None})
+        busy.answers[f"GET /v1/bulk-sms/{fakes.SEND_ID}"] = (200, over)
+        gone = fakes.progress(state="closed", stopped=stopped, left=0)
+        busy.answers[f"GET /v1/bulk-sms/{fakes.SEND_ID}/progress"] = (200, gone)
+        for page in ("/", "/sends", SEND):
+            text = (await member.get(page)).text
+            assert f"{says}</span>" in text
+            assert f"{never}</span>" not in text
+
+
 async def test_a_send_of_which_nothing_is_known_yet_is_being_prepared(member, busy):
     empty = {**fakes.progress(state="planning"), "recipients": 0}
     busy.answers[f"GET /v1/bulk-sms/{fakes.SEND_ID}"] = (200, {**fakes.send(state="planning"), "recipients": None})
