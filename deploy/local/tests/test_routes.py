@@ -3,9 +3,11 @@ import http.server
 import json
 import threading
 import time
+from urllib.parse import quote
 
 import pytest
 
+from muster.customer.domain.query import CHARACTERS_MAX
 from muster.customer.settings import CustomerSettings
 from muster.local import caddy
 from muster.local.ports import free_port
@@ -183,6 +185,12 @@ def test_a_body_above_one_mebibyte_is_refused_except_for_an_import(proxy):
     assert str(1 << 20) in json.loads(problem)["detail"]
     assert ask(proxy, "POST", "/v1/customers/imports", body)[0] == 200
     assert ask(proxy, "POST", "/v1/quotes", body[2:])[0] == 200
+
+
+def test_a_query_as_long_as_its_owner_reads_comes_to_its_owner(proxy):
+    assert json.loads(ask(proxy, "GET", "/v1/customers?query=" + "%D8%B4" * 10_000)[2])[0] == "customer"
+    header_bytes = caddy.config("127.0.0.1:80", {})["apps"]["http"]["servers"]["muster"]["max_header_bytes"]
+    assert header_bytes > CHARACTERS_MAX * len(quote("🙂")) + (64 << 10)
 
 
 def test_a_file_is_given_up_by_who_reads_it_and_not_by_the_proxy_before():

@@ -12,6 +12,9 @@ from muster.local.routes import API, BELOW, PAGES, ROUTES
 
 _BODY_BYTES_MAX = 1 << 20
 _IMPORT_BYTES_MAX = 512 << 20  # what customer-svc reads of a file of customers
+# A query of as many characters as customer-svc reads, of whatever script, and one of 10,000 terms, so that its owner
+# says what is wrong with it. What is longer is answered with 431 and no more, before any route is asked.
+_HEADER_BYTES_MAX = 256 << 10
 _IMPORTS = "^(/v1/customers/imports|/customers/import)$"
 _NANOSECONDS = 1_000_000_000
 # A file over a slow line takes hours, and customer-svc says how slow it may be and how many. Whatever else comes slowly
@@ -57,7 +60,7 @@ def config(listen: str, upstreams: Mapping[str, str], *, trusted: Sequence[str] 
         "read_header_timeout": 10 * _NANOSECONDS,
         "read_timeout": _READ_S * _NANOSECONDS,
         "idle_timeout": 120 * _NANOSECONDS,  # and no write timeout: server-sent events stay open
-        "max_header_bytes": 32 << 10,
+        "max_header_bytes": _HEADER_BYTES_MAX,
         # The console says for whom it calls; whoever else comes is taken by the address that he comes from.
         "trusted_proxies": {"source": "static", "ranges": list(trusted)},
         "trusted_proxies_strict": 1,

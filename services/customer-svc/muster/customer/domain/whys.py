@@ -70,7 +70,9 @@ def became(sums: Sums, missed: Collection[int]) -> Became:
 
 _PLAIN: Final[Mapping[Reason, str]] = {
     Reason.NONE: "They may be texted, and the send was made for them.",
-    Reason.JOINED_LATER: "They came to allow Bulk SMS, or to be whom it was for, after the send was quoted.",
+    Reason.JOINED_LATER: (
+        "They came to allow Bulk SMS, got another number, or came to be whom it was for, after the send was quoted."
+    ),
     Reason.NO_CONSENT: "They did not allow it, or their consent did not cover this kind of message.",
     Reason.NOT_TEXTABLE: "They had no mobile number that could be reached.",
     Reason.NOT_ALLOWED: "All their numbers were of countries that the business does not send to.",
