@@ -54,6 +54,12 @@ async def test_a_file_is_looked_at_mapped_and_started_and_its_columns_are_rememb
     assert again["repairs"][0]["message"] == "Numbers had lost their leading zero."
 
 
+async def test_a_text_begins_with_the_first_name_also_where_the_file_has_the_last_one_first(salon: Any) -> None:
+    done = await load(salon, '"Smith, Ana",0412000001,yes\nBob Lee,0412000002,yes\n', "Name,Mobile,Allow Bulk SMS")
+    assert [(one["column"], one["code"], one["count"]) for one in done["repairs"]] == [("Name", "name_turned", 1)]
+    assert [(one["first_name"], one["last_name"]) for one in await people(salon)] == [("Ana", "Smith"), ("Bob", "Lee")]
+
+
 async def test_who_would_be_taken_without_a_mobile_number_is_seen_before(salon: Any) -> None:
     begun = await load(salon, "7,Ana,S,0412000001,yes\n\n8,Bob,S,,no\n9,Cy,S,0298765432,no\n", preview=True)
     seen = (await salon.ask("GET", f"{PATH}/{begun['id']}/preview")).json()

@@ -13,7 +13,7 @@ from muster.customer.domain.files import sheet, xlsx
 from muster.customer.domain.files.kinds import Kind
 from muster.customer.domain.files.reading import Block, Opened, Options, read, rows_of
 from muster.customer.domain.files.refused import FileRefused
-from muster.customer.domain.import_repairs import plain, repaired_date, repaired_number
+from muster.customer.domain.import_repairs import plain, read_full_name, repaired_date, repaired_number
 from muster.customer.importer.guess import guess_encoding
 
 HEADER = "Name,Mobile\n"
@@ -311,6 +311,25 @@ def test_what_keeps_a_spreadsheet_from_changing_a_cell_is_taken_off(cell: str, m
 )
 def test_what_was_undone_in_a_number_is_told(written: str, told: str) -> None:
     assert repaired_number(written, 61412345678, trunk_zero=True) == told
+
+
+@pytest.mark.parametrize(
+    ("written", "first", "last", "turned"),
+    [
+        ("Ana Smith", "Ana", "Smith", False),
+        ("Smith, Ana", "Ana", "Smith", True),
+        ("van der Berg,Ana Maria", "Ana Maria", "van der Berg", True),
+        ("Ana Smith, PhD", "Ana", "Smith, PhD", False),
+        ("Ana Smith, Ph.D.", "Ana", "Smith, Ph.D.", False),
+        ("Acme, Inc.", "Acme", "Inc.", False),
+        ("Smith, Ana, PhD", "Smith", "Ana, PhD", False),
+        ("Prince,", "Prince", "", False),
+        ("Prince", "Prince", "", False),
+        ("", "", "", False),
+    ],
+)
+def test_a_full_name_with_the_last_name_first_is_turned(written: str, first: str, last: str, turned: bool) -> None:
+    assert read_full_name(written) == (first, last, turned)
 
 
 def test_a_day_as_a_number_is_a_day_and_a_postcode_is_none() -> None:

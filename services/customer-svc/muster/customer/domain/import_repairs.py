@@ -20,12 +20,40 @@ _DATE_WORDS: Final = frozenset(
 _DAY_ONE: Final = date(1899, 12, 30)
 _DAYS: Final = range(10_959, 73_051)  # 1930 to 2099: a number of five digits that is a date, if its column is of dates
 
+# What stands behind a comma and is no first name.
+_BEHIND_NAMES: Final = frozenset(
+    [
+        *(
+            "jr",
+            "jnr",
+            "sr",
+            "snr",
+            "ii",
+            "iii",
+            "iv",
+            "phd",
+            "md",
+            "dds",
+            "dvm",
+            "esq",
+            "mba",
+            "cpa",
+            "rn",
+            "jp",
+            "am",
+            "ao",
+        ),
+        *("inc", "ltd", "llc", "llp", "plc", "pty", "co", "corp", "gmbh", "ag", "kg", "bv"),
+    ]
+)
+
 ZERO_RESTORED: Final = "leading_zero_restored"
 EXPONENT_EXPANDED: Final = "exponent_expanded"
 DECIMALS_REMOVED: Final = "decimals_removed"
 DATE_RESTORED: Final = "date_restored"
 DATE_READ: Final = "date_read"
 TIME_LEFT_OUT: Final = "time_left_out"
+NAME_TURNED: Final = "name_turned"
 CONSENT_NOT_STATED: Final = "consent_not_stated"
 TOLD: Final = {
     ZERO_RESTORED: "Numbers had lost their leading zero.",
@@ -34,6 +62,7 @@ TOLD: Final = {
     DATE_RESTORED: "Dates were written as the number of their day, as 46023.",
     DATE_READ: "Dates were written as 13/4/2026 or 1.4.2026; they are kept as 2026-04-13 and 2026-04-01.",
     TIME_LEFT_OUT: "A time of day stood behind the day, as 2026-04-01 10:00; the day alone is kept.",
+    NAME_TURNED: "Names were written with the last name first, as Smith, Ana; Ana is kept as the first name.",
     CONSENT_NOT_STATED: (
         "Express consent is kept with its wording and source. Neither was stated for the file, so that it is kept as "
         "inferred: import the file again with consent=express, consent_wording and consent_source."
@@ -66,6 +95,15 @@ def repaired_number(written: str, number: int, *, trunk_zero: bool) -> str:
         return EXPONENT_EXPANDED
     head, point, decimals = written.strip().rpartition(".")
     return DECIMALS_REMOVED if point and head.isdigit() and decimals and not decimals.strip("0") else ""
+
+
+def read_full_name(written: str) -> tuple[str, str, bool]:
+    """First and last name of a name that was written as one, and whether the last one stood first: "Smith, Ana"."""
+    before, _, behind = (part.strip() for part in written.partition(","))
+    if before and behind and "," not in behind and behind.lower().replace(".", "").split(" ")[0] not in _BEHIND_NAMES:
+        return behind, before, True
+    first, _, last = written.rstrip(", ").partition(" ")
+    return first.rstrip(","), last, False
 
 
 def holds_dates(key: str) -> bool:

@@ -33,10 +33,12 @@ from muster.customer.domain.import_repairs import (
     CONSENT_NOT_STATED,
     DATE_READ,
     DATE_RESTORED,
+    NAME_TURNED,
     TIME_LEFT_OUT,
     holds_dates,
     is_formula,
     plain,
+    read_full_name,
     repaired_number,
 )
 from muster.customer.domain.refusal import Refusal
@@ -261,7 +263,9 @@ class RowReader:
         first_name = clean_value(self._cell("first_name", cells))
         last_name = clean_value(self._cell("last_name", cells))
         if not first_name and not last_name and "full_name" in self._columns.single:
-            first_name, _, last_name = clean_value(self._cell("full_name", cells)).partition(" ")
+            first_name, last_name, turned = read_full_name(clean_value(self._cell("full_name", cells)))
+            if turned:
+                self._repaired(row, self._columns.single["full_name"], NAME_TURNED)
         if len(first_name) > NAME_CHARACTERS_MAX or len(last_name) > NAME_CHARACTERS_MAX:
             field = "first_name" if len(first_name) > NAME_CHARACTERS_MAX else "last_name"
             message = f"A name has at most {NAME_CHARACTERS_MAX} characters."
