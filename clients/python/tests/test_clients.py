@@ -147,7 +147,12 @@ def test_what_may_be_done_twice_by_a_repetition_is_not_repeated() -> None:
 
 def test_a_refusal_tells_programs_all_that_the_problem_said() -> None:
     problem = {"title": "Not allowed", "detail": "Staff do not send.", "code": "forbidden", "permission": "send"}
-    answer = httpx.Response(403, json=problem, headers={"Retry-After": "7", "X-Trace-Id": "0af7"})
+    answer = httpx.Response(
+        403,
+        json=problem,
+        headers={"Retry-After": "7", "X-Trace-Id": "0af7"},
+        request=httpx.Request("POST", "http://muster/v1/bulk-sms?a=b"),
+    )
     with pytest.raises(ApiError) as refused:
         content_of(answer)
     error = refused.value
@@ -158,6 +163,7 @@ def test_a_refusal_tells_programs_all_that_the_problem_said() -> None:
         "Staff do not send.",
     )
     assert (error.retry_after_s, error.trace_id, error.problem) == (7.0, "0af7", problem)
+    assert error.path == "/v1/bulk-sms"
 
 
 def test_what_the_page_names_is_there_and_the_package_says_that_it_is_typed() -> None:

@@ -221,6 +221,11 @@ def test_a_refusal_names_each_field_on_a_line_of_its_own(run: Run, api: Api) -> 
     assert ran.err == "muster: 422 No\n  text: empty\n"
 
 
+def test_what_is_not_found_says_where_to_look(run: Run, api: Api) -> None:
+    ran = run("bulk", "show", "gone")
+    assert (ran.code, ran.err) == (1, "muster: 404 Not found\n  what there is: muster bulk list\n")
+
+
 def test_what_customers_wrote_is_shown_as_it_stands_and_steers_no_terminal(run: Run, api: Api) -> None:
     api.answers["/v1/reports/sms"] = (
         200,

@@ -9,6 +9,8 @@ import muster.client.commands.ops as command
 
 LIMITS = {
     "left_today": 4,
+    "now": {"range_hourly": 20, "prefix_hourly": None, "plan_range": None, "daily": 5_000},
+    "own": {"range_hourly": None, "prefix_hourly": None, "plan_range": 0, "daily": 5_000},
     "busiest": [{"scope": "range", "begins": "+61493123", "since": "2026-11-27T16:00:00Z", "messages": 12}],
 }
 
@@ -40,3 +42,6 @@ def test_a_command_asks_the_api_for_what_it_says(monkeypatch: pytest.MonkeyPatch
     assert "left today" in ran.output
     assert "+61493123" in ran.output
     assert "{" not in ran.output, "where most of it went is a table"
+    lines = {" ".join(line.split()) for line in ran.output.splitlines()}
+    assert {"range hourly 20, as for all", "prefix hourly no limit, as for all", "plan range no limit"} <= lines
+    assert "daily 5,000" in lines

@@ -128,4 +128,5 @@ def content_of(response: httpx.Response) -> Any:
         return answer
     nothing_of_ours = {"title": response.reason_phrase, "detail": f"not an answer of Muster: {response.text[:200]}"}
     problem = answer if isinstance(answer, dict) else nothing_of_ours
-    raise ApiError(response.status_code, problem, retry_after_s(response), response.headers.get("X-Trace-Id", ""))
+    trace_id, path = response.headers.get("X-Trace-Id", ""), response.request.url.path
+    raise ApiError(response.status_code, problem, retry_after_s(response), trace_id, path)

@@ -19,16 +19,21 @@ class ApiError(Exception):
 
     status: of HTTP. code: for programs, such as `not_found`; title, detail: for people; "" where there was none.
     errors: what is wrong with which member, of a 422. retry_after_s: when it may be asked again, where that was said.
-    trace_id: by which logs and traces of Muster are searched for it.
+    trace_id: by which logs and traces of Muster are searched for it. path: what was asked for.
     """
 
     def __init__(
-        self, status: int, problem: Mapping[str, Any], retry_after_s: float | None = None, trace_id: str = ""
+        self,
+        status: int,
+        problem: Mapping[str, Any],
+        retry_after_s: float | None = None,
+        trace_id: str = "",
+        path: str = "",
     ) -> None:
         self.status = status
         self.problem = dict(problem)
         self.code, self.title, self.detail = (str(problem.get(name) or "") for name in ("code", "title", "detail"))
-        self.trace_id = trace_id
+        self.trace_id, self.path = trace_id, path
         self.retry_after_s = retry_after_s
         super().__init__(f"{status} {': '.join(filter(None, (self.title, self.detail)))}".strip())
 

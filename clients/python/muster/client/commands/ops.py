@@ -272,7 +272,11 @@ def _show_limits(limits: dict[str, Any], *, as_json: bool) -> None:
     if as_json:
         show(limits, as_json=True)
         return
-    show({**limits, "busiest": None}, as_json=False)
+    each = {
+        name: ("no limit" if now is None else f"{now:,}") + (", as for all" if limits["own"][name] is None else "")
+        for name, now in limits["now"].items()
+    }
+    show({**limits, "now": None, "own": None, "busiest": None} | each, as_json=False)
     if limits["busiest"]:
         show_rows(limits["busiest"], ("scope", "begins", "since", "messages"), as_json=False)
 

@@ -1,6 +1,7 @@
 """What is said of a refusal: why, and what to do about it."""
 
 from collections.abc import Iterator
+from typing import Final
 
 from muster.client import profiles
 from muster.client.errors import ApiError
@@ -8,6 +9,25 @@ from muster.client.exits import ExitCode
 
 _SIGNED_OUT = ("unauthorized", "invalid_client", "invalid_grant")
 """Codes of those whose token, key or session does not hold, or not any more."""
+
+
+_LISTED: Final = {
+    "/v1/approvals/": "muster approvals list",
+    "/v1/bulk-sms/": "muster bulk list",
+    "/v1/carriers/": "muster carriers",
+    "/v1/customers/imports/": "muster customers imports",
+    "/v1/customers/": "muster customers list",
+    "/v1/lists/": "muster lists list",
+    "/v1/replies/": "muster replies list",
+    "/v1/routes/": "muster route list",
+    "/v1/schedules/": "muster schedule list",
+    "/v1/searches/": "muster customers searches",
+    "/v1/suppressions/": "muster suppressions list",
+    "/v1/templates/": "muster templates list",
+    "/v1/tenants/": "muster tenant list",
+    "/v1/users/": "muster team list",
+}
+"""Where what there is is seen, by the beginning of a path below which something was not found."""
 
 
 def exit_code(refused: ApiError) -> ExitCode:
@@ -28,6 +48,9 @@ def _help(refused: ApiError) -> Iterator[str]:
         yield f"to sign in again: muster login{f' --profile {name}' if name else ''}"
     if permission := refused.problem.get("permission"):
         yield f"permission that is missing: {permission}; who has it: muster roles"
+    listed = next((how for begin, how in _LISTED.items() if begin in refused.path), "")
+    if refused.status == 404 and listed:
+        yield f"what there is: {listed}"
     if refused.retry_after_s is not None:
         yield f"it may be asked again in {refused.retry_after_s:,.0f} s"
     if refused.status >= 500 and refused.trace_id:
