@@ -135,7 +135,7 @@ def test_every_entry_that_a_page_names_is_there_and_every_entry_is_used():
     # Those whose names are put together: t("state." ~ state), t(f"errors.{kind}").
     made = ("nav", "state", "errors", "link", "home", "sign_in", "reason", "check", "compose", "send", "approvals")
     made += ("credits", "operator", "replies", "report", "roles", "settings", "team", "tenants")
-    made += ("customer", "customers", "imports", "opt_outs", "subject")
+    made += ("customer", "customers", "imports", "opt_outs", "subject", "fields")
     assert {key for key in strings.entries() if key.partition(".")[0] not in made} <= named
 
 

@@ -92,6 +92,24 @@ async def test_a_limit_that_is_emptied_is_no_limit(member, settings):
     assert json.loads(asked.content) == {"credits_above": None, "recipients_above": None, "email": ""}
 
 
+async def test_a_field_that_came_with_a_file_is_named_and_what_is_refused_is_told_at_it(member, settings, token):
+    shoe = {"key": "shoe_size", "name": "shoe_size", "kind": "text"}
+    settings.answers["GET /v1/own-fields"] = (200, {"items": [shoe]})
+    settings.answers["PUT /v1/own-fields/shoe_size"] = (200, {**shoe, "name": "Shoe"})
+    page = await member.get("/settings/fields")
+    assert "<h3>Shoe size</h3>" in page.text
+    form = {"csrf": token(page), "name": "Shoe", "kind": "number"}
+    assert "Saved." in (await member.post("/settings/fields/shoe_size", data=form)).text
+    (asked,) = settings.asked("PUT /v1/own-fields/shoe_size")
+    assert json.loads(asked.content) == {"name": "Shoe", "kind": "number"}
+    unfit = {"code": "values_do_not_fit", "detail": "Customer 7 has a value of it that is no number."}
+    settings.answers["PUT /v1/own-fields/shoe_size"] = (409, unfit)
+    told = await member.post("/settings/fields/shoe_size", data=form)
+    assert "Customer 7 has a value of it that is no number." in told.text
+    assert 'id="f-shoe_size" open>' in told.text
+    assert 'value="Shoe"' in told.text
+
+
 async def test_staff_see_the_settings_and_cannot_change_them(member, settings):
     settings.role = "staff"
     page = await member.get("/settings")

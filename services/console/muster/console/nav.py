@@ -44,6 +44,7 @@ ENTRIES = (
 SETTINGS = (
     Entry("/settings", "settings", TENANT),
     Entry("/settings/me", "me", ANYONE),
+    Entry("/settings/fields", "fields", TENANT),
     Entry("/settings/team", "team", Permission.MANAGE_TEAM.roles & TENANT),
     Entry("/settings/keys", "keys", Permission.MANAGE_KEYS.roles & TENANT),
     Entry("/settings/audit", "audit", Permission.READ_AUDIT.roles),

@@ -20,7 +20,16 @@ NAMES = (
         "import",
         "customers/opt-outs",
     ),
-    *("replies", "conversation", "credits", "settings", "settings/me", "settings/team", "settings/keys"),
+    *(
+        "replies",
+        "conversation",
+        "credits",
+        "settings",
+        "settings/me",
+        "settings/fields",
+        "settings/team",
+        "settings/keys",
+    ),
     *("settings/audit", "settings/roles", "operator/carriers", "operator/laws", "operator/dead-letters"),
     *("operator/tenants", "operator/tenants/t1"),
 )

@@ -9,6 +9,7 @@ from muster.console.pages import (
     credits,
     customer,
     customers,
+    fields,
     home,
     imports,
     keys,
@@ -32,7 +33,7 @@ ALL = tuple(
     for one in (
         *(home, sign_in, links, compose, check, report, afterwards, sends, approvals, replies, credits),
         *(customers, imports, opt_outs, customer),
-        *(settings, me, team, keys, audit, roles),
+        *(settings, me, fields, team, keys, audit, roles),
         *(tenants, operator, laws),
     )
 )

@@ -117,12 +117,16 @@ SECTIONS = (
 async def settings(visit: Visit) -> Response:
     if visit.who.role not in TENANT:
         return visit.go("/settings/me")
-    return await _show(visit)
+    return await _show(visit, _named(visit.told.get("section", "")), notice=visit.told.get("notice", ""))
+
+
+def _named(name: str) -> Section | None:
+    return next((one for one in SECTIONS if one.name == name), None)
 
 
 @pages.post("/settings/{section}/save", TENANT)
 async def save(visit: Visit) -> Response:
-    section = next((one for one in SECTIONS if one.name == visit.path["section"]), None)
+    section = _named(visit.path["section"])
     if section is None:
         raise ApiProblem(404, {"code": "not_found"})
     given = {one.name: visit.text(one.name).strip() for one in section.fields}
@@ -138,7 +142,7 @@ async def save(visit: Visit) -> Response:
     if others:
         return await _show(visit, section, given, errors=others)
     if not changed:
-        return await _show(visit, section, notice=visit.t("settings.nothing_changed"))
+        return visit.tell(visit.t("settings.nothing_changed"), section=section.name)
     try:
         await _write(visit, section, {**now, **{one.name: given[one.name] for one in changed}}, changed, before)
     except ApiProblem as problem:
@@ -148,7 +152,7 @@ async def save(visit: Visit) -> Response:
             (_NAMED.get(field, field), message) for field, message in visit.wrong(problem, *section.names, *_NAMED)
         ]
         return await _show(visit, section, given, errors=errors)
-    return await _show(visit, section, notice=visit.t("settings.saved"))
+    return visit.tell(visit.t("settings.saved"), section=section.name)
 
 
 _NAMED = {"quiet_hours.from": "quiet_from", "quiet_hours.to": "quiet_to", "quiet_hours": "quiet_from"}
