@@ -2,6 +2,8 @@
 
 from typing import Any
 
+import pytest
+
 from muster.customer.domain.customers import NumberReader
 from muster.customer.handlers import facts as handlers
 from muster.customer.settings import CustomerSettings
@@ -164,12 +166,34 @@ async def test_an_upload_stops_each_number_and_names_each_row_that_is_none(salon
     assert await salon.count("consent_version") == 3 + 1 + 2
 
 
+@pytest.mark.parametrize(
+    "file",
+    [
+        "Name,Mobile\nZoë,0412 000 001\n".encode(),
+        "Name;Telefon;Mobile\nZoë;;0412 000 001\n".encode("cp1252"),
+        "sep=;\nName;Mobile\nZoë;0412 000 001\n".encode("utf-16"),
+        b"Mobile,Phone\n,0412 000 001\n",
+        b"0412 000 001,Zoe\n",
+        b"412000001\n",
+    ],
+)
+async def test_a_list_of_opt_outs_is_read_however_it_was_exported(salon: Any, file: bytes) -> None:
+    done = (await upload(salon, file)).json()
+    assert (done["rows"], done["suppressed"], done["errors"]) == (1, 1, [])
+
+
+async def test_a_quote_that_is_not_closed_costs_its_own_opt_out_and_is_named(salon: Any) -> None:
+    done = (await upload(salon, b'Mobile\n"0412000001\n0412000002\n')).json()
+    assert (done["rows"], done["suppressed"], [error["row"] for error in done["errors"]]) == (2, 1, [2])
+
+
 async def test_an_upload_that_cannot_be_read_changes_nothing_and_says_why(salon: Any) -> None:
     refused = [
         (b"", "text/csv", 422, "empty"),
         (b"Mobile\n", "text/csv", 422, "empty"),
-        (b'"0412000001\n0412000002', "text/csv", 422, "not_csv"),
-        (b"\xff\xfe0", "text/csv", 422, "not_csv"),
+        (b"\xff\xfe0", "text/csv", 422, "not_text"),
+        (b"PK\x03\x04", "text/csv", 422, "not_csv"),
+        (b"%PDF-1.4", "text/csv", 422, "wrong_kind"),
         (b'{"numbers": 1}', "application/json", 422, "not_numbers"),
         (b"[" + b'"0412000001",' * 10_000 + b'"0412000001"]', "application/json", 422, "too_many_rows"),
         (b"PK", "application/zip", 415, "unsupported_media_type"),
