@@ -266,11 +266,13 @@ def test_a_report_changes_under_the_eyes_of_who_reads_it(site, open_page):
     page = open_page()
     show(page, site, "report")
     page.fill("#text", "sal")
+    page.click("#report summary >> nth=0")
     path = f"/v1/bulk-sms/{site.send.rsplit('/', 1)[1]}/progress"
     status, progress = site.api.answers[f"GET {path}"]
     site.api.answers[f"GET {path}"] = (status, {**progress, "delivered": 149, "accepted": 0})
     page.wait_for_selector("#to-delivered + b:text-is('149')")
     assert page.locator("#sums, #report").count() == 2
+    assert page.locator("#report details[open]").count() == 1
     assert page.input_value("#text") == "sal"
 
 
