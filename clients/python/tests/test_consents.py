@@ -85,6 +85,13 @@ def test_a_long_list_goes_in_slices_and_its_bad_lines_are_named_as_in_the_file(
     assert " 4 " in ran.output, "the second line of the second slice"
 
 
+def test_the_numbers_of_a_list_are_in_the_column_that_is_called_so(asked: list[Any], tmp_path: Path) -> None:
+    file = tmp_path / "stopped.csv"
+    file.write_bytes("Name;Mobile\nZoë;0412000001\nBob\n".encode("cp1252"))
+    ran = CliRunner().invoke(app, ["suppressions", "upload", str(file)])
+    assert [numbers for _, numbers in asked] == [["", "0412000001", ""]], ran.output
+
+
 @pytest.mark.parametrize(
     ("words", "path", "media_type"),
     [

@@ -2,7 +2,7 @@
 
 import csv
 from collections.abc import Iterable, Iterator, Mapping
-from itertools import islice
+from itertools import chain, islice
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal
 from urllib.parse import urlencode
@@ -34,6 +34,22 @@ Own = Annotated[
 ]
 
 _AT_ONCE: Final = 10_000
+_LIST: Final = "a number a line, or a CSV with a column Mobile or Phone; - for standard input"
+# What the column of numbers may be called, in any case.
+_CALLED: Final = frozenset(
+    [
+        "mobile",
+        "mobiles",
+        "mobile number",
+        "mobile phone",
+        "phone",
+        "phone number",
+        "cell",
+        "number",
+        "numbers",
+        "msisdn",
+    ]
+)
 _MEDIA_TYPES: Final = {".json": "application/json", ".csv": "text/csv", ".txt": "text/plain"}
 _WORDS: Final = ("version", "kind", "number", "at", "source", "how", "wording", "recorded_by")
 
@@ -148,7 +164,7 @@ def add(
 
 @app.command("upload")
 def upload(
-    file: Annotated[typer.FileText, typer.Argument(encoding="utf-8-sig", help="a number a line; - for standard input")],
+    file: Annotated[typer.FileText, typer.Argument(encoding="utf-8-sig", errors="replace", help=_LIST)],
     scope: Scope = "all",
     reason: Reason = "",
     as_json: AsJson = False,  # noqa: FBT002
@@ -171,13 +187,24 @@ def upload(
 
 
 def _slices(lines: Iterable[str]) -> Iterator[tuple[int, list[str]]]:
-    """As many numbers as one request takes, the first cell of each line, and how many lines stand before them."""
-    cells = (line[0] if line else "" for line in csv.reader(lines))
+    """As many numbers as one request takes, one of each line, and how many lines stand before them."""
+    numbers = _numbers(iter(lines))
     before = 0
-    while some := list(islice(cells, _AT_ONCE)):
-        if any(cell.strip() for cell in some):
+    while some := list(islice(numbers, _AT_ONCE)):
+        if any(number.strip() for number in some):
             yield before, some
         before += len(some)
+
+
+def _numbers(lines: Iterator[str]) -> Iterator[str]:
+    """What stands in each line in the column that the first one calls Mobile or the like, else in the first column."""
+    first = next(lines, "")
+    rows = csv.reader(chain([first], lines), delimiter=max(",;\t", key=first.count))
+    header = next(rows, [])
+    column = next((at for at, cell in enumerate(header) if cell.strip().lower() in _CALLED), None)
+    at = column or 0
+    for row in chain([[]] if column is not None else [header], rows):  # a header counts as a line, and says no number
+        yield row[at] if at < len(row) else ""
 
 
 @app.command("lift")
