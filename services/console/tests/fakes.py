@@ -41,6 +41,10 @@ def quote(**other):
         "used_by": None,
         "expires_at": "2099-11-29T00:00:00Z",
         "sender": "+61400000000",
+        "class": "marketing",
+        "audience": {"all": True},
+        "template_id": None,
+        "local_time": None,
         **other,
     }
 
@@ -197,7 +201,7 @@ CONSENT = {
 CUSTOMERS = {
     "GET /v1/customers": (200, {"items": [CUSTOMER], "next_cursor": "c2"}),
     "GET /v1/customers/count": (200, {"count": 1_204, "exact": False}),
-    "GET /v1/lists": (200, {"items": [{"name": "Regulars", "customers": 80}]}),
+    "GET /v1/lists": (200, {"items": [{"id": "l1", "name": "Regulars", "customers": 80}]}),
     "GET /v1/searches": (200, {"items": [{"name": "Colour", "query": "tag is colour"}]}),
     "GET /v1/own-fields": (200, {"items": [{"key": "last_visit", "name": "Last visit", "kind": "date"}]}),
     "GET /v1/customers/7": (200, CUSTOMER),

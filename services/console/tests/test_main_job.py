@@ -1,7 +1,9 @@
 """Write, check, send, stop: nothing is sent twice and nothing that was written is lost."""
 
+import html
 import importlib.util
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -31,7 +33,7 @@ def busy(api):
         f"GET /v1/bulk-sms/{fakes.SEND_ID}/progress": (200, fakes.progress()),
         "GET /v1/test-numbers": (200, {"numbers": []}),
         "GET /v1/approvals": (200, {"items": []}),
-        "GET /v1/lists": (200, {"items": [{"name": "Regulars"}, {"name": "Staff"}]}),
+        "GET /v1/lists": (200, {"items": [{"id": "l1", "name": "Regulars"}, {"id": "l2", "name": "Staff"}]}),
     }
     return api
 
@@ -51,10 +53,54 @@ async def test_the_form_asks_for_the_quote_that_it_shows_and_counts_no_line_end_
     }
     assert (answer.status_code, answer.url.path) == (200, CHECK)
     assert "Send to 412 people" in answer.text
-    assert 'name="list_name" value="Regulars"' in answer.text
     assert "<mark>’</mark>" in answer.text
     # A button that changes the text would be one of the form that sends.
     assert 'value="plain"' not in answer.text
+
+
+FOR_LIST = {"lists": ["l2"], "exclude": {"lists": ["l1"], "tags": ["vip", "a b"], "messaged_in_days": 7}}
+
+
+@pytest.mark.parametrize(
+    "audience",
+    [{"all": True}, FOR_LIST, {"tag": "colour"}, {"query": "tag is colour"}, {"saved_search": "Lapsed"}],
+)
+async def test_who_changes_a_checked_message_finds_whom_it_was_for_whichever_console_answers(
+    member, busy, token, audience
+):
+    asked = fakes.quote(audience={**audience, "saved_query": "visits is 0"}, **{"class": "factual"})
+    busy.answers[f"GET /v1/quotes/{fakes.QUOTE_ID}"] = (200, asked)
+    checked = await member.get(CHECK)
+    fields = re.findall(r'<input type="hidden" name="([^"]+)" value="([^"]*)"', checked.text)
+    back = {name: [html.unescape(value) for known, value in fields if known == name] for name, _ in fields}
+    form = await member.post("/compose", data={**back, "do": "edit"})
+    assert ("selected>Staff</option>" in form.text) is ("lists" in audience)
+    assert ("selected>Lapsed</option>" in form.text) is ("saved_search" in audience)
+    await member.post("/compose", data={**back, "do": "check"})
+    again = json.loads(busy.asked("POST /v1/quotes")[-1].content)
+    assert again["class"] == "factual"
+    wanted = {"list": "l2", "exclude": audience["exclude"]} if "lists" in audience else audience
+    assert again["audience"] == wanted
+
+
+@pytest.mark.parametrize(
+    "asked",
+    [
+        {"audience": {"customer_ids": [1, 2]}},
+        {"audience": {"lists": ["l1", "l2"]}},
+        {"audience": {"tag": "vip", "query": "visits is 0"}},
+        {"audience": {"all": True, "exclude": {"query": "visits is 0"}}},
+        {"audience": {"all": True, "exclude": {"tags": ["a, b"]}}},
+        {"audience": {"again": {"bulk_id": fakes.SEND_ID, "failed": False}}},
+        {"local_time": "2026-12-24T10:00"},
+    ],
+)
+async def test_what_the_form_has_no_place_for_is_not_changed_there_into_a_message_to_others(member, busy, asked):
+    busy.answers[f"GET /v1/quotes/{fakes.QUOTE_ID}"] = (200, fakes.quote(**asked))
+    checked = await member.get(CHECK)
+    assert 'value="edit"' not in checked.text
+    assert 'name="whom"' not in checked.text
+    assert "data-send" in checked.text
 
 
 async def test_figures_appear_as_one_types_and_before_anything_is_written(member, busy, token):

@@ -74,6 +74,11 @@ async def texted(salon: Any, audience: dict[str, Any], **members: Any) -> tuple[
         return "", left_out
     assert answer.status_code == 201, answer.text
     quote = answer.json()
+    # Whoever reads the quote can ask for the same again.
+    told = (await salon.ask("GET", f"/v1/quotes/{quote['id']}")).json()
+    same = {"text": "{{first_name}}", "class": told["class"], "audience": told["audience"]}
+    again = (await salon.ask("POST", "/v1/quotes", same)).json()
+    assert (again["left_out"], again["audience"]) == (quote["left_out"], told["audience"]), again
     bulk_id = await salon.send(quote["id"])
     await salon.plan()
     bulk = await salon.bulk(bulk_id)
@@ -125,6 +130,7 @@ async def test_who_is_excluded_is_counted_by_the_first_reason_that_holds(four: A
 async def test_a_saved_search_is_pinned_by_a_quote(four: Any) -> None:
     await four.ask("PUT", "/v1/searches/regulars", {"query": "tag is vip"})
     quote = await four.quote("{{first_name}}", {"saved_search": "regulars"})
+    assert quote["audience"] == {"saved_search": "regulars", "saved_query": "tag is vip"}
     await four.ask("PUT", "/v1/searches/regulars", {"query": "tag is nothing"})
     await four.ask("DELETE", "/v1/searches/regulars")
     await four.send(quote["id"])

@@ -1,7 +1,7 @@
 """A message as it is being written: what the form of a new message holds, and what the API is asked with it."""
 
 import re
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from typing import TYPE_CHECKING
 
 from muster.console.client import Json
@@ -11,6 +11,8 @@ if TYPE_CHECKING:
 
 WHOM = ("all", "query", "saved", "list", "tag")
 _SEVERAL = ("not_lists",)
+_NAMED = {"query": "query", "saved": "saved", "list": "list_name", "tag": "tag"}
+_MEMBERS = {"saved": "saved_search"}
 
 
 @dataclass(frozen=True)
@@ -40,6 +42,32 @@ class Draft:
             known.pop("whom", None)
         return cls(**known, not_lists=tuple(visit.texts("not_lists")))
 
+    @classmethod
+    def of_quote(cls, quote: Json) -> "Draft":
+        """Of what a quote was asked for, without what was added to the text by rule; empty where the form has no place
+        for all of that, so that nobody else is texted because it was left out."""
+        asked, text = {**quote["audience"]}, str(quote["text"])
+        for one in quote["added"]:
+            text = text.replace(one["text"], "", 1)
+        asked.pop("saved_query", None)
+        if len(asked.get("lists", ())) == 1:
+            asked["list"] = asked.pop("lists")[0]
+        exclude = asked.get("exclude", {})
+        member = next((one for one in WHOM if _MEMBERS.get(one, one) in asked), "all")
+        draft = cls(
+            text=text.strip(),
+            message_class=quote["class"],
+            sender=quote["sender"],
+            whom=member,
+            not_days=str(exclude.get("messaged_in_days", "")),
+            not_tags=", ".join(exclude.get("tags", ())),
+            not_lists=tuple(exclude.get("lists", ())),
+            template=quote["template_id"] or "",
+        )
+        if member != "all":
+            draft = replace(draft, **{_NAMED[member]: asked[_MEMBERS.get(member, member)]})
+        return draft if draft.audience() == asked and quote["local_time"] is None else cls()
+
     def as_fields(self) -> list[tuple[str, str]]:
         """The fields again, for forms that lead back here."""
         one = [(field.name, getattr(self, field.name)) for field in fields(self) if field.name not in _SEVERAL]
@@ -47,9 +75,8 @@ class Draft:
 
     def audience(self) -> Json:
         """The audience as the API takes it."""
-        named = {"query": self.query, "saved_search": self.saved, "list": self.list_name, "tag": self.tag}
-        member = {"saved": "saved_search"}.get(self.whom, self.whom)
-        found: Json = {"all": True} if self.whom == "all" else {member: named[member].strip()}
+        member = _MEMBERS.get(self.whom, self.whom)
+        found: Json = {"all": True} if self.whom == "all" else {member: getattr(self, _NAMED[self.whom]).strip()}
         tags = [one.strip() for one in re.split(r"[,\n]", self.not_tags) if one.strip()]
         exclude: Json = {"lists": [*self.not_lists], "tags": tags}
         if self.not_days.strip():

@@ -18,7 +18,6 @@ from starlette.routing import Match
 from muster.console import guard
 from muster.console.assets import Assets
 from muster.console.client import Api, ApiProblem
-from muster.console.drafts import Drafts
 from muster.console.formats import Formats, formats
 from muster.console.nav import SETTINGS, entries_for
 from muster.console.sessions import Access, Member, Sessions
@@ -40,7 +39,6 @@ class House:
     sessions: Sessions
     assets: Assets
     cookies: guard.Cookies
-    drafts: Drafts = field(default_factory=Drafts)
     templates: Environment = field(
         default_factory=lambda: Environment(
             loader=PackageLoader("muster.console"),

@@ -82,7 +82,7 @@ async def show(visit: Visit, quote: Json, *, errors: Errors | None = None, notic
         status=422 if errors else 200,
         errors=errors or [],
         notice=notice,
-        draft=visit.house.drafts.of(visit.who.user_id, quote["id"]) or _rebuilt(quote),
+        draft=Draft.of_quote(quote),
         blocked=blocked,
         warned=[one for one in quote["checks"] if one["status"] == "warning"],
         warnings=[one for one in quote.get("warnings", []) if one["code"] != "approval_needed"],
@@ -97,14 +97,6 @@ async def show(visit: Visit, quote: Json, *, errors: Errors | None = None, notic
 
 async def _quote(visit: Visit) -> Json:
     return await visit.api.get(f"/v1/quotes/{visit.path['quote']}")
-
-
-def _rebuilt(quote: Json) -> Draft:
-    """What can be told of the form by its quote: the text, without what was added by rule."""
-    text = str(quote["text"])
-    for one in quote["added"]:
-        text = text.replace(one["text"], "", 1)
-    return Draft(text=text.strip())
 
 
 async def _own_number(visit: Visit) -> str:

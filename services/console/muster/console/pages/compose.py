@@ -56,7 +56,6 @@ async def check(visit: Visit) -> Response:
         if problem.status not in (400, 404, 409, 422):
             raise
         return await _form(visit, draft, _errors(visit, problem))
-    visit.house.drafts.keep(visit.who.user_id, quote["id"], draft)
     return visit.go(f"/check/{quote['id']}")
 
 

@@ -57,7 +57,6 @@ async def sign_out(visit: Visit) -> Response:
     if access is not None:
         await Visit(visit.request, visit.house, access, visit.form).api.call("DELETE", "/v1/sessions/current")
         visit.house.sessions.forget(session)
-        visit.house.drafts.forget(access.who.user_id)
     response = visit.go("/sign-in")
     visit.house.cookies.end_session(response)
     # Drafts too: the next one at this computer is to find nothing.

@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 from datetime import datetime, timedelta
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
@@ -15,6 +15,7 @@ from muster.customer.api.check_shapes import CheckOut
 from muster.customer.api.common import problem_of, sending_tenant_of, settings_of, usable_sender
 from muster.customer.api.send_out import HoursOut
 from muster.customer.api.when import Wall, wall_text
+from muster.customer.domain.audience import audience_as_asked
 from muster.customer.domain.hours import LocalTime, judge_local_time
 from muster.customer.domain.merge_text import MergeText
 from muster.customer.domain.refusal import Refusal
@@ -108,7 +109,8 @@ class QuoteOut(Model):
     by_country and by_language (of a template in several languages) count recipients. checks: what the laws of
     their countries ask, and whether the send keeps to it. Those of a quote with `again_of` did not get that send.
     shortest: the message of the fewest parts, then characters; dearest: that of the most credits; null where who would
-    get it has changed while it was quoted, or was erased."""
+    get it has changed while it was quoted, or was erased. audience: as it was asked for, with lists by id, and by
+    `saved_query` what a saved search said then."""
 
     id: UUID
     text: str
@@ -130,6 +132,8 @@ class QuoteOut(Model):
     shortest: ExampleOut | None = None
     dearest: ExampleOut | None = None
     sender: str
+    message_class: Annotated[ClassWord, Field(serialization_alias="class")]
+    audience: dict[str, Any]
     template_id: UUID | None = None
     template_version: int | None = None
     warnings: tuple[WarningOut, ...] = ()
@@ -240,6 +244,8 @@ def _out(found: Quote, balance: int) -> QuoteOut:
         balance=balance,
         balance_after=balance - found.credits,
         sender=found.sender,
+        message_class=MessageClass(found.message_class).name.lower(),
+        audience=audience_as_asked(found.audience),
         template_id=found.template_id,
         template_version=found.template_version,
         created_at=found.created_at,

@@ -9,7 +9,7 @@ from pydantic import Field, StringConstraints
 from muster.customer.api.audiences import AudienceIn
 from muster.customer.api.quotes import ClassWord, TemplateVersion
 from muster.customer.api.when import StartOut, WhenIn, WhenOut, start_out, wall_text
-from muster.customer.domain.audience import audience_out
+from muster.customer.domain.audience import audience_as_asked
 from muster.customer.domain.recurrence import Start, plain
 from muster.customer.domain.sends import SEND_BY_MAX
 from muster.customer.domain.wall_clock import instant_of, zone_of
@@ -146,7 +146,6 @@ class ScheduleOut(Model):
 
 def schedule_out(schedule: Schedule, starts: list[Record] | None = None, approval: str | None = None) -> ScheduleOut:
     """A schedule as it is shown."""
-    given = {name: value for name, value in audience_out(schedule.audience).items() if value is not None}
     return ScheduleOut(
         id=schedule.schedule_id,
         name=schedule.name,
@@ -156,7 +155,7 @@ def schedule_out(schedule: Schedule, starts: list[Record] | None = None, approva
         text=schedule.text,
         template_id=schedule.template_id,
         template_version=schedule.template_version,
-        audience=given or {"all": True},
+        audience=audience_as_asked(schedule.audience),
         sender=schedule.sender,
         credits_max=schedule.credits_max,
         above_credits_max=schedule.above.value,

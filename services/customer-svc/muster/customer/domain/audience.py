@@ -155,6 +155,13 @@ def audience_out(audience: Audience) -> dict[str, Any]:
     }
 
 
+def audience_as_asked(audience: Audience) -> dict[str, Any]:
+    """An audience in the words in which it is asked for, lists by id; saved_query: what a saved search said then."""
+    told = {name: value for name, value in audience_out(audience).items() if value is not None}
+    told.pop("named_lists", None)
+    return told if told.keys() - {"exclude"} else {"all": True, **told}
+
+
 def _exclude_out(exclude: Exclude) -> dict[str, Any]:
     seen, cap = exclude.seen_since, exclude.cap
     members = {
