@@ -144,9 +144,13 @@ async def test_an_invitation_that_is_refused_keeps_what_was_entered(member, api,
 async def test_credits_add_up_or_it_is_said_and_where_none_are_left_how_to_top_up(member, api, said):
     api.answers |= said.SETTINGS | {
         "GET /v1/credits": (200, said.CREDITS),
-        "GET /v1/credits/statement": (200, {"items": [said.entry(2), said.entry(1, kind="top_up")]}),
+        "GET /v1/credits/statement": (
+            200,
+            {"items": [said.entry(3), said.entry(2, kind="pending"), said.entry(1, kind="top_up")]},
+        ),
     }
     page = (await member.get("/credits")).text
+    assert re.findall(r'data-label="Credits">(.+?)</td>', page) == ["2", "−2", "+2"]
     assert "2,000 credited = 1,000 available + 200 reserved + 800 used." in page
     assert "It adds up." in page
     assert f'href="/sends/{said.SEND_ID}"' in page

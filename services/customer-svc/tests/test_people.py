@@ -136,6 +136,13 @@ async def test_an_own_field_takes_values_of_its_kind_alone(salon: Any) -> None:
         assert answer.json()["errors"][0]["field"] == f"own_fields.{field}"
 
 
+async def test_a_field_that_came_with_its_values_is_called_what_it_was_called_there(salon: Any) -> None:
+    await add(salon, own_fields={"Pet's name": "Rex"})
+    await salon.load("Bob,0412000002,yes,38,Tom\n", "first name,mobile,allow bulk sms,Schuh größe,PETS-NAME")
+    fields = (await salon.ask("GET", "/v1/own-fields")).json()["items"]
+    assert {one["key"]: one["name"] for one in fields} == {"pets_name": "Pet's name", "schuh_gre": "Schuh größe"}
+
+
 async def test_a_field_becomes_no_date_while_customers_have_other_values_of_it(salon: Any) -> None:
     ana = await add(salon, own_fields={"last visit": "in May"})
     refused = await salon.ask("PUT", "/v1/own-fields/last_visit", {"name": "Last visit", "kind": "date"})

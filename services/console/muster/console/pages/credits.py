@@ -15,7 +15,12 @@ pages = Pages()
 
 _PAGE = 50
 _DRAWN = 500
-KINDS = ("top_up", "reversal", "pending", "post", "void", "refund", "transfer_out", "transfer_in")
+KINDS = {
+    **{"top_up": "+", "transfer_in": "+", "void": "+", "refund": "+"},
+    **{"pending": "−", "reversal": "−", "transfer_out": "−"},
+    "post": "",  # of what was reserved before
+}
+"""Kinds of entries, and which way each moves what is available."""
 
 
 @pages.get("/credits", TENANT)

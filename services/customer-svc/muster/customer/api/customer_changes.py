@@ -14,6 +14,7 @@ from muster.customer.domain.customers import (
     Consent,
     Customer,
     NumberReader,
+    field_key,
     read_mobiles,
     read_numbers,
     read_own_fields,
@@ -50,7 +51,9 @@ async def read_customer(request: Request, tx: Tx, caller: Caller, body: Customer
         own = read_own_fields(body.own_fields)
         judged = own if isinstance(own, list) else judge_values(kinds, own)
         changes |= _taken("own_fields", judged, refusals)
-        await fields.keep_fields(tx, caller.tenant_id, changes.get("own_fields", {}).keys() - kinds, caller.user_id)
+        new = changes.get("own_fields", {}).keys() - kinds
+        names = {field_key(name): clean_value(name) for name in body.own_fields if field_key(name) in new}
+        await fields.keep_fields(tx, caller.tenant_id, names, caller.user_id)
     if "time_zone" in body.model_fields_set:
         changes |= _taken("time_zone", read_time_zone(body.time_zone), refusals)
     if refusals:

@@ -7,7 +7,7 @@ from fastapi import APIRouter, Path, Response
 from pydantic import Field
 
 from muster.customer.domain.customers import STANDARD_FIELDS, field_key
-from muster.customer.domain.fields import DEFINED_MAX, Kind
+from muster.customer.domain.fields import DEFINED_MAX, NAME_CHARACTERS_MAX, Kind
 from muster.customer.domain.query import asked_as
 from muster.customer.store import fields as store
 from muster.kit import audit
@@ -31,7 +31,7 @@ class FieldIn(Model):
     """What a field is called and what its values are: text, date (2026-05-01), number (12.5), or free, a text that
     keeps its line breaks and signs of markup."""
 
-    name: Annotated[str, Field(min_length=1, max_length=100)]
+    name: Annotated[str, Field(min_length=1, max_length=NAME_CHARACTERS_MAX)]
     kind: Kind
 
 

@@ -10,6 +10,7 @@ from muster.customer.domain.refusal import Refusal
 from muster.text.merge import clean_value
 
 DEFINED_MAX: Final = 100
+NAME_CHARACTERS_MAX: Final = 100
 KNOWN_MAX: Final = 500  # with those that customers were given values of
 _NUMBER: Final = re.compile(r"[-+]?[0-9]{1,15}(\.[0-9]{1,6})?", re.ASCII)
 _DATE: Final = re.compile(r"([0-9]{4})-([0-9]{1,2})-([0-9]{1,2})", re.ASCII)

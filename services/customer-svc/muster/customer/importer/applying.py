@@ -148,7 +148,8 @@ class Applying:
         columns = read_header(file["header"], options.mapping, options.key_field)
         assert isinstance(columns, Columns), "a header that is refused is not applied"
         if options.mode is not Mode.UPLOAD:
-            await fields.keep_fields(tx, of[0], dict(columns.own), job["created_by"])
+            names = {key: columns.header[index] for key, index in columns.own}
+            await fields.keep_fields(tx, of[0], names, job["created_by"])
         if options.key_field:
             await import_rows.make_keys(tx, *of, options.key_field)
         await imports.progress(tx, *of, 1, Counts(), [])

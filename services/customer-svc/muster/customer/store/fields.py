@@ -1,10 +1,10 @@
 """Definitions of own fields."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import Final
 from uuid import UUID
 
-from muster.customer.domain.fields import KNOWN_MAX, Kind
+from muster.customer.domain.fields import KNOWN_MAX, NAME_CHARACTERS_MAX, Kind
 from muster.kit.pg import Record, Tx
 
 _ALL: Final = "SELECT key, name, kind, created_at, created_by FROM own_field WHERE tenant_id = $1 ORDER BY key"
@@ -42,18 +42,19 @@ async def define_field(tx: Tx, tenant_id: UUID, key: str, name: str, kind: Kind,
 
 _KEEP: Final = """
 INSERT INTO own_field (tenant_id, key, name, kind, created_by)
-SELECT $1, k, k, 'text', $3 FROM unnest($2::text[]) k
-WHERE (SELECT count(*) FROM own_field WHERE tenant_id = $1) < $4
-ORDER BY k ON CONFLICT DO NOTHING
+SELECT $1, key, name, 'text', $4 FROM unnest($2::text[], $3::text[]) AS k (key, name)
+WHERE (SELECT count(*) FROM own_field WHERE tenant_id = $1) < $5
+ORDER BY key ON CONFLICT DO NOTHING
 """
 
 
-async def keep_fields(tx: Tx, tenant_id: UUID, keys: Iterable[str], by: str) -> None:
+async def keep_fields(tx: Tx, tenant_id: UUID, names: Mapping[str, str], by: str) -> None:
     """Know fields that were given values, as texts, so that a query may name them; those that are known stay. Whoever
-    stores values of own fields says so here."""
-    named = sorted(set(keys))
-    if named:
-        await tx.execute(_KEEP, tenant_id, named, by, KNOWN_MAX)
+    stores values of own fields says so here. names: by key, as they were written."""
+    if names:
+        keys = sorted(names)
+        shown = [names[key][:NAME_CHARACTERS_MAX] for key in keys]
+        await tx.execute(_KEEP, tenant_id, keys, shown, by, KNOWN_MAX)
 
 
 async def forget_field(tx: Tx, tenant_id: UUID, key: str) -> bool:
