@@ -277,6 +277,8 @@ def test_a_report_changes_under_the_eyes_of_who_reads_it(site, open_page):
 
 
 def test_the_main_job_without_scripts(site, open_page):
+    path = f"GET /v1/quotes/{site.check[7:]}"
+    site.api.answers[path] = (200, {**site.api.answers[path][1], "text": f"{TEXT} Reply STOP to opt out"})
     page = open_page(375, scripts=False)
     page.goto("/compose")
     page.fill("#text", TEXT)
