@@ -204,7 +204,7 @@ async def test_chunks_go_by_country_sender_and_weight(db: Database, op: Operator
     assert await accounts_of(db, plain) == {("default", "smpp"): 1, ("nz", "east"): 1}
     found = await accounts_of(db, named)
     assert found.keys() == {("salon", "west"), ("salon", "east")}
-    assert 8 < found["salon", "west"] < 32
+    assert 3 < found["salon", "west"] < 37, "by chance, but for one run in 10^7"
     await world.hear(db, *(named.chunk(at + 1) for at in range(40)))
     assert await accounts_of(db, named) == found
 
