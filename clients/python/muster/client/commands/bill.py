@@ -8,7 +8,7 @@ import typer
 from muster.client.api import Muster
 from muster.client.commands.advice import show_advice, show_examples
 from muster.client.commands.checks import show_checks
-from muster.client.commands.dialogue import counted
+from muster.client.commands.dialogue import counted, end_partly
 from muster.client.commands.output import show
 from muster.client.exits import ExitCode
 from muster.client.shapes import Quote
@@ -96,6 +96,4 @@ def end(bulk: Mapping[str, Any]) -> None:
     if not everybody:  # it was stopped before it was known what it takes
         typer.echo("muster: it was stopped, and nothing of it was sent", err=True)
         raise typer.Exit(ExitCode.FAILED)
-    if stopped:
-        typer.echo(f"muster: {stopped:,} of {counted(everybody, 'message')} were not sent", err=True)
-        raise typer.Exit(ExitCode.PARTLY if stopped < everybody else ExitCode.FAILED)
+    end_partly(stopped, everybody, "message", "were not sent")

@@ -10,10 +10,9 @@ from urllib.parse import urlencode
 import typer
 
 from muster.client.api import Connection, Muster
-from muster.client.commands.dialogue import counted
+from muster.client.commands.dialogue import end_partly
 from muster.client.commands.held import all_held, as_csv, as_json_file
 from muster.client.commands.output import AsJson, show, show_rows
-from muster.client.exits import ExitCode
 from muster.client.paths import segment
 
 app = typer.Typer(no_args_is_help=True, help="Suppressions: numbers that may not be texted.")
@@ -182,8 +181,7 @@ def upload(
     show(total, as_json=as_json)
     if errors:
         show_rows(errors, ("row", "code", "message"), as_json=as_json)
-        typer.echo(f"muster: {total['rejected']:,} of {counted(total['rows'], 'line')} left out", err=True)
-        raise typer.Exit(ExitCode.PARTLY if total["rejected"] < total["rows"] else ExitCode.FAILED)
+    end_partly(total["rejected"], total["rows"], "line", "left out")
 
 
 def _slices(lines: Iterable[str]) -> Iterator[tuple[int, list[str]]]:

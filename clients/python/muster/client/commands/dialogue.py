@@ -59,6 +59,17 @@ def said_when_left(what: str, before: Callable[[], object] = lambda: None) -> It
         raise typer.Exit(ExitCode.INTERRUPTED) from None
 
 
+def end_partly(left: int, asked: int, one: str, became: str, how: str = "") -> None:
+    """End the command where some of what was asked was not done: 5, or 1 where none of it was; standard error says of
+    how many, and `how` what to do."""
+    if not left:
+        return
+    typer.echo(f"muster: {left:,} of {counted(asked, one)} {became}", err=True)
+    if how:
+        typer.echo(f"  {how}", err=True)
+    raise typer.Exit(ExitCode.PARTLY if left < asked else ExitCode.FAILED)
+
+
 def counted(number: int, one: str) -> str:
     """`1 credit`, `1,200 credits`."""
     return f"{number:,} {one}" if number == 1 else f"{number:,} {one}s"

@@ -11,7 +11,7 @@ from rich.progress import BarColumn, TaskProgressColumn, TextColumn
 from muster.client import shapes
 from muster.client.api import Connection, Muster
 from muster.client.commands.arguments import ImportId
-from muster.client.commands.dialogue import counted, said_when_left
+from muster.client.commands.dialogue import end_partly, said_when_left
 from muster.client.commands.exporting import save_as
 from muster.client.commands.output import AsJson, progress_bar, show, show_rows
 from muster.client.exits import ExitCode
@@ -234,7 +234,7 @@ def _show(muster: Muster, done: shapes.Import, rejected: Path | None, *, as_json
         raise typer.Exit(ExitCode.FAILED)
     if done["state"] != "done":
         return
-    end_partly(done["id"], done["rejected"], done["rows"], rejected)
+    end_left_out(done["id"], done["rejected"], done["rows"], rejected)
     if done["problem"]:  # everybody was imported, and the list is as it was
         raise typer.Exit(ExitCode.PARTLY)
 
@@ -244,16 +244,12 @@ def keep_rejected(muster: Muster, import_id: str, file: Path) -> None:
     save_as(muster, f"{PATH}/{segment(import_id)}/rejected", "text/csv", file, "FILE")
 
 
-def end_partly(import_id: str, left: int, rows: int, kept: Path | None) -> None:
+def end_left_out(import_id: str, left: int, rows: int, kept: Path | None) -> None:
     """End the command where rows of a file were left out: 5, or 1 where all of them were. Says how to get them."""
-    if not left:
-        return
-    typer.echo(f"muster: {left:,} of {counted(rows, 'row')} left out", err=True)
     how = (
         f"they are in {kept}" if kept else f"as a file, to correct them: muster customers left-out {import_id} FILE.csv"
     )
-    typer.echo(f"  {how}", err=True)
-    raise typer.Exit(ExitCode.PARTLY if left < rows else ExitCode.FAILED)
+    end_partly(left, rows, "row", "left out", how)
 
 
 def _show_preview(muster: Muster, import_id: str, *, as_json: bool) -> None:

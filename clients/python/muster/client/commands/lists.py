@@ -11,7 +11,7 @@ import typer
 from muster.client import shapes
 from muster.client.api import Connection, Muster
 from muster.client.commands.dialogue import Yes, ask, counted, need_answer, said_when_left
-from muster.client.commands.importing import Bar, Map, Watch, end_partly, keep_rejected, mapping_of
+from muster.client.commands.importing import Bar, Map, Watch, end_left_out, keep_rejected, mapping_of
 from muster.client.commands.output import AsJson, show, show_rows
 from muster.client.exits import ExitCode
 
@@ -175,7 +175,7 @@ def _show(muster: Muster, standing: shapes.Upload, rejected: Path | None, *, as_
     if standing["state"] == "cancelled":
         raise typer.Exit(ExitCode.FAILED)
     if standing["state"] == "done":
-        end_partly(standing["id"], standing["rejected"], standing["rows"], rejected)
+        end_left_out(standing["id"], standing["rejected"], standing["rows"], rejected)
 
 
 @app.command("uploads")

@@ -8,11 +8,10 @@ import typer
 
 from muster.client.api import Connection, Muster
 from muster.client.commands.arguments import MessageId
-from muster.client.commands.dialogue import Yes, ask, counted, said_when_left
+from muster.client.commands.dialogue import Yes, ask, counted, end_partly, said_when_left
 from muster.client.commands.output import AsJson, show, show_rows
 from muster.client.commands.texts import text_from_stdin
 from muster.client.errors import ApiError
-from muster.client.exits import ExitCode
 
 app = typer.Typer(no_args_is_help=True, help="Single messages and reminders: send one, ask what became of it.")
 OPEN = ("queued", "submitting", "accepted", "unknown")
@@ -87,14 +86,7 @@ def _show_each(numbers: Sequence[str], answers: Sequence[Mapping[str, Any]], *, 
         for number, answer in zip(numbers, answers, strict=True)
     ]
     show_rows(rows, ("to", "state", "id", "parts", "credits", "problem"), as_json=as_json)
-    end_refused(sum("problem" in answer for answer in answers), len(answers))
-
-
-def end_refused(refused: int, asked: int) -> None:
-    """End the command where numbers were refused: 5, or 1 where all of them were."""
-    if refused:
-        typer.echo(f"muster: {refused:,} of {counted(asked, 'number')} refused", err=True)
-        raise typer.Exit(ExitCode.PARTLY if refused < asked else ExitCode.FAILED)
+    end_partly(sum("problem" in answer for answer in answers), len(answers), "number", "refused")
 
 
 def _why(answer: Mapping[str, Any]) -> str:

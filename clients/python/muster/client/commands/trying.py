@@ -7,8 +7,7 @@ import typer
 from muster.client.api import Connection, Muster
 from muster.client.commands.audiences import Exclude, To, audience
 from muster.client.commands.bulk import Class, Sender, Template, TemplateVersion, Words, words_of
-from muster.client.commands.dialogue import Yes, ask
-from muster.client.commands.message import end_refused
+from muster.client.commands.dialogue import Yes, ask, end_partly
 from muster.client.commands.output import AsJson, show, show_rows
 
 app = typer.Typer(no_args_is_help=True, help="Send oneself what a customer would get: send, numbers, own, add, remove.")
@@ -50,7 +49,7 @@ def send(
     else:
         show({name: answer[name] for name in ("text", "customer_id", "sender", "credits")}, as_json=False)
         show_rows(map(_with_why, answer["messages"]), MESSAGES, as_json=False)
-    end_refused(answer["refused"], len(answer["messages"]))
+    end_partly(answer["refused"], len(answer["messages"]), "number", "refused")
 
 
 @app.command("numbers")
