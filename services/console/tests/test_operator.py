@@ -16,6 +16,7 @@ CARRIER = {
     "standing": {"connections": 2, "in_flight": 7, "why": ""},
     "health": {"why": "", "share": 100, "failed": 1, "answered": 1_000},
 }
+SALON = {"id": "t1", "name": "Salon", "country": "AU", "time_zone": "Australia/Sydney", "sender": "", "closed": False}
 LETTER = {
     "id": "d1",
     "type": "ActRecorded",
@@ -128,14 +129,6 @@ async def test_only_an_operator_comes_to_these_pages(member, platform):
 
 
 async def test_credits_above_the_limit_of_one_person_wait_for_another(member, platform, token):
-    tenant = {
-        "id": "t1",
-        "name": "Salon",
-        "country": "AU",
-        "time_zone": "Australia/Sydney",
-        "sender": "",
-        "closed": False,
-    }
     waiting = {
         "credits": 9_000_000,
         "id": "w1",
@@ -144,7 +137,7 @@ async def test_credits_above_the_limit_of_one_person_wait_for_another(member, pl
         "expires_at": "2099-01-01T00:00:00Z",
     }
     platform.answers |= {
-        "GET /v1/tenants/t1": (200, tenant),
+        "GET /v1/tenants/t1": (200, SALON),
         "GET /v1/credits/top-ups": (200, {"items": [waiting]}),
         "GET /v1/ops/dispatch/suspensions": (200, {"items": []}),
         "POST /v1/credits/top-ups": (202, waiting),
@@ -157,16 +150,8 @@ async def test_credits_above_the_limit_of_one_person_wait_for_another(member, pl
 
 
 async def test_what_an_operator_typed_stays_and_what_is_wrong_is_told_at_its_own_form(member, platform, token):
-    tenant = {
-        "id": "t1",
-        "name": "Salon",
-        "country": "AU",
-        "time_zone": "Australia/Sydney",
-        "sender": "",
-        "closed": False,
-    }
     platform.answers |= {
-        "GET /v1/tenants/t1": (200, tenant),
+        "GET /v1/tenants/t1": (200, SALON),
         "GET /v1/credits/top-ups": (200, {"items": []}),
         "GET /v1/ops/dispatch/suspensions": (200, {"items": []}),
     }

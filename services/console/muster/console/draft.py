@@ -9,10 +9,15 @@ from muster.console.client import Json
 if TYPE_CHECKING:
     from muster.console.visit import Visit
 
-WHOM = ("all", "query", "saved", "list", "tag")
 _SEVERAL = ("not_lists",)
-_NAMED = {"query": "query", "saved": "saved", "list": "list_name", "tag": "tag"}
-_MEMBERS = {"saved": "saved_search"}
+# Whom it is for: the member of the API's audience, and the field of the form that says which.
+_RULES = {
+    "query": ("query", "query"),
+    "saved": ("saved_search", "saved"),
+    "list": ("list", "list_name"),
+    "tag": ("tag", "tag"),
+}
+WHOM = ("all", *_RULES)
 
 
 @dataclass(frozen=True)
@@ -53,19 +58,20 @@ class Draft:
         if len(asked.get("lists", ())) == 1:
             asked["list"] = asked.pop("lists")[0]
         exclude = asked.get("exclude", {})
-        member = next((one for one in WHOM if _MEMBERS.get(one, one) in asked), "all")
+        whom = next((one for one, (member, _) in _RULES.items() if member in asked), "all")
         draft = cls(
             text=text.strip(),
             message_class=quote["class"],
             sender=quote["sender"],
-            whom=member,
+            whom=whom,
             not_days=str(exclude.get("messaged_in_days", "")),
             not_tags=", ".join(exclude.get("tags", ())),
             not_lists=tuple(exclude.get("lists", ())),
             template=quote["template_id"] or "",
         )
-        if member != "all":
-            draft = replace(draft, **{_NAMED[member]: asked[_MEMBERS.get(member, member)]})
+        if whom != "all":
+            member, field = _RULES[whom]
+            draft = replace(draft, **{field: asked[member]})
         return draft if draft.audience() == asked and quote["local_time"] is None else cls()
 
     def as_fields(self) -> list[tuple[str, str]]:
@@ -75,8 +81,10 @@ class Draft:
 
     def audience(self) -> Json:
         """The audience as the API takes it."""
-        member = _MEMBERS.get(self.whom, self.whom)
-        found: Json = {"all": True} if self.whom == "all" else {member: getattr(self, _NAMED[self.whom]).strip()}
+        found: Json = {"all": True}
+        if self.whom != "all":
+            member, field = _RULES[self.whom]
+            found = {member: getattr(self, field).strip()}
         tags = [one.strip() for one in re.split(r"[,\n]", self.not_tags) if one.strip()]
         exclude: Json = {"lists": [*self.not_lists], "tags": tags}
         if self.not_days.strip():

@@ -117,7 +117,7 @@ SECTIONS = (
 async def settings(visit: Visit) -> Response:
     if visit.who.role not in TENANT:
         return visit.go("/settings/me")
-    return await _show(visit, _named(visit.told.get("section", "")), notice=visit.told.get("notice", ""))
+    return await _show(visit, _named(visit.told.get("section", "")))
 
 
 def _named(name: str) -> Section | None:
@@ -201,7 +201,6 @@ async def _show(
     given: Values | None = None,
     *,
     errors: list[tuple[str, str]] | None = None,
-    notice: str = "",
 ) -> Response:
     paths = list(dict.fromkeys(one.path for one in SECTIONS))
     told = dict(zip(paths, await asyncio.gather(*(visit.api.get(path) for path in paths)), strict=True))
@@ -215,7 +214,7 @@ async def _show(
                 "values": given if is_own and given is not None else now,
                 "was": json.dumps(now),
                 "errors": [(f"{one.name}.{name}" if name else "", said) for name, said in errors or [] if is_own],
-                "notice": notice if is_own else "",
+                "notice": visit.told.get("notice", "") if is_own else "",
                 "may": visit.who.role in one.may.roles,
                 "is_open": is_own,
             }

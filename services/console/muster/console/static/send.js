@@ -38,11 +38,15 @@
     source.addEventListener("error", closed);
   };
   const own = "/sends/" + card.dataset.id;
+  // Whoever goes back, or elsewhere, is let go: loading this page anew would call off what they asked for.
+  let leftAt = 0;
+  window.addEventListener("beforeunload", () => { leftAt = Date.now(); });
+  const isLeft = () => Date.now() - leftAt < AGAIN_MS;
   // It is taken up again by itself, unless what came was no stream: the session has ended, or something is away.
   const closed = async () => {
     if (source.readyState !== EventSource.CLOSED) return;
     const page = await fetch(own, { method: "HEAD", redirect: "manual" }).catch(() => null);
-    if (page?.type === "opaqueredirect" && Date.now() - leftAt >= AGAIN_MS) location.replace(own);
+    if (page?.type === "opaqueredirect" && !isLeft()) location.replace(own);
     else setTimeout(listen, AGAIN_MS);
   };
   const sample = (now) => {
@@ -60,15 +64,12 @@
     anew(now.state);
     if (now.end) { source.close(); setTimeout(listen, AGAIN_MS); }
   };
-  // Whoever goes back, or elsewhere, is let go: loading this page anew would call off what they asked for.
-  let leftAt = 0;
-  window.addEventListener("beforeunload", () => { leftAt = Date.now(); });
   // Another state has other controls: the page anew, unless it has just said what came of an act, or somebody is about
   // to press one of them.
   const NEWS_MS = 10000;
   const isNews = () => document.querySelector("[data-focus]") && performance.now() < NEWS_MS;
   const anew = (state) => {
-    if (state === card.dataset.state || Date.now() - leftAt < AGAIN_MS) return;
+    if (state === card.dataset.state || isLeft()) return;
     if (!isNews() && !document.querySelector("main form :focus")) location.replace(own);
   };
   listen();
